@@ -1,0 +1,65 @@
+"""Checkpoints every so many steps: `step_*.pt` (the last few), `last.pt`, and `best.pt` by the model's first metric."""
+
+import math
+import os
+from pathlib import Path
+
+from genlab.callbacks.base import Callback, due
+from genlab.training import checkpoint
+from genlab.training.trainer import Trainer
+
+
+class Checkpoints(Callback):
+    """Stands after Validation and Previews, so that what it saves holds their outcome.
+
+    constants: entries that every checkpoint of the run carries (config, data spec).
+    """
+
+    def __init__(self, folder: Path, every: int | None, keep: int, constants: dict):
+        self.folder, self.every, self.keep, self.constants = folder, every, keep, constants
+        self.best = -math.inf
+        self.improved = False
+
+    def start(self, trainer: Trainer) -> None:
+        self.folder.mkdir(exist_ok=True)
+
+    def validated(self, trainer: Trainer, metrics: dict[str, float]) -> None:
+        ranked = [(name, direction) for name, direction in trainer.model.metrics.items() if name in metrics]
+        if ranked:
+            name, direction = ranked[0]
+            score = metrics[name] * (1 if direction == "max" else -1)
+            self.improved = score > self.best
+            self.best = max(score, self.best)
+
+    def stepped(self, trainer: Trainer) -> None:
+        if due(trainer, self.every) or trainer.stop_reason:
+            numbered = self.folder / f"step_{trainer.step:07d}.pt"
+            self._save(trainer, numbered)
+            self._link(numbered, self.folder / "last.pt")
+            if self.improved:
+                self._link(numbered, self.folder / "best.pt")
+            for old in sorted(self.folder.glob("step_*.pt"))[: -self.keep or None]:
+                old.unlink()
+        elif self.improved:
+            self._save(trainer, self.folder / "best.pt")
+        self.improved = False
+
+    def _save(self, trainer: Trainer, path: Path) -> None:
+        checkpoint.save({**self.constants, **trainer.state_dict()}, path)
+
+    @staticmethod
+    def _link(source: Path, target: Path) -> None:
+        """Give a checkpoint a second name, at no cost where the file system has hard links."""
+        temporary = target.with_name(f".{target.name}.tmp")
+        temporary.unlink(missing_ok=True)
+        try:
+            os.link(source, temporary)
+        except OSError:
+            temporary.write_bytes(source.read_bytes())
+        os.replace(temporary, target)
+
+    def state_dict(self) -> dict:
+        return {"best": self.best}
+
+    def load_state_dict(self, state: dict) -> None:
+        self.best = state["best"]

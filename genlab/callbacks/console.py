@@ -1,0 +1,38 @@
+"""The progress bar: steps, speed and the main losses."""
+
+import sys
+
+from tqdm import tqdm
+
+from genlab.callbacks.base import Callback
+from genlab.training.trainer import Trainer
+
+
+class Console(Callback):
+    """A tqdm bar on standard error; where that is no terminal, a line every 10 seconds."""
+
+    def start(self, trainer: Trainer) -> None:
+        interactive = sys.stderr.isatty()
+        self.bar = tqdm(
+            total=trainer.max_steps,
+            initial=trainer.step,
+            unit="step",
+            dynamic_ncols=True,
+            mininterval=0.2 if interactive else 10,
+            maxinterval=10 if interactive else 30,
+        )
+
+    def stepped(self, trainer: Trainer) -> None:
+        self.bar.update()
+
+    def logged(self, trainer: Trainer, row: dict[str, float]) -> None:
+        losses = {n.removeprefix("train/"): f"{v:.4g}" for n, v in row.items() if n.startswith("train/")}
+        self.bar.set_postfix(dict(list(losses.items())[:4]), refresh=False)
+
+    def validated(self, trainer: Trainer, metrics: dict[str, float]) -> None:
+        values = "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
+        if values:
+            self.bar.write(f"step {trainer.step}: validation  {values}", file=sys.stderr)
+
+    def finish(self, trainer: Trainer) -> None:
+        self.bar.close()

@@ -1,0 +1,25 @@
+"""`metrics.jsonl`: a line per logged step and one per validation, by which runs are compared. No times: they do not repeat."""
+
+import json
+from pathlib import Path
+
+from genlab.callbacks.base import Callback
+from genlab.training.trainer import Trainer
+
+
+class MetricsFile(Callback):
+    def __init__(self, path: Path):
+        self.path = path
+        self.final: dict[str, float] = {}
+
+    def logged(self, trainer: Trainer, row: dict[str, float]) -> None:
+        self._write(row)
+
+    def validated(self, trainer: Trainer, metrics: dict[str, float]) -> None:
+        row = {f"validation/{name}": value for name, value in metrics.items()}
+        self.final = {"step": trainer.step, **row}
+        self._write(self.final)
+
+    def _write(self, row: dict[str, float]) -> None:
+        with self.path.open("a") as file:
+            file.write(json.dumps(row) + "\n")

@@ -1,0 +1,92 @@
+"""TensorBoard: scalars, picture grids, latent histograms, the config, hparams, and an embedding projector at the end."""
+
+import resource
+import time
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from genlab.callbacks.base import Callback
+from genlab.sampling.grids import tile
+from genlab.training.trainer import Trainer
+
+
+class TensorBoard(Callback):
+    """Writes event files under `folder`.
+
+    config: the run's config as YAML text; hparams: its settings as a flat dict of plain values.
+    projector_size: validation pictures in the embedding projector, for models that encode.
+    """
+
+    def __init__(self, folder: Path, config: str, hparams: dict, projector_size: int):
+        self.folder, self.config, self.hparams, self.projector_size = folder, config, hparams, projector_size
+        self.final: dict[str, float] = {}
+        self._writer = None
+
+    @property
+    def writer(self):
+        """Opened when first written to: importing TensorBoard must not delay the first step."""
+        if self._writer is None:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._writer = SummaryWriter(str(self.folder), flush_secs=10)
+            self._writer.add_text("config", "```yaml\n" + self.config + "\n```")
+        return self._writer
+
+    def start(self, trainer: Trainer) -> None:
+        self.time, self.step = time.perf_counter(), trainer.step
+
+    def logged(self, trainer: Trainer, row: dict[str, float]) -> None:
+        now = time.perf_counter()
+        speed = (trainer.step - self.step) * trainer.settings.batch_size / (now - self.time)
+        self.time, self.step = now, trainer.step
+        scalars = {name: value for name, value in row.items() if name not in ("step", "epoch")}
+        scalars |= {"system/images_per_second": speed, "system/memory_gib": _memory(trainer.train.device)}
+        for name, value in scalars.items():
+            self.writer.add_scalar(name, value, trainer.step)
+
+    def validated(self, trainer: Trainer, metrics: dict[str, float]) -> None:
+        self.final = {f"validation/{name}": value for name, value in metrics.items()}
+        for name, value in self.final.items():
+            self.writer.add_scalar(name, value, trainer.step)
+        if hasattr(trainer.model, "encode"):
+            latents = self._encode(trainer, limit=1000)[0]
+            self.writer.add_histogram("latents/all", latents, trainer.step)
+            for number, column in enumerate(latents.T[:16]):
+                self.writer.add_histogram(f"latents/{number}", column, trainer.step)
+
+    def previewed(self, trainer: Trainer, grids: dict[str, Tensor]) -> None:
+        for name, grid in grids.items():
+            self.writer.add_image(name, tile(grid), trainer.step)
+
+    def finish(self, trainer: Trainer) -> None:
+        if self.projector_size and hasattr(trainer.model, "encode"):
+            latents, pictures, labels = self._encode(trainer, self.projector_size)
+            self.writer.add_embedding(latents, metadata=labels, label_img=pictures, global_step=trainer.step)
+        self._write_hparams()
+        self.writer.close()
+
+    def _encode(self, trainer: Trainer, limit: int) -> tuple[Tensor, Tensor, list[str] | None]:
+        """Latents [n, D], pictures [n, C, H, W] and labels of the first `limit` validation examples."""
+        with trainer.inference():
+            batches = [(trainer.model.encode(batch["image"]), batch) for batch in trainer.validation.in_order(limit)]
+        latents = torch.cat([z for z, _ in batches]).float().cpu().flatten(1)
+        pictures = torch.cat([batch["image"] for _, batch in batches]).float().cpu()
+        labelled = all("label" in batch for _, batch in batches)
+        labels = [str(int(y)) for _, batch in batches for y in batch["label"]] if labelled else None
+        return latents, pictures, labels
+
+    def _write_hparams(self) -> None:
+        # `SummaryWriter.add_hparams` would open a second run beside this one; the summaries alone do not.
+        from torch.utils.tensorboard.summary import hparams
+
+        for summary in hparams(self.hparams, self.final):
+            self.writer.file_writer.add_summary(summary)
+
+
+def _memory(device: torch.device) -> float:
+    """Peak memory in GiB: of the device where it has its own, of the process otherwise."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**30
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

@@ -1,0 +1,42 @@
+"""Validation every so many steps, and stopping early where a metric has stopped to improve."""
+
+import math
+
+from genlab.callbacks.base import Callback, due
+from genlab.training.trainer import Trainer
+
+
+class Validation(Callback):
+    """Measures the validation split and tells all callbacks."""
+
+    def __init__(self, every: int | None):
+        self.every = every
+
+    def stepped(self, trainer: Trainer) -> None:
+        if due(trainer, self.every):
+            trainer.emit("validated", trainer.validate())
+
+
+class EarlyStopping(Callback):
+    """Ends the run after `patience` validations without improvement of `metric`.
+
+    direction: "min" or "max".
+    """
+
+    def __init__(self, metric: str, direction: str, patience: int):
+        self.metric, self.sign, self.patience = metric, 1 if direction == "max" else -1, patience
+        self.best = -math.inf
+        self.failures = 0
+
+    def validated(self, trainer: Trainer, metrics: dict[str, float]) -> None:
+        score = self.sign * metrics[self.metric]
+        self.failures = 0 if score > self.best else self.failures + 1
+        self.best = max(self.best, score)
+        if self.failures >= self.patience:
+            trainer.stop_reason = f"validation/{self.metric} has not improved for {self.patience} validations"
+
+    def state_dict(self) -> dict:
+        return {"best": self.best, "failures": self.failures}
+
+    def load_state_dict(self, state: dict) -> None:
+        self.best, self.failures = state["best"], state["failures"]

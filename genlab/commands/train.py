@@ -1,0 +1,98 @@
+"""`genlab train`: compose, check, hand over to the loop; `-m` hands a grid of jobs to Hydra's sweeper and launcher."""
+
+import logging
+import os
+import sys
+from pathlib import Path
+
+from genlab.config.compose import RequestError, compose_jobs, register
+from genlab.config.paths import config_folder
+
+SUMMARY = "train a model"
+HELP = """usage: genlab train [-m] [key=value ...] [--cfg job]
+
+Train a model on a dataset; without arguments a VAE on the embedded digits.
+
+  genlab train model=gan dataset=mnist trainer.max_steps=5000 optimizer.lr=1e-4
+  genlab train model=vae dataset=image-folder dataset.path=PICTURES dataset.size=64
+  genlab train -m model=vae,beta-vae seed=range(3)      a sweep: every combination
+
+{groups}
+
+keys that are met most
+  seed, output_dir, data_dir (default: $GENLAB_DATA, else data), init_from=RUN
+  trainer.   max_steps max_epochs batch_size clip ema log_every validate_every preview_every checkpoint_every
+             early_stop_metric
+  device.    precision compile micro_batch threads deterministic processes
+  optimizer. lr betas weight_decay players
+  loader.    storage flip shift
+
+options
+  -m, --multirun   run every combination of comma-separated values; stands before them
+  --cfg job        print the composed config and stop (add the same key=value)
+  --help           this page"""
+
+
+def main(arguments: list[str]) -> int:
+    register()
+    if any(argument.startswith("--") and argument != "--multirun" for argument in arguments):
+        return _hydra(arguments)  # --cfg, --info, --config-dir: Hydra's own, nothing is trained
+    multirun = arguments[:1] in (["-m"], ["--multirun"])
+    overrides = arguments[1:] if multirun else arguments
+    if misplaced := [argument for argument in overrides if argument.startswith("-")]:
+        rest = " ".join(argument for argument in overrides if not argument.startswith("-"))
+        if misplaced[0] in ("-m", "--multirun"):
+            raise RequestError([f"{misplaced[0]} stands before the settings: genlab train -m {rest}"])
+        raise RequestError([f"{misplaced[0]}: no such option; see genlab train --help"])
+    jobs = compose_jobs("train", overrides, multirun)
+
+    from genlab.config.request import check, plain
+
+    if "RANK" in os.environ and not any(override.startswith("hydra.run.dir=") for override in overrides):
+        raise RequestError(["under torchrun every process must be told one folder: add hydra.run.dir=FOLDER"])
+    for job in jobs:
+        check(job.config, job.folder)
+    if multirun:
+        return _hydra(["-m", *overrides])
+    _run(plain(jobs[0].config, jobs[0].choices), jobs[0].folder)
+    return 0
+
+
+def _hydra(arguments: list[str]) -> int:
+    """Let Hydra's application parse the command line and, in a sweep, launch a job for each combination."""
+    import hydra
+    from hydra.core.hydra_config import HydraConfig
+
+    def task(config):
+        from genlab.config.request import plain
+
+        settings = HydraConfig.get()
+        return _run(plain(config, settings.runtime.choices), Path(settings.runtime.output_dir))
+
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to genlab.cli, which says them in its own way
+    sys.argv = ["genlab train", *arguments]
+    hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="train")(task)()
+    return 0
+
+
+def _run(request: dict, folder: Path) -> dict[str, float]:
+    from genlab.training.run import train
+
+    _log_to_console()
+    print(f"run        {folder}", file=sys.stderr)
+    final = train(request, folder)
+    if int(os.environ.get("RANK", 0)) == 0:
+        values = "  ".join(f"{name} {value:.4g}" for name, value in final.items() if name != "step")
+        print(f"\nrun        {folder}\nfinal      {values}\npictures   {folder}/previews")
+        print(f"next       genlab sample run={folder}\n           tensorboard --logdir {request['output_dir']}")
+    return final
+
+
+def _log_to_console() -> None:
+    logger = logging.getLogger("genlab")
+    if not any(type(handler) is logging.StreamHandler for handler in logger.handlers):
+        handler = logging.StreamHandler()
+        handler.setLevel(logging.INFO)
+        logger.addHandler(handler)
+        logger.setLevel(logging.DEBUG)
+        logger.propagate = False

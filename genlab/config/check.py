@@ -1,0 +1,154 @@
+"""Hold a composed config against the signatures that it names, before anything is built, read or written."""
+
+import importlib
+import inspect
+import types
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal, Union
+
+from omegaconf import DictConfig, OmegaConf
+
+from genlab.config.compose import did_you_mean
+from genlab.config.schema import CHOICES, MINIMA
+
+TRUSTED = ("genlab", "torch.nn", "torch.optim")
+
+_KINDS = {
+    "model": ("genlab.models.base", "GenerativeModel"),
+    "dataset": ("genlab.data.source", "Source"),
+    "optimizer": ("torch.optim", "Optimizer"),
+    "schedule": ("genlab.training.schedule", "Schedule"),
+}
+"""Nodes that name a class, and the class that it must derive from."""
+
+_BUILT_IN = {"model": {"data"}, "optimizer": {"params"}, "dataset": set(), "schedule": set()}
+"""Parameters that GenLab itself fills in."""
+
+_OWN_KEYS = {"optimizer": {"players"}}
+"""Keys of a node that GenLab reads itself."""
+
+
+def problems_of(config: DictConfig) -> Iterator[str]:
+    """A line for each key of a training config whose value cannot be right."""
+    yield from _skeleton(config)
+    for node in _KINDS:
+        yield from _target(node, OmegaConf.to_container(config[node], resolve=True) if config[node] else None)
+
+
+def _skeleton(config: DictConfig) -> Iterator[str]:
+    for key, words in CHOICES.items():
+        if (value := OmegaConf.select(config, key)) not in words:
+            yield f"{key}={value}: must be one of {', '.join(words)}"
+    for key, smallest in MINIMA.items():
+        value = OmegaConf.select(config, key)
+        if value is not None and value < smallest:
+            yield f"{key}={value}: must be at least {smallest}"
+    if config.trainer.max_steps is None and not config.trainer.max_epochs:
+        yield "trainer.max_steps=null: needs trainer.max_epochs, as in trainer.max_epochs=10"
+    if config.trainer.ema is not None and not 0 <= config.trainer.ema < 1:
+        yield f"trainer.ema={config.trainer.ema}: the decay must be at least 0 and below 1, as in 0.999"
+    batch, processes = config.trainer.batch_size, config.device.processes
+    if processes > 1 and batch % processes:
+        yield f"trainer.batch_size={batch}: must divide evenly over device.processes={processes}"
+    elif config.device.micro_batch and (batch // processes) % config.device.micro_batch and config.device.micro_batch < batch:
+        yield f"device.micro_batch={config.device.micro_batch}: must divide the {batch // processes} examples of a process evenly"
+
+
+def locate(node: str, target: str) -> type:
+    """The class that `target` names. `ValueError` unless it lies in a trusted package and is of the node's kind."""
+    if not any(target == package or target.startswith(package + ".") for package in TRUSTED):
+        raise ValueError(f"{node}._target_={target}: outside the trusted packages ({', '.join(TRUSTED)})")
+    module_name, _, name = target.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module_name), name)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"{node}._target_={target}: no such class") from error
+    base = getattr(importlib.import_module(_KINDS[node][0]), _KINDS[node][1])
+    if not (isinstance(found, type) and issubclass(found, base)):
+        raise ValueError(f"{node}._target_={target}: must be a {base.__name__}")
+    return found
+
+
+def _target(node: str, values: Any) -> Iterator[str]:
+    if not isinstance(values, dict) or not isinstance(values.get("_target_"), str):
+        yield f"{node}: names no class; choose one by {node}=NAME"
+        return
+    try:
+        found = locate(node, values["_target_"])
+    except ValueError as error:
+        yield str(error)
+        return
+    own = _OWN_KEYS.get(node, set())
+    yield from mismatches(node, found, {k: v for k, v in values.items() if k != "_target_" and k not in own}, _BUILT_IN[node])
+
+
+def mismatches(node: str, found: type, values: dict[str, Any], filled_in: set[str] = frozenset()) -> Iterator[str]:
+    """A line for each of `values` that the constructor of `found` does not take, or not with this type."""
+    parameters, hints = settings_of(found, filled_in)
+    for key, value in values.items():
+        if key not in parameters:
+            yield f"{node}.{key}={value}: {found.__name__} has no such setting; {did_you_mean(key, list(parameters))}"
+        elif not fits(value, hints.get(key, Any)):
+            yield f"{node}.{key}={value!r}: must be {describe(hints[key])}"
+    for key, parameter in parameters.items():
+        if parameter.default is parameter.empty and key not in values:
+            yield f"{node}.{key}: is missing and must be {describe(hints.get(key, Any))}"
+
+
+def settings_of(found: type, filled_in: set[str] = frozenset()) -> tuple[dict[str, inspect.Parameter], dict[str, Any]]:
+    """Constructor parameters of a class and their types by name; `**settings` stands for those of the next base class."""
+    parameters: dict[str, inspect.Parameter] = {}
+    hints: dict[str, Any] = {}
+    for base in found.__mro__:
+        if "__init__" not in vars(base):
+            continue
+        own = list(inspect.signature(base.__init__).parameters.values())[1:]
+        named = {p.name: p for p in own if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL) and p.name not in filled_in}
+        parameters, hints = named | parameters, typing.get_type_hints(base.__init__) | hints
+        if not any(p.kind is p.VAR_KEYWORD for p in own):
+            break
+    return parameters, hints
+
+
+def fits(value: Any, hint: Any) -> bool:
+    """Whether a value from YAML has the type that a signature names. Hints that no YAML value can meet pass nothing."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Any:
+        return True
+    if origin in (Union, types.UnionType):
+        return any(fits(value, argument) for argument in arguments)
+    if origin is Literal:
+        return value in arguments
+    if hint is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if origin is tuple:
+        if not isinstance(value, list):
+            return False
+        repeated = len(arguments) == 2 and arguments[1] is Ellipsis
+        expected = [arguments[0]] * len(value) if repeated else arguments
+        return len(value) == len(expected) and all(map(fits, value, expected))
+    if origin is not None and issubclass(origin, Mapping):
+        return isinstance(value, dict) and all(fits(v, arguments[1]) for v in value.values())
+    if origin is not None and issubclass(origin, Sequence):
+        return isinstance(value, list) and all(fits(item, arguments[0]) for item in value)
+    return isinstance(hint, type) and isinstance(value, hint)
+
+
+def describe(hint: Any) -> str:
+    """A type hint in a user's words."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (Union, types.UnionType):
+        return " or ".join(describe(argument) for argument in arguments)
+    if origin is Literal:
+        return "one of " + ", ".join(map(str, arguments))
+    if hint is type(None):
+        return "null"
+    if origin is tuple and Ellipsis not in arguments:
+        return f"a list of {len(arguments)} values, each {describe(arguments[0])}"
+    if origin is not None and issubclass(origin, (Sequence, tuple)):
+        return f"a list, each {describe(arguments[0])}"
+    words = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", Any: "given"}
+    return words.get(hint, getattr(hint, "__name__", str(hint)))

@@ -1,0 +1,168 @@
+"""From a command line to configs: composed by Hydra, with every mistake explained at once instead of the first alone."""
+
+import difflib
+import itertools
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from genlab.config.paths import config_folder
+from genlab.config.schema import TrainConfig
+
+
+class RequestError(ValueError):
+    """A request that cannot be carried out; holds a line for each problem."""
+
+    def __init__(self, problems: Sequence[str]):
+        self.problems = list(dict.fromkeys(problems))
+        super().__init__("\n".join(self.problems))
+
+
+@dataclass
+class Job:
+    """One composed config and what Hydra's own node says about it.
+
+    choices: chosen file by config group; folder: where its run would be.
+    """
+
+    config: DictConfig
+    choices: dict[str, str]
+    folder: Path
+
+
+def register() -> None:
+    """Tell Hydra the typed skeleton, and OmegaConf the resolver behind the names of run folders."""
+    ConfigStore.instance().store(name="skeleton", node=TrainConfig)
+    # Cached per composition: a folder's name is asked for several times and must not change.
+    OmegaConf.register_new_resolver("genlab.suffix", lambda: os.urandom(2).hex(), use_cache=True, replace=True)
+
+
+def options(group: str) -> list[str]:
+    """Names that `group=NAME` takes."""
+    return sorted(path.stem for path in (config_folder() / group).glob("*.yaml"))
+
+
+def groups() -> list[str]:
+    """Names of the config groups."""
+    return sorted(path.name for path in config_folder().iterdir() if path.is_dir())
+
+
+def did_you_mean(word: str, words: Sequence[str]) -> str:
+    """A hint at the closest of `words`, else a list of them."""
+    close = difflib.get_close_matches(word, words, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(sorted(words))}"
+
+
+@contextmanager
+def _hydra() -> Iterator[None]:
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        yield
+
+
+def compose_jobs(command: str, overrides: Sequence[str], multirun: bool = False) -> list[Job]:
+    """The jobs that `overrides` ask for: one, or one for each combination of a sweep.
+
+    Raises `RequestError` with all problems that composition can see.
+    """
+    parsed = _parse(overrides)
+    if not multirun and any(override.is_sweep_override() for override in parsed):
+        example = next(o.input_line for o in parsed if o.is_sweep_override())
+        raise RequestError([f"{example}: several values make a sweep, which needs -m: genlab {command} -m {example}"])
+    with _hydra():
+        jobs = []
+        for number, combination in enumerate(_expand(parsed)):
+            try:
+                config = compose(command, list(combination), return_hydra_config=True)
+            except (HydraException, OmegaConfBaseException) as error:
+                raise RequestError(list(_explain(command, combination)) or [_first_line(error)]) from error
+            folder = Path(config.hydra.sweep.dir, str(number)) if multirun else Path(config.hydra.run.dir)
+            choices = OmegaConf.to_container(config.hydra.runtime.choices)
+            with open_dict(config):
+                del config["hydra"]
+            jobs.append(Job(config, choices, folder))
+        return jobs
+
+
+def _parse(overrides: Sequence[str]) -> list[Override]:
+    parser, parsed, problems = OverridesParser.create(), [], []
+    for text in overrides:
+        try:
+            parsed.append(parser.parse_override(text))
+        except HydraException:
+            problems.append(f"{text!r}: cannot be read; write key=value, and quote special characters: 'key=\"a, b\"'")
+    if problems:
+        raise RequestError(problems)
+    return parsed
+
+
+def _expand(parsed: list[Override]) -> Iterator[tuple[str, ...]]:
+    """Every combination of the values of a sweep, as the basic sweeper will launch them."""
+    choices = []
+    for override in parsed:
+        if override.is_sweep_override():
+            prefix = override.input_line.split("=", 1)[0]
+            choices.append([f"{prefix}={value}" for value in override.sweep_string_iterator()])
+        else:
+            choices.append([override.input_line])
+    yield from itertools.product(*choices)
+
+
+def _explain(command: str, overrides: Sequence[str]) -> Iterator[str]:
+    """A line for each override that cannot be composed. Group choices are tried first: they decide which keys exist."""
+    parsed = _parse(overrides)
+    known = groups()
+    chosen = []
+    for override in parsed:
+        key = override.key_or_group
+        if key not in known:
+            continue
+        if isinstance(override.value(), str) and override.value() not in options(key):
+            yield f"{override.input_line}: no such {key}; {did_you_mean(override.value(), options(key))}"
+        else:
+            chosen.append(override.input_line)
+    try:
+        reference = compose(command, chosen)
+    except (HydraException, OmegaConfBaseException) as error:
+        yield _first_line(error)
+        return
+    for override in parsed:
+        if override.key_or_group in known or override.key_or_group.startswith("hydra"):
+            continue
+        try:
+            compose(command, [*chosen, override.input_line])
+        except (HydraException, OmegaConfBaseException) as error:
+            yield _explain_value(override, reference, error)
+
+
+def _explain_value(override: Override, config: DictConfig, error: Exception) -> str:
+    """Why one `key=value` was refused: the part of the key that does not exist, or the value's type."""
+    node, walked = config, []
+    for part in override.key_or_group.split("."):
+        if not isinstance(node, DictConfig) or part not in node:
+            names = [str(name) for name in node] if isinstance(node, DictConfig) else []
+            where = ".".join(walked) or "the config"
+            if not names:
+                return f"{override.input_line}: {where} has no key {part!r}"
+            return f"{override.input_line}: {where} has no key {part!r}; {did_you_mean(part, names)}"
+        walked.append(part)
+        node = OmegaConf.select(node, part, throw_on_missing=False)
+    cause = error.__cause__ or error
+    return f"{override.input_line}: {_first_line(cause)}"
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return re.sub(r"\s+", " ", lines[0]) if lines else type(error).__name__

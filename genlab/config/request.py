@@ -1,0 +1,113 @@
+"""Whether a composed training config can be carried out: everything that can be known before data is read."""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from genlab.config.build import build_model, build_schedule, build_source, player_settings
+from genlab.config.check import locate, mismatches, problems_of
+from genlab.config.compose import RequestError, did_you_mean, options
+from genlab.config.paths import config_folder
+from genlab.data.source import Source
+from genlab.models.base import GenerativeModel
+from genlab.training import checkpoint
+from genlab.training.device import resolve
+
+
+def plain(config: DictConfig, choices: Mapping[str, str]) -> dict:
+    """The resolved config as plain values, with the names chosen for it; what runs, checkpoints and workers carry."""
+    values = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    return {"choices": {group: choices[group] for group in ("model", "dataset")}, **values}
+
+
+def check(config: DictConfig, folder: Path) -> None:
+    """Raise `RequestError` with a line for each reason why `config` cannot train into `folder`."""
+    problems = list(problems_of(config)) or list(_meaning(config))
+    problems += _folder_problems(folder)
+    if problems:
+        raise RequestError(problems)
+
+
+def _meaning(config: DictConfig) -> Iterator[str]:
+    """What only constructors know. The model is built on the meta device: shapes are checked, no memory is taken."""
+    try:
+        resolve(config.device.name, config.device.index)
+    except ValueError as error:
+        yield str(error)
+    try:
+        build_schedule(config)
+    except ValueError as error:
+        yield str(error)
+    try:
+        source = build_source(config)
+    except ValueError as error:
+        yield str(error)
+        return
+    batch, size = config.trainer.batch_size, source.sizes["train"]
+    if batch > size:
+        yield f"trainer.batch_size={batch}: larger than the dataset, which has {size} training examples"
+    yield from _model_problems(config, source)
+
+
+def _model_problems(config: DictConfig, source: Source) -> Iterator[str]:
+    found = locate("model", config.model._target_)
+    if missing := found.requires - source.spec.provides:
+        fitting = ", ".join(_datasets_that_provide(found.requires))
+        yield (
+            f"model {found.__name__} requires {', '.join(sorted(missing))}, but this dataset provides "
+            f"{', '.join(sorted(source.spec.provides))}; datasets that fit: {fitting}"
+        )
+        return
+    try:
+        with torch.device("meta"):
+            model = build_model(config, source.spec)
+    except ValueError as error:
+        yield str(error)
+        return
+    yield from _player_problems(config, model)
+    metric = config.trainer.early_stop_metric
+    if metric and metric not in model.metrics:
+        yield f"trainer.early_stop_metric={metric}: {did_you_mean(metric, list(model.metrics))}"
+    if config.init_from:
+        try:
+            checkpoint.find(config.init_from)
+        except ValueError as error:
+            yield f"init_from: {error}"
+
+
+def _player_problems(config: DictConfig, model: GenerativeModel) -> Iterator[str]:
+    players = list(model.players())
+    for player in config.optimizer.players:
+        if player not in players:
+            yield f"optimizer.players.{player}: {type(model).__name__} has no such player; {did_you_mean(player, players)}"
+            continue
+        settings = OmegaConf.to_container(player_settings(config, player), resolve=True)
+        try:
+            found = locate("optimizer", settings.pop("_target_"))
+        except ValueError as error:
+            yield str(error)
+            continue
+        yield from mismatches(f"optimizer.players.{player}", found, settings, {"params"})
+
+
+def _datasets_that_provide(fields: frozenset[str]) -> Iterator[str]:
+    """Names of datasets whose defaults provide `fields`, and those that may, depending on the user's files."""
+    for name in options("dataset"):
+        node = OmegaConf.load(config_folder() / "dataset" / f"{name}.yaml")
+        config = OmegaConf.create({"seed": 0, "data_dir": "data", "dataset": node})
+        try:
+            if fields <= build_source(config).spec.provides:
+                yield name
+        except ValueError:
+            yield f"{name} (if your files do)"
+
+
+def _folder_problems(folder: Path) -> Iterator[str]:
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if (folder / "checkpoints").exists():
+        yield f"{folder}: holds a run already; leave hydra.run.dir out to get a new folder"
+    elif not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        yield f"output_dir={folder.parent.parent}: cannot write in {existing}; choose another, as in output_dir=/tmp/outputs"

@@ -1,0 +1,180 @@
+"""Pictures in the arrays of one .npz file, with optional labels. Only headers are read until training opens it."""
+
+import os
+import zipfile
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from genlab.data.checks import check_range
+from genlab.data.source import ArrayExamples, Examples, Source
+from genlab.data.spec import DataSpec
+from genlab.data.splits import split_rows, split_sizes
+
+
+class Header(NamedTuple):
+    """What an array is, before it is read."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+    def __str__(self) -> str:
+        return f"{self.dtype}[{', '.join(map(str, self.shape))}]"
+
+
+class Npz(Source):
+    """Arrays [N, H, W] or [N, H, W, C] of integers, floats or booleans: `image` uint8 [N, C, H, W], `label` int64 [N].
+
+    path: the .npz file, as numpy.savez writes it.
+    images_key, labels_key: names of the arrays in it; None for no labels.
+    validation_images_key, validation_labels_key: arrays held out; None holds out part of the former two.
+    image_shape: [height, width] or [height, width, channels] of pictures that are stored as flat rows [N, D].
+    max_value: the stored value that means white, where 0 means black; None is 255 for integers, else 1.
+    validation_fraction: share held out, drawn by `seed`, where there are no arrays for it.
+    block_size: this many consecutive rows are held out together; about 100 for frames of a video.
+    """
+
+    def __init__(
+        self,
+        *,
+        path: str | None,
+        images_key: str = "images",
+        labels_key: str | None = None,
+        validation_images_key: str | None = None,
+        validation_labels_key: str | None = None,
+        image_shape: list[int] | None = None,
+        max_value: float | None = None,
+        validation_fraction: float = 0.1,
+        block_size: int = 1,
+        seed: int = 0,
+    ):
+        check_range("block_size", block_size, 1)
+        self.path, self.headers = read_headers(path)
+        self.image_shape, self.max_value = image_shape, max_value
+        self.validation_fraction, self.block_size, self.seed = validation_fraction, block_size, seed
+        if validation_labels_key is not None and validation_images_key is None:
+            raise ValueError(
+                f"dataset.validation_labels_key={validation_labels_key} belongs to pictures that are not named. "
+                "Give dataset.validation_images_key too."
+            )
+        if validation_images_key is not None and (labels_key is None) != (validation_labels_key is None):
+            raise ValueError(
+                f"dataset.labels_key={labels_key} and dataset.validation_labels_key={validation_labels_key}: "
+                "both splits hold labels or neither does. Give both keys or none."
+            )
+        shape = self._check_images("images_key", images_key)
+        num_classes = 0 if labels_key is None else self._check_labels("labels_key", labels_key, images_key)
+        self.keys = {"train": (images_key, labels_key)}
+        if validation_images_key is None:
+            self.sizes = split_sizes(self.headers[images_key].shape[0], validation_fraction)
+        else:
+            other = self._check_images("validation_images_key", validation_images_key)
+            if other != shape:
+                raise ValueError(f"{self.path}: {images_key} and {validation_images_key} differ in shape or channels.")
+            if validation_labels_key is not None:
+                self._check_labels("validation_labels_key", validation_labels_key, validation_images_key, num_classes)
+            self.keys["validation"] = (validation_images_key, validation_labels_key)
+            self.sizes = {split: self.headers[images].shape[0] for split, (images, _) in self.keys.items()}
+        self.spec = DataSpec(shape, num_classes)
+
+    def open(self, split: str) -> list[Examples]:
+        images_key, labels_key = self.keys.get(split, self.keys["train"])
+        images = self._read_images(images_key)
+        labels = {} if labels_key is None else {"label": self._read_labels(labels_key)}
+        if "validation" not in self.keys:
+            rows = split_rows(len(images), self.validation_fraction, self.seed, self.block_size)[split]
+            images, labels = images[rows], {name: value[rows] for name, value in labels.items()}
+        return [ArrayExamples(image=images, **labels)]
+
+    def _header(self, option: str, key: str) -> Header:
+        if key not in self.headers:
+            held = ", ".join(f"{name} {header}" for name, header in self.headers.items())
+            raise ValueError(f"dataset.{option}={key}: no such array in {self.path}, which holds {held}.")
+        return self.headers[key]
+
+    def _check_images(self, option: str, key: str) -> tuple[int, int, int]:
+        """(channels, height, width) of the pictures of an array, refused where it cannot hold pictures."""
+        header = self._header(option, key)
+        where = f"dataset.{option}={key}: {header}"
+        if header.dtype.kind not in "buif" or len(header.shape) < 2 or 0 in header.shape:
+            raise ValueError(f"{where} cannot be pictures. Store them as uint8 [N, height, width, channels].")
+        shape = list(header.shape[1:])
+        if self.image_shape is not None:
+            if np.prod(shape) != np.prod(self.image_shape):
+                raise ValueError(f"{where} does not fit dataset.image_shape={self.image_shape}.")
+            shape = self.image_shape
+        if len(shape) == 1:
+            raise ValueError(f"{where} holds flat rows. Give dataset.image_shape=[HEIGHT,WIDTH] too.")
+        if len(shape) not in (2, 3) or (len(shape) == 3 and shape[2] not in (1, 3)):
+            raise ValueError(f"{where} is not [N, height, width] or [N, height, width, 1 or 3]. Store it so.")
+        height, width, channels = (*shape, 1)[:3]
+        return channels, height, width
+
+    def _check_labels(self, option: str, key: str, images_key: str, num_classes: int | None = None) -> int:
+        """The number of classes, counted unless `num_classes` tells it; labels are small, so their values are read."""
+        header = self._header(option, key)
+        where = f"dataset.{option}={key}: {header}"
+        count = self.headers[images_key].shape[0]
+        if header.dtype.kind not in "ui" or header.shape != (count,):
+            raise ValueError(f"{where} cannot be the labels of {count} pictures. Store one integer for each.")
+        found = self._read_labels(key).unique().tolist()
+        classes = found if num_classes is None else range(num_classes)
+        if list(classes) != list(range(len(classes))) or not set(found) <= set(classes):
+            raise ValueError(f"{where} holds the values {shorten(found)}. Number the classes from 0 without gaps.")
+        return len(classes)
+
+    def _read_labels(self, key: str) -> Tensor:
+        with np.load(self.path, allow_pickle=False) as file:
+            return torch.from_numpy(file[key].astype(np.int64))
+
+    def _read_images(self, key: str) -> Tensor:
+        """An array as uint8 [N, C, H, W]."""
+        with np.load(self.path, allow_pickle=False) as file:
+            array = file[key]
+        integers = array.dtype.kind in "ui"
+        white = self.max_value if self.max_value is not None else 255 if integers else 1
+        low, high = float(array.min()), float(array.max())
+        if not 0 <= low <= high <= white:  # also refuses nan
+            raise ValueError(
+                f"{self.path}: {key} holds values from {low:g} to {high:g}, outside 0 to {white:g}. "
+                "Give the value that means white as dataset.max_value=NUMBER; black is 0."
+            )
+        if integers and self.max_value is None and high <= 1:
+            raise ValueError(f"{self.path}: {key} holds only 0 and 1. Give dataset.max_value=1 to make 1 white.")
+        if array.dtype != np.uint8 or white != 255:
+            # In slices: a float copy of all at once would take several times the memory of the table.
+            scaled = np.empty(array.shape, np.uint8)
+            for start in range(0, len(array), 4096):
+                part = slice(start, start + 4096)
+                scaled[part] = np.rint(array[part].astype(np.float32) * (255 / white))
+            array = scaled
+        channels, height, width = self.spec.shape
+        images = torch.from_numpy(array.reshape(len(array), height, width, channels))
+        return images.permute(0, 3, 1, 2).contiguous()
+
+
+def shorten(values: list[int]) -> str:
+    """The first few of `values`, for a message."""
+    return ", ".join(map(str, values[:8])) + (", ..." if len(values) > 8 else "")
+
+
+def read_headers(path: str | None) -> tuple[str, dict[str, Header]]:
+    """`path` with ~ expanded, and what each of its arrays is."""
+    if path is None:
+        raise ValueError("dataset.path is not set. Give a file that numpy.savez wrote, as in dataset.path=faces.npz")
+    file = os.path.expanduser(path)
+    if not os.path.isfile(file):
+        raise ValueError(f"dataset.path={path}: no such file. Give a file that numpy.savez wrote.")
+    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    headers = {}
+    try:
+        with zipfile.ZipFile(file) as archive:
+            for name in archive.namelist():
+                with archive.open(name) as member:
+                    shape, _, dtype = readers[np.lib.format.read_magic(member)](member)
+                headers[name.removesuffix(".npy")] = Header(shape, dtype)
+    except (zipfile.BadZipFile, ValueError, KeyError, EOFError) as error:
+        raise ValueError(f"dataset.path={path} is not a sound .npz file ({error}). Write it by numpy.savez.") from error
+    return file, headers

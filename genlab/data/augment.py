@@ -1,0 +1,29 @@
+"""Augmentation of a whole batch at once, with noise that belongs to the rows of the batch."""
+
+import torch
+from torch import Tensor
+
+from genlab.data.spec import Batch
+
+
+def augment(batch: Batch, names: tuple[str, ...], flip: bool, shift: int) -> None:
+    """Mirror and move the pictures `names` of `batch` in place of the originals.
+
+    flip: mirror left to right with probability 1/2.
+    shift: move by a whole number of pixels in [-shift, shift] along both axes, repeating the edge.
+    """
+    for name in names:
+        if flip:
+            mirrored = batch.rand() < 0.5
+            batch.fields[name] = torch.where(mirrored[:, None, None, None], batch[name].flip(-1), batch[name])
+        if shift:
+            batch.fields[name] = _shift(batch[name], batch.randint(2 * shift + 1) - shift, batch.randint(2 * shift + 1) - shift)
+
+
+def _shift(x: Tensor, down: Tensor, right: Tensor) -> Tensor:
+    """Move each picture of x [N, C, H, W] by its own `down` and `right` [N] pixels."""
+    n, _, height, width = x.shape
+    rows = (torch.arange(height, device=x.device) - down[:, None]).clamp(0, height - 1)
+    columns = (torch.arange(width, device=x.device) - right[:, None]).clamp(0, width - 1)
+    picked = x[torch.arange(n, device=x.device)[:, None, None], :, rows[:, :, None], columns[:, None, :]]
+    return picked.permute(0, 3, 1, 2).contiguous()

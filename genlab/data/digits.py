@@ -1,0 +1,52 @@
+"""Handwritten digits that come with scikit-learn: small, real, and there without a download.
+
+References:
+    Methods of Combining Multiple Classifiers and Their Applications to Handwritten Digit Recognition (Xu, Krzyzak,
+    Suen, 1992), whose database became "Optical Recognition of Handwritten Digits" (Alpaydin, Kaynak, 1998)
+    https://archive.ics.uci.edu/dataset/80
+"""
+
+import gzip
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from genlab.data.checks import check_range
+from genlab.data.pictures import resize
+from genlab.data.source import ArrayExamples, Examples, Source
+from genlab.data.spec import DataSpec
+from genlab.data.splits import split_rows, split_sizes
+
+COUNT, NATIVE_SIZE, WHITE = 1797, 8, 16
+
+
+class Digits(Source):
+    """1797 grey pictures of 8x8 pixels in ten classes, resized once to `size`: uint8 [N, 1, size, size].
+
+    size: height and width in pixels, 8 or more.
+    validation_fraction: share held out, drawn by `seed`.
+    """
+
+    def __init__(self, *, size: int = 16, validation_fraction: float = 0.1, seed: int = 0):
+        check_range("size", size, NATIVE_SIZE)
+        self.validation_fraction, self.seed = validation_fraction, seed
+        self.spec = DataSpec((1, size, size), num_classes=10)
+        self.sizes = split_sizes(COUNT, validation_fraction)
+
+    def open(self, split: str) -> list[Examples]:
+        rows = split_rows(COUNT, self.validation_fraction, self.seed)[split]
+        table = torch.from_numpy(read_table())[rows]
+        images = (table[:, :-1] * (255 / WHITE)).round().byte().view(-1, 1, NATIVE_SIZE, NATIVE_SIZE)
+        return [ArrayExamples(image=resize(images, self.spec.shape[-1]), label=table[:, -1].long())]
+
+
+def read_table() -> np.ndarray:
+    """The packaged file: a digit a row, its 64 pixels in 0..16 and its class; float32 [1797, 65].
+
+    Found without importing scikit-learn, which would take longer than all the rest of a short run's start.
+    """
+    path = Path(find_spec("sklearn").origin).parent / "datasets" / "data" / "digits.csv.gz"
+    with gzip.open(path, "rt") as file:
+        return np.loadtxt(file, delimiter=",", dtype=np.float32)

@@ -1,0 +1,124 @@
+"""Pictures in folders: one set with optional classes, or two unpaired domains. Decoded as they are drawn."""
+
+import os
+
+import torch
+
+from genlab.data.pictures import PictureFiles, picture_shape
+from genlab.data.source import SPLITS, Examples, Source
+from genlab.data.spec import DataSpec
+from genlab.data.splits import split_rows, split_sizes
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
+
+
+class ImageFolder(Source):
+    """Any folder of pictures: `image` uint8 [N, channels, H, W], and `label` where subfolders are classes.
+
+    Pictures may lie directly in the folder (no labels) or in its subfolders, at any depth: two or more subfolders are
+    the classes, in the order of their names; a single one is none.
+
+    path: the folder.
+    size: every picture is scaled to cover size x size and cut to it around its centre; or [height, width].
+    channels: 3, or 1 for grey.
+    labels: False takes all pictures below the folder without labels.
+    validation_fraction: share held out, drawn by `seed`.
+    """
+
+    def __init__(
+        self,
+        *,
+        path: str | None,
+        size: int | list[int] = 64,
+        channels: int = 3,
+        labels: bool = True,
+        validation_fraction: float = 0.1,
+        seed: int = 0,
+    ):
+        shape = picture_shape(channels, size)
+        root = check_folder(path, "/data/faces")
+        self.paths = list_pictures(root)
+        # The first part of what follows the root: a subfolder's name, or "" for a picture that lies in the root.
+        homes = [os.path.dirname(os.path.relpath(picture, root)).split(os.sep)[0] for picture in self.paths]
+        classes = sorted(set(homes)) if labels else []
+        if len(classes) > 1 and "" in classes:
+            raise ValueError(
+                f"dataset.path={path} holds pictures both directly and in subfolders ({', '.join(classes[1:4])}). "
+                "Move one kind away, or give dataset.labels=false to take all of them without labels."
+            )
+        self.labels = torch.tensor([classes.index(home) for home in homes]) if len(classes) > 1 else None
+        self.validation_fraction, self.seed = validation_fraction, seed
+        self.spec = DataSpec(shape, num_classes=0 if self.labels is None else len(classes))
+        self.sizes = split_sizes(len(self.paths), validation_fraction)
+
+    def open(self, split: str) -> list[Examples]:
+        rows = split_rows(len(self.paths), self.validation_fraction, self.seed)[split]
+        labels = None if self.labels is None else self.labels[rows]
+        return [PictureFiles("image", [self.paths[row] for row in rows.tolist()], self.spec.shape, labels)]
+
+
+class UnpairedFolder(Source):
+    """Two sets of pictures without pairs: tables of `a` and of `b`, uint8 [N, channels, H, W].
+
+    path: the folder that holds trainA and trainB, and for validation testA and testB.
+    size, channels: as in `ImageFolder`.
+    validation_fraction: share of trainA and trainB that `seed` holds out where there is no testA and testB.
+    """
+
+    def __init__(
+        self,
+        *,
+        path: str | None,
+        size: int | list[int] = 128,
+        channels: int = 3,
+        validation_fraction: float = 0.1,
+        seed: int = 0,
+    ):
+        shape = picture_shape(channels, size)
+        root = check_folder(path, "/data/horse2zebra")
+        missing = [name for name in ("trainA", "trainB") if not os.path.isdir(os.path.join(root, name))]
+        if missing:
+            raise ValueError(
+                f"dataset.path={path} has no folder {' and no '.join(missing)}. Put the training pictures of the two "
+                "domains into its subfolders trainA and trainB, those for validation into testA and testB."
+            )
+        tests = [name for name in ("testA", "testB") if os.path.isdir(os.path.join(root, name))]
+        if len(tests) == 1:
+            raise ValueError(f"dataset.path={path} has {tests[0]} alone. Give both testA and testB, or neither.")
+        self.paths = {}
+        for index, domain in enumerate("ab"):
+            train = list_pictures(os.path.join(root, f"train{domain.upper()}"))
+            if tests:
+                self.paths[domain] = {"train": train, "validation": list_pictures(os.path.join(root, tests[index]))}
+            else:
+                split_sizes(len(train), validation_fraction)
+                rows = split_rows(len(train), validation_fraction, seed)
+                self.paths[domain] = {split: [train[row] for row in rows[split].tolist()] for split in SPLITS}
+        self.spec = DataSpec(shape, domains=("a", "b"))
+        self.sizes = {split: max(len(paths[split]) for paths in self.paths.values()) for split in SPLITS}
+
+    def open(self, split: str) -> list[Examples]:
+        return [PictureFiles(domain, paths[split], self.spec.shape) for domain, paths in self.paths.items()]
+
+
+def check_folder(path: str | None, example: str) -> str:
+    """`path` with ~ expanded, refused unless it is a folder."""
+    folder = os.path.expanduser(path or "")
+    if not os.path.isdir(folder):
+        problem = " is not set" if path is None else f"={path}: no such folder"
+        raise ValueError(f"dataset.path{problem}. Give the folder that holds the pictures: dataset.path={example}")
+    return folder
+
+
+def list_pictures(folder: str) -> list[str]:
+    """Paths of all pictures below `folder` in the order of their names, without hidden files and folders."""
+    found = []
+    for place, subfolders, names in os.walk(folder, followlinks=True):
+        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+        visible = (name for name in names if name.lower().endswith(SUFFIXES) and not name.startswith("."))
+        found += [os.path.join(place, name) for name in visible]
+    if not found:
+        raise ValueError(
+            f"dataset.path: no pictures in {folder}. Give a folder with files that end in {' '.join(SUFFIXES)}"
+        )
+    return sorted(found)

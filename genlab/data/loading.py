@@ -1,0 +1,132 @@
+"""From tables of examples to batches on the device: gathered from memory, or streamed by a DataLoader."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from genlab.config.schema import LoaderConfig
+from genlab.data.augment import augment
+from genlab.data.order import IndexStream
+from genlab.data.source import Examples, Source
+from genlab.data.spec import Batch
+from genlab.seeding import mix
+
+_TRAIN, _VALIDATION = 1, 2  # keep the noise of the two apart
+_VALIDATION_BATCH = 256
+
+
+class Loader:
+    """Batches of one split of one dataset. A batch is a function of (seed, step).
+
+    rank, world: this process draws rows rank/world ... (rank + 1)/world of every global batch.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        split: str,
+        settings: LoaderConfig,
+        *,
+        seed: int,
+        device: torch.device,
+        dtype: torch.dtype = torch.float32,
+        memory_format: torch.memory_format = torch.contiguous_format,
+        rank: int = 0,
+        world: int = 1,
+    ):
+        self.settings, self.seed, self.device, self.dtype, self.memory_format = settings, seed, device, dtype, memory_format
+        self.domains = source.spec.domains
+        self.size = source.sizes[split]
+        self.rank, self.world = rank, world
+        tables = source.open(split)
+        self.storage: list[str] = []  # how each table is held, for the log
+        self.tables = [_Resident(t, device) if self._fits(t, split) else _Streamed(t, settings.workers) for t in tables]
+        self.streams = [IndexStream(len(table), seed, number) for number, table in enumerate(tables)]
+
+    def batches(self, batch_size: int, start_step: int = 0) -> Iterator[Batch]:
+        """This process's share of the global training batches from `start_step` on, without end."""
+        share = batch_size // self.world
+        offset = self.rank * share
+
+        def indices(stream: IndexStream) -> Iterator[Tensor]:
+            step = start_step
+            while True:
+                yield stream.take(step * batch_size + offset, share)
+                step += 1
+
+        tables = [table.fetch(indices(stream)) for table, stream in zip(self.tables, self.streams, strict=True)]
+        for step, parts in enumerate(zip(*tables, strict=True), start_step):
+            batch = Batch(self._fields(parts), mix(self.seed, _TRAIN, step), offset, batch_size)
+            augment(batch, self.domains, self.settings.flip, self.settings.shift)
+            yield batch
+
+    def in_order(self, limit: int | None = None) -> Iterator[Batch]:
+        """Every example once, in the order of the split (at most `limit`); the noise is the same at every call.
+
+        A domain smaller than the other starts again from its first example.
+        """
+        starts = range(0, min(self.size, limit or self.size), _VALIDATION_BATCH)
+
+        def indices(size: int) -> Iterator[Tensor]:
+            for start in starts:
+                yield torch.arange(start, min(start + _VALIDATION_BATCH, self.size, limit or self.size)) % size
+
+        tables = [table.fetch(indices(stream.size)) for table, stream in zip(self.tables, self.streams, strict=True)]
+        for number, parts in enumerate(zip(*tables, strict=True)):
+            yield Batch(self._fields(parts), mix(self.seed, _VALIDATION, number))
+
+    def _fits(self, table: Examples, split: str) -> bool:
+        gibibytes = table.nbytes / 2**30
+        fits = {"memory": True, "stream": False, "auto": gibibytes <= self.settings.memory_limit}[self.settings.storage]
+        where = f"held in memory on {self.device}" if fits else f"streamed by {self.settings.workers} workers"
+        self.storage.append(
+            f"{split} data: {len(table)} examples, {gibibytes:.3f} GiB, {where} (loader.storage={self.settings.storage})"
+        )
+        return fits
+
+    def _fields(self, parts: tuple[dict[str, Tensor], ...]) -> dict[str, Tensor]:
+        return {name: self._on_device(value) for part in parts for name, value in part.items()}
+
+    def _on_device(self, value: Tensor) -> Tensor:
+        value = value.to(self.device, non_blocking=True)
+        if value.dtype == torch.uint8:
+            return value.to(self.dtype, memory_format=self.memory_format).mul_(1 / 255)
+        return value.to(self.dtype) if value.is_floating_point() else value
+
+
+class _Resident:
+    """A table held on the device: a batch is one gather."""
+
+    def __init__(self, table: Examples, device: torch.device):
+        self.fields = {name: value.to(device) for name, value in table.load().items()}
+        self.device = device
+
+    def sample(self) -> dict[str, Tensor]:
+        """The fields by which the table is recognised: all of them."""
+        return self.fields
+
+    def fetch(self, indices: Iterator[Tensor]) -> Iterator[dict[str, Tensor]]:
+        for index in indices:
+            index = index.to(self.device, non_blocking=True)
+            yield {name: value.index_select(0, index) for name, value in self.fields.items()}
+
+
+class _Streamed(Dataset):
+    """A table read batch by batch in worker processes: the index of a "sample" is the index tensor of a batch."""
+
+    def __init__(self, table: Examples, workers: int):
+        self.table, self.workers = table, workers
+
+    def __getitem__(self, index: Tensor) -> dict[str, Tensor]:
+        torch.set_num_threads(1)
+        return self.table.rows(index)
+
+    def sample(self) -> dict[str, Tensor]:
+        """The fields by which the table is recognised: the first examples."""
+        return self.table.rows(torch.arange(min(64, len(self.table))))
+
+    def fetch(self, indices: Iterator[Tensor]) -> Iterator[dict[str, Tensor]]:
+        pin = torch.cuda.is_available()
+        yield from DataLoader(self, batch_size=None, sampler=indices, num_workers=self.workers, pin_memory=pin)

@@ -1,0 +1,36 @@
+"""The order in which training sees its examples: a function of (seed, epoch) and a position, nothing to save."""
+
+import torch
+from torch import Tensor
+
+from genlab.seeding import mix
+
+
+class IndexStream:
+    """An endless stream of indices in which every epoch is a fresh permutation of `size` examples.
+
+    Batches run over the border of an epoch, so each example comes exactly once an epoch, whatever the batch size.
+    """
+
+    def __init__(self, size: int, *seed: int):
+        self.size = size
+        self.seed = seed
+        self._epoch = -1
+        self._permutation = torch.empty(0, dtype=torch.int64)
+
+    def take(self, start: int, count: int) -> Tensor:
+        """Indices int64 [count] at positions start ... start + count - 1 of the stream."""
+        pieces = []
+        while count > 0:
+            epoch, position = divmod(start, self.size)
+            piece = self._order(epoch)[position : position + count]
+            pieces.append(piece)
+            start, count = start + len(piece), count - len(piece)
+        return pieces[0] if len(pieces) == 1 else torch.cat(pieces)
+
+    def _order(self, epoch: int) -> Tensor:
+        if epoch != self._epoch:
+            generator = torch.Generator().manual_seed(mix(*self.seed, epoch))
+            self._permutation = torch.randperm(self.size, generator=generator)
+            self._epoch = epoch
+        return self._permutation

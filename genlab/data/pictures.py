@@ -1,0 +1,127 @@
+"""Pictures from files and arrays to uint8 [C, H, W]: decode, convert, resize, crop; and tables of picture files."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from genlab.data.source import Examples
+
+if TYPE_CHECKING:  # PIL costs a tenth of a second, which commands that read no files need not pay
+    from PIL.Image import Image
+
+MODES = {1: "L", 3: "RGB"}
+
+
+def picture_shape(channels: int, size: int | list[int]) -> tuple[int, int, int]:
+    """(channels, height, width) of `dataset.channels` and `dataset.size` (a number, or [height, width])."""
+    if channels not in MODES:
+        raise ValueError(f"dataset.channels={channels} is not known. Give 3 for colour or 1 for grey.")
+    sides = [size, size] if isinstance(size, int) else size
+    if len(sides) != 2 or min(sides) < 1:
+        raise ValueError(f"dataset.size={size} is no picture size. Give pixels, as in 64 or [64,48] (height, width).")
+    return channels, *sides
+
+
+def resize(images: Tensor, size: int | None) -> Tensor:
+    """uint8 [N, C, H, W] to [N, C, size, size], bilinear with antialiasing; as it is where `size` is None or native.
+
+    In slices: a float copy of all at once would take four times the memory of the table.
+    """
+    if size is None or images.shape[-2:] == (size, size):
+        return images
+    resized = [
+        interpolate(part.float(), (size, size), mode="bilinear", antialias=True).round().clamp(0, 255).byte()
+        for part in images.split(4096)
+    ]
+    return torch.cat(resized)
+
+
+def decode(path: str, shape: tuple[int, int, int], crop: int | None = None) -> Tensor:
+    """Read a picture of any size and mode as uint8 `shape` (channels, height, width).
+
+    It is turned as its EXIF entry says, scaled to cover `shape` and cut to it around its centre; transparency shows
+    white. crop: side in pixels of the central square of the file to take instead of the largest that fits.
+    """
+    from PIL import Image, ImageOps
+
+    channels, height, width = shape
+    try:
+        with Image.open(path) as image:
+            if crop is None:
+                # JPEG can decode at 1/2, 1/4 or 1/8 size; twice the goal leaves the final filter enough to work on.
+                image.draft(MODES[channels], (2 * max(height, width),) * 2)
+            image = convert(ImageOps.exif_transpose(image), MODES[channels])
+            if crop is not None:
+                left, top = (image.width - crop) / 2, (image.height - crop) / 2
+                image = image.crop((round(left), round(top), round(left) + crop, round(top) + crop))
+            pixels = np.array(ImageOps.fit(image, (width, height), Image.Resampling.BICUBIC))
+    except Exception as error:  # decoders raise whatever they like on damaged files: OSError, SyntaxError, struct.error
+        raise ValueError(f"{path} cannot be read as a picture ({error}). Repair or remove it.") from error
+    return torch.from_numpy(pixels).view(height, width, channels).permute(2, 0, 1)
+
+
+def convert(image: "Image", mode: str) -> "Image":
+    """A picture of any mode as "L" or "RGB"; 16-bit greys are scaled, where PIL alone would clip them at 255."""
+    from PIL import Image
+
+    if image.mode == "F":
+        raise ValueError("its pixels are floating-point numbers of unknown range")
+    if image.mode.startswith("I"):
+        image = Image.fromarray((np.asarray(image).clip(0, 65535) / 257).round().astype(np.uint8))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert(mode)
+
+
+class PictureFiles(Examples):
+    """Picture files that are decoded whenever they are drawn, or all at once by `load`.
+
+    field: name of the pictures in a batch; labels: int64 [N] or None; shape, crop: as `decode` takes them.
+    """
+
+    def __init__(
+        self,
+        field: str,
+        paths: list[str],
+        shape: tuple[int, int, int],
+        labels: Tensor | None = None,
+        crop: int | None = None,
+    ):
+        self.field, self.paths, self.shape, self.labels, self.crop = field, paths, shape, labels, crop
+        self.nbytes = len(paths) * int(np.prod(shape)) + (0 if labels is None else labels.nbytes)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def rows(self, index: Tensor) -> dict[str, Tensor]:
+        pictures = torch.stack([decode(self.paths[row], self.shape, self.crop) for row in index.tolist()])
+        return self._fields(pictures, index)
+
+    def load(self) -> dict[str, Tensor]:
+        from tqdm import tqdm
+
+        pictures = torch.empty(len(self), *self.shape, dtype=torch.uint8)
+
+        def decode_row(row: int) -> None:
+            pictures[row] = decode(self.paths[row], self.shape, self.crop)
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            try:
+                rows = pool.map(decode_row, range(len(self)))
+                for _ in tqdm(rows, "reading pictures", len(self), leave=False, disable=None):
+                    pass
+            except BaseException:
+                # Without this a damaged picture would be reported only after all the others were read.
+                pool.shutdown(cancel_futures=True)
+                raise
+        return self._fields(pictures, torch.arange(len(self)))
+
+    def _fields(self, pictures: Tensor, index: Tensor) -> dict[str, Tensor]:
+        labels = {} if self.labels is None else {"label": self.labels[index]}
+        return {self.field: pictures, **labels}

@@ -1,0 +1,29 @@
+"""Hold part of a table out for validation, as a function of the seed."""
+
+import torch
+from torch import Tensor
+
+from genlab.data.checks import check_fraction
+from genlab.seeding import mix
+
+
+def split_sizes(count: int, validation_fraction: float) -> dict[str, int]:
+    """Number of rows by split; each split keeps at least one."""
+    check_fraction("validation_fraction", validation_fraction)
+    if count < 2:
+        raise ValueError(f"The dataset holds {count} picture; training and validation need one each. Give more.")
+    held_out = min(max(round(count * validation_fraction), 1), count - 1)
+    return {"train": count - held_out, "validation": held_out}
+
+
+def split_rows(count: int, validation_fraction: float, seed: int, block_size: int = 1) -> dict[str, Tensor]:
+    """Row numbers by split, int64 and ascending.
+
+    block_size: this many consecutive rows go to one split together. Frames of a video need it: drawn one by one,
+    nearly every validation frame would have its neighbour in the training split.
+    """
+    blocks = torch.arange(count).split(block_size)
+    order = torch.randperm(len(blocks), generator=torch.Generator().manual_seed(mix(seed, count)))
+    shuffled = torch.cat([blocks[block] for block in order])
+    held_out = split_sizes(count, validation_fraction)["validation"]
+    return {"train": shuffled[held_out:].sort().values, "validation": shuffled[:held_out].sort().values}

@@ -1,0 +1,112 @@
+"""Rendered unpaired domains whose true translation is known: plain shapes, and the same kind of shapes striped.
+
+Domain a holds circles, squares and triangles in one light colour on a dark ground; in domain b shapes of the same
+distribution are filled with diagonal stripes. The stripes lie still in image coordinates, so every picture of either
+domain has exactly one counterpart in the other: a translation can be scored against it pixel by pixel, which real
+unpaired photographs never allow. Training pictures of the two domains are drawn independently of each other.
+
+References:
+    Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks (Zhu, Park, Isola, Efros, 2017)
+    https://arxiv.org/abs/1703.10593
+"""
+
+from math import pi
+
+import torch
+from torch import Tensor
+
+from genlab.data.checks import check_choice, check_range
+from genlab.data.source import SPLITS, ArrayExamples, Examples, Source
+from genlab.data.spec import DataSpec
+from genlab.seeding import mix
+
+GROUND, LIGHT, MIDDLE = ((20, 28, 64), (248, 228, 164), (224, 88, 72))
+"""RGB of the ground, of plain shapes and light stripes, and of the stripes between."""
+
+SIDES = (3.0, 4.0, 64.0)
+"""Sides of the regular polygons; 64 sides draw a circle at any size that pictures have here."""
+
+
+class Stripes(Source):
+    """Domains "a" (plain) and "b" (striped), uint8 [N, channels, size, size].
+
+    size: height and width in pixels, 16 or more.
+    channels: 3, or 1 for the luminance of the same colours.
+    num_train, num_validation: pictures of each domain.
+    max_shapes: every picture holds 1 to this many shapes, which may overlap.
+    period: distance in pixels, along a row, from a light stripe to the next; even.
+
+    The validation tables also hold the true counterparts: {"a", "a_as_b"} and {"b", "b_as_a"}.
+    """
+
+    def __init__(
+        self,
+        *,
+        size: int = 32,
+        channels: int = 3,
+        num_train: int = 2000,
+        num_validation: int = 200,
+        max_shapes: int = 3,
+        period: int = 4,
+        seed: int = 0,
+    ):
+        check_range("size", size, 16)
+        check_choice("channels", channels, (1, 3))
+        check_range("num_train", num_train, 1)
+        check_range("num_validation", num_validation, 1)
+        check_range("max_shapes", max_shapes, 1)
+        check_choice("period", period, tuple(range(2, size // 2 + 1, 2)))
+        self.max_shapes, self.period, self.seed = max_shapes, period, seed
+        self.spec = DataSpec((channels, size, size), domains=("a", "b"))
+        self.sizes = {"train": num_train, "validation": num_validation}
+
+    def open(self, split: str) -> list[Examples]:
+        tables = []
+        for domain, other in (("a", "b"), ("b", "a")):
+            generator = torch.Generator().manual_seed(mix(self.seed, SPLITS.index(split), ord(domain)))
+            coverage = draw_shapes(self.sizes[split], self.spec.shape[-1], self.max_shapes, generator)
+            fields = {domain: self._paint(coverage, domain)}
+            if split == "validation":
+                fields[f"{domain}_as_{other}"] = self._paint(coverage, other)
+            tables.append(ArrayExamples(**fields))
+        return tables
+
+    def _paint(self, coverage: Tensor, domain: str) -> Tensor:
+        """Colour the shapes of `coverage` ([N, H, W] in [0, 1]) as `domain` has them: uint8 [N, C, H, W]."""
+        channels, size, _ = self.spec.shape
+        ground, light, middle = palette(channels)
+        fill = light
+        if domain == "b":
+            along = torch.arange(size)
+            striped = (along[:, None] + along) % self.period >= self.period // 2
+            fill = torch.where(striped, middle, light)
+        return torch.stack([ground + cover * (fill - ground) for cover in coverage]).round().byte()
+
+
+def palette(channels: int) -> Tensor:
+    """Ground, light and middle colour, float [3, channels, 1, 1] in 0..255; grey is the luminance of ITU-R BT.601."""
+    colours = torch.tensor([GROUND, LIGHT, MIDDLE], dtype=torch.float32)
+    if channels == 1:
+        colours = colours @ torch.tensor([[0.299], [0.587], [0.114]])
+    return colours[..., None, None]
+
+
+def draw_shapes(num_pictures: int, size: int, max_shapes: int, generator: torch.Generator) -> Tensor:
+    """How much of each pixel is covered by random shapes, all wholly inside: float [N, size, size] in [0, 1]."""
+    count, radius, x, y, turn, kind = torch.rand(6, num_pictures, max_shapes, generator=generator)
+    radius = 0.14 + 0.12 * radius
+    x, y = (radius + (1 - 2 * radius) * centre for centre in (x, y))
+    sides = torch.tensor(SIDES)[(kind * len(SIDES)).long()]
+    present = torch.arange(max_shapes) < 1 + (count[:, :1] * max_shapes).floor()
+    coverage = torch.empty(num_pictures, size, size)
+    pixels = torch.arange(size) + 0.5
+    for picture in range(num_pictures):
+        right = pixels - size * x[picture, :, None, None]
+        down = pixels[:, None] - size * y[picture, :, None, None]
+        # Distance to the nearest edge of a regular polygon: turn the point into the sector of that edge.
+        sector = 2 * pi / sides[picture, :, None, None]
+        angle = torch.atan2(down, right) + 2 * pi * turn[picture, :, None, None]
+        angle = angle - sector * torch.round(angle / sector)
+        inside = size * radius[picture, :, None, None] * (sector / 2).cos() - torch.hypot(right, down) * angle.cos()
+        coverage[picture] = ((inside + 0.5).clamp(0, 1) * present[picture, :, None, None]).amax(0)
+    return coverage

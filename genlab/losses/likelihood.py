@@ -1,0 +1,69 @@
+"""Likelihoods of a picture given what a decoder says: log p(x | z) in nats per example.
+
+References:
+- Kingma and Welling 2014, Auto-Encoding Variational Bayes, https://arxiv.org/abs/1312.6114
+- Rybkin, Daniilidis, Levine 2021, Simple and Effective VAE Training with Calibrated Decoders, https://arxiv.org/abs/2006.13202
+"""
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+LikelihoodName = Literal["bernoulli", "gaussian", "gaussian-learned"]
+
+_SMALLEST_LOG_VARIANCE = -11.0  # a standard deviation of one grey level in 256; below, density rewards mere precision
+
+
+class Bernoulli(nn.Module):
+    """Every pixel is 1 with probability sigmoid(output). Grey pixels count as expected values of such bits."""
+
+    def log_prob(self, output: Tensor, x: Tensor) -> Tensor:
+        """log p(x | output) [N] for raw outputs and pictures [N, C, H, W]."""
+        # sum_i x_i log p_i + (1 - x_i) log(1 - p_i), from logits: never the log of a rounded 0
+        return -F.binary_cross_entropy_with_logits(output.float(), x.float(), reduction="none").flatten(1).sum(1)
+
+    def mean(self, output: Tensor) -> Tensor:
+        """The expected picture, in [0, 1]."""
+        return output.sigmoid()
+
+    def bits_per_dim(self, nats: Tensor, dimensions: int) -> Tensor:
+        """-nats / (D log 2), for the bits that the pixels stand for."""
+        return -nats / (dimensions * math.log(2))
+
+
+class Gaussian(nn.Module):
+    """Every pixel is N(sigmoid(output), variance) with one variance for all, fixed or learned.
+
+    variance: where it is fixed, or where learning starts; in units of squared pixel range.
+    """
+
+    def __init__(self, variance: float, learned: bool):
+        super().__init__()
+        if variance <= 0:
+            raise ValueError(f"model.variance={variance}: must be greater than 0")
+        log_variance = torch.tensor(math.log(variance))
+        self.log_variance = nn.Parameter(log_variance, requires_grad=learned)
+
+    def log_prob(self, output: Tensor, x: Tensor) -> Tensor:
+        """log p(x | output) [N] for raw outputs and pictures [N, C, H, W]."""
+        log_variance = self.log_variance.clamp(min=_SMALLEST_LOG_VARIANCE)
+        # -((x - m)^2 / sigma^2 + log sigma^2 + log 2 pi) / 2
+        squared = (x.float() - self.mean(output).float()).square()
+        terms = squared * (-log_variance).exp() + log_variance + math.log(2 * math.pi)
+        return -terms.flatten(1).sum(1) / 2
+
+    def mean(self, output: Tensor) -> Tensor:
+        """The expected picture, in [0, 1]."""
+        return output.sigmoid()
+
+    def bits_per_dim(self, nats: Tensor, dimensions: int) -> Tensor:
+        """-nats / (D log 2) + 8: the density on [0, 1] as a probability of one of 256 grey levels."""
+        return -nats / (dimensions * math.log(2)) + 8
+
+
+def make_likelihood(name: LikelihoodName, variance: float) -> Bernoulli | Gaussian:
+    """The likelihood `name`; `variance` matters to the Gaussian ones."""
+    return Bernoulli() if name == "bernoulli" else Gaussian(variance, learned=name == "gaussian-learned")

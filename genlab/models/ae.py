@@ -1,0 +1,92 @@
+"""Autoencoders: compress a picture to a few numbers and paint it again from them.
+
+References:
+- Hinton and Salakhutdinov 2006, Reducing the Dimensionality of Data with Neural Networks, https://doi.org/10.1126/science.1127647
+- Vincent et al. 2008, Extracting and Composing Robust Features with Denoising Autoencoders, https://doi.org/10.1145/1390156.1390294
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from genlab.data.spec import Batch, DataSpec
+from genlab.models.base import GenerativeModel, Update
+from genlab.networks.choice import Network, make_decoder, make_encoder
+from genlab.networks.layers import Activation
+
+
+class AE(GenerativeModel):
+    """x -> z = encoder(x) [N, latent_dim] -> x' = sigmoid(decoder(z)), trained to lower the distance of x' from x.
+
+    loss: "mse" (sum of squares over pixels, mean over the batch) or "bce" (cross-entropy, sum over pixels).
+    input_noise: standard deviation of normal noise added to what the encoder sees, in units of the pixel range.
+    """
+
+    averaged = ("encoder", "decoder")
+    metrics = {"mse": "min"}
+
+    def __init__(
+        self,
+        data: DataSpec,
+        *,
+        latent_dim: int = 32,
+        network: Network = "mlp",
+        hidden: Sequence[int] = (512, 256),
+        channels: int = 32,
+        max_channels: int = 256,
+        activation: Activation = "relu",
+        dropout: float = 0.0,
+        loss: Literal["mse", "bce"] = "mse",
+        input_noise: float = 0.0,
+    ):
+        super().__init__(data)
+        if latent_dim < 1:
+            raise ValueError(f"model.latent_dim={latent_dim}: must be at least 1")
+        if input_noise < 0:
+            raise ValueError(f"model.input_noise={input_noise}: must be at least 0")
+        self.loss, self.input_noise = loss, input_noise
+        sizes = {"hidden": hidden, "channels": channels, "max_channels": max_channels, "activation": activation}
+        self.encoder = make_encoder(network, data.shape, latent_dim, **sizes, dropout=dropout)
+        self.decoder = make_decoder(network, latent_dim, data.shape, **sizes, dropout=dropout)
+
+    def training_step(self, batch: Batch, step: int) -> Iterator[Update]:
+        x = batch["image"]
+        seen = x + self.input_noise * batch.randn(*x.shape[1:]) if self.input_noise else x
+        yield Update("model", self._distance(self.decoder(self.encoder(seen)), x))
+
+    def _distance(self, output: Tensor, x: Tensor) -> Tensor:
+        output, x = output.float() if x.dtype == torch.float32 else output, x
+        if self.loss == "bce":
+            return F.binary_cross_entropy_with_logits(output, x, reduction="none").flatten(1).sum(1).mean()
+        return (output.sigmoid() - x).square().flatten(1).sum(1).mean()
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Codes [N, latent_dim] of pictures [N, C, H, W] in [0, 1]."""
+        return self.encoder(x)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Pictures [N, C, H, W] in [0, 1] from codes [N, latent_dim]."""
+        return self.decoder(z).sigmoid()
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """What is left of pictures [N, C, H, W] behind the bottleneck, in [0, 1]."""
+        return self.decode(self.encode(x))
+
+    def evaluate(self, batch: Batch) -> dict[str, Tensor]:
+        """mse: squared error of the reconstruction, mean over pixels (range 1) and pictures."""
+        return {"mse": (self.reconstruct(batch["image"]).float() - batch["image"]).square().mean()}
+
+    def preview(self, batch: Batch) -> dict[str, Tensor]:
+        """Reconstructions: rows of pictures, each above the row of what came back."""
+        return {"reconstructions": above_and_below(batch["image"], self.reconstruct(batch["image"]))}
+
+
+def above_and_below(x: Tensor, y: Tensor, columns: int = 8, rows: int = 4) -> Tensor:
+    """Rows of x [N, C, H, W] in turn with rows of y, its counterpart: [2 * rows, columns, C, H, W], fewer if N is small."""
+    columns = min(columns, len(x))
+    rows = min(rows, len(x) // columns)
+    pairs = [picture[: rows * columns].unflatten(0, (rows, columns)) for picture in (x, y)]
+    return torch.stack(pairs, 1).flatten(0, 1)

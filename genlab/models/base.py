@@ -1,0 +1,65 @@
+"""The contract between the training loop and every model: a step is a generator of `Update`s."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from genlab.data.spec import Batch, DataSpec
+
+
+@dataclass
+class Update:
+    """A model's request: lower `loss` by one step of `player`'s optimizer.
+
+    loss: scalar, mean over the batch, so that micro-batches and processes can be averaged.
+    log: scalars by name; the loop detaches, averages and fetches them. Never call `.item()` in a step.
+    """
+
+    player: str
+    loss: Tensor
+    log: dict[str, Tensor] = field(default_factory=dict)
+
+
+class GenerativeModel(nn.Module):
+    """Base of all models. A subclass takes `data: DataSpec` first and its hyperparameters by keyword.
+
+    Rules for `training_step`: keep tensors in locals (micro-batches share `self`); draw noise from the batch
+    (`batch.randn`), so that slices of a batch see the noise of the whole; never yield inside a `with`; take turns by `step`,
+    not by data; after a yield, detach what was built with that player's old weights. The loop alone runs
+    autocast, backward, clipping, optimizers and the moving average.
+
+    Optional capabilities, each what a command asks for:
+    `sample(num_samples, label=None) -> [N, C, H, W]`, `encode(x) -> z`, `decode(z) -> x`,
+    `reconstruct(x) -> x`, `translate(x, to) -> x`. Pictures are in [0, 1] at every boundary.
+    """
+
+    averaged: ClassVar[tuple[str, ...]] = ()
+    """Names of the children that sampling reads through the exponential moving average."""
+
+    requires: ClassVar[frozenset[str]] = frozenset({"image"})
+    """Fields that a batch must hold; compared with `DataSpec.provides` before training."""
+
+    metrics: ClassVar[dict[str, str]] = {}
+    """What `evaluate` returns that ranks models, each with "min" or "max"; the first chooses `best.pt`."""
+
+    def __init__(self, data: DataSpec):
+        super().__init__()
+        self.data = data
+
+    def players(self) -> dict[str, nn.Module]:
+        """Modules by player's name, one optimizer each."""
+        return {"model": self}
+
+    def training_step(self, batch: Batch, step: int) -> Iterator[Update]:
+        """Yield the updates of one step, in order."""
+        raise NotImplementedError
+
+    def evaluate(self, batch: Batch) -> dict[str, Tensor]:
+        """Scalars on a validation batch (mean over the batch), under the averaged weights and without gradients."""
+        return {}
+
+    def preview(self, batch: Batch) -> dict[str, Tensor]:
+        """Pictures to look at, by name, each [rows, columns, C, H, W] in [0, 1]; a fixed batch gives fixed noise."""
+        return {}

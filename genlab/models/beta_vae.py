@@ -1,0 +1,42 @@
+"""beta-VAE: a VAE that pays more for the information in its latents, which pulls independent factors apart.
+
+References:
+- Higgins et al. 2017, beta-VAE: Learning Basic Visual Concepts, https://openreview.net/forum?id=Sy2fzU9gl
+- Burgess et al. 2018, Understanding disentangling in beta-VAE, https://arxiv.org/abs/1804.03599
+"""
+
+from torch import Tensor
+
+from genlab.data.spec import DataSpec
+from genlab.models.vae import VAE
+
+
+class BetaVAE(VAE):
+    """Lowers reconstruction + beta KL; with `capacity`, reconstruction + beta |KL - C| where C rises to it (Burgess et al.).
+
+    beta: weight of the KL; 1 is the VAE.
+    capacity: nats that C reaches, in a straight line from 0 over `capacity_steps` steps; null for none.
+    Takes the settings of `VAE` as well.
+    """
+
+    def __init__(
+        self,
+        data: DataSpec,
+        *,
+        beta: float = 4.0,
+        capacity: float | None = None,
+        capacity_steps: int = 10000,
+        **settings,
+    ):
+        super().__init__(data, **settings)
+        if beta < 0:
+            raise ValueError(f"model.beta={beta}: must be at least 0")
+        if capacity_steps < 1:
+            raise ValueError(f"model.capacity_steps={capacity_steps}: must be at least 1")
+        self.beta, self.capacity, self.capacity_steps = beta, capacity, capacity_steps
+
+    def weighted(self, kl: Tensor, step: int) -> Tensor:
+        """beta KL, or beta |KL - C(step)|, of a KL in nats (mean over the batch)."""
+        if self.capacity is None:
+            return self.beta * kl
+        return self.beta * (kl - self.capacity * min(1.0, step / self.capacity_steps)).abs()

@@ -1,0 +1,122 @@
+"""Variational autoencoders: an autoencoder whose codes follow a normal distribution, so that new ones can be drawn.
+
+References:
+- Kingma and Welling 2014, Auto-Encoding Variational Bayes, https://arxiv.org/abs/1312.6114
+- Rezende, Mohamed, Wierstra 2014, Stochastic Backpropagation, https://arxiv.org/abs/1401.4082
+"""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from genlab.data.spec import Batch, DataSpec
+from genlab.losses.divergence import kl_to_standard_normal
+from genlab.losses.likelihood import LikelihoodName, make_likelihood
+from genlab.models.ae import above_and_below
+from genlab.models.base import GenerativeModel, Update
+from genlab.networks.choice import Network, make_decoder, make_encoder
+from genlab.networks.layers import Activation
+
+_TRAVERSED_LATENTS = 10
+_TRAVERSED_VALUES = 9
+
+
+class VAE(GenerativeModel):
+    """p(z) = N(0, I), p(x | z) by the decoder, q(z | x) = N(mu, diag exp log_var) by the encoder; z: [N, latent_dim].
+
+    likelihood: "bernoulli", "gaussian" (fixed `variance`) or "gaussian-learned" (starts at `variance`).
+    """
+
+    averaged = ("encoder", "decoder", "likelihood")
+    metrics = {"elbo": "max", "reconstruction": "min", "kl": "min", "mse": "min"}
+
+    def __init__(
+        self,
+        data: DataSpec,
+        *,
+        latent_dim: int = 20,
+        network: Network = "mlp",
+        hidden: Sequence[int] = (512, 512),
+        channels: int = 32,
+        max_channels: int = 256,
+        activation: Activation = "relu",
+        dropout: float = 0.0,
+        likelihood: LikelihoodName = "bernoulli",
+        variance: float = 0.01,
+    ):
+        super().__init__(data)
+        if latent_dim < 1:
+            raise ValueError(f"model.latent_dim={latent_dim}: must be at least 1")
+        self.latent_dim = latent_dim
+        sizes = {"hidden": hidden, "channels": channels, "max_channels": max_channels, "activation": activation}
+        self.encoder = make_encoder(network, data.shape, 2 * latent_dim, **sizes, dropout=dropout)
+        self.decoder = make_decoder(network, latent_dim, data.shape, **sizes, dropout=dropout)
+        self.likelihood = make_likelihood(likelihood, variance)
+
+    def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """mu and log_var of q(z | x), each [N, latent_dim]."""
+        return self.encoder(x).to(x.dtype).chunk(2, dim=1)
+
+    def training_step(self, batch: Batch, step: int) -> Iterator[Update]:
+        _, reconstruction, kl = self.terms(batch)
+        kl = kl.sum(1).mean()
+        yield Update("model", reconstruction.mean() + self.weighted(kl, step), {"reconstruction": reconstruction.mean(), "kl": kl})
+
+    def weighted(self, kl: Tensor, step: int) -> Tensor:
+        """What the objective makes of the KL term; the ELBO takes it as it is."""
+        return kl
+
+    def terms(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """One sample's decoder output, -log p(x | z) [N] and the KL of each latent [N, latent_dim], in nats."""
+        x = batch["image"]
+        mu, log_var = self.posterior(x)
+        z = mu + (log_var / 2).exp() * batch.randn(self.latent_dim)  # reparameterised: gradients pass through mu, log_var
+        output = self.decoder(z)
+        return output, -self.likelihood.log_prob(output, x), kl_to_standard_normal(mu, log_var)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Means of q(z | x) [N, latent_dim] for pictures [N, C, H, W] in [0, 1]."""
+        return self.posterior(x)[0]
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Expected pictures [N, C, H, W] in [0, 1] given z [N, latent_dim]."""
+        return self.likelihood.mean(self.decoder(z))
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """Pictures decoded from the posterior's mean, [N, C, H, W] in [0, 1]."""
+        return self.decode(self.encode(x))
+
+    def sample(self, num_samples: int, label: Tensor | None = None) -> Tensor:
+        """Expected pictures [num_samples, C, H, W] in [0, 1] for z drawn from the prior by torch's global generator."""
+        like = next(self.decoder.parameters())
+        return self.decode(torch.randn(num_samples, self.latent_dim, device=like.device, dtype=like.dtype))
+
+    def evaluate(self, batch: Batch) -> dict[str, Tensor]:
+        """elbo (beta = 1, one sample of z), reconstruction and kl in nats per picture; bits/dim; mse at the posterior mean."""
+        x = batch["image"]
+        _, reconstruction, kl = self.terms(batch)
+        elbo = -(reconstruction + kl.sum(1)).mean()
+        return {
+            "elbo": elbo,
+            "reconstruction": reconstruction.mean(),
+            "kl": kl.sum(1).mean(),
+            "bits_per_dim": self.likelihood.bits_per_dim(elbo, x[0].numel()),
+            "mse": (self.reconstruct(x).float() - x).square().mean(),
+        }
+
+    def preview(self, batch: Batch) -> dict[str, Tensor]:
+        """Samples, reconstructions below their pictures, and traversals: one latent a row, the most used ones first."""
+        side = max(1, int(batch.size**0.5))
+        samples = self.decode(batch.randn(self.latent_dim)[: side * side]).unflatten(0, (side, side))
+        reconstructions = above_and_below(batch["image"], self.reconstruct(batch["image"]))
+        return {"samples": samples, "reconstructions": reconstructions, "traversals": self._traversals(batch["image"])}
+
+    def _traversals(self, x: Tensor) -> Tensor:
+        """One latent of the first picture moved from -3 to 3, the others held: [latents, values, C, H, W]."""
+        mu, log_var = self.posterior(x)
+        used = kl_to_standard_normal(mu, log_var).mean(0).argsort(descending=True)[:_TRAVERSED_LATENTS]
+        z = mu[0].repeat(len(used), _TRAVERSED_VALUES, 1)
+        for row, latent in enumerate(used):
+            z[row, :, latent] = torch.linspace(-3, 3, _TRAVERSED_VALUES, device=z.device)
+        return self.decode(z.flatten(0, 1)).unflatten(0, z.shape[:2])

@@ -1,0 +1,129 @@
+"""A pyramid of strided convolutions and its mirror image, for pictures of any size from 8x8 on.
+
+The shape follows DCGAN (Radford, Metz, Chintala 2016, https://arxiv.org/abs/1511.06434): 4x4 kernels, stride 2,
+padding 1, no pooling. A convolution of that kind maps a side h to floor(h / 2); it repeats until the smaller side
+lies in 4..7 (28 -> 14 -> 7, 16 -> 8 -> 4, 28x20 -> 14x10 -> 7x5). A transposed one maps h to 2h + output_padding,
+so output_padding = (side to reach) mod 2 retraces odd sides exactly.
+"""
+
+from math import prod
+
+from torch import Tensor, nn
+
+from genlab.networks.layers import (
+    Activation,
+    Normalization,
+    constrained,
+    make_activation,
+    make_dropout,
+    make_normalization,
+)
+
+
+def pyramid(height: int, width: int) -> list[tuple[int, int]]:
+    """The sizes from (height, width) down to the smallest map, each half the one before (rounded down)."""
+    if min(height, width) < 8:
+        raise ValueError(
+            f"pictures of {height}x{width}: the convolutional networks serve any height and width of at least 8; "
+            "use larger pictures or a fully connected network"
+        )
+    sizes = [(height, width)]
+    while min(sizes[-1]) >= 8:
+        sizes.append((sizes[-1][0] // 2, sizes[-1][1] // 2))
+    return sizes
+
+
+def pyramid_widths(levels: int, channels: int, max_channels: int) -> list[int]:
+    """Channels of the maps below the picture: doubling, up to `max_channels`."""
+    if not 1 <= channels <= max_channels:
+        raise ValueError(f"channels={channels}, max_channels={max_channels}: need 1 <= channels <= max_channels")
+    return [min(channels * 2**level, max_channels) for level in range(levels)]
+
+
+class ConvEncoder(nn.Module):
+    """Pictures to vectors: [N, C, H, W] -> [N, out_features], raw outputs.
+
+    `features` stops before the last linear layer: [N, num_features], the smallest maps, flattened.
+    The first layer is never normalized: that would hide brightness and contrast from everything above it.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        out_features: int,
+        channels: int = 32,
+        max_channels: int = 256,
+        activation: Activation = "leaky_relu",
+        normalization: Normalization = "none",
+        dropout: float = 0.0,
+        spectral: bool = False,
+    ):
+        super().__init__()
+        width, *size = shape
+        sizes = pyramid(*size)
+        layers: list[nn.Module] = []
+        for level, next_width in enumerate(pyramid_widths(len(sizes) - 1, channels, max_channels)):
+            layers += [
+                constrained(nn.Conv2d(width, next_width, kernel_size=4, stride=2, padding=1), spectral),
+                *make_normalization(normalization if level else "none", next_width, dimensions=2),
+                make_activation(activation),
+                *make_dropout(dropout, dimensions=2),
+            ]
+            width = next_width
+        self.num_features = width * prod(sizes[-1])
+        self.body = nn.Sequential(*layers)
+        self.head = constrained(nn.Linear(self.num_features, out_features), spectral)
+
+    def features(self, x: Tensor) -> Tensor:
+        """What the last layer sees: [N, C, H, W] -> [N, num_features]."""
+        return self.body(x).flatten(1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.features(x))
+
+
+class ConvDecoder(nn.Module):
+    """Vectors to pictures, the mirror of `ConvEncoder`: [N, in_features] -> [N, C, H, W], raw outputs (logits)."""
+
+    def __init__(
+        self,
+        in_features: int,
+        shape: tuple[int, int, int],
+        channels: int = 32,
+        max_channels: int = 256,
+        activation: Activation = "relu",
+        normalization: Normalization = "none",
+        dropout: float = 0.0,
+        spectral: bool = False,
+    ):
+        super().__init__()
+        sizes = pyramid(*shape[1:])
+        widths = [shape[0], *pyramid_widths(len(sizes) - 1, channels, max_channels)]
+
+        def behind(width: int) -> list[nn.Module]:
+            return [
+                *make_normalization(normalization, width, dimensions=2),
+                make_activation(activation),
+                *make_dropout(dropout, dimensions=2),
+            ]
+
+        smallest = (widths[-1], *sizes[-1])
+        layers: list[nn.Module] = [
+            constrained(nn.Linear(in_features, prod(smallest)), spectral),
+            nn.Unflatten(1, smallest),
+            *behind(widths[-1]),
+        ]
+        for level in range(len(sizes) - 1, 0, -1):
+            upward = nn.ConvTranspose2d(
+                widths[level],
+                widths[level - 1],
+                kernel_size=4,
+                stride=2,
+                padding=1,
+                output_padding=tuple(side % 2 for side in sizes[level - 1]),
+            )
+            layers += [constrained(upward, spectral), *(behind(widths[level - 1]) if level > 1 else [])]
+        self.body = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(x)

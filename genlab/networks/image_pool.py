@@ -1,0 +1,57 @@
+"""A history of generated pictures, so that a discriminator does not forget what the generator painted before.
+
+Shrivastava et al. 2017 (https://arxiv.org/abs/1612.07828), as used by Zhu et al. 2017
+(https://arxiv.org/abs/1703.10593): until the pool is full, pictures go in and pass through; from then on each one
+either passes through or, with probability 1/2, changes places with a stored one.
+
+Stored pictures are met in turn instead of by lot. A picture then stays for as long on average (2 * size queries), and
+no two rows of a batch meet the same slot, which makes a query for a whole batch the same as queries for its slices.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from genlab.data.spec import Batch
+from genlab.training.distributed import gather_rows
+
+
+class ImagePool(nn.Module):
+    """Up to `size` pictures [C, H, W] in buffers, which a checkpoint holds; size 0 passes everything through."""
+
+    def __init__(self, size: int, shape: tuple[int, int, int]):
+        super().__init__()
+        if size < 0:
+            raise ValueError(f"pool_size={size}: must be at least 0 (0 switches the pool off)")
+        self.size = size
+        self.register_buffer("images", torch.zeros(size, *shape))
+        self.register_buffer("occupied", torch.zeros(size, dtype=torch.bool))
+
+    @torch.no_grad()
+    def query(self, fakes: Tensor, batch: Batch, step: int) -> Tensor:
+        """Pictures to show the discriminator in place of `fakes`: detached, [N, C, H, W], row by row.
+
+        `fakes` belong to the rows of `batch`, drawn at `step`. Every process stores the rows of all processes, so
+        that all hold one pool.
+        """
+        fakes = fakes.detach()
+        if self.size == 0:
+            return fakes
+        position = torch.arange(batch.offset, batch.offset + batch.size, device=fakes.device)
+        slot = (step * batch.total + position) % self.size
+        occupied = self.occupied[slot]
+        swap = occupied & (batch.rand() < 0.5)
+        shown = torch.where(swap[:, None, None, None], self.images[slot], fakes)
+
+        # Rows beyond `size` in a batch would meet slots a second time: they pass through and leave no trace.
+        first = position < self.size
+        target = torch.where(first & (swap | ~occupied), slot, self.size)
+        shown = torch.where(first[:, None, None, None], shown, fakes)
+
+        # writer[s] is the row that goes to slot s, or -1; the entry behind the last slot takes the rows that do not.
+        fakes, target = gather_rows(fakes.to(self.images.dtype)), gather_rows(target)
+        rows = torch.arange(len(target), device=target.device)
+        writer = torch.full_like(target[:1], -1).repeat(self.size + 1).scatter(0, target, rows)[: self.size]
+        written = writer >= 0
+        self.images.copy_(torch.where(written[:, None, None, None], fakes[writer], self.images))
+        self.occupied.logical_or_(written)
+        return shown

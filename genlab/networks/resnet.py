@@ -1,0 +1,86 @@
+"""A residual network from pictures to pictures of the same size.
+
+The generator of Zhu et al. 2017, after Johnson et al. 2016: a 7x7 convolution, two strided ones, residual blocks at a
+quarter of the resolution, two transposed convolutions, a 7x7 convolution, tanh; instance normalization throughout.
+
+A strided 3x3 convolution with padding 1 maps a side h to ceil(h / 2); the transposed one maps h to
+2h - 1 + output_padding, so output_padding = 1 - (side to reach) mod 2 retraces odd sides exactly (17 -> 9 -> 5 -> 9 -> 17).
+
+References:
+    Johnson, Alahi, Fei-Fei 2016, Perceptual Losses for Real-Time Style Transfer, https://arxiv.org/abs/1603.08155
+    Zhu, Park, Isola, Efros 2017, Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks,
+        https://arxiv.org/abs/1703.10593
+    Ulyanov, Vedaldi, Lempitsky 2016, Instance Normalization, https://arxiv.org/abs/1607.08022
+"""
+
+from typing import Literal
+
+from torch import Tensor, nn
+
+Padding = Literal["zeros", "reflect"]
+
+
+class ResidualBlock(nn.Module):
+    """x + F(x), F two 3x3 convolutions: [N, width, H, W] -> [N, width, H, W]."""
+
+    def __init__(self, width: int, padding: Padding):
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(width, width, kernel_size=3, padding=1, padding_mode=padding),
+            nn.InstanceNorm2d(width),
+            nn.ReLU(),
+            nn.Conv2d(width, width, kernel_size=3, padding=1, padding_mode=padding),
+            nn.InstanceNorm2d(width),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.body(x)
+
+
+class ResNetGenerator(nn.Module):
+    """Pictures to pictures: [N, C, H, W] -> [N, C, H, W] in [-1, 1], for any C and any H, W of at least 8.
+
+    width: maps behind the first layer; they double at each of the two reductions.
+    blocks: residual blocks at a quarter of the resolution; 6 for 128x128 and 9 for 256x256 in the paper.
+    padding: "reflect" leaves no seam at the edge and tells the network nothing about where it is;
+        "zeros" is faster, and the edge it leaves tells the network positions.
+    """
+
+    def __init__(self, shape: tuple[int, int, int], width: int = 64, blocks: int = 9, padding: Padding = "reflect"):
+        super().__init__()
+        channels, *size = shape
+        if min(size) < 8:
+            raise ValueError(
+                f"pictures of {size[0]}x{size[1]}: the residual generator serves any height and width of at least 8; "
+                "use larger pictures"
+            )
+        if width < 1:
+            raise ValueError(f"width={width}: must be at least 1")
+        if blocks < 0:
+            raise ValueError(f"blocks={blocks}: must be at least 0")
+        if padding not in ("zeros", "reflect"):
+            raise ValueError(f"padding={padding!r}: choose from zeros, reflect")
+        half = [(side + 1) // 2 for side in size]
+
+        def upward(in_width: int, out_width: int, target: list[int]) -> nn.Module:
+            output_padding = tuple(1 - side % 2 for side in target)
+            return nn.ConvTranspose2d(
+                in_width, out_width, kernel_size=3, stride=2, padding=1, output_padding=output_padding
+            )
+
+        def normalized(layer: nn.Module, out_width: int) -> list[nn.Module]:
+            return [layer, nn.InstanceNorm2d(out_width), nn.ReLU()]
+
+        self.body = nn.Sequential(
+            *normalized(nn.Conv2d(channels, width, kernel_size=7, padding=3, padding_mode=padding), width),
+            *normalized(nn.Conv2d(width, 2 * width, kernel_size=3, stride=2, padding=1), 2 * width),
+            *normalized(nn.Conv2d(2 * width, 4 * width, kernel_size=3, stride=2, padding=1), 4 * width),
+            *[ResidualBlock(4 * width, padding) for _ in range(blocks)],
+            *normalized(upward(4 * width, 2 * width, half), 2 * width),
+            *normalized(upward(2 * width, width, size), width),
+            nn.Conv2d(width, channels, kernel_size=7, padding=3, padding_mode=padding),
+            nn.Tanh(),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(x)

@@ -1,0 +1,30 @@
+"""Every random draw is a function of numbers that a checkpoint already holds: seed, rank, step, position."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+_MASK = 2**64 - 1
+
+
+def mix(*numbers: int) -> int:
+    """Hash integers to one well-spread 63-bit seed (the finaliser of splitmix64, once a number).
+
+    Unlike `seed + step`, neighbouring inputs give unrelated outputs: run (seed 0, step 1) shares
+    nothing with run (seed 1, step 0).
+    """
+    state = 0x9E3779B97F4A7C15
+    for number in numbers:
+        state = (state ^ (number & _MASK)) * 0xBF58476D1CE4E5B9 & _MASK
+        state = (state ^ (state >> 27)) * 0x94D049BB133111EB & _MASK
+        state ^= state >> 31
+    return state >> 1
+
+
+@contextmanager
+def seeded(*numbers: int) -> Iterator[None]:
+    """Draw from torch's global generators as a function of `numbers`; what they held before comes back."""
+    with torch.random.fork_rng():
+        torch.manual_seed(mix(*numbers))
+        yield

@@ -1,0 +1,35 @@
+"""The few collective operations that training needs, each the identity in a run of one process."""
+
+import torch
+from torch import Tensor
+from torch import distributed as dist
+
+
+def world() -> int:
+    """Number of processes that share each batch."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def rank() -> int:
+    """This process's number; 0 writes files."""
+    return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
+
+
+def average(tensors: list[Tensor]) -> None:
+    """Replace each tensor by its mean over the processes: one all-reduce of one flat buffer."""
+    if world() == 1 or not tensors:
+        return
+    flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
+    dist.all_reduce(flat)
+    flat /= world()
+    for tensor, piece in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
+        tensor.copy_(piece.view_as(tensor))
+
+
+def gather_rows(rows: Tensor) -> Tensor:
+    """The rows [n, ...] of all processes in order of rank, [n * world, ...]; without gradients."""
+    if world() == 1:
+        return rows
+    pieces = [torch.empty_like(rows) for _ in range(world())]
+    dist.all_gather(pieces, rows.contiguous())
+    return torch.cat(pieces)

@@ -1,0 +1,61 @@
+"""Where a run came from: command line, code, packages, device, data."""
+
+import hashlib
+import platform
+import subprocess
+import sys
+from importlib import metadata
+
+import torch
+
+from genlab import __version__
+from genlab.config.paths import code_folder
+from genlab.data.loading import Loader
+
+_PACKAGES = ("torch", "torchvision", "hydra-core", "omegaconf", "tensorboard", "numpy", "scikit-learn")
+_HASHED_BYTES = 64 * 2**20
+
+
+def environment(device: torch.device, train: Loader) -> dict:
+    """A record of everything outside the config that a result may depend on."""
+    return {
+        "command": sys.argv,
+        "genlab": __version__,
+        "git": _git(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": {name: _version(name) for name in _PACKAGES},
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "threads": torch.get_num_threads(),
+        "data": fingerprint(train),
+    }
+
+
+def fingerprint(loader: Loader) -> dict:
+    """Number of examples and a hash of the first 64 MiB of them (of the first batch where they stream)."""
+    digest = hashlib.sha256()
+    for table in loader.tables:
+        for value in table.sample().values():
+            digest.update(value.cpu().contiguous().numpy().reshape(-1).view("uint8")[:_HASHED_BYTES])
+    return {"examples": loader.size, "sha256": digest.hexdigest()}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _git() -> dict | None:
+    """Commit of the checkout that the code runs from and whether it was changed; None for an installed package."""
+    try:
+        commit = _run_git("rev-parse", "HEAD").strip()
+        return {"commit": commit, "changed": bool(_run_git("status", "--porcelain", "--untracked-files=no").strip())}
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _run_git(*arguments: str) -> str:
+    command = ["git", "-C", str(code_folder()), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=5).stdout

@@ -1,0 +1,189 @@
+"""One training run from a checked request: build everything, train, and leave a folder that tells its story."""
+
+import json
+import logging
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+from torch import distributed as dist
+from torch import nn
+
+from genlab.callbacks.base import Callback
+from genlab.callbacks.checkpoints import Checkpoints
+from genlab.callbacks.console import Console
+from genlab.callbacks.metrics_file import MetricsFile
+from genlab.callbacks.previews import Previews
+from genlab.callbacks.status import Status
+from genlab.callbacks.tensorboard import TensorBoard
+from genlab.callbacks.validation import EarlyStopping, Validation
+from genlab.config.build import build_model, build_optimizers, build_schedule, build_source
+from genlab.config.schema import DeviceConfig, LoaderConfig, TrainerConfig
+from genlab.data.loading import Loader
+from genlab.data.source import Source
+from genlab.models.base import GenerativeModel
+from genlab.seeding import seeded
+from genlab.training import checkpoint
+from genlab.training.device import MEMORY_FORMATS, prepare
+from genlab.training.distributed import rank, world
+from genlab.training.provenance import environment
+from genlab.training.trainer import Trainer
+from genlab.training.transfer import transfer
+
+log = logging.getLogger("genlab")
+
+
+class RunFailed(RuntimeError):
+    """A run that began and could not end; its folder and message tell why."""
+
+
+def train(request: dict, folder: Path) -> dict[str, float]:
+    """Train as `request` (a resolved, checked config of plain values) says, into `folder`; returns the final metrics."""
+    processes = request["device"]["processes"]
+    if processes > 1 and "RANK" not in os.environ:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        try:
+            torch.multiprocessing.spawn(_worker, (processes, port, request, folder), nprocs=processes)
+        except torch.multiprocessing.ProcessRaisedException as error:
+            raise RunFailed(f"a process failed: {str(error).strip().splitlines()[-1]}\nrun        {folder}") from error
+        return json.loads((folder / "status.json").read_text())["final"]
+    if "RANK" in os.environ and not dist.is_initialized():
+        dist.init_process_group()
+    try:
+        return _train(request, folder)
+    finally:
+        if dist.is_initialized():
+            dist.destroy_process_group()
+
+
+def _worker(number: int, processes: int, port: int, request: dict, folder: Path) -> None:
+    """One of the processes that `device.processes` asks for, set up as torchrun would."""
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(processes)}
+    os.environ |= {"RANK": str(number), "LOCAL_RANK": str(number)}
+    train(request, folder)
+
+
+def _train(request: dict, folder: Path) -> dict[str, float]:
+    config = OmegaConf.create(request)
+    device = prepare(DeviceConfig(**request["device"]))
+    source = build_source(config)
+    loaders = _loaders(config, source, device)  # reads the data: what is wrong with it is said before a folder is made
+    folder.mkdir(parents=True, exist_ok=True)
+    writes = rank() == 0
+    status = Status(folder / "status.json")
+    handler = _log_to(folder / "train.log") if writes else logging.NullHandler()
+    try:
+        trainer = build_trainer(config, source, loaders, device)
+        if writes:
+            (folder / "config.yaml").write_text(OmegaConf.to_yaml(config))
+            record = json.dumps(environment(device, loaders[0]), indent=2)
+            (folder / "environment.json").write_text(record)
+            trainer.callbacks = [*_callbacks(config, trainer, source, folder), status]
+            for line in (*loaders[0].storage, *loaders[1].storage):
+                log.info(line)
+        trainer.fit()
+        if writes:
+            status.write("finished", trainer, trainer.stop_reason)
+        return status.final
+    except KeyboardInterrupt:
+        if writes:
+            status.write("interrupted", None, "stopped from the keyboard")
+        raise
+    except Exception as error:
+        if writes:
+            log.debug("the run failed", exc_info=True)
+            status.write("failed", None, str(error))
+        raise RunFailed(f"{error}\nrun        {folder} (status.json, train.log)") from error
+    finally:
+        log.removeHandler(handler)
+        handler.close()
+
+
+def _loaders(config: DictConfig, source: Source, device: torch.device) -> tuple[Loader, Loader]:
+    shared = {
+        "seed": config.seed,
+        "device": device,
+        "memory_format": MEMORY_FORMATS[config.device.memory_format],
+    }
+    settings = LoaderConfig(**config.loader)
+    train = Loader(source, "train", settings, **shared, rank=rank(), world=world())
+    return train, Loader(source, "validation", settings, **shared)
+
+
+def build_trainer(
+    config: DictConfig, source: Source, loaders: tuple[Loader, Loader], device: torch.device
+) -> Trainer:
+    """Model, optimizers and schedule as the config says, ready to fit; callbacks are the caller's."""
+    with seeded(config.seed):
+        model = build_model(config, source.spec)
+    if config.init_from:
+        log.info(transfer(model, checkpoint.load(checkpoint.find(config.init_from))["model"]))
+    model.to(device, memory_format=MEMORY_FORMATS[config.device.memory_format])
+    trainer = Trainer(
+        model,
+        build_optimizers(config, model),
+        build_schedule(config),
+        *loaders,
+        settings=TrainerConfig(**config.trainer),
+        device=DeviceConfig(**config.device),
+        seed=config.seed,
+    )
+    if config.device.compile:
+        for network in _networks(model):
+            network.compile()
+    return trainer
+
+
+def _networks(module: nn.Module) -> Iterator[nn.Module]:
+    """The children that are called as a whole, looking into containers."""
+    for child in module.children():
+        if isinstance(child, (nn.ModuleDict, nn.ModuleList)):
+            yield from _networks(child)
+        else:
+            yield child
+
+
+def _callbacks(config: DictConfig, trainer: Trainer, source: Source, folder: Path) -> list[Callback]:
+    """In the order in which a step tells them: measure, look, then save what was found."""
+    settings, model = trainer.settings, trainer.model
+    callbacks: list[Callback] = [MetricsFile(folder / "metrics.jsonl")]
+    if config.logger.tensorboard:
+        hparams = _hparams(config)
+        text = OmegaConf.to_yaml(config)
+        callbacks.append(TensorBoard(folder / "tensorboard", text, hparams, config.logger.projector_size))
+    if config.logger.console:
+        callbacks.append(Console())
+    callbacks.append(Validation(settings.validate_every))
+    if settings.early_stop_metric:
+        direction = model.metrics[settings.early_stop_metric]
+        callbacks.append(EarlyStopping(settings.early_stop_metric, direction, settings.early_stop_patience))
+    callbacks.append(Previews(folder / "previews", settings.preview_every))
+    constants = {"config": OmegaConf.to_container(config), "data": source.spec.to_dict()}
+    callbacks.append(
+        Checkpoints(folder / "checkpoints", settings.checkpoint_every, settings.keep_checkpoints, constants)
+    )
+    return callbacks
+
+
+def _hparams(config: DictConfig) -> dict[str, int | float | str | bool]:
+    """The settings by which runs of a sweep differ, flat, as TensorBoard's HParams takes them."""
+    flat = {"model": config.choices.model, "dataset": config.choices.dataset, "seed": config.seed}
+    flat |= {"trainer.batch_size": config.trainer.batch_size}
+    for node in ("model", "optimizer"):
+        for key, value in config[node].items():
+            if not key.startswith("_") and key != "players" and value is not None:
+                flat[f"{node}.{key}"] = value if isinstance(value, (int, float, str, bool)) else str(value)
+    return flat
+
+
+def _log_to(path: Path) -> logging.Handler:
+    handler = logging.FileHandler(path, delay=True)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.setLevel(logging.DEBUG)
+    log.addHandler(handler)
+    return handler

@@ -1,0 +1,189 @@
+"""The one training loop. A model yields `Update(player, loss)`; everything that follows from it happens here."""
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+
+from genlab.config.schema import DeviceConfig, TrainerConfig
+from genlab.data.loading import Loader
+from genlab.data.spec import Batch
+from genlab.models.base import GenerativeModel, Update
+from genlab.seeding import mix
+from genlab.training import distributed
+from genlab.training.ema import MovingAverage
+from genlab.training.scalars import ScalarWindow
+from genlab.training.schedule import Schedule
+
+if TYPE_CHECKING:
+    from genlab.callbacks.base import Callback
+
+_AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class Trainer:
+    """Trains any `GenerativeModel` on batches that are functions of (seed, step).
+
+    Its state after `step` steps is `state_dict()`; loading it and going on gives what never stopping would have given.
+    """
+
+    def __init__(
+        self,
+        model: GenerativeModel,
+        optimizers: dict[str, torch.optim.Optimizer],
+        schedule: Schedule,
+        train: Loader,
+        validation: Loader,
+        *,
+        settings: TrainerConfig,
+        device: DeviceConfig,
+        seed: int,
+        callbacks: Sequence["Callback"] = (),
+    ):
+        self.model, self.optimizers, self.schedule = model, optimizers, schedule
+        self.train, self.validation = train, validation
+        self.settings, self.device_settings, self.seed, self.callbacks = settings, device, seed, callbacks
+        self.parameters = {player: list(module.parameters()) for player, module in model.players().items()}
+        self.base_rates = {
+            player: [group["lr"] for group in optimizer.param_groups] for player, optimizer in optimizers.items()
+        }
+        self.steps_per_epoch = train.size / settings.batch_size
+        self.max_steps = settings.max_steps or math.ceil(settings.max_epochs * self.steps_per_epoch)
+        share = settings.batch_size // distributed.world()
+        self.rounds = math.ceil(share / (device.micro_batch or share))
+        self.scaler = torch.amp.GradScaler(train.device.type, enabled=device.precision == "fp16")
+        self.ema = MovingAverage(model, model.averaged, settings.ema) if settings.ema and model.averaged else None
+        self.window = ScalarWindow()
+        self.step = 0
+        self.stop_reason: str | None = None
+
+    def fit(self) -> None:
+        """Train until `max_steps`, or until a callback sets `stop_reason`."""
+        self.emit("start")
+        self.model.train()
+        batches = self.train.batches(self.settings.batch_size, self.step)
+        while self.step < self.max_steps and not self.stop_reason:
+            self.train_step(next(batches))
+            if self.step % self.settings.log_every == 0 or self.step == self.max_steps:
+                self.emit("logged", self.log_row())
+            self.emit("stepped")
+        self.emit("finish")
+
+    def train_step(self, batch: Batch) -> None:
+        """One step: the turns of all micro-batches advance together, update by update."""
+        torch.manual_seed(mix(self.seed, distributed.rank(), self.step))
+        rate = self.schedule((self.step + 0.5) / self.max_steps)
+        for player, optimizer in self.optimizers.items():
+            for group, base in zip(optimizer.param_groups, self.base_rates[player], strict=True):
+                group["lr"] = base * rate
+        turns = [self.model.training_step(part, self.step) for part in batch.split(self.rounds)]
+        while updates := [update for turn in turns if (update := self._backward(turn)) is not None]:
+            self._apply(updates)
+        if self.ema:
+            self.ema.update(self.step)
+        self.step += 1
+
+    def _backward(self, turn: Iterator[Update]) -> Update | None:
+        with self.autocast():
+            update = next(turn, None)
+        if update is not None:
+            self.scaler.scale(update.loss / self.rounds).backward(inputs=self.parameters[update.player])
+        return update
+
+    def _apply(self, updates: list[Update]) -> None:
+        """Step the optimizer of the player that all micro-batches asked for."""
+        player, optimizer = updates[0].player, self.optimizers[updates[0].player]
+        parameters = self.parameters[player]
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        distributed.average(gradients)
+        self.scaler.unscale_(optimizer) if self.scaler.is_enabled() else None
+        prefix = "" if len(self.parameters) == 1 else f"{player}/"
+        scalars = {f"{prefix}loss": _mean([update.loss for update in updates])}
+        scalars |= {prefix + name: _mean([update.log[name] for update in updates]) for name in updates[0].log}
+        if self.settings.clip or (self.step + 1) % self.settings.log_every == 0:
+            norm = get_total_norm(gradients)
+            scalars[f"gradient_norm/{player}"] = norm
+            if self.settings.clip:
+                clip_grads_with_norm_(parameters, self.settings.clip, norm)
+        self.scaler.step(optimizer)
+        self.scaler.update()
+        optimizer.zero_grad()
+        self.window.add(self.step + 1, scalars)
+
+    def log_row(self) -> dict[str, float]:
+        """A row of metrics: means over the steps since the last row and over the processes."""
+        means = self.window.means()
+        pooled = torch.tensor(list(means.values()), dtype=torch.float64)
+        distributed.average([pooled])
+        row = {"step": self.step, "epoch": self.step / self.steps_per_epoch}
+        for name, value in zip(means, pooled.tolist(), strict=True):
+            row[name if name.startswith("gradient_norm/") else f"train/{name}"] = value
+        row |= {f"learning_rate/{name}": opt.param_groups[0]["lr"] for name, opt in self.optimizers.items()}
+        return row
+
+    def validate(self) -> dict[str, float]:
+        """Mean of each validation scalar over the validation split, under the averaged weights."""
+        totals: dict[str, Tensor] = {}
+        with self.inference():
+            for batch in self.validation.in_order():
+                for name, value in self.model.evaluate(batch).items():
+                    totals[name] = totals.get(name, 0) + value.detach().cpu().double() * batch.size / self.validation.size
+        pooled = torch.stack(list(totals.values())) if totals else torch.zeros(0)
+        distributed.average([pooled])
+        return dict(zip(totals, pooled.tolist(), strict=True))
+
+    def preview(self) -> dict[str, Tensor]:
+        """The model's picture grids for the first validation examples with fixed noise, on the CPU."""
+        with self.inference():
+            grids = self.model.preview(next(self.validation.in_order(limit=64)))
+        return {name: grid.detach().float().cpu() for name, grid in grids.items()}
+
+    @contextmanager
+    def inference(self) -> Iterator[None]:
+        """The model as sampling sees it: averaged weights, evaluation mode, no gradients, repeatable noise."""
+        self.model.eval()
+        with torch.no_grad(), self.autocast(), self.ema.applied() if self.ema else nullcontext():
+            torch.manual_seed(mix(self.seed))
+            yield
+        self.model.train()
+
+    def autocast(self) -> torch.autocast:
+        dtype = _AUTOCAST.get(self.device_settings.precision)
+        return torch.autocast(self.train.device.type, dtype=dtype, enabled=dtype is not None)
+
+    def emit(self, event: str, *arguments) -> None:
+        for callback in self.callbacks:
+            getattr(callback, event)(self, *arguments)
+
+    def state_dict(self) -> dict:
+        """Everything that the next step depends on, as tensors and builtins."""
+        return {
+            "step": self.step,
+            "model": self.model.state_dict(),
+            "optimizers": {player: optimizer.state_dict() for player, optimizer in self.optimizers.items()},
+            "ema": self.ema.state_dict() if self.ema else {},
+            "scaler": self.scaler.state_dict(),
+            "window": self.window.state_dict(),
+            "callbacks": {type(callback).__name__: callback.state_dict() for callback in self.callbacks},
+        }
+
+    def load_state_dict(self, state: dict) -> None:
+        """Continue from `state`, as `state_dict` gave it."""
+        self.step = state["step"]
+        self.model.load_state_dict(state["model"])
+        for player, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][player])
+        if self.ema:
+            self.ema.load_state_dict(state["ema"])
+        self.scaler.load_state_dict(state["scaler"])
+        self.window.load_state_dict(state["window"])
+        for callback in self.callbacks:
+            callback.load_state_dict(state["callbacks"][type(callback).__name__])
+
+
+def _mean(values: list[Tensor]) -> Tensor:
+    return values[0].detach() if len(values) == 1 else torch.stack([value.detach() for value in values]).mean()
