@@ -34,10 +34,18 @@ class Status(Callback):
 
     def write(self, state: str, trainer: Trainer | None, reason: str | None = None) -> None:
         """Replace the file at once, so that a reader never meets half of one."""
-        entry = {"status": state, "step": trainer.step if trainer else self.step, "reason": reason, "process": os.getpid()}
+        entry = {
+            "status": state,
+            "step": trainer.step if trainer else self.step,
+            "reason": reason,
+            "process": os.getpid(),
+        }
         if trainer and trainer.step > self.first_step:
             rate = (trainer.step - self.first_step) / (time.monotonic() - self.first_time)
-            entry |= {"steps_per_second": round(rate, 3), "seconds_left": round((trainer.max_steps - trainer.step) / rate)}
+            entry |= {
+                "steps_per_second": round(rate, 3),
+                "seconds_left": round((trainer.max_steps - trainer.step) / rate),
+            }
         temporary = self.path.with_suffix(".tmp")
         temporary.write_text(json.dumps({**entry, "final": self.final}, indent=2))
         os.replace(temporary, self.path)

@@ -1,6 +1,5 @@
 """Bash completion: commands, config groups with their choices, and keys of the config. No torch, no Hydra composition."""
 
-
 from genlab.config.paths import config_folder
 
 _SCRIPT = """_genlab() {
@@ -70,5 +69,3 @@ def _keys(groups: dict[str, list[str]], chosen: dict[str, str]) -> list[str]:
             node = content.get(group, {}) if group == "model" else content
             keys += [f"{group}.{key}=" for key in node if not key.startswith("_")]
     return keys
-
-

@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from genlab.config.compose import RequestError, compose_jobs, register
+from genlab.config.compose import Job, RequestError, compose_jobs, register
 from genlab.config.paths import config_folder
 
 SUMMARY = "train a model"
@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> int:
         if misplaced[0] in ("-m", "--multirun"):
             raise RequestError([f"{misplaced[0]} stands before the settings: genlab train -m {rest}"])
         raise RequestError([f"{misplaced[0]}: no such option; see genlab train --help"])
-    jobs = compose_jobs("train", overrides, multirun)
+    jobs = _compose(overrides, multirun)
 
     from genlab.config.request import check, plain
 
@@ -56,6 +56,22 @@ def main(arguments: list[str]) -> int:
         return _hydra(["-m", *overrides])
     _run(plain(jobs[0].config, jobs[0].choices), jobs[0].folder)
     return 0
+
+
+def _compose(overrides: list[str], multirun: bool) -> list[Job]:
+    """The jobs asked for. Where composition finds mistakes, those that checking the rest finds are added to them."""
+    try:
+        return compose_jobs("train", overrides, multirun)
+    except RequestError as error:
+        if error.rest is None:
+            raise
+        from genlab.config.request import check
+
+        try:
+            check(error.rest.config, error.rest.folder)
+        except RequestError as more:
+            raise RequestError([*error.problems, *more.problems]) from None
+        raise
 
 
 def _hydra(arguments: list[str]) -> int:

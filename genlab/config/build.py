@@ -3,6 +3,7 @@
 import inspect
 from typing import Any
 
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from torch import optim
@@ -16,7 +17,10 @@ from genlab.training.schedule import Schedule
 
 def _build(node: str, config: DictConfig, *arguments: Any, **settings: Any) -> Any:
     locate(node, config["_target_"])
-    return instantiate(config, *arguments, _convert_="all", _recursive_=False, **settings)
+    try:
+        return instantiate(config, *arguments, _convert_="all", _recursive_=False, **settings)
+    except InstantiationException as error:
+        raise error.__cause__ or error from None  # the constructor's own message, without Hydra's frame around it
 
 
 def build_source(config: DictConfig) -> Source:

@@ -29,11 +29,15 @@ _OWN_KEYS = {"optimizer": {"players"}}
 """Keys of a node that GenLab reads itself."""
 
 
-def problems_of(config: DictConfig) -> Iterator[str]:
-    """A line for each key of a training config whose value cannot be right."""
-    yield from _skeleton(config)
+def problems_of(config: DictConfig) -> dict[str, list[str]]:
+    """By node ("model", "trainer", ...) a line for each key of a training config whose value cannot be right."""
+    problems: dict[str, list[str]] = {}
+    for line in _skeleton(config):
+        problems.setdefault(line.split(".")[0], []).append(line)
     for node in _KINDS:
-        yield from _target(node, OmegaConf.to_container(config[node], resolve=True) if config[node] else None)
+        if lines := list(_target(node, OmegaConf.to_container(config[node], resolve=True) if config[node] else None)):
+            problems[node] = lines
+    return problems
 
 
 def _skeleton(config: DictConfig) -> Iterator[str]:
@@ -51,7 +55,11 @@ def _skeleton(config: DictConfig) -> Iterator[str]:
     batch, processes = config.trainer.batch_size, config.device.processes
     if processes > 1 and batch % processes:
         yield f"trainer.batch_size={batch}: must divide evenly over device.processes={processes}"
-    elif config.device.micro_batch and (batch // processes) % config.device.micro_batch and config.device.micro_batch < batch:
+    elif (
+        config.device.micro_batch
+        and (batch // processes) % config.device.micro_batch
+        and config.device.micro_batch < batch
+    ):
         yield f"device.micro_batch={config.device.micro_batch}: must divide the {batch // processes} examples of a process evenly"
 
 
@@ -80,7 +88,9 @@ def _target(node: str, values: Any) -> Iterator[str]:
         yield str(error)
         return
     own = _OWN_KEYS.get(node, set())
-    yield from mismatches(node, found, {k: v for k, v in values.items() if k != "_target_" and k not in own}, _BUILT_IN[node])
+    yield from mismatches(
+        node, found, {k: v for k, v in values.items() if k != "_target_" and k not in own}, _BUILT_IN[node]
+    )
 
 
 def mismatches(node: str, found: type, values: dict[str, Any], filled_in: set[str] = frozenset()) -> Iterator[str]:

@@ -19,14 +19,18 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from genlab.config.paths import config_folder
-from genlab.config.schema import TrainConfig
+from genlab.config.schema import SampleConfig, TrainConfig, TranslateConfig
 
 
 class RequestError(ValueError):
-    """A request that cannot be carried out; holds a line for each problem."""
+    """A request that cannot be carried out; holds a line for each problem.
 
-    def __init__(self, problems: Sequence[str]):
+    rest: what the request would be without the parts that the problems name, where that can be composed.
+    """
+
+    def __init__(self, problems: Sequence[str], rest: "Job | None" = None):
         self.problems = list(dict.fromkeys(problems))
+        self.rest = rest
         super().__init__("\n".join(self.problems))
 
 
@@ -43,8 +47,9 @@ class Job:
 
 
 def register() -> None:
-    """Tell Hydra the typed skeleton, and OmegaConf the resolver behind the names of run folders."""
-    ConfigStore.instance().store(name="skeleton", node=TrainConfig)
+    """Tell Hydra the typed skeletons, and OmegaConf the resolver behind the names of run folders."""
+    for name, node in (("", TrainConfig), ("sample_", SampleConfig), ("translate_", TranslateConfig)):
+        ConfigStore.instance().store(name=f"{name}skeleton", node=node)
     # Cached per composition: a folder's name is asked for several times and must not change.
     OmegaConf.register_new_resolver("genlab.suffix", lambda: os.urandom(2).hex(), use_cache=True, replace=True)
 
@@ -85,15 +90,23 @@ def compose_jobs(command: str, overrides: Sequence[str], multirun: bool = False)
         jobs = []
         for number, combination in enumerate(_expand(parsed)):
             try:
-                config = compose(command, list(combination), return_hydra_config=True)
+                jobs.append(_compose(command, combination, str(number) if multirun else None))
             except (HydraException, OmegaConfBaseException) as error:
-                raise RequestError(list(_explain(command, combination)) or [_first_line(error)]) from error
-            folder = Path(config.hydra.sweep.dir, str(number)) if multirun else Path(config.hydra.run.dir)
-            choices = OmegaConf.to_container(config.hydra.runtime.choices)
-            with open_dict(config):
-                del config["hydra"]
-            jobs.append(Job(config, choices, folder))
+                problems = dict(_explain(command, combination))
+                good = [text for text in combination if text not in problems]
+                rest = _compose(command, good) if problems else None
+                raise RequestError(list(problems.values()) or [_first_line(error)], rest) from error
         return jobs
+
+
+def _compose(command: str, overrides: Sequence[str], subfolder: str | None = None) -> Job:
+    """One job; `subfolder` is its place in a sweep's folder."""
+    config = compose(command, list(overrides), return_hydra_config=True)
+    folder = Path(config.hydra.run.dir) if subfolder is None else Path(config.hydra.sweep.dir, subfolder)
+    choices = OmegaConf.to_container(config.hydra.runtime.choices)
+    with open_dict(config):
+        del config["hydra"]
+    return Job(config, choices, folder)
 
 
 def _parse(overrides: Sequence[str]) -> list[Override]:
@@ -120,8 +133,8 @@ def _expand(parsed: list[Override]) -> Iterator[tuple[str, ...]]:
     yield from itertools.product(*choices)
 
 
-def _explain(command: str, overrides: Sequence[str]) -> Iterator[str]:
-    """A line for each override that cannot be composed. Group choices are tried first: they decide which keys exist."""
+def _explain(command: str, overrides: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Each override that cannot be composed and why. Group choices are tried first: they decide which keys exist."""
     parsed = _parse(overrides)
     known = groups()
     chosen = []
@@ -130,21 +143,20 @@ def _explain(command: str, overrides: Sequence[str]) -> Iterator[str]:
         if key not in known:
             continue
         if isinstance(override.value(), str) and override.value() not in options(key):
-            yield f"{override.input_line}: no such {key}; {did_you_mean(override.value(), options(key))}"
+            yield (
+                override.input_line,
+                f"{override.input_line}: no such {key}; {did_you_mean(override.value(), options(key))}",
+            )
         else:
             chosen.append(override.input_line)
-    try:
-        reference = compose(command, chosen)
-    except (HydraException, OmegaConfBaseException) as error:
-        yield _first_line(error)
-        return
+    reference = compose(command, chosen)
     for override in parsed:
         if override.key_or_group in known or override.key_or_group.startswith("hydra"):
             continue
         try:
             compose(command, [*chosen, override.input_line])
         except (HydraException, OmegaConfBaseException) as error:
-            yield _explain_value(override, reference, error)
+            yield override.input_line, _explain_value(override, reference, error)
 
 
 def _explain_value(override: Override, config: DictConfig, error: Exception) -> str:

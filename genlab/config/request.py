@@ -25,34 +25,47 @@ def plain(config: DictConfig, choices: Mapping[str, str]) -> dict:
 
 def check(config: DictConfig, folder: Path) -> None:
     """Raise `RequestError` with a line for each reason why `config` cannot train into `folder`."""
-    problems = list(problems_of(config)) or list(_meaning(config))
+    by_node = problems_of(config)
+    problems = [line for lines in by_node.values() for line in lines]
+    problems += _meaning(config, set(by_node))
     problems += _folder_problems(folder)
     if problems:
         raise RequestError(problems)
 
 
-def _meaning(config: DictConfig) -> Iterator[str]:
-    """What only constructors know. The model is built on the meta device: shapes are checked, no memory is taken."""
-    try:
-        resolve(config.device.name, config.device.index)
-    except ValueError as error:
-        yield str(error)
-    try:
-        build_schedule(config)
-    except ValueError as error:
-        yield str(error)
+def _meaning(config: DictConfig, bad: set[str]) -> Iterator[str]:
+    """What only constructors know, for nodes that are not `bad` already."""
+    if "device" not in bad:
+        try:
+            resolve(config.device.name, config.device.index)
+        except ValueError as error:
+            yield str(error)
+    if "schedule" not in bad:
+        try:
+            build_schedule(config)
+        except ValueError as error:
+            yield str(error)
+    if config.init_from:
+        try:
+            checkpoint.find(config.init_from)
+        except ValueError as error:
+            yield f"init_from: {error}"
+    if "dataset" in bad:
+        return
     try:
         source = build_source(config)
     except ValueError as error:
         yield str(error)
         return
     batch, size = config.trainer.batch_size, source.sizes["train"]
-    if batch > size:
+    if "trainer" not in bad and batch > size:
         yield f"trainer.batch_size={batch}: larger than the dataset, which has {size} training examples"
-    yield from _model_problems(config, source)
+    if "model" not in bad:
+        yield from _model_problems(config, source, optimizer_is_known="optimizer" not in bad)
 
 
-def _model_problems(config: DictConfig, source: Source) -> Iterator[str]:
+def _model_problems(config: DictConfig, source: Source, optimizer_is_known: bool) -> Iterator[str]:
+    """The model is built on the meta device: shapes are checked, no memory is taken."""
     found = locate("model", config.model._target_)
     if missing := found.requires - source.spec.provides:
         fitting = ", ".join(_datasets_that_provide(found.requires))
@@ -67,15 +80,11 @@ def _model_problems(config: DictConfig, source: Source) -> Iterator[str]:
     except ValueError as error:
         yield str(error)
         return
-    yield from _player_problems(config, model)
+    if optimizer_is_known:
+        yield from _player_problems(config, model)
     metric = config.trainer.early_stop_metric
     if metric and metric not in model.metrics:
         yield f"trainer.early_stop_metric={metric}: {did_you_mean(metric, list(model.metrics))}"
-    if config.init_from:
-        try:
-            checkpoint.find(config.init_from)
-        except ValueError as error:
-            yield f"init_from: {error}"
 
 
 def _player_problems(config: DictConfig, model: GenerativeModel) -> Iterator[str]:

@@ -98,3 +98,29 @@ MINIMA = {
     "logger.projector_size": 0,
 }
 """Smallest value that each number of the skeleton may have."""
+
+
+@dataclass
+class UseConfig:
+    """What every command that uses a trained run reads."""
+
+    run: str = MISSING
+    output_dir: str = MISSING
+    seed: int = MISSING
+    device: DeviceConfig = field(default_factory=DeviceConfig)
+
+
+@dataclass
+class SampleConfig(UseConfig):
+    """What `genlab sample` reads."""
+
+    num_samples: int = MISSING
+    label: int | None = MISSING
+
+
+@dataclass
+class TranslateConfig(UseConfig):
+    """What `genlab translate` reads."""
+
+    input: str | None = MISSING
+    to: str = MISSING

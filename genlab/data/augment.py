@@ -17,7 +17,9 @@ def augment(batch: Batch, names: tuple[str, ...], flip: bool, shift: int) -> Non
             mirrored = batch.rand() < 0.5
             batch.fields[name] = torch.where(mirrored[:, None, None, None], batch[name].flip(-1), batch[name])
         if shift:
-            batch.fields[name] = _shift(batch[name], batch.randint(2 * shift + 1) - shift, batch.randint(2 * shift + 1) - shift)
+            batch.fields[name] = _shift(
+                batch[name], batch.randint(2 * shift + 1) - shift, batch.randint(2 * shift + 1) - shift
+            )
 
 
 def _shift(x: Tensor, down: Tensor, right: Tensor) -> Tensor:

@@ -36,7 +36,13 @@ class Loader:
         rank: int = 0,
         world: int = 1,
     ):
-        self.settings, self.seed, self.device, self.dtype, self.memory_format = settings, seed, device, dtype, memory_format
+        self.settings, self.seed, self.device, self.dtype, self.memory_format = (
+            settings,
+            seed,
+            device,
+            dtype,
+            memory_format,
+        )
         self.domains = source.spec.domains
         self.size = source.sizes[split]
         self.rank, self.world = rank, world

@@ -100,13 +100,13 @@ def draw_shapes(num_pictures: int, size: int, max_shapes: int, generator: torch.
     present = torch.arange(max_shapes) < 1 + (count[:, :1] * max_shapes).floor()
     coverage = torch.empty(num_pictures, size, size)
     pixels = torch.arange(size) + 0.5
-    for picture in range(num_pictures):
-        right = pixels - size * x[picture, :, None, None]
-        down = pixels[:, None] - size * y[picture, :, None, None]
+    for rows in torch.arange(num_pictures).split(64):
+        right = pixels - size * x[rows, :, None, None]
+        down = pixels[:, None] - size * y[rows, :, None, None]
         # Distance to the nearest edge of a regular polygon: turn the point into the sector of that edge.
-        sector = 2 * pi / sides[picture, :, None, None]
-        angle = torch.atan2(down, right) + 2 * pi * turn[picture, :, None, None]
+        sector = 2 * pi / sides[rows, :, None, None]
+        angle = torch.atan2(down, right) + 2 * pi * turn[rows, :, None, None]
         angle = angle - sector * torch.round(angle / sector)
-        inside = size * radius[picture, :, None, None] * (sector / 2).cos() - torch.hypot(right, down) * angle.cos()
-        coverage[picture] = ((inside + 0.5).clamp(0, 1) * present[picture, :, None, None]).amax(0)
+        inside = size * radius[rows, :, None, None] * (sector / 2).cos() - torch.hypot(right, down) * angle.cos()
+        coverage[rows] = ((inside + 0.5).clamp(0, 1) * present[rows, :, None, None]).amax(1)
     return coverage

@@ -141,7 +141,7 @@ class LabelledSet(PublishedSet):
         published = (self.sizes[split], *self.native.shape)
         if images.shape != published or labels.shape != published[:1]:
             raise ValueError(
-                f"{root} holds {self.name} for {split} as pictures {list(images.shape)} and labels {list(labels.shape)}, "
+                f"{root} holds pictures {list(images.shape)} and labels {list(labels.shape)} for {self.name} {split}, "
                 f"not the published {list(published)}. Remove {', '.join(self.files())} to have them unpacked again."
             )
         return [ArrayExamples(image=resize(images, self.size), label=labels)]

@@ -64,9 +64,7 @@ def r1_penalty(discriminator: Callable[[Tensor], Tensor], real: Tensor) -> Tenso
     return slope(discriminator, real).flatten(1).square().sum(1).mean() / 2
 
 
-def gradient_penalty(
-    discriminator: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, position: Tensor
-) -> Tensor:
+def gradient_penalty(discriminator: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, position: Tensor) -> Tensor:
     """E (|grad D(u)| - 1)^2 at points u between data and samples: keeps the critic close to 1-Lipschitz.
 
     position: [N] uniform in [0, 1), where on the line from the real to the generated picture u lies.

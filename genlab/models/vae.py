@@ -61,7 +61,11 @@ class VAE(GenerativeModel):
     def training_step(self, batch: Batch, step: int) -> Iterator[Update]:
         _, reconstruction, kl = self.terms(batch)
         kl = kl.sum(1).mean()
-        yield Update("model", reconstruction.mean() + self.weighted(kl, step), {"reconstruction": reconstruction.mean(), "kl": kl})
+        yield Update(
+            "model",
+            reconstruction.mean() + self.weighted(kl, step),
+            {"reconstruction": reconstruction.mean(), "kl": kl},
+        )
 
     def weighted(self, kl: Tensor, step: int) -> Tensor:
         """What the objective makes of the KL term; the ELBO takes it as it is."""
@@ -71,7 +75,9 @@ class VAE(GenerativeModel):
         """One sample's decoder output, -log p(x | z) [N] and the KL of each latent [N, latent_dim], in nats."""
         x = batch["image"]
         mu, log_var = self.posterior(x)
-        z = mu + (log_var / 2).exp() * batch.randn(self.latent_dim)  # reparameterised: gradients pass through mu, log_var
+        z = mu + (log_var / 2).exp() * batch.randn(
+            self.latent_dim
+        )  # reparameterised: gradients pass through mu, log_var
         output = self.decoder(z)
         return output, -self.likelihood.log_prob(output, x), kl_to_standard_normal(mu, log_var)
 

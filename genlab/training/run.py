@@ -24,7 +24,6 @@ from genlab.config.build import build_model, build_optimizers, build_schedule, b
 from genlab.config.schema import DeviceConfig, LoaderConfig, TrainerConfig
 from genlab.data.loading import Loader
 from genlab.data.source import Source
-from genlab.models.base import GenerativeModel
 from genlab.seeding import seeded
 from genlab.training import checkpoint
 from genlab.training.device import MEMORY_FORMATS, prepare
@@ -115,9 +114,7 @@ def _loaders(config: DictConfig, source: Source, device: torch.device) -> tuple[
     return train, Loader(source, "validation", settings, **shared)
 
 
-def build_trainer(
-    config: DictConfig, source: Source, loaders: tuple[Loader, Loader], device: torch.device
-) -> Trainer:
+def build_trainer(config: DictConfig, source: Source, loaders: tuple[Loader, Loader], device: torch.device) -> Trainer:
     """Model, optimizers and schedule as the config says, ready to fit; callbacks are the caller's."""
     with seeded(config.seed):
         model = build_model(config, source.spec)

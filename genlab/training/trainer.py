@@ -131,7 +131,9 @@ class Trainer:
         with self.inference():
             for batch in self.validation.in_order():
                 for name, value in self.model.evaluate(batch).items():
-                    totals[name] = totals.get(name, 0) + value.detach().cpu().double() * batch.size / self.validation.size
+                    totals[name] = (
+                        totals.get(name, 0) + value.detach().cpu().double() * batch.size / self.validation.size
+                    )
         pooled = torch.stack(list(totals.values())) if totals else torch.zeros(0)
         distributed.average([pooled])
         return dict(zip(totals, pooled.tolist(), strict=True))

@@ -1,0 +1,150 @@
+"""CycleGAN: translation between two domains of pictures that come without pairs.
+
+A generator a -> b and one b -> a are trained against a discriminator each; what goes there and back again must be the
+picture that it was, which is what ties a translation to its original.
+
+References:
+- Zhu, Park, Isola, Efros 2017, Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks,
+  https://arxiv.org/abs/1703.10593
+- Mao et al. 2017, Least Squares GANs, https://arxiv.org/abs/1611.04076
+- Shrivastava et al. 2017, Learning from Simulated and Unsupervised Images through Adversarial Training,
+  https://arxiv.org/abs/1612.07828 (the pool of earlier translations)
+"""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import l1_loss
+
+from genlab.data.spec import Batch, DataSpec
+from genlab.losses.adversarial import discriminator_loss, generator_loss
+from genlab.models.base import GenerativeModel, Update
+from genlab.networks.image_pool import ImagePool
+from genlab.networks.patchgan import PatchDiscriminator
+from genlab.networks.resnet import Padding, ResNetGenerator
+
+INITIAL_DEVIATION = 0.02
+"""Standard deviation of all weights at the start (Zhu et al. 2017, section 7.2)."""
+
+
+class CycleGAN(GenerativeModel):
+    """G: a -> b, F: b -> a, D_b judges pictures of b, D_a those of a. Pictures are in [-1, 1] inside.
+
+    blocks, width, padding: residual blocks, maps behind the first layer and padding of the generators.
+    discriminator_width: maps behind the first layer of the discriminators.
+    cycle_weight: weight of the cycle terms against the adversarial ones (lambda in the paper).
+    identity_weight: weight of the identity terms as a multiple of `cycle_weight`; 0 leaves them out.
+    pool_size: earlier translations that are kept for each discriminator; 0 for none.
+    """
+
+    averaged = ("generators",)
+    requires = frozenset({"a", "b"})
+    # The cycle error ranks nothing: generators that leave pictures alone have none.
+    metrics = {"counterpart_error": "min", "counterpart_error/a": "min", "counterpart_error/b": "min"}
+
+    def __init__(
+        self,
+        data: DataSpec,
+        *,
+        blocks: int = 9,
+        width: int = 64,
+        padding: Padding = "reflect",
+        discriminator_width: int = 64,
+        cycle_weight: float = 10.0,
+        identity_weight: float = 0.5,
+        pool_size: int = 50,
+    ):
+        super().__init__(data)
+        for key, value in (("cycle_weight", cycle_weight), ("identity_weight", identity_weight)):
+            if value < 0:
+                raise ValueError(f"{key}={value}: must be at least 0")
+        self.cycle_weight, self.identity_weight = cycle_weight, identity_weight
+        self.generators = nn.ModuleDict(
+            {way: ResNetGenerator(data.shape, width, blocks, padding) for way in ("a_to_b", "b_to_a")}
+        )
+        self.discriminators = nn.ModuleDict(
+            {domain: PatchDiscriminator(data.shape, discriminator_width) for domain in ("a", "b")}
+        )
+        self.pools = nn.ModuleDict({domain: ImagePool(pool_size, data.shape) for domain in ("a", "b")})
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+                nn.init.normal_(layer.weight, std=INITIAL_DEVIATION)
+                nn.init.zeros_(layer.bias)
+
+    def players(self) -> dict[str, nn.Module]:
+        return {"generators": self.generators, "discriminators": self.discriminators}
+
+    def training_step(self, batch: Batch, step: int) -> Iterator[Update]:
+        real = {"a": 2 * batch["a"] - 1, "b": 2 * batch["b"] - 1}
+        fake, cycle, identity = self._paint(real)
+
+        adversarial = {d: self._fooling(d, fake[d]) for d in real}
+        # |F(G(a)) - a| + |G(F(b)) - b|
+        cycle_loss = sum(l1_loss(cycle[d], real[d]) for d in real)
+        loss = sum(adversarial.values()) + self.cycle_weight * cycle_loss
+        log = {f"adversarial/{d}": value for d, value in adversarial.items()} | {"cycle": cycle_loss}
+        if self.identity_weight:
+            # |G(b) - b| + |F(a) - a|: what is in the domain already is to be left alone
+            identity_loss = sum(l1_loss(identity[d], real[d]) for d in real)
+            loss = loss + self.cycle_weight * self.identity_weight * identity_loss
+            log["identity"] = identity_loss
+        yield Update("generators", loss, log)
+
+        judged = {d: self._judge(d, real[d], self.pools[d].query(fake[d], batch, step)) for d in real}
+        yield Update("discriminators", sum(judged.values()), {f"judgement/{d}": v for d, v in judged.items()})
+
+    def _paint(self, real: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
+        """Translations, cycles and identities, each by the domain that the picture is then in."""
+        to_b, to_a = self.generators["a_to_b"], self.generators["b_to_a"]
+        if not self.identity_weight:
+            fake = {"a": to_a(real["b"]), "b": to_b(real["a"])}
+            return fake, {"a": to_a(fake["b"]), "b": to_b(fake["a"])}, {}
+        # No layer mixes rows, so translation and identity go through a generator together.
+        fake_b, identity_b = to_b(torch.cat([real["a"], real["b"]])).chunk(2)
+        fake_a, identity_a = to_a(torch.cat([real["b"], real["a"]])).chunk(2)
+        cycle = {"a": to_a(fake_b), "b": to_b(fake_a)}
+        return {"a": fake_a, "b": fake_b}, cycle, {"a": identity_a, "b": identity_b}
+
+    def _fooling(self, domain: str, fake: Tensor) -> Tensor:
+        """(D(fake) - 1)^2: the paper halves the discriminators' loss but not the generators'."""
+        return 2 * generator_loss("least-squares", self.discriminators[domain](fake))
+
+    def _judge(self, domain: str, real: Tensor, fake: Tensor) -> Tensor:
+        """((D(real) - 1)^2 + D(fake)^2) / 2."""
+        on_real, on_fake = self.discriminators[domain](torch.cat([real, fake])).chunk(2)
+        return discriminator_loss("least-squares", on_real, on_fake)
+
+    def translate(self, x: Tensor, to: str) -> Tensor:
+        """The counterpart in domain `to` ("a" or "b") of pictures of the other one: [N, C, H, W] -> the same, in [0, 1]."""
+        if to not in ("a", "b"):
+            raise ValueError(f"to={to!r}: choose from a, b")
+        generator = self.generators["a_to_b" if to == "b" else "b_to_a"]
+        return (generator(2 * x - 1) + 1) / 2
+
+    def evaluate(self, batch: Batch) -> dict[str, Tensor]:
+        """Errors are mean absolute differences of pixels in [0, 1].
+
+        cycle_error: of what went there and back, mean of both ways.
+        counterpart_error/a, counterpart_error/b: of the translation of a (or b) from its true counterpart, where the
+            batch holds it, as a multiple of the error of no translation: 1 is no better than leaving a picture alone.
+        """
+        scores, cycle_errors = {}, []
+        for domain, other in (("a", "b"), ("b", "a")):
+            x, truth = batch[domain], f"{domain}_as_{other}"
+            translation = self.translate(x, other)
+            cycle_errors.append(l1_loss(self.translate(translation, domain), x))
+            if truth in batch:
+                error, untouched = l1_loss(translation, batch[truth]), l1_loss(x, batch[truth])
+                scores[f"counterpart_error/{domain}"] = error / untouched
+        if scores:
+            scores = {"counterpart_error": torch.stack(list(scores.values())).mean(), **scores}
+        return {"cycle_error": torch.stack(cycle_errors).mean(), **scores}
+
+    def preview(self, batch: Batch) -> dict[str, Tensor]:
+        """Six rows: pictures of a, their translations, their cycles, then the same for b."""
+        rows = []
+        for domain, other in (("a", "b"), ("b", "a")):
+            translation = self.translate(batch[domain], other)
+            rows += [batch[domain], translation, self.translate(translation, domain)]
+        return {"translations": torch.stack(rows)}

@@ -1,0 +1,116 @@
+"""Folders: what becomes a class, what is refused, and that splits lose nothing."""
+
+import pytest
+import torch
+from PIL import Image
+
+from genlab.data.folders import ImageFolder, UnpairedFolder
+
+
+def fill(folder, count, shade=0):
+    folder.mkdir(parents=True, exist_ok=True)
+    for index in range(count):
+        Image.new("L", (12, 10), shade + index).save(folder / f"{index:02}.png")
+
+
+def shades(source, split, table=0):
+    """First pixel of every picture, the label where there is one."""
+    fields = source.open(split)[table].load()
+    picture = next(iter(fields.values()))
+    return list(zip(picture[:, 0, 0, 0].tolist(), fields.get("label", torch.zeros(len(picture))).tolist(), strict=True))
+
+
+def test_pictures_directly_in_the_folder(tmp_path):
+    fill(tmp_path, 20)
+    (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / "._00.png").write_text("left by another system")
+    source = ImageFolder(path=str(tmp_path), size=[8, 6], channels=1, validation_fraction=0.2)
+    assert source.spec.shape == (1, 8, 6) and source.spec.num_classes == 0
+    assert source.sizes == {"train": 16, "validation": 4}
+    assert set(source.open("train")[0].load()) == {"image"}
+    found = shades(source, "train") + shades(source, "validation")
+    assert sorted(shade for shade, _ in found) == list(range(20))
+
+
+def test_subfolders_are_classes(tmp_path):
+    for label, name in enumerate(["apple", "banana", "cherry"]):
+        fill(tmp_path / name / "deep" if label == 1 else tmp_path / name, 5, shade=100 * label - (label == 2) * 20)
+    source = ImageFolder(path=str(tmp_path), size=8)
+    assert source.spec.num_classes == 3 and source.spec.provides == {"image", "label"}
+    found = shades(source, "train") + shades(source, "validation")
+    assert sorted(found) == [
+        (first + index, label) for first, label in ((0, 0), (100, 1), (180, 2)) for index in range(5)
+    ]
+    assert ImageFolder(path=str(tmp_path), labels=False).spec.num_classes == 0
+
+
+def test_a_single_subfolder_is_no_class(tmp_path):
+    fill(tmp_path / "faces", 5)
+    assert ImageFolder(path=str(tmp_path)).spec.num_classes == 0
+
+
+def test_pictures_both_directly_and_in_subfolders_are_refused(tmp_path):
+    fill(tmp_path, 3)
+    fill(tmp_path / "faces", 5)
+    with pytest.raises(ValueError, match=r"dataset\.labels=false"):
+        ImageFolder(path=str(tmp_path))
+    assert sum(ImageFolder(path=str(tmp_path), labels=False).sizes.values()) == 8
+
+
+@pytest.mark.parametrize("kind", [ImageFolder, UnpairedFolder])
+def test_missing_and_empty_folders_are_refused(tmp_path, kind):
+    for path, message in ((None, "is not set"), (str(tmp_path / "x"), "no such folder")):
+        with pytest.raises(ValueError, match=rf"dataset\.path.*{message}.*Give the folder"):
+            kind(path=path)
+    for name in ("trainA", "trainB"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(ValueError, match="no pictures in"):
+        kind(path=str(tmp_path))
+
+
+def test_unpaired_domains(tmp_path):
+    for index, (name, count) in enumerate({"trainA": 6, "trainB": 9, "testA": 4, "testB": 2}.items()):
+        fill(tmp_path / name, count, shade=50 * index)
+    source = UnpairedFolder(path=str(tmp_path), size=8, channels=1)
+    assert source.spec.domains == ("a", "b") and source.sizes == {"train": 9, "validation": 4}
+    assert [set(table.load()) for table in source.open("train")] == [{"a"}, {"b"}]
+    for split, table, first, count in (("train", 0, 0, 6), ("train", 1, 50, 9), ("validation", 1, 150, 2)):
+        assert [shade for shade, _ in shades(source, split, table)] == list(range(first, first + count))
+
+
+def test_unpaired_domains_without_tests_hold_some_out(tmp_path):
+    fill(tmp_path / "trainA", 10)
+    fill(tmp_path / "trainB", 20, shade=100)
+    source = UnpairedFolder(path=str(tmp_path), size=8, channels=1, validation_fraction=0.3)
+    assert source.sizes == {"train": 14, "validation": 6}
+    for table, expected in enumerate([range(10), range(100, 120)]):
+        found = shades(source, "train", table) + shades(source, "validation", table)
+        assert sorted(shade for shade, _ in found) == list(expected)
+
+
+def test_incomplete_unpaired_folders_are_refused(tmp_path):
+    fill(tmp_path / "trainA", 2)
+    with pytest.raises(ValueError, match="has no folder trainB"):
+        UnpairedFolder(path=str(tmp_path))
+    fill(tmp_path / "trainB", 2)
+    fill(tmp_path / "testA", 2)
+    with pytest.raises(ValueError, match="has testA alone"):
+        UnpairedFolder(path=str(tmp_path))
+
+
+def test_real_faces(need):
+    source = ImageFolder(path=need("lfw64"), size=64)
+    assert source.spec.shape == (3, 64, 64) and source.spec.num_classes == 0 and sum(source.sizes.values()) == 5749
+    picture = source.open("train")[0].rows(torch.tensor([0]))["image"]
+    assert picture.shape == (1, 3, 64, 64) and picture.float().std() > 10
+
+
+def test_real_classes(need):
+    source = ImageFolder(path=need("lfw_smile64"), size=64)
+    assert source.spec.num_classes == 2
+    assert torch.cat([source.open(split)[0].labels for split in source.sizes]).bincount().tolist() == [603, 600]
+
+
+def test_real_domains(need):
+    source = UnpairedFolder(path=need("apple2orange64"), size=64)
+    assert [len(table) for table in source.open("train")] == [792, 814] and source.sizes["validation"] == 203

@@ -1,0 +1,69 @@
+"""The unpaired domains: one true counterpart each, drawn independently, fixed colours and stripes."""
+
+import pytest
+import torch
+
+from genlab.data.stripes import Stripes, palette
+
+
+def tables(split="train", **options):
+    source = Stripes(num_train=40, num_validation=20, **options)
+    return [table.load() for table in source.open(split)]
+
+
+def test_fields_match_the_spec():
+    source = Stripes(num_train=40, num_validation=20, size=24, channels=1)
+    assert source.spec.domains == ("a", "b") and source.spec.provides == {"a", "b"}
+    train, validation = ([set(table.load()) for table in source.open(split)] for split in ("train", "validation"))
+    assert train == [{"a"}, {"b"}] and validation == [{"a", "a_as_b"}, {"b", "b_as_a"}]
+    for split in ("train", "validation"):
+        for table in source.open(split):
+            assert len(table) == source.sizes[split]
+            for value in table.load().values():
+                assert value.shape == (len(table), 1, 24, 24) and value.dtype == torch.uint8
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_counterparts_follow_from_the_pictures(channels):
+    """Both translations can be computed pixel by pixel from what the picture shows alone."""
+    ground, light, middle = palette(channels)
+    along = torch.arange(32)
+    stripes = torch.where((along[:, None] + along) % 4 >= 2, middle, light)
+
+    def translate(pictures, fill, new_fill):
+        coverage = (((pictures - ground) * (fill - ground)).sum(1, True) / (fill - ground).square().sum(0)).clamp(0, 1)
+        return ground + coverage * (new_fill - ground)
+
+    a, b = tables("validation", channels=channels)
+    assert (translate(a["a"].float(), light, stripes) - a["a_as_b"]).abs().max() <= 2.5
+    assert (translate(b["b"].float(), stripes, light) - b["b_as_a"]).abs().max() <= 2.5
+
+
+def test_domains_are_unpaired_but_alike():
+    (a, b), (held_out, _) = tables(), tables("validation")
+    shown_a, shown_b = ((pictures - palette(3)[0]).abs().amax(1) > 30 for pictures in (a["a"].float(), b["b"].float()))
+    assert not any(torch.equal(one, other) for one in shown_a for other in shown_b)
+    assert abs(shown_a.float().mean() - shown_b.float().mean()) < 0.06
+    assert not torch.equal(a["a"][:20], held_out["a"])
+
+
+def test_shapes_lie_wholly_inside_and_every_picture_has_one():
+    ground = palette(3)[0].round()
+    pictures = tables(size=48)[0]["a"].float()
+    covered = (pictures - ground).abs().amax(1) > 128
+    assert covered.flatten(1).any(1).all()
+    single = Stripes(num_train=300, size=48, max_shapes=1).open("train")[0].load()["a"].float()
+    area = ((single - ground).abs().amax(1) > 100).flatten(1).sum(1)
+    assert area.min() > 48**2 * 0.14**2 * 1.1  # the smallest triangle, which nothing may cut
+
+
+def test_is_a_function_of_the_seed():
+    assert torch.equal(tables(seed=0)[0]["a"], tables(seed=0)[0]["a"])
+    assert not torch.equal(tables(seed=0)[0]["a"], tables(seed=1)[0]["a"])
+
+
+@pytest.mark.parametrize("options", [{"size": 8}, {"channels": 2}, {"period": 3}, {"max_shapes": 0}, {"num_train": 0}])
+def test_refuses(options):
+    key, value = next(iter(options.items()))
+    with pytest.raises(ValueError, match=rf"dataset\.{key}={value}"):
+        Stripes(**options)

@@ -1,0 +1,127 @@
+"""The image pool: filling, swapping, slices of a batch, processes, checkpoints."""
+
+import pytest
+import torch
+
+from genlab.data.spec import Batch
+from genlab.networks import image_pool
+from genlab.networks.image_pool import ImagePool
+
+SHAPE = (1, 2, 2)
+
+
+def fakes_of(step, total):
+    """Pictures whose every pixel tells which step and row they come from: step + row / 1000."""
+    numbers = step + torch.arange(total) / 1000
+    return numbers[:, None, None, None].expand(total, *SHAPE).clone()
+
+
+def whole_batch(step, total):
+    return Batch({"a": torch.zeros(total, *SHAPE)}, seed=100 + step)
+
+
+def test_passes_through_until_full_and_keeps_everything():
+    pool = ImagePool(6, SHAPE)
+    for step in range(3):
+        fakes = fakes_of(step, 2)
+        assert torch.equal(pool.query(fakes, whole_batch(step, 2), step), fakes)
+    assert torch.equal(pool.images, torch.cat([fakes_of(step, 2) for step in range(3)]))
+    assert pool.occupied.all()
+
+
+def test_full_pool_swaps_half_of_the_time_and_loses_nothing():
+    pool, size, steps = ImagePool(8, SHAPE), 4, 500
+    entered, left, passed = [], [], 0
+    for step in range(steps):
+        fakes = fakes_of(step, size)
+        shown = pool.query(fakes, whole_batch(step, size), step)
+        entered += fakes[:, 0, 0, 0].tolist()
+        left += shown[:, 0, 0, 0].tolist()
+        passed += (shown == fakes).flatten(1).all(1).sum().item() if step >= 2 else 0
+    assert passed / (size * (steps - 2)) == pytest.approx(0.5, abs=0.05)
+    # Each picture is shown once, at once or later, or is still stored; the first fill is shown and stored.
+    shown_or_stored = sorted(left + pool.images[:, 0, 0, 0].tolist())
+    assert shown_or_stored == pytest.approx(sorted(entered + entered[:8]))
+
+
+def test_stored_pictures_are_older():
+    pool = ImagePool(50, SHAPE)
+    ages = [step - pool.query(fakes_of(step, 4), whole_batch(step, 4), step)[:, 0, 0, 0].floor() for step in range(400)]
+    ages = torch.cat(ages[200:])
+    assert (ages == 0).float().mean() == pytest.approx(0.5, abs=0.06)
+    # A slot is met every 50 / 4 steps and its picture leaves with probability 1/2: 25 steps on average.
+    assert ages[ages > 0].mean() == pytest.approx(25, abs=5)
+
+
+@pytest.mark.parametrize(("size", "total"), [(50, 64), (50, 8), (7, 4), (3, 8), (1, 4), (0, 4)])
+def test_slices_of_a_batch_are_the_whole_batch(size, total):
+    whole, sliced = ImagePool(size, SHAPE), ImagePool(size, SHAPE)
+    for step in range(12):
+        fakes, batch = fakes_of(step, total), whole_batch(step, total)
+        parts = [
+            sliced.query(fakes[part.offset : part.offset + part.size], part, step)
+            for part in whole_batch(step, total).split(4)
+        ]
+        assert torch.equal(whole.query(fakes, batch, step), torch.cat(parts))
+        assert torch.equal(whole.images, sliced.images)
+
+
+@pytest.mark.parametrize("size", [5, 50])
+def test_two_processes_with_two_slices_each_hold_the_pool_of_one(size, monkeypatch):
+    one, total = ImagePool(size, SHAPE), 8
+    ranks = [ImagePool(size, SHAPE), ImagePool(size, SHAPE)]
+    for step in range(20):
+        fakes = fakes_of(step, total)
+        expected = one.query(fakes, whole_batch(step, total), step)
+        slices = [list(half.split(2)) for half in whole_batch(step, total).split(2)]
+        shown = {}
+        for parts in zip(*slices, strict=True):
+            shown |= query_as_processes(ranks, fakes, parts, step, monkeypatch)
+        assert torch.equal(expected, torch.cat([shown[offset] for offset in sorted(shown)]))
+        for pool in ranks:
+            assert torch.equal(pool.images, one.images)
+
+
+def query_as_processes(ranks, fakes, parts, step, monkeypatch):
+    """What each process is shown, by its offset. A first round only records what each would send to the others."""
+    rows = [fakes[part.offset : part.offset + part.size] for part in parts]
+    sent = []
+    for pool, mine, part in zip(ranks, rows, parts, strict=True):
+        state = {name: value.clone() for name, value in pool.state_dict().items()}
+        messages = []
+        monkeypatch.setattr(image_pool, "gather_rows", lambda value, log=messages: log.append(value) or value)
+        pool.query(mine, part, step)
+        pool.load_state_dict(state)
+        part.draws = 0
+        sent.append(messages)
+    shown = {}
+    for pool, mine, part in zip(ranks, rows, parts, strict=True):
+        received = iter([torch.cat(pieces) for pieces in zip(*sent, strict=True)])
+        monkeypatch.setattr(image_pool, "gather_rows", lambda value, source=received: next(source))
+        shown[part.offset] = pool.query(mine, part, step)
+    return shown
+
+
+def test_a_checkpoint_holds_the_pool():
+    pool, restored = ImagePool(6, SHAPE), ImagePool(6, SHAPE)
+    for step in range(5):
+        pool.query(fakes_of(step, 4), whole_batch(step, 4), step)
+    restored.load_state_dict(pool.state_dict())
+    for step in range(5, 9):
+        shown = [each.query(fakes_of(step, 4), whole_batch(step, 4), step) for each in (pool, restored)]
+        assert torch.equal(*shown)
+
+
+def test_shows_detached_pictures_and_keeps_them_unchanged():
+    pool = ImagePool(4, SHAPE)
+    weight = torch.ones((), requires_grad=True)
+    shown = pool.query(fakes_of(0, 4) * weight, whole_batch(0, 4), 0)
+    assert not shown.requires_grad
+    stored = pool.images.clone()
+    shown += 1
+    assert torch.equal(pool.images, stored)
+
+
+def test_refuses_a_negative_size():
+    with pytest.raises(ValueError, match=r"pool_size=-1: must be at least 0"):
+        ImagePool(-1, SHAPE)

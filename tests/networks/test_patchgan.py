@@ -1,0 +1,47 @@
+"""The patch discriminator: map sizes, patch sizes, refusals."""
+
+import pytest
+import torch
+
+from genlab.networks.patchgan import PatchDiscriminator
+
+
+@pytest.mark.parametrize(
+    ("shape", "judgements"),
+    [
+        ((3, 32, 32), (14, 14)),
+        ((3, 64, 64), (14, 14)),
+        ((3, 128, 128), (14, 14)),
+        ((3, 256, 256), (30, 30)),
+        ((1, 28, 20), (12, 8)),
+        ((3, 17, 23), (6, 9)),
+        ((2, 8, 8), (2, 2)),
+        ((1, 64, 100), (14, 23)),
+    ],
+)
+def test_map_of_judgements_suits_the_picture(shape, judgements):
+    assert PatchDiscriminator(shape, width=2)(torch.rand(2, *shape)).shape == (2, 1, *judgements)
+
+
+@pytest.mark.parametrize(("size", "patch"), [(32, 16), (64, 34), (128, 70), (256, 70)])
+def test_patches_have_the_sizes_of_the_paper(size, patch):
+    """The pixels that one judgement depends on; without normalization, whose statistics see the whole picture."""
+    torch.manual_seed(0)
+    discriminator = PatchDiscriminator((1, size, size), width=4).double()
+    for layer in discriminator.modules():
+        if isinstance(layer, torch.nn.InstanceNorm2d):
+            layer.forward = lambda x: x
+    x = torch.rand(1, 1, size, size, dtype=torch.float64, requires_grad=True)
+    judgements = discriminator(x)
+    judgements[0, 0, judgements.shape[2] // 2, judgements.shape[3] // 2].backward()
+    seen = x.grad[0, 0] != 0
+    assert seen.any(1).sum() == seen.any(0).sum() == patch
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"shape": (3, 32, 6)}, r"32x6.*at least 8"), ({"width": 0}, r"width=0: must be at least 1")],
+)
+def test_refuses_bad_values_with_the_way_out(options, message):
+    with pytest.raises(ValueError, match=message):
+        PatchDiscriminator(**{"shape": (3, 32, 32), **options})

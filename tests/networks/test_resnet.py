@@ -1,0 +1,56 @@
+"""The residual generator: sizes, padding, positions, refusals."""
+
+import pytest
+import torch
+
+from genlab.networks.resnet import ResNetGenerator
+
+
+@pytest.mark.parametrize("shape", [(3, 32, 32), (3, 64, 64), (1, 28, 20), (2, 17, 23), (1, 8, 8), (4, 9, 11), (1, 18, 31)])
+@pytest.mark.parametrize("padding", ["zeros", "reflect"])
+def test_keeps_every_shape_and_stays_in_range(shape, padding):
+    torch.manual_seed(0)
+    generator = ResNetGenerator(shape, width=2, blocks=1, padding=padding)
+    painted = generator(torch.rand(2, *shape) * 2 - 1)
+    assert painted.shape == (2, *shape)
+    assert painted.abs().max() <= 1
+
+
+def test_rows_do_not_mix():
+    torch.manual_seed(0)
+    generator = ResNetGenerator((3, 12, 14), width=4, blocks=2).double()
+    x = torch.randn(5, 3, 12, 14, dtype=torch.float64)
+    alone = torch.cat([generator(row[None]) for row in x])
+    torch.testing.assert_close(generator(x), alone)
+
+
+def test_number_of_blocks_and_width_decide_the_parameters():
+    def block_parameters(blocks, width=4):
+        return sum(value.numel() for value in ResNetGenerator((3, 16, 16), width, blocks).parameters())
+
+    one_block = 2 * (9 * 16 * 16 + 16)  # two 3x3 convolutions of 4 * width maps and their biases
+    assert block_parameters(5) - block_parameters(2) == 3 * one_block
+    assert block_parameters(0, width=8) > block_parameters(0)
+
+
+def test_only_zero_padding_tells_the_blocks_where_the_edge_is():
+    x = torch.ones(1, 8, 12, 12)
+    for padding, uniform in (("reflect", True), ("zeros", False)):
+        torch.manual_seed(0)
+        block = ResNetGenerator((1, 48, 48), width=2, blocks=1, padding=padding).body[9]
+        maps = block.body[0](x)
+        assert torch.allclose(maps[..., 0, :], maps[..., 6, :], atol=1e-6) is uniform
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"shape": (3, 7, 32)}, r"7x32.*at least 8"),
+        ({"width": 0}, r"width=0: must be at least 1"),
+        ({"blocks": -1}, r"blocks=-1: must be at least 0"),
+        ({"padding": "mirror"}, r"padding='mirror': choose from zeros, reflect"),
+    ],
+)
+def test_refuses_bad_values_with_the_way_out(options, message):
+    with pytest.raises(ValueError, match=message):
+        ResNetGenerator(**{"shape": (3, 32, 32), **options})
