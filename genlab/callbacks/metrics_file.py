@@ -1,4 +1,4 @@
-"""`metrics.jsonl`: a line per logged step and one per validation, by which runs are compared. No times: they do not repeat."""
+"""`metrics.jsonl`: a line per logged step and one per validation. No times: a repeated run must repeat the file."""
 
 import json
 from pathlib import Path

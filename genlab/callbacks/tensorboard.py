@@ -1,4 +1,4 @@
-"""TensorBoard: scalars, picture grids, latent histograms, the config, hparams, and an embedding projector at the end."""
+"""TensorBoard: scalars, picture grids, latent histograms, config, hparams, and at the end an embedding projector."""
 
 import resource
 import time

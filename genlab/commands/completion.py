@@ -1,4 +1,4 @@
-"""Bash completion: commands, config groups with their choices, and keys of the config. No torch, no Hydra composition."""
+"""Bash completion: commands, config groups with their choices, and keys of the config. Reads YAML files alone."""
 
 from genlab.config.paths import config_folder
 

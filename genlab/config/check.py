@@ -12,6 +12,15 @@ from omegaconf import DictConfig, OmegaConf
 from genlab.config.compose import did_you_mean
 from genlab.config.schema import CHOICES, MINIMA
 
+_WORDS = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "a text",
+    type(None): "null",
+    Any: "given",
+}
+
 TRUSTED = ("genlab", "torch.nn", "torch.optim")
 
 _KINDS = {
@@ -52,15 +61,12 @@ def _skeleton(config: DictConfig) -> Iterator[str]:
         yield "trainer.max_steps=null: needs trainer.max_epochs, as in trainer.max_epochs=10"
     if config.trainer.ema is not None and not 0 <= config.trainer.ema < 1:
         yield f"trainer.ema={config.trainer.ema}: the decay must be at least 0 and below 1, as in 0.999"
-    batch, processes = config.trainer.batch_size, config.device.processes
+    batch, processes, micro_batch = config.trainer.batch_size, config.device.processes, config.device.micro_batch
+    share = batch // max(processes, 1)
     if processes > 1 and batch % processes:
         yield f"trainer.batch_size={batch}: must divide evenly over device.processes={processes}"
-    elif (
-        config.device.micro_batch
-        and (batch // processes) % config.device.micro_batch
-        and config.device.micro_batch < batch
-    ):
-        yield f"device.micro_batch={config.device.micro_batch}: must divide the {batch // processes} examples of a process evenly"
+    elif micro_batch and micro_batch < share and share % micro_batch:
+        yield f"device.micro_batch={micro_batch}: must divide the {share} examples of a process evenly"
 
 
 def locate(node: str, target: str) -> type:
@@ -107,7 +113,7 @@ def mismatches(node: str, found: type, values: dict[str, Any], filled_in: set[st
 
 
 def settings_of(found: type, filled_in: set[str] = frozenset()) -> tuple[dict[str, inspect.Parameter], dict[str, Any]]:
-    """Constructor parameters of a class and their types by name; `**settings` stands for those of the next base class."""
+    """Constructor parameters of a class and their types; `**settings` stands for those of the next base class."""
     parameters: dict[str, inspect.Parameter] = {}
     hints: dict[str, Any] = {}
     for base in found.__mro__:
@@ -151,14 +157,12 @@ def describe(hint: Any) -> str:
     """A type hint in a user's words."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (Union, types.UnionType):
-        return " or ".join(describe(argument) for argument in arguments)
+        known = [argument for argument in arguments if argument in _WORDS or typing.get_origin(argument)]
+        return " or ".join(describe(argument) for argument in known or arguments)
     if origin is Literal:
         return "one of " + ", ".join(map(str, arguments))
-    if hint is type(None):
-        return "null"
     if origin is tuple and Ellipsis not in arguments:
         return f"a list of {len(arguments)} values, each {describe(arguments[0])}"
     if origin is not None and issubclass(origin, (Sequence, tuple)):
         return f"a list, each {describe(arguments[0])}"
-    words = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", Any: "given"}
-    return words.get(hint, getattr(hint, "__name__", str(hint)))
+    return _WORDS.get(hint, getattr(hint, "__name__", str(hint)))

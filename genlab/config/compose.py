@@ -1,4 +1,4 @@
-"""From a command line to configs: composed by Hydra, with every mistake explained at once instead of the first alone."""
+"""From a command line to configs: composed by Hydra, with all mistakes explained at once."""
 
 import difflib
 import itertools

@@ -91,7 +91,8 @@ def _player_problems(config: DictConfig, model: GenerativeModel) -> Iterator[str
     players = list(model.players())
     for player in config.optimizer.players:
         if player not in players:
-            yield f"optimizer.players.{player}: {type(model).__name__} has no such player; {did_you_mean(player, players)}"
+            hint = did_you_mean(player, players)
+            yield f"optimizer.players.{player}: {type(model).__name__} has no such player; {hint}"
             continue
         settings = OmegaConf.to_container(player_settings(config, player), resolve=True)
         try:
@@ -119,4 +120,4 @@ def _folder_problems(folder: Path) -> Iterator[str]:
     if (folder / "checkpoints").exists():
         yield f"{folder}: holds a run already; leave hydra.run.dir out to get a new folder"
     elif not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-        yield f"output_dir={folder.parent.parent}: cannot write in {existing}; choose another, as in output_dir=/tmp/outputs"
+        yield f"{folder}: cannot write in {existing}; choose another place, as in output_dir=/tmp/outputs"

@@ -31,18 +31,12 @@ class Loader:
         *,
         seed: int,
         device: torch.device,
-        dtype: torch.dtype = torch.float32,
         memory_format: torch.memory_format = torch.contiguous_format,
         rank: int = 0,
         world: int = 1,
     ):
-        self.settings, self.seed, self.device, self.dtype, self.memory_format = (
-            settings,
-            seed,
-            device,
-            dtype,
-            memory_format,
-        )
+        self.settings, self.seed, self.device, self.memory_format = settings, seed, device, memory_format
+        self.dtype = torch.get_default_dtype()
         self.domains = source.spec.domains
         self.size = source.sizes[split]
         self.rank, self.world = rank, world
@@ -87,9 +81,8 @@ class Loader:
         gibibytes = table.nbytes / 2**30
         fits = {"memory": True, "stream": False, "auto": gibibytes <= self.settings.memory_limit}[self.settings.storage]
         where = f"held in memory on {self.device}" if fits else f"streamed by {self.settings.workers} workers"
-        self.storage.append(
-            f"{split} data: {len(table)} examples, {gibibytes:.3f} GiB, {where} (loader.storage={self.settings.storage})"
-        )
+        chosen = f"loader.storage={self.settings.storage}"
+        self.storage.append(f"{split} data: {len(table)} examples, {gibibytes:.3f} GiB, {where} ({chosen})")
         return fits
 
     def _fields(self, parts: tuple[dict[str, Tensor], ...]) -> dict[str, Tensor]:

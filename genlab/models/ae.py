@@ -85,7 +85,7 @@ class AE(GenerativeModel):
 
 
 def above_and_below(x: Tensor, y: Tensor, columns: int = 8, rows: int = 4) -> Tensor:
-    """Rows of x [N, C, H, W] in turn with rows of y, its counterpart: [2 * rows, columns, C, H, W], fewer if N is small."""
+    """Rows of x [N, C, H, W] in turn with rows of its counterpart y: [2 * rows, columns, C, H, W] or fewer."""
     columns = min(columns, len(x))
     rows = min(rows, len(x) // columns)
     pairs = [picture[: rows * columns].unflatten(0, (rows, columns)) for picture in (x, y)]

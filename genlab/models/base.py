@@ -26,8 +26,8 @@ class GenerativeModel(nn.Module):
     """Base of all models. A subclass takes `data: DataSpec` first and its hyperparameters by keyword.
 
     Rules for `training_step`: keep tensors in locals (micro-batches share `self`); draw noise from the batch
-    (`batch.randn`), so that slices of a batch see the noise of the whole; never yield inside a `with`; take turns by `step`,
-    not by data; after a yield, detach what was built with that player's old weights. The loop alone runs
+    (`batch.randn`), so that slices of a batch see the noise of the whole; never yield inside a `with`; take turns
+    by `step`, not by data; after a yield, detach what was built with that player's old weights. The loop alone runs
     autocast, backward, clipping, optimizers and the moving average.
 
     Optional capabilities, each what a command asks for:

@@ -12,7 +12,7 @@ from genlab.models.vae import VAE
 
 
 class BetaVAE(VAE):
-    """Lowers reconstruction + beta KL; with `capacity`, reconstruction + beta |KL - C| where C rises to it (Burgess et al.).
+    """Lowers reconstruction + beta KL; with `capacity`, reconstruction + beta |KL - C| where C rises to it.
 
     beta: weight of the KL; 1 is the VAE.
     capacity: nats that C reaches, in a straight line from 0 over `capacity_steps` steps; null for none.

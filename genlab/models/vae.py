@@ -99,7 +99,7 @@ class VAE(GenerativeModel):
         return self.decode(torch.randn(num_samples, self.latent_dim, device=like.device, dtype=like.dtype))
 
     def evaluate(self, batch: Batch) -> dict[str, Tensor]:
-        """elbo (beta = 1, one sample of z), reconstruction and kl in nats per picture; bits/dim; mse at the posterior mean."""
+        """elbo (beta = 1, one sample of z), reconstruction and kl in nats; bits/dim; mse at the posterior mean."""
         x = batch["image"]
         _, reconstruction, kl = self.terms(batch)
         elbo = -(reconstruction + kl.sum(1)).mean()

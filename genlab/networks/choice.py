@@ -37,7 +37,7 @@ def make_decoder(
     max_channels: int,
     **options,
 ) -> nn.Module:
-    """[N, in_features] -> [N, C, H, W], raw outputs. `hidden` is that of the encoder; the mlp runs through it backwards."""
+    """[N, in_features] -> [N, C, H, W], raw outputs. `hidden` is the encoder's; the mlp runs through it backwards."""
     if network == "mlp":
         return MLPDecoder(in_features, shape, hidden=list(reversed(hidden)), **options)
     return ConvDecoder(in_features, shape, channels=channels, max_channels=max_channels, **options)

@@ -11,7 +11,7 @@ _BATCH = 256
 
 
 def draw(run: Run, num_samples: int, seed: int, label: int | None = None) -> tuple[Tensor, Tensor | None]:
-    """Pictures [num_samples, C, H, W] in [0, 1] on the CPU, and their labels [num_samples] where the model takes labels.
+    """Pictures [num_samples, C, H, W] in [0, 1] on the CPU, and their labels where the model takes labels.
 
     label: the class of all of them; None for all classes in turn.
     """

@@ -22,7 +22,7 @@ def save(state: dict, path: Path) -> None:
 
 
 def load(path: Path, device: str | torch.device = "cpu") -> dict:
-    """Read a checkpoint. `ValueError` where it is missing, damaged, of a newer format, or holds more than tensors and builtins."""
+    """Read a checkpoint. `ValueError` where it is missing, damaged, of another format, or more than plain data."""
     if not path.is_file():
         raise ValueError(f"{path}: no such checkpoint")
     try:

@@ -1,4 +1,4 @@
-"""Exponential moving average of the weights that sampling reads (Polyak and Juditsky 1992; Yazici et al. 2019 for GANs)."""
+"""Moving average of the weights that sampling reads (Polyak and Juditsky 1992; for GANs Yazici et al. 2019)."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -40,7 +40,7 @@ class RunFailed(RuntimeError):
 
 
 def train(request: dict, folder: Path) -> dict[str, float]:
-    """Train as `request` (a resolved, checked config of plain values) says, into `folder`; returns the final metrics."""
+    """Train as `request` (a checked config of plain values) says, into `folder`; returns the final metrics."""
     processes = request["device"]["processes"]
     if processes > 1 and "RANK" not in os.environ:
         with socket.socket() as probe:
