@@ -35,5 +35,6 @@ class Callback:
 
 
 def due(trainer: Trainer, every: int | None) -> bool:
-    """Whether something that happens `every` so many steps (None: at the end alone) happens after this step."""
-    return trainer.step == trainer.max_steps or (every is not None and trainer.step % every == 0)
+    """Whether something that happens `every` so many steps, and at the end of a run, happens after this step."""
+    ending = trainer.step == trainer.max_steps or trainer.stop_reason is not None
+    return ending or (every is not None and trainer.step % every == 0)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from genlab.callbacks.base import Callback, due
 from genlab.training import checkpoint
+from genlab.training.scalars import TrainingDiverged
 from genlab.training.trainer import Trainer
 
 
@@ -32,7 +33,7 @@ class Checkpoints(Callback):
             self.best = max(score, self.best)
 
     def stepped(self, trainer: Trainer) -> None:
-        if due(trainer, self.every) or trainer.stop_reason:
+        if due(trainer, self.every):
             numbered = self.folder / f"step_{trainer.step:07d}.pt"
             self._save(trainer, numbered)
             self._link(numbered, self.folder / "last.pt")
@@ -45,7 +46,11 @@ class Checkpoints(Callback):
         self.improved = False
 
     def _save(self, trainer: Trainer, path: Path) -> None:
-        checkpoint.save({**self.constants, **trainer.state_dict()}, path)
+        state = trainer.state_dict()
+        for name, value in state["model"].items():
+            if not value.isfinite().all():  # the loss of the next step would tell, but then this file would be spoilt
+                raise TrainingDiverged(f"weight {name} became infinite or NaN by step {trainer.step}")
+        checkpoint.save({**self.constants, **state}, path)
 
     @staticmethod
     def _link(source: Path, target: Path) -> None:

@@ -53,7 +53,11 @@ def main(arguments: list[str]) -> int:
     for job in jobs:
         check(job.config, job.folder)
     if multirun:
-        return _hydra(["-m", *overrides])
+        folder = _sweep_folder(jobs)
+        status = _hydra(["-m", *overrides, f"hydra.sweep.dir='{folder}'"])
+        print(f"\nsweep      {folder} ({len(list(folder.glob('*/status.json')))} runs)")
+        print(f"next       tensorboard --logdir {folder}")
+        return status
     _run(plain(jobs[0].config, jobs[0].choices), jobs[0].folder)
     return 0
 
@@ -72,6 +76,15 @@ def _compose(overrides: list[str], multirun: bool) -> list[Job]:
         except RequestError as more:
             raise RequestError([*error.problems, *more.problems]) from None
         raise
+
+
+def _sweep_folder(jobs: list[Job]) -> Path:
+    """One folder for all jobs, named by all that they train: each job alone would name it by its own model."""
+    folder = jobs[0].folder.parent
+    if len({job.folder.parent for job in jobs}) == 1:
+        return folder
+    names = ["+".join(dict.fromkeys(job.choices[group] for job in jobs)) for group in ("model", "dataset")]
+    return folder.parent.with_name("-".join(names)) / folder.name
 
 
 def _hydra(arguments: list[str]) -> int:

@@ -23,7 +23,7 @@ class Bernoulli(nn.Module):
     def log_prob(self, output: Tensor, x: Tensor) -> Tensor:
         """log p(x | output) [N] for raw outputs and pictures [N, C, H, W]."""
         # sum_i x_i log p_i + (1 - x_i) log(1 - p_i), from logits: never the log of a rounded 0
-        return -F.binary_cross_entropy_with_logits(output.float(), x.float(), reduction="none").flatten(1).sum(1)
+        return -F.binary_cross_entropy_with_logits(output.to(x.dtype), x, reduction="none").flatten(1).sum(1)
 
     def mean(self, output: Tensor) -> Tensor:
         """The expected picture, in [0, 1]."""
@@ -51,7 +51,7 @@ class Gaussian(nn.Module):
         """log p(x | output) [N] for raw outputs and pictures [N, C, H, W]."""
         log_variance = self.log_variance.clamp(min=_SMALLEST_LOG_VARIANCE)
         # -((x - m)^2 / sigma^2 + log sigma^2 + log 2 pi) / 2
-        squared = (x.float() - self.mean(output).float()).square()
+        squared = (x - self.mean(output).to(x.dtype)).square()
         terms = squared * (-log_variance).exp() + log_variance + math.log(2 * math.pi)
         return -terms.flatten(1).sum(1) / 2
 

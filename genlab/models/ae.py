@@ -58,7 +58,7 @@ class AE(GenerativeModel):
         yield Update("model", self._distance(self.decoder(self.encoder(seen)), x))
 
     def _distance(self, output: Tensor, x: Tensor) -> Tensor:
-        output, x = output.float() if x.dtype == torch.float32 else output, x
+        output = output.to(x.dtype)
         if self.loss == "bce":
             return F.binary_cross_entropy_with_logits(output, x, reduction="none").flatten(1).sum(1).mean()
         return (output.sigmoid() - x).square().flatten(1).sum(1).mean()

@@ -78,11 +78,11 @@ def _train(request: dict, folder: Path) -> dict[str, float]:
     handler = _log_to(folder / "train.log") if writes else logging.NullHandler()
     try:
         trainer = build_trainer(config, source, loaders, device)
+        trainer.callbacks = _callbacks(config, trainer, source, folder, status)
         if writes:
             (folder / "config.yaml").write_text(OmegaConf.to_yaml(config))
             record = json.dumps(environment(device, loaders[0]), indent=2)
             (folder / "environment.json").write_text(record)
-            trainer.callbacks = [*_callbacks(config, trainer, source, folder), status]
             for line in (*loaders[0].storage, *loaders[1].storage):
                 log.info(line)
         trainer.fit()
@@ -145,26 +145,27 @@ def _networks(module: nn.Module) -> Iterator[nn.Module]:
             yield child
 
 
-def _callbacks(config: DictConfig, trainer: Trainer, source: Source, folder: Path) -> list[Callback]:
-    """In the order in which a step tells them: measure, look, then save what was found."""
-    settings, model = trainer.settings, trainer.model
-    callbacks: list[Callback] = [MetricsFile(folder / "metrics.jsonl")]
-    if config.logger.tensorboard:
-        hparams = _hparams(config)
-        text = OmegaConf.to_yaml(config)
-        callbacks.append(TensorBoard(folder / "tensorboard", text, hparams, config.logger.projector_size))
-    if config.logger.console:
-        callbacks.append(Console())
-    callbacks.append(Validation(settings.validate_every))
+def _callbacks(config: DictConfig, trainer: Trainer, source: Source, folder: Path, status: Status) -> list[Callback]:
+    """In the order in which a step tells them: measure, look, then save what was found.
+
+    Every process measures, so that all decide alike; process 0 alone writes.
+    """
+    settings = trainer.settings
+    measuring: list[Callback] = [Validation(settings.validate_every)]
     if settings.early_stop_metric:
-        direction = model.metrics[settings.early_stop_metric]
-        callbacks.append(EarlyStopping(settings.early_stop_metric, direction, settings.early_stop_patience))
-    callbacks.append(Previews(folder / "previews", settings.preview_every))
+        direction = trainer.model.metrics[settings.early_stop_metric]
+        measuring.append(EarlyStopping(settings.early_stop_metric, direction, settings.early_stop_patience))
+    if rank() != 0:
+        return measuring
+    watching: list[Callback] = [MetricsFile(folder / "metrics.jsonl"), status]
+    if config.logger.tensorboard:
+        text = OmegaConf.to_yaml(config)
+        watching.append(TensorBoard(folder / "tensorboard", text, _hparams(config), config.logger.projector_size))
+    if config.logger.console:
+        watching.append(Console())
     constants = {"config": OmegaConf.to_container(config), "data": source.spec.to_dict()}
-    callbacks.append(
-        Checkpoints(folder / "checkpoints", settings.checkpoint_every, settings.keep_checkpoints, constants)
-    )
-    return callbacks
+    saving = Checkpoints(folder / "checkpoints", settings.checkpoint_every, settings.keep_checkpoints, constants)
+    return [*watching, *measuring, Previews(folder / "previews", settings.preview_every), saving]
 
 
 def _hparams(config: DictConfig) -> dict[str, int | float | str | bool]:

@@ -1,0 +1,105 @@
+"""Every recipe at its defaults on MNIST against a bar that its samples, reconstructions or likelihood must reach.
+
+Minutes each: `scripts/test -m slow tests/recipes`. Figures and picture grids stay below pytest's --basetemp.
+"""
+
+import json
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from digit_reader import mnist, probabilities, spread, train_reader
+from sklearn.decomposition import PCA
+
+from genlab.cli import main
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> str:
+    folder = os.environ.get("GENLAB_DATA")
+    if not folder or not (Path(folder) / "MNIST").is_dir():
+        pytest.skip("needs MNIST below $GENLAB_DATA")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def reader(data_dir):
+    found, accuracy = train_reader(data_dir)
+    assert accuracy >= 0.985
+    return found
+
+
+def train(folder: Path, *overrides: str) -> tuple[Path, dict, float]:
+    """Run folder, final metrics and minutes of `genlab train` on MNIST."""
+    run = folder / "run"
+    start = time.monotonic()
+    with pytest.raises(SystemExit) as stop:
+        main(["train", "dataset=mnist", f"hydra.run.dir={run}", *overrides])
+    assert stop.value.code == 0
+    return run, json.loads((run / "status.json").read_text())["final"], (time.monotonic() - start) / 60
+
+
+def draw(run: Path, num_samples: int = 2000) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Pictures and labels that `genlab sample` writes for the finished run."""
+    with pytest.raises(SystemExit) as stop:
+        main(["sample", f"run={run}", f"num_samples={num_samples}"])
+    assert stop.value.code == 0
+    (path,) = run.glob("samples/*/samples.npz")
+    arrays = np.load(path, allow_pickle=False)
+    labels = torch.from_numpy(arrays["labels"]) if "labels" in arrays else None
+    return torch.from_numpy(arrays["images"]).permute(0, 3, 1, 2).float() / 255, labels
+
+
+def report(name: str, folder: Path, **figures) -> None:
+    line = json.dumps({"recipe": name, **figures})
+    (folder / "figures.json").write_text(line)
+    print(line)
+
+
+def test_autoencoder_beats_principal_components(tmp_path, data_dir):
+    _, final, minutes = train(tmp_path, "model=ae")
+    flat = [mnist(split, data_dir)[0].flatten(1).numpy() for split in ("train", "validation")]
+    pca = PCA(32, random_state=0).fit(flat[0])
+    linear = float(((pca.inverse_transform(pca.transform(flat[1])) - flat[1]) ** 2).mean())
+    report("ae", tmp_path, minutes=minutes, mse=final["validation/mse"], pca=linear)
+    assert final["validation/mse"] <= 0.45 * linear
+
+
+def test_vae_reaches_99_nats(tmp_path, data_dir):
+    _, final, minutes = train(tmp_path, "model=vae")
+    report("vae", tmp_path, minutes=minutes, elbo=final["validation/elbo"])
+    assert -final["validation/elbo"] <= 99
+    assert minutes <= 3
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_gan_paints_all_digits_clearly_and_differently(tmp_path, data_dir, reader, seed):
+    run, _, minutes = train(tmp_path, "model=gan", f"seed={seed}")
+    x, _ = draw(run)
+    certainty, digit = probabilities(reader, x).max(1)
+    shares = torch.bincount(digit, minlength=10) / len(x)
+    ratio = spread(x) / spread(mnist("validation", data_dir)[0][:2000])
+    figures = {"certainty": certainty.mean().item(), "smallest_share": shares.min().item(), "spread": ratio}
+    report("gan", tmp_path, seed=seed, minutes=minutes, **figures)
+    assert figures["certainty"] >= 0.90
+    assert figures["smallest_share"] >= 0.04
+    assert ratio >= 0.85
+    assert minutes <= 20
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_conditional_gan_paints_many_digits_of_the_class_asked_for(tmp_path, data_dir, reader, seed):
+    run, _, minutes = train(tmp_path, "model=cgan", f"seed={seed}")
+    x, labels = draw(run)
+    agreement = (probabilities(reader, x).argmax(1) == labels).float().mean().item()
+    real, real_labels = mnist("validation", data_dir)
+    ratios = [spread(x[labels == k]) / spread(real[real_labels == k]) for k in range(10)]
+    report("cgan", tmp_path, seed=seed, minutes=minutes, agreement=agreement, spreads=ratios)
+    assert agreement >= 0.95
+    assert min(ratios) >= 0.7
+    assert minutes <= 20
