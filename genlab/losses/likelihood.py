@@ -51,7 +51,7 @@ class Gaussian(nn.Module):
         """log p(x | output) [N] for raw outputs and pictures [N, C, H, W]."""
         log_variance = self.log_variance.clamp(min=_SMALLEST_LOG_VARIANCE)
         # -((x - m)^2 / sigma^2 + log sigma^2 + log 2 pi) / 2
-        squared = (x - self.mean(output).to(x.dtype)).square()
+        squared = (x - self.mean(output.to(x.dtype))).square()
         terms = squared * (-log_variance).exp() + log_variance + math.log(2 * math.pi)
         return -terms.flatten(1).sum(1) / 2
 

@@ -116,7 +116,7 @@ class CycleGAN(GenerativeModel):
         return discriminator_loss("least-squares", on_real, on_fake)
 
     def translate(self, x: Tensor, to: str) -> Tensor:
-        """The counterpart in domain `to` ("a" or "b") of pictures of the other one: [N, C, H, W] -> the same, in [0, 1]."""
+        """Counterparts in domain `to` ("a" or "b") of pictures of the other one: [N, C, H, W] in [0, 1], both."""
         if to not in ("a", "b"):
             raise ValueError(f"to={to!r}: choose from a, b")
         generator = self.generators["a_to_b" if to == "b" else "b_to_a"]

@@ -43,7 +43,8 @@ def pyramid_widths(levels: int, channels: int, max_channels: int) -> list[int]:
 class ConvEncoder(nn.Module):
     """Pictures to vectors: [N, C, H, W] -> [N, out_features], raw outputs.
 
-    `features` stops before the last linear layer: [N, num_features], the smallest maps, flattened.
+    dense: width of a fully connected layer behind the smallest maps, which sees the picture as a whole; 0 for none.
+    `features` stops before the last linear layer: [N, num_features], the dense layer or else the maps, flattened.
     The first layer is never normalized: that would hide brightness and contrast from everything above it.
     """
 
@@ -53,6 +54,7 @@ class ConvEncoder(nn.Module):
         out_features: int,
         channels: int = 32,
         max_channels: int = 256,
+        dense: int = 0,
         activation: Activation = "leaky_relu",
         normalization: Normalization = "none",
         dropout: float = 0.0,
@@ -70,13 +72,22 @@ class ConvEncoder(nn.Module):
                 *make_dropout(dropout, dimensions=2),
             ]
             width = next_width
+        layers.append(nn.Flatten())
         self.num_features = width * prod(sizes[-1])
+        if dense:
+            layers += [
+                constrained(nn.Linear(self.num_features, dense), spectral),
+                *make_normalization(normalization, dense, dimensions=1),
+                make_activation(activation),
+                *make_dropout(dropout, dimensions=1),
+            ]
+            self.num_features = dense
         self.body = nn.Sequential(*layers)
         self.head = constrained(nn.Linear(self.num_features, out_features), spectral)
 
     def features(self, x: Tensor) -> Tensor:
         """What the last layer sees: [N, C, H, W] -> [N, num_features]."""
-        return self.body(x).flatten(1)
+        return self.body(x)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.features(x))
@@ -91,6 +102,7 @@ class ConvDecoder(nn.Module):
         shape: tuple[int, int, int],
         channels: int = 32,
         max_channels: int = 256,
+        dense: int = 0,
         activation: Activation = "relu",
         normalization: Normalization = "none",
         dropout: float = 0.0,
@@ -100,16 +112,19 @@ class ConvDecoder(nn.Module):
         sizes = pyramid(*shape[1:])
         widths = [shape[0], *pyramid_widths(len(sizes) - 1, channels, max_channels)]
 
-        def behind(width: int) -> list[nn.Module]:
+        def behind(width: int, dimensions: int = 2) -> list[nn.Module]:
             return [
-                *make_normalization(normalization, width, dimensions=2),
+                *make_normalization(normalization, width, dimensions),
                 make_activation(activation),
-                *make_dropout(dropout, dimensions=2),
+                *make_dropout(dropout, dimensions),
             ]
 
+        layers: list[nn.Module] = []
+        if dense:
+            layers += [constrained(nn.Linear(in_features, dense), spectral), *behind(dense, dimensions=1)]
         smallest = (widths[-1], *sizes[-1])
-        layers: list[nn.Module] = [
-            constrained(nn.Linear(in_features, prod(smallest)), spectral),
+        layers += [
+            constrained(nn.Linear(dense or in_features, prod(smallest)), spectral),
             nn.Unflatten(1, smallest),
             *behind(widths[-1]),
         ]

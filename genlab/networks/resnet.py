@@ -4,7 +4,8 @@ The generator of Zhu et al. 2017, after Johnson et al. 2016: a 7x7 convolution, 
 quarter of the resolution, two transposed convolutions, a 7x7 convolution, tanh; instance normalization throughout.
 
 A strided 3x3 convolution with padding 1 maps a side h to ceil(h / 2); the transposed one maps h to
-2h - 1 + output_padding, so output_padding = 1 - (side to reach) mod 2 retraces odd sides exactly (17 -> 9 -> 5 -> 9 -> 17).
+2h - 1 + output_padding, so output_padding = 1 - (side to reach) mod 2 retraces odd sides exactly
+(17 -> 9 -> 5 -> 9 -> 17).
 
 References:
     Johnson, Alahi, Fei-Fei 2016, Perceptual Losses for Real-Time Style Transfer, https://arxiv.org/abs/1603.08155

@@ -47,7 +47,10 @@ class Trainer:
         self.model, self.optimizers, self.schedule = model, optimizers, schedule
         self.train, self.validation = train, validation
         self.settings, self.device_settings, self.seed, self.callbacks = settings, device, seed, callbacks
-        self.parameters = {player: list(module.parameters()) for player, module in model.players().items()}
+        self.parameters = {
+            player: [parameter for parameter in module.parameters() if parameter.requires_grad]
+            for player, module in model.players().items()
+        }
         self.base_rates = {
             player: [group["lr"] for group in optimizer.param_groups] for player, optimizer in optimizers.items()
         }

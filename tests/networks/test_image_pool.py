@@ -70,16 +70,16 @@ def test_slices_of_a_batch_are_the_whole_batch(size, total):
 def test_two_processes_with_two_slices_each_hold_the_pool_of_one(size, monkeypatch):
     one, total = ImagePool(size, SHAPE), 8
     ranks = [ImagePool(size, SHAPE), ImagePool(size, SHAPE)]
+    expected = [one.query(fakes_of(step, total), whole_batch(step, total), step) for step in range(20)]
     for step in range(20):
         fakes = fakes_of(step, total)
-        expected = one.query(fakes, whole_batch(step, total), step)
         slices = [list(half.split(2)) for half in whole_batch(step, total).split(2)]
         shown = {}
         for parts in zip(*slices, strict=True):
             shown |= query_as_processes(ranks, fakes, parts, step, monkeypatch)
-        assert torch.equal(expected, torch.cat([shown[offset] for offset in sorted(shown)]))
-        for pool in ranks:
-            assert torch.equal(pool.images, one.images)
+        assert torch.equal(expected[step], torch.cat([shown[offset] for offset in sorted(shown)]))
+    for pool in ranks:
+        assert torch.equal(pool.images, one.images)
 
 
 def query_as_processes(ranks, fakes, parts, step, monkeypatch):

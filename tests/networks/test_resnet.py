@@ -6,7 +6,9 @@ import torch
 from genlab.networks.resnet import ResNetGenerator
 
 
-@pytest.mark.parametrize("shape", [(3, 32, 32), (3, 64, 64), (1, 28, 20), (2, 17, 23), (1, 8, 8), (4, 9, 11), (1, 18, 31)])
+@pytest.mark.parametrize(
+    "shape", [(3, 32, 32), (3, 64, 64), (1, 28, 20), (2, 17, 23), (1, 8, 8), (4, 9, 11), (1, 18, 31)]
+)
 @pytest.mark.parametrize("padding", ["zeros", "reflect"])
 def test_keeps_every_shape_and_stays_in_range(shape, padding):
     torch.manual_seed(0)

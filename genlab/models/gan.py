@@ -1,0 +1,150 @@
+"""Generative adversarial networks: a generator paints pictures, a discriminator tells them from real ones.
+
+One class serves the classical variants; they differ in the loss, in what bounds the discriminator's slope and in how
+often the generator moves: non-saturating with R1 (the default), hinge with spectral normalization, least squares,
+Wasserstein with gradient penalty.
+
+References:
+- Goodfellow et al. 2014, Generative Adversarial Nets, https://arxiv.org/abs/1406.2661
+- Radford, Metz, Chintala 2016, Unsupervised Representation Learning with DCGANs, https://arxiv.org/abs/1511.06434
+- Gulrajani et al. 2017, Improved Training of Wasserstein GANs, https://arxiv.org/abs/1704.00028
+- Mescheder, Geiger, Nowozin 2018, Which Training Methods for GANs do actually Converge?,
+  https://arxiv.org/abs/1801.04406
+- Miyato et al. 2018, Spectral Normalization for Generative Adversarial Networks, https://arxiv.org/abs/1802.05957
+- Karras et al. 2020, Analyzing and Improving the Image Quality of StyleGAN, https://arxiv.org/abs/1912.04958 (lazy R1)
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from genlab.data.spec import Batch, DataSpec
+from genlab.evaluation.sliced_wasserstein import sliced_wasserstein
+from genlab.losses.adversarial import AdversarialLoss, discriminator_loss, generator_loss, r1_penalty
+from genlab.losses.adversarial import gradient_penalty as penalty_between
+from genlab.models.base import GenerativeModel, Update
+from genlab.networks.choice import Network, make_decoder, make_encoder
+from genlab.networks.layers import Normalization
+
+
+class GAN(GenerativeModel):
+    """x = (1 + tanh G(z)) / 2 with z ~ N(0, I), z: [N, latent_dim]; the networks work in [-1, 1].
+
+    r1_gamma: weight of E |grad D(x)|^2 / 2 at the data; every `r1_every`-th step, `r1_every` times as strong.
+    gradient_penalty: weight of E (|grad D(u)| - 1)^2 between data and samples, at every step.
+    critic_steps: steps of the discriminator for one of the generator.
+    """
+
+    averaged = ("generator",)
+    metrics = {"sliced_wasserstein": "min"}
+
+    def __init__(
+        self,
+        data: DataSpec,
+        *,
+        latent_dim: int = 16,
+        network: Network = "conv",
+        hidden: Sequence[int] = (512, 256),
+        channels: int = 32,
+        max_channels: int = 256,
+        dense: int = 256,
+        gdense: int = 0,
+        normalization: Normalization = "batch",
+        spectral: bool = False,
+        loss: AdversarialLoss = "non-saturating",
+        critic_steps: int = 1,
+        r1_gamma: float = 0.1,
+        r1_every: int = 16,
+        gradient_penalty: float = 0.0,
+    ):
+        super().__init__(data)
+        for key, value in (("latent_dim", latent_dim), ("critic_steps", critic_steps), ("r1_every", r1_every)):
+            if value < 1:
+                raise ValueError(f"model.{key}={value}: must be at least 1")
+        for key, value in (("r1_gamma", r1_gamma), ("gradient_penalty", gradient_penalty)):
+            if value < 0:
+                raise ValueError(f"model.{key}={value}: must be at least 0")
+        self.latent_dim, self.loss, self.critic_steps = latent_dim, loss, critic_steps
+        self.r1_gamma, self.r1_every, self.gradient_penalty = r1_gamma, r1_every, gradient_penalty
+        sizes = {"hidden": hidden, "channels": channels, "max_channels": max_channels}
+        self.generator = make_decoder(
+            network, latent_dim + self.num_conditions, data.shape, **sizes, dense=gdense, normalization=normalization
+        )
+        # No batch normalization here: the penalties need outputs that depend on one picture each.
+        self.discriminator = make_encoder(
+            network, data.shape, 1 + self.num_conditions, **sizes, dense=dense, activation="leaky_relu", spectral=spectral
+        )
+
+    @property
+    def num_conditions(self) -> int:
+        """Classes that the players are told of: more inputs of the generator, more outputs of the discriminator."""
+        return 0
+
+    def players(self) -> dict[str, nn.Module]:
+        return {"discriminator": self.discriminator, "generator": self.generator}
+
+    def paint(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        """G(z): noise [N, latent_dim] to pictures [N, C, H, W] in [-1, 1]."""
+        return self.generator(z).to(z.dtype).tanh()
+
+    def judge(self, x: Tensor, label: Tensor | None = None) -> Tensor:
+        """D(x): pictures [N, C, H, W] in [-1, 1] to logits [N], large for what is taken for real."""
+        return self.discriminator(x).to(x.dtype).squeeze(1)
+
+    def training_step(self, batch: Batch, step: int) -> Iterator[Update]:
+        label = batch["label"] if "label" in self.requires else None
+        real = 2 * batch["image"] - 1
+        generator_moves = (step + 1) % self.critic_steps == 0
+        with torch.set_grad_enabled(generator_moves):
+            fake = self.paint(batch.randn(self.latent_dim), label)  # one painting serves both turns
+
+        def judge(x: Tensor) -> Tensor:
+            return self.judge(x, label)
+
+        yield self._discriminator_update(judge, real, fake.detach(), batch)
+        if self.r1_gamma and step % self.r1_every == 0:
+            penalty = r1_penalty(judge, real)
+            yield Update("discriminator", self.r1_gamma * self.r1_every * penalty, {"r1_penalty": penalty})
+        if generator_moves:
+            yield Update("generator", generator_loss(self.loss, judge(fake)))
+
+    def _discriminator_update(
+        self, judge: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, batch: Batch
+    ) -> Update:
+        real_logit, fake_logit = judge(real), judge(fake)
+        loss = discriminator_loss(self.loss, real_logit, fake_logit)
+        log = {"real_logit": real_logit.mean(), "fake_logit": fake_logit.mean()}
+        if self.gradient_penalty:
+            log["gradient_penalty"] = penalty_between(judge, real, fake, batch.rand())
+            loss = loss + self.gradient_penalty * log["gradient_penalty"]
+        return Update("discriminator", loss, log)
+
+    def sample(self, num_samples: int, label: Tensor | None = None) -> Tensor:
+        """Pictures [num_samples, C, H, W] in [0, 1], z drawn by torch's global generator."""
+        like = next(self.generator.parameters())
+        z = torch.randn(num_samples, self.latent_dim, device=like.device, dtype=like.dtype)
+        return (1 + self.paint(z, label)) / 2
+
+    def evaluate(self, batch: Batch) -> dict[str, Tensor]:
+        """sliced_wasserstein: distance between the batch and as many samples, on random lines through pixel space;
+        diversity: mean distance of two samples over that of two pictures, near 0 where the generator has collapsed.
+        """
+        x = batch["image"].flatten(1)
+        label = batch["label"] if "label" in self.requires else None
+        samples = (1 + self.paint(batch.randn(self.latent_dim), label).flatten(1)) / 2
+        return {
+            "sliced_wasserstein": sliced_wasserstein(samples, x, directions=batch.randn(x.shape[1])),
+            "diversity": _spread(samples) / _spread(x).clamp_min(torch.finfo(x.dtype).tiny),
+        }
+
+    def preview(self, batch: Batch) -> dict[str, Tensor]:
+        """As square a grid of samples as the batch has rows for."""
+        side = max(1, int(batch.size**0.5))
+        samples = self.paint(batch.randn(self.latent_dim)[: side * side])
+        return {"samples": (1 + samples).unflatten(0, (side, side)) / 2}
+
+
+def _spread(points: Tensor) -> Tensor:
+    """Mean distance over all pairs of rows of [N, D], those of a row with itself included."""
+    return torch.cdist(points, points, compute_mode="donot_use_mm_for_euclid_dist").mean()

@@ -1,0 +1,191 @@
+"""What callbacks leave behind: metrics, status, checkpoints, previews."""
+
+import json
+from types import SimpleNamespace
+
+import lab
+import pytest
+import torch
+from PIL import Image
+
+from genlab.callbacks.base import Callback, due
+from genlab.callbacks.checkpoints import Checkpoints
+from genlab.callbacks.metrics_file import MetricsFile
+from genlab.callbacks.previews import Previews
+from genlab.callbacks.status import Status
+from genlab.callbacks.validation import EarlyStopping, Validation
+from genlab.training import checkpoint
+
+
+def stub(step=0, max_steps=10, **metrics):
+    """A trainer as far as callbacks look at it."""
+    return SimpleNamespace(
+        step=step,
+        max_steps=max_steps,
+        stop_reason=None,
+        model=SimpleNamespace(metrics=metrics or {"elbo": "max", "mse": "min"}),
+        state_dict=lambda: {"step": step},
+    )
+
+
+def walk(callbacks, scores, **metrics):
+    """Tell callbacks of a run with one validation a step."""
+    trainer = stub(max_steps=len(scores), **metrics)
+    for callback in callbacks:
+        callback.start(trainer)
+    for step, score in enumerate(scores, 1):
+        trainer.step = step
+        trainer.state_dict = lambda step=step: {"step": step}
+        for callback in callbacks:
+            if score is not None:
+                callback.validated(trainer, score)
+            callback.stepped(trainer)
+        if trainer.stop_reason:
+            break
+    return trainer
+
+
+@pytest.mark.parametrize(
+    "step, every, expected", [(3, 3, True), (4, 3, False), (10, 3, True), (5, None, False), (10, None, True)]
+)
+def test_due_at_multiples_and_at_the_end(step, every, expected):
+    assert due(stub(step), every) is expected
+
+
+def test_callbacks_do_nothing_unless_overridden():
+    callback, trainer = Callback(), stub()
+    for event in ("start", "stepped", "finish"):
+        assert getattr(callback, event)(trainer) is None
+    assert callback.logged(trainer, {}) is callback.validated(trainer, {}) is callback.previewed(trainer, {}) is None
+    assert callback.state_dict() == {}
+
+
+def test_metrics_file_has_a_line_a_row(tmp_path):
+    writer = MetricsFile(tmp_path / "metrics.jsonl")
+    writer.logged(stub(2), {"step": 2, "train/loss": 0.1})
+    writer.validated(stub(4), {"elbo": -3.5})
+    rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert rows == [{"step": 2, "train/loss": 0.1}, {"step": 4, "validation/elbo": -3.5}]
+
+
+def steps_of(folder):
+    return {file.name: checkpoint.load(file)["step"] for file in folder.glob("*.pt")}
+
+
+def test_keeps_the_last_few_checkpoints_and_the_best(tmp_path):
+    scores = [{"elbo": score, "mse": 0.0} for score in (-9.0, -5.0, -7.0, -8.0, -6.0, -6.5)]
+    walk([Checkpoints(tmp_path, every=2, keep=2, constants={"config": {"a": 1}})], scores)
+    assert steps_of(tmp_path) == {"step_0000004.pt": 4, "step_0000006.pt": 6, "last.pt": 6, "best.pt": 2}
+    assert checkpoint.load(tmp_path / "last.pt")["config"] == {"a": 1}
+
+
+def test_best_is_kept_between_checkpoints(tmp_path):
+    walk([Checkpoints(tmp_path, every=None, keep=1, constants={})], [{"elbo": -9.0}, {"elbo": -3.0}, {"elbo": -4.0}])
+    assert steps_of(tmp_path) == {"step_0000003.pt": 3, "last.pt": 3, "best.pt": 2}
+
+
+def test_direction_and_rank_of_metrics_count(tmp_path):
+    scores = [{"fid": 9.0, "other": 1.0}, {"fid": 2.0, "other": 2.0}, {"fid": 5.0, "other": 9.0}]
+    walk([Checkpoints(tmp_path, every=1, keep=9, constants={})], scores, unmeasured="max", fid="min", other="max")
+    assert steps_of(tmp_path)["best.pt"] == 2
+
+
+def test_no_metric_no_best(tmp_path):
+    walk([Checkpoints(tmp_path, every=1, keep=9, constants={})], [{}, {}])
+    assert "best.pt" not in steps_of(tmp_path)
+
+
+def test_keep_zero_leaves_last_alone(tmp_path):
+    walk([Checkpoints(tmp_path, every=1, keep=0, constants={})], [None, None, None])
+    assert steps_of(tmp_path)["last.pt"] == 3
+
+
+def test_saves_where_a_run_stops_early(tmp_path):
+    stopping = EarlyStopping("elbo", "max", patience=2)
+    scores = [{"elbo": score} for score in (-5.0, -4.0, -4.5, -4.5, -1.0)]
+    trainer = walk([stopping, Checkpoints(tmp_path, every=None, keep=1, constants={})], scores)
+    assert trainer.step == 4 and "validation/elbo has not improved for 2 validations" in trainer.stop_reason
+    assert steps_of(tmp_path)["last.pt"] == 4
+
+
+def test_early_stopping_carries_its_count_over_a_resume():
+    first = EarlyStopping("mse", "min", patience=2)
+    walk([first], [{"mse": 1.0}, {"mse": 2.0}])
+    second = EarlyStopping("mse", "min", patience=2)
+    second.load_state_dict(first.state_dict())
+    assert walk([second], [{"mse": 1.0}]).stop_reason
+
+
+def test_previews_are_pictures_and_everybody_is_told(tmp_path):
+    grids = {"samples": torch.rand(2, 3, 1, 8, 8), "colours": torch.rand(1, 2, 3, 8, 8)}
+    told = []
+    callback = Previews(tmp_path / "previews", every=5)
+    trainer = stub(step=5)
+    trainer.preview = lambda: grids
+    trainer.emit = lambda event, argument: (told.append(event), getattr(callback, event)(trainer, argument))
+    callback.stepped(trainer)
+    assert told == ["previewed"]
+    for name, mode in (("samples", "RGB"), ("colours", "RGB")):
+        with Image.open(tmp_path / "previews" / f"step_0000005-{name}.png") as image:
+            image.load()
+            assert image.mode == mode and min(image.size) > 8
+    trainer.step = 6
+    callback.stepped(trainer)
+    assert told == ["previewed"]
+
+
+def test_validation_tells_what_was_measured():
+    trainer, told = stub(step=4), []
+    trainer.validate = lambda: {"mse": 0.5}
+    trainer.emit = lambda *event: told.append(event)
+    Validation(every=4).stepped(trainer)
+    trainer.step = 5
+    Validation(every=4).stepped(trainer)
+    assert told == [("validated", {"mse": 0.5})]
+
+
+def test_status_tells_where_a_run_is(tmp_path):
+    file = tmp_path / "status.json"
+    status, trainer = Status(file), stub(max_steps=100)
+    status.start(trainer)
+    entry = json.loads(file.read_text())
+    assert (entry["status"], entry["step"], entry["reason"]) == ("running", 0, None)
+    trainer.step = 50
+    status.logged(trainer, {})
+    status.validated(trainer, {"mse": 0.5})
+    status.write("finished", trainer, None)
+    entry = json.loads(file.read_text())
+    assert (entry["status"], entry["step"], entry["final"]) == ("finished", 50, {"validation/mse": 0.5})
+    assert entry["steps_per_second"] > 0 and entry["seconds_left"] >= 0
+    assert [path.name for path in tmp_path.iterdir()] == ["status.json"]
+
+
+def test_status_of_a_failure_tells_the_last_known_step(tmp_path):
+    status, trainer = Status(tmp_path / "status.json"), stub()
+    status.start(trainer)
+    trainer.step = 7
+    status.logged(trainer, {})
+    status.write("failed", None, "loss became nan at step 8")
+    entry = json.loads((tmp_path / "status.json").read_text())
+    assert (entry["status"], entry["step"], entry["reason"]) == ("failed", 7, "loss became nan at step 8")
+
+
+def test_a_run_that_is_stopped_early_says_why(tmp_path):
+    from omegaconf import OmegaConf
+
+    from genlab.training.run import train
+
+    config = lab.compose(
+        "vae",
+        *lab.small_data(),
+        "optimizer.lr=0",
+        "trainer.max_steps=50",
+        "trainer.validate_every=1",
+        "trainer.early_stop_metric=mse",
+        "trainer.early_stop_patience=2",
+    )
+    train(OmegaConf.to_container(config), tmp_path / "run")
+    status = json.loads((tmp_path / "run/status.json").read_text())
+    assert (status["status"], status["step"]) == ("finished", 3)
+    assert status["reason"] == "validation/mse has not improved for 2 validations"
+    assert checkpoint.load(tmp_path / "run/checkpoints/last.pt")["step"] == 3

@@ -1,0 +1,132 @@
+"""Every config composes, every key means something, and every model trains on every kind of data that it can take."""
+
+import inspect
+
+import lab
+import pytest
+from omegaconf import OmegaConf
+
+from genlab.config.build import build_source
+from genlab.config.check import _KINDS, locate, problems_of, settings_of
+from genlab.config.compose import compose_jobs, groups, options, register
+from genlab.config.paths import config_folder
+from genlab.config.schema import CHOICES, MINIMA
+
+GENERATED = ("digits", "shapes", "stripes")
+"""Datasets that need no file."""
+
+NODES = [(node, name) for node in _KINDS for name in options(node)]
+
+
+def written(group, name):
+    content = OmegaConf.load(config_folder() / group / f"{name}.yaml")
+    return OmegaConf.to_container(content[group] if group == "model" else content, resolve=False)
+
+
+@pytest.mark.parametrize("node, name", NODES, ids="-".join)
+def test_every_key_is_a_setting_and_every_setting_has_a_key(node, name):
+    """So that `--cfg job` shows all there is to choose. Of torch's optimizers only the keys are checked."""
+    values = written(node, name)
+    found = locate(node, values.pop("_target_"))
+    own = {"players"} if node == "optimizer" else set()
+    parameters, _ = settings_of(found, {"data", "params"})
+    assert values.keys() - own <= parameters.keys()
+    if found.__module__.startswith("genlab."):
+        assert values.keys() == parameters.keys()
+        values_and_defaults = [(values[key], p.default) for key, p in parameters.items() if values[key] is not None]
+        assert all(type(default) is not bool or type(value) is bool for value, default in values_and_defaults)
+
+
+@pytest.mark.parametrize("model", lab.MODELS)
+def test_hyperparameters_are_given_by_keyword(model):
+    found = locate("model", written("model", model)["_target_"])
+    parameters = list(inspect.signature(found.__init__).parameters.values())[1:]
+    assert parameters[0].name == "data"
+    assert all(p.kind in (p.KEYWORD_ONLY, p.VAR_KEYWORD) for p in parameters[1:])
+
+
+@pytest.mark.parametrize("model", lab.MODELS)
+def test_a_models_yaml_says_what_every_key_is(model):
+    lines = (config_folder() / "model" / f"{model}.yaml").read_text().splitlines()
+    start = next(number for number, line in enumerate(lines) if "_target_" in line)
+    end = next((number for number in range(start, len(lines)) if not lines[number].strip()), len(lines))
+    assert all("#" in line for line in lines[start + 1 : end] if line.startswith("  "))
+    assert lines[0] == "# @package _global_" and lines[1].startswith("# ")
+
+
+@pytest.mark.parametrize("dataset", options("dataset"))
+@pytest.mark.parametrize("model", lab.MODELS)
+def test_every_pair_composes_without_a_problem(model, dataset):
+    config = lab.compose(model, f"dataset={dataset}", small=False)
+    assert problems_of(config) == {}
+    assert (config.choices.model, config.choices.dataset) == (model, dataset)
+
+
+@pytest.mark.parametrize("group", [g for g in groups() if g not in ("model", "dataset", "experiment", "sweep")])
+def test_every_choice_of_the_other_groups_composes(group):
+    for name in options(group):
+        assert problems_of(lab.compose("vae", f"{group}={name}", small=False)) == {}
+
+
+@pytest.mark.parametrize("group", ["experiment", "sweep"])
+def test_every_experiment_composes(group):
+    register()
+    for name in options(group):
+        for job in compose_jobs("train", [f"{group}={name}"]):
+            assert problems_of(job.config) == {}, name
+
+
+PAIRS = [
+    (model, dataset)
+    for model in lab.MODELS
+    for dataset in GENERATED
+    if lab.requirements(c := lab.compose(model, f"dataset={dataset}", *lab.small_data(f"dataset={dataset}")))
+    <= build_source(c).spec.provides
+]
+
+
+def test_every_model_takes_some_generated_dataset():
+    assert {model for model, _ in PAIRS} == set(lab.MODELS)
+
+
+@pytest.mark.parametrize("model, dataset", PAIRS, ids="-".join)
+def test_takes_two_steps(model, dataset):
+    """Colour and grey, with labels and without, as the model's YAML has it."""
+    config = lab.compose(
+        model,
+        f"dataset={dataset}",
+        *lab.small_data(f"dataset={dataset}"),
+        "trainer.batch_size=8",
+        "trainer.max_steps=2",
+        "trainer.log_every=1",
+    )
+    trainer = lab.trainer(config, build_source(config))
+    trainer.fit()
+    assert trainer.step == 2
+    assert trainer.validate().keys() & trainer.model.metrics.keys()
+
+
+@pytest.mark.parametrize("model", lab.MODELS)
+def test_recipe_is_its_own_and_the_command_line_wins(model):
+    recipe = OmegaConf.load(config_folder() / "model" / f"{model}.yaml")
+    config = lab.compose(model, small=False)
+    for node in ("optimizer", "trainer"):
+        for key, value in recipe.get(node, {}).items():
+            assert config[node][key] == value
+    config = lab.compose(model, "optimizer=sgd", "optimizer.lr=0.123", "trainer.max_steps=17", small=False)
+    assert config.optimizer._target_ == "torch.optim.SGD"
+    assert (config.optimizer.lr, config.trainer.max_steps) == (0.123, 17)
+
+
+def test_tables_of_the_skeleton_name_keys_that_exist():
+    config = lab.compose("vae")
+    for key in (*CHOICES, *MINIMA):
+        node, name = key.split(".")
+        assert name in config[node]
+
+
+@pytest.mark.parametrize("group", ["device", "trainer", "loader", "logger"])
+def test_comments_say_what_every_key_of_the_skeleton_is(group):
+    for name in options(group):
+        lines = (config_folder() / group / f"{name}.yaml").read_text().splitlines()
+        assert all(" # " in line for line in lines if ":" in line)

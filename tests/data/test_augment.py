@@ -1,0 +1,75 @@
+"""Flips and shifts of a whole batch against a plain loop over its pictures."""
+
+import pytest
+import torch
+
+from genlab.data.augment import augment
+from genlab.data.spec import Batch
+
+
+def batch_of(n=32, names=("image",), seed=5, height=6, width=9):
+    torch.manual_seed(0)
+    return Batch({name: torch.rand(n, 2, height, width) for name in names}, seed)
+
+
+def flipped(x):
+    return x.flip(-1)
+
+
+def moved(x, down, right):
+    """Pixel by pixel: what comes from outside is the nearest edge."""
+    _, height, width = x.shape
+    y = torch.empty_like(x)
+    for row in range(height):
+        for column in range(width):
+            source = min(max(row - down, 0), height - 1), min(max(column - right, 0), width - 1)
+            y[:, row, column] = x[:, source[0], source[1]]
+    return y
+
+
+def test_each_picture_is_mirrored_or_left_alone():
+    batch = batch_of(400)
+    before = batch["image"].clone()
+    augment(batch, ("image",), flip=True, shift=0)
+    mirrored = torch.tensor([torch.equal(y, flipped(x)) for x, y in zip(before, batch["image"], strict=True)])
+    same = torch.tensor([torch.equal(y, x) for x, y in zip(before, batch["image"], strict=True)])
+    assert (mirrored ^ same).all()
+    assert 150 < mirrored.sum() < 250
+
+
+@pytest.mark.parametrize("shift", [1, 3])
+def test_each_picture_is_shifted_by_its_own_whole_pixels(shift):
+    batch = batch_of(60)
+    before = batch["image"].clone()
+    augment(batch, ("image",), flip=False, shift=shift)
+    offsets = range(-shift, shift + 1)
+    seen = set()
+    for x, y in zip(before, batch["image"], strict=True):
+        fitting = [(down, right) for down in offsets for right in offsets if torch.equal(y, moved(x, down, right))]
+        assert len(fitting) == 1
+        seen.add(fitting[0])
+    assert {down for down, _ in seen} == {right for _, right in seen} == set(offsets)
+    assert len(seen) > len(offsets), "down and right are drawn apart"
+
+
+def test_domains_are_moved_apart():
+    batch = batch_of(200, names=("a", "b"))
+    before = {name: batch[name].clone() for name in ("a", "b")}
+    augment(batch, ("a", "b"), flip=True, shift=0)
+    changed = [[not torch.equal(x, y) for x, y in zip(before[n], batch[n], strict=True)] for n in ("a", "b")]
+    assert changed[0] != changed[1]
+
+
+def test_slices_see_what_the_whole_sees():
+    whole = batch_of(32)
+    parts = list(batch_of(32).split(4))
+    for batch in (whole, *parts):
+        augment(batch, ("image",), flip=True, shift=2)
+    assert torch.equal(whole["image"], torch.cat([part["image"] for part in parts]))
+
+
+def test_nothing_asked_nothing_done():
+    batch = batch_of()
+    before = batch["image"]
+    augment(batch, ("image",), flip=False, shift=0)
+    assert batch["image"] is before and batch.draws == 0

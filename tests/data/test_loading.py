@@ -1,0 +1,144 @@
+"""From tables to batches: held or streamed, whole or shared out, the same examples in the same order."""
+
+from dataclasses import replace
+
+import lab
+import pytest
+import torch
+
+from genlab.config.schema import LoaderConfig
+from genlab.data.loading import Loader
+from genlab.data.source import ArrayExamples, Source
+from genlab.data.spec import DataSpec
+
+SETTINGS = LoaderConfig(storage="memory", memory_limit=1.0, workers=0, flip=False, shift=0)
+STEPS, BATCH = 12, 10  # 120 draws from 37 examples: several epochs, borders within batches
+
+
+class Numbered(Source):
+    """Pictures that carry their number, so that a batch tells where it came from."""
+
+    def __init__(self, train=37, validation=300):
+        self.spec, self.sizes = DataSpec((1, 1, 2), num_classes=2), {"train": train, "validation": validation}
+
+    def open(self, split):
+        number = torch.arange(self.sizes[split])
+        image = torch.stack([number // 256, number % 256], 1).byte().view(-1, 1, 1, 2)
+        return [ArrayExamples(image=image, label=number)]
+
+
+class TwoDomains(Source):
+    """Domains of unlike size."""
+
+    def __init__(self):
+        self.spec, self.sizes = DataSpec((1, 1, 1), domains=("a", "b")), {"train": 9, "validation": 9}
+
+    def open(self, split):
+        return [
+            ArrayExamples(a=torch.arange(9).byte().view(-1, 1, 1, 1)),
+            ArrayExamples(b=torch.arange(100, 104).byte().view(-1, 1, 1, 1)),
+        ]
+
+
+def loader(split="train", settings=SETTINGS, source=None, **options):
+    return Loader(source or Numbered(), split, settings, seed=4, device=lab.CPU, **options)
+
+
+def take(loader, steps=STEPS, start=0):
+    return [batch for _, batch in zip(range(steps), loader.batches(BATCH, start), strict=False)]
+
+
+def numbers(batches):
+    return torch.cat([batch["label"] for batch in batches])
+
+
+def test_pictures_are_floats_in_zero_to_one():
+    batch = take(loader(), 1)[0]
+    assert batch["image"].dtype == torch.float32 and batch["label"].dtype == torch.int64
+    assert torch.equal((batch["image"][:, 0, 0, 1] * 255).round().long(), batch["label"])
+    assert batch["image"].max() <= 1
+    source = Numbered(300)
+    white = torch.cat([b["image"] for b in take(loader(source=source), 30)])
+    assert white.max() == 1, "255 is white, exactly"
+
+
+def test_each_example_comes_once_an_epoch():
+    drawn = numbers(take(loader(), 37))  # 370 draws: ten epochs of 37
+    for epoch in drawn.split(37):
+        assert torch.equal(epoch.sort().values, torch.arange(37))
+
+
+def test_streamed_equals_resident():
+    settings = replace(SETTINGS, flip=True, shift=1)
+    streams = [replace(settings, storage="stream", workers=workers) for workers in (0, 2)]
+    for stream in streams:
+        for one, other in zip(take(loader(settings=settings)), take(loader(settings=stream)), strict=True):
+            assert not list(lab.differences(one.fields, other.fields))
+            assert torch.equal(one.randn(3), other.randn(3))
+
+
+@pytest.mark.parametrize("start", [1, 5, 11])
+def test_starting_later_is_having_skipped(start):
+    expected = take(loader())[start:]
+    for one, other in zip(expected, take(loader(), STEPS - start, start), strict=True):
+        assert not list(lab.differences(one.fields, other.fields))
+        assert torch.equal(one.randn(2), other.randn(2))
+
+
+@pytest.mark.parametrize("world", [2, 5])
+def test_shares_of_the_processes_make_the_batch(world):
+    settings = replace(SETTINGS, flip=True)
+    shares = [take(loader(settings=settings, rank=rank, world=world)) for rank in range(world)]
+    for step, batch in enumerate(take(loader(settings=settings))):
+        parts = [share[step] for share in shares]
+        assert all(part.size == BATCH // world and part.total == BATCH for part in parts)
+        for name in ("image", "label"):
+            assert torch.equal(torch.cat([part[name] for part in parts]), batch[name])
+        assert torch.equal(torch.cat([part.randn(4) for part in parts]), batch.randn(4))
+
+
+def test_in_order_covers_each_once():
+    batches = list(loader("validation").in_order())
+    assert len(batches) > 1
+    assert torch.equal(numbers(batches), torch.arange(300))
+    again = list(loader("validation").in_order())
+    noise = [batch.randn(1) for batch in batches]
+    assert all(torch.equal(one, other.randn(1)) for one, other in zip(noise, again, strict=True))
+    assert not torch.equal(noise[0][:40], noise[1][:40])
+
+
+@pytest.mark.parametrize("limit, expected", [(7, 7), (256, 256), (270, 270), (1000, 300)])
+def test_in_order_stops_at_the_limit(limit, expected):
+    assert torch.equal(numbers(loader("validation").in_order(limit)), torch.arange(expected))
+
+
+def test_in_order_is_not_augmented():
+    settings = replace(SETTINGS, flip=True, shift=1)
+    (plain, augmented) = (list(loader("validation", s).in_order()) for s in (SETTINGS, settings))
+    assert all(torch.equal(one["image"], other["image"]) for one, other in zip(plain, augmented, strict=True))
+
+
+def test_domains_have_streams_of_their_own():
+    source = TwoDomains()
+    batches = take(Loader(source, "train", SETTINGS, seed=0, device=lab.CPU), 18)
+    a = torch.cat([(batch["a"] * 255).round().long().flatten() for batch in batches])
+    b = torch.cat([(batch["b"] * 255).round().long().flatten() for batch in batches])
+    assert torch.bincount(a, minlength=9).tolist() == [20] * 9
+    assert torch.bincount(b - 100, minlength=4).tolist() == [45] * 4
+    assert len(set(zip(a.tolist(), b.tolist(), strict=True))) == 36, "every pairing comes about"
+
+
+def test_the_smaller_domain_starts_again_in_validation():
+    (batch,) = Loader(TwoDomains(), "validation", SETTINGS, seed=0, device=lab.CPU).in_order()
+    assert (batch["a"] * 255).round().flatten().tolist() == list(range(9))
+    assert (batch["b"] * 255).round().flatten().tolist() == [100, 101, 102, 103, 100, 101, 102, 103, 100]
+
+
+def test_auto_decides_by_size():
+    small, large = replace(SETTINGS, storage="auto"), replace(SETTINGS, storage="auto", memory_limit=1e-9)
+    assert "held in memory" in loader(settings=small).storage[0]
+    assert "streamed" in loader(settings=large).storage[0]
+
+
+def test_follows_the_default_dtype(float64):
+    assert take(loader(), 1)[0]["image"].dtype == torch.float64

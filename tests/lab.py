@@ -1,0 +1,217 @@
+"""A laboratory for laws: any model, made small, on tiny data, built by the code that `genlab train` runs.
+
+No model is named here. Models are found among the configs, made small by the keys that their configs hold, and given
+what they require.
+"""
+
+import copy
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from unittest import mock
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from genlab.callbacks.checkpoints import Checkpoints
+from genlab.callbacks.metrics_file import MetricsFile
+from genlab.callbacks.validation import Validation
+from genlab.config.build import build_model, build_source
+from genlab.config.check import locate
+from genlab.config.compose import compose_jobs, options, register
+from genlab.config.request import plain
+from genlab.config.schema import LoaderConfig
+from genlab.data.loading import Loader
+from genlab.data.source import ArrayExamples, Examples, Source
+from genlab.data.spec import DataSpec
+from genlab.models.base import GenerativeModel
+from genlab.training import run
+from genlab.training.trainer import Trainer
+
+MODELS = options("model")
+
+CPU = torch.device("cpu")
+
+SMALL_NETWORK = {
+    "hidden": [16],
+    "channels": 4,
+    "max_channels": 8,
+    "width": 4,
+    "discriminator_width": 4,
+    "blocks": 1,
+    "latent_dim": 3,
+    "embedding_dim": 3,
+}
+"""Sizes by the names of the keys under `model`."""
+
+SMALL_DATA = {"size": 16, "num_images": 80, "num_train": 64, "num_validation": 16}
+"""Sizes by the names of the keys under `dataset`."""
+
+QUIET = ["device=cpu", "device.threads=1", "logger.console=false", "logger.tensorboard=false"]
+
+
+@cache
+def _keys(node: str, *choices: str) -> tuple[str, ...]:
+    register()
+    return tuple(compose_jobs("train", list(choices))[0].config[node])
+
+
+def small_network(model: str) -> list[str]:
+    """Overrides that make the networks of `model` small."""
+    keys = _keys("model", f"model={model}")
+    return [f"model.{key}={value}".replace(" ", "") for key, value in SMALL_NETWORK.items() if key in keys]
+
+
+def small_data(*choices: str) -> list[str]:
+    """Overrides that make the dataset small that `choices` (as in "model=NAME", "dataset=NAME") lead to."""
+    keys = _keys("dataset", *choices)
+    return [f"dataset.{key}={value}" for key, value in SMALL_DATA.items() if key in keys]
+
+
+def compose(model: str, *overrides: str, small: bool = True) -> DictConfig:
+    """The config of `genlab train model=MODEL ...` on one CPU thread, resolved and plain as a run carries it."""
+    register()
+    sizes = small_network(model) if small else []
+    job = compose_jobs("train", [f"model={model}", *QUIET, *sizes, *overrides])[0]
+    return OmegaConf.create(plain(job.config, job.choices))
+
+
+class RandomPictures(Source):
+    """Noise with the fields that a model may require, deterministic, without any file."""
+
+    def __init__(self, requires: frozenset[str], train: int = 96, validation: int = 32, size: int = 16):
+        unknown = requires - {"image", "label", "a", "b"}
+        assert not unknown, f"the laboratory has no data for {unknown}: teach RandomPictures to make it"
+        if "image" in requires:
+            self.spec = DataSpec((1, size, size), num_classes=3)
+        else:
+            self.spec = DataSpec((3, size, size), domains=("a", "b"))
+        self.sizes = {"train": train, "validation": validation}
+
+    def open(self, split: str) -> list[Examples]:
+        generator = torch.Generator().manual_seed(len(split))
+        count = self.sizes[split]
+
+        def pictures() -> Tensor:
+            return torch.randint(0, 256, (count, *self.spec.shape), dtype=torch.uint8, generator=generator)
+
+        if self.spec.domains == ("image",):
+            label = torch.randint(self.spec.num_classes, (count,), generator=generator)
+            return [ArrayExamples(image=pictures(), label=label)]
+        return [ArrayExamples(**{domain: pictures()}) for domain in self.spec.domains]
+
+
+class OneBatch(Source):
+    """The first `count` validation examples of another source, for training and for validation."""
+
+    def __init__(self, source: Source, count: int):
+        self.source, self.spec = source, source.spec
+        self.sizes = {"train": count, "validation": count}
+
+    def open(self, split: str) -> list[Examples]:
+        rows = torch.arange(self.sizes[split])
+        return [ArrayExamples(**table.rows(rows)) for table in self.source.open("validation")]
+
+
+def requirements(config: DictConfig) -> frozenset[str]:
+    return locate("model", config.model._target_).requires
+
+
+def loaders(config: DictConfig, source: Source, rank: int = 0, world: int = 1) -> tuple[Loader, Loader]:
+    shared = {"seed": config.seed, "device": CPU}
+    settings = LoaderConfig(**config.loader)
+    return (
+        Loader(source, "train", settings, **shared, rank=rank, world=world),
+        Loader(source, "validation", settings, **shared),
+    )
+
+
+def trainer(
+    config: DictConfig, source: Source | None = None, *, rank: int = 0, world: int = 1, independent_rows: bool = False
+) -> Trainer:
+    """What `genlab train` would run, on `source` (default: random pictures).
+
+    independent_rows: without the layers through which an example's output depends on the other examples.
+    """
+    source = source or RandomPictures(requirements(config))
+
+    def build(config: DictConfig, data: DataSpec) -> GenerativeModel:
+        model = build_model(config, data)
+        return without_mixing_layers(model) if independent_rows else model
+
+    with mock.patch.object(run, "build_model", build):
+        return run.build_trainer(config, source, loaders(config, source, rank, world), CPU)
+
+
+def without_mixing_layers(model: GenerativeModel) -> GenerativeModel:
+    """Batch norm out, dropout to 0, spectral norm off (its power iteration goes on with every forward pass)."""
+    for module in list(model.modules()):
+        for name, child in list(module.named_children()):
+            if isinstance(child, nn.modules.batchnorm._BatchNorm):
+                setattr(module, name, nn.Identity())
+        if isinstance(module, nn.modules.dropout._DropoutNd):
+            module.p = 0.0
+        if parametrize.is_parametrized(module):
+            for name in list(module.parametrizations):
+                parametrize.remove_parametrizations(module, name)
+    return model
+
+
+def with_files(trainer: Trainer, config: DictConfig, source_spec: DataSpec, folder: Path) -> Trainer:
+    """Give `trainer` the callbacks that measure and save, all at frequent intervals: a checkpoint at every step."""
+    folder.mkdir(parents=True, exist_ok=True)
+    constants = {"config": OmegaConf.to_container(config), "data": source_spec.to_dict()}
+    trainer.callbacks = [
+        MetricsFile(folder / "metrics.jsonl"),
+        Validation(trainer.settings.validate_every),
+        Checkpoints(folder / "checkpoints", 1, 100, constants),
+    ]
+    return trainer
+
+
+def default_source(config: DictConfig) -> Source:
+    return build_source(config)
+
+
+def run_steps(trainer: Trainer, steps: int) -> None:
+    """The first `steps` steps of the run."""
+    trainer.model.train()
+    for _, batch in zip(range(steps), trainer.train.batches(trainer.settings.batch_size), strict=False):
+        trainer.train_step(batch)
+
+
+def snapshot(state):
+    """A copy that later steps do not reach into."""
+    return copy.deepcopy(state)
+
+
+def differences(a, b, path: str = "") -> Iterator[str]:
+    """Where two nested states differ, to the bit; NaN differs from nothing but other numbers."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        for key in sorted(a.keys() ^ b.keys(), key=str):
+            yield f"{path}/{key}: only on one side"
+        for key in a.keys() & b.keys():
+            yield from differences(a[key], b[key], f"{path}/{key}")
+    elif isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)):
+        if len(a) != len(b):
+            yield f"{path}: {len(a)} entries and {len(b)}"
+        for number, (x, y) in enumerate(zip(a, b, strict=False)):
+            yield from differences(x, y, f"{path}/{number}")
+    elif isinstance(a, Tensor) and isinstance(b, Tensor):
+        if a.dtype != b.dtype or not torch.equal(a, b):
+            yield f"{path}: {a.flatten()[:3].tolist()} and {b.flatten()[:3].tolist()}"
+    elif a != b:
+        yield f"{path}: {a!r} and {b!r}"
+
+
+def assert_close(a: dict[str, Tensor], b: dict[str, Tensor], rtol: float = 1e-9, atol: float = 1e-11) -> None:
+    """The same entries, equal but for the order of additions."""
+    assert a.keys() == b.keys()
+    for name, value in a.items():
+        torch.testing.assert_close(value, b[name], rtol=rtol, atol=atol, msg=lambda text, name=name: f"{name}: {text}")
+
+
+def moved(before: dict[str, Tensor], after: dict[str, Tensor]) -> set[str]:
+    return {name for name, value in after.items() if not torch.equal(before[name], value)}

@@ -1,0 +1,108 @@
+"""Pictures have the promised shape, range and dtype, follow from their seed, and survive being saved."""
+
+import lab
+import pytest
+import torch
+
+from genlab.sampling.draw import draw
+from genlab.sampling.load import Run, load
+from genlab.seeding import seeded
+
+SETTINGS = ["trainer.batch_size=32", "trainer.max_steps=3", "trainer.ema=0.9", "trainer.validate_every=2"]
+
+
+def trained(model, folder):
+    config = lab.compose(model, *SETTINGS)
+    source = lab.RandomPictures(lab.requirements(config))
+    trainer = lab.with_files(lab.trainer(config, source), config, source.spec, folder)
+    trainer.fit()
+    return trainer, config, source.spec
+
+
+def pictures_of(model, data, validation, seed):
+    """What the model makes, by capability, as a function of `seed`."""
+    made, batch = {}, next(validation.in_order(limit=6))
+    with torch.no_grad(), seeded(seed):
+        if hasattr(model, "sample"):
+            label = torch.arange(6) % data.num_classes if "label" in model.requires else None
+            made["sample"] = model.sample(6, label=label)
+        if hasattr(model, "translate"):
+            for to, other in zip(data.domains, reversed(data.domains), strict=True):
+                made[f"translate to {to}"] = model.translate(batch[other], to)
+        if hasattr(model, "reconstruct"):
+            made["reconstruct"] = model.reconstruct(batch["image"])
+    return made
+
+
+@pytest.mark.parametrize("model", lab.MODELS)
+def test_pictures_keep_their_promise(model, tmp_path):
+    trainer, _, data = trained(model, tmp_path)
+    with trainer.inference():
+        made = pictures_of(trainer.model, data, trainer.validation, seed=5)
+        again = pictures_of(trainer.model, data, trainer.validation, seed=5)
+        other = pictures_of(trainer.model, data, trainer.validation, seed=6)
+    assert made, "a generative model must sample, translate or reconstruct"
+    for name, pictures in made.items():
+        assert pictures.shape == (6, *data.shape), name
+        assert pictures.dtype == torch.get_default_dtype(), name
+        assert pictures.min() >= 0 and pictures.max() <= 1, name
+        assert pictures.std() > 0, name
+    assert not list(lab.differences(made, again)), "a seed gives its pictures"
+    assert "sample" not in made or not torch.equal(made["sample"], other["sample"]), "another seed gives others"
+
+
+@pytest.mark.parametrize("model", lab.MODELS)
+def test_previews_are_grids_of_pictures(model, tmp_path):
+    trainer, _, data = trained(model, tmp_path)
+    grids = trainer.preview()
+    assert grids
+    for name, grid in grids.items():
+        assert grid.dim() == 5 and grid.shape[2:] == data.shape, name
+        assert grid.dtype == torch.float32 and grid.min() >= 0 and grid.max() <= 1, name
+    assert not list(lab.differences(grids, trainer.preview())), "a fixed batch gives fixed noise"
+
+
+@pytest.mark.parametrize("model", lab.MODELS)
+def test_validation_scalars_are_finite_and_ranked(model, tmp_path):
+    trainer, _, _ = trained(model, tmp_path)
+    measured = trainer.validate()
+    assert all(torch.isfinite(torch.tensor(value)) for value in measured.values())
+    assert measured == trainer.validate()
+    assert set(trainer.model.metrics.values()) <= {"min", "max"}
+
+
+@pytest.mark.parametrize("model", lab.MODELS)
+def test_codes_decode_to_reconstructions(model, tmp_path):
+    trainer, _, _ = trained(model, tmp_path)
+    network = trainer.model.eval()
+    if not hasattr(network, "encode"):
+        assert not hasattr(network, "reconstruct"), "who reconstructs can say from what"
+        return
+    x = next(trainer.validation.in_order(limit=6))["image"]
+    with torch.no_grad():
+        z = network.encode(x)
+        assert len(z) == 6 and z.isfinite().all()
+        assert torch.equal(network.decode(z), network.reconstruct(x))
+
+
+@pytest.mark.parametrize("model", lab.MODELS)
+def test_saved_and_loaded_draws_the_same(model, tmp_path):
+    trainer, config, data = trained(model, tmp_path)
+    file = tmp_path / "checkpoints" / "last.pt"
+    assert torch.load(file, weights_only=True)["step"] == 3
+    loaded = load(str(tmp_path), lab.CPU)
+    assert (loaded.step, loaded.folder, loaded.data) == (3, tmp_path, data)
+    assert not loaded.model.training and not any(p.requires_grad for p in loaded.model.parameters())
+    with trainer.inference():
+        live = Run(tmp_path, 3, config, data, trainer.model, lab.CPU)
+        expected = pictures_of(trainer.model, data, trainer.validation, seed=1)
+        assert not list(lab.differences(expected, pictures_of(loaded.model, data, trainer.validation, seed=1)))
+        if hasattr(trainer.model, "sample"):
+            pictures, labels = draw(loaded, 7, seed=2)
+            again, same_labels = draw(live, 7, seed=2)
+            assert pictures.shape == (7, *data.shape) and torch.equal(pictures, again)
+            assert (labels is None) == ("label" not in trainer.model.requires)
+            assert labels is None or torch.equal(labels, same_labels)
+        else:
+            with pytest.raises(ValueError, match="cannot sample; it can"):
+                draw(loaded, 7, seed=2)

@@ -1,0 +1,33 @@
+"""Whole runs: one config gives one result to the bit, another seed another result."""
+
+import json
+
+import lab
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from genlab.training.run import train
+
+
+@pytest.mark.parametrize("model", lab.MODELS)
+def test_the_seed_decides(model, tmp_path):
+    settings = [
+        *lab.small_data(f"model={model}"),
+        "trainer.max_steps=3",
+        "trainer.batch_size=16",
+        "trainer.log_every=2",
+        "trainer.ema=0.9",
+    ]
+    states, metrics = {}, {}
+    for name, seed in (("first", 0), ("again", 0), ("other", 1)):
+        config = lab.compose(model, *settings, f"seed={seed}")
+        final = train(OmegaConf.to_container(config), tmp_path / name)
+        states[name] = torch.load(tmp_path / name / "checkpoints/last.pt", weights_only=True)
+        metrics[name] = (tmp_path / name / "metrics.jsonl").read_text()
+        status = json.loads((tmp_path / name / "status.json").read_text())
+        assert status["status"] == "finished" and status["final"] == final
+    assert not list(lab.differences(states["first"], states["again"]))
+    assert metrics["first"] == metrics["again"] != metrics["other"]
+    weights, others = states["first"]["model"], states["other"]["model"]
+    assert lab.moved(weights, others) >= {name for name in weights if name.endswith("weight") and weights[name].dim() > 1}

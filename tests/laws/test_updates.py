@@ -1,0 +1,57 @@
+"""An update moves its player and nobody else, and leaves no gradients behind."""
+
+import lab
+import pytest
+
+STEPS = 20
+
+
+@pytest.mark.parametrize("model", lab.MODELS)
+def test_players_share_out_the_parameters(model):
+    trainer = lab.trainer(lab.compose(model))
+    owners = [id(p) for parameters in trainer.parameters.values() for p in parameters if p.requires_grad]
+    assert len(owners) == len(set(owners)), "two players would move one weight"
+    assert set(owners) == {id(p) for p in trainer.model.parameters() if p.requires_grad}, "nobody moves some weights"
+    assert set(trainer.optimizers) == set(trainer.parameters)
+
+
+@pytest.mark.parametrize("model", lab.MODELS)
+def test_update_moves_its_player_alone(model):
+    trainer = lab.trainer(lab.compose(model, "trainer.batch_size=8", f"trainer.max_steps={STEPS}"))
+    weights = dict(trainer.model.named_parameters())
+    names = {
+        player: {name for name, p in weights.items() if any(p is mine for mine in parameters)}
+        for player, parameters in trainer.parameters.items()
+    }
+    before, active = {}, set()
+
+    def remember(player):
+        before.update({name: p.detach().clone() for name, p in weights.items()})
+        strangers = {name for name, p in weights.items() if p.grad is not None} - names[player]
+        assert not strangers, f"the update of {player} gave gradients to {strangers}"
+
+    def compare(player):
+        changed = lab.moved(before, weights)
+        assert changed <= names[player], f"the update of {player} moved {changed - names[player]}"
+        if changed:
+            active.add(player)
+
+    for player, optimizer in trainer.optimizers.items():
+        optimizer.register_step_pre_hook(lambda *_, player=player: remember(player))
+        optimizer.register_step_post_hook(lambda *_, player=player: compare(player))
+
+    batches = trainer.train.batches(8)
+    for _ in range(STEPS):
+        trainer.train_step(next(batches))
+        assert not [name for name, p in weights.items() if p.grad is not None]
+    assert active == set(trainer.parameters), "some player never moved"
+
+
+@pytest.mark.parametrize("model", lab.MODELS)
+def test_every_trained_weight_moves(model):
+    """A weight that nothing moves is a network that nothing uses."""
+    trainer = lab.trainer(lab.compose(model, "trainer.batch_size=32", f"trainer.max_steps={STEPS}"))
+    weights = {name: p for name, p in trainer.model.named_parameters() if p.requires_grad}
+    start = lab.snapshot({name: p.detach() for name, p in weights.items()})
+    lab.run_steps(trainer, STEPS)
+    assert not weights.keys() - lab.moved(start, weights)

@@ -1,0 +1,105 @@
+import pytest
+import torch
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from genlab.losses.adversarial import (
+    DISCRIMINATOR,
+    discriminator_loss,
+    generator_loss,
+    gradient_penalty,
+    r1_penalty,
+    slope,
+)
+
+
+def smooth_network() -> torch.nn.Module:
+    torch.manual_seed(0)
+    layers = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(8, 6), torch.nn.Tanh(), torch.nn.Linear(6, 1))
+    return torch.nn.Sequential(layers, torch.nn.Flatten(0)).double()
+
+
+def finite_differences(function, x: torch.Tensor, h: float = 1e-6) -> torch.Tensor:
+    """Slopes of function: [N, ...] -> [N] by central differences, one coordinate at a time."""
+    flat = x.flatten(1)
+    columns = []
+    for coordinate in range(flat.shape[1]):
+        shift = torch.zeros_like(flat)
+        shift[:, coordinate] = h
+        up, down = function((flat + shift).view_as(x)), function((flat - shift).view_as(x))
+        columns.append((up - down) / (2 * h))
+    return torch.stack(columns, dim=1).detach()
+
+
+def test_the_non_saturating_losses_are_cross_entropies():
+    real, fake = torch.randn(2, 50, dtype=torch.float64) * 5
+    ones, zeros = torch.ones_like(real), torch.zeros_like(real)
+    expected = binary_cross_entropy_with_logits(real, ones) + binary_cross_entropy_with_logits(fake, zeros)
+    assert torch.allclose(discriminator_loss("non-saturating", real, fake), expected)
+    assert torch.allclose(generator_loss("non-saturating", fake), binary_cross_entropy_with_logits(fake, ones))
+
+
+def test_losses_by_hand():
+    real, fake = torch.tensor([2.0, 0.5]), torch.tensor([-3.0, 0.5])
+    assert discriminator_loss("hinge", real, fake).item() == pytest.approx((0 + 0.5) / 2 + (0 + 1.5) / 2)
+    assert discriminator_loss("least-squares", real, fake).item() == pytest.approx((1 + 0.25 + 9 + 0.25) / 4)
+    assert discriminator_loss("wasserstein", real, fake).item() == pytest.approx(-1.25 - 1.25)
+    assert generator_loss("hinge", fake).item() == pytest.approx(1.25)
+    assert generator_loss("least-squares", fake).item() == pytest.approx((16 + 0.25) / 4)
+    assert generator_loss("wasserstein", fake).item() == pytest.approx(1.25)
+
+
+@pytest.mark.parametrize("name", DISCRIMINATOR)
+def test_the_players_pull_in_opposite_directions(name):
+    real, fake = torch.tensor([0.2], requires_grad=True), torch.tensor([0.3], requires_grad=True)
+    up, down = torch.autograd.grad(discriminator_loss(name, real, fake), (real, fake))
+    (wish,) = torch.autograd.grad(generator_loss(name, fake), fake)
+    assert up < 0  # lowering the loss raises the logit of the real picture
+    assert down > 0
+    assert wish < 0
+
+
+def test_the_slope_agrees_with_finite_differences():
+    network, x = smooth_network(), torch.randn(5, 2, 2, 2, dtype=torch.float64)
+    assert slope(network, x).shape == x.shape
+    assert torch.allclose(slope(network, x).flatten(1), finite_differences(network, x), atol=1e-8)
+
+
+def test_r1_and_its_gradient_agree_with_finite_differences():
+    network, x = smooth_network(), torch.randn(5, 8, dtype=torch.float64)
+    penalty = r1_penalty(network, x)
+    assert penalty.item() == pytest.approx(finite_differences(network, x).square().sum(1).mean().item() / 2, rel=1e-6)
+    # The second derivative: move one weight by hand.
+    weight = network[0][1].weight
+    (gradient,) = torch.autograd.grad(penalty, weight)
+    values = []
+    for sign in (1, -1):
+        with torch.no_grad():
+            weight[0, 0] += sign * 1e-6
+            values.append(r1_penalty_value(network, x))
+            weight[0, 0] -= sign * 1e-6
+    assert gradient[0, 0].item() == pytest.approx((values[0] - values[1]) / 2e-6, rel=1e-5)
+
+
+def r1_penalty_value(network: torch.nn.Module, x: torch.Tensor) -> float:
+    with torch.enable_grad():
+        return r1_penalty(network, x).item()
+
+
+def test_the_gradient_penalty_agrees_with_finite_differences_on_the_line():
+    network = smooth_network()
+    real, fake = torch.randn(2, 5, 8, dtype=torch.float64)
+    position = torch.rand(5, dtype=torch.float64)
+    between = real + position[:, None] * (fake - real)
+    expected = (finite_differences(network, between).norm(dim=1) - 1).square().mean()
+    assert gradient_penalty(network, real, fake, position).item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+def test_a_critic_of_slope_one_pays_no_gradient_penalty():
+    real, fake = torch.randn(2, 4, 1, 3, 3)
+    penalty = gradient_penalty(lambda x: x.flatten(1).sum(1) / 3, real, fake, torch.rand(4))
+    assert penalty.item() == pytest.approx(0, abs=1e-10)
+
+
+def test_an_unknown_loss_is_refused_with_the_choices():
+    with pytest.raises(ValueError, match=r"loss='vanilla'.*non-saturating, hinge"):
+        generator_loss("vanilla", torch.zeros(2))

@@ -1,0 +1,93 @@
+"""The autoencoder's loss by hand, and where the noise of denoising goes."""
+
+import pytest
+import torch
+from torch import nn
+
+from genlab.data.spec import Batch, DataSpec
+from genlab.models.ae import AE, above_and_below
+
+DATA = DataSpec((1, 8, 8))
+
+
+def batch_of(n=5, seed=0):
+    torch.manual_seed(seed)
+    return Batch({"image": torch.rand(n, *DATA.shape)}, seed=3)
+
+
+def loss_of(model, batch):
+    (update,) = model.training_step(batch, 0)
+    assert update.player == "model"
+    return update.loss
+
+
+def test_mse_is_the_sum_over_pixels_and_the_mean_over_pictures():
+    model, batch = AE(DATA, latent_dim=2, hidden=[7]), batch_of()
+    x = batch["image"]
+    expected = sum((model.reconstruct(x)[i] - x[i]).square().sum() for i in range(5)) / 5
+    torch.testing.assert_close(loss_of(model, batch), expected)
+    torch.testing.assert_close(model.evaluate(batch)["mse"], expected / 64)
+
+
+def test_bce_is_the_sum_over_pixels_and_the_mean_over_pictures():
+    model, batch = AE(DATA, latent_dim=2, hidden=[7], loss="bce"), batch_of()
+    x, p = batch["image"], model.reconstruct(batch["image"])
+    expected = -(x * p.log() + (1 - x) * (1 - p).log()).sum() / 5
+    torch.testing.assert_close(loss_of(model, batch), expected)
+
+
+class Watched(nn.Module):
+    """Remembers what it is shown."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, x):
+        self.seen = x
+        return self.network(x)
+
+
+def test_noise_goes_to_the_input_alone():
+    """The target of a denoising autoencoder is the clean picture (Vincent et al. 2008)."""
+    model, batch = AE(DATA, latent_dim=2, hidden=[7], input_noise=0.5), batch_of(400)
+    model.encoder = Watched(model.encoder)
+    x = batch["image"]
+    loss = loss_of(model, batch)
+    noise = model.encoder.seen - x
+    assert noise.mean().abs() < 0.02 and noise.std() == pytest.approx(0.5, abs=0.02)
+    output = model.decoder(model.encoder.network(model.encoder.seen)).sigmoid()
+    torch.testing.assert_close(loss, (output - x).square().flatten(1).sum(1).mean())
+    model.evaluate(batch)
+    assert torch.equal(model.encoder.seen, x), "validation sees no noise"
+
+
+def test_without_noise_the_encoder_sees_the_picture():
+    model, batch = AE(DATA, latent_dim=2, hidden=[7]), batch_of()
+    model.encoder = Watched(model.encoder)
+    loss_of(model, batch)
+    assert torch.equal(model.encoder.seen, batch["image"])
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"latent_dim": 0}, r"model\.latent_dim=0"),
+        ({"input_noise": -0.1}, r"model\.input_noise=-0\.1"),
+        ({"dropout": 1.0}, r"dropout=1\.0"),
+        ({"hidden": [8, 0]}, r"hidden=\[8, 0\]"),
+        ({"network": "conv", "channels": 64, "max_channels": 32}, r"channels=64, max_channels=32"),
+    ],
+)
+def test_refuses(options, message):
+    with pytest.raises(ValueError, match=message):
+        AE(DATA, **options)
+
+
+@pytest.mark.parametrize("count, rows, columns", [(40, 8, 8), (20, 4, 8), (3, 2, 3)])
+def test_above_and_below_keeps_pairs_together(count, rows, columns):
+    x = torch.arange(count).float().view(count, 1, 1, 1).expand(-1, 1, 2, 2)
+    grid = above_and_below(x, -x)
+    assert grid.shape == (rows, columns, 1, 2, 2)
+    assert torch.equal(grid[0::2], -grid[1::2])
+    assert torch.equal(grid[0::2].flatten(0, 1), x[: rows // 2 * columns])

@@ -1,0 +1,126 @@
+import pytest
+import torch
+
+from genlab.data.spec import Batch, DataSpec
+from genlab.losses.adversarial import DISCRIMINATOR, r1_penalty
+from genlab.models.cgan import CGAN
+from genlab.models.gan import GAN
+
+SHAPE = (1, 8, 10)
+SPEC = DataSpec(SHAPE, num_classes=3)
+SMALL = {"latent_dim": 4, "channels": 4, "hidden": [16, 8]}
+
+
+def build(family: type[GAN], **options) -> GAN:
+    torch.manual_seed(0)
+    return family(SPEC, **SMALL | options).double()
+
+
+def make_batch(size: int = 8, shape: tuple[int, int, int] = SHAPE) -> Batch:
+    torch.manual_seed(1)
+    pictures = torch.rand(size, *shape, dtype=torch.float64)
+    return Batch({"image": pictures, "label": torch.arange(size) % 3}, seed=5)
+
+
+def gradients(model: GAN, batch: Batch, parts: int) -> list[torch.Tensor]:
+    """Gradients of every update of step 0, averaged over micro-batches that advance together."""
+    turns = [model.training_step(part, 0) for part in batch.split(parts)]
+    found = []
+    for updates in zip(*turns, strict=True):
+        parameters = list(model.players()[updates[0].player].parameters())
+        loss = sum(update.loss for update in updates) / parts
+        found += torch.autograd.grad(loss, parameters, allow_unused=True, retain_graph=True, materialize_grads=True)
+    return found
+
+
+@pytest.mark.parametrize("family", [GAN, CGAN])
+@pytest.mark.parametrize("network", ["mlp", "conv"])
+@pytest.mark.parametrize("loss", DISCRIMINATOR)
+def test_four_micro_batches_give_the_gradients_of_one_batch(family, network, loss):
+    model = build(family, network=network, loss=loss, normalization="none", gradient_penalty=10.0, r1_gamma=1.0)
+    whole, parts = gradients(model, make_batch(), 1), gradients(model, make_batch(), 4)
+    assert len(whole) == len(parts)
+    for one, four in zip(whole, parts, strict=True):
+        assert torch.allclose(one, four, atol=1e-10)
+
+
+def test_turns_depend_on_the_step():
+    model = build(GAN, critic_steps=3, r1_gamma=1.0, r1_every=2)
+    turns = ["".join(update.player[0] for update in model.training_step(make_batch(), step)) for step in range(6)]
+    assert turns == ["dd", "d", "ddg", "d", "dd", "dg"]
+
+
+def test_lazy_r1_has_the_weight_of_the_steps_it_stands_for():
+    model, batch = build(GAN, r1_gamma=0.5, r1_every=8), make_batch()
+    _, update, _ = model.training_step(batch, 0)
+    assert torch.allclose(update.loss, 0.5 * 8 * r1_penalty(model.judge, 2 * batch["image"] - 1))
+
+
+@pytest.mark.parametrize("family", [GAN, CGAN])
+@pytest.mark.parametrize("shape", [(1, 16, 16), (1, 28, 20), (3, 64, 64)], ids=str)
+def test_samples_have_the_shape_of_the_data_and_lie_in_the_unit_interval(family, shape):
+    model = family(DataSpec(shape, num_classes=3), **SMALL).eval()
+    with torch.no_grad():
+        torch.manual_seed(3)
+        samples = model.sample(5)
+        torch.manual_seed(3)
+        again = model.sample(5)
+    assert samples.shape == (5, *shape)
+    assert samples.dtype == torch.float32
+    assert 0 <= samples.min() < samples.max() <= 1
+    assert torch.equal(samples, again)
+
+
+def test_a_label_is_one_for_all_or_one_each_and_none_means_all_classes_in_turn():
+    model = build(CGAN).eval()
+
+    def sample(label):
+        torch.manual_seed(3)
+        return model.sample(6, label)
+
+    assert torch.equal(sample(None), sample(torch.tensor([0, 1, 2, 0, 1, 2])))
+    assert torch.equal(sample(2), sample(torch.full((6,), 2)))
+    assert not torch.allclose(sample(1), sample(2))
+
+
+@pytest.mark.parametrize("network", ["mlp", "conv"])
+def test_the_conditional_discriminator_is_a_projection(network):
+    model, batch = build(CGAN, network=network), make_batch()
+    x, label = batch["image"], batch["label"]
+    phi, head = model.discriminator.features(x), model.discriminator.head
+    embedding = head.weight[1:][label]
+    expected = phi @ head.weight[0] + head.bias[0] + (embedding * phi).sum(1) + head.bias[1:][label]
+    assert torch.allclose(model.judge(x, label), expected)
+
+
+def test_diversity_tells_a_collapsed_generator():
+    model = build(GAN).eval()
+    for parameter in model.generator.parameters():
+        parameter.data.zero_()
+    with torch.no_grad():
+        assert model.evaluate(make_batch())["diversity"].item() == pytest.approx(0, abs=1e-6)
+
+
+def test_pictures_of_the_generator_itself_are_as_near_and_as_diverse_as_can_be():
+    model = build(GAN).eval()
+    with torch.no_grad():
+        own = (1 + model.paint(make_batch().randn(4))) / 2
+        measured = model.evaluate(Batch({"image": own}, seed=5))
+    assert measured["sliced_wasserstein"].item() == pytest.approx(0, abs=1e-10)
+    assert measured["diversity"].item() == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("family", "rows", "columns"), [(GAN, 3, 3), (CGAN, 3, 10)])
+def test_previews_are_fixed_grids(family, rows, columns):
+    model = build(family).eval()
+    grid = model.preview(make_batch(12))["samples"]
+    assert grid.shape == (rows, columns, *SHAPE)
+    assert torch.equal(grid, model.preview(make_batch(12))["samples"])
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("latent_dim", 0), ("critic_steps", 0), ("r1_every", 0), ("r1_gamma", -1.0)]
+)
+def test_bad_values_are_refused_by_key(key, value):
+    with pytest.raises(ValueError, match=rf"model\.{key}={value}: must be at least"):
+        build(GAN, **{key: value})

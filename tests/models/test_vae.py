@@ -1,0 +1,154 @@
+"""The ELBO by hand and by importance sampling, the reparameterisation's statistics, and traversals."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.distributions import Independent, Normal
+
+from genlab.data.spec import Batch, DataSpec
+from genlab.models.vae import VAE
+
+DATA = DataSpec((1, 8, 8))
+
+
+def small(**options):
+    torch.manual_seed(0)
+    return VAE(DATA, **{"latent_dim": 3, "hidden": [16], **options})
+
+
+def batch_of(n=6):
+    torch.manual_seed(1)
+    return Batch({"image": torch.rand(n, *DATA.shape)}, seed=3)
+
+
+class Constant(nn.Module):
+    """An encoder that says the same of every picture."""
+
+    def __init__(self, mu, log_var):
+        super().__init__()
+        self.answer = torch.cat([torch.tensor(mu), torch.tensor(log_var)])
+
+    def forward(self, x):
+        return self.answer.expand(len(x), -1)
+
+
+class Watched(nn.Module):
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, z):
+        self.seen = z
+        return self.network(z)
+
+
+def test_latents_are_drawn_from_the_posterior():
+    model, mu, log_var = small(), [1.0, -2.0, 0.5], [0.0, 2 * math.log(0.1), 2 * math.log(3.0)]
+    model.encoder, model.decoder = Constant(mu, log_var), Watched(model.decoder)
+    model.terms(batch_of(20_000))
+    z = model.decoder.seen
+    torch.testing.assert_close(z.mean(0), torch.tensor(mu), atol=0.1, rtol=0)
+    torch.testing.assert_close(z.std(0), torch.tensor([1.0, 0.1, 3.0]), rtol=0.03, atol=0)
+    assert torch.corrcoef(z.T).triu(1).abs().max() < 0.05
+
+
+def test_gradients_pass_through_the_draw():
+    """d E[z^2] / d mu = 2 mu and d E[z^2] / d log_var = sigma^2, as only a reparameterised draw gives them."""
+    mu = torch.full((50_000, 1), 1.5, requires_grad=True)
+    log_var = torch.full((50_000, 1), math.log(0.25), requires_grad=True)
+    model = small(latent_dim=1)
+    model.encoder, model.decoder = nn.Identity(), Watched(nn.Unflatten(1, (1, 1, 1)))
+    model.posterior = lambda x: (mu, log_var)
+    model.terms(Batch({"image": torch.rand(50_000, 1, 1, 1)}, seed=0))
+    model.decoder.seen.square().sum(1).mean().backward()
+    assert mu.grad.sum().item() == pytest.approx(3.0, rel=0.02)
+    assert log_var.grad.sum().item() == pytest.approx(0.25, rel=0.03)
+
+
+def test_objective_is_minus_the_elbo():
+    model, batch = small(), batch_of()
+    model.decoder = Watched(model.decoder)
+    (update,) = model.training_step(batch, 0)
+    x, z = batch["image"], model.decoder.seen
+    mu, log_var = model.posterior(x)
+    p = model.decode(z)
+    log_likelihood = (x * p.log() + (1 - x) * (1 - p).log()).flatten(1).sum(1)
+    prior = Independent(Normal(torch.zeros_like(mu), torch.ones_like(mu)), 1)
+    posterior = Independent(Normal(mu, (log_var / 2).exp()), 1)
+    kl = torch.distributions.kl_divergence(posterior, prior)
+    torch.testing.assert_close(update.loss, (kl - log_likelihood).mean())
+    torch.testing.assert_close(update.log["kl"], kl.mean())
+    torch.testing.assert_close(update.log["reconstruction"], -log_likelihood.mean())
+
+
+def test_elbo_is_below_the_importance_estimate(float64):
+    """log p(x) >= ELBO, with importance sampling as an independent estimate of log p(x)."""
+    model = small(likelihood="gaussian", variance=0.1).eval()
+    torch.manual_seed(2)
+    x = torch.rand(4, *DATA.shape)
+    with torch.no_grad():
+        mu, log_var = model.posterior(x)
+        q, p = Normal(mu, (log_var / 2).exp()), Normal(0.0, 1.0)
+        z = q.sample((4000,))
+        weights = (p.log_prob(z) - q.log_prob(z)).sum(-1)
+        weights += torch.stack([model.likelihood.log_prob(model.decoder(draw), x) for draw in z])
+        log_evidence = weights.logsumexp(0) - math.log(4000)
+        elbo = torch.stack([model.evaluate(Batch({"image": x}, seed))["elbo"] for seed in range(200)]).mean()
+    assert elbo < log_evidence.mean() + 0.02
+    assert elbo.item() == pytest.approx(weights.mean().item(), abs=0.1), "the same bound, estimated twice"
+
+
+def test_evaluate_reports_one_account():
+    model, batch = small(), batch_of()
+    with torch.no_grad():
+        values = model.evaluate(batch)
+    assert values["elbo"].item() == pytest.approx(-(values["reconstruction"] + values["kl"]).item(), rel=1e-6)
+    assert values["bits_per_dim"].item() == pytest.approx(-values["elbo"].item() / (64 * math.log(2)), rel=1e-6)
+    expected = (model.reconstruct(batch["image"]) - batch["image"]).square().mean()
+    torch.testing.assert_close(values["mse"], expected)
+    assert set(model.metrics) <= set(values)
+
+
+def test_samples_decode_the_prior():
+    model = small()
+    torch.manual_seed(7)
+    pictures = model.sample(5)
+    torch.manual_seed(7)
+    torch.testing.assert_close(pictures, model.decode(torch.randn(5, 3)))
+
+
+def test_traversals_move_one_latent_a_row():
+    model, batch = small(), batch_of(9)
+    model.decoder = Watched(model.decoder)
+    with torch.no_grad():
+        grid = model._traversals(batch["image"])
+        mu, log_var = model.posterior(batch["image"])
+    z = model.decoder.seen.view(3, 9, 3)
+    used = ((mu.square() + log_var.exp() - 1 - log_var) / 2).mean(0).argsort(descending=True)
+    assert grid.shape == (3, 9, *DATA.shape)
+    for row, latent in enumerate(used):
+        others = [number for number in range(3) if number != latent]
+        torch.testing.assert_close(z[row, :, latent], torch.linspace(-3, 3, 9))
+        assert torch.equal(z[row][:, others], mu[0, others].expand(9, -1))
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian", "gaussian-learned"])
+def test_every_likelihood_trains(likelihood):
+    import lab
+
+    config = lab.compose("vae", f"model.likelihood={likelihood}", "trainer.batch_size=16", "trainer.max_steps=30")
+    trainer = lab.trainer(config)
+    before = trainer.validate()["elbo"]
+    lab.run_steps(trainer, 30)
+    assert trainer.validate()["elbo"] > before
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [({"latent_dim": 0}, r"model\.latent_dim=0"), ({"likelihood": "gaussian", "variance": 0.0}, r"model\.variance=0\.0")],
+)
+def test_refuses(options, message):
+    with pytest.raises(ValueError, match=message):
+        small(**options)

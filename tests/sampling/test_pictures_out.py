@@ -1,0 +1,62 @@
+"""From tensors to grids, files and arrays, without changing a grey level."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from genlab.data.arrays import Npz
+from genlab.sampling.grids import save_png, square, tile
+from genlab.sampling.write import save_npz
+
+
+@pytest.mark.parametrize("count, rows, columns", [(1, 1, 1), (2, 2, 1), (6, 3, 2), (9, 3, 3), (64, 8, 8), (7, 2, 3)])
+def test_square_fills_rows_and_columns_in_order(count, rows, columns):
+    pictures = torch.arange(count).float().view(count, 1, 1, 1)
+    grid = square(pictures)
+    assert grid.shape == (rows, columns, 1, 1, 1)
+    assert torch.equal(grid.flatten(0, 1), pictures[: rows * columns])
+
+
+def test_tile_puts_every_picture_in_its_place():
+    pictures = torch.rand(2, 3, 1, 4, 5)
+    image = tile(pictures)
+    assert image.shape == (3, 2 * 6 + 2, 3 * 7 + 2)
+    for row in range(2):
+        for column in range(3):
+            top, left = 2 + 6 * row, 2 + 7 * column
+            assert torch.equal(image[0, top : top + 4, left : left + 5], pictures[row, column, 0])
+    assert (image[:, :2] == 0.5).all() and (image[:, :, :2] == 0.5).all()
+
+
+def test_png_holds_the_pictures_enlarged_by_whole_numbers(tmp_path):
+    pictures = torch.tensor([0.0, 1.0]).view(1, 2, 1, 1, 1).expand(1, 2, 3, 10, 10)
+    save_png(pictures, tmp_path / "grid.png")
+    with Image.open(tmp_path / "grid.png") as image:
+        pixels = np.asarray(image.convert("RGB"))
+    scale = 480 // 26
+    assert pixels.shape == (14 * scale, 26 * scale, 3)
+    small = pixels[::scale, ::scale]
+    assert (small[2:12, 2:12] == 0).all() and (small[2:12, 14:24] == 255).all()
+    assert (pixels == small.repeat(scale, 0).repeat(scale, 1)).all()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_npz_is_what_the_npz_dataset_reads(channels, tmp_path):
+    levels = torch.randint(0, 256, (10, channels, 6, 7))
+    labels = torch.arange(10) % 5
+    save_npz(tmp_path / "samples.npz", images=levels / 255, labels=labels)
+    with np.load(tmp_path / "samples.npz") as arrays:
+        assert arrays["images"].dtype == np.uint8 and arrays["images"].shape == (10, 6, 7, channels)
+        assert arrays["labels"].dtype == np.int64
+    source = Npz(path=str(tmp_path / "samples.npz"), labels_key="labels")
+    assert source.spec.shape == (channels, 6, 7) and source.spec.num_classes == 5
+    tables = [source.open(split)[0].load() for split in ("train", "validation")]
+    read = torch.cat([table["image"] for table in tables])
+    assert {tuple(row) for row in read.flatten(1).tolist()} == {tuple(row) for row in levels.flatten(1).tolist()}
+
+
+def test_npz_without_labels_has_none_and_clamps(tmp_path):
+    save_npz(tmp_path / "x.npz", images=torch.tensor([-0.1, 1.2]).view(2, 1, 1, 1))
+    with np.load(tmp_path / "x.npz") as arrays:
+        assert arrays.files == ["images"] and arrays["images"].flatten().tolist() == [0, 255]

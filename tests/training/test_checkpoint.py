@@ -1,0 +1,102 @@
+"""Checkpoints are written whole or not at all, and reading one never runs its code."""
+
+import os
+import pickle
+
+import pytest
+import torch
+
+from genlab.training import checkpoint
+
+
+def test_comes_back_as_it_was(tmp_path):
+    state = {"step": 7, "model": {"w": torch.randn(3), "n": torch.tensor(2)}, "rates": [0.1, None, "x"], "ema": {}}
+    checkpoint.save(state, tmp_path / "last.pt")
+    loaded = checkpoint.load(tmp_path / "last.pt")
+    assert loaded.pop("format") == checkpoint.FORMAT
+    assert torch.equal(loaded["model"].pop("w"), state["model"].pop("w")) and loaded == state
+    assert os.listdir(tmp_path) == ["last.pt"]
+
+
+class Unpicklable:
+    def __reduce__(self):
+        raise OSError("disk full")
+
+
+def test_a_failing_write_leaves_the_old_file(tmp_path):
+    file = tmp_path / "last.pt"
+    checkpoint.save({"step": 1}, file)
+    before = file.read_bytes()
+    with pytest.raises(OSError, match="disk full"):
+        checkpoint.save({"step": 2, "model": torch.ones(1000), "late": Unpicklable()}, file)
+    assert file.read_bytes() == before
+    assert checkpoint.load(file)["step"] == 1
+    assert os.listdir(tmp_path) == ["last.pt"], "no half of a file stays"
+
+
+def test_is_not_in_place_before_it_is_on_disk(tmp_path, monkeypatch):
+    file = tmp_path / "last.pt"
+    checkpoint.save({"step": 1}, file)
+    order, replace, sync = [], os.replace, os.fsync
+    monkeypatch.setattr(os, "fsync", lambda handle: (order.append("fsync"), sync(handle)))
+    monkeypatch.setattr(os, "replace", lambda a, b: (order.append("replace"), replace(a, b)))
+    checkpoint.save({"step": 2}, file)
+    assert order == ["fsync", "replace"]
+
+
+def refusal(file):
+    with pytest.raises(ValueError) as caught:
+        checkpoint.load(file)
+    assert str(caught.value).startswith(f"{file}: ") and "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_refuses_a_damaged_file(tmp_path):
+    file = tmp_path / "last.pt"
+    checkpoint.save({"model": torch.randn(1000)}, file)
+    whole = file.read_bytes()
+    for damaged in (b"", b"no checkpoint", whole[: len(whole) // 2], whole[:-1000]):
+        file.write_bytes(damaged)
+        assert "not a readable checkpoint" in refusal(file)
+
+
+class Payload:
+    """Runs a command where it is unpickled."""
+
+    def __init__(self, target):
+        self.target = str(target)
+
+    def __reduce__(self):
+        return os.mkdir, (self.target,)
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+def test_never_runs_what_a_file_brings_along(tmp_path):
+    mark = tmp_path / "executed"
+    evil = {"format": checkpoint.FORMAT, "model": Payload(mark)}
+    torch.save(evil, tmp_path / "zip.pt")
+    (tmp_path / "plain.pt").write_bytes(pickle.dumps(evil))
+    torch.save(evil, tmp_path / "old.pt", _use_new_zipfile_serialization=False)
+    for name in ("zip.pt", "plain.pt", "old.pt"):
+        assert "not a readable checkpoint" in refusal(tmp_path / name)
+        assert not mark.exists()
+    pickle.loads((tmp_path / "plain.pt").read_bytes())
+    assert mark.exists(), "the payload itself would have worked"
+
+
+@pytest.mark.parametrize("content, found", [({"format": 99}, "99"), ({"step": 1}, "None"), ([1, 2], "'list'")])
+def test_refuses_another_format(content, found, tmp_path):
+    torch.save(content, tmp_path / "x.pt")
+    assert f"format {found}" in refusal(tmp_path / "x.pt")
+
+
+def test_finds_a_runs_checkpoint(tmp_path):
+    file = tmp_path / "run" / "checkpoints" / "last.pt"
+    file.parent.mkdir(parents=True)
+    with pytest.raises(ValueError, match=r"run: this folder holds no checkpoints/last\.pt"):
+        checkpoint.find(tmp_path / "run")
+    checkpoint.save({"step": 1}, file)
+    assert checkpoint.find(tmp_path / "run") == checkpoint.find(str(file)) == file
+    with pytest.raises(ValueError, match="nowhere: no such run folder or checkpoint"):
+        checkpoint.find(tmp_path / "nowhere")
+    assert "no such checkpoint" in refusal(tmp_path / "nowhere.pt")

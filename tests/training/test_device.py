@@ -1,0 +1,49 @@
+"""The machine's side of a run, and what is written down about it."""
+
+from dataclasses import replace
+
+import lab
+import pytest
+import torch
+
+from genlab.config.schema import DeviceConfig
+from genlab.training.device import prepare, resolve
+from genlab.training.provenance import environment, fingerprint
+
+SETTINGS = DeviceConfig("cpu", 0, "fp32", "contiguous", False, None, 1, False, 1)
+
+
+def test_auto_finds_something():
+    expected = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    assert resolve("auto").type == expected
+    assert resolve("cpu") == torch.device("cpu")
+
+
+def test_refuses_a_gpu_that_is_not_there():
+    index = torch.cuda.device_count()
+    with pytest.raises(ValueError, match=rf"device=cuda with device\.index={index}: .*; use device=cpu"):
+        resolve("cuda", index)
+
+
+def test_threads_and_determinism_are_set():
+    prepare(replace(SETTINGS, threads=2, deterministic=True))
+    assert torch.get_num_threads() == 2 and torch.are_deterministic_algorithms_enabled()
+    prepare(replace(SETTINGS, processes=1000, threads=None))
+    assert torch.get_num_threads() == 1 and not torch.are_deterministic_algorithms_enabled()
+
+
+def test_fingerprint_tells_data_apart():
+    def mark(requires=frozenset({"image"}), **options):
+        source = lab.RandomPictures(requires, **options)
+        return fingerprint(lab.loaders(lab.compose("vae"), source)[0])
+
+    assert mark() == mark()
+    assert mark()["examples"] == 96
+    assert mark()["sha256"] != mark(size=8)["sha256"] != mark(frozenset({"a", "b"}), size=8)["sha256"]
+
+
+def test_environment_is_a_record():
+    record = environment(lab.CPU, lab.trainer(lab.compose("vae")).train)
+    assert torch.__version__.startswith(record["packages"]["torch"]) and record["device"] == "cpu"
+    assert record["data"]["examples"] == 96 and record["command"] == ["pytest"]
+    assert record["git"] is None or len(record["git"]["commit"]) == 40

@@ -1,0 +1,211 @@
+"""The loop's own promises, on a toy whose updates can be worked out by hand."""
+
+import math
+
+import lab
+import pytest
+import torch
+from torch import nn
+
+from genlab.config.schema import DeviceConfig, LoaderConfig, TrainerConfig
+from genlab.data.loading import Loader
+from genlab.data.source import ArrayExamples, Source
+from genlab.data.spec import DataSpec
+from genlab.models.base import GenerativeModel, Update
+from genlab.training.scalars import TrainingDiverged
+from genlab.training.schedule import Constant
+from genlab.training.trainer import Trainer
+
+
+class Grey(Source):
+    """Pictures of one pixel: 0, 1, ..., count - 1 in 255ths."""
+
+    def __init__(self, count=20):
+        self.spec, self.sizes = DataSpec((1, 1, 1)), {"train": count, "validation": 300}
+
+    def open(self, split):
+        return [ArrayExamples(image=(torch.arange(self.sizes[split]) % 256).byte().view(-1, 1, 1, 1))]
+
+
+class Scale(nn.Module):
+    def __init__(self, value):
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor(value))
+
+
+class TwoPlayers(GenerativeModel):
+    """first: moves every step, twice; second: every third step. Losses lean on both players' weights."""
+
+    averaged = ("first",)
+    metrics = {"mean": "min"}
+
+    def __init__(self, data):
+        super().__init__(data)
+        self.first, self.second = Scale(1.0), Scale(2.0)
+        self.turns = []
+
+    def players(self):
+        return {"first": self.first, "second": self.second}
+
+    def training_step(self, batch, step):
+        self.turns.append((step, batch.size))
+        product = self.first.weight * self.second.weight
+        yield Update("first", 3 * product, {"product": product})
+        yield Update("first", self.first.weight.square() / 2)
+        if step % 3 == 0:
+            yield Update("second", batch["image"].mean() * self.second.weight)
+
+    def evaluate(self, batch):
+        return {"mean": batch["image"].mean(), "weight": self.first.weight, "noise": batch.randn().mean()}
+
+    def preview(self, batch):
+        return {"pictures": batch["image"][None].expand(2, -1, -1, -1, -1)}
+
+
+def make(kind=TwoPlayers, micro_batch=None, **settings):
+    values = {
+        "max_steps": 6,
+        "max_epochs": None,
+        "batch_size": 4,
+        "clip": None,
+        "ema": None,
+        "log_every": 2,
+        "validate_every": None,
+        "preview_every": None,
+        "checkpoint_every": None,
+        "keep_checkpoints": 1,
+        "early_stop_metric": None,
+        "early_stop_patience": 1,
+    }
+    source = Grey()
+    model = kind(source.spec)
+    optimizers = {name: torch.optim.SGD(module.parameters(), lr=0.1) for name, module in model.players().items()}
+    loading = LoaderConfig("memory", 1.0, 0, False, 0)
+    loaders = [Loader(source, split, loading, seed=0, device=lab.CPU) for split in ("train", "validation")]
+    device = DeviceConfig("cpu", 0, "fp32", "contiguous", False, micro_batch, 1, False, 1)
+    return Trainer(
+        model, optimizers, Constant(), *loaders, settings=TrainerConfig(**values | settings), device=device, seed=0
+    )
+
+
+def by_hand(steps, batches, clip=None):
+    """The same steps with plain numbers."""
+    first, second = 1.0, 2.0
+    limited = (lambda g: g) if clip is None else (lambda g: math.copysign(min(abs(g), clip), g))
+    for step in range(steps):
+        mean = next(batches)["image"].mean().item()
+        first -= 0.1 * limited(3 * second)
+        first -= 0.1 * limited(first)
+        if step % 3 == 0:
+            second -= 0.1 * limited(mean)
+    return first, second
+
+
+@pytest.mark.parametrize("micro_batch", [None, 2, 1])
+@pytest.mark.parametrize("clip", [None, 0.5])
+def test_steps_are_those_of_plain_gradient_descent(clip, micro_batch):
+    trainer = make(clip=clip, micro_batch=micro_batch)
+    trainer.fit()
+    expected = by_hand(6, make().train.batches(4), clip)
+    weights = trainer.model.first.weight.item(), trainer.model.second.weight.item()
+    assert weights == pytest.approx(expected, rel=1e-5)
+    assert len(trainer.model.turns) == 6 * (4 // (micro_batch or 4))
+
+
+class Rows:
+    """Collects what callbacks are told."""
+
+    def __init__(self):
+        self.events = []
+
+    def __getattr__(self, event):
+        if event.startswith("_"):
+            raise AttributeError(event)
+        return lambda trainer, *arguments: self.events.append((event, trainer.step, *arguments))
+
+
+def test_rows_hold_means_norms_and_rates():
+    trainer = make(max_steps=5)
+    trainer.callbacks = [rows := Rows()]
+    trainer.fit()
+    assert [(event, step) for event, step, *_ in rows.events] == [
+        ("start", 0),
+        *[("stepped", 1), ("logged", 2), ("stepped", 2), ("stepped", 3)],
+        *[("logged", 4), ("stepped", 4), ("logged", 5), ("stepped", 5)],
+        ("finish", 5),
+    ]
+    first = next(row for event, _, *row in rows.events if event == "logged")[0]
+    assert first["step"] == 2 and first["epoch"] == pytest.approx(2 * 4 / 20)
+    assert first["learning_rate/first"] == first["learning_rate/second"] == 0.1
+    # Both updates of the player count: products 2 and (first - 0.6) * 0.9 * second, squares in between.
+    assert {"train/first/loss", "train/first/product", "train/second/loss", "gradient_norm/first"} <= first.keys()
+    assert first["gradient_norm/first"] > 0
+
+
+def test_epochs_become_steps():
+    assert make(max_steps=None, max_epochs=2.5).max_steps == 13  # 2.5 * 20 / 4 = 12.5
+    assert make(max_steps=7, max_epochs=100).max_steps == 7, "max_steps wins"
+
+
+def test_stops_where_a_callback_says_so():
+    trainer = make(max_steps=100)
+
+    class Stop(Rows):
+        def __getattr__(self, event):
+            if event == "stepped":
+                return lambda trainer: setattr(trainer, "stop_reason", "enough" if trainer.step == 3 else None)
+            return super().__getattr__(event)
+
+    trainer.callbacks = [Stop()]
+    trainer.fit()
+    assert trainer.step == 3 and trainer.stop_reason == "enough"
+
+
+def test_validation_is_the_mean_over_all_examples():
+    trainer = make()
+    measured = trainer.validate()
+    expected = (torch.arange(300) % 256).double().mean() / 255
+    assert measured["mean"] == pytest.approx(expected.item(), rel=1e-6), "batches of 256 and 44 weigh as they should"
+    assert measured["weight"] == pytest.approx(1.0)
+    assert measured == trainer.validate(), "the noise repeats"
+
+
+def test_validation_sees_the_averaged_weights_and_training_goes_on_with_its_own():
+    trainer = make(ema=0.5)
+    lab.run_steps(trainer, 4)
+    own = trainer.model.first.weight.item()
+    averaged = trainer.ema.state_dict()["first.weight"].item()
+    assert own != averaged
+    assert trainer.validate()["weight"] == pytest.approx(averaged)
+    assert trainer.model.first.weight.item() == own
+    assert trainer.model.training
+
+
+def test_preview_shows_the_first_validation_pictures():
+    grid = make().preview()["pictures"]
+    assert grid.shape == (2, 64, 1, 1, 1) and grid.dtype == torch.float32
+    torch.testing.assert_close(grid[0].flatten(), torch.arange(64) / 255)
+
+
+class Diverging(TwoPlayers):
+    def training_step(self, batch, step):
+        yield Update("first", self.first.weight * 1.0, {"term": torch.tensor(math.nan if step == 2 else 1.0)})
+
+
+def test_a_nan_stops_the_run_and_is_named():
+    trainer = make(Diverging, max_steps=10, log_every=5)
+    with pytest.raises(TrainingDiverged, match=r"^first/term became nan at step 3\."):
+        trainer.fit()
+    assert trainer.step == 5, "found when the next row is due, without waiting for the device at every step"
+
+
+class Frozen(TwoPlayers):
+    def __init__(self, data):
+        super().__init__(data)
+        self.first.fixed = nn.Parameter(torch.tensor(5.0), requires_grad=False)
+
+
+def test_weights_that_are_not_trained_are_left_alone():
+    trainer = make(Frozen)
+    trainer.fit()
+    assert trainer.model.first.fixed.item() == 5 and trainer.model.first.weight.item() != 1
