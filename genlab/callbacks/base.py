@@ -27,6 +27,9 @@ class Callback:
     def finish(self, trainer: Trainer) -> None:
         """Training has ended by itself."""
 
+    def close(self, trainer: Trainer) -> None:
+        """The run is over, however it ended: let go of files and of the terminal."""
+
     def state_dict(self) -> dict:
         return {}
 

@@ -34,5 +34,6 @@ class Console(Callback):
         if values:
             self.bar.write(f"step {trainer.step}: validation  {values}", file=sys.stderr)
 
-    def finish(self, trainer: Trainer) -> None:
-        self.bar.close()
+    def close(self, trainer: Trainer) -> None:
+        if hasattr(self, "bar"):
+            self.bar.close()

@@ -65,7 +65,10 @@ class TensorBoard(Callback):
             latents, pictures, labels = self._encode(trainer, self.projector_size)
             self.writer.add_embedding(latents, metadata=labels, label_img=pictures, global_step=trainer.step)
         self._write_hparams()
-        self.writer.close()
+
+    def close(self, trainer: Trainer) -> None:
+        if self._writer is not None:
+            self._writer.close()
 
     def _encode(self, trainer: Trainer, limit: int) -> tuple[Tensor, Tensor, list[str] | None]:
         """Latents [n, D], pictures [n, C, H, W] and labels of the first `limit` validation examples."""

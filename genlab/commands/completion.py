@@ -1,5 +1,7 @@
 """Bash completion: commands, config groups with their choices, and keys of the config. Reads YAML files alone."""
 
+import textwrap
+
 from genlab.config.paths import config_folder
 
 _SCRIPT = """_genlab() {
@@ -33,8 +35,12 @@ def group_choices() -> dict[str, list[str]]:
 
 def group_table() -> str:
     """The groups as help shows them."""
-    rows = [f"  {group:<10} {', '.join(names)}" for group, names in group_choices().items() if len(names) > 1]
-    return "groups (group=choice)\n" + "\n".join(rows)
+    rows = ["groups (group=choice)"]
+    for group, names in group_choices().items():
+        if len(names) > 1:
+            indent = {"initial_indent": f"  {group:<11}", "subsequent_indent": 13 * " "}
+            rows += textwrap.wrap(", ".join(names), width=100, break_on_hyphens=False, **indent)
+    return "\n".join(rows)
 
 
 def candidates(line: str) -> list[str]:

@@ -37,10 +37,11 @@ def build_schedule(config: DictConfig) -> Schedule:
     return _build("schedule", config.schedule)
 
 
-def player_settings(config: DictConfig, player: str) -> DictConfig:
+def player_settings(config: DictConfig, player: str) -> dict[str, Any]:
     """The optimizer settings of one player: the common ones under its own."""
-    common = {key: value for key, value in config.optimizer.items() if key != "players"}
-    return OmegaConf.merge(common, config.optimizer.players.get(player) or {})
+    settings = OmegaConf.to_container(config.optimizer, resolve=True)
+    players = settings.pop("players")
+    return {**settings, **(players.get(player) or {})}
 
 
 def build_optimizers(config: DictConfig, model: GenerativeModel) -> dict[str, optim.Optimizer]:

@@ -76,7 +76,7 @@ def locate(node: str, target: str) -> type:
     module_name, _, name = target.rpartition(".")
     try:
         found = getattr(importlib.import_module(module_name), name)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, ValueError) as error:  # ValueError: no module before the last dot
         raise ValueError(f"{node}._target_={target}: no such class") from error
     base = getattr(importlib.import_module(_KINDS[node][0]), _KINDS[node][1])
     if not (isinstance(found, type) and issubclass(found, base)):

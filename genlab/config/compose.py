@@ -91,7 +91,7 @@ def compose_jobs(command: str, overrides: Sequence[str], multirun: bool = False)
         for number, combination in enumerate(_expand(parsed)):
             try:
                 jobs.append(_compose(command, combination, str(number) if multirun else None))
-            except (HydraException, OmegaConfBaseException) as error:
+            except (HydraException, OmegaConfBaseException, ValueError) as error:  # ValueError: a group set to a number
                 problems = dict(_explain(command, combination))
                 good = [text for text in combination if text not in problems]
                 rest = _compose(command, good) if problems else None
@@ -142,11 +142,9 @@ def _explain(command: str, overrides: Sequence[str]) -> Iterator[tuple[str, str]
         key = override.key_or_group
         if key not in known:
             continue
-        if isinstance(override.value(), str) and override.value() not in options(key):
-            yield (
-                override.input_line,
-                f"{override.input_line}: no such {key}; {did_you_mean(override.value(), options(key))}",
-            )
+        if override.value() not in options(key):  # also null, a list or a number, which name no file
+            hint = did_you_mean(str(override.value()), options(key))
+            yield override.input_line, f"{override.input_line}: no such {key}; {hint}"
         else:
             chosen.append(override.input_line)
     reference = compose(command, chosen)

@@ -94,7 +94,7 @@ def _player_problems(config: DictConfig, model: GenerativeModel) -> Iterator[str
             hint = did_you_mean(player, players)
             yield f"optimizer.players.{player}: {type(model).__name__} has no such player; {hint}"
             continue
-        settings = OmegaConf.to_container(player_settings(config, player), resolve=True)
+        settings = player_settings(config, player)
         try:
             found = locate("optimizer", settings.pop("_target_"))
         except ValueError as error:

@@ -52,10 +52,13 @@ def generator_loss(name: AdversarialLoss, fake: Tensor) -> Tensor:
 
 
 def slope(discriminator: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """Gradient of every D(x_n) with respect to x_n, differentiable once more: [N, ...] -> [N, ...]."""
+    """Gradient of every D(x_n) with respect to x_n, differentiable once more: [N, ...] -> [N, ...].
+
+    Row n of D(x) must depend on row n of x alone: no batch normalization. Compiled code cannot be differentiated twice.
+    """
     x = x.detach().requires_grad_()
-    # Row n of the output must depend on row n of x alone: no batch normalization in the discriminator.
-    (gradient,) = torch.autograd.grad(discriminator(x).sum(), x, create_graph=True)
+    with torch.autocast(x.device.type, enabled=False):  # half precision would round small slopes to zero
+        (gradient,) = torch.autograd.grad(discriminator(x).sum(), x, create_graph=True)
     return gradient
 
 

@@ -32,9 +32,8 @@ class CGAN(GAN):
         """G(z, y): noise [N, latent_dim] and labels [N] to pictures [N, C, H, W] in [-1, 1]."""
         return super().paint(torch.cat([z, one_hot(label, self.num_conditions).to(z.dtype)], dim=1))
 
-    def judge(self, x: Tensor, label: Tensor) -> Tensor:
-        """D(x, y) = d_0(x) + d_y(x): pictures [N, C, H, W] in [-1, 1] and labels [N] to logits [N]."""
-        outputs = self.discriminator(x).to(x.dtype)
+    def logits(self, outputs: Tensor, label: Tensor) -> Tensor:
+        """D(x, y) = d_0(x) + d_y(x), [N], from the discriminator's outputs [N, 1 + num_classes] and labels [N]."""
         return outputs[:, 0] + outputs.gather(1, 1 + label[:, None]).squeeze(1)
 
     def sample(self, num_samples: int, label: Tensor | int | None = None) -> Tensor:

@@ -22,7 +22,7 @@ from genlab.losses.adversarial import discriminator_loss, generator_loss
 from genlab.models.base import GenerativeModel, Update
 from genlab.networks.image_pool import ImagePool
 from genlab.networks.patchgan import PatchDiscriminator
-from genlab.networks.resnet import Padding, ResNetGenerator
+from genlab.networks.resnet import Padding, PictureNormalization, ResNetGenerator
 
 INITIAL_DEVIATION = 0.02
 """Standard deviation of all weights at the start (Zhu et al. 2017, section 7.2)."""
@@ -31,7 +31,7 @@ INITIAL_DEVIATION = 0.02
 class CycleGAN(GenerativeModel):
     """G: a -> b, F: b -> a, D_b judges pictures of b, D_a those of a. Pictures are in [-1, 1] inside.
 
-    blocks, width, padding: residual blocks, maps behind the first layer and padding of the generators.
+    blocks, width, padding, normalization, skip: of the generators, as `ResNetGenerator` explains them.
     discriminator_width: maps behind the first layer of the discriminators.
     cycle_weight: weight of the cycle terms against the adversarial ones (lambda in the paper).
     identity_weight: weight of the identity terms as a multiple of `cycle_weight`; 0 leaves them out.
@@ -50,6 +50,9 @@ class CycleGAN(GenerativeModel):
         blocks: int = 9,
         width: int = 64,
         padding: Padding = "reflect",
+        normalization: PictureNormalization = "instance",
+        skip: bool = False,
+        reductions: int = 2,
         discriminator_width: int = 64,
         cycle_weight: float = 10.0,
         identity_weight: float = 0.5,
@@ -60,8 +63,9 @@ class CycleGAN(GenerativeModel):
             if value < 0:
                 raise ValueError(f"{key}={value}: must be at least 0")
         self.cycle_weight, self.identity_weight = cycle_weight, identity_weight
+        generator_options = (width, blocks, padding, normalization, skip, reductions)
         self.generators = nn.ModuleDict(
-            {way: ResNetGenerator(data.shape, width, blocks, padding) for way in ("a_to_b", "b_to_a")}
+            {way: ResNetGenerator(data.shape, *generator_options) for way in ("a_to_b", "b_to_a")}
         )
         self.discriminators = nn.ModuleDict(
             {domain: PatchDiscriminator(data.shape, discriminator_width) for domain in ("a", "b")}
@@ -71,6 +75,10 @@ class CycleGAN(GenerativeModel):
             if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
                 nn.init.normal_(layer.weight, std=INITIAL_DEVIATION)
                 nn.init.zeros_(layer.bias)
+        if skip:
+            # Nothing to add at the start: every picture is its own translation.
+            for generator in self.generators.values():
+                nn.init.zeros_(generator.body[-1].weight)
 
     def players(self) -> dict[str, nn.Module]:
         return {"generators": self.generators, "discriminators": self.discriminators}
@@ -142,8 +150,8 @@ class CycleGAN(GenerativeModel):
         return {"cycle_error": torch.stack(cycle_errors).mean(), **scores}
 
     def preview(self, batch: Batch) -> dict[str, Tensor]:
-        """Six rows: pictures of a, their translations, their cycles, then the same for b."""
-        rows = []
+        """Six rows of up to 8: pictures of a, their translations, their cycles, then the same for b."""
+        batch, rows = batch.head(8), []
         for domain, other in (("a", "b"), ("b", "a")):
             translation = self.translate(batch[domain], other)
             rows += [batch[domain], translation, self.translate(translation, domain)]

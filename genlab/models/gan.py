@@ -14,7 +14,7 @@ References:
 - Karras et al. 2020, Analyzing and Improving the Image Quality of StyleGAN, https://arxiv.org/abs/1912.04958 (lazy R1)
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +31,7 @@ from genlab.networks.layers import Normalization
 class GAN(GenerativeModel):
     """x = (1 + tanh G(z)) / 2 with z ~ N(0, I), z: [N, latent_dim]; the networks work in [-1, 1].
 
+    dense: width of a fully connected layer behind the conv discriminator's maps; 0 for none.
     r1_gamma: weight of E |grad D(x)|^2 / 2 at the data; every `r1_every`-th step, `r1_every` times as strong.
     gradient_penalty: weight of E (|grad D(u)| - 1)^2 between data and samples, at every step.
     critic_steps: steps of the discriminator for one of the generator.
@@ -49,12 +50,11 @@ class GAN(GenerativeModel):
         channels: int = 32,
         max_channels: int = 256,
         dense: int = 256,
-        gdense: int = 0,
         normalization: Normalization = "batch",
         spectral: bool = False,
         loss: AdversarialLoss = "non-saturating",
         critic_steps: int = 1,
-        r1_gamma: float = 0.1,
+        r1_gamma: float = 0.5,
         r1_every: int = 16,
         gradient_penalty: float = 0.0,
     ):
@@ -69,11 +69,13 @@ class GAN(GenerativeModel):
         self.r1_gamma, self.r1_every, self.gradient_penalty = r1_gamma, r1_every, gradient_penalty
         sizes = {"hidden": hidden, "channels": channels, "max_channels": max_channels}
         self.generator = make_decoder(
-            network, latent_dim + self.num_conditions, data.shape, **sizes, dense=gdense, normalization=normalization
+            network, latent_dim + self.num_conditions, data.shape, **sizes, normalization=normalization
         )
-        # No batch normalization here: the penalties need outputs that depend on one picture each.
+        # No batch normalization in the discriminator: the penalties need outputs that depend on one picture each.
+        if network == "conv":
+            sizes["dense"] = dense
         self.discriminator = make_encoder(
-            network, data.shape, 1 + self.num_conditions, **sizes, dense=dense, activation="leaky_relu", spectral=spectral
+            network, data.shape, 1 + self.num_conditions, **sizes, activation="leaky_relu", spectral=spectral
         )
 
     @property
@@ -88,9 +90,17 @@ class GAN(GenerativeModel):
         """G(z): noise [N, latent_dim] to pictures [N, C, H, W] in [-1, 1]."""
         return self.generator(z).to(z.dtype).tanh()
 
-    def judge(self, x: Tensor, label: Tensor | None = None) -> Tensor:
-        """D(x): pictures [N, C, H, W] in [-1, 1] to logits [N], large for what is taken for real."""
-        return self.discriminator(x).to(x.dtype).squeeze(1)
+    def judge(self, x: Tensor, label: Tensor | None = None, smooth: bool = False) -> Tensor:
+        """D(x): pictures [N, C, H, W] in [-1, 1] to logits [N], large for what is taken for real.
+
+        smooth: the slope will be differentiated again, which a compiled network cannot do; `forward` is the plain one.
+        """
+        discriminator = self.discriminator.forward if smooth else self.discriminator
+        return self.logits(discriminator(x).to(x.dtype), label)
+
+    def logits(self, outputs: Tensor, label: Tensor | None) -> Tensor:
+        """One logit [N] from the discriminator's outputs [N, 1 + num_conditions]."""
+        return outputs.squeeze(1)
 
     def training_step(self, batch: Batch, step: int) -> Iterator[Update]:
         label = batch["label"] if "label" in self.requires else None
@@ -99,24 +109,21 @@ class GAN(GenerativeModel):
         with torch.set_grad_enabled(generator_moves):
             fake = self.paint(batch.randn(self.latent_dim), label)  # one painting serves both turns
 
-        def judge(x: Tensor) -> Tensor:
-            return self.judge(x, label)
-
-        yield self._discriminator_update(judge, real, fake.detach(), batch)
+        yield self._discriminator_update(real, fake.detach(), label, batch)
         if self.r1_gamma and step % self.r1_every == 0:
-            penalty = r1_penalty(judge, real)
+            penalty = r1_penalty(lambda x: self.judge(x, label, smooth=True), real)
             yield Update("discriminator", self.r1_gamma * self.r1_every * penalty, {"r1_penalty": penalty})
         if generator_moves:
-            yield Update("generator", generator_loss(self.loss, judge(fake)))
+            yield Update("generator", generator_loss(self.loss, self.judge(fake, label)))
 
-    def _discriminator_update(
-        self, judge: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, batch: Batch
-    ) -> Update:
-        real_logit, fake_logit = judge(real), judge(fake)
+    def _discriminator_update(self, real: Tensor, fake: Tensor, label: Tensor | None, batch: Batch) -> Update:
+        real_logit, fake_logit = self.judge(real, label), self.judge(fake, label)
         loss = discriminator_loss(self.loss, real_logit, fake_logit)
         log = {"real_logit": real_logit.mean(), "fake_logit": fake_logit.mean()}
         if self.gradient_penalty:
-            log["gradient_penalty"] = penalty_between(judge, real, fake, batch.rand())
+            log["gradient_penalty"] = penalty_between(
+                lambda x: self.judge(x, label, smooth=True), real, fake, batch.rand()
+            )
             loss = loss + self.gradient_penalty * log["gradient_penalty"]
         return Update("discriminator", loss, log)
 

@@ -119,10 +119,13 @@ class VAE(GenerativeModel):
         return {"samples": samples, "reconstructions": reconstructions, "traversals": self._traversals(batch["image"])}
 
     def _traversals(self, x: Tensor) -> Tensor:
-        """One latent of the first picture moved from -3 to 3, the others held: [latents, values, C, H, W]."""
+        """One latent moved from -2 to 2, the others held: [latents, values, C, H, W].
+
+        They are held at the most ordinary of the pictures, the one whose code lies nearest to the prior's mean.
+        """
         mu, log_var = self.posterior(x)
         used = kl_to_standard_normal(mu, log_var).mean(0).argsort(descending=True)[:_TRAVERSED_LATENTS]
-        z = mu[0].repeat(len(used), _TRAVERSED_VALUES, 1)
+        z = mu[mu.square().sum(1).argmin()].repeat(len(used), _TRAVERSED_VALUES, 1)
         for row, latent in enumerate(used):
-            z[row, :, latent] = torch.linspace(-3, 3, _TRAVERSED_VALUES, device=z.device)
+            z[row, :, latent] = torch.linspace(-2, 2, _TRAVERSED_VALUES, device=z.device)
         return self.decode(z.flatten(0, 1)).unflatten(0, z.shape[:2])

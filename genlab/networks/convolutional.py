@@ -74,6 +74,8 @@ class ConvEncoder(nn.Module):
             width = next_width
         layers.append(nn.Flatten())
         self.num_features = width * prod(sizes[-1])
+        if dense < 0:
+            raise ValueError(f"dense={dense}: must be at least 0")
         if dense:
             layers += [
                 constrained(nn.Linear(self.num_features, dense), spectral),
@@ -102,7 +104,6 @@ class ConvDecoder(nn.Module):
         shape: tuple[int, int, int],
         channels: int = 32,
         max_channels: int = 256,
-        dense: int = 0,
         activation: Activation = "relu",
         normalization: Normalization = "none",
         dropout: float = 0.0,
@@ -112,19 +113,16 @@ class ConvDecoder(nn.Module):
         sizes = pyramid(*shape[1:])
         widths = [shape[0], *pyramid_widths(len(sizes) - 1, channels, max_channels)]
 
-        def behind(width: int, dimensions: int = 2) -> list[nn.Module]:
+        def behind(width: int) -> list[nn.Module]:
             return [
-                *make_normalization(normalization, width, dimensions),
+                *make_normalization(normalization, width, dimensions=2),
                 make_activation(activation),
-                *make_dropout(dropout, dimensions),
+                *make_dropout(dropout, dimensions=2),
             ]
 
-        layers: list[nn.Module] = []
-        if dense:
-            layers += [constrained(nn.Linear(in_features, dense), spectral), *behind(dense, dimensions=1)]
         smallest = (widths[-1], *sizes[-1])
-        layers += [
-            constrained(nn.Linear(dense or in_features, prod(smallest)), spectral),
+        layers: list[nn.Module] = [
+            constrained(nn.Linear(in_features, prod(smallest)), spectral),
             nn.Unflatten(1, smallest),
             *behind(widths[-1]),
         ]

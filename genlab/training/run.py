@@ -76,6 +76,7 @@ def _train(request: dict, folder: Path) -> dict[str, float]:
     writes = rank() == 0
     status = Status(folder / "status.json")
     handler = _log_to(folder / "train.log") if writes else logging.NullHandler()
+    trainer = None
     try:
         trainer = build_trainer(config, source, loaders, device)
         trainer.callbacks = _callbacks(config, trainer, source, folder, status)
@@ -99,6 +100,8 @@ def _train(request: dict, folder: Path) -> dict[str, float]:
             status.write("failed", None, str(error))
         raise RunFailed(f"{error}\nrun        {folder} (status.json, train.log)") from error
     finally:
+        if trainer:
+            trainer.emit("close")
         log.removeHandler(handler)
         handler.close()
 

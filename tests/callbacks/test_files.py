@@ -1,6 +1,7 @@
 """What callbacks leave behind: metrics, status, checkpoints, previews."""
 
 import json
+import math
 from types import SimpleNamespace
 
 import lab
@@ -15,6 +16,11 @@ from genlab.callbacks.previews import Previews
 from genlab.callbacks.status import Status
 from genlab.callbacks.validation import EarlyStopping, Validation
 from genlab.training import checkpoint
+from genlab.training.scalars import TrainingDiverged
+
+
+def state_at(step):
+    return {"step": step, "model": {"weight": torch.full((2,), float(step))}}
 
 
 def stub(step=0, max_steps=10, **metrics):
@@ -24,7 +30,7 @@ def stub(step=0, max_steps=10, **metrics):
         max_steps=max_steps,
         stop_reason=None,
         model=SimpleNamespace(metrics=metrics or {"elbo": "max", "mse": "min"}),
-        state_dict=lambda: {"step": step},
+        state_dict=lambda: state_at(step),
     )
 
 
@@ -35,7 +41,7 @@ def walk(callbacks, scores, **metrics):
         callback.start(trainer)
     for step, score in enumerate(scores, 1):
         trainer.step = step
-        trainer.state_dict = lambda step=step: {"step": step}
+        trainer.state_dict = lambda step=step: state_at(step)
         for callback in callbacks:
             if score is not None:
                 callback.validated(trainer, score)
@@ -54,7 +60,7 @@ def test_due_at_multiples_and_at_the_end(step, every, expected):
 
 def test_callbacks_do_nothing_unless_overridden():
     callback, trainer = Callback(), stub()
-    for event in ("start", "stepped", "finish"):
+    for event in ("start", "stepped", "finish", "close"):
         assert getattr(callback, event)(trainer) is None
     assert callback.logged(trainer, {}) is callback.validated(trainer, {}) is callback.previewed(trainer, {}) is None
     assert callback.state_dict() == {}
@@ -106,6 +112,17 @@ def test_saves_where_a_run_stops_early(tmp_path):
     trainer = walk([stopping, Checkpoints(tmp_path, every=None, keep=1, constants={})], scores)
     assert trainer.step == 4 and "validation/elbo has not improved for 2 validations" in trainer.stop_reason
     assert steps_of(tmp_path)["last.pt"] == 4
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_never_saves_broken_weights(value, tmp_path):
+    callback, trainer = Checkpoints(tmp_path, every=1, keep=3, constants={}), stub(step=1)
+    callback.start(trainer)
+    callback.stepped(trainer)
+    trainer.step, trainer.state_dict = 2, lambda: {"step": 2, "model": {"a": torch.ones(1), "b": torch.tensor(value)}}
+    with pytest.raises(TrainingDiverged, match="weight b became infinite or NaN by step 2"):
+        callback.stepped(trainer)
+    assert steps_of(tmp_path) == {"step_0000001.pt": 1, "last.pt": 1}
 
 
 def test_early_stopping_carries_its_count_over_a_resume():

@@ -14,7 +14,11 @@ def test_bar_counts_shows_and_closes(capsys):
     console.logged(trainer, {"step": 5, "train/loss": 1.23456, "train/kl": 2.0, "learning_rate/model": 0.1})
     console.validated(trainer, {"mse": 0.5})
     assert console.bar.n == 5
-    console.finish(trainer)
+    console.close(trainer)
     error = capsys.readouterr().err
     assert "step 5: validation  mse 0.5" in error
     assert "loss=1.235" in error and "learning_rate" not in error and "5/5" in error
+
+
+def test_a_run_that_never_began_has_no_bar():
+    Console().close(SimpleNamespace())

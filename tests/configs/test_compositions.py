@@ -23,7 +23,7 @@ def written(group, name):
     return OmegaConf.to_container(content[group] if group == "model" else content, resolve=False)
 
 
-@pytest.mark.parametrize("node, name", NODES, ids="-".join)
+@pytest.mark.parametrize("node, name", NODES, ids=["-".join(pair) for pair in NODES])
 def test_every_key_is_a_setting_and_every_setting_has_a_key(node, name):
     """So that `--cfg job` shows all there is to choose. Of torch's optimizers only the keys are checked."""
     values = written(node, name)
@@ -89,7 +89,7 @@ def test_every_model_takes_some_generated_dataset():
     assert {model for model, _ in PAIRS} == set(lab.MODELS)
 
 
-@pytest.mark.parametrize("model, dataset", PAIRS, ids="-".join)
+@pytest.mark.parametrize("model, dataset", PAIRS, ids=["-".join(pair) for pair in PAIRS])
 def test_takes_two_steps(model, dataset):
     """Colour and grey, with labels and without, as the model's YAML has it."""
     config = lab.compose(
@@ -129,4 +129,5 @@ def test_tables_of_the_skeleton_name_keys_that_exist():
 def test_comments_say_what_every_key_of_the_skeleton_is(group):
     for name in options(group):
         lines = (config_folder() / group / f"{name}.yaml").read_text().splitlines()
-        assert all(" # " in line for line in lines if ":" in line)
+        if "defaults:" not in lines:  # the others change values of a file that has the comments
+            assert all(" # " in line for line in lines if ":" in line)

@@ -49,7 +49,7 @@ def test_noise_has_the_distribution_and_the_dtype_of_the_pictures():
     normal, uniform, integers = batch.randn(50), batch.rand(50), batch.randint(5)
     assert normal.dtype == uniform.dtype == torch.float64 and integers.dtype == torch.int64
     assert abs(normal.mean()) < 0.02 and abs(normal.std() - 1) < 0.02
-    assert 0 <= uniform.min() and uniform.max() < 1 and abs(uniform.mean() - 0.5) < 0.01
+    assert uniform.min() >= 0 and uniform.max() < 1 and abs(uniform.mean() - 0.5) < 0.01
     assert integers.unique().tolist() == [0, 1, 2, 3, 4]
 
 

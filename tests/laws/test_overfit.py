@@ -3,6 +3,8 @@
 import lab
 import pytest
 
+from genlab.training.schedule import Constant
+
 PICTURES = 16
 STEPS = 150
 SIZES = {
@@ -26,9 +28,9 @@ def test_one_batch_can_be_overfitted(model, monkeypatch):
         *lab.small_data(f"model={model}"),
         f"trainer.batch_size={PICTURES}",
         f"trainer.max_steps={STEPS}",
-        "schedule=constant",
     )
     trainer = lab.trainer(config, lab.OneBatch(lab.default_source(config), PICTURES))
+    trainer.schedule = Constant()
     before = trainer.validate()
     lab.run_steps(trainer, STEPS)
     after = trainer.validate()

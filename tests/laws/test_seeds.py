@@ -30,4 +30,6 @@ def test_the_seed_decides(model, tmp_path):
     assert not list(lab.differences(states["first"], states["again"]))
     assert metrics["first"] == metrics["again"] != metrics["other"]
     weights, others = states["first"]["model"], states["other"]["model"]
-    assert lab.moved(weights, others) >= {name for name in weights if name.endswith("weight") and weights[name].dim() > 1}
+    assert lab.moved(weights, others) >= {
+        name for name in weights if name.endswith("weight") and weights[name].dim() > 1
+    }

@@ -93,6 +93,23 @@ def test_the_conditional_discriminator_is_a_projection(network):
     assert torch.allclose(model.judge(x, label), expected)
 
 
+@pytest.mark.parametrize("penalties", [{"r1_gamma": 1.0}, {"gradient_penalty": 10.0, "loss": "wasserstein"}], ids=str)
+def test_penalties_work_beside_compiled_networks(penalties):
+    plain, compiled = build(CGAN, **penalties), build(CGAN, **penalties)
+    for network in compiled.children():
+        network.compile(backend="aot_eager")
+    for one, other in zip(gradients(plain, make_batch(), 1), gradients(compiled, make_batch(), 1), strict=True):
+        assert torch.allclose(one, other, atol=1e-10)
+
+
+def test_half_precision_leaves_the_penalty_alone():
+    model, batch = build(GAN).float(), make_batch()
+    real = 2 * batch["image"].float() - 1
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        penalty = r1_penalty(model.judge, real)
+    assert penalty == r1_penalty(model.judge, real)
+
+
 def test_diversity_tells_a_collapsed_generator():
     model = build(GAN).eval()
     for parameter in model.generator.parameters():

@@ -147,7 +147,10 @@ def test_every_likelihood_trains(likelihood):
 
 @pytest.mark.parametrize(
     "options, message",
-    [({"latent_dim": 0}, r"model\.latent_dim=0"), ({"likelihood": "gaussian", "variance": 0.0}, r"model\.variance=0\.0")],
+    [
+        ({"latent_dim": 0}, r"model\.latent_dim=0"),
+        ({"likelihood": "gaussian", "variance": 0.0}, r"model\.variance=0\.0"),
+    ],
 )
 def test_refuses(options, message):
     with pytest.raises(ValueError, match=message):

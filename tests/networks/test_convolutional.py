@@ -30,6 +30,15 @@ def test_channels_double_up_to_the_cap():
     assert [layer.out_channels for layer in encoder.body if isinstance(layer, torch.nn.Conv2d)] == [8, 16, 20, 20]
 
 
+def test_a_dense_layer_stands_between_the_maps_and_the_output():
+    encoder = ConvEncoder((1, 16, 12), 2, channels=4, dense=9, normalization="batch")
+    x = torch.rand(3, 1, 16, 12)
+    assert encoder.features(x).shape == (3, encoder.num_features) == (3, 9)
+    assert encoder(x).shape == (3, 2)
+    with pytest.raises(ValueError, match=r"dense=-1"):
+        ConvEncoder((1, 16, 12), 2, dense=-1)
+
+
 def test_every_pixel_is_seen_and_painted():
     shape = (1, 31, 17)
     encoder, decoder = ConvEncoder(shape, 1, channels=4).double(), ConvDecoder(2, shape, channels=4).double()

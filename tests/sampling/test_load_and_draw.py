@@ -67,7 +67,7 @@ def test_refuses_labels_that_do_not_exist(requires, label, message, tmp_path):
 
 
 def test_refuses_what_the_model_cannot(tmp_path):
-    with pytest.raises(ValueError, match="model painter cannot translate; it can sample$"):
+    with pytest.raises(ValueError, match=r"model painter cannot translate; it can sample$"):
         run_of(frozenset(), tmp_path).capability("translate")
 
 
@@ -112,7 +112,7 @@ def test_a_checkpoints_config_is_checked_before_it_is_built(saved, change, messa
 
 
 def test_latest_is_the_run_that_saved_last(tmp_path):
-    with pytest.raises(ValueError, match="run=latest: no run with a checkpoint below .*; train one with"):
+    with pytest.raises(ValueError, match=r"run=latest: no run with a checkpoint below .*; train one with"):
         latest(str(tmp_path))
     for age, place in enumerate(("vae-digits/b", "sweeps/vae-digits/s/0", "gan-digits/a")):
         file = tmp_path / place / "checkpoints/last.pt"

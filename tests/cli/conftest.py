@@ -1,0 +1,95 @@
+"""Run the command line in this process and look at what a person would see."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from genlab.cli import main
+
+
+@dataclass
+class Outcome:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[str]:
+        return [line.strip() for line in self.err.splitlines() if line.strip()]
+
+
+@pytest.fixture
+def genlab(capsys, tmp_path, monkeypatch):
+    """`genlab(*arguments)` as a shell would start it, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("GENLAB_DEBUG", raising=False)
+    monkeypatch.delenv("GENLAB_DATA", raising=False)
+
+    def run(*arguments: str) -> Outcome:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stopped:
+            main(list(arguments))
+        captured = capsys.readouterr()
+        return Outcome(stopped.value.code, captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture
+def refused(genlab, tmp_path):
+    """`refused(*arguments)` must exit with code 2, one line a problem, no traceback and nothing written."""
+
+    def run(*arguments: str, problems: int | None = 1) -> str:
+        before = sorted(tmp_path.rglob("*"))
+        outcome = genlab(*arguments)
+        assert outcome.code == 2, outcome
+        assert "Traceback" not in outcome.err + outcome.out
+        assert outcome.out == ""
+        assert outcome.err.startswith("genlab: ")
+        if problems is not None:
+            assert len(outcome.lines) == problems, outcome.err
+        assert sorted(tmp_path.rglob("*")) == before, "a refused request leaves nothing behind"
+        return outcome.err
+
+    return run
+
+
+TINY = [
+    "device=cpu",
+    "device.threads=1",
+    "model.hidden=[16]",
+    "model.latent_dim=3",
+    "trainer.batch_size=32",
+    "logger.projector_size=20",
+]
+
+
+@pytest.fixture
+def tiny() -> list[str]:
+    """Settings of a short run of the default model on the default dataset."""
+    return list(TINY)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A short real run by the command line: its output folder, its run folder, and what it printed."""
+    output = tmp_path_factory.mktemp("outputs")
+    patch = pytest.MonkeyPatch()
+    patch.chdir(output)
+    arguments = [
+        "train",
+        *TINY,
+        f"output_dir={output}",
+        "trainer.max_steps=30",
+        "trainer.log_every=10",
+        "trainer.validate_every=15",
+        "trainer.preview_every=15",
+        "trainer.checkpoint_every=10",
+        "trainer.ema=0.9",
+    ]
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    patch.undo()
+    assert stopped.value.code == 0
+    (folder,) = output.glob("vae-digits/*")
+    return output, folder

@@ -1,0 +1,126 @@
+"""Help and completion answer at once: they import neither torch nor Hydra."""
+
+import subprocess
+import sys
+
+import lab
+import pytest
+import yaml
+
+from genlab import __version__
+from genlab.cli import COMMANDS
+from genlab.commands.completion import candidates
+
+
+def test_usage_lists_every_command(genlab):
+    for arguments in ([], ["--help"], ["-h"], ["help"]):
+        outcome = genlab(*arguments)
+        assert outcome.code == 0 and not outcome.err
+        for name, summary in COMMANDS.items():
+            assert f"  {name} " in outcome.out and summary in outcome.out
+    assert genlab("--version").out.strip() == __version__
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command, genlab):
+    for flag in ("--help", "-h"):
+        outcome = genlab(command, flag)
+        assert outcome.code == 0 and not outcome.err
+        assert outcome.out.startswith(f"usage: genlab {command}")
+        assert f"  genlab {command} " in outcome.out, "an example"
+        assert "{" not in outcome.out, "nothing is left to fill in"
+        assert max(map(len, outcome.out.splitlines())) <= 120
+
+
+def test_help_lists_every_model_and_dataset(genlab):
+    out = genlab("train", "--help").out
+    assert all(name in out for name in lab.MODELS)
+    assert all(name in out for name in ("digits", "stripes", "npz", "image-folder"))
+
+
+FAST = [
+    ["--help"],
+    [],
+    ["--version"],
+    ["completion"],
+    ["completion", "bash"],
+    ["complete", "genlab train mod"],
+    ["nonsense"],
+]
+"""What needs only names of files and text."""
+
+HELP = [[command, "--help"] for command in COMMANDS]
+
+SLOW = {"torch", "numpy", "tensorboard", "sklearn", "PIL"}
+
+
+@pytest.mark.parametrize(
+    "lines, slow", [(FAST, SLOW | {"hydra", "omegaconf"}), (HELP, SLOW)], ids=["names and text", "help"]
+)
+def test_answers_without_importing_anything_slow(lines, slow):
+    program = f"""
+import contextlib, io, sys
+from genlab.cli import main
+for arguments in {lines!r}:
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        try:
+            main(arguments)
+        except SystemExit:
+            pass
+    slow = {slow} & set(sys.modules)
+    assert not slow, (arguments, slow)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "line, words",
+    [
+        ("genlab t", {"train", "translate"}),
+        ("genlab ", set(COMMANDS)),
+        (
+            "genlab train dat",
+            {"dataset=", "data_dir=", *[f"dataset.{key}=" for key in ("size", "seed")]}
+            | {"dataset.validation_fraction="},
+        ),
+        ("genlab train model=v", {"model=vae"}),
+        ("genlab train dataset=di", {"dataset=digits"}),
+        ("genlab train see", {"seed="}),
+        ("genlab train trainer.max_", {"trainer.max_steps=", "trainer.max_epochs="}),
+        ("genlab train model.lat", {"model.latent_dim="}),
+        ("genlab train dataset=shapes dataset.num_s", {"dataset.num_scales="}),
+        ("genlab train optimizer=sgd optimizer.mo", {"optimizer.momentum="}),
+        ("genlab sample r", {"run=latest"}),
+        ("genlab train model=nothing-like-it model.", set()),
+    ],
+)
+def test_completion(line, words):
+    assert words == set(candidates(line))
+
+
+def test_completion_offers_every_choice(genlab):
+    out = genlab("complete", "genlab train model=").out.split()
+    assert out == [f"model={name}" for name in lab.MODELS]
+
+
+@pytest.mark.parametrize("model", lab.MODELS)
+def test_completion_offers_the_keys_of_the_chosen_model(model):
+    words = candidates(f"genlab train model={model} model.")
+    assert set(words) == {f"model.{key}=" for key in lab.compose(model, small=False).model if not key.startswith("_")}
+
+
+def test_completion_script_is_bash(genlab, tmp_path):
+    script = genlab("completion", "bash").out
+    (tmp_path / "completion").write_text(script)
+    assert subprocess.run(["bash", "-n", str(tmp_path / "completion")]).returncode == 0
+    assert "eval" in genlab("completion").out
+
+
+def test_cfg_job_prints_the_config_and_trains_nothing(genlab, tmp_path):
+    outcome = genlab("train", "model=vae", "seed=7", "trainer.max_steps=11", "--cfg", "job")
+    assert outcome.code == 0
+    config = yaml.safe_load(outcome.out)
+    assert (config["seed"], config["trainer"]["max_steps"], config["model"]["latent_dim"]) == (7, 11, 20)
+    assert {"dataset", "optimizer", "schedule", "device", "loader", "logger"} <= config.keys()
+    assert list(tmp_path.iterdir()) == []

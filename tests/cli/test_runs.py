@@ -1,0 +1,184 @@
+"""A short real run by the command line: what it leaves behind, and what can be done with it."""
+
+import json
+import os
+
+import lab
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image
+
+from genlab.data.digits import Digits
+
+
+def rows(folder):
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_the_folder_tells_its_story(trained):
+    _, folder = trained
+    assert {path.name for path in folder.iterdir()} >= {
+        "config.yaml",
+        "environment.json",
+        "train.log",
+        "metrics.jsonl",
+        "status.json",
+        "tensorboard",
+        "previews",
+        "checkpoints",
+    }
+    status = json.loads((folder / "status.json").read_text())
+    assert (status["status"], status["step"], status["reason"]) == ("finished", 30, None)
+    environment = json.loads((folder / "environment.json").read_text())
+    assert environment["data"]["examples"] == 1617 and len(environment["data"]["sha256"]) == 64
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    assert config["trainer"]["max_steps"] == 30 and config["choices"] == {"model": "vae", "dataset": "digits"}
+    assert "train data: 1617 examples" in (folder / "train.log").read_text()
+
+
+def test_metrics_hold_a_row_when_they_should(trained):
+    _, folder = trained
+    logged = [row for row in rows(folder) if "epoch" in row]
+    validated = [row for row in rows(folder) if "epoch" not in row]
+    assert [row["step"] for row in logged] == [10, 20, 30]
+    assert [row["step"] for row in validated] == [15, 30]
+    assert {"train/loss", "train/kl", "train/reconstruction", "learning_rate/model"} <= logged[0].keys()
+    assert {"validation/elbo", "validation/mse", "validation/bits_per_dim"} <= validated[0].keys()
+    assert logged[-1]["train/loss"] < logged[0]["train/loss"]
+    status = json.loads((folder / "status.json").read_text())
+    assert status["final"] == {name: value for name, value in validated[-1].items() if name != "step"}
+
+
+def test_checkpoints_carry_everything(trained):
+    _, folder = trained
+    names = {path.name for path in (folder / "checkpoints").iterdir()}
+    assert names == {"step_0000020.pt", "step_0000030.pt", "last.pt", "best.pt"}
+    state = torch.load(folder / "checkpoints/last.pt", weights_only=True)
+    assert state["step"] == 30 and state["data"] == {"shape": [1, 16, 16], "num_classes": 10, "domains": ["image"]}
+    assert state["config"] == yaml.safe_load((folder / "config.yaml").read_text())
+    assert {"model", "optimizers", "ema", "scaler", "callbacks", "window"} <= state.keys()
+
+
+def test_previews_are_pictures(trained):
+    _, folder = trained
+    names = {path.name for path in (folder / "previews").iterdir()}
+    kinds = ("samples", "reconstructions", "traversals")
+    assert names == {f"step_{step:07d}-{kind}.png" for step in (15, 30) for kind in kinds}
+    for path in (folder / "previews").iterdir():
+        with Image.open(path) as image:
+            assert np.asarray(image.convert("L")).std() > 0
+
+
+def test_tensorboard_shows_everything(trained):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    _, folder = trained
+    events = EventAccumulator(str(folder / "tensorboard"), size_guidance={"images": 0, "scalars": 0})
+    events.Reload()
+    tags = events.Tags()
+    expected = ("train/loss", "train/kl", "validation/elbo", "learning_rate/model", "gradient_norm/model")
+    assert {*expected, "system/images_per_second", "system/memory_gib"} <= set(tags["scalars"])
+    assert {"samples", "reconstructions", "traversals"} <= set(tags["images"])
+    assert {"latents/all", "latents/0", "latents/2"} <= set(tags["histograms"])
+    assert "config/text_summary" in tags["tensors"]
+    logged = {row["step"]: row["train/loss"] for row in rows(folder) if "train/loss" in row}
+    shown = {event.step: event.value for event in events.Scalars("train/loss")}
+    assert shown.keys() == logged.keys()
+    assert all(shown[step] == pytest.approx(value, rel=1e-6) for step, value in logged.items())
+    assert (folder / "tensorboard/projector_config.pbtxt").is_file()
+    (metadata,) = (folder / "tensorboard").glob("*/*/metadata.tsv")
+    assert len(metadata.read_text().split()) == 20
+    assert len(list((folder / "tensorboard").glob("events*"))) == 1, "one run, not two"
+
+
+def test_sampling_needs_the_checkpoint_alone(trained, genlab, monkeypatch):
+    _, folder = trained
+
+    def forbidden(*arguments):
+        raise AssertionError("sampling must not open the dataset")
+
+    monkeypatch.setattr(Digits, "open", forbidden)
+    monkeypatch.setattr("genlab.data.digits.read_table", forbidden)
+    outcome = genlab("sample", f"run={folder}", "num_samples=10", "seed=3", "device=cpu")
+    assert outcome.code == 0, outcome.err
+    made = folder / "samples/step_0000030-seed_3"
+    with Image.open(made / "grid.png") as image:
+        assert image.size[0] > 16
+    with np.load(made / "samples.npz") as arrays:
+        assert arrays.files == ["images"]
+        first = arrays["images"]
+    assert first.shape == (10, 16, 16, 1) and first.dtype == np.uint8 and first.std() > 0
+    assert f"{made}/grid.png" in outcome.out and f"{made}/samples.npz" in outcome.out
+    genlab("sample", f"run={folder}/checkpoints/last.pt", "num_samples=10", "seed=3", "device=cpu")
+    with np.load(made / "samples.npz") as arrays:
+        assert (arrays["images"] == first).all(), "the same seed, the same pictures"
+
+
+def test_latest_is_found(trained, genlab):
+    output, folder = trained
+    outcome = genlab("sample", "run=latest", f"output_dir={output}", "num_samples=1", "device=cpu", "seed=9")
+    assert outcome.code == 0, outcome.err
+    assert (folder / "samples/step_0000030-seed_9/samples.npz").is_file()
+
+
+def test_what_a_run_cannot_do_is_said(trained, genlab, tmp_path):
+    _, folder = trained
+    outcome = genlab("sample", f"run={folder}", "label=3", "device=cpu")
+    assert outcome.code == 2 and "label=3: model vae takes no labels" in outcome.err
+    outcome = genlab("translate", f"run={folder}", f"input={tmp_path}", "device=cpu")
+    assert outcome.code == 2 and "model vae cannot translate; it can sample, encode, reconstruct" in outcome.err
+
+
+def test_a_run_can_start_from_another(trained, genlab, tiny, tmp_path):
+    _, folder = trained
+    outcome = genlab("train", *tiny, f"init_from={folder}", "trainer.max_steps=1", "optimizer.lr=0", "seed=5")
+    assert outcome.code == 0, outcome.err
+    assert "init_from: 8 of 8 weights taken" in outcome.err
+    (started,) = (tmp_path / "outputs").glob("vae-digits/*")
+    states = [torch.load(run / "checkpoints/last.pt", weights_only=True)["model"] for run in (folder, started)]
+    assert not list(lab.differences(*states))
+
+
+def test_a_sweep_gives_a_folder_for_each_combination(genlab, tiny, tmp_path):
+    settings = [*tiny, "trainer.max_steps=2", "logger.tensorboard=false", "logger.console=false"]
+    outcome = genlab("train", "-m", "seed=0,1", *settings)
+    assert outcome.code == 0, outcome.err
+    (sweep,) = (tmp_path / "outputs/sweeps").glob("*/*")
+    assert {path.name for path in sweep.iterdir() if path.is_dir()} == {"0", "1"}
+    for seed in (0, 1):
+        status = json.loads((sweep / str(seed) / "status.json").read_text())
+        assert status["status"] == "finished"
+        assert yaml.safe_load((sweep / str(seed) / "config.yaml").read_text())["seed"] == seed
+    states = [torch.load(sweep / str(seed) / "checkpoints/last.pt", weights_only=True)["model"] for seed in (0, 1)]
+    assert lab.moved(*states)
+    assert genlab("sample", "run=latest", "num_samples=1", "device=cpu").code == 0
+    assert list(sweep.glob("1/samples/*/grid.png"))
+
+
+def test_a_sweep_over_models_has_one_folder(genlab, tmp_path):
+    settings = ["device=cpu", "device.threads=1", "trainer.max_steps=1", "trainer.batch_size=8", "model.latent_dim=2"]
+    outcome = genlab("train", "-m", "model=ae,vae", *settings, "logger.tensorboard=false", "logger.console=false")
+    assert outcome.code == 0, outcome.err
+    (sweep,) = (tmp_path / "outputs/sweeps").glob("*/*")
+    models = [yaml.safe_load((sweep / job / "config.yaml").read_text())["choices"]["model"] for job in ("0", "1")]
+    assert models == ["ae", "vae"]
+
+
+def test_a_failing_job_of_a_sweep_is_a_failure(genlab, tiny, tmp_path):
+    settings = [*tiny, "schedule=constant", "optimizer=sgd", "trainer.max_steps=6", "logger.tensorboard=false"]
+    outcome = genlab("train", "-m", "optimizer.lr=0,1e20", *settings, "logger.console=false")
+    assert outcome.code == 1 and "Traceback" not in outcome.err and " became " in outcome.err
+    (sweep,) = (tmp_path / "outputs/sweeps").glob("*/*")
+    assert json.loads((sweep / "0/status.json").read_text())["status"] == "finished"
+    assert json.loads((sweep / "1/status.json").read_text())["status"] == "failed"
+
+
+@pytest.mark.slow
+def test_two_processes_share_a_run(genlab, tiny, tmp_path):
+    outcome = genlab("train", *tiny, "trainer.max_steps=3", "device.processes=2", "trainer.log_every=1")
+    assert outcome.code == 0, outcome.err
+    (folder,) = (tmp_path / "outputs").glob("vae-digits/*")
+    assert [row["step"] for row in rows(folder) if "epoch" in row] == [1, 2, 3]
+    assert os.listdir(folder / "checkpoints")
