@@ -52,7 +52,6 @@ class CycleGAN(GenerativeModel):
         padding: Padding = "reflect",
         normalization: PictureNormalization = "instance",
         skip: bool = False,
-        reductions: int = 2,
         discriminator_width: int = 64,
         cycle_weight: float = 10.0,
         identity_weight: float = 0.5,
@@ -62,8 +61,10 @@ class CycleGAN(GenerativeModel):
         for key, value in (("cycle_weight", cycle_weight), ("identity_weight", identity_weight)):
             if value < 0:
                 raise ValueError(f"{key}={value}: must be at least 0")
+        if discriminator_width < 1:
+            raise ValueError(f"discriminator_width={discriminator_width}: must be at least 1")
         self.cycle_weight, self.identity_weight = cycle_weight, identity_weight
-        generator_options = (width, blocks, padding, normalization, skip, reductions)
+        generator_options = (width, blocks, padding, normalization, skip)
         self.generators = nn.ModuleDict(
             {way: ResNetGenerator(data.shape, *generator_options) for way in ("a_to_b", "b_to_a")}
         )

@@ -83,7 +83,6 @@ class ResNetGenerator(nn.Module):
         padding: Padding = "reflect",
         normalization: PictureNormalization = "instance",
         skip: bool = False,
-        reductions: int = 2,
     ):
         super().__init__()
         self.skip = skip
@@ -99,28 +98,26 @@ class ResNetGenerator(nn.Module):
             raise ValueError(f"blocks={blocks}: must be at least 0")
         if padding not in ("zeros", "reflect"):
             raise ValueError(f"padding={padding!r}: choose from zeros, reflect")
-        if reductions < 0 or min(size) < 2 ** (reductions + 1):
-            raise ValueError(f"reductions={reductions}: pictures of {size[0]}x{size[1]} serve 0 to {min(size).bit_length() - 2}")
+        half = [(side + 1) // 2 for side in size]
+
+        def upward(in_width: int, out_width: int, target: list[int]) -> nn.Module:
+            output_padding = tuple(1 - side % 2 for side in target)
+            return nn.ConvTranspose2d(
+                in_width, out_width, kernel_size=3, stride=2, padding=1, output_padding=output_padding
+            )
 
         def normalized(layer: nn.Module, out_width: int) -> list[nn.Module]:
             return [layer, make_picture_normalization(normalization, out_width), nn.ReLU()]
 
-        layers = normalized(nn.Conv2d(channels, width, kernel_size=7, padding=3, padding_mode=padding), width)
-        sizes = [size]
-        for _ in range(reductions):
-            layers += normalized(nn.Conv2d(width, 2 * width, kernel_size=3, stride=2, padding=1), 2 * width)
-            width = 2 * width
-            sizes.append([(side + 1) // 2 for side in sizes[-1]])
-        layers += [ResidualBlock(width, padding, normalization) for _ in range(blocks)]
-        for target in reversed(sizes[:-1]):
-            output_padding = tuple(1 - side % 2 for side in target)
-            upward = nn.ConvTranspose2d(
-                width, width // 2, kernel_size=3, stride=2, padding=1, output_padding=output_padding
-            )
-            layers += normalized(upward, width // 2)
-            width = width // 2
-        layers.append(nn.Conv2d(width, channels, kernel_size=7, padding=3, padding_mode=padding))
-        self.body = nn.Sequential(*layers)
+        self.body = nn.Sequential(
+            *normalized(nn.Conv2d(channels, width, kernel_size=7, padding=3, padding_mode=padding), width),
+            *normalized(nn.Conv2d(width, 2 * width, kernel_size=3, stride=2, padding=1), 2 * width),
+            *normalized(nn.Conv2d(2 * width, 4 * width, kernel_size=3, stride=2, padding=1), 4 * width),
+            *[ResidualBlock(4 * width, padding, normalization) for _ in range(blocks)],
+            *normalized(upward(4 * width, 2 * width, half), 2 * width),
+            *normalized(upward(2 * width, width, size), width),
+            nn.Conv2d(width, channels, kernel_size=7, padding=3, padding_mode=padding),
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         difference = self.body(x)

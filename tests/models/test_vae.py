@@ -130,8 +130,10 @@ def test_traversals_move_one_latent_a_row():
     assert grid.shape == (3, 9, *DATA.shape)
     for row, latent in enumerate(used):
         others = [number for number in range(3) if number != latent]
-        torch.testing.assert_close(z[row, :, latent], torch.linspace(-3, 3, 9))
-        assert torch.equal(z[row][:, others], mu[0, others].expand(9, -1))
+        ends = z[row, 0, latent].item(), z[row, -1, latent].item()
+        assert ends[0] == -ends[1] < 0
+        torch.testing.assert_close(z[row, :, latent], torch.linspace(*ends, 9))
+        assert torch.equal(z[row][:, others], z[row, :1, others].expand(9, -1)), "the others are held"
 
 
 @pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian", "gaussian-learned"])
