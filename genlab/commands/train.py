@@ -44,6 +44,8 @@ def main(arguments: list[str]) -> int:
         if misplaced[0] in ("-m", "--multirun"):
             raise RequestError([f"{misplaced[0]} stands before the settings: genlab train -m {rest}"])
         raise RequestError([f"{misplaced[0]}: no such option; see genlab train --help"])
+    if not multirun and any(override.startswith("sweep=") for override in overrides):
+        raise RequestError([f"sweep=NAME needs -m: genlab train -m {' '.join(overrides)}"])
     jobs = _compose(overrides, multirun)
 
     from genlab.config.request import check, plain

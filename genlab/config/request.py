@@ -111,8 +111,9 @@ def _datasets_that_provide(fields: frozenset[str]) -> Iterator[str]:
         try:
             if fields <= build_source(config).spec.provides:
                 yield name
-        except ValueError:
-            yield f"{name} (if your files do)"
+        except ValueError:  # it needs files to be named
+            if fields <= locate("dataset", node._target_).may_provide:
+                yield f"{name} (if your files do)"
 
 
 def _folder_problems(folder: Path) -> Iterator[str]:

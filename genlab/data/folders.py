@@ -65,6 +65,8 @@ class UnpairedFolder(Source):
     validation_fraction: share of trainA and trainB that `seed` holds out where there is no testA and testB.
     """
 
+    may_provide = frozenset({"a", "b"})
+
     def __init__(
         self,
         *,

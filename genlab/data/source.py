@@ -1,6 +1,7 @@
 """The contract of a dataset: `Source` answers questions about it before anything is read, `Examples` reads it."""
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -53,6 +54,9 @@ class Source(ABC):
     spec: what a batch will hold.
     sizes: number of examples by split; for unpaired domains that of the larger domain.
     """
+
+    may_provide: ClassVar[frozenset[str]] = frozenset({"image", "label"})
+    """Fields that sets of this kind can hold; what the one asked for does hold says `spec`."""
 
     spec: DataSpec
     sizes: dict[str, int]

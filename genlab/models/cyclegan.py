@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
 from genlab.data.spec import Batch, DataSpec
+from genlab.evaluation.sliced_wasserstein import sliced_wasserstein
 from genlab.losses.adversarial import discriminator_loss, generator_loss
 from genlab.models.base import GenerativeModel, Update
 from genlab.networks.image_pool import ImagePool
@@ -41,7 +42,12 @@ class CycleGAN(GenerativeModel):
     averaged = ("generators",)
     requires = frozenset({"a", "b"})
     # The cycle error ranks nothing: generators that leave pictures alone have none.
-    metrics = {"counterpart_error": "min", "counterpart_error/a": "min", "counterpart_error/b": "min"}
+    metrics = {
+        "counterpart_error": "min",
+        "counterpart_error/a": "min",
+        "counterpart_error/b": "min",
+        "sliced_wasserstein": "min",
+    }
 
     def __init__(
         self,
@@ -129,7 +135,7 @@ class CycleGAN(GenerativeModel):
         if to not in ("a", "b"):
             raise ValueError(f"to={to!r}: choose from a, b")
         generator = self.generators["a_to_b" if to == "b" else "b_to_a"]
-        return (generator(2 * x - 1) + 1) / 2
+        return ((generator(2 * x - 1) + 1) / 2).clamp(0, 1)
 
     def evaluate(self, batch: Batch) -> dict[str, Tensor]:
         """Errors are mean absolute differences of pixels in [0, 1].
@@ -137,17 +143,22 @@ class CycleGAN(GenerativeModel):
         cycle_error: of what went there and back, mean of both ways.
         counterpart_error/a, counterpart_error/b: of the translation of a (or b) from its true counterpart, where the
             batch holds it, as a multiple of the error of no translation: 1 is no better than leaving a picture alone.
+        sliced_wasserstein: distance in pixel space between translations and pictures of their domain, mean of both.
         """
-        scores, cycle_errors = {}, []
+        scores, cycle_errors, distances = {}, [], []
+        directions = batch.randn(batch["a"][0].numel())
         for domain, other in (("a", "b"), ("b", "a")):
             x, truth = batch[domain], f"{domain}_as_{other}"
             translation = self.translate(x, other)
             cycle_errors.append(l1_loss(self.translate(translation, domain), x))
+            translated, wanted = translation.to(x.dtype).flatten(1), batch[other].flatten(1)
+            distances.append(sliced_wasserstein(translated, wanted, directions))
             if truth in batch:
                 error, untouched = l1_loss(translation, batch[truth]), l1_loss(x, batch[truth])
                 scores[f"counterpart_error/{domain}"] = error / untouched
         if scores:
             scores = {"counterpart_error": torch.stack(list(scores.values())).mean(), **scores}
+        scores["sliced_wasserstein"] = torch.stack(distances).mean()
         return {"cycle_error": torch.stack(cycle_errors).mean(), **scores}
 
     def preview(self, batch: Batch) -> dict[str, Tensor]:

@@ -25,9 +25,6 @@ from torch import Tensor, nn
 Padding = Literal["zeros", "reflect"]
 PictureNormalization = Literal["instance", "pixel"]
 
-LARGEST = 0.98
-"""How far from 0 the skip carries a picture's values; tanh reaches 1 only at infinity."""
-
 
 class PixelNorm(nn.Module):
     """x / sqrt(mean of x^2 over the channels + epsilon), at every pixel by itself: [N, C, H, W] -> [N, C, H, W]."""
@@ -72,7 +69,7 @@ class ResNetGenerator(nn.Module):
         "zeros" is faster, and the edge it leaves tells the network positions.
     normalization: "instance" takes style out of a picture, and with it how much of what there is in it; "pixel" lets
         equal surroundings look equal in all pictures.
-    skip: tanh(atanh(x) + F(x)) in place of tanh(F(x)).
+    skip: x + F(x) in place of tanh(F(x)), which may leave [-1, 1].
     """
 
     def __init__(
@@ -120,5 +117,4 @@ class ResNetGenerator(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        difference = self.body(x)
-        return torch.tanh(torch.atanh(LARGEST * x) + difference if self.skip else difference)
+        return x + self.body(x) if self.skip else self.body(x).tanh()

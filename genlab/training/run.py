@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import distributed as dist
-from torch import nn
+from torch import multiprocessing, nn
 
 from genlab.callbacks.base import Callback
 from genlab.callbacks.checkpoints import Checkpoints
@@ -47,8 +47,8 @@ def train(request: dict, folder: Path) -> dict[str, float]:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         try:
-            torch.multiprocessing.spawn(_worker, (processes, port, request, folder), nprocs=processes)
-        except torch.multiprocessing.ProcessRaisedException as error:
+            multiprocessing.spawn(_worker, (processes, port, request, folder), nprocs=processes)
+        except (multiprocessing.ProcessRaisedException, multiprocessing.ProcessExitedException) as error:
             raise RunFailed(f"a process failed: {str(error).strip().splitlines()[-1]}\nrun        {folder}") from error
         return json.loads((folder / "status.json").read_text())["final"]
     if "RANK" in os.environ and not dist.is_initialized():

@@ -84,8 +84,12 @@ class Trainer:
             for group, base in zip(optimizer.param_groups, self.base_rates[player], strict=True):
                 group["lr"] = base * rate
         turns = [self.model.training_step(part, self.step) for part in batch.split(self.rounds)]
+        logged: set[str] = set()
         while updates := [update for turn in turns if (update := self._backward(turn)) is not None]:
-            self._apply(updates)
+            scalars = self._apply(updates)
+            # A player's later updates of a step (lazy penalties) must not mix into the mean of its loss.
+            self.window.add(self.step + 1, {name: value for name, value in scalars.items() if name not in logged})
+            logged |= scalars.keys()
         if self.ema:
             self.ema.update(self.step)
         self.step += 1
@@ -97,8 +101,8 @@ class Trainer:
             self.scaler.scale(update.loss / self.rounds).backward(inputs=self.parameters[update.player])
         return update
 
-    def _apply(self, updates: list[Update]) -> None:
-        """Step the optimizer of the player that all micro-batches asked for."""
+    def _apply(self, updates: list[Update]) -> dict[str, Tensor]:
+        """Step the optimizer of the player that all micro-batches asked for; returns what is to be logged."""
         player, optimizer = updates[0].player, self.optimizers[updates[0].player]
         parameters = self.parameters[player]
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
@@ -115,7 +119,7 @@ class Trainer:
         self.scaler.step(optimizer)
         self.scaler.update()
         optimizer.zero_grad()
-        self.window.add(self.step + 1, scalars)
+        return scalars
 
     def log_row(self) -> dict[str, float]:
         """A row of metrics: means over the steps since the last row and over the processes."""

@@ -14,7 +14,6 @@ SETTINGS = ["trainer.batch_size=64", "trainer.ema=0.9", "trainer.clip=50", "trai
 def outcome(trainer) -> dict:
     lab.run_steps(trainer, STEPS)
     row = trainer.log_row()
-    # The mean of means is taken in another order, and the bar of a percentile is no law: compare as numbers.
     row = {name: torch.tensor(value, dtype=torch.float64) for name, value in row.items()}
     validation = {name: torch.tensor(value, dtype=torch.float64) for name, value in trainer.validate().items()}
     averages = trainer.ema.state_dict() if trainer.ema else {}
@@ -44,11 +43,13 @@ def train_a_rank(rank: int, port: int, folder: str) -> None:
     torch.set_num_threads(1)
     torch.set_default_dtype(torch.float64)
     dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
-    for model in lab.MODELS:
-        trainer = lab.trainer(lab.compose(model, *SETTINGS), rank=rank, world=2, independent_rows=True)
-        assert trainer.train.world == 2
-        torch.save(outcome(trainer), f"{folder}/{model}-{rank}.pt")
-    dist.destroy_process_group()
+    try:
+        for model in lab.MODELS:
+            trainer = lab.trainer(lab.compose(model, *SETTINGS), rank=rank, world=2, independent_rows=True)
+            assert trainer.train.world == 2
+            torch.save(outcome(trainer), f"{folder}/{model}-{rank}.pt")
+    finally:
+        dist.destroy_process_group()  # an exception would else be hidden behind an abort of gloo's threads
 
 
 @pytest.fixture(scope="module")

@@ -104,10 +104,10 @@ def test_counterpart_error_is_one_for_doing_nothing_and_zero_for_the_truth(monke
     torch.testing.assert_close(scores["cycle_error"], ((1 - batch["a"]).mean() + batch["b"].mean()) / 2)
 
 
-def test_without_counterparts_only_the_cycle_is_scored():
+def test_without_counterparts_only_the_cycle_and_the_distance_are_scored():
     model, batch = make_model(), make_batch()
     scores = model.evaluate(batch)
-    assert scores.keys() == {"cycle_error"}
+    assert scores.keys() == {"cycle_error", "sliced_wasserstein"}
     errors = [
         l1_loss(model.translate(model.translate(batch[domain], other), domain), batch[domain])
         for domain, other in (("a", "b"), ("b", "a"))
@@ -142,6 +142,12 @@ def test_preview_shows_pictures_translations_and_cycles_of_both_domains():
 def test_refuses_bad_values_with_the_way_out(options, message):
     with pytest.raises(ValueError, match=message):
         make_model(**options)
+
+
+def test_with_a_skip_training_starts_from_doing_nothing():
+    model, batch = make_model(skip=True), make_batch()
+    torch.testing.assert_close(model.translate(batch["a"], "b"), batch["a"])
+    assert model.evaluate(batch)["cycle_error"] < 1e-12
 
 
 def test_translate_refuses_other_domains():

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from genlab.networks.resnet import ResNetGenerator
+from genlab.networks.resnet import PixelNorm, ResNetGenerator
 
 
 @pytest.mark.parametrize(
@@ -44,12 +44,38 @@ def test_only_zero_padding_tells_the_blocks_where_the_edge_is():
         assert torch.allclose(maps[..., 0, :], maps[..., 6, :], atol=1e-6) is uniform
 
 
+@pytest.mark.parametrize(("normalization", "local"), [("pixel", True), ("instance", False)])
+def test_pixel_normalization_alone_keeps_what_is_far_away_out(normalization, local):
+    torch.manual_seed(0)
+    generator = ResNetGenerator((1, 64, 64), width=4, blocks=1, normalization=normalization).double()
+    x = torch.rand(1, 1, 64, 64, dtype=torch.float64)
+    changed = x.clone()
+    changed[..., :8] = 1 - changed[..., :8]
+    corner = [generator(picture)[..., 56:] for picture in (x, changed)]
+    assert torch.equal(*corner) is local
+
+
+def test_pixel_normalization_gives_every_pixel_the_same_length():
+    x = torch.randn(2, 6, 3, 4, dtype=torch.float64)
+    y = PixelNorm()(x)
+    torch.testing.assert_close(y.square().mean(1), torch.ones(2, 3, 4, dtype=torch.float64), rtol=0, atol=1e-3)
+    torch.testing.assert_close(y / y.norm(dim=1, keepdim=True), x / x.norm(dim=1, keepdim=True))
+
+
+def test_skip_adds_the_picture():
+    torch.manual_seed(0)
+    generator = ResNetGenerator((3, 12, 12), width=4, blocks=1, skip=True)
+    x = torch.rand(2, 3, 12, 12)
+    torch.testing.assert_close(generator(x) - x, generator.body(x))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"shape": (3, 7, 32)}, r"7x32.*at least 8"),
         ({"width": 0}, r"width=0: must be at least 1"),
         ({"blocks": -1}, r"blocks=-1: must be at least 0"),
+        ({"normalization": "batch"}, r"normalization='batch': choose from instance, pixel"),
         ({"padding": "mirror"}, r"padding='mirror': choose from zeros, reflect"),
     ],
 )
