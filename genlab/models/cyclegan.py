@@ -32,7 +32,7 @@ INITIAL_DEVIATION = 0.02
 class CycleGAN(GenerativeModel):
     """G: a -> b, F: b -> a, D_b judges pictures of b, D_a those of a. Pictures are in [-1, 1] inside.
 
-    blocks, width, padding, normalization, skip: of the generators, as `ResNetGenerator` explains them.
+    blocks, width, padding, normalization: of the generators, as `ResNetGenerator` explains them.
     discriminator_width: maps behind the first layer of the discriminators.
     cycle_weight: weight of the cycle terms against the adversarial ones (lambda in the paper).
     identity_weight: weight of the identity terms as a multiple of `cycle_weight`; 0 leaves them out.
@@ -57,7 +57,6 @@ class CycleGAN(GenerativeModel):
         width: int = 64,
         padding: Padding = "reflect",
         normalization: PictureNormalization = "instance",
-        skip: bool = False,
         discriminator_width: int = 64,
         cycle_weight: float = 10.0,
         identity_weight: float = 0.5,
@@ -70,10 +69,8 @@ class CycleGAN(GenerativeModel):
         if discriminator_width < 1:
             raise ValueError(f"discriminator_width={discriminator_width}: must be at least 1")
         self.cycle_weight, self.identity_weight = cycle_weight, identity_weight
-        generator_options = (width, blocks, padding, normalization, skip)
-        self.generators = nn.ModuleDict(
-            {way: ResNetGenerator(data.shape, *generator_options) for way in ("a_to_b", "b_to_a")}
-        )
+        options = (width, blocks, padding, normalization)
+        self.generators = nn.ModuleDict({way: ResNetGenerator(data.shape, *options) for way in ("a_to_b", "b_to_a")})
         self.discriminators = nn.ModuleDict(
             {domain: PatchDiscriminator(data.shape, discriminator_width) for domain in ("a", "b")}
         )
@@ -82,10 +79,6 @@ class CycleGAN(GenerativeModel):
             if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
                 nn.init.normal_(layer.weight, std=INITIAL_DEVIATION)
                 nn.init.zeros_(layer.bias)
-        if skip:
-            # Nothing to add at the start: every picture is its own translation.
-            for generator in self.generators.values():
-                nn.init.zeros_(generator.body[-1].weight)
 
     def players(self) -> dict[str, nn.Module]:
         return {"generators": self.generators, "discriminators": self.discriminators}
@@ -135,7 +128,7 @@ class CycleGAN(GenerativeModel):
         if to not in ("a", "b"):
             raise ValueError(f"to={to!r}: choose from a, b")
         generator = self.generators["a_to_b" if to == "b" else "b_to_a"]
-        return ((generator(2 * x - 1) + 1) / 2).clamp(0, 1)
+        return (generator(2 * x - 1) + 1) / 2
 
     def evaluate(self, batch: Batch) -> dict[str, Tensor]:
         """Errors are mean absolute differences of pixels in [0, 1].

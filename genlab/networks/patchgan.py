@@ -15,20 +15,20 @@ from torch import Tensor, nn
 
 
 def strided_layers(height: int, width: int) -> int:
-    """How many layers of stride 2 suit the picture: 1 below 64 pixels on the smaller side, 2 below 128, else 3."""
+    """How many layers of stride 2 suit the picture: 1 below 24 pixels on the smaller side, 2 below 128, else 3."""
     smaller = min(height, width)
     if smaller < 8:
         raise ValueError(
             f"pictures of {height}x{width}: the patch discriminator serves any height and width of at least 8; "
             "use larger pictures"
         )
-    return 1 if smaller < 64 else 2 if smaller < 128 else 3
+    return 1 if smaller < 24 else 2 if smaller < 128 else 3
 
 
 class PatchDiscriminator(nn.Module):
     """Pictures to a map of raw judgements, one per patch: [N, C, H, W] -> [N, 1, h, w], for any H, W of at least 8.
 
-    n layers of stride 2 give h = floor(H / 2^n) - 2: 14x14 for 32x32, 14x14 for 64x64, 30x30 for 256x256.
+    n layers of stride 2 give h = floor(H / 2^n) - 2: 6x6 for 32x32, 14x14 for 64x64, 30x30 for 256x256.
     width: maps behind the first layer; they double layer by layer, up to 8 times.
     """
 

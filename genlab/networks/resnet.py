@@ -2,8 +2,7 @@
 
 The generator of Zhu et al. 2017, after Johnson et al. 2016: a 7x7 convolution, two strided ones, residual blocks at a
 quarter of the resolution, two transposed convolutions, a 7x7 convolution, tanh; instance normalization throughout.
-Two departures are on offer for translations that leave most of a picture as it is: normalization pixel by pixel, and
-a skip from picture to picture, so that the network has only the difference to paint.
+Normalization pixel by pixel, as Karras et al. 2018 have it, is on offer beside it.
 
 A strided 3x3 convolution with padding 1 maps a side h to ceil(h / 2); the transposed one maps h to
 2h - 1 + output_padding, so output_padding = 1 - (side to reach) mod 2 retraces odd sides exactly
@@ -24,6 +23,9 @@ from torch import Tensor, nn
 
 Padding = Literal["zeros", "reflect"]
 PictureNormalization = Literal["instance", "pixel"]
+
+LARGEST = 0.98
+"""How far from 0 the skip carries a picture's values; tanh reaches 1 only at infinity."""
 
 
 class PixelNorm(nn.Module):
@@ -69,7 +71,6 @@ class ResNetGenerator(nn.Module):
         "zeros" is faster, and the edge it leaves tells the network positions.
     normalization: "instance" takes style out of a picture, and with it how much of what there is in it; "pixel" lets
         equal surroundings look equal in all pictures.
-    skip: x + F(x) in place of tanh(F(x)), which may leave [-1, 1].
     """
 
     def __init__(
@@ -79,10 +80,8 @@ class ResNetGenerator(nn.Module):
         blocks: int = 9,
         padding: Padding = "reflect",
         normalization: PictureNormalization = "instance",
-        skip: bool = False,
     ):
         super().__init__()
-        self.skip = skip
         channels, *size = shape
         if min(size) < 8:
             raise ValueError(
@@ -114,7 +113,8 @@ class ResNetGenerator(nn.Module):
             *normalized(upward(4 * width, 2 * width, half), 2 * width),
             *normalized(upward(2 * width, width, size), width),
             nn.Conv2d(width, channels, kernel_size=7, padding=3, padding_mode=padding),
+            nn.Tanh(),
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.body(x) if self.skip else self.body(x).tanh()
+        return self.body(x)

@@ -144,12 +144,6 @@ def test_refuses_bad_values_with_the_way_out(options, message):
         make_model(**options)
 
 
-def test_with_a_skip_training_starts_from_doing_nothing():
-    model, batch = make_model(skip=True), make_batch()
-    torch.testing.assert_close(model.translate(batch["a"], "b"), batch["a"])
-    assert model.evaluate(batch)["cycle_error"] < 1e-12
-
-
 def test_translate_refuses_other_domains():
     with pytest.raises(ValueError, match=r"to='c': choose from a, b"):
         make_model().translate(make_batch()["a"], "c")

@@ -40,6 +40,7 @@ def test_a_dense_layer_stands_between_the_maps_and_the_output():
 
 
 def test_every_pixel_is_seen_and_painted():
+    torch.manual_seed(0)
     shape = (1, 31, 17)
     encoder, decoder = ConvEncoder(shape, 1, channels=4).double(), ConvDecoder(2, shape, channels=4).double()
     x = torch.rand(1, *shape, dtype=torch.float64, requires_grad=True)
