@@ -26,8 +26,10 @@ class Console(Callback):
         self.bar.update()
 
     def logged(self, trainer: Trainer, row: dict[str, float]) -> None:
-        losses = {n.removeprefix("train/"): f"{v:.4g}" for n, v in row.items() if n.startswith("train/")}
-        self.bar.set_postfix(dict(list(losses.items())[:4]), refresh=False)
+        terms = {name.removeprefix("train/"): value for name, value in row.items() if name.startswith("train/")}
+        # One player's terms fit into a line; of several players only the losses do.
+        shown = {name: f"{value:.4g}" for name, value in terms.items() if "/" not in name or name.endswith("/loss")}
+        self.bar.set_postfix(shown, refresh=False)
 
     def validated(self, trainer: Trainer, metrics: dict[str, float]) -> None:
         values = "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
