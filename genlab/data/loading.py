@@ -42,7 +42,10 @@ class Loader:
         self.rank, self.world = rank, world
         tables = source.open(split)
         self.storage: list[str] = []  # how each table is held, for the log
-        self.tables = [_Resident(t, device) if self._fits(t, split) else _Streamed(t, settings.workers) for t in tables]
+        self.tables = [
+            _Resident(table, device) if self._fits(table, f"{split} {name}") else _Streamed(table, settings.workers)
+            for name, table in zip(self.domains, tables, strict=True)
+        ]
         self.streams = [IndexStream(len(table), seed, number) for number, table in enumerate(tables)]
 
     def batches(self, batch_size: int, start_step: int = 0) -> Iterator[Batch]:
@@ -77,12 +80,12 @@ class Loader:
         for number, parts in enumerate(zip(*tables, strict=True)):
             yield Batch(self._fields(parts), mix(self.seed, _VALIDATION, number))
 
-    def _fits(self, table: Examples, split: str) -> bool:
+    def _fits(self, table: Examples, name: str) -> bool:
         gibibytes = table.nbytes / 2**30
         fits = {"memory": True, "stream": False, "auto": gibibytes <= self.settings.memory_limit}[self.settings.storage]
         where = f"held in memory on {self.device}" if fits else f"streamed by {self.settings.workers} workers"
         chosen = f"loader.storage={self.settings.storage}"
-        self.storage.append(f"{split} data: {len(table)} examples, {gibibytes:.3f} GiB, {where} ({chosen})")
+        self.storage.append(f"{name} data: {len(table)} examples, {gibibytes:.3f} GiB, {where} ({chosen})")
         return fits
 
     def _fields(self, parts: tuple[dict[str, Tensor], ...]) -> dict[str, Tensor]:
