@@ -63,7 +63,7 @@ class TensorBoard(Callback):
     def finish(self, trainer: Trainer) -> None:
         if self.projector_size and hasattr(trainer.model, "encode"):
             latents, pictures, labels = self._encode(trainer, self.projector_size)
-            self.writer.add_embedding(latents, metadata=labels, label_img=pictures, global_step=trainer.step)
+            self.writer.add_embedding(latents, metadata=labels, label_img=_sprites(pictures), global_step=trainer.step)
         self._write_hparams()
 
     def close(self, trainer: Trainer) -> None:
@@ -86,6 +86,14 @@ class TensorBoard(Callback):
 
         for summary in hparams(self.hparams, self.final):
             self.writer.file_writer.add_summary(summary)
+
+
+def _sprites(pictures: Tensor) -> Tensor:
+    """Pictures [n, C, H, W] as the projector takes them: square, on black, and at most 64 pixels wide."""
+    height, width = pictures.shape[-2:]
+    side = max(height, width)
+    square = torch.nn.functional.pad(pictures, (0, side - width, 0, side - height))
+    return torch.nn.functional.adaptive_avg_pool2d(square, min(side, 64))
 
 
 def _memory(device: torch.device) -> float:

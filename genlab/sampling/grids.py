@@ -25,5 +25,5 @@ def save_png(pictures: Tensor, path: Path) -> None:
     from torchvision.utils import save_image
 
     image = tile(pictures)
-    scale = max(1, 480 // max(image.shape[-2:]))
+    scale = max(1, 720 // max(image.shape[-2:]))
     save_image(image.repeat_interleave(scale, -1).repeat_interleave(scale, -2), path)

@@ -34,7 +34,7 @@ def test_png_holds_the_pictures_enlarged_by_whole_numbers(tmp_path):
     save_png(pictures, tmp_path / "grid.png")
     with Image.open(tmp_path / "grid.png") as image:
         pixels = np.asarray(image.convert("RGB"))
-    scale = 480 // 26
+    scale = 720 // 26
     assert pixels.shape == (14 * scale, 26 * scale, 3)
     small = pixels[::scale, ::scale]
     assert (small[2:12, 2:12] == 0).all() and (small[2:12, 14:24] == 255).all()
