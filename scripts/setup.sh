@@ -5,7 +5,7 @@
 find_python() {
     local name
     for name in python3.13 python3.12 python3.11 python3; do
-        if command -v "$name" >/dev/null && "$name" -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; then
+        if command -v "$name" >/dev/null && "$name" -c 'import sys, ensurepip, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; then
             echo "$name"
             return
         fi
@@ -20,7 +20,9 @@ setup() {
     stamp="$(cat "$root/pyproject.toml" "$root/scripts/constraints.txt" | cksum) $root"
     [[ -f $root/.venv/installed$extra && $(<"$root/.venv/installed$extra") == "$stamp" ]] && return
     echo "genlab: setting up $root/.venv (torch is large: a minute or more)" >&2
-    [[ -x $root/.venv/bin/python ]] || { python=$(find_python) && "$python" -m venv "$root/.venv"; } || return 1
+    # A set-up that was interrupted may have left half an environment.
+    "$root/.venv/bin/python" -m pip --version >/dev/null 2>&1 ||
+        { python=$(find_python) && "$python" -m venv --clear "$root/.venv"; } || return 1
     "$root/.venv/bin/python" -m pip install --quiet --disable-pip-version-check \
         --constraint "$root/scripts/constraints.txt" --editable "$root$extra" >&2 || return 1
     echo "$stamp" >"$root/.venv/installed$extra"

@@ -10,15 +10,12 @@ from genlab.training.trainer import Trainer
 class MetricsFile(Callback):
     def __init__(self, path: Path):
         self.path = path
-        self.final: dict[str, float] = {}
 
     def logged(self, trainer: Trainer, row: dict[str, float]) -> None:
         self._write(row)
 
     def validated(self, trainer: Trainer, metrics: dict[str, float]) -> None:
-        row = {f"validation/{name}": value for name, value in metrics.items()}
-        self.final = {"step": trainer.step, **row}
-        self._write(self.final)
+        self._write({"step": trainer.step} | {f"validation/{name}": value for name, value in metrics.items()})
 
     def _write(self, row: dict[str, float]) -> None:
         with self.path.open("a") as file:

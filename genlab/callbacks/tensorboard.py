@@ -1,6 +1,7 @@
 """TensorBoard: scalars, picture grids, latent histograms, config, hparams, and at the end an embedding projector."""
 
 import resource
+import sys
 import time
 from pathlib import Path
 
@@ -100,4 +101,4 @@ def _memory(device: torch.device) -> float:
     """Peak memory in GiB: of the device where it has its own, of the process otherwise."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**30
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**30 if sys.platform == "darwin" else 2**20)

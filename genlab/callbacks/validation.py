@@ -29,6 +29,11 @@ class EarlyStopping(Callback):
         self.failures = 0
 
     def validated(self, trainer: Trainer, metrics: dict[str, float]) -> None:
+        if self.metric not in metrics:
+            measured = ", ".join(metrics)
+            raise ValueError(
+                f"trainer.early_stop_metric={self.metric}: not measured on this dataset; it has {measured}"
+            )
         score = self.sign * metrics[self.metric]
         self.failures = 0 if score > self.best else self.failures + 1
         self.best = max(self.best, score)

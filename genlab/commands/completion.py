@@ -51,7 +51,7 @@ def candidates(line: str) -> list[str]:
     if len(words) <= 2:
         return [name for name in COMMANDS if name.startswith(words[-1])]
     if words[1] != "train":
-        return [word for word in ("run=latest", "seed=", "num_samples=", "input=") if word.startswith(words[-1])]
+        return [key for key in _own_keys(words[1]) if key.startswith(words[-1])]
     groups = group_choices()
     current = words[-1]
     group, equals, _ = current.partition("=")
@@ -60,6 +60,14 @@ def candidates(line: str) -> list[str]:
     chosen = dict(word.split("=", 1) for word in words[2:-1] if "=" in word)
     keys = [f"{name}=" for name in (*groups, "seed", "output_dir", "data_dir", "init_from")]
     return [key for key in (*keys, *_keys(groups, chosen)) if key.startswith(current)]
+
+
+def _own_keys(command: str) -> list[str]:
+    """Keys that stand in a command's own YAML, and its device."""
+    import yaml
+
+    content = yaml.safe_load((config_folder() / f"{command}.yaml").read_text())
+    return [*(f"{key}=" for key in content if key != "defaults"), "device="]
 
 
 def _keys(groups: dict[str, list[str]], chosen: dict[str, str]) -> list[str]:

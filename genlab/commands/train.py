@@ -8,7 +8,6 @@ from pathlib import Path
 from genlab.config.compose import Job, RequestError, compose_jobs, register
 from genlab.config.paths import config_folder
 
-SUMMARY = "train a model"
 HELP = """usage: genlab train [-m] [key=value ...] [--cfg job]
 
 Train a model on a dataset; without arguments a VAE on the embedded digits.
@@ -21,8 +20,8 @@ Train a model on a dataset; without arguments a VAE on the embedded digits.
 
 keys that are met most
   seed, output_dir, data_dir (default: $GENLAB_DATA, else data), init_from=RUN
-  trainer.   max_steps max_epochs batch_size clip ema log_every validate_every preview_every checkpoint_every
-             early_stop_metric
+  trainer.   max_steps (or max_steps=null max_epochs=20) batch_size clip ema log_every validate_every
+             preview_every checkpoint_every early_stop_metric
   device.    precision compile micro_batch threads deterministic processes
   optimizer. lr betas weight_decay players
   loader.    storage flip shift
@@ -35,8 +34,8 @@ options
 
 def main(arguments: list[str]) -> int:
     register()
-    if any(argument.startswith("--") and argument != "--multirun" for argument in arguments):
-        return _hydra(arguments)  # --cfg, --info, --config-dir: Hydra's own, nothing is trained
+    if arguments and "--cfg" in arguments:
+        return _print_config(arguments)
     multirun = arguments[:1] in (["-m"], ["--multirun"])
     overrides = arguments[1:] if multirun else arguments
     if misplaced := [argument for argument in overrides if argument.startswith("-")]:
@@ -44,24 +43,38 @@ def main(arguments: list[str]) -> int:
         if misplaced[0] in ("-m", "--multirun"):
             raise RequestError([f"{misplaced[0]} stands before the settings: genlab train -m {rest}"])
         raise RequestError([f"{misplaced[0]}: no such option; see genlab train --help"])
-    if not multirun and any(override.startswith("sweep=") for override in overrides):
+    keys = {override.split("=")[0] for override in overrides}
+    if "trainer.max_epochs" in keys and "trainer.max_steps" not in keys:
+        raise RequestError(["trainer.max_epochs: the recipe counts steps, which win; add trainer.max_steps=null"])
+    if not multirun and "sweep" in keys:
         raise RequestError([f"sweep=NAME needs -m: genlab train -m {' '.join(overrides)}"])
     jobs = _compose(overrides, multirun)
 
     from genlab.config.request import check, plain
 
-    if "RANK" in os.environ and not any(override.startswith("hydra.run.dir=") for override in overrides):
+    if "RANK" in os.environ and "hydra.run.dir" not in keys:
         raise RequestError(["under torchrun every process must be told one folder: add hydra.run.dir=FOLDER"])
     for job in jobs:
         check(job.config, job.folder)
     if multirun:
         folder = _sweep_folder(jobs)
-        status = _hydra(["-m", *overrides, f"hydra.sweep.dir='{folder}'"])
+        quoted = str(folder).replace("\\", "\\\\").replace("'", "\\'")
+        status = _hydra(["-m", *overrides, f"hydra.sweep.dir='{quoted}'"])
         print(f"\nsweep      {folder} ({len(list(folder.glob('*/status.json')))} runs)")
         print(f"next       tensorboard --logdir {folder}")
         return status
     _run(plain(jobs[0].config, jobs[0].choices), jobs[0].folder)
     return 0
+
+
+def _print_config(arguments: list[str]) -> int:
+    """`--cfg job`: Hydra prints the config that it would compose, once that is known to be possible."""
+    place = arguments.index("--cfg")
+    flags, overrides = arguments[place : place + 2], arguments[:place] + arguments[place + 2 :]
+    if flags[1:] not in (["job"], ["hydra"], ["all"]):
+        raise RequestError(["--cfg: takes job, hydra or all, as in genlab train model=gan --cfg job"])
+    compose_jobs("train", [override for override in overrides if override != "--resolve"])
+    return _hydra([*flags, *overrides])
 
 
 def _compose(overrides: list[str], multirun: bool) -> list[Job]:
@@ -115,8 +128,21 @@ def _run(request: dict, folder: Path) -> dict[str, float]:
     if int(os.environ.get("RANK", 0)) == 0:
         values = "  ".join(f"{name} {value:.4g}" for name, value in final.items() if name != "step")
         print(f"\nrun        {folder}\nfinal      {values}\npictures   {folder}/previews")
-        print(f"next       genlab sample run={folder}\n           tensorboard --logdir {request['output_dir']}")
+        print(f"next       {next_command(folder, request)}")
+        print(f"           tensorboard --logdir {request['output_dir']}")
     return final
+
+
+def next_command(folder: Path, request: dict) -> str:
+    """What to try with the finished run: what its model can do."""
+    from genlab.config.check import locate
+
+    model = locate("model", request["model"]["_target_"])
+    if hasattr(model, "sample"):
+        return f"genlab sample run={folder}"
+    if hasattr(model, "translate"):
+        return f"genlab translate run={folder} input=FOLDER"
+    return f"genlab train model={request['choices']['model']} init_from={folder}"
 
 
 def _log_to_console() -> None:

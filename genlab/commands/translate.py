@@ -1,13 +1,14 @@
 """`genlab translate`: a folder of pictures carried to the other domain. Needs the checkpoint alone."""
 
+from collections import Counter
 from pathlib import Path
 
 from genlab.commands.use import compose_use, load_run
 
 HELP = """usage: genlab translate [run=DIR] input=FOLDER [to=a|b]
 
-Translate every picture of a folder and write it under its own name to RUN/translations/NAME/,
-with grid.png (each row of pictures above its translations) and translations.npz.
+Translate every picture of a folder and write it under its own name to RUN/translations/NAME/pictures/,
+beside grid.png (each row of pictures above its translations) and translations.npz.
 
   genlab translate run=latest input=photographs to=b
 
@@ -49,12 +50,15 @@ def main(arguments: list[str]) -> int:
             for part in tqdm(pictures.split(_BATCH), "translating", disable=None)
         ]
     translations = torch.cat(parts)
-    folder = run.folder / "translations" / f"step_{run.step:07d}-to_{config.to}"
-    for path, translation in zip(paths, translations, strict=True):
-        target = (folder / Path(path).relative_to(root)).with_suffix(".png")
+    folder = run.folder / "translations" / f"step_{run.step:07d}-{root.resolve().name}-to_{config.to}"
+    names = [Path(path).relative_to(root) for path in paths]
+    stems = Counter(name.with_suffix("") for name in names)
+    for name, translation in zip(names, translations, strict=True):
+        unique = stems[name.with_suffix("")] == 1  # x.jpg and x.png must not become one file
+        target = folder / "pictures" / (name.with_suffix(".png") if unique else f"{name}.png")
         target.parent.mkdir(parents=True, exist_ok=True)
         save_image(translation, target)
     save_png(above_and_below(pictures, translations), folder / "grid.png")
     save_npz(folder / "translations.npz", images=translations)
-    print(f"pictures   {folder} ({len(paths)} of {root})\ngrid       {folder}/grid.png")
+    print(f"pictures   {folder}/pictures ({len(paths)} of {root})\ngrid       {folder}/grid.png")
     return 0

@@ -2,7 +2,7 @@
 
 from omegaconf import DictConfig
 
-from genlab.config.compose import compose_jobs, register
+from genlab.config.compose import RequestError, compose_jobs, register
 
 
 def compose_use(command: str, arguments: list[str]) -> DictConfig:
@@ -10,7 +10,12 @@ def compose_use(command: str, arguments: list[str]) -> DictConfig:
     if flags := [argument for argument in arguments if argument.startswith("-")]:
         raise ValueError(f"{flags[0]}: no such option; see genlab {command} --help")
     register()
-    return compose_jobs(command, arguments)[0].config
+    config = compose_jobs(command, arguments)[0].config
+    from genlab.config.check import words_and_minima
+
+    if problems := list(words_and_minima(config)):
+        raise RequestError(problems)
+    return config
 
 
 def load_run(config: DictConfig):

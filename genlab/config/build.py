@@ -44,12 +44,13 @@ def player_settings(config: DictConfig, player: str) -> dict[str, Any]:
     return {**settings, **(players.get(player) or {})}
 
 
-def build_optimizers(config: DictConfig, model: GenerativeModel) -> dict[str, optim.Optimizer]:
-    """One optimizer a player. The fused kernel is taken where there is one: the same update in a single call."""
+def build_optimizers(config: DictConfig, model: GenerativeModel, fused: bool = True) -> dict[str, optim.Optimizer]:
+    """One optimizer a player. The `fused` kernel is taken where there is one: the same update in a single call."""
     optimizers = {}
     for player, module in model.players().items():
         settings = player_settings(config, player)
         found = locate("optimizer", settings["_target_"])
-        fused = {"fused": True} if "fused" in inspect.signature(found).parameters and "fused" not in settings else {}
-        optimizers[player] = _build("optimizer", settings, list(module.parameters()), **fused)
+        if fused and "fused" in inspect.signature(found).parameters:
+            settings = {"fused": True, **settings}
+        optimizers[player] = _build("optimizer", settings, list(module.parameters()))
     return optimizers

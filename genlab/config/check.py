@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import os
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
@@ -50,23 +51,31 @@ def problems_of(config: DictConfig) -> dict[str, list[str]]:
 
 
 def _skeleton(config: DictConfig) -> Iterator[str]:
-    for key, words in CHOICES.items():
-        if (value := OmegaConf.select(config, key)) not in words:
-            yield f"{key}={value}: must be one of {', '.join(words)}"
-    for key, smallest in MINIMA.items():
-        value = OmegaConf.select(config, key)
-        if value is not None and value < smallest:
-            yield f"{key}={value}: must be at least {smallest}"
+    yield from words_and_minima(config)
     if config.trainer.max_steps is None and not config.trainer.max_epochs:
         yield "trainer.max_steps=null: needs trainer.max_epochs, as in trainer.max_epochs=10"
+    if config.trainer.clip == 0:
+        yield "trainer.clip=0: would stop all learning; null means no clipping"
     if config.trainer.ema is not None and not 0 <= config.trainer.ema < 1:
         yield f"trainer.ema={config.trainer.ema}: the decay must be at least 0 and below 1, as in 0.999"
-    batch, processes, micro_batch = config.trainer.batch_size, config.device.processes, config.device.micro_batch
+    batch, micro_batch = config.trainer.batch_size, config.device.micro_batch
+    processes = int(os.environ.get("WORLD_SIZE", config.device.processes))  # torchrun's, where it started this
     share = batch // max(processes, 1)
     if processes > 1 and batch % processes:
         yield f"trainer.batch_size={batch}: must divide evenly over device.processes={processes}"
     elif micro_batch and micro_batch < share and share % micro_batch:
         yield f"device.micro_batch={micro_batch}: must divide the {share} examples of a process evenly"
+
+
+def words_and_minima(config: DictConfig) -> Iterator[str]:
+    """A line for each key of the skeleton, as far as `config` has it, that takes another word or a larger number."""
+    for key, words in CHOICES.items():
+        if (value := OmegaConf.select(config, key)) not in (None, *words):
+            yield f"{key}={value}: must be one of {', '.join(words)}"
+    for key, smallest in MINIMA.items():
+        value = OmegaConf.select(config, key)
+        if value is not None and value < smallest:
+            yield f"{key}={value}: must be at least {smallest}"
 
 
 def locate(node: str, target: str) -> type:

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from genlab.config.build import build_model, build_schedule, build_source, player_settings
+from genlab.config.build import build_model, build_optimizers, build_schedule, build_source, player_settings
 from genlab.config.check import locate, mismatches, problems_of
 from genlab.config.compose import RequestError, did_you_mean, options
 from genlab.config.paths import config_folder
@@ -101,6 +101,10 @@ def _player_problems(config: DictConfig, model: GenerativeModel) -> Iterator[str
             yield str(error)
             continue
         yield from mismatches(f"optimizer.players.{player}", found, settings, {"params"})
+    try:
+        build_optimizers(config, model, fused=False)  # there is no fused kernel for the meta device
+    except ValueError as error:
+        yield f"optimizer: {error}"
 
 
 def _datasets_that_provide(fields: frozenset[str]) -> Iterator[str]:

@@ -103,24 +103,22 @@ class UnpairedFolder(Source):
         return [PictureFiles(domain, paths[split], self.spec.shape) for domain, paths in self.paths.items()]
 
 
-def check_folder(path: str | None, example: str) -> str:
-    """`path` with ~ expanded, refused unless it is a folder."""
+def check_folder(path: str | None, example: str, key: str = "dataset.path") -> str:
+    """`path`, the value of `key`, with ~ expanded; refused unless it is a folder."""
     folder = os.path.expanduser(path or "")
     if not os.path.isdir(folder):
         problem = " is not set" if path is None else f"={path}: no such folder"
-        raise ValueError(f"dataset.path{problem}. Give the folder that holds the pictures: dataset.path={example}")
+        raise ValueError(f"{key}{problem}. Give the folder that holds the pictures: {key}={example}")
     return folder
 
 
-def list_pictures(folder: str) -> list[str]:
-    """Paths of all pictures below `folder` in the order of their names, without hidden files and folders."""
+def list_pictures(folder: str, key: str = "dataset.path") -> list[str]:
+    """Paths of all pictures below `folder`, the value of `key`, in the order of their names, without hidden ones."""
     found = []
     for place, subfolders, names in os.walk(folder, followlinks=True):
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
         visible = (name for name in names if name.lower().endswith(SUFFIXES) and not name.startswith("."))
         found += [os.path.join(place, name) for name in visible]
     if not found:
-        raise ValueError(
-            f"dataset.path: no pictures in {folder}. Give a folder with files that end in {' '.join(SUFFIXES)}"
-        )
+        raise ValueError(f"{key}: no pictures in {folder}. Give a folder with files that end in {' '.join(SUFFIXES)}")
     return sorted(found)

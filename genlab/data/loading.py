@@ -121,9 +121,11 @@ class _Streamed(Dataset):
     def __init__(self, table: Examples, workers: int):
         self.table, self.workers = table, workers
 
-    def __getitem__(self, index: Tensor) -> dict[str, Tensor]:
-        torch.set_num_threads(1)
-        return self.table.rows(index)
+    def __getitem__(self, index: Tensor) -> dict[str, Tensor] | str:
+        try:
+            return self.table.rows(index)
+        except ValueError as error:  # raised in the worker, it would reach the user wrapped in a traceback
+            return str(error)
 
     def sample(self) -> dict[str, Tensor]:
         """The fields by which the table is recognised: the first examples."""
@@ -131,4 +133,7 @@ class _Streamed(Dataset):
 
     def fetch(self, indices: Iterator[Tensor]) -> Iterator[dict[str, Tensor]]:
         pin = torch.cuda.is_available()
-        yield from DataLoader(self, batch_size=None, sampler=indices, num_workers=self.workers, pin_memory=pin)
+        for rows in DataLoader(self, batch_size=None, sampler=indices, num_workers=self.workers, pin_memory=pin):
+            if isinstance(rows, str):
+                raise ValueError(rows)
+            yield rows

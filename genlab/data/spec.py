@@ -68,7 +68,9 @@ class Batch:
         size = self.size // parts
         for start in range(0, self.size, size):
             rows = {name: value[start : start + size] for name, value in self.fields.items()}
-            yield Batch(rows, self.seed, self.offset + start, self.total)
+            part = Batch(rows, self.seed, self.offset + start, self.total)
+            part.draws = self.draws  # what was drawn before the cut (augmentation) is not drawn again
+            yield part
 
     def head(self, rows: int) -> "Batch":
         """The first `rows` rows (fewer where there are fewer)."""

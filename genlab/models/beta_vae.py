@@ -15,7 +15,8 @@ class BetaVAE(VAE):
     """Lowers reconstruction + beta KL; with `capacity`, reconstruction + beta |KL - C| where C rises to it.
 
     beta: weight of the KL; 1 is the VAE.
-    capacity: nats that C reaches, in a straight line from 0 over `capacity_steps` steps; null for none.
+    capacity: nats that C reaches, in a straight line from 0 over `capacity_steps` steps; null for none. The KL in
+        |KL - C| is the mean over a micro-batch, so cutting a batch changes the loss where C lies between its parts.
     Takes the settings of `VAE` as well.
     """
 

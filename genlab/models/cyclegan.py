@@ -53,11 +53,11 @@ class CycleGAN(GenerativeModel):
         self,
         data: DataSpec,
         *,
-        blocks: int = 9,
-        width: int = 64,
-        padding: Padding = "reflect",
-        normalization: PictureNormalization = "instance",
-        discriminator_width: int = 64,
+        blocks: int = 1,
+        width: int = 48,
+        padding: Padding = "zeros",
+        normalization: PictureNormalization = "pixel",
+        discriminator_width: int = 32,
         cycle_weight: float = 10.0,
         identity_weight: float = 0.5,
         pool_size: int = 50,
@@ -116,12 +116,17 @@ class CycleGAN(GenerativeModel):
 
     def _fooling(self, domain: str, fake: Tensor) -> Tensor:
         """(D(fake) - 1)^2: the paper halves the discriminators' loss but not the generators'."""
-        return 2 * generator_loss("least-squares", self.discriminators[domain](fake))
+        return 2 * generator_loss("least-squares", self._judgements(domain, fake))
 
     def _judge(self, domain: str, real: Tensor, fake: Tensor) -> Tensor:
         """((D(real) - 1)^2 + D(fake)^2) / 2."""
-        on_real, on_fake = self.discriminators[domain](torch.cat([real, fake])).chunk(2)
+        on_real, on_fake = self._judgements(domain, torch.cat([real, fake])).chunk(2)
         return discriminator_loss("least-squares", on_real, on_fake)
+
+    def _judgements(self, domain: str, x: Tensor) -> Tensor:
+        """Raw outputs [N, 1, h, w] in the weights' precision, whatever autocast computed them in."""
+        discriminator = self.discriminators[domain]
+        return discriminator(x).to(next(discriminator.parameters()).dtype)
 
     def translate(self, x: Tensor, to: str) -> Tensor:
         """Counterparts in domain `to` ("a" or "b") of pictures of the other one: [N, C, H, W] in [0, 1], both."""

@@ -24,9 +24,6 @@ from torch import Tensor, nn
 Padding = Literal["zeros", "reflect"]
 PictureNormalization = Literal["instance", "pixel"]
 
-LARGEST = 0.98
-"""How far from 0 the skip carries a picture's values; tanh reaches 1 only at infinity."""
-
 
 class PixelNorm(nn.Module):
     """x / sqrt(mean of x^2 over the channels + epsilon), at every pixel by itself: [N, C, H, W] -> [N, C, H, W]."""
@@ -67,7 +64,7 @@ class ResNetGenerator(nn.Module):
 
     width: maps behind the first layer; they double at each of the two reductions.
     blocks: residual blocks at a quarter of the resolution; 6 for 128x128 and 9 for 256x256 in the paper.
-    padding: "reflect" leaves no seam at the edge and tells the network nothing about where it is;
+    padding: "reflect" leaves no seam at the edge (the strided layers pad with zeros in any case);
         "zeros" is faster, and the edge it leaves tells the network positions.
     normalization: "instance" takes style out of a picture, and with it how much of what there is in it; "pixel" lets
         equal surroundings look equal in all pictures.

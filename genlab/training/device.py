@@ -27,7 +27,8 @@ def resolve(name: str, index: int = 0) -> torch.device:
 def prepare(settings: DeviceConfig) -> torch.device:
     """Set threads and determinism for this process and return its device."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    torch.set_num_threads(settings.threads or max(1, cores // settings.processes))
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", settings.processes))
+    torch.set_num_threads(settings.threads or max(1, cores // processes))
     if settings.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS repeats only with a fixed workspace
     torch.use_deterministic_algorithms(settings.deterministic)

@@ -49,10 +49,12 @@ def _version(package: str) -> str | None:
 
 def _git() -> dict | None:
     """Commit of the checkout that the code runs from and whether it was changed; None for an installed package."""
+    if not (code_folder() / ".git").exists():
+        return None
     try:
         commit = _run_git("rev-parse", "HEAD").strip()
         return {"commit": commit, "changed": bool(_run_git("status", "--porcelain", "--untracked-files=no").strip())}
-    except (OSError, subprocess.CalledProcessError):
+    except (OSError, subprocess.SubprocessError):
         return None
 
 

@@ -49,7 +49,7 @@ def train(request: dict, folder: Path) -> dict[str, float]:
         try:
             multiprocessing.spawn(_worker, (processes, port, request, folder), nprocs=processes)
         except (multiprocessing.ProcessRaisedException, multiprocessing.ProcessExitedException) as error:
-            raise RunFailed(f"a process failed: {str(error).strip().splitlines()[-1]}\nrun        {folder}") from error
+            raise RunFailed(_reason(folder, error)) from error
         return json.loads((folder / "status.json").read_text())["final"]
     if "RANK" in os.environ and not dist.is_initialized():
         dist.init_process_group()
@@ -58,6 +58,16 @@ def train(request: dict, folder: Path) -> dict[str, float]:
     finally:
         if dist.is_initialized():
             dist.destroy_process_group()
+
+
+def _reason(folder: Path, error: Exception) -> str:
+    """Why one of several processes failed: what process 0 wrote down, else the last line of the traceback."""
+    path = folder / "status.json"
+    status = json.loads(path.read_text()) if path.is_file() else {}
+    reason = status.get("reason") or str(error).strip().splitlines()[-1]
+    if status.get("status") == "running":  # process 0 was ended with the one that failed
+        path.write_text(json.dumps({**status, "status": "failed", "reason": reason}, indent=2))
+    return f"{reason}\nrun        {folder} (status.json, train.log)"
 
 
 def _worker(number: int, processes: int, port: int, request: dict, folder: Path) -> None:
@@ -122,7 +132,8 @@ def build_trainer(config: DictConfig, source: Source, loaders: tuple[Loader, Loa
     with seeded(config.seed):
         model = build_model(config, source.spec)
     if config.init_from:
-        log.info(transfer(model, checkpoint.load(checkpoint.find(config.init_from))["model"]))
+        state = checkpoint.load(checkpoint.find(config.init_from))
+        log.info(transfer(model, {**state["model"], **state["ema"]}))
     model.to(device, memory_format=MEMORY_FORMATS[config.device.memory_format])
     trainer = Trainer(
         model,
@@ -172,10 +183,9 @@ def _callbacks(config: DictConfig, trainer: Trainer, source: Source, folder: Pat
 
 
 def _hparams(config: DictConfig) -> dict[str, int | float | str | bool]:
-    """The settings by which runs of a sweep differ, flat, as TensorBoard's HParams takes them."""
+    """The settings by which runs of a sweep may differ, flat, as TensorBoard's HParams takes them."""
     flat = {"model": config.choices.model, "dataset": config.choices.dataset, "seed": config.seed}
-    flat |= {"trainer.batch_size": config.trainer.batch_size}
-    for node in ("model", "optimizer"):
+    for node in ("model", "optimizer", "schedule", "dataset", "trainer", "loader", "device"):
         for key, value in config[node].items():
             if not key.startswith("_") and key != "players" and value is not None:
                 flat[f"{node}.{key}"] = value if isinstance(value, (int, float, str, bool)) else str(value)
@@ -187,4 +197,5 @@ def _log_to(path: Path) -> logging.Handler:
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     handler.setLevel(logging.DEBUG)
     log.addHandler(handler)
+    log.setLevel(logging.DEBUG)
     return handler

@@ -113,7 +113,8 @@ class Trainer:
         scalars |= {prefix + name: _mean([update.log[name] for update in updates]) for name in updates[0].log}
         if self.settings.clip or (self.step + 1) % self.settings.log_every == 0:
             norm = get_total_norm(gradients)
-            scalars[f"gradient_norm/{player}"] = norm
+            # A float16 overflow is skipped by the scaler and no sign of divergence; the losses would tell.
+            scalars[f"gradient_norm/{player}"] = norm.nan_to_num(0, 0, 0) if self.scaler.is_enabled() else norm
             if self.settings.clip:
                 clip_grads_with_norm_(parameters, self.settings.clip, norm)
         self.scaler.step(optimizer)
@@ -123,9 +124,11 @@ class Trainer:
 
     def log_row(self) -> dict[str, float]:
         """A row of metrics: means over the steps since the last row and over the processes."""
-        means = self.window.means()
+        means = self.window.means(check=False)
         pooled = torch.tensor(list(means.values()), dtype=torch.float64)
         distributed.average([pooled])
+        if not pooled.isfinite().all():  # all processes stop together, none is left waiting for another
+            self.window.refuse()
         row = {"step": self.step, "epoch": self.step / self.steps_per_epoch}
         for name, value in zip(means, pooled.tolist(), strict=True):
             row[name if name.startswith("gradient_norm/") else f"train/{name}"] = value
