@@ -183,9 +183,12 @@ def _callbacks(config: DictConfig, trainer: Trainer, source: Source, folder: Pat
 
 
 def _hparams(config: DictConfig) -> dict[str, int | float | str | bool]:
-    """The settings by which runs of a sweep may differ, flat, as TensorBoard's HParams takes them."""
+    """The settings by which runs of a sweep commonly differ, flat, as TensorBoard's HParams takes them.
+
+    The dashboard opens with the first five columns by name, so what describes the machine or the data stays out.
+    """
     flat = {"model": config.choices.model, "dataset": config.choices.dataset, "seed": config.seed}
-    for node in ("model", "optimizer", "schedule", "dataset", "trainer", "loader", "device"):
+    for node in ("model", "optimizer", "schedule", "trainer"):
         for key, value in config[node].items():
             if not key.startswith("_") and key != "players" and value is not None:
                 flat[f"{node}.{key}"] = value if isinstance(value, (int, float, str, bool)) else str(value)
