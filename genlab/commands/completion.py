@@ -67,7 +67,8 @@ def _own_keys(command: str) -> list[str]:
     import yaml
 
     content = yaml.safe_load((config_folder() / f"{command}.yaml").read_text())
-    return [*(f"{key}=" for key in content if key != "defaults"), "device="]
+    keys = [f"{key}=" for key in content if key not in ("defaults", "run")]
+    return ["run=latest", *keys, "device="]
 
 
 def _keys(groups: dict[str, list[str]], chosen: dict[str, str]) -> list[str]:

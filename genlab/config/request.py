@@ -88,6 +88,16 @@ def _model_problems(config: DictConfig, source: Source, optimizer_is_known: bool
 
 
 def _player_problems(config: DictConfig, model: GenerativeModel) -> Iterator[str]:
+    problems = list(_player_setting_problems(config, model))
+    yield from problems
+    if not problems:
+        try:
+            build_optimizers(config, model, fused=False)  # there is no fused kernel for the meta device
+        except ValueError as error:
+            yield f"optimizer: {error}"
+
+
+def _player_setting_problems(config: DictConfig, model: GenerativeModel) -> Iterator[str]:
     players = list(model.players())
     for player in config.optimizer.players:
         if player not in players:
@@ -101,10 +111,6 @@ def _player_problems(config: DictConfig, model: GenerativeModel) -> Iterator[str
             yield str(error)
             continue
         yield from mismatches(f"optimizer.players.{player}", found, settings, {"params"})
-    try:
-        build_optimizers(config, model, fused=False)  # there is no fused kernel for the meta device
-    except ValueError as error:
-        yield f"optimizer: {error}"
 
 
 def _datasets_that_provide(fields: frozenset[str]) -> Iterator[str]:

@@ -44,7 +44,7 @@ class Loader:
         self.storage: list[str] = []  # how each table is held, for the log
         self.tables = [
             _Resident(table, device) if self._fits(table, f"{split} {name}") else _Streamed(table, settings.workers)
-            for name, table in zip(self.domains, tables, strict=True)
+            for name, table in zip(self.domains if len(tables) > 1 else ("data",), tables, strict=True)
         ]
         self.streams = [IndexStream(len(table), seed, number) for number, table in enumerate(tables)]
 
@@ -85,7 +85,7 @@ class Loader:
         fits = {"memory": True, "stream": False, "auto": gibibytes <= self.settings.memory_limit}[self.settings.storage]
         where = f"held in memory on {self.device}" if fits else f"streamed by {self.settings.workers} workers"
         chosen = f"loader.storage={self.settings.storage}"
-        self.storage.append(f"{name} data: {len(table)} examples, {gibibytes:.3f} GiB, {where} ({chosen})")
+        self.storage.append(f"{name}: {len(table)} examples, {gibibytes:.3f} GiB, {where} ({chosen})")
         return fits
 
     def _fields(self, parts: tuple[dict[str, Tensor], ...]) -> dict[str, Tensor]:

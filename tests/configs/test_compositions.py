@@ -19,8 +19,12 @@ NODES = [(node, name) for node in _KINDS for name in options(node)]
 
 
 def written(group, name):
-    content = OmegaConf.load(config_folder() / group / f"{name}.yaml")
-    return OmegaConf.to_container(content[group] if group == "model" else content, resolve=False)
+    content = OmegaConf.to_container(OmegaConf.load(config_folder() / group / f"{name}.yaml"), resolve=False)
+    if group == "model":
+        return content[group]
+    for base in content.pop("defaults", []):  # a file that changes values of another of its group
+        content = written(group, base) | content
+    return content
 
 
 @pytest.mark.parametrize("node, name", NODES, ids=["-".join(pair) for pair in NODES])
@@ -110,9 +114,8 @@ def test_takes_two_steps(model, dataset):
 def test_recipe_is_its_own_and_the_command_line_wins(model):
     recipe = OmegaConf.load(config_folder() / "model" / f"{model}.yaml")
     config = lab.compose(model, small=False)
-    for node in ("optimizer", "trainer"):
-        for key, value in recipe.get(node, {}).items():
-            assert config[node][key] == value
+    again = OmegaConf.merge(config, {node: recipe[node] for node in ("optimizer", "trainer") if node in recipe})
+    assert OmegaConf.to_container(again, resolve=True) == OmegaConf.to_container(config, resolve=True)
     config = lab.compose(model, "optimizer=sgd", "optimizer.lr=0.123", "trainer.max_steps=17", small=False)
     assert config.optimizer._target_ == "torch.optim.SGD"
     assert (config.optimizer.lr, config.trainer.max_steps) == (0.123, 17)
