@@ -87,6 +87,8 @@ def compose_jobs(command: str, overrides: Sequence[str], multirun: bool = False)
         example = next(o.input_line for o in parsed if o.is_sweep_override())
         raise RequestError([f"{example}: several values make a sweep, which needs -m: genlab {command} -m {example}"])
     with _hydra():
+        if multirun:
+            parsed = _parse(_sweep_file(command, parsed)) + parsed
         jobs = []
         for number, combination in enumerate(_expand(parsed)):
             try:
@@ -97,6 +99,16 @@ def compose_jobs(command: str, overrides: Sequence[str], multirun: bool = False)
                 rest = _compose(command, good) if problems else None
                 raise RequestError(list(problems.values()) or [_first_line(error)], rest) from error
         return jobs
+
+
+def _sweep_file(command: str, parsed: list[Override]) -> list[str]:
+    """The overrides that a `sweep=NAME` file adds to the command line's."""
+    plain = [override.input_line for override in parsed if not override.is_sweep_override()]
+    try:
+        sweeper = compose(command, plain, return_hydra_config=True).hydra.sweeper
+    except (HydraException, OmegaConfBaseException, ValueError):
+        return []  # explained when the jobs are composed
+    return [f"{key}={values}" for key, values in (sweeper.get("params") or {}).items()]
 
 
 def _compose(command: str, overrides: Sequence[str], subfolder: str | None = None) -> Job:
