@@ -107,7 +107,8 @@ class Trainer:
         parameters = self.parameters[player]
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         distributed.average(gradients)
-        self.scaler.unscale_(optimizer) if self.scaler.is_enabled() else None
+        if self.scaler.is_enabled():
+            self.scaler.unscale_(optimizer)
         prefix = "" if len(self.parameters) == 1 else f"{player}/"
         scalars = {f"{prefix}loss": _mean([update.loss for update in updates])}
         scalars |= {prefix + name: _mean([update.log[name] for update in updates]) for name in updates[0].log}

@@ -50,6 +50,16 @@ def test_one_batch_can_be_overfitted(model, trainer_on_one_batch):
     assert sign * after[ranked[0]] < SHARE_LEFT * sign * before[ranked[0]], (ranked[0], before, after)
 
 
+@pytest.mark.parametrize("model", [model for model in lab.MODELS if model not in PAIRED])
+def test_one_batch_without_pairs_can_be_painted_again(model, trainer_on_one_batch):
+    """What has no true answer has at least a way back: the first scalar of validation, an error, falls."""
+    trainer = trainer_on_one_batch(model)
+    before = trainer.validate()
+    lab.run_steps(trainer, 150)
+    name, error = next(iter(trainer.validate().items()))
+    assert error < SHARE_LEFT * before[name], (name, before, error)
+
+
 @pytest.mark.parametrize("model", lab.MODELS)
 def test_every_player_lowers_its_loss_where_the_others_stand_still(model, trainer_on_one_batch):
     """In a game both losses cannot fall; against players that do not answer each of them must."""
