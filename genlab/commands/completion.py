@@ -63,12 +63,19 @@ def candidates(line: str) -> list[str]:
 
 
 def _own_keys(command: str) -> list[str]:
-    """Keys that stand in a command's own YAML, and its device."""
+    """Keys of a command's own YAML and of those that it starts from."""
     import yaml
 
     content = yaml.safe_load((config_folder() / f"{command}.yaml").read_text())
-    keys = [f"{key}=" for key in content if key not in ("defaults", "run")]
-    return ["run=latest", *keys, "device="]
+    keys = [f"{key}=" if key != "run" else "run=latest" for key in content if key != "defaults"]
+    for base in content["defaults"]:
+        if isinstance(base, dict):  # a group, and where its keys go
+            (name, choice) = next(iter(base.items()))
+            group, _, package = name.partition("@")
+            keys += _own_keys(f"{group}/{choice}") if package == "_global_" else [f"{group}="]
+        elif (config_folder() / f"{base}.yaml").is_file():
+            keys += _own_keys(base)
+    return list(dict.fromkeys(keys))
 
 
 def _keys(groups: dict[str, list[str]], chosen: dict[str, str]) -> list[str]:

@@ -1,39 +1,66 @@
-"""`genlab sample`: new pictures from a trained run, as a grid and as an array. Needs the checkpoint alone."""
+"""`genlab sample`: new pictures from a trained run. Needs the checkpoint alone."""
 
-from genlab.commands.use import compose_use, load_run
+from genlab.commands.use import COMMON_KEYS, compose_use, load_run, result_folder
 
-HELP = """usage: genlab sample [run=DIR] [key=value ...]
+HELP = f"""usage: genlab sample [run=DIR] [key=value ...]
 
-Draw new pictures from a trained run and write RUN/samples/NAME/grid.png and samples.npz
-(images: uint8 N,H,W,C; labels where the model takes them).
+Draw new pictures from a trained run into RUN/samples/NAME/: grid.png, and samples.npz
+(images: uint8 N,H,W,C; labels where the model takes them), which dataset=npz reads.
 
   genlab sample run=outputs/vae-mnist/20261120-153012-5306 num_samples=100
   genlab sample run=latest seed=3 label=7
+  genlab sample num_samples=1000000 format=png
 
 keys
-  run          a run folder, a checkpoint file, or latest (default)
-  num_samples  how many pictures (64)
+  num_samples  how many pictures (64); any number, memory does not grow with it
   label        class of all of them, for models that take labels (all classes in turn)
-  seed         the pictures are a function of it (0)
-  device       auto, cpu, cuda, mps"""
+  truncation   largest size of a latent number, as in 1.0: less variety, more typical pictures (no limit)
+  format       grid (grid and array), npz (array alone) or png (grid, and a file for each picture)
+{COMMON_KEYS}"""
+
+_SHOWN = 256
 
 
 def main(arguments: list[str]) -> int:
     config = compose_use("sample", arguments)
-    if config.num_samples < 1:
-        raise ValueError(f"num_samples={config.num_samples}: must be at least 1")
 
-    from genlab.sampling.draw import draw
+    from contextlib import nullcontext
+    from itertools import chain
+
+    import torch
+    from torchvision.utils import save_image
+    from tqdm import tqdm
+
     from genlab.sampling.grids import save_png, square
-    from genlab.sampling.write import save_npz
+    from genlab.sampling.write import NpzWriter
 
     run = load_run(config)
-    pictures, labels = draw(run, config.num_samples, config.seed, config.label)
-    suffix = "" if config.label is None else f"-label_{config.label}"
-    folder = run.folder / "samples" / f"step_{run.step:07d}-seed_{config.seed}{suffix}"
-    folder.mkdir(parents=True, exist_ok=True)
-    save_npz(folder / "samples.npz", images=pictures, labels=labels)
-    save_png(square(pictures[:256]), folder / "grid.png")
-    print(f"pictures   {folder}/grid.png\narray      {folder}/samples.npz")
+    run.check_label(config.label)
+    portions = run.draw(config.num_samples, config.seed, config.label, config.truncation)
+    first = next(portions)  # a request that cannot be met is refused before a folder is made
+    asked = {"seed": config.seed, "label": config.label, "truncation": config.truncation}
+    folder = result_folder(run, "samples", *(f"{key}_{value}" for key, value in asked.items() if value is not None))
+    arrays = config.format != "png"
+    single = folder / "pictures"
+    if not arrays:
+        single.mkdir(exist_ok=True)
+    shown, done = [], 0
+    writer = NpzWriter(folder / "samples.npz", config.num_samples, run.data.shape) if arrays else nullcontext()
+    with writer, tqdm(total=config.num_samples, desc="sampling", disable=None, leave=False) as bar:
+        for pictures, labels in chain([first], portions):
+            if arrays:
+                writer.add(pictures, labels)
+            else:
+                for number, picture in enumerate(pictures):
+                    suffix = "" if labels is None else f"-label_{labels[number]}"
+                    save_image(picture, single / f"{done + number:07d}{suffix}.png")
+            if done < _SHOWN:
+                shown.append(pictures[: _SHOWN - done])
+            done += len(pictures)
+            bar.update(len(pictures))
+    if config.format != "npz":
+        save_png(square(torch.cat(shown)), folder / "grid.png")
+        print(f"grid       {folder}/grid.png")
+    print(f"array      {folder}/samples.npz" if arrays else f"pictures   {single} ({done})")
     print(f"next       genlab sample run={run.folder} seed={config.seed + 1}")
     return 0

@@ -45,9 +45,14 @@ def problems_of(config: DictConfig) -> dict[str, list[str]]:
     for line in _skeleton(config):
         problems.setdefault(line.split(".")[0], []).append(line)
     for node in _KINDS:
-        if lines := list(_target(node, OmegaConf.to_container(config[node], resolve=True) if config[node] else None)):
+        if lines := problems_of_node(node, config[node]):
             problems[node] = lines
     return problems
+
+
+def problems_of_node(node: str, values: DictConfig | None) -> list[str]:
+    """A line for each reason why `values` of `node` ("model", "dataset", ...) name no class or do not fit it."""
+    return list(_target(node, OmegaConf.to_container(values, resolve=True) if values else None))
 
 
 def _skeleton(config: DictConfig) -> Iterator[str]:

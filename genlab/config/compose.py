@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from genlab.config.paths import config_folder
-from genlab.config.schema import SampleConfig, TrainConfig, TranslateConfig
+from genlab.config.schema import COMMANDS
 
 
 class RequestError(ValueError):
@@ -48,8 +48,8 @@ class Job:
 
 def register() -> None:
     """Tell Hydra the typed skeletons, and OmegaConf the resolver behind the names of run folders."""
-    for name, node in (("", TrainConfig), ("sample_", SampleConfig), ("translate_", TranslateConfig)):
-        ConfigStore.instance().store(name=f"{name}skeleton", node=node)
+    for command, node in COMMANDS.items():
+        ConfigStore.instance().store(name=f"{command}_skeleton", node=node)
     # Cached per composition: a folder's name is asked for several times and must not change.
     OmegaConf.register_new_resolver("genlab.suffix", lambda: os.urandom(2).hex(), use_cache=True, replace=True)
 

@@ -16,6 +16,8 @@ class TrainerConfig:
     log_every: int = MISSING
     validate_every: int | None = MISSING
     preview_every: int | None = MISSING
+    evaluate_every: int | None = MISSING
+    best_metric: str | None = MISSING
     checkpoint_every: int | None = MISSING
     keep_checkpoints: int = MISSING
     early_stop_metric: str | None = MISSING
@@ -52,6 +54,33 @@ class LoggerConfig:
 
 
 @dataclass
+class EvaluationConfig:
+    """How samples, likelihoods and latents are measured: what `genlab evaluate` and `trainer.evaluate_every` share."""
+
+    metrics: list[str] | None = MISSING
+    num_samples: int = MISSING
+    extractor: str = MISSING
+    importance_samples: int = MISSING
+    repeats: int = MISSING
+    nearest: int = MISSING
+
+
+@dataclass
+class WatchConfig:
+    action: str = MISSING
+    every: int = MISSING
+    num_samples: int = MISSING
+    warmup: int = MISSING
+    diversity_bound: float = MISSING
+    accuracy_bound: float = MISSING
+    accuracy_steps: int = MISSING
+    gradient_factor: float = MISSING
+    class_entropy_bound: float = MISSING
+    rollback_lr_factor: float = MISSING
+    max_rollbacks: int = MISSING
+
+
+@dataclass
 class TrainConfig:
     """What `genlab train` reads. `Any` nodes name a class by `_target_` and are held against its signature."""
 
@@ -67,15 +96,27 @@ class TrainConfig:
     device: DeviceConfig = field(default_factory=DeviceConfig)
     loader: LoaderConfig = field(default_factory=LoaderConfig)
     logger: LoggerConfig = field(default_factory=LoggerConfig)
+    watch: WatchConfig = field(default_factory=WatchConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 
+
+EXTRACTORS = ("auto", "digits", "pixels", "inception")
 
 CHOICES = {
     "device.name": ("auto", "cpu", "cuda", "mps"),
     "device.precision": ("fp32", "bf16", "fp16"),
     "device.memory_format": ("contiguous", "channels_last"),
     "loader.storage": ("auto", "memory", "stream"),
+    "watch.action": ("warn", "stop", "rollback"),
+    "weights": ("averaged", "raw"),
+    "format": ("grid", "npz", "png"),
+    "path": ("spherical", "linear"),
+    "plot": ("pca", "tsne", "none"),
+    "split": ("validation", "train"),
+    "extractor": EXTRACTORS,
+    "evaluation.extractor": EXTRACTORS,
 }
-"""Keys of the skeleton that take one of a few words."""
+"""Keys of the skeletons that take one of a few words."""
 
 MINIMA = {
     "trainer.max_steps": 1,
@@ -96,8 +137,33 @@ MINIMA = {
     "loader.workers": 0,
     "loader.shift": 0,
     "logger.projector_size": 0,
+    "watch.every": 1,
+    "watch.num_samples": 2,
+    "watch.warmup": 0,
+    "watch.diversity_bound": 0,
+    "watch.accuracy_bound": 0,
+    "watch.accuracy_steps": 0,
+    "watch.gradient_factor": 1,
+    "watch.class_entropy_bound": 0,
+    "watch.rollback_lr_factor": 0,
+    "watch.max_rollbacks": 0,
+    "num_samples": 1,
+    "num_pictures": 1,
+    "truncation": 0,
+    "rows": 1,
+    "steps": 2,
+    "shown": 1,
+    "importance_samples": 1,
+    "repeats": 1,
+    "nearest": 0,
+    "evaluation.num_samples": 1,
+    "evaluation.importance_samples": 1,
+    "evaluation.repeats": 1,
+    "evaluation.nearest": 0,
+    "trainer.evaluate_every": 1,
+    "tolerance": 0,
 }
-"""Smallest value that each number of the skeleton may have."""
+"""Smallest value that each number of the skeletons may have."""
 
 
 @dataclass
@@ -107,20 +173,111 @@ class UseConfig:
     run: str = MISSING
     output_dir: str = MISSING
     seed: int = MISSING
+    weights: str = MISSING
     device: DeviceConfig = field(default_factory=DeviceConfig)
 
 
 @dataclass
-class SampleConfig(UseConfig):
-    """What `genlab sample` reads."""
+class DataUseConfig(UseConfig):
+    """What commands read that may look at data: the run's own, or `dataset`."""
 
+    dataset: Any = MISSING
+    data_dir: str = MISSING
+
+
+@dataclass
+class SampleConfig(UseConfig):
     num_samples: int = MISSING
+    label: int | None = MISSING
+    truncation: float | None = MISSING
+    format: str = MISSING
+
+
+@dataclass
+class ReconstructConfig(DataUseConfig):
+    input: str | None = MISSING
+    num_pictures: int | None = MISSING
+    skip_damaged: bool = MISSING
+
+
+@dataclass
+class InterpolateConfig(DataUseConfig):
+    path: str = MISSING
+    pictures: list[str] | None = MISSING
+    seeds: list[int] | None = MISSING
+    label: int | None = MISSING
+    rows: int = MISSING
+    steps: int = MISSING
+
+
+@dataclass
+class TraverseConfig(DataUseConfig):
+    input: str | None = MISSING
+    latents: list[int] | None = MISSING
+    plane: list[int] | None = MISSING
+    extent: float = MISSING
+    steps: int = MISSING
+    rows: int = MISSING
     label: int | None = MISSING
 
 
 @dataclass
 class TranslateConfig(UseConfig):
-    """What `genlab translate` reads."""
-
     input: str | None = MISSING
     to: str = MISSING
+    skip_damaged: bool = MISSING
+
+
+@dataclass
+class ScoreConfig(DataUseConfig):
+    input: str | None = MISSING
+    against: str | None = MISSING
+    method: str | None = MISSING
+    importance_samples: int = MISSING
+    num_pictures: int | None = MISSING
+    shown: int = MISSING
+    skip_damaged: bool = MISSING
+
+
+@dataclass
+class EncodeConfig(DataUseConfig):
+    input: str | None = MISSING
+    num_pictures: int | None = MISSING
+    plot: str = MISSING
+    skip_damaged: bool = MISSING
+
+
+@dataclass
+class ExportConfig(UseConfig):
+    onnx: bool = MISSING
+    tolerance: float = MISSING
+
+
+@dataclass
+class CompareConfig:
+    """What `genlab compare` reads."""
+
+    runs: Any = MISSING
+    metric: str | None = MISSING
+    output: str | None = MISSING
+
+
+@dataclass
+class EvaluateConfig(EvaluationConfig, DataUseConfig):
+    split: str = MISSING
+
+
+COMMANDS = {
+    "train": TrainConfig,
+    "sample": SampleConfig,
+    "reconstruct": ReconstructConfig,
+    "interpolate": InterpolateConfig,
+    "traverse": TraverseConfig,
+    "translate": TranslateConfig,
+    "score": ScoreConfig,
+    "encode": EncodeConfig,
+    "export": ExportConfig,
+    "compare": CompareConfig,
+    "evaluate": EvaluateConfig,
+}
+"""The skeleton of each command; Hydra knows it as COMMAND_skeleton."""

@@ -22,6 +22,13 @@ class Update:
     log: dict[str, Tensor] = field(default_factory=dict)
 
 
+CAPABILITIES = (
+    *("sample", "prior", "decode", "encode", "reconstruct"),
+    *("log_weights", "log_prob", "realness", "translate"),
+)
+"""Names of the optional methods of a model that commands ask for."""
+
+
 class GenerativeModel(nn.Module):
     """Base of all models. A subclass takes `data: DataSpec` first and its hyperparameters by keyword.
 
@@ -30,9 +37,15 @@ class GenerativeModel(nn.Module):
     by `step`, not by data; after a yield, detach what was built with that player's old weights. The loop alone runs
     autocast, backward, clipping, optimizers and the moving average.
 
-    Optional capabilities, each what a command asks for:
-    `sample(num_samples, label=None) -> [N, C, H, W]`, `encode(x) -> z`, `decode(z) -> x`,
-    `reconstruct(x) -> x`, `translate(x, to) -> x`. Pictures are in [0, 1] at every boundary.
+    Optional capabilities, each what a command asks for; pictures x [N, C, H, W] are in [0, 1] at every boundary:
+    - `sample(num_samples, label=None) -> x`, drawn by torch's global generator;
+    - `prior(num_samples, truncation=None) -> z`, latents [N, L] to decode; `decode(z) -> x`, `decode(z, label)` where
+      the model requires labels;
+    - `encode(x) -> z` [N, L], `reconstruct(x) -> x`, the same as decoding the codes;
+    - `log_weights(x, num_samples) -> [num_samples, N]`, log p(x, z) - log q(z | x) in nats for z ~ q(z | x), and
+      `bits_per_dim(nats)`; `log_prob(x) -> [N]` where the likelihood is exact;
+    - `realness(x) -> [N]`, a critic's opinion, larger for what is more like the data;
+    - `translate(x, to) -> x`, to the other of the data's domains.
     """
 
     averaged: ClassVar[tuple[str, ...]] = ()

@@ -9,6 +9,8 @@ References:
 - Miyato and Koyama 2018, cGANs with Projection Discriminator, https://arxiv.org/abs/1802.05637
 """
 
+from math import log
+
 import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
@@ -43,6 +45,11 @@ class CGAN(GAN):
         if label is None:
             label = torch.arange(num_samples, device=device) % self.num_conditions
         return super().sample(num_samples, torch.as_tensor(label, device=device).expand(num_samples))
+
+    def realness(self, x: Tensor) -> Tensor:
+        """log mean_y exp D(x, y), [N]: the logit where the class of pictures [N, C, H, W] in [0, 1] is not known."""
+        outputs = self.discriminator(2 * x - 1).to(x.dtype)
+        return outputs[:, 0] + outputs[:, 1:].logsumexp(1) - log(self.num_conditions)
 
     def preview(self, batch: Batch) -> dict[str, Tensor]:
         """A class a row, the same noise down every column."""

@@ -24,8 +24,19 @@ from genlab.evaluation.sliced_wasserstein import sliced_wasserstein
 from genlab.losses.adversarial import AdversarialLoss, discriminator_loss, generator_loss, r1_penalty
 from genlab.losses.adversarial import gradient_penalty as penalty_between
 from genlab.models.base import GenerativeModel, Update
+from genlab.models.latents import standard_normal
 from genlab.networks.choice import Network, make_decoder, make_encoder
 from genlab.networks.layers import Normalization
+
+BOUNDARY: dict[str, float] = {"non-saturating": 0.0, "hinge": 0.0, "least-squares": 0.5}
+"""The logit halfway between "real" and "generated". Wasserstein's critic has none: only differences of it mean
+anything."""
+
+
+def accuracy(loss: AdversarialLoss, real: Tensor, fake: Tensor) -> Tensor:
+    """Share of logits on the right side of `BOUNDARY`, mean of real and generated pictures: 1/2 for a blind judge."""
+    correct = (real > BOUNDARY[loss]), (fake <= BOUNDARY[loss])
+    return sum(side.to(real.dtype).mean() for side in correct) / 2
 
 
 class GAN(GenerativeModel):
@@ -120,6 +131,8 @@ class GAN(GenerativeModel):
         real_logit, fake_logit = self.judge(real, label), self.judge(fake, label)
         loss = discriminator_loss(self.loss, real_logit, fake_logit)
         log = {"real_logit": real_logit.mean(), "fake_logit": fake_logit.mean()}
+        if self.loss in BOUNDARY:
+            log["accuracy"] = accuracy(self.loss, real_logit, fake_logit)
         if self.gradient_penalty:
             log["gradient_penalty"] = penalty_between(
                 lambda x: self.judge(x, label, smooth=True), real, fake, batch.rand()
@@ -127,11 +140,21 @@ class GAN(GenerativeModel):
             loss = loss + self.gradient_penalty * log["gradient_penalty"]
         return Update("discriminator", loss, log)
 
+    def prior(self, num_samples: int, truncation: float | None = None) -> Tensor:
+        """z ~ N(0, I), [num_samples, latent_dim], by torch's global generator; see `standard_normal`."""
+        return standard_normal(num_samples, self.latent_dim, self.generator, truncation)
+
+    def decode(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        """Pictures [N, C, H, W] in [0, 1] from noise [N, latent_dim]."""
+        return (1 + self.paint(z, label)) / 2
+
     def sample(self, num_samples: int, label: Tensor | None = None) -> Tensor:
         """Pictures [num_samples, C, H, W] in [0, 1], z drawn by torch's global generator."""
-        like = next(self.generator.parameters())
-        z = torch.randn(num_samples, self.latent_dim, device=like.device, dtype=like.dtype)
-        return (1 + self.paint(z, label)) / 2
+        return self.decode(self.prior(num_samples), label)
+
+    def realness(self, x: Tensor) -> Tensor:
+        """The discriminator's logit [N] for pictures [N, C, H, W] in [0, 1]: the larger, the more like the data."""
+        return self.judge(2 * x - 1)
 
     def evaluate(self, batch: Batch) -> dict[str, Tensor]:
         """sliced_wasserstein: distance between the batch and as many samples, on random lines through pixel space;

@@ -1,23 +1,36 @@
 """A trained run, ready to use: the checkpoint alone says what to build, and holds the weights."""
 
+import json
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from omegaconf import DictConfig, OmegaConf
+from torch import Tensor
 
 from genlab.config.build import build_model
-from genlab.config.check import problems_of
+from genlab.config.check import locate, problems_of
+from genlab.config.compose import options
+from genlab.config.paths import config_folder
 from genlab.data.spec import DataSpec
-from genlab.models.base import GenerativeModel
+from genlab.models.base import CAPABILITIES, GenerativeModel
+from genlab.seeding import seeded
 from genlab.training import checkpoint
+
+PORTION = 256
+"""Pictures that go through a model at once."""
 
 
 @dataclass
 class Run:
-    """A model in evaluation mode under its averaged weights, and where it came from.
+    """A model in evaluation mode, and where it came from. What its methods take and give lies on the CPU.
 
-    folder: the run's folder; step: that of the checkpoint; config: the run's whole config.
+    folder: the run's folder; step: that of the checkpoint; config: the run's whole config; data: what it was shaped
+    for; weights: "averaged" (their moving average where the run kept one) or "raw".
+
+    Every method that asks for a capability which the model lacks raises `ValueError`, naming the models that have it.
     """
 
     folder: Path
@@ -26,15 +39,109 @@ class Run:
     data: DataSpec
     model: GenerativeModel
     device: torch.device
+    weights: str = "averaged"
 
-    def capability(self, name: str):
+    def can(self, *names: str) -> bool:
+        """Whether the model has all these capabilities, of `genlab.models.base.CAPABILITIES`."""
+        return all(hasattr(self.model, name) for name in names)
+
+    def capability(self, name: str) -> Callable:
         """The model's method `name`. `ValueError` where it has none."""
-        if not hasattr(self.model, name):
-            able = [word for word in ("sample", "encode", "reconstruct", "translate") if hasattr(self.model, word)]
+        if not self.can(name):
+            own = [word for word in CAPABILITIES if self.can(word)]
             raise ValueError(
-                f"run={self.folder}: model {self.config.choices.model} cannot {name}; it can {', '.join(able)}"
+                f"run={self.folder}: model {self.config.choices.model} cannot {name}, it can {', '.join(own)}; "
+                f"models that can {name}: {', '.join(models_that_can(name))}"
             )
         return getattr(self.model, name)
+
+    @property
+    def takes_labels(self) -> bool:
+        """Whether the model paints under a label."""
+        return "label" in self.model.requires
+
+    def check_label(self, label: int | None) -> None:
+        """`ValueError` where the model takes no labels, or not this one."""
+        if label is None:
+            return
+        if not self.takes_labels:
+            raise ValueError(f"label={label}: model {self.config.choices.model} takes no labels")
+        if not 0 <= label < self.data.num_classes:
+            raise ValueError(f"label={label}: this run knows the classes 0 to {self.data.num_classes - 1}")
+
+    def draw(
+        self, num_samples: int, seed: int = 0, label: int | None = None, truncation: float | None = None
+    ) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """Portions of pictures [n, C, H, W] in [0, 1] and their labels [n], None for models that take none.
+
+        Every portion is a function of (seed, its number). label: class of all of them, None for all classes in turn.
+        truncation: see `genlab.models.latents.standard_normal`; needs a model with a prior.
+        """
+        self.check_label(label)
+        for name in ("sample",) if truncation is None else ("prior", "decode"):
+            self.capability(name)
+        for number, start in enumerate(range(0, num_samples, PORTION)):
+            count = min(PORTION, num_samples - start)
+            labels = None
+            if self.takes_labels:
+                turns = torch.arange(start, start + count) % self.data.num_classes
+                labels = turns if label is None else torch.full((count,), label)
+            with torch.no_grad(), seeded(seed, number):
+                if truncation is None:
+                    x = self.model.sample(count, label=None if labels is None else labels.to(self.device))
+                else:
+                    x = self._decode(self.model.prior(count, truncation), labels)
+            yield x.float().cpu(), labels
+
+    def sample(
+        self, num_samples: int, seed: int = 0, label: int | None = None, truncation: float | None = None
+    ) -> Tensor:
+        """New pictures [num_samples, C, H, W] in [0, 1], as `draw` gives them."""
+        return torch.cat([x for x, _ in self.draw(num_samples, seed, label, truncation)])
+
+    def prior(self, num_samples: int, seed: int = 0, truncation: float | None = None) -> Tensor:
+        """Latents [num_samples, L] to decode, a function of the seed."""
+        with torch.no_grad(), seeded(seed):
+            return self.capability("prior")(num_samples, truncation).cpu()
+
+    def decode(self, z: Tensor, label: Tensor | int | None = None) -> Tensor:
+        """Pictures [N, C, H, W] in [0, 1] of latents [N, L]; `label`: one or [N], for models that take labels."""
+        self.capability("decode")
+        if self.takes_labels:
+            label = torch.as_tensor(0 if label is None else label).expand(len(z))
+            return self._portions(self._decode, z, label)
+        return self._portions(self._decode, z)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Latents [N, L] of pictures [N, C, H, W] in [0, 1]."""
+        return self._portions(self.capability("encode"), x)
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """What the model makes of pictures [N, C, H, W] in [0, 1]: as many, of the same shape."""
+        return self._portions(self.capability("reconstruct"), x)
+
+    def translate(self, x: Tensor, to: str, seed: int = 0) -> Tensor:
+        """Pictures [N, C, H, W] in [0, 1] carried to domain `to` ("a" or "b")."""
+        translate = self.capability("translate")
+        if to not in self.data.domains:
+            raise ValueError(f"to={to}: this run translates to {' and '.join(self.data.domains)}")
+        with seeded(seed):
+            return self._portions(lambda part: translate(part, to), x)
+
+    def _decode(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self.model.decode(z) if labels is None else self.model.decode(z, label=labels.to(self.device))
+
+    def _portions(self, function: Callable[..., Tensor], *arguments: Tensor) -> Tensor:
+        with torch.no_grad():
+            parts = zip(*(argument.split(PORTION) for argument in arguments), strict=True)
+            return torch.cat([function(*(part.to(self.device) for part in row)).float().cpu() for row in parts])
+
+
+def models_that_can(*capabilities: str) -> list[str]:
+    """Names of the models that have all these capabilities."""
+    targets = {name: OmegaConf.load(config_folder() / "model" / f"{name}.yaml").model for name in options("model")}
+    found = {name: locate("model", OmegaConf.to_container(node)["_target_"]) for name, node in targets.items()}
+    return [name for name, model in found.items() if all(hasattr(model, word) for word in capabilities)]
 
 
 def latest(output_dir: str) -> Path:
@@ -48,8 +155,32 @@ def latest(output_dir: str) -> Path:
     return max(found, key=lambda path: path.stat().st_mtime).parent.parent
 
 
-def load(run: str, device: torch.device, output_dir: str = "outputs") -> Run:
-    """Load a run folder, a checkpoint file or "latest". `ValueError` where it cannot be used."""
+def is_training(folder: Path) -> bool:
+    """Whether the process that trains into `folder` is still alive."""
+    try:
+        status = json.loads((folder / "status.json").read_text())
+        os.kill(int(status["process"]), 0)
+    except PermissionError:  # it lives, as another user
+        return status["status"] == "running"
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return status["status"] == "running"
+
+
+def load(
+    run: str | Path = "latest",
+    device: str | torch.device = "cpu",
+    output_dir: str = "outputs",
+    weights: str = "averaged",
+) -> Run:
+    """A run folder, a checkpoint file or "latest" (below `output_dir`), ready to use on `device`.
+
+    weights: "averaged" (their moving average where the run kept one) or "raw". `ValueError` where it cannot be used.
+
+    >>> run = genlab.load("outputs/vae-mnist/20261120-153012-5306")
+    >>> pictures = run.sample(16, seed=0)      # [16, 1, 28, 28] in [0, 1]
+    >>> codes = run.encode(pictures)           # [16, 20]
+    """
     path = checkpoint.find(latest(output_dir) if run == "latest" else run)
     state = checkpoint.load(path)
     config = OmegaConf.create(state["config"])
@@ -59,6 +190,7 @@ def load(run: str, device: torch.device, output_dir: str = "outputs") -> Run:
     data = DataSpec.from_dict(state["data"])
     with torch.random.fork_rng():
         model = build_model(config, data)
-    model.load_state_dict({**state["model"], **state["ema"]})
+    model.load_state_dict({**state["model"], **(state["ema"] if weights == "averaged" else {})})
     folder = path.parent.parent if path.parent.name == "checkpoints" else path.parent
-    return Run(folder, state["step"], config, data, model.to(device).eval().requires_grad_(False), device)
+    model = model.to(device).eval().requires_grad_(False)
+    return Run(folder, state["step"], config, data, model, torch.device(device), weights)

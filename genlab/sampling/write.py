@@ -1,14 +1,62 @@
-"""Pictures as arrays on disk, in the form that `dataset=npz` reads."""
+"""Pictures as files: arrays in the form that `dataset=npz` reads, single PNGs, animated GIFs."""
 
+import zipfile
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
+from numpy.lib import format as npy
 from torch import Tensor
 
 
-def save_npz(path: Path, images: Tensor, labels: Tensor | None = None) -> None:
-    """Write pictures [N, C, H, W] in [0, 1] as `images` uint8 [N, H, W, C], and `labels` int64 [N] if given."""
-    arrays = {"images": (images.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).contiguous().numpy()}
+def to_uint8(images: Tensor) -> np.ndarray:
+    """Pictures [N, C, H, W] in [0, 1] as uint8 [N, H, W, C]."""
+    return (images.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
+
+
+def save_npz(path: Path, images: Tensor, labels: Tensor | None = None, **arrays: Tensor) -> None:
+    """Write pictures [N, C, H, W] in [0, 1] as `images` uint8 [N, H, W, C], `labels` int64 [N], and other `arrays`."""
+    extra = {name: value.numpy() for name, value in arrays.items()}
     if labels is not None:
-        arrays["labels"] = labels.numpy()
-    np.savez_compressed(path, **arrays)
+        extra["labels"] = labels.numpy()
+    np.savez_compressed(path, images=to_uint8(images), **extra)
+
+
+class NpzWriter(AbstractContextManager):
+    """The same file as `save_npz`, written portion by portion: memory does not grow with the number of pictures.
+
+    shape: (channels, height, width); count: how many pictures there will be.
+    """
+
+    def __init__(self, path: Path, count: int, shape: tuple[int, int, int]):
+        channels, *sides = shape
+        self.archive = zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED)
+        self.member = self.archive.open("images.npy", "w", force_zip64=True)
+        header = {"descr": "|u1", "fortran_order": False, "shape": (count, *sides, channels)}
+        npy.write_array_header_1_0(self.member, header)
+        self.labels: list[np.ndarray] = []
+
+    def add(self, images: Tensor, labels: Tensor | None = None) -> None:
+        """Append pictures [n, C, H, W] in [0, 1] and their labels [n]."""
+        self.member.write(to_uint8(images).tobytes())
+        if labels is not None:
+            self.labels.append(labels.numpy())
+
+    def __exit__(self, *_) -> None:
+        self.member.close()
+        if self.labels:
+            with self.archive.open("labels.npy", "w") as member:
+                npy.write_array(member, np.concatenate(self.labels), allow_pickle=False)
+        self.archive.close()
+
+
+def save_gif(frames: Sequence[Tensor], path: Path, milliseconds: int = 80, there_and_back: bool = True) -> None:
+    """An endless animation of images [C, H, W] in [0, 1]; `there_and_back` plays it forwards, then backwards."""
+    from PIL import Image
+
+    pixels = [to_uint8(frame[None])[0] for frame in frames]
+    images = [Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture) for picture in pixels]
+    if there_and_back:
+        images += images[-2:0:-1]
+    images[0].save(path, save_all=True, append_images=images[1:], duration=milliseconds, loop=0)

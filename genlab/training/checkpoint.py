@@ -29,8 +29,12 @@ def load(path: Path, device: str | torch.device = "cpu") -> dict:
         state = torch.load(path, map_location=device, weights_only=True)
     except Exception as error:
         raise ValueError(f"{path}: not a readable checkpoint ({type(error).__name__}); it may be damaged") from error
-    if not isinstance(state, dict) or state.get("format") != FORMAT:
-        found = state.get("format") if isinstance(state, dict) else type(state).__name__
+    found = state.get("format") if isinstance(state, dict) else None
+    if isinstance(found, int) and found > FORMAT:
+        raise ValueError(
+            f"{path}: written by a newer version of GenLab (format {found}, this one reads {FORMAT}); upgrade"
+        )
+    if found != FORMAT:
         raise ValueError(f"{path}: checkpoint format {found!r}, but this version of GenLab reads format {FORMAT}")
     return state
 

@@ -4,7 +4,6 @@ import lab
 import pytest
 import torch
 
-from genlab.sampling.draw import draw
 from genlab.sampling.load import Run, load
 from genlab.seeding import seeded
 
@@ -98,11 +97,45 @@ def test_saved_and_loaded_draws_the_same(model, tmp_path):
         expected = pictures_of(trainer.model, data, trainer.validation, seed=1)
         assert not list(lab.differences(expected, pictures_of(loaded.model, data, trainer.validation, seed=1)))
         if hasattr(trainer.model, "sample"):
-            pictures, labels = draw(loaded, 7, seed=2)
-            again, same_labels = draw(live, 7, seed=2)
+            ((pictures, labels),) = loaded.draw(7, seed=2)
+            ((again, same_labels),) = live.draw(7, seed=2)
             assert pictures.shape == (7, *data.shape) and torch.equal(pictures, again)
             assert (labels is None) == ("label" not in trainer.model.requires)
             assert labels is None or torch.equal(labels, same_labels)
         else:
-            with pytest.raises(ValueError, match="cannot sample; it can"):
-                draw(loaded, 7, seed=2)
+            with pytest.raises(ValueError, match="cannot sample, it can"):
+                loaded.sample(7, seed=2)
+
+
+@pytest.mark.parametrize("model", lab.MODELS)
+def test_samples_are_decoded_draws_from_the_prior(model, tmp_path):
+    trainer, _, data = trained(model, tmp_path)
+    network = trainer.model.eval()
+    if not hasattr(network, "prior"):
+        return
+    label = torch.arange(9) % data.num_classes if "label" in network.requires else None
+    with torch.no_grad(), seeded(3):
+        samples = network.sample(9, label=label)
+    with torch.no_grad(), seeded(3):
+        z = network.prior(9)
+        decoded = network.decode(z) if label is None else network.decode(z, label=label)
+    assert torch.equal(samples, decoded)
+    with seeded(3):
+        assert network.prior(500, truncation=0.5).abs().max() <= 0.5 < z.abs().max()
+
+
+@pytest.mark.parametrize("model", lab.MODELS)
+def test_opinions_are_one_number_a_picture(model, tmp_path):
+    trainer, _, _ = trained(model, tmp_path)
+    network = trainer.model.eval()
+    if "image" not in network.requires:
+        return
+    x = next(trainer.validation.in_order(limit=6))["image"]
+    with torch.no_grad(), seeded(0):
+        opinions = {name: getattr(network, name)(x) for name in ("realness", "log_prob") if hasattr(network, name)}
+        if hasattr(network, "log_weights"):
+            opinions["log_weights"] = network.log_weights(x, 4).mean(0)
+        for name, opinion in opinions.items():
+            assert opinion.shape == (6,) and opinion.isfinite().all() and opinion.unique().numel() == 6, name
+        if hasattr(network, "realness"):
+            torch.testing.assert_close(network.realness(x[:2]), opinions["realness"][:2])

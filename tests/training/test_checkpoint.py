@@ -84,7 +84,7 @@ def test_never_runs_what_a_file_brings_along(tmp_path):
     assert mark.exists(), "the payload itself would have worked"
 
 
-@pytest.mark.parametrize("content, found", [({"format": 99}, "99"), ({"step": 1}, "None"), ([1, 2], "'list'")])
+@pytest.mark.parametrize("content, found", [({"format": 0}, "0"), ({"step": 1}, "None"), ([1, 2], "None")])
 def test_refuses_another_format(content, found, tmp_path):
     torch.save(content, tmp_path / "x.pt")
     assert f"format {found}" in refusal(tmp_path / "x.pt")

@@ -1,5 +1,6 @@
-"""Loading a run: what it refuses and how; drawing: batches and labels."""
+"""A loaded run: what loading refuses and how, and what the run then does for its user."""
 
+import json
 import os
 from types import SimpleNamespace
 
@@ -8,9 +9,9 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
+import genlab
 from genlab.data.spec import DataSpec
-from genlab.sampling.draw import draw
-from genlab.sampling.load import Run, latest, load
+from genlab.sampling.load import Run, is_training, latest, load, models_that_can
 from genlab.training import checkpoint
 
 
@@ -34,23 +35,26 @@ def run_of(requires, tmp_path):
 
 def test_draws_in_portions_as_a_function_of_the_seed(tmp_path):
     run = run_of(frozenset(), tmp_path)
-    pictures, labels = draw(run, 600, seed=3)
-    assert labels is None and pictures.shape == (600, 1, 1, 1)
+    pictures = run.sample(600, seed=3)
+    assert pictures.shape == (600, 1, 1, 1)
     assert sum(run.model.portions) == 600 and max(run.model.portions) <= 256
     assert len(pictures.unique()) > 590, "portions do not repeat each other"
     state = torch.get_rng_state()
-    assert torch.equal(draw(run, 600, seed=3)[0], pictures)
-    assert not torch.equal(draw(run, 600, seed=4)[0], pictures)
+    assert torch.equal(run.sample(600, seed=3), pictures)
+    assert torch.equal(run.sample(256, seed=3), pictures[:256]), "more pictures change none of the first"
+    assert not torch.equal(run.sample(600, seed=4), pictures)
     assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_all_classes_in_turn_or_one(tmp_path):
     run = run_of(frozenset({"label"}), tmp_path)
-    pictures, labels = draw(run, 300, seed=0)
+    portions = list(run.draw(300, seed=0))
+    labels = torch.cat([labels for _, labels in portions])
     assert labels.tolist() == [number % 4 for number in range(300)]
-    torch.testing.assert_close(pictures.flatten(), labels / 10)
-    assert draw(run, 5, seed=0, label=2)[1].tolist() == [2] * 5
-    assert draw(run, 5, seed=0, label=0)[1].tolist() == [0] * 5
+    torch.testing.assert_close(torch.cat([pictures for pictures, _ in portions]).flatten(), labels / 10)
+    for label in (2, 0):
+        ((_, labels),) = run.draw(5, seed=0, label=label)
+        assert labels.tolist() == [label] * 5
 
 
 @pytest.mark.parametrize(
@@ -63,12 +67,16 @@ def test_all_classes_in_turn_or_one(tmp_path):
 )
 def test_refuses_labels_that_do_not_exist(requires, label, message, tmp_path):
     with pytest.raises(ValueError, match=message):
-        draw(run_of(frozenset(requires), tmp_path), 3, seed=0, label=label)
+        run_of(frozenset(requires), tmp_path).sample(3, label=label)
 
 
-def test_refuses_what_the_model_cannot(tmp_path):
-    with pytest.raises(ValueError, match=r"model painter cannot translate; it can sample$"):
-        run_of(frozenset(), tmp_path).capability("translate")
+def test_refuses_what_the_model_cannot_and_names_those_that_can(tmp_path):
+    run = run_of(frozenset(), tmp_path)
+    with pytest.raises(
+        ValueError, match=r"model painter cannot translate, it can sample; models that can .*: cyclegan$"
+    ):
+        run.capability("translate")
+    assert models_that_can("encode", "decode") == ["ae", "beta-vae", "vae"]
 
 
 @pytest.fixture
@@ -109,6 +117,40 @@ def test_a_checkpoints_config_is_checked_before_it_is_built(saved, change, messa
     with pytest.raises(ValueError, match=message) as caught:
         load(str(folder), lab.CPU)
     assert "its config cannot be used by this version" in str(caught.value)
+
+
+def test_gives_what_its_model_makes_on_the_cpu(saved):
+    run = genlab.load(saved[0])
+    x = run.sample(5, seed=1)
+    assert x.shape == (5, 1, 16, 16) and torch.equal(x, run.sample(5, seed=1))
+    z = run.encode(x)
+    assert z.shape == (5, 3) and torch.equal(run.decode(z), run.reconstruct(x))
+    assert run.prior(7, seed=2).shape == (7, 3)
+    assert run.sample(400, truncation=0.1).std(0).mean() < run.sample(400).std(0).mean(), "less variety"
+
+
+def test_raw_weights_are_those_that_the_optimizer_left(tmp_path):
+    config = lab.compose("vae", "trainer.max_steps=3", "trainer.batch_size=8", "trainer.ema=0.5")
+    source = lab.RandomPictures(frozenset({"image"}))
+    lab.with_files(lab.trainer(config, source), config, source.spec, tmp_path).fit()
+    state = torch.load(tmp_path / "checkpoints/last.pt", weights_only=True)
+    assert state["ema"]
+    raw, averaged = (load(tmp_path, weights=weights).model.state_dict() for weights in ("raw", "averaged"))
+    assert not list(lab.differences(raw, state["model"]))
+    assert lab.moved(raw, averaged) and not list(lab.differences(averaged, {**state["model"], **state["ema"]}))
+
+
+def test_knows_whether_a_run_is_still_training(tmp_path):
+    assert not is_training(tmp_path)
+    for content, training in (
+        ({"status": "running", "process": os.getpid()}, True),
+        ({"status": "finished", "process": os.getpid()}, False),
+        ({"status": "running", "process": 2**22 + 1}, False),
+        ({"status": "running"}, False),
+        ("half", False),
+    ):
+        (tmp_path / "status.json").write_text(json.dumps(content))
+        assert is_training(tmp_path) == training
 
 
 def test_latest_is_the_run_that_saved_last(tmp_path):

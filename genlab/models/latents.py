@@ -1,0 +1,18 @@
+"""Latents drawn from the standard normal prior that several families share."""
+
+import torch
+from torch import Tensor, nn
+
+
+def standard_normal(num_samples: int, size: int, network: nn.Module, truncation: float | None = None) -> Tensor:
+    """z ~ N(0, I), [num_samples, size], by torch's global generator, on the device and in the dtype of `network`.
+
+    truncation: entries beyond it in size are drawn again, which trades variety for typical samples.
+    Reference: Brock, Donahue, Simonyan 2019, Large Scale GAN Training for High Fidelity Natural Image Synthesis,
+    https://arxiv.org/abs/1809.11096, section 3.1.
+    """
+    like = next(network.parameters())
+    z = torch.empty(num_samples, size, device=like.device, dtype=like.dtype)
+    if truncation is None:
+        return z.normal_()
+    return nn.init.trunc_normal_(z, a=-truncation, b=truncation)
