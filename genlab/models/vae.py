@@ -5,6 +5,7 @@ References:
 - Rezende, Mohamed, Wierstra 2014, Stochastic Backpropagation, https://arxiv.org/abs/1401.4082
 """
 
+import math
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -15,6 +16,7 @@ from genlab.losses.divergence import kl_to_standard_normal
 from genlab.losses.likelihood import LikelihoodName, make_likelihood
 from genlab.models.ae import above_and_below
 from genlab.models.base import GenerativeModel, Update
+from genlab.models.latents import standard_normal
 from genlab.networks.choice import Network, make_decoder, make_encoder
 from genlab.networks.layers import Activation
 
@@ -85,6 +87,10 @@ class VAE(GenerativeModel):
         """Means of q(z | x) [N, latent_dim] for pictures [N, C, H, W] in [0, 1]."""
         return self.posterior(x)[0]
 
+    def prior(self, num_samples: int, truncation: float | None = None) -> Tensor:
+        """z ~ p(z), [num_samples, latent_dim], by torch's global generator; see `standard_normal`."""
+        return standard_normal(num_samples, self.latent_dim, self.decoder, truncation)
+
     def decode(self, z: Tensor) -> Tensor:
         """Expected pictures [N, C, H, W] in [0, 1] given z [N, latent_dim]."""
         return self.likelihood.mean(self.decoder(z))
@@ -95,8 +101,27 @@ class VAE(GenerativeModel):
 
     def sample(self, num_samples: int, label: Tensor | None = None) -> Tensor:
         """Expected pictures [num_samples, C, H, W] in [0, 1] for z drawn from the prior by torch's global generator."""
-        like = next(self.decoder.parameters())
-        return self.decode(torch.randn(num_samples, self.latent_dim, device=like.device, dtype=like.dtype))
+        return self.decode(self.prior(num_samples))
+
+    def log_weights(self, x: Tensor, num_samples: int) -> Tensor:
+        """log p(x | z) + log p(z) - log q(z | x) in nats, [num_samples, N], z ~ q(z | x) by torch's global generator.
+
+        The mean over samples estimates the ELBO (beta = 1) without bias; logsumexp - log num_samples estimates the
+        importance-weighted bound (Burda, Grosse, Salakhutdinov 2016, https://arxiv.org/abs/1509.00519). All samples
+        are decoded at once.
+        """
+        mu, log_var = self.posterior(x)
+        noise = torch.randn(num_samples, *mu.shape, device=mu.device, dtype=mu.dtype)
+        z = mu + (log_var / 2).exp() * noise
+        # log p(z) - log q(z | x) = sum_d (((z_d - mu_d) / sigma_d)^2 + log sigma_d^2 - z_d^2) / 2
+        prior_over_posterior = (noise.square() + log_var - z.square()).sum(2) / 2
+        copies = x.expand(num_samples, *x.shape).flatten(0, 1)
+        log_likelihood = self.likelihood.log_prob(self.decoder(z.flatten(0, 1)), copies)
+        return log_likelihood.unflatten(0, (num_samples, -1)) + prior_over_posterior
+
+    def bits_per_dim(self, nats: Tensor) -> Tensor:
+        """A bound on log p(x) in nats as bits for each of the picture's dimensions, in any shape: smaller is better."""
+        return self.likelihood.bits_per_dim(nats, math.prod(self.data.shape))
 
     def evaluate(self, batch: Batch) -> dict[str, Tensor]:
         """elbo (beta = 1, one sample of z), reconstruction and kl in nats; bits/dim; mse at the posterior mean."""
@@ -107,7 +132,7 @@ class VAE(GenerativeModel):
             "elbo": elbo,
             "reconstruction": reconstruction.mean(),
             "kl": kl.sum(1).mean(),
-            "bits_per_dim": self.likelihood.bits_per_dim(elbo, x[0].numel()),
+            "bits_per_dim": self.bits_per_dim(elbo),
             "mse": (self.reconstruct(x).float() - x).square().mean(),
         }
 

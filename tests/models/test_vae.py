@@ -111,6 +111,54 @@ def test_evaluate_reports_one_account():
     assert set(model.metrics) <= set(values)
 
 
+@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
+def test_log_weights_are_joint_over_posterior(float64, likelihood):
+    """log p(x | z) + log p(z) - log q(z | x) by torch.distributions, at the very z that were decoded."""
+    model = small(likelihood=likelihood, variance=0.1)
+    model.decoder = Watched(model.decoder)
+    x = torch.rand(4, *DATA.shape)
+    with torch.no_grad():
+        weights = model.log_weights(x, 5)
+        z = model.decoder.seen.view(5, 4, 3)
+        mu, log_var = model.posterior(x)
+        pictures = model.decode(z.flatten(0, 1)).view(5, *x.shape)
+    if likelihood == "bernoulli":
+        pixels = x * pictures.log() + (1 - x) * (1 - pictures).log()
+    else:
+        pixels = Normal(pictures, math.sqrt(0.1)).log_prob(x)
+    prior, posterior = Independent(Normal(torch.zeros(4, 3), 1.0), 1), Independent(Normal(mu, (log_var / 2).exp()), 1)
+    assert weights.shape == (5, 4)
+    torch.testing.assert_close(weights, pixels.flatten(2).sum(2) + prior.log_prob(z) - posterior.log_prob(z))
+
+
+def test_log_weights_average_to_the_elbo(float64):
+    """With z drawn afresh for every picture and sample, from an encoder that is asked once."""
+    model, x, asked = small(), batch_of()["image"].double(), []
+    hook = model.encoder.register_forward_hook(lambda *_: asked.append(True))
+    with torch.no_grad():
+        weights = model.log_weights(x, 4000)
+        hook.remove()
+        elbo = torch.stack([model.evaluate(Batch({"image": x}, seed))["elbo"] for seed in range(300)])
+    assert len(asked) == 1
+    assert weights.std(0).min() > 0
+    assert weights.mean().item() == pytest.approx(elbo.mean().item(), abs=4 * elbo.std().item() / 300**0.5)
+
+
+def test_log_weights_are_drawn_by_the_global_generator():
+    model, x = small(), batch_of()["image"]
+    torch.manual_seed(5)
+    first, second = model.log_weights(x, 2), model.log_weights(x, 2)
+    torch.manual_seed(5)
+    assert torch.equal(first, model.log_weights(x, 2))
+    assert not torch.equal(first, second)
+
+
+def test_bits_per_dim_of_any_number_of_bounds():
+    nats = torch.tensor([0.0, -64 * math.log(2), -128 * math.log(2)])
+    torch.testing.assert_close(small().bits_per_dim(nats), torch.tensor([0.0, 1.0, 2.0]))
+    torch.testing.assert_close(small(likelihood="gaussian").bits_per_dim(nats), torch.tensor([8.0, 9.0, 10.0]))
+
+
 def test_samples_decode_the_prior():
     model = small()
     torch.manual_seed(7)
