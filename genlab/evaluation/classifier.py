@@ -1,0 +1,217 @@
+"""A small classifier of a dataset's own labels: what the extractor `digits` reads pictures by.
+
+Trained once for a dataset with labels, on the CPU whatever the device, so that the same seed and number of threads
+give the same weights to the bit; kept in the cache folder and known by the hash of its weights. Distances between
+features of a network trained for the data at hand follow the Frechet Inception Distance in all but the network, and
+compare with distances under the same hash only.
+
+References:
+    GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium (Heusel et al., 2017)
+    https://arxiv.org/abs/1706.08500
+    Super-Convergence: Very Fast Training of Neural Networks Using Large Learning Rates (Smith, Topin, 2017), whose
+    schedule is used, https://arxiv.org/abs/1708.07120
+"""
+
+import hashlib
+import json
+import logging
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import adaptive_avg_pool2d, cross_entropy
+from tqdm import tqdm
+
+from genlab.data.order import IndexStream
+from genlab.data.source import ArrayExamples, Examples, Source
+from genlab.data.spec import DataSpec
+from genlab.data.torchvision_sets import cache_dir
+from genlab.seeding import mix, seeded
+from genlab.training import checkpoint
+
+logger = logging.getLogger("genlab")
+
+LARGEST_SIDE = 32
+"""Pictures with longer sides are averaged down to this many pixels first."""
+NUM_FEATURES = 64
+RECIPE = {
+    "widths": [24, 48, 64],
+    "features": NUM_FEATURES,
+    "largest_side": LARGEST_SIDE,
+    "steps": 1_800,
+    "batch_size": 128,
+    "learning_rate": 4e-3,
+    "dropout": 0.3,
+    "most_training_examples": 60_000,
+    "most_validation_examples": 10_000,
+}
+"""What the weights depend on besides data and seed; part of the name in the cache."""
+_FINGERPRINT_ROWS = 1_000
+_CHUNK = 1_000
+
+
+class Network(nn.Module):
+    """Three convolutions that each halve the sides, then two linear layers. Pictures of 8x8 pixels or more.
+
+    The features are normalised before their ReLU, so that kernels with a fixed scale see numbers of order 1.
+    """
+
+    def __init__(self, shape: tuple[int, int, int], num_classes: int):
+        super().__init__()
+        channels, height, width = shape
+        if min(height, width) < 8:
+            raise ValueError(
+                f"extractor=digits: its classifier takes 8x8 pixels or more, and these are {height}x{width}"
+            )
+        height, width = (min(side, LARGEST_SIDE) // 8 for side in (height, width))
+        layers: list[nn.Module] = []
+        for before, after in zip([channels, *RECIPE["widths"]], RECIPE["widths"], strict=False):
+            layers += [nn.Conv2d(before, after, 4, stride=2, padding=1), nn.BatchNorm2d(after), nn.ReLU()]
+        layers += [nn.Flatten(), nn.Dropout(RECIPE["dropout"])]
+        layers += [nn.Linear(RECIPE["widths"][-1] * height * width, NUM_FEATURES)]
+        layers += [nn.BatchNorm1d(NUM_FEATURES, affine=False), nn.ReLU()]
+        self.features = nn.Sequential(*layers)
+        self.logits = nn.Linear(NUM_FEATURES, num_classes)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Features [N, 64] and logits [N, K] of pictures [N, C, H, W] in [0, 1]."""
+        features = self.features(reduce(x, LARGEST_SIDE))
+        return features, self.logits(features)
+
+
+@dataclass
+class Classifier:
+    """A trained network: evaluation mode, frozen, float32.
+
+    identity: sha256 of its weights. accuracy: share of validation labels that it reads rightly.
+    """
+
+    network: Network
+    identity: str
+    accuracy: float
+
+
+def load_classifier(source: Source, seed: int = 0) -> Classifier:
+    """The classifier of the labels of `source`, on the CPU: from the cache, else trained and put there.
+
+    `ValueError` where the data has no labels, or pictures under 8x8 pixels.
+    """
+    spec = source.spec
+    if spec.num_classes < 2:
+        raise ValueError(
+            "extractor=digits: its classifier learns from labels, and this dataset has none; use extractor=pixels "
+            "or extractor=inception"
+        )
+    key = hashlib.sha256(json.dumps([RECIPE, data_fingerprint(source), seed]).encode()).hexdigest()
+    path = cache_dir() / "classifiers" / f"{key[:32]}.pt"
+    classifier = _read(path, _initial(spec, seed))
+    if classifier is None:
+        logger.info("training the classifier that reads samples, once for this dataset")
+        classifier = train(source, seed)
+        _write(path, classifier)
+    return classifier
+
+
+@torch.inference_mode(False)  # measuring runs without gradients, and this needs them
+def train(source: Source, seed: int) -> Classifier:
+    """The classifier that `seed` leads to, and its accuracy on the validation split."""
+    network = _initial(source.spec, seed).train()
+    x, y = _gather(source, "train", RECIPE["most_training_examples"], seed)
+    order = IndexStream(len(x), seed)
+    optimizer = torch.optim.Adam(network.parameters(), fused=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RECIPE["learning_rate"], RECIPE["steps"])
+    with seeded(seed, 1):  # dropout
+        for step in tqdm(range(RECIPE["steps"]), "training the classifier", leave=False, disable=None):
+            rows = order.take(step * RECIPE["batch_size"], RECIPE["batch_size"])
+            _, logits = network(x[rows].float() / 255)
+            optimizer.zero_grad()
+            cross_entropy(logits, y[rows]).backward()
+            optimizer.step()
+            schedule.step()
+    network.eval().requires_grad_(False)
+    x, y = _gather(source, "validation", RECIPE["most_validation_examples"], seed)
+    logits = torch.cat([network(part.float() / 255)[1] for part in x.split(_CHUNK)])
+    return Classifier(network, weights_hash(network), (logits.argmax(1) == y).double().mean().item())
+
+
+def reduce(x: Tensor, largest: int) -> Tensor:
+    """Pictures [N, C, H, W] averaged over areas to at most `largest` pixels a side; smaller sides stay."""
+    height, width = (min(side, largest) for side in x.shape[-2:])
+    return x if (height, width) == x.shape[-2:] else adaptive_avg_pool2d(x, (height, width))
+
+
+def data_fingerprint(source: Source, split: str = "train") -> str:
+    """sha256 of what `split` holds: its spec, its sizes and all examples in memory, or 1,000 evenly spread of files."""
+    digest = hashlib.sha256(json.dumps([source.spec.to_dict(), split]).encode())
+    for table in source.open(split):
+        digest.update(str(len(table)).encode())
+        for name, value in _evidence(table).items():
+            digest.update(name.encode())
+            digest.update(value.contiguous().numpy().reshape(-1).view("uint8"))
+    return digest.hexdigest()
+
+
+def weights_hash(network: nn.Module) -> str:
+    """sha256 over names and values of a state dict."""
+    digest = hashlib.sha256()
+    for name, value in network.state_dict().items():
+        digest.update(name.encode())
+        digest.update(value.cpu().contiguous().numpy().reshape(-1).view("uint8"))
+    return digest.hexdigest()
+
+
+def _evidence(table: Examples) -> dict[str, Tensor]:
+    if isinstance(table, ArrayExamples):
+        return table.load()
+    return table.rows(torch.linspace(0, len(table) - 1, min(_FINGERPRINT_ROWS, len(table))).long())
+
+
+def _gather(source: Source, split: str, most: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Pictures as uint8, averaged down, and labels of at most `most` examples drawn by `seed`."""
+    (table,) = source.open(split)
+    generator = torch.Generator().manual_seed(mix(seed))
+    index = torch.randperm(len(table), generator=generator)[:most].sort().values
+    pictures, labels = [], []
+    chunks = index.split(_CHUNK)
+    for rows in tqdm(chunks, f"reading {split} pictures", leave=False, disable=None):
+        fields = table.rows(rows)
+        pictures.append(reduce(fields["image"].float(), LARGEST_SIDE).round().byte())
+        labels.append(fields["label"])
+    return torch.cat(pictures), torch.cat(labels)
+
+
+def _initial(spec: DataSpec, seed: int) -> Network:
+    with seeded(seed):
+        return Network(spec.shape, spec.num_classes).float()
+
+
+def _read(path: Path, network: Network) -> Classifier | None:
+    """What the cache holds, in `network`; None where that is nothing, or damaged."""
+    if not path.is_file():
+        return None
+    try:
+        state = checkpoint.load(path)
+        network.load_state_dict(state["weights"])
+        if weights_hash(network) != state["identity"]:
+            raise ValueError(f"{path}: these are not the weights that were written")
+        return Classifier(network.eval().requires_grad_(False), state["identity"], float(state["accuracy"]))
+    except (ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
+        logger.warning("%s; the classifier is trained again", " ".join(str(error).split())[:200])
+        return None
+
+
+def _write(path: Path, classifier: Classifier) -> None:
+    """Put the classifier into the cache, whole; a cache that cannot be written costs time alone."""
+    weights = classifier.network.state_dict()
+    state = {"weights": weights, "identity": classifier.identity, "accuracy": classifier.accuracy}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Runs that start together write the same file: each works in a folder of its own.
+        with tempfile.TemporaryDirectory(prefix=".writing-", dir=path.parent) as scratch:
+            checkpoint.save(state, Path(scratch, path.name))
+            os.replace(Path(scratch, path.name), path)
+    except OSError as error:
+        logger.warning("%s: the classifier is not kept (%s)", path, error)

@@ -1,0 +1,228 @@
+"""What pictures are compared by: extractors turn them into features and, where they know classes, probabilities.
+
+    digits     a small classifier trained on the dataset's own labels (`classifier.py`)
+    pixels     the pixels themselves
+    inception  the Inception network of the published Frechet distances, through torch-fidelity
+
+References:
+    GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium (Heusel et al., 2017)
+    https://arxiv.org/abs/1706.08500
+    Rethinking the Inception Architecture for Computer Vision (Szegedy et al., 2016) https://arxiv.org/abs/1512.00567
+    High-fidelity performance metrics for generative models in PyTorch (Obukhov et al., 2020), the package
+    torch-fidelity, https://github.com/toshas/torch-fidelity
+"""
+
+import hashlib
+import io
+import logging
+import pickle
+import socket
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar, NamedTuple
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from genlab.data.source import Examples, Source
+from genlab.data.torchvision_sets import DOWNLOAD_TIMEOUT
+from genlab.evaluation.classifier import LARGEST_SIDE, NUM_FEATURES, load_classifier, reduce
+
+logger = logging.getLogger("genlab")
+
+
+class Reading(NamedTuple):
+    """What an extractor says of N pictures.
+
+    features: float32 [N, D]. probabilities: float32 [N, K], rows sum to 1; None where there are no classes.
+    """
+
+    features: Tensor
+    probabilities: Tensor | None
+
+
+class Extractor(ABC):
+    """A fixed map from pictures to features.
+
+    identity: sha256 of what defines it. Numbers compare only where it is the same.
+    description: resize, layer and whatever else a reader of the numbers must know.
+    num_classes: K of the probabilities, 0 where there are none.
+    """
+
+    name: ClassVar[str]
+    batch: ClassVar[int] = 500
+    """Pictures at a time, which bounds the memory."""
+
+    identity: str
+    description: str
+    num_classes: int = 0
+
+    @torch.no_grad()
+    def read(self, x: Tensor) -> Reading:
+        """Features and probabilities of pictures [N, C, H, W] in [0, 1], on the extractor's device.
+
+        `ValueError` where pixels are not finite, or the shape is not one that the extractor reads.
+        """
+        if not x.isfinite().all():
+            raise ValueError("the pictures hold values that are not finite: has the run diverged?")
+        readings = [self._read(part) for part in x.split(self.batch)]
+        features, probabilities = zip(*readings, strict=True)
+        return Reading(torch.cat(features), torch.cat(probabilities) if self.num_classes else None)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """The features alone."""
+        return self.read(x).features
+
+    @abstractmethod
+    def _read(self, x: Tensor) -> Reading: ...
+
+
+class Pixels(Extractor):
+    """Pixels, after pictures above 32x32 are averaged over areas to at most 32 pixels a side."""
+
+    name = "pixels"
+
+    def __init__(self):
+        self.description = f"pixels in [0, 1], sides above {LARGEST_SIDE} averaged over areas to {LARGEST_SIDE}"
+        self.identity = hashlib.sha256(self.description.encode()).hexdigest()
+
+    def _read(self, x: Tensor) -> Reading:
+        return Reading(reduce(x.float(), LARGEST_SIDE).flatten(1), None)
+
+
+class Digits(Extractor):
+    """The last hidden layer of a classifier trained on the labels of `source`."""
+
+    name = "digits"
+
+    def __init__(self, source: Source, device: torch.device | str, seed: int = 0):
+        classifier = load_classifier(source, seed)
+        self.device, self.network = device, classifier.network.to(device)
+        self.shape, self.num_classes = source.spec.shape, source.spec.num_classes
+        self.identity, self.accuracy = classifier.identity, classifier.accuracy
+        self.description = (
+            f"last hidden layer ({NUM_FEATURES} units) of a convolutional classifier of the dataset's "
+            f"{self.num_classes} classes, validation accuracy {self.accuracy:.4f}, seed {seed}; sides above "
+            f"{LARGEST_SIDE} averaged over areas to {LARGEST_SIDE}"
+        )
+
+    def _read(self, x: Tensor) -> Reading:
+        if x.shape[1:] != self.shape:
+            raise ValueError(
+                f"extractor=digits: its classifier reads pictures {list(self.shape)}, not {list(x.shape[1:])}; give "
+                "the dataset that the run was trained on"
+            )
+        features, logits = self.network(x.to(self.device, torch.float32))
+        return Reading(features, logits.softmax(1))
+
+
+class Inception(Extractor):
+    """The 2048 pooled features and the 1008 classes of the Inception network that published figures use."""
+
+    name = "inception"
+    batch = 32
+    url = "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth"
+    identity = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"  # of the published file
+    description = (
+        "torch-fidelity's InceptionV3 with the TensorFlow weights of 2015-12-05: layer 2048 (pooled), probabilities "
+        "from logits_unbiased; pictures rounded to 8 bits, grey repeated to 3 channels, resized to 299x299 bilinearly "
+        "as TensorFlow 1 does"
+    )
+    num_classes = 1008
+
+    def __init__(self, device: torch.device | str):
+        self.device = device
+        self.network = _build_inception(self.url, self.identity).to(device)
+
+    def _read(self, x: Tensor) -> Reading:
+        if x.shape[1] not in (1, 3):
+            raise ValueError(
+                f"extractor=inception: it reads grey or colour pictures, and these have {x.shape[1]} channels; use "
+                "extractor=digits or extractor=pixels"
+            )
+        x = (x.to(self.device) * 255).round().clamp(0, 255).byte().expand(-1, 3, -1, -1)
+        features, logits = self.network(x)
+        return Reading(features, logits.softmax(1))
+
+
+def make_extractor(
+    name: str, source: Source | None = None, *, device: torch.device | str = "cpu", seed: int = 0
+) -> Extractor:
+    """The extractor "digits", "pixels" or "inception"; "auto" is `digits` where `source` has labels, else `pixels`.
+
+    source: only `digits` and "auto" ask for it. seed: of the classifier's training. `ValueError` where there is no such
+    extractor, where `digits` has no labels to learn from, or where torch-fidelity or its weights are missing.
+    """
+    if name == "auto":
+        name = "digits" if source is not None and source.spec.num_classes > 1 else "pixels"
+    if name == "pixels":
+        return Pixels()
+    if name == "inception":
+        return Inception(device)
+    if name != "digits":
+        raise ValueError(f"extractor={name}: no such extractor; use auto, digits, pixels or inception")
+    if source is None:
+        raise ValueError(
+            "extractor=digits: its classifier learns from a dataset; give dataset=..., or extractor=pixels"
+        )
+    return Digits(source, device, seed)
+
+
+def read_table(
+    table: Examples, extractor: Extractor, index: Tensor | None = None, *, field: str = "image", chunk: int = 500
+) -> Iterator[Reading]:
+    """Readings of the pictures of a table, `chunk` at a time: those at `index` (int64 [n]), or all in order."""
+    index = torch.arange(len(table)) if index is None else index
+    for rows in tqdm(index.split(chunk), "reading pictures", leave=False, disable=None):
+        yield extractor.read(table.rows(rows)[field].float() / 255)
+
+
+def _build_inception(url: str, sha256: str) -> torch.nn.Module:
+    """torch-fidelity's network with the published weights, which are plain tensors or are refused."""
+    alternatives = "or use extractor=digits or extractor=pixels"
+    try:
+        from torch_fidelity import FeatureExtractorInceptionV3
+    except ImportError as error:
+        raise ValueError(
+            "extractor=inception: the package torch-fidelity is not installed; "
+            f"pip install 'genlab[inception]', {alternatives}"
+        ) from error
+    path = Path(torch.hub.get_dir(), "checkpoints", url.rpartition("/")[2])
+    if not path.is_file():
+        _download(url, path, sha256, alternatives)
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise ValueError(
+            f"extractor=inception: {path} is not the published file (sha256 {sha256}); remove it to download it "
+            f"again from {url}, {alternatives}"
+        )
+    try:
+        weights = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError) as error:
+        raise ValueError(f"extractor=inception: {path} holds more than plain weights; {alternatives}") from error
+    # torch-fidelity would unpickle whatever a file holds, so it is handed a copy of the bare tensors.
+    plain = io.BytesIO()
+    torch.save(weights, plain)
+    plain.seek(0)
+    layers = ["2048", "logits_unbiased"]
+    return FeatureExtractorInceptionV3("inception-v3-compat", layers, feature_extractor_weights_path=plain)
+
+
+def _download(url: str, path: Path, sha256: str, alternatives: str) -> None:
+    timeout = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(DOWNLOAD_TIMEOUT)
+    logger.info("downloading %s to %s", url, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(url, str(path), hash_prefix=sha256, progress=sys.stderr.isatty())
+    except (OSError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(
+            f"extractor=inception: the weights cannot be downloaded ({reason}); put {url} (sha256 {sha256}) at {path} "
+            f"by hand, {alternatives}"
+        ) from error
+    finally:
+        socket.setdefaulttimeout(timeout)

@@ -1,0 +1,80 @@
+"""The Frechet distance between two sets of features, each taken for a Gaussian.
+
+References:
+    GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium (Heusel et al., 2017)
+    https://arxiv.org/abs/1706.08500
+    The Frechet distance between multivariate normal distributions (Dowson, Landau, 1982)
+    https://doi.org/10.1016/0047-259X(82)90077-X
+    Updating Formulae and a Pairwise Algorithm for Computing Sample Variances (Chan, Golub, LeVeque, 1979)
+"""
+
+import torch
+from torch import Tensor
+
+
+class Moments:
+    """Mean and covariance of features that arrive in chunks, in float64 on the CPU; memory D^2, whatever the count."""
+
+    def __init__(self, num_features: int):
+        self.count = 0
+        self.mean = torch.zeros(num_features, dtype=torch.float64)
+        self.scatter = torch.zeros(num_features, num_features, dtype=torch.float64)  # sum of (x - mean) (x - mean)^T
+
+    @classmethod
+    def of(cls, features: Tensor) -> "Moments":
+        """The moments of features [N, D]."""
+        moments = cls(features.shape[1])
+        moments.update(features)
+        return moments
+
+    @classmethod
+    def from_state(cls, state: dict[str, Tensor]) -> "Moments":
+        """What `state_dict` gave."""
+        moments = cls(len(state["mean"]))
+        moments.count, moments.mean, moments.scatter = int(state["count"]), state["mean"], state["scatter"]
+        return moments
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return {"count": torch.tensor(self.count), "mean": self.mean, "scatter": self.scatter}
+
+    @property
+    def covariance(self) -> Tensor:
+        """The unbiased estimate [D, D], of two features or more."""
+        if self.count < 2:
+            raise ValueError(f"a covariance needs two samples or more, and there are {self.count}")
+        return self.scatter / (self.count - 1)
+
+    def update(self, features: Tensor) -> None:
+        """Take in features [N, D]; N may be 0."""
+        if len(features):
+            features = features.detach().to("cpu", torch.float64)
+            mean = features.mean(0)
+            centred = features - mean
+            self._add(len(features), mean, centred.T @ centred)
+
+    def merge(self, other: "Moments") -> None:
+        """Take in all that `other` took in."""
+        if other.count:
+            self._add(other.count, other.mean, other.scatter)
+
+    def _add(self, count: int, mean: Tensor, scatter: Tensor) -> None:
+        # S = S_a + S_b + n_a n_b / n (mu_b - mu_a) (mu_b - mu_a)^T, which never subtracts large numbers.
+        total = self.count + count
+        shift = mean - self.mean
+        self.scatter = self.scatter + scatter + torch.outer(shift, shift) * (self.count * count / total)
+        self.mean = self.mean + shift * (count / total)
+        self.count = total
+
+
+def frechet_distance(a: Moments, b: Moments) -> float:
+    """d^2 = |mu_a - mu_b|^2 + tr(C_a + C_b - 2 (C_a C_b)^(1/2)), 0 or more: the squared distance that papers report.
+
+    C_a C_b has the eigenvalues of the symmetric C_a^(1/2) C_b C_a^(1/2), so its root's trace needs no general matrix
+    root, and covariances of low rank are no special case.
+    """
+    values, vectors = torch.linalg.eigh(a.covariance)
+    root = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
+    product = root @ b.covariance @ root
+    trace = torch.linalg.eigvalsh((product + product.T) / 2).clamp(min=0).sqrt().sum()
+    distance = (a.mean - b.mean).square().sum() + a.covariance.trace() + b.covariance.trace() - 2 * trace
+    return max(distance.item(), 0.0)

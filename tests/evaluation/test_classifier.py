@@ -1,0 +1,166 @@
+"""The classifier that samples are read by: it learns, repeats to the bit, is kept, and survives a damaged cache."""
+
+import logging
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from genlab.data.digits import Digits
+from genlab.data.source import ArrayExamples, Source
+from genlab.data.spec import DataSpec
+from genlab.data.torchvision_sets import Mnist
+from genlab.evaluation import classifier
+from genlab.evaluation.classifier import Network, data_fingerprint, load_classifier, reduce
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    """An empty cache and a short training."""
+    monkeypatch.setenv("GENLAB_CACHE", str(tmp_path))
+    monkeypatch.setitem(classifier.RECIPE, "steps", 40)
+    monkeypatch.setitem(classifier.RECIPE, "batch_size", 32)
+    return tmp_path / "classifiers"
+
+
+class Stripes(Source):
+    """Noisy pictures whose upper (0) or lower (1) half is bright."""
+
+    def __init__(self, shape, train=96, validation=32, num_classes=2):
+        self.spec, self.sizes = DataSpec(shape, num_classes), {"train": train, "validation": validation}
+
+    def open(self, split):
+        generator = torch.Generator().manual_seed(len(split))
+        pictures = torch.randint(0, 128, (self.sizes[split], *self.spec.shape), generator=generator)
+        label = torch.randint(2, (len(pictures),), generator=generator)
+        half = self.spec.shape[1] // 2
+        pictures[label == 0, :, :half] += 127
+        pictures[label == 1, :, half:] += 127
+        return [ArrayExamples(image=pictures.byte(), label=label)]
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 20, 9), (2, 50, 64)])
+def test_it_learns_pictures_of_any_shape(shape):
+    found = load_classifier(Stripes(shape))
+    assert found.accuracy == 1
+    features, logits = found.network(torch.rand(5, *shape))
+    assert features.shape == (5, 64)
+    assert logits.shape == (5, 2)
+    assert not found.network.training
+
+
+def test_it_reads_the_embedded_digits(monkeypatch):
+    monkeypatch.setitem(classifier.RECIPE, "steps", 200)
+    assert load_classifier(Digits(size=8)).accuracy > 0.9
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path(os.environ.get("GENLAB_DATA", "."), "MNIST").is_dir(), reason="needs MNIST")
+def test_it_reads_the_test_digits_of_mnist(monkeypatch):
+    monkeypatch.undo()
+    found = classifier.train(Mnist(data_dir=os.environ["GENLAB_DATA"]), seed=0)
+    assert found.accuracy > 0.99
+
+
+def test_training_repeats_to_the_bit_and_leaves_the_random_state_alone(cache):
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    first = load_classifier(Stripes((1, 8, 8)))
+    assert torch.equal(torch.rand(3), expected)
+    for file in cache.iterdir():
+        file.unlink()
+    assert load_classifier(Stripes((1, 8, 8))).identity == first.identity
+    assert load_classifier(Stripes((1, 8, 8)), seed=1).identity != first.identity
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_it_trains_where_gradients_are_off(mode):
+    with mode():
+        found = load_classifier(Stripes((1, 8, 8)))
+        assert not torch.is_grad_enabled()
+    assert found.accuracy == 1
+
+
+def test_it_is_trained_once_and_then_read(monkeypatch, caplog):
+    caplog.set_level(logging.INFO, "genlab")
+    first = load_classifier(Stripes((1, 8, 8)))
+    assert "training the classifier" in caplog.text
+    monkeypatch.setattr(classifier, "train", lambda *_: pytest.fail("trained again"))
+    second = load_classifier(Stripes((1, 8, 8)))
+    assert (second.identity, second.accuracy) == (first.identity, first.accuracy)
+    x = torch.rand(4, 1, 8, 8)
+    assert torch.equal(first.network(x)[0], second.network(x)[0])
+
+
+def test_other_data_gets_a_classifier_of_its_own(cache):
+    load_classifier(Stripes((1, 8, 8)))
+    load_classifier(Stripes((1, 8, 8), train=97))
+    assert len(list(cache.iterdir())) == 2
+
+
+def flip_a_weight(path):
+    state = torch.load(path, weights_only=True)
+    state["weights"]["logits.bias"][0] += 1
+    torch.save(state, path)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.write_bytes(path.read_bytes()[:100]),
+        lambda path: torch.save({"format": 1}, path),
+        lambda path: torch.save({"format": 1, "weights": 3}, path),
+        flip_a_weight,
+    ],
+)
+def test_a_damaged_cache_is_trained_anew(damage, cache, caplog):
+    first = load_classifier(Stripes((1, 8, 8)))
+    (path,) = cache.iterdir()
+    damage(path)
+    assert load_classifier(Stripes((1, 8, 8))).identity == first.identity
+    assert "the classifier is trained again" in caplog.text
+    caplog.clear()
+    load_classifier(Stripes((1, 8, 8)))
+    assert not caplog.text
+
+
+def test_a_cache_that_cannot_be_written_costs_time_alone(cache, caplog):
+    cache.write_text("a file where the folder should be")
+    assert load_classifier(Stripes((1, 8, 8))).accuracy == 1
+    assert "the classifier is not kept" in caplog.text
+
+
+def test_no_more_examples_are_read_than_the_recipe_says(monkeypatch):
+    monkeypatch.setitem(classifier.RECIPE, "most_training_examples", 10)
+    x, y = classifier._gather(Stripes((1, 8, 8)), "train", 10, seed=0)
+    assert (len(x), len(y), x.dtype) == (10, 10, torch.uint8)
+    assert not torch.equal(x, classifier._gather(Stripes((1, 8, 8)), "train", 10, seed=1)[0])
+
+
+def test_data_without_labels_is_refused_with_the_way_out():
+    with pytest.raises(ValueError, match=r"extractor=digits.*has none; use extractor=pixels"):
+        load_classifier(Stripes((1, 8, 8), num_classes=0))
+
+
+def test_pictures_too_small_are_refused():
+    with pytest.raises(ValueError, match="8x8 pixels or more, and these are 7x9"):
+        Network((1, 7, 9), 3)
+
+
+def test_the_fingerprint_sees_a_single_pixel_and_the_split():
+    source = Stripes((1, 8, 8))
+    before = data_fingerprint(source)
+    assert before == data_fingerprint(Stripes((1, 8, 8)))
+    assert before != data_fingerprint(source, "validation")
+    table = source.open("train")[0]
+    table.fields["image"][50, 0, 3, 3] ^= 1
+    source.open = lambda split: [table]
+    assert before != data_fingerprint(source)
+
+
+def test_large_pictures_are_averaged_over_areas_and_small_ones_left_alone():
+    x = torch.rand(2, 3, 64, 20)
+    torch.testing.assert_close(reduce(x, 32), x.view(2, 3, 32, 2, 20).mean(3))
+    assert reduce(x, 64) is x

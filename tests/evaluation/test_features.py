@@ -1,0 +1,166 @@
+"""What pictures are compared by: pixels, the classifier of their own labels, Inception features."""
+
+import hashlib
+import io
+import os
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from unittest import mock
+from urllib.error import URLError
+
+import pytest
+import torch
+
+from genlab.data.digits import Digits
+from genlab.data.source import ArrayExamples
+from genlab.data.spec import DataSpec
+from genlab.evaluation import classifier
+from genlab.evaluation.features import Inception, make_extractor, read_table
+
+
+@pytest.fixture(autouse=True)
+def caches(tmp_path, monkeypatch):
+    """Empty caches, a short training and no network."""
+    monkeypatch.setenv("GENLAB_CACHE", str(tmp_path))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setitem(classifier.RECIPE, "steps", 60)
+    monkeypatch.setitem(classifier.RECIPE, "batch_size", 32)
+    monkeypatch.setattr(torch.hub, "download_url_to_file", mock.Mock(side_effect=URLError("no such host")))
+
+
+@pytest.fixture
+def weights_file():
+    """Where torch-fidelity's weights are looked for."""
+    path = Path(torch.hub.get_dir(), "checkpoints", "weights-inception-2015-12-05-6726825d.pth")
+    path.parent.mkdir(parents=True)
+    return path
+
+
+def test_pixels_are_the_pictures_and_large_ones_are_averaged():
+    pixels = make_extractor("pixels")
+    x = torch.rand(3, 2, 10, 12)
+    assert torch.equal(pixels(x), x.flatten(1))
+    assert pixels(torch.rand(3, 3, 64, 64)).shape == (3, 3 * 32 * 32)
+    assert pixels.read(x).probabilities is None
+    assert pixels.identity == make_extractor("pixels").identity
+
+
+def test_digits_reads_features_and_probabilities_in_one_pass():
+    source = Digits(size=8)
+    digits = make_extractor("digits", source)
+    (table,) = source.open("validation")
+    x, y = table.load()["image"] / 255, table.load()["label"]
+    features, probabilities = digits.read(x)
+    assert features.shape == (len(x), 64)
+    assert features.dtype == probabilities.dtype == torch.float32
+    torch.testing.assert_close(probabilities.sum(1), torch.ones(len(x)))
+    assert (probabilities.argmax(1) == y).double().mean().item() == pytest.approx(digits.accuracy)
+    assert f"accuracy {digits.accuracy:.4f}" in digits.description
+    assert torch.equal(digits(x), features)
+    assert not features.requires_grad
+
+
+def test_the_chunks_that_pictures_come_in_do_not_matter(monkeypatch):
+    digits = make_extractor("digits", Digits(size=8))
+    x = torch.rand(20, 1, 8, 8)
+    whole = digits.read(x)
+    monkeypatch.setattr(type(digits), "batch", 7)
+    for a, b in zip(whole, digits.read(x), strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_pictures_of_another_shape_are_refused_by_digits():
+    digits = make_extractor("digits", Digits(size=8))
+    with pytest.raises(ValueError, match=r"reads pictures \[1, 8, 8\], not \[3, 8, 8\]"):
+        digits(torch.rand(2, 3, 8, 8))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_pictures_of_a_diverged_run_are_refused(value):
+    with pytest.raises(ValueError, match="not finite: has the run diverged"):
+        make_extractor("pixels")(torch.full((1, 1, 8, 8), value))
+
+
+def test_auto_is_digits_where_there_are_labels_and_pixels_elsewhere():
+    assert make_extractor("auto", Digits(size=8)).name == "digits"
+    assert make_extractor("auto").name == "pixels"
+    assert make_extractor("auto", SimpleNamespace(spec=DataSpec((1, 8, 8)))).name == "pixels"
+
+
+def test_an_extractor_that_is_not_there_and_one_without_data_are_refused():
+    with pytest.raises(ValueError, match="extractor=vgg: no such extractor"):
+        make_extractor("vgg")
+    with pytest.raises(ValueError, match="extractor=digits: its classifier learns from a dataset"):
+        make_extractor("digits")
+
+
+def test_a_table_is_read_in_chunks_in_the_order_asked_for():
+    table = ArrayExamples(image=torch.arange(10, dtype=torch.uint8)[:, None, None, None].expand(10, 1, 8, 8))
+    pixels = make_extractor("pixels")
+    chunks = [reading.features[:, 0] * 255 for reading in read_table(table, pixels, chunk=4)]
+    assert [chunk.tolist() for chunk in chunks] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+    (chosen,) = read_table(table, pixels, torch.tensor([7, 2]))
+    torch.testing.assert_close(chosen.features[:, 0] * 255, torch.tensor([7.0, 2.0]))
+
+
+def test_inception_weights_that_cannot_be_had_are_named_with_their_place_and_the_alternatives():
+    pytest.importorskip("torch_fidelity")
+    with pytest.raises(ValueError) as refusal:
+        make_extractor("inception")
+    message = str(refusal.value)
+    for part in (Inception.url, Inception.identity, str(Path(torch.hub.get_dir(), "checkpoints")), "no such host"):
+        assert part in message
+    assert "extractor=digits or extractor=pixels" in message
+    assert "\n" not in message
+
+
+def test_without_torch_fidelity_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch_fidelity", None)
+    with pytest.raises(ValueError, match=r"pip install 'genlab\[inception\]', or use extractor=digits"):
+        make_extractor("inception")
+
+
+def test_another_file_in_the_place_of_the_weights_is_refused(weights_file):
+    pytest.importorskip("torch_fidelity")
+    weights_file.write_bytes(b"something else")
+    with pytest.raises(ValueError, match=r"is not the published file .*; remove it"):
+        make_extractor("inception")
+
+
+class Dangerous:
+    """Unpickling it would set an environment variable."""
+
+    def __reduce__(self):
+        return os.putenv, ("GENLAB_WAS_HERE", "1")
+
+
+def test_no_code_is_run_from_a_weights_file(weights_file, monkeypatch):
+    pytest.importorskip("torch_fidelity")
+    torch.save({"weights": Dangerous()}, weights_file)
+    monkeypatch.setattr(Inception, "identity", hashlib.sha256(weights_file.read_bytes()).hexdigest())
+    with mock.patch("os.putenv") as code, pytest.raises(ValueError, match="holds more than plain weights"):
+        make_extractor("inception")
+    code.assert_not_called()
+
+
+def test_inception_reads_grey_as_colour_and_gives_its_published_layers(weights_file, monkeypatch):
+    fidelity = pytest.importorskip("torch_fidelity")
+    empty = io.BytesIO()
+    torch.save({}, empty)
+    empty.seek(0)
+    network = fidelity.FeatureExtractorInceptionV3
+    torch.manual_seed(0)
+    with mock.patch.object(network, "load_state_dict"):  # weights as drawn, in place of the published ones
+        drawn = network("inception-v3-compat", ["2048"], feature_extractor_weights_path=empty)
+    torch.save(drawn.state_dict(), weights_file)
+    monkeypatch.setattr(Inception, "identity", hashlib.sha256(weights_file.read_bytes()).hexdigest())
+    inception = make_extractor("inception")
+    grey = torch.rand(2, 1, 12, 12)
+    features, probabilities = inception.read(grey)
+    assert (features.shape, probabilities.shape) == ((2, 2048), (2, 1008))
+    torch.testing.assert_close(probabilities.sum(1), torch.ones(2))
+    colour = (grey * 255).round().byte().repeat(1, 3, 1, 1)
+    torch.testing.assert_close(features, drawn(colour)[0])
+    with pytest.raises(ValueError, match="these have 2 channels"):
+        inception(torch.rand(1, 2, 12, 12))

@@ -1,0 +1,45 @@
+import pytest
+import torch
+
+from genlab.evaluation.inception_score import InceptionScore
+
+
+def score(probabilities, splits=10, chunk=1_000):
+    accumulator = InceptionScore(probabilities.shape[1], splits)
+    for part in probabilities.split(chunk):
+        accumulator.update(part)
+    return accumulator.result()
+
+
+def test_it_agrees_with_torch_fidelity():
+    metric = pytest.importorskip("torch_fidelity.metric_isc")
+    logits = 3 * torch.randn(500, 12, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    # Their splits are runs of samples, ours are dealt out in turn.
+    in_runs = torch.cat([logits[start::10] for start in range(10)])
+    theirs = metric.isc_features_to_metric(in_runs, splits=10, shuffle=False)
+    ours = score(logits.softmax(1), chunk=37)
+    assert ours["mean"] == pytest.approx(theirs["inception_score_mean"])
+    assert ours["spread"] == pytest.approx(theirs["inception_score_std"])
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_it_agrees_with_torchmetrics_in_one_split():
+    metric = pytest.importorskip("torchmetrics.image.inception")
+    logits = 3 * torch.randn(200, 12, generator=torch.Generator().manual_seed(0))
+    theirs = metric.InceptionScore(feature=torch.nn.Identity(), splits=1)
+    theirs.features.append(logits)
+    assert score(logits.softmax(1), splits=1)["mean"] == pytest.approx(theirs.compute()[0].item(), rel=1e-5)
+
+
+def test_certain_and_various_samples_score_the_number_of_classes():
+    assert score(torch.eye(7).repeat(30, 1), splits=3)["mean"] == pytest.approx(7)
+
+
+def test_a_collapsed_or_an_uncertain_set_scores_one():
+    assert score(torch.eye(7)[[2]].expand(50, 7))["mean"] == pytest.approx(1)
+    assert score(torch.full((50, 7), 1 / 7))["mean"] == pytest.approx(1)
+
+
+def test_splits_need_a_sample_each():
+    with pytest.raises(ValueError, match="10 splits needs as many samples, not 9"):
+        score(torch.eye(9))
