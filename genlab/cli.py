@@ -10,7 +10,15 @@ from genlab import __version__
 COMMANDS = {
     "train": "train a model, or a sweep of models with -m",
     "sample": "draw new pictures from a trained run",
-    "translate": "carry pictures to the other domain with a trained run",
+    "reconstruct": "show pictures beside what a trained run makes of them",
+    "interpolate": "walk from one picture to another through the latent space",
+    "traverse": "move one latent at a time and look",
+    "translate": "carry pictures to the other domain",
+    "score": "say how unlikely pictures are, and find outliers",
+    "encode": "write the latents of pictures, and plot them",
+    "evaluate": "measure how good a trained run is",
+    "compare": "put runs into one table and one page",
+    "export": "write networks for use without GenLab",
 }
 
 EPILOGUE = """

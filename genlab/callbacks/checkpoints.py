@@ -1,7 +1,8 @@
-"""Checkpoints every so many steps: `step_*.pt` (the last few), `last.pt`, and `best.pt` by the model's first metric."""
+"""Checkpoints every so many steps: `step_*.pt` (the last few), `last.pt`, and `best.pt` by a chosen metric."""
 
 import math
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from genlab.callbacks.base import Callback, due
@@ -14,10 +15,12 @@ class Checkpoints(Callback):
     """Stands after Validation and Previews, so that what it saves holds their outcome.
 
     constants: entries that every checkpoint of the run carries (config, data spec).
+    best_metric: which chooses `best.pt`, as "validation/NAME" or "evaluation/NAME"; None for the model's first metric.
     """
 
-    def __init__(self, folder: Path, every: int | None, keep: int, constants: dict):
+    def __init__(self, folder: Path, every: int | None, keep: int, constants: dict, best_metric: str | None = None):
         self.folder, self.every, self.keep, self.constants = folder, every, keep, constants
+        self.best_metric = best_metric
         self.best = -math.inf
         self.improved = False
 
@@ -25,12 +28,30 @@ class Checkpoints(Callback):
         self.folder.mkdir(exist_ok=True)
 
     def validated(self, trainer: Trainer, metrics: dict[str, float]) -> None:
-        ranked = [(name, direction) for name, direction in trainer.model.metrics.items() if name in metrics]
-        if ranked:
-            name, direction = ranked[0]
-            score = metrics[name] * (1 if direction == "max" else -1)
-            self.improved = score > self.best
-            self.best = max(score, self.best)
+        ranks = trainer.model.metrics
+        kind, _, wanted = (self.best_metric or "validation/").partition("/")
+        if kind == "validation":
+            ranked = [name for name in ([wanted] if wanted else ranks) if name in metrics]
+            if wanted and not ranked:
+                self._refuse(metrics)
+            if ranked:
+                self._rank(metrics[ranked[0]], ranks[ranked[0]])
+
+    def evaluated(self, trainer: Trainer, entries: dict[str, dict]) -> None:
+        kind, _, wanted = (self.best_metric or "").partition("/")
+        if kind == "evaluation":
+            ranked = [name for name, entry in entries.items() if entry["best"]]
+            if wanted not in ranked:
+                self._refuse(ranked)
+            self._rank(entries[wanted]["value"], entries[wanted]["best"])
+
+    def _rank(self, value: float, direction: str) -> None:
+        score = value if direction == "max" else -value
+        self.improved = score > self.best
+        self.best = max(score, self.best)
+
+    def _refuse(self, measured: Iterable[str]) -> None:
+        raise ValueError(f"trainer.best_metric={self.best_metric}: not measured here; there are {', '.join(measured)}")
 
     def stepped(self, trainer: Trainer) -> None:
         if due(trainer, self.every):

@@ -36,6 +36,10 @@ class Console(Callback):
         if values:
             self.bar.write(f"step {trainer.step}: validation  {values}", file=sys.stderr)
 
+    def evaluated(self, trainer: Trainer, entries: dict[str, dict]) -> None:
+        values = "  ".join(f"{name} {entry['value']:.4g}" for name, entry in entries.items())
+        self.bar.write(f"step {trainer.step}: evaluation  {values}", file=sys.stderr)
+
     def close(self, trainer: Trainer) -> None:
         if hasattr(self, "bar"):
             self.bar.close()

@@ -1,4 +1,4 @@
-"""`metrics.jsonl`: a line per logged step and one per validation. No times: a repeated run must repeat the file."""
+"""`metrics.jsonl`: a line per logged step, per validation and per evaluation. No times: a repeated run repeats it."""
 
 import json
 from pathlib import Path
@@ -16,6 +16,9 @@ class MetricsFile(Callback):
 
     def validated(self, trainer: Trainer, metrics: dict[str, float]) -> None:
         self._write({"step": trainer.step} | {f"validation/{name}": value for name, value in metrics.items()})
+
+    def evaluated(self, trainer: Trainer, entries: dict[str, dict]) -> None:
+        self._write({"step": trainer.step} | {f"evaluation/{name}": entry["value"] for name, entry in entries.items()})
 
     def _write(self, row: dict[str, float]) -> None:
         with self.path.open("a") as file:

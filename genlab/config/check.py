@@ -63,6 +63,11 @@ def _skeleton(config: DictConfig) -> Iterator[str]:
         yield "trainer.clip=0: would stop all learning; null means no clipping"
     if config.trainer.ema is not None and not 0 <= config.trainer.ema < 1:
         yield f"trainer.ema={config.trainer.ema}: the decay must be at least 0 and below 1, as in 0.999"
+    kind, _, name = (config.trainer.get("best_metric") or "validation/any").partition("/")
+    if kind not in ("validation", "evaluation") or not name:
+        yield f"trainer.best_metric={config.trainer.best_metric}: must begin with validation/ or evaluation/"
+    elif kind == "evaluation" and not config.trainer.evaluate_every:
+        yield f"trainer.best_metric={config.trainer.best_metric}: is measured only with trainer.evaluate_every=STEPS"
     batch, micro_batch = config.trainer.batch_size, config.device.micro_batch
     processes = int(os.environ.get("WORLD_SIZE", config.device.processes))  # torchrun's, where it started this
     share = batch // max(processes, 1)

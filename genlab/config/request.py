@@ -85,6 +85,13 @@ def _model_problems(config: DictConfig, source: Source, optimizer_is_known: bool
     metric = config.trainer.early_stop_metric
     if metric and metric not in model.metrics:
         yield f"trainer.early_stop_metric={metric}: {did_you_mean(metric, list(model.metrics))}"
+    if config.trainer.evaluate_every and config.evaluation.metrics:
+        from genlab.evaluation.evaluate import unknown  # scikit-learn takes a second to import
+
+        yield from (f"evaluation.{line}" for line in unknown(config.evaluation.metrics))
+    best = (config.trainer.best_metric or "").removeprefix("validation/")
+    if best and "/" not in best and best not in model.metrics:
+        yield f"trainer.best_metric=validation/{best}: {did_you_mean(best, list(model.metrics))}"
 
 
 def _player_problems(config: DictConfig, model: GenerativeModel) -> Iterator[str]:

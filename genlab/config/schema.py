@@ -110,6 +110,7 @@ CHOICES = {
     "watch.action": ("warn", "stop", "rollback"),
     "weights": ("averaged", "raw"),
     "format": ("grid", "npz", "png"),
+    "order": ("ascending", "descending"),
     "path": ("spherical", "linear"),
     "plot": ("pca", "tsne", "none"),
     "split": ("validation", "train"),
@@ -202,7 +203,7 @@ class ReconstructConfig(DataUseConfig):
 
 @dataclass
 class InterpolateConfig(DataUseConfig):
-    path: str = MISSING
+    path: str | None = MISSING
     pictures: list[str] | None = MISSING
     seeds: list[int] | None = MISSING
     label: int | None = MISSING
@@ -259,6 +260,7 @@ class CompareConfig:
 
     runs: Any = MISSING
     metric: str | None = MISSING
+    order: str | None = MISSING
     output: str | None = MISSING
 
 

@@ -42,6 +42,8 @@ class Shapes(Source):
     [0, 1] between the outermost positions (left to right, top to bottom).
     """
 
+    categorical_factors = (FACTORS.index("shape"),)
+
     def __init__(
         self,
         *,

@@ -58,6 +58,9 @@ class Source(ABC):
     may_provide: ClassVar[frozenset[str]] = frozenset({"image", "label"})
     """Fields that sets of this kind can hold; what the one asked for does hold says `spec`."""
 
+    categorical_factors: ClassVar[tuple[int, ...]] = ()
+    """Columns of the field `factors`, where there is one, whose values have no order."""
+
     spec: DataSpec
     sizes: dict[str, int]
 

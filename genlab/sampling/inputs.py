@@ -129,7 +129,7 @@ def held(run: Run, config: DictConfig, split: str = "validation") -> Held:
     source, name = run_source(run, config)
     size = min(source.sizes[split], config.get("num_pictures") or source.sizes[split])
     title = split if config.dataset is None else f"{name}-{split}"
-    return Held(title, size, loader=open_split(run, source, split))
+    return Held(title, size, loader=open_split(run.config, source, split, run.device))
 
 
 def open_input(run: Run, place: str, key: str, skip_damaged: bool = False, limit: int | None = None) -> Pictures:
@@ -153,7 +153,7 @@ def _npz(run: Run, path: Path, key: str, limit: int | None) -> Held:
         raise ValueError(str(error).replace("dataset.path", key).replace("dataset.images_key", key)) from error
     _check_shape(run, source, f"{key}={path}")
     size = min(source.sizes["validation"], limit or source.sizes["validation"])
-    return Held(path.stem, size, loader=open_split(run, source, "validation"))
+    return Held(path.stem, size, loader=open_split(run.config, source, "validation", run.device))
 
 
 def run_source(run: Run, config: DictConfig) -> tuple[Source, str]:
@@ -189,17 +189,17 @@ def open_against(run: Run, config: DictConfig) -> Pictures:
     if place in options("dataset") and not os.path.exists(place):
         source = named_dataset(run, place, config)
         size = min(source.sizes["validation"], config.num_pictures or source.sizes["validation"])
-        return Held(place, size, loader=open_split(run, source, "validation"))
+        return Held(place, size, loader=open_split(run.config, source, "validation", run.device))
     if not os.path.exists(os.path.expanduser(place)):
         known = ", ".join(options("dataset"))
         raise ValueError(f"against={place}: neither a folder, nor a file, nor a dataset (there are: {known})")
     return open_input(run, place, "against", config.skip_damaged, config.num_pictures)
 
 
-def open_split(run: Run, source: Source, split: str) -> Loader:
-    """Batches of a split on the run's device, without augmentation."""
-    settings = LoaderConfig(**{**run.config.loader, "flip": False, "shift": 0})
-    return Loader(source, split, settings, seed=run.config.seed, device=run.device)
+def open_split(config: DictConfig, source: Source, split: str, device: torch.device) -> Loader:
+    """Batches of a split on `device`, loaded as a run's config says, without augmentation."""
+    settings = LoaderConfig(**{**config.loader, "flip": False, "shift": 0})
+    return Loader(source, split, settings, seed=config.seed, device=device)
 
 
 def _check_shape(run: Run, source: Source, what: str) -> None:

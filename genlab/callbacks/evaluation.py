@@ -1,0 +1,30 @@
+"""Sample quality and whatever else `genlab evaluate` measures, during training."""
+
+from collections.abc import Callable
+
+from genlab.callbacks.base import Callback, due
+from genlab.evaluation.bench import Bench
+from genlab.evaluation.evaluate import choose, evaluate
+from genlab.sampling.load import Run
+from genlab.training.trainer import Trainer
+
+
+class Evaluation(Callback):
+    """Measures the averaged weights on `bench` every so many steps and tells all callbacks.
+
+    as_run: the model in training as a `Run`, which is what measurements take.
+    """
+
+    def __init__(self, every: int, bench: Bench, as_run: Callable[[Trainer], Run]):
+        self.every, self.bench, self.as_run = every, bench, as_run
+        self.names: list[str] = []
+
+    def start(self, trainer: Trainer) -> None:
+        """Refuse what cannot be measured, train the extractor and read the real pictures before the first step."""
+        self.names = choose(self.as_run(trainer), self.bench, self.bench.settings.metrics)
+
+    def stepped(self, trainer: Trainer) -> None:
+        if due(trainer, self.every):
+            with trainer.inference():
+                entries = evaluate(self.as_run(trainer), self.bench, self.names, trainer.seed, progress=False)
+            trainer.emit("evaluated", entries)

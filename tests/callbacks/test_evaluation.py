@@ -1,0 +1,71 @@
+"""Measuring sample quality in training: rows, status, `best.pt`, and no trace in the weights."""
+
+import json
+
+import lab
+import pytest
+import torch
+
+from genlab.config.compose import RequestError
+from genlab.config.request import check
+from genlab.training.run import train
+
+SETTINGS = [
+    "dataset=digits",
+    "trainer.batch_size=32",
+    "trainer.max_steps=6",
+    "trainer.log_every=2",
+    "trainer.checkpoint_every=2",
+    "logger.tensorboard=true",
+    "evaluation.num_samples=200",
+    "evaluation.extractor=pixels",
+    "evaluation.metrics=[frechet,manifold]",
+]
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("GENLAB_CACHE", str(tmp_path / "cache"))
+
+
+def run(folder, *overrides):
+    config = lab.compose("gan", *SETTINGS, *overrides)
+    check(config, folder)
+    return train(config, folder)
+
+
+def test_measures_every_so_many_steps_and_chooses_the_best_by_it(tmp_path):
+    final = run(tmp_path / "a", "trainer.evaluate_every=2", "trainer.best_metric=evaluation/frechet_distance")
+    rows = [json.loads(line) for line in (tmp_path / "a/metrics.jsonl").read_text().splitlines()]
+    measured = {row["step"]: row["evaluation/frechet_distance"] for row in rows if "evaluation/precision" in row}
+    assert list(measured) == [2, 4, 6]
+    assert final["evaluation/frechet_distance"] == measured[6]
+    best = torch.load(tmp_path / "a/checkpoints/best.pt", weights_only=True)["step"]
+    assert measured[best] == min(measured.values())
+
+
+def test_measuring_changes_nothing_that_is_learnt(tmp_path):
+    run(tmp_path / "a", "trainer.evaluate_every=2")
+    run(tmp_path / "b")
+    a, b = (torch.load(tmp_path / name / "checkpoints/last.pt", weights_only=True) for name in "ab")
+    assert not list(lab.differences(a["model"], b["model"])) and not list(lab.differences(a["ema"], b["ema"]))
+
+
+@pytest.mark.parametrize(
+    "overrides, message",
+    [
+        (["trainer.best_metric=frechet"], "trainer.best_metric=frechet: must begin with validation/ or evaluation/"),
+        (["trainer.best_metric=validation/elbo"], "trainer.best_metric=validation/elbo: "),
+        (["trainer.best_metric=evaluation/mmd"], "is measured only with trainer.evaluate_every=STEPS"),
+        (["trainer.evaluate_every=2", "evaluation.metrics=[frechett]"], "evaluation.metrics=frechett: no such metric"),
+    ],
+)
+def test_refuses_before_the_run_what_will_not_be_measured(overrides, message, tmp_path):
+    with pytest.raises(RequestError, match=message.replace("[", r"\[")):
+        run(tmp_path / "a", *overrides)
+    assert not (tmp_path / "a").exists()
+
+
+def test_refuses_a_best_metric_that_no_measurement_gives(tmp_path):
+    with pytest.raises(RuntimeError, match=r"trainer.best_metric=evaluation/mmd: not measured here; there are frechet"):
+        run(tmp_path / "a", "trainer.evaluate_every=2", "trainer.best_metric=evaluation/mmd")

@@ -1,0 +1,150 @@
+"""What fits a run is measured, repeats agree, and every number carries its protocol; for every model."""
+
+import json
+
+import lab
+import pytest
+import torch
+
+from genlab.config.schema import EvaluationConfig
+from genlab.evaluation import bench as benches
+from genlab.evaluation import classifier
+from genlab.evaluation.bench import Bench
+from genlab.evaluation.data_metrics import DATA_METRICS
+from genlab.evaluation.evaluate import METRICS, choose, evaluate, write
+from genlab.evaluation.sample_metrics import SAMPLE_METRICS, nearest_pictures
+from genlab.sampling.load import Run
+
+SETTINGS = EvaluationConfig(None, 300, "pixels", importance_samples=3, repeats=1, nearest=2)
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("GENLAB_CACHE", str(tmp_path / "cache"))
+
+
+def subject(model, *overrides, source=None, **settings) -> tuple[Run, Bench]:
+    """An untrained run of `model` and a bench with its data."""
+    config = lab.compose(model, *overrides)
+    source = source or lab.RandomPictures(lab.requirements(config))
+    trainer = lab.trainer(config, source)
+    run = Run(None, 0, config, source.spec, trainer.model.eval(), lab.CPU)
+    return run, Bench(source, "noise", EvaluationConfig(**{**vars(SETTINGS), **settings}), config, lab.CPU)
+
+
+@pytest.mark.parametrize("model", lab.MODELS)
+def test_measures_what_fits_every_model_and_repeats_it(model):
+    run, bench = subject(model)
+    names = choose(run, bench, None)
+    assert names, "there is something to say of every model"
+    entries = evaluate(run, bench, names, seed=1, progress=False)
+    for name, entry in entries.items():
+        assert entry["value"] == pytest.approx(entry["values"][0]) and torch.tensor(entry["value"]).isfinite(), name
+        assert entry["best"] in ("min", "max", None)
+        protocol = entry["protocol"]
+        assert protocol["extractor"] == "pixels" and len(protocol["extractor_sha256"]) == 64, name
+        assert (protocol["seed"], protocol["split"], protocol["step"]) == (1, "validation", 0)
+    json.dumps(entries, allow_nan=False)
+    again = evaluate(run, bench, names, seed=1, progress=False)
+    assert again == entries, "an evaluation is a function of its seed"
+
+
+@pytest.mark.parametrize("model", lab.MODELS)
+def test_measuring_disturbs_no_generator(model):
+    run, bench = subject(model)
+    state = torch.get_rng_state()
+    evaluate(run, bench, choose(run, bench, None), progress=False)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_repeats_draw_anew_and_give_a_spread():
+    run, bench = subject("gan", repeats=3)
+    entry = evaluate(run, bench, ["frechet"], progress=False)["frechet_distance"]
+    assert len(set(entry["values"])) == 3
+    assert entry["value"] == pytest.approx(sum(entry["values"]) / 3)
+    assert entry["spread"] == pytest.approx(torch.tensor(entry["values"], dtype=torch.float64).std().item())
+    assert entry["spread_over"] == "repeats"
+
+
+def test_known_factors_are_asked_for_by_the_data():
+    from genlab.data.shapes import Shapes
+
+    source = Shapes(size=16, num_scales=2, num_orientations=4, num_positions=4, validation_fraction=0.9)
+    run, bench = subject("beta-vae", source=source)
+    assert "disentanglement" in choose(run, bench, None)
+    entries = evaluate(run, bench, ["disentanglement"], progress=False)
+    assert {"mig", "sap", "dci_disentanglement", "factor_vae_score", "beta_vae_score"} <= entries.keys()
+    run, bench = subject("vae")
+    with pytest.raises(ValueError, match="metrics=disentanglement: dataset noise has no factors"):
+        choose(run, bench, ["disentanglement"])
+
+
+def test_refuses_what_does_not_fit_and_what_does_not_exist():
+    run, bench = subject("gan")
+    for asked, message in (
+        (["frechett"], "metrics=frechett: no such metric; did you mean 'frechet'?"),
+        (["likelihood"], "metrics=likelihood: model gan cannot log_weights"),
+        (["classes"], "metrics=classes: extractor pixels reads no classes; use extractor=digits"),
+    ):
+        with pytest.raises(ValueError) as refused:
+            choose(run, bench, asked)
+        assert str(refused.value).startswith(message)
+    assert choose(run, bench, ["kernel", "frechet", "kernel"]) == ["kernel", "frechet"]
+
+
+def test_classes_are_read_by_a_classifier_of_the_datasets_labels(monkeypatch):
+    monkeypatch.setitem(classifier.RECIPE, "steps", 20)
+    run, bench = subject("cgan", extractor="auto")
+    names = choose(run, bench, None)
+    assert {"classes", "inception_score"} <= set(names)
+    entries = evaluate(run, bench, ["classes", "inception_score"], progress=False)
+    assert entries["agreement"]["protocol"]["labels"] == "all classes in turn"
+    assert entries["classes_covered"]["protocol"]["of"] == 3
+    assert 0 <= entries["agreement"]["value"] <= 1 <= entries["inception_score"]["value"]
+
+
+def test_readings_of_real_pictures_are_kept_and_used_again(monkeypatch):
+    _, bench = subject("gan")
+    first = bench.real
+    monkeypatch.setattr(benches, "gather", None)  # reading again would fail
+    again = subject("gan")[1].real
+    assert torch.equal(first.features, again.features) and first.count == again.count == 32
+    assert torch.equal(first.moments.covariance, again.moments.covariance)
+
+
+def test_damaged_readings_are_read_again(tmp_path):
+    _, bench = subject("gan")
+    first = bench.real
+    (file,) = (tmp_path / "cache/features").glob("*.pt")
+    file.write_bytes(b"half")
+    assert torch.equal(subject("gan")[1].real.features, first.features)
+    assert file.stat().st_size > 100, "and kept again"
+
+
+def test_memory_is_bounded_by_what_is_kept(monkeypatch):
+    monkeypatch.setattr(benches, "FEATURES_KEPT", 10)
+    _, bench = subject("gan")
+    assert len(bench.real.features) == 10 and bench.real.count == 32 == bench.real.moments.count
+
+
+def test_shows_samples_above_their_nearest_training_pictures():
+    run, bench = subject("gan", nearest=3)
+    rows = nearest_pictures(run, bench, seed=0)
+    assert rows.shape == (4, 3, *run.data.shape)
+    train = bench.table("train").load()["image"].float() / 255
+    distances = (train[None] - run.sample(3)[:, None]).flatten(2).norm(dim=2)
+    assert torch.equal(rows[1], train[distances.argmin(1)])
+
+
+def test_what_was_measured_before_stays(tmp_path):
+    path = tmp_path / "evaluation.json"
+    write({"a": {"value": 1}, "b": {"value": 2}}, path)
+    write({"b": {"value": 3}}, path)
+    assert json.loads(path.read_text()) == {"metrics": {"a": {"value": 1}, "b": {"value": 3}}}
+    path.write_text("half")
+    with pytest.raises(ValueError, match="not an evaluation that can be added to"):
+        write({}, path)
+
+
+def test_every_metric_is_asked_for_by_a_name_of_its_own():
+    assert len(METRICS) == len(set(METRICS)) == len(DATA_METRICS) + len(SAMPLE_METRICS)
