@@ -1,0 +1,161 @@
+"""`genlab compare`: runs side by side, as a table, a CSV and a page. Reads their text files alone, without torch."""
+
+import csv
+import os
+import sys
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from omegaconf import ListConfig
+
+from genlab.commands.use import compose_use
+
+if TYPE_CHECKING:
+    from genlab.evaluation.comparison import Comparison
+
+HELP = """usage: genlab compare [runs=FOLDER] [key=value ...]
+
+Put runs into one table, best first; runs that differ in their seed alone share a row, with mean and
+standard deviation. Writes comparison.csv (every run, every setting that differs, every metric) and
+comparison.html (the same with curves and pictures, in one file) beside the runs.
+
+  genlab compare runs=outputs/sweeps/vae-mnist/20261120-160000-a96f
+  genlab compare runs=[outputs/vae-mnist,outputs/gan-mnist] metric=validation/sliced_wasserstein
+  genlab compare metric=evaluation/frechet_distance order=ascending output=RESULTS
+
+keys
+  runs         a run, a sweep or any folder above runs, or a list of them as [A,B] (outputs)
+  metric       what to sort by (what the models rank by, where all runs have it)
+  order        ascending or descending (the better first, as far as that is known)
+  output       folder for the two files (the folder that holds the runs)"""
+
+_WIDTH = 120
+_WIDEST = 34
+
+
+def main(arguments: list[str]) -> int:
+    config = compose_use("compare", arguments)
+
+    from genlab.evaluation.comparison import collect, compare, find_runs
+    from genlab.evaluation.page import page
+
+    places = _places(config.runs)
+    folders = find_runs(places)
+    if not folders:
+        raise ValueError(f"runs={', '.join(places)}: no run there; train one with: genlab train")
+    records, problems = collect(folders)
+    if not records:
+        raise ValueError("\n".join([f"runs={', '.join(places)}: no run there can be read", *map(_plain, problems)]))
+    comparison = compare(records, config.metric, config.order)
+    output = Path(config.output or _above([record.folder for record in records], places))
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        text = page(comparison, str(output))
+        (output / "comparison.html").write_text(text, encoding="utf-8", errors="replace")
+        _write_csv(comparison, output / "comparison.csv")
+    except OSError as error:
+        raise ValueError(
+            f"output={output}: cannot be written ({error.strerror}); name another folder: output=FOLDER"
+        ) from error
+    for problem in problems:
+        print(f"genlab: {_plain(problem)}", file=sys.stderr)
+    _show(comparison)
+    print(f"table      {output}/comparison.csv\npage       {output}/comparison.html")
+    best = comparison.rows[0].best_record(comparison.metric, comparison.descending)
+    print(f"next       genlab sample run={_plain(str(best.folder))}")
+    return 0
+
+
+def _places(runs) -> list[str]:
+    """The folders that `runs` names; a folder of a sweep may be called 0."""
+    listed = list(runs) if isinstance(runs, ListConfig) else [runs]
+    if not listed or not all(isinstance(place, (str, int)) and not isinstance(place, bool) for place in listed):
+        raise ValueError(f"runs={runs}: must be a folder or a list of folders, as in runs=[outputs/a,outputs/b]")
+    return [str(place) for place in listed]
+
+
+def _above(folders: list[Path], places: list[str]) -> Path:
+    """The one place that was named, else the folder that the runs have in common."""
+    return Path(places[0]) if len(places) == 1 else Path(os.path.commonpath([folder.resolve() for folder in folders]))
+
+
+def _write_csv(comparison: "Comparison", path: Path) -> None:
+    """A line for each run, in the order of the table."""
+    from genlab.evaluation.comparison import SEEDS
+
+    keys = [*SEEDS, *comparison.differing]
+    with path.open("w", newline="", encoding="utf-8", errors="replace") as file:
+        writer = csv.writer(file)
+        writer.writerow(["row", "run", "folder", "status", "step", "steps_per_second", *keys, *comparison.metrics])
+        for number, row in enumerate(comparison.rows, 1):
+            for record in row.records:
+                about = [number, record.name, record.folder, record.status, record.step, record.steps_per_second]
+                settings = [record.settings.get(key) for key in keys]
+                writer.writerow([*about, *settings, *(record.metrics.get(name) for name in comparison.metrics)])
+
+
+def _show(comparison: "Comparison") -> None:
+    """The table, as many of its columns as fit, in a line for each row."""
+    columns, left_out = _fitting(_columns(comparison))
+    widths = [max(map(len, column)) for column in columns]
+    for line in zip(*columns, strict=True):
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    print()
+    if left_out:
+        text = f"not shown  {', '.join(left_out)} (all are in the files)"
+        print(textwrap.fill(text, _WIDTH, subsequent_indent=11 * " ", break_on_hyphens=False))
+    if comparison.caution:
+        print(f"caution    {_short(comparison.caution, _WIDTH - 11)}")
+    if comparison.metric is None:
+        print("sorted     not at all: no run has measured anything yet")
+        return
+    known = comparison.metric in comparison.directions
+    way = "descending" if comparison.descending else "ascending"
+    hint = "" if known else "; nothing says which way is better, order=descending turns it round"
+    print(f"sorted     by {_plain(comparison.metric)}, {way}{hint}")
+
+
+def _columns(comparison: "Comparison") -> list[tuple[int, list[str]]]:
+    """Columns from left to right: how readily each is left out (0: never), and its cells from the heading down."""
+    from genlab.evaluation.comparison import short_key
+
+    rows = comparison.rows
+    finished = all(row.status == "finished" for row in rows)
+    columns = [(0, ["run", *(row.name for row in rows)])]
+    if comparison.repeated:
+        columns.append((2, ["seeds", *(str(len(row.records)) for row in rows)]))
+    for place, key in enumerate(comparison.keys):
+        values = (row.settings.get(key) for row in rows)
+        rank = 3 if key.startswith("choices.") else 10 + 2 * place
+        columns.append((rank, [short_key(key), *("" if value is None else str(value) for value in values)]))
+    for place, metric in enumerate(comparison.metrics):
+        estimates = (row.estimate(metric) for row in rows)
+        cells = ["-" if estimate is None else str(estimate) for estimate in estimates]
+        columns.append((11 + 2 * place if place else 0, [metric, *cells]))
+    columns.append((1001, ["steps", *(row.steps for row in rows)]))
+    columns.append((1002, ["steps/s", *("" if row.speed is None else f"{row.speed:.3g}" for row in rows)]))
+    columns.append((1003 if finished else 1, ["status", *(row.status for row in rows)]))
+    return [(rank, [_short(cell) for cell in cells]) for rank, cells in columns]
+
+
+def _fitting(columns: list[tuple[int, list[str]]]) -> tuple[list[list[str]], list[str]]:
+    """The columns that fit into a line together, the needed ones first, and the headings of the others."""
+    kept, room = set(), _WIDTH + 2
+    for number, (rank, cells) in sorted(enumerate(columns), key=lambda column: column[1][0]):
+        width = max(map(len, cells)) + 2
+        if rank == 0 or width <= room:
+            kept.add(number)
+            room -= width
+    shown = [cells for number, (_, cells) in enumerate(columns) if number in kept]
+    return shown, [cells[0] for number, (_, cells) in enumerate(columns) if number not in kept]
+
+
+def _plain(text: str) -> str:
+    """Without what a terminal would obey."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def _short(text: str, width: int = _WIDEST) -> str:
+    text = _plain(text)
+    return text if len(text) <= width else text[: width - 3] + "..."
