@@ -12,7 +12,7 @@ from omegaconf import ListConfig
 from genlab.commands.use import compose_use
 
 if TYPE_CHECKING:
-    from genlab.evaluation.comparison import Comparison
+    from genlab.comparison.rows import Comparison
 
 HELP = """usage: genlab compare [runs=FOLDER] [key=value ...]
 
@@ -37,8 +37,9 @@ _WIDEST = 34
 def main(arguments: list[str]) -> int:
     config = compose_use("compare", arguments)
 
-    from genlab.evaluation.comparison import collect, compare, find_runs
-    from genlab.evaluation.page import page
+    from genlab.comparison.page import page
+    from genlab.comparison.records import collect, find_runs
+    from genlab.comparison.rows import compare
 
     places = _places(config.runs)
     folders = find_runs(places)
@@ -82,7 +83,7 @@ def _above(folders: list[Path], places: list[str]) -> Path:
 
 def _write_csv(comparison: "Comparison", path: Path) -> None:
     """A line for each run, in the order of the table."""
-    from genlab.evaluation.comparison import SEEDS
+    from genlab.comparison.rows import SEEDS
 
     keys = [*SEEDS, *comparison.differing]
     with path.open("w", newline="", encoding="utf-8", errors="replace") as file:
@@ -118,7 +119,7 @@ def _show(comparison: "Comparison") -> None:
 
 def _columns(comparison: "Comparison") -> list[tuple[int, list[str]]]:
     """Columns from left to right: how readily each is left out (0: never), and its cells from the heading down."""
-    from genlab.evaluation.comparison import short_key
+    from genlab.comparison.rows import short_key
 
     rows = comparison.rows
     finished = all(row.status == "finished" for row in rows)

@@ -12,9 +12,10 @@ import pytest
 import yaml
 from PIL import Image
 
+from genlab.comparison.page import page
+from genlab.comparison.records import collect, find_runs, ranking, read_run
+from genlab.comparison.rows import compare
 from genlab.config.check import locate
-from genlab.evaluation.comparison import collect, compare, find_runs, ranking, read_run
-from genlab.evaluation.page import page
 
 VAE = "genlab.models.vae.VAE"
 

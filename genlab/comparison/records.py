@@ -1,0 +1,181 @@
+"""What the folders of runs say: settings, state, final metrics, curves and pictures.
+
+Reads YAML and JSON alone. What a folder holds may come from anybody: nothing in it is run, and a folder that cannot be
+read is left out with a line that says why.
+"""
+
+import ast
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from genlab.config.paths import code_folder
+
+_DAMAGE = (OSError, ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError, yaml.YAMLError)
+
+
+@dataclass
+class Record:
+    """What one run's folder says.
+
+    settings: its config by dotted key; metrics: final values by name; curves: by name, (step, value) in the order of
+    steps; directions: "min" or "max" for metrics that rank, the first ranks its model; previews: the last PNG of each
+    kind; notes: a line for each part of the folder that could not be used.
+    """
+
+    folder: Path
+    name: str
+    settings: dict[str, Any]
+    status: str
+    step: int
+    steps_per_second: float | None
+    metrics: dict[str, float]
+    curves: dict[str, list[tuple[int, float]]]
+    directions: dict[str, str]
+    previews: dict[str, Path]
+    notes: list[str] = field(default_factory=list)
+
+
+def find_runs(places: Iterable[str | Path]) -> list[Path]:
+    """Folders of runs: `places` themselves, or at any depth below them. `ValueError` where a place is no folder."""
+    found: dict[Path, Path] = {}
+    for place in map(Path, places):
+        if not place.is_dir():
+            raise ValueError(f"runs={place}: no such folder")
+        for folder, below, files in os.walk(place):
+            if "config.yaml" in files and ({"status.json", "metrics.jsonl"} & {*files} or "checkpoints" in below):
+                found.setdefault(Path(folder).resolve(), Path(folder))
+                below.clear()
+            below[:] = sorted((name for name in below if not name.startswith(".")), key=_natural)
+    return list(found.values())
+
+
+def collect(folders: list[Path]) -> tuple[list[Record], list[str]]:
+    """What can be read of the runs, and a line for each thing that cannot."""
+    records, problems = [], []
+    for folder, name in zip(folders, short_names(folders), strict=True):
+        try:
+            records.append(read_run(folder, name))
+            problems += records[-1].notes
+        except ValueError as error:
+            problems.append(f"{error}; this run is left out")
+    return records, problems
+
+
+def short_names(folders: list[Path]) -> list[str]:
+    """Paths of the runs below the folder that they have in common."""
+    if len(folders) == 1:
+        return [folders[0].resolve().name]
+    common = os.path.commonpath([folder.resolve() for folder in folders]) if folders else ""
+    return [str(folder.resolve().relative_to(common)) for folder in folders]
+
+
+def read_run(folder: Path, name: str) -> Record:
+    """One run's folder. `ValueError` with one line where it cannot be read."""
+
+    def part(file: str, read):
+        try:
+            return read((folder / file).read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise ValueError(f"{folder}: has no {file}") from error
+        except _DAMAGE as error:
+            raise ValueError(f"{folder}: its {file} is damaged or of another version") from error
+
+    settings = part("config.yaml", _settings)
+    state = part("status.json", _state)
+    curves, unfinished = part("metrics.jsonl", _curves) if (folder / "metrics.jsonl").exists() else ({}, False)
+    notes = [f"{folder}: the last line of its metrics.jsonl is unfinished and not shown"] if unfinished else []
+    directions = {f"validation/{metric}": way for metric, way in ranking(settings["model._target_"]).items()}
+    measured, ways = part("evaluation.json", _evaluation) if (folder / "evaluation.json").exists() else ({}, {})
+    state["metrics"] |= measured
+    return Record(folder, name, settings, **state, curves=curves, directions=directions | ways,
+                  previews=_previews(folder / "previews"), notes=notes)  # fmt: skip
+
+
+def ranking(target: str) -> dict[str, str]:
+    """`metrics` of the model class that `target` names: "min" or "max" by name. Empty where that is not GenLab's.
+
+    Taken from the source text: importing a model would run code, and cost the seconds that torch takes.
+    """
+    module, _, name = str(target).rpartition(".")
+    path = code_folder().joinpath(*module.split(".")).with_suffix(".py")
+    if not re.fullmatch(r"genlab\.models\.\w+", module) or not path.is_file():
+        return {}
+    imported, classes = {}, {}
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.ImportFrom):
+            imported |= {alias.name: f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.ClassDef):
+            classes[node.name] = node
+    if name not in classes:
+        return {}
+    for node in classes[name].body:
+        names = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        if "metrics" in [getattr(target, "id", None) for target in names]:
+            return ast.literal_eval(node.value)
+    bases = (base.id for base in classes[name].bases if isinstance(base, ast.Name))
+    return next(filter(None, (ranking(imported.get(base, f"{module}.{base}")) for base in bases)), {})
+
+
+def _settings(text: str) -> dict[str, Any]:
+    if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
+        raise ValueError("aliases, of which a few lines make gigabytes")
+    settings = dict(_flat(yaml.safe_load(text)))
+    str(settings["model._target_"])  # every config of a run names its model
+    return settings
+
+
+def _flat(node: dict, above: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in node.items():
+        if isinstance(value, dict) and value:
+            yield from _flat(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", value
+
+
+def _state(text: str) -> dict[str, Any]:
+    state = json.loads(text)
+    alarms = len(state.get("alarms", []))
+    rate = state.get("steps_per_second")
+    return {
+        "status": str(state["status"]) + (f" ({alarms} alarm{'s' * (alarms > 1)})" if alarms else ""),
+        "step": int(float(state["step"])),
+        "steps_per_second": None if rate is None else float(rate),
+        "metrics": {name: float(value) for name, value in state["final"].items()},
+    }
+
+
+def _evaluation(text: str) -> tuple[dict[str, float], dict[str, str]]:
+    """Values of `genlab evaluate` by name, and the direction of those that say theirs."""
+    metrics = json.loads(text)["metrics"]
+    values = {f"evaluation/{name}": float(entry["value"]) for name, entry in metrics.items()}
+    ways = {f"evaluation/{name}": entry.get("best") for name, entry in metrics.items()}
+    return values, {name: way for name, way in ways.items() if way in ("min", "max")}
+
+
+def _curves(text: str) -> tuple[dict[str, list[tuple[int, float]]], bool]:
+    """Curves by name, and whether the last line stops in its middle, as that of a run that goes on may."""
+    *lines, rest = text.split("\n")
+    curves: dict[str, dict[int, float]] = {}
+    for row in map(json.loads, lines):
+        for name, value in row.items():
+            if name.startswith(("train/", "validation/")):
+                curves.setdefault(name, {})[int(float(row["step"]))] = float(
+                    value
+                )  # a run that went back: the later one
+    return {name: sorted(points.items()) for name, points in curves.items()}, bool(rest)
+
+
+def _previews(folder: Path) -> dict[str, Path]:
+    found = [(re.fullmatch(r"step_\d+-(.+)\.png", path.name), path) for path in sorted(folder.glob("step_*.png"))]
+    return {match[1]: path for match, path in found if match}
+
+
+def _natural(name: str) -> list:
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
