@@ -24,7 +24,6 @@ _SHOWN = 256
 def main(arguments: list[str]) -> int:
     config = compose_use("sample", arguments)
 
-    from contextlib import nullcontext
     from itertools import chain
 
     import torch
@@ -32,7 +31,8 @@ def main(arguments: list[str]) -> int:
     from tqdm import tqdm
 
     from genlab.sampling.grids import save_png, square
-    from genlab.sampling.write import NpzWriter
+    from genlab.sampling.spool import Spool
+    from genlab.sampling.write import to_uint8
 
     run = load_run(config)
     run.check_label(config.label)
@@ -45,19 +45,21 @@ def main(arguments: list[str]) -> int:
     if not arrays:
         single.mkdir(exist_ok=True)
     shown, done = [], 0
-    writer = NpzWriter(folder / "samples.npz", config.num_samples, run.data.shape) if arrays else nullcontext()
-    with writer, tqdm(total=config.num_samples, desc="sampling", disable=None, leave=False) as bar:
-        for pictures, labels in chain([first], portions):
-            if arrays:
-                writer.add(pictures, labels)
-            else:
-                for number, picture in enumerate(pictures):
-                    suffix = "" if labels is None else f"-label_{labels[number]}"
-                    save_image(picture, single / f"{done + number:07d}{suffix}.png")
-            if done < _SHOWN:
-                shown.append(pictures[: _SHOWN - done])
-            done += len(pictures)
-            bar.update(len(pictures))
+    with Spool(folder) as spool:
+        with tqdm(total=config.num_samples, desc="sampling", disable=None, leave=False) as bar:
+            for pictures, labels in chain([first], portions):
+                if arrays:
+                    spool.add(images=to_uint8(pictures), **({} if labels is None else {"labels": labels.numpy()}))
+                else:
+                    for number, picture in enumerate(pictures):
+                        suffix = "" if labels is None else f"-label_{labels[number]}"
+                        save_image(picture, single / f"{done + number:07d}{suffix}.png")
+                if done < _SHOWN:
+                    shown.append(pictures[: _SHOWN - done])
+                done += len(pictures)
+                bar.update(len(pictures))
+        if arrays:
+            spool.save(folder / "samples.npz")
     if config.format != "npz":
         save_png(square(torch.cat(shown)), folder / "grid.png")
         print(f"grid       {folder}/grid.png")

@@ -1,24 +1,28 @@
-"""`genlab translate`: a folder of pictures carried to the other domain. Needs the checkpoint alone."""
+"""`genlab translate`: pictures carried to the other domain and back again. Needs the checkpoint alone."""
 
 from collections import Counter
 from pathlib import Path
 
-from genlab.commands.use import compose_use, load_run
+from genlab.commands.use import COMMON_KEYS, compose_use, load_run, result_folder
 
-HELP = """usage: genlab translate [run=DIR] input=FOLDER [to=a|b]
+HELP = f"""usage: genlab translate [run=DIR] input=PICTURES [to=a|b] [key=value ...]
 
-Translate every picture of a folder and write it under its own name to RUN/translations/NAME/pictures/,
-beside grid.png (each row of pictures above its translations) and translations.npz.
+Translate every picture and write it under its own name to RUN/translations/NAME/pictures/, beside grid.png
+(rows of pictures, of their translations, and of these carried back) and translations.npz (images: the
+translations, cycles: these carried back, both uint8 N,H,W,C).
 
   genlab translate run=latest input=photographs to=b
+  genlab translate run=latest input=paintings to=a skip_damaged=true
 
 keys
-  run     a run folder, a checkpoint file, or latest (default)
-  input   folder with pictures of the other domain; resized and cropped to what the model takes
-  to      domain to translate to, a or b (default)
-  device  auto, cpu, cuda, mps"""
+  input         a picture, a folder of pictures or an npz file (its array images), of the other domain;
+                scaled and cropped to what the model takes; any number, memory does not grow with it
+  to            domain to translate to, a or b (default)
+  skip_damaged  true leaves out pictures that cannot be read, instead of stopping at them (false)
+{COMMON_KEYS}"""
 
-_BATCH = 16
+_AT_ONCE = 16  # translators keep many maps of full size
+_COLUMNS, _BLOCKS = 8, 8
 
 
 def main(arguments: list[str]) -> int:
@@ -27,38 +31,51 @@ def main(arguments: list[str]) -> int:
         raise ValueError("input=null: name a folder of pictures, as in input=photographs")
 
     import torch
-    from torchvision.utils import save_image
+    from PIL import Image
     from tqdm import tqdm
 
-    from genlab.data.folders import check_folder, list_pictures
-    from genlab.data.pictures import decode
-    from genlab.models.ae import above_and_below
-    from genlab.sampling.grids import save_png
-    from genlab.sampling.write import save_npz
-    from genlab.seeding import seeded
+    from genlab.sampling.grids import in_blocks, save_png
+    from genlab.sampling.inputs import find_pictures
+    from genlab.sampling.spool import Spool
+    from genlab.sampling.write import to_uint8
+    from genlab.seeding import mix
 
     run = load_run(config)
-    translate = run.capability("translate")
-    if config.to not in run.data.domains:
-        raise ValueError(f"to={config.to}: this run translates to {' and '.join(run.data.domains)}")
-    root = Path(check_folder(config.input, "photographs", key="input"))
-    paths = list_pictures(str(root), key="input")
-    pictures = torch.stack([decode(path, run.data.shape) for path in paths]).float() / 255
-    with torch.no_grad(), seeded(config.seed):
-        parts = [
-            translate(part.to(run.device), config.to).cpu()
-            for part in tqdm(pictures.split(_BATCH), "translating", disable=None)
-        ]
-    translations = torch.cat(parts)
-    folder = run.folder / "translations" / f"step_{run.step:07d}-{root.resolve().name}-to_{config.to}"
-    names = [Path(path).relative_to(root) for path in paths]
-    stems = Counter(name.with_suffix("") for name in names)
-    for name, translation in zip(names, translations, strict=True):
-        unique = stems[name.with_suffix("")] == 1  # x.jpg and x.png must not become one file
-        target = folder / "pictures" / (name.with_suffix(".png") if unique else f"{name}.png")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        save_image(translation, target)
-    save_png(above_and_below(pictures, translations), folder / "grid.png")
-    save_npz(folder / "translations.npz", images=translations)
-    print(f"pictures   {folder}/pictures ({len(paths)} of {root})\ngrid       {folder}/grid.png")
+    run.capability("translate")
+    back = next(domain for domain in run.data.domains if domain != config.to)
+    pictures = find_pictures(run, config)
+    names, shown, error = [], [], 0.0
+    with Spool(run.folder) as spool:
+        with tqdm(total=pictures.size, desc="translating", disable=None, leave=False) as bar:
+            for portion in pictures.portions():
+                for x in portion.image.split(_AT_ONCE):
+                    seed = mix(config.seed, bar.n)
+                    translation = run.translate(x, config.to, seed)
+                    cycle = run.translate(translation, back, seed)
+                    spool.add(images=to_uint8(translation), cycles=to_uint8(cycle))
+                    error += (cycle - x).abs().flatten(1).mean(1).sum().item()
+                    if len(shown) * _AT_ONCE < _COLUMNS * _BLOCKS:
+                        shown.append((x, translation, cycle))
+                    bar.update(len(x))
+                names += portion.names
+        folder = result_folder(run, "translations", pictures.title, f"to_{config.to}")
+        for target, pixels in zip(_targets(names), spool.rows("images"), strict=True):
+            path = folder / "pictures" / target
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(path)
+        spool.save(folder / "translations.npz")
+    grid = in_blocks(*map(torch.cat, zip(*shown, strict=True)), columns=_COLUMNS, blocks=_BLOCKS)
+    save_png(grid, folder / "grid.png")
+    left_out = f", {len(pictures.skipped)} damaged ones left out" if pictures.skipped else ""
+    print(f"cycle      mean absolute error {error / len(names):.4f} of a pixel from 0 to 1, there and back")
+    print(f"pictures   {folder}/pictures ({len(names)} of {config.input}{left_out})")
+    print(f"grid       {folder}/grid.png\narray      {folder}/translations.npz")
+    print(f"next       genlab translate run={run.folder} input={folder}/pictures to={back}")
     return 0
+
+
+def _targets(names: list[str]) -> list[Path]:
+    """Names of the files to write, all different: x.png for x.jpg, x.jpg.png where there is an x.webp as well."""
+    paths = [Path(name) for name in names]
+    stems = Counter(path.with_suffix("") for path in paths)
+    return [p.with_suffix(".png") if stems[p.with_suffix("")] == 1 else Path(f"{p}.png") for p in paths]

@@ -13,6 +13,7 @@ from genlab.config.compose import did_you_mean
 from genlab.evaluation.bench import Bench, Figure
 from genlab.evaluation.data_metrics import DATA_METRICS, fields_of
 from genlab.evaluation.sample_metrics import SAMPLE_METRICS, Drawn
+from genlab.models.base import CAPABILITIES
 from genlab.sampling.load import Run
 from genlab.seeding import mix
 
@@ -48,7 +49,7 @@ def _obstacle(name: str, run: Run, bench: Bench) -> str | None:
     if name in DATA_METRICS:
         metric = DATA_METRICS[name]
         if missing := [need for need in metric.needs if not run.can(need)]:
-            return f"model {model} cannot {', '.join(missing)}"
+            return f"model {model} cannot {', '.join(CAPABILITIES[need] for need in missing)}"
         if missing := set(metric.fields) - fields_of(bench):
             return f"dataset {bench.title} has no {', '.join(missing)}"
         return None

@@ -8,7 +8,6 @@ References:
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -16,6 +15,7 @@ from genlab.data.spec import Batch, DataSpec
 from genlab.models.base import GenerativeModel, Update
 from genlab.networks.choice import Network, make_decoder, make_encoder
 from genlab.networks.layers import Activation
+from genlab.sampling.grids import in_blocks
 
 
 class AE(GenerativeModel):
@@ -81,12 +81,4 @@ class AE(GenerativeModel):
 
     def preview(self, batch: Batch) -> dict[str, Tensor]:
         """Reconstructions: rows of pictures, each above the row of what came back."""
-        return {"reconstructions": above_and_below(batch["image"], self.reconstruct(batch["image"]))}
-
-
-def above_and_below(x: Tensor, y: Tensor, columns: int = 8, rows: int = 4) -> Tensor:
-    """Rows of x [N, C, H, W] in turn with rows of its counterpart y: [2 * rows, columns, C, H, W] or fewer."""
-    columns = min(columns, len(x))
-    rows = min(rows, len(x) // columns)
-    pairs = [picture[: rows * columns].unflatten(0, (rows, columns)) for picture in (x, y)]
-    return torch.stack(pairs, 1).flatten(0, 1)
+        return {"reconstructions": in_blocks(batch["image"], self.reconstruct(batch["image"]))}

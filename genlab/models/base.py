@@ -22,11 +22,18 @@ class Update:
     log: dict[str, Tensor] = field(default_factory=dict)
 
 
-CAPABILITIES = (
-    *("sample", "prior", "decode", "encode", "reconstruct"),
-    *("log_weights", "log_prob", "realness", "translate"),
-)
-"""Names of the optional methods of a model that commands ask for."""
+CAPABILITIES = {
+    "sample": "sample",
+    "prior": "draw latents from a prior",
+    "decode": "decode",
+    "encode": "encode",
+    "reconstruct": "reconstruct",
+    "log_weights": "bound the likelihood",
+    "log_prob": "tell the likelihood",
+    "realness": "judge pictures",
+    "translate": "translate",
+}
+"""Names of the optional methods of a model that commands ask for, and what they let a model do."""
 
 
 class GenerativeModel(nn.Module):

@@ -14,11 +14,11 @@ from torch import Tensor
 from genlab.data.spec import Batch, DataSpec
 from genlab.losses.divergence import kl_to_standard_normal
 from genlab.losses.likelihood import LikelihoodName, make_likelihood
-from genlab.models.ae import above_and_below
 from genlab.models.base import GenerativeModel, Update
 from genlab.models.latents import standard_normal
 from genlab.networks.choice import Network, make_decoder, make_encoder
 from genlab.networks.layers import Activation
+from genlab.sampling.grids import in_blocks
 
 _TRAVERSED_LATENTS = 10
 _TRAVERSED_VALUES = 9
@@ -140,7 +140,7 @@ class VAE(GenerativeModel):
         """Samples, reconstructions below their pictures, and traversals: one latent a row, the most used ones first."""
         side = max(1, int(batch.size**0.5))
         samples = self.decode(batch.randn(self.latent_dim)[: side * side]).unflatten(0, (side, side))
-        reconstructions = above_and_below(batch["image"], self.reconstruct(batch["image"]))
+        reconstructions = in_blocks(batch["image"], self.reconstruct(batch["image"]))
         return {"samples": samples, "reconstructions": reconstructions, "traversals": self._traversals(batch["image"])}
 
     def _traversals(self, x: Tensor) -> Tensor:

@@ -1,8 +1,16 @@
-"""Pictures side by side: from tensors to one image and to PNG files."""
+"""Pictures side by side: from tensors to one image, to PNG files and to the frames of an animation."""
 
+from math import ceil
 from pathlib import Path
 
+import torch
 from torch import Tensor
+
+_LINE = 0.5
+"""Grey of the lines between pictures and of places that none fills."""
+
+_COLUMNS = 8
+"""Pictures beside each other where a row has no length of its own."""
 
 
 def tile(pictures: Tensor) -> Tensor:
@@ -10,7 +18,7 @@ def tile(pictures: Tensor) -> Tensor:
     from torchvision.utils import make_grid
 
     columns = pictures.shape[1]
-    return make_grid(pictures.flatten(0, 1).clamp(0, 1), nrow=columns, padding=2, pad_value=0.5)
+    return make_grid(pictures.flatten(0, 1).clamp(0, 1), nrow=columns, padding=2, pad_value=_LINE)
 
 
 def square(pictures: Tensor) -> Tensor:
@@ -20,10 +28,36 @@ def square(pictures: Tensor) -> Tensor:
     return pictures[: rows * columns].unflatten(0, (rows, columns))
 
 
+def wrap(pictures: Tensor, columns: int = _COLUMNS) -> Tensor:
+    """Lay all pictures [N, C, H, W] out in rows of at most `columns`, [rows, columns, C, H, W]; gaps are grey."""
+    columns = min(columns, len(pictures))
+    gaps = pictures.new_full((-len(pictures) % columns, *pictures.shape[1:]), _LINE)
+    return torch.cat([pictures, gaps]).unflatten(0, (-1, columns))
+
+
+def in_blocks(*kinds: Tensor, columns: int = _COLUMNS, blocks: int = 4) -> Tensor:
+    """Counterparts below each other: a row of the first of `kinds`, below it the same row of the second, and so on.
+
+    kinds: pictures [N, C, H, W] each; what goes beyond `blocks` is left out. Gives [rows, columns, C, H, W].
+    """
+    return torch.stack([wrap(kind[: blocks * columns], columns) for kind in kinds], 1).flatten(0, 1)
+
+
+def enlarge(image: Tensor, side: int = 720) -> Tensor:
+    """An image [C, H, W] whose pixels are repeated as often as it fits into `side`; a larger one stays as it is."""
+    scale = max(1, side // max(image.shape[-2:]))
+    return image.repeat_interleave(scale, -1).repeat_interleave(scale, -2)
+
+
+def frames(pictures: Tensor) -> list[Tensor]:
+    """Rows [rows, steps, C, H, W] in [0, 1] as an animation: for each step one image with all rows side by side."""
+    channels = pictures.shape[2]  # grey stays grey: a palette of 256 colours then holds every level
+    columns = ceil(len(pictures) / ceil(len(pictures) / _COLUMNS))  # 10 rows become 5 and 5, not 8 and 2
+    return [enlarge(tile(wrap(step, columns)))[:channels] for step in pictures.unbind(1)]
+
+
 def save_png(pictures: Tensor, path: Path) -> None:
     """Write pictures [rows, columns, C, H, W] in [0, 1] as one PNG, enlarged by whole numbers where they are small."""
     from torchvision.utils import save_image
 
-    image = tile(pictures)
-    scale = max(1, 720 // max(image.shape[-2:]))
-    save_image(image.repeat_interleave(scale, -1).repeat_interleave(scale, -2), path)
+    save_image(enlarge(tile(pictures)), path)

@@ -65,12 +65,15 @@ class Pictures:
 
 @dataclass
 class Files(Pictures):
-    """Picture files, scaled and cropped to what the run takes. A damaged one is refused, or left out if asked to."""
+    """Picture files, scaled and cropped to what the run takes.
+
+    skip_damaged: whether damaged ones are left out, not refused; None where the user cannot ask for that.
+    """
 
     paths: list[Path] = field(default_factory=list)
     root: Path = Path()
     data: DataSpec | None = None
-    skip_damaged: bool = False
+    skip_damaged: bool | None = None
 
     def portions(self) -> Iterator[Portion]:
         self.skipped.clear()
@@ -81,7 +84,8 @@ class Files(Pictures):
                     picture = self._read(path)
                 except ValueError as error:
                     if not self.skip_damaged:
-                        raise ValueError(f"{error} Or leave such files out: skip_damaged=true") from error
+                        hint = "" if self.skip_damaged is None else " Or leave such files out: skip_damaged=true"
+                        raise ValueError(f"{error}{hint}") from error
                     log.warning("left out: %s", error)
                     self.skipped.append(str(path))
                     continue
@@ -121,6 +125,8 @@ def find_pictures(run: Run, config: DictConfig) -> Pictures:
     """What `config.input` names, else the validation split of `config.dataset` or of the run's own dataset."""
     if config.input is None:
         return held(run, config)
+    if config.get("dataset") is not None:
+        raise ValueError(f"input={config.input} and dataset={config.choices.dataset}: give one of the two")
     return open_input(run, config.input, "input", config.skip_damaged, config.get("num_pictures"))
 
 
@@ -132,7 +138,7 @@ def held(run: Run, config: DictConfig, split: str = "validation") -> Held:
     return Held(title, size, loader=open_split(run.config, source, split, run.device))
 
 
-def open_input(run: Run, place: str, key: str, skip_damaged: bool = False, limit: int | None = None) -> Pictures:
+def open_input(run: Run, place: str, key: str, skip_damaged: bool | None = None, limit: int | None = None) -> Pictures:
     """Pictures of a file, a folder or an npz file. `ValueError` naming `key` where there are none that fit the run."""
     path = Path(place).expanduser()
     if path.suffix == ".npz":

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,9 @@ from genlab.config.compose import options
 from genlab.config.paths import config_folder
 from genlab.data.spec import DataSpec
 from genlab.models.base import CAPABILITIES, GenerativeModel
+from genlab.sampling.interpolation import decode_rows, even, walk
+from genlab.sampling.scoring import choose_method, score_portion
+from genlab.sampling.traversal import check_latents, num_latents, one_at_a_time
 from genlab.seeding import seeded
 from genlab.training import checkpoint
 
@@ -48,10 +51,10 @@ class Run:
     def capability(self, name: str) -> Callable:
         """The model's method `name`. `ValueError` where it has none."""
         if not self.can(name):
-            own = [word for word in CAPABILITIES if self.can(word)]
+            own = [words for able, words in CAPABILITIES.items() if self.can(able)]
             raise ValueError(
-                f"run={self.folder}: model {self.config.choices.model} cannot {name}, it can {', '.join(own)}; "
-                f"models that can {name}: {', '.join(models_that_can(name))}"
+                f"run={self.folder}: model {self.config.choices.model} cannot {CAPABILITIES[name]}, "
+                f"it can {', '.join(own)}; models that can: {', '.join(models_that_can(name))}"
             )
         return getattr(self.model, name)
 
@@ -127,6 +130,42 @@ class Run:
             raise ValueError(f"to={to}: this run translates to {' and '.join(self.data.domains)}")
         with seeded(seed):
             return self._portions(lambda part: translate(part, to), x)
+
+    def interpolate(
+        self, start: Tensor, end: Tensor, steps: int = 10, path: str = "spherical", label: Tensor | int | None = None
+    ) -> Tensor:
+        """Pictures [N, steps, C, H, W] in [0, 1] on the way from latents `start` [N, L], of `prior` or `encode`, to
+        `end`.
+
+        path: "spherical" keeps the length that normal noise has, "linear" is the straight line.
+        label: one or [N], for models that take labels.
+        """
+        self.capability("decode")
+        return decode_rows(self, walk(start, end, even(steps), path), label)
+
+    def traverse(
+        self, latents: Sequence[int], values: Tensor, start: Tensor | None = None, label: int | None = None
+    ) -> Tensor:
+        """Pictures [K, S, C, H, W] in [0, 1]: row k moves latent number `latents[k]` and holds the others.
+
+        values: what the moved latent is set to, [S] for all rows or [K, S]; start: the others [L], None for zeros,
+        which is the middle of a standard normal prior.
+        """
+        self.capability("decode")
+        size = num_latents(self)
+        check_latents(latents, size)
+        start = torch.zeros(size) if start is None else start
+        return decode_rows(self, one_at_a_time(start, latents, values), label)
+
+    def score(self, x: Tensor, method: str | None = None, seed: int = 0, importance_samples: int = 64) -> Tensor:
+        """How unlikely pictures [N, C, H, W] in [0, 1] are: float64 [N], higher is less likely.
+
+        method: of `genlab.sampling.scoring.METHODS`, None for the first that the model can do.
+        importance_samples: draws of the latent for each picture, for the bounds on the likelihood.
+        """
+        method = choose_method(self, method)
+        parts = enumerate(x.split(PORTION))
+        return torch.cat([score_portion(self, part, method, seed, n, importance_samples) for n, part in parts])
 
     def _decode(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         return self.model.decode(z) if labels is None else self.model.decode(z, label=labels.to(self.device))

@@ -1,12 +1,9 @@
 """Pictures as files: arrays in the form that `dataset=npz` reads, single PNGs, animated GIFs."""
 
-import zipfile
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
-from numpy.lib import format as npy
 from torch import Tensor
 
 
@@ -21,34 +18,6 @@ def save_npz(path: Path, images: Tensor, labels: Tensor | None = None, **arrays:
     if labels is not None:
         extra["labels"] = labels.numpy()
     np.savez_compressed(path, images=to_uint8(images), **extra)
-
-
-class NpzWriter(AbstractContextManager):
-    """The same file as `save_npz`, written portion by portion: memory does not grow with the number of pictures.
-
-    shape: (channels, height, width); count: how many pictures there will be.
-    """
-
-    def __init__(self, path: Path, count: int, shape: tuple[int, int, int]):
-        channels, *sides = shape
-        self.archive = zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED)
-        self.member = self.archive.open("images.npy", "w", force_zip64=True)
-        header = {"descr": "|u1", "fortran_order": False, "shape": (count, *sides, channels)}
-        npy.write_array_header_1_0(self.member, header)
-        self.labels: list[np.ndarray] = []
-
-    def add(self, images: Tensor, labels: Tensor | None = None) -> None:
-        """Append pictures [n, C, H, W] in [0, 1] and their labels [n]."""
-        self.member.write(to_uint8(images).tobytes())
-        if labels is not None:
-            self.labels.append(labels.numpy())
-
-    def __exit__(self, *_) -> None:
-        self.member.close()
-        if self.labels:
-            with self.archive.open("labels.npy", "w") as member:
-                npy.write_array(member, np.concatenate(self.labels), allow_pickle=False)
-        self.archive.close()
 
 
 def save_gif(frames: Sequence[Tensor], path: Path, milliseconds: int = 80, there_and_back: bool = True) -> None:

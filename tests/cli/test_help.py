@@ -77,7 +77,7 @@ for arguments in {lines!r}:
 @pytest.mark.parametrize(
     "line, words",
     [
-        ("genlab t", {"train", "translate"}),
+        ("genlab t", {"train", "translate", "traverse"}),
         ("genlab ", set(COMMANDS)),
         (
             "genlab train dat",

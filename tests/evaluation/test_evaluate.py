@@ -83,7 +83,7 @@ def test_refuses_what_does_not_fit_and_what_does_not_exist():
     run, bench = subject("gan")
     for asked, message in (
         (["frechett"], "metrics=frechett: no such metric; did you mean 'frechet'?"),
-        (["likelihood"], "metrics=likelihood: model gan cannot log_weights"),
+        (["likelihood"], "metrics=likelihood: model gan cannot bound the likelihood"),
         (["classes"], "metrics=classes: extractor pixels reads no classes; use extractor=digits"),
     ):
         with pytest.raises(ValueError) as refused:

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from genlab.data.spec import Batch, DataSpec
-from genlab.models.ae import AE, above_and_below
+from genlab.models.ae import AE
 
 DATA = DataSpec((1, 8, 8))
 
@@ -82,12 +82,3 @@ def test_without_noise_the_encoder_sees_the_picture():
 def test_refuses(options, message):
     with pytest.raises(ValueError, match=message):
         AE(DATA, **options)
-
-
-@pytest.mark.parametrize("count, rows, columns", [(40, 8, 8), (20, 4, 8), (3, 2, 3)])
-def test_above_and_below_keeps_pairs_together(count, rows, columns):
-    x = torch.arange(count).float().view(count, 1, 1, 1).expand(-1, 1, 2, 2)
-    grid = above_and_below(x, -x)
-    assert grid.shape == (rows, columns, 1, 2, 2)
-    assert torch.equal(grid[0::2], -grid[1::2])
-    assert torch.equal(grid[0::2].flatten(0, 1), x[: rows // 2 * columns])

@@ -1,0 +1,168 @@
+"""`genlab score` and `genlab export` on a short real run: files, figures and mistakes."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+import genlab as package
+
+
+def table(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def noise(tmp_path):
+    """A folder with 20 pictures of black and white noise."""
+    folder = tmp_path / "noise"
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    for number in range(20):
+        Image.fromarray(255 * random.integers(0, 2, (16, 16), dtype=np.uint8)).save(folder / f"{number:02d}.png")
+    return folder
+
+
+def test_scores_of_validation_data(trained, genlab):
+    _, folder = trained
+    outcome = genlab("score", f"run={folder}", "device=cpu", "shown=10")
+    assert outcome.code == 0, outcome.err
+    made = folder / "scores/step_0000030-validation-reconstruction"
+    rows = table(made / "scores.csv")
+    assert [row["name"] for row in rows] == [str(number) for number in range(180)]
+    scores = np.array([float(row["score"]) for row in rows])
+    with np.load(made / "scores.npz") as arrays:
+        assert arrays["scores"].tolist() == scores.tolist()
+        assert arrays["labels"].tolist() == [int(row["label"]) for row in rows]
+        assert arrays["least_likely"].tolist() == np.argsort(-scores, kind="stable")[:10].tolist()
+    with Image.open(made / "least_likely.png") as image:
+        assert np.asarray(image).std() > 0
+    assert f"mean {scores.mean():.5g}, median {np.median(scores):.5g}" in outcome.out
+    assert f"{made}/scores.csv" in outcome.out and f"next       genlab score against=FOLDER run={folder}" in outcome.out
+
+
+def test_scores_of_files_are_those_of_python(trained, genlab, noise):
+    _, folder = trained
+    settings = ["method=elbo", "importance_samples=5", "seed=3"]
+    outcome = genlab("score", f"run={folder}", f"input={noise}", *settings, "device=cpu")
+    assert outcome.code == 0, outcome.err
+    rows = table(folder / "scores/step_0000030-noise-elbo-seed_3/scores.csv")
+    assert [row["name"] for row in rows] == [f"{number:02d}.png" for number in range(20)] and "label" not in rows[0]
+    pictures = [np.asarray(Image.open(noise / row["name"])) for row in rows]
+    x = torch.from_numpy(np.stack(pictures))[:, None].float() / 255
+    expected = package.load(folder).score(x, "elbo", seed=3, importance_samples=5)
+    np.testing.assert_allclose([float(row["score"]) for row in rows], expected, rtol=1e-6)
+
+
+def test_noise_is_told_from_digits(trained, genlab, noise):
+    _, folder = trained
+    outcome = genlab("score", f"run={folder}", f"against={noise}", "device=cpu")
+    assert outcome.code == 0, outcome.err
+    made = folder / "scores/step_0000030-validation-reconstruction-against_noise"
+    digits, strange = ([float(row["score"]) for row in table(made / name)] for name in ("scores.csv", "against.csv"))
+    truth, scores = [0] * 180 + [1] * 20, digits + strange
+    report = json.loads((made / "detection.json").read_text())
+    assert report["auroc"] == pytest.approx(roc_auc_score(truth, scores)) and report["auroc"] > 0.9
+    assert report["aupr"] == pytest.approx(average_precision_score(truth, scores))
+    protocol = report["protocol"]
+    assert (protocol["method"], protocol["checkpoint_step"], protocol["weights"]) == ("reconstruction", 30, "averaged")
+    assert (protocol["pictures"]["count"], protocol["against"]["count"], protocol["seed"]) == (180, 20, 0)
+    assert protocol["against"]["mean_score"] == pytest.approx(np.mean(strange))
+    with Image.open(made / "histogram.png") as image:
+        assert np.asarray(image.convert("L")).std() > 0
+    assert f"AUROC {report['auroc']:.4f}" in outcome.out
+
+
+def test_a_dataset_against_itself_cannot_be_told(trained, genlab):
+    _, folder = trained
+    outcome = genlab("score", f"run={folder}", "against=digits", "num_pictures=30", "method=elbo", "device=cpu")
+    assert outcome.code == 0, outcome.err
+    made = folder / "scores/step_0000030-validation-elbo-against_digits-seed_0"
+    assert len(table(made / "scores.csv")) == 30
+    assert json.loads((made / "detection.json").read_text())["auroc"] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    "key, message",
+    [
+        (
+            "method=discriminator",
+            "method=discriminator: model vae cannot judge pictures; it can score by reconstruction, imp",
+        ),
+        ("method=luck", "method=luck: no such method; model vae can score by reconstruction"),
+        ("against=nowhere", "against=nowhere: neither a folder, nor a file, nor a dataset"),
+        ("importance_samples=0", "importance_samples=0: must be at least 1"),
+        ("shown=0", "shown=0: must be at least 1"),
+    ],
+)
+def test_mistakes_are_refused_before_a_folder_is_made(key, message, trained, refused):
+    _, folder = trained
+    before = sorted(folder.rglob("*"))
+    assert message in refused("score", f"run={folder}", "device=cpu", key)
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_a_damaged_picture_is_refused_or_left_out(trained, refused, genlab, noise):
+    _, folder = trained
+    (noise / "05.png").write_bytes(b"not a picture")
+    assert "05.png" in refused("score", f"run={folder}", f"against={noise}", "device=cpu", "num_pictures=30")
+    outcome = genlab("score", f"run={folder}", f"input={noise}", "skip_damaged=true", "device=cpu")
+    assert outcome.code == 0 and "(19 pictures, 1 damaged ones left out)" in outcome.out
+    assert "05.png" not in [
+        row["name"] for row in table(folder / "scores/step_0000030-noise-reconstruction/scores.csv")
+    ]
+
+
+def test_exported_functions_run_without_genlab(trained, genlab):
+    _, folder = trained
+    outcome = genlab("export", f"run={folder}", "device=cpu")
+    assert outcome.code == 0, outcome.err
+    made = folder / "exports/step_0000030"
+    assert {path.name for path in made.iterdir()} == {"decode.pt2", "encode.pt2", "export.json"}
+    report = json.loads((made / "export.json").read_text())
+    assert report["functions"]["decode"]["inputs"]["z"]["shape"] == ["batch", 3]
+    assert report["functions"]["encode"]["inputs"]["x"]["range"] == [0, 1]
+    assert max(part["largest_difference"] for part in report["functions"].values()) <= report["tolerance"] == 1e-4
+    assert report["versions"]["torch"].startswith(torch.__version__.split("+")[0])
+    _, example = outcome.out.split("use        ")
+    lines = [line.strip() for line in example.strip().splitlines()]
+    check = (
+        "import sys; assert x.shape == (5, 1, 16, 16) and 0 <= x.min() < x.max() <= 1 and 'genlab' not in sys.modules"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", "\n".join([*lines, check])], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_onnx_files_and_a_tolerance_that_they_miss(trained, genlab):
+    for name in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(name)
+    _, folder = trained
+    made = folder / "exports/step_0000030-raw"
+    request = ("export", f"run={folder}", "weights=raw", "device=cpu", "onnx=true")
+    outcome = genlab(*request)
+    assert outcome.code == 0, outcome.err
+    report = json.loads((made / "export.json").read_text())
+    assert all(0 <= part["onnx"]["largest_difference"] <= 1e-4 for part in report["functions"].values())
+    assert {"decode.onnx", "encode.onnx"} <= {path.name for path in made.iterdir()}
+    outcome = genlab(*request, "tolerance=1e-12")
+    assert outcome.code == 1 and "decode.onnx: differs by" in outcome.err and "Traceback" not in outcome.err
+    assert not (made / "decode.onnx").exists() and not (made / "export.json").exists()
+
+
+def test_missing_packages_are_said_before_anything_is_written(trained, refused, monkeypatch):
+    _, folder = trained
+    monkeypatch.setattr("genlab.sampling.exporting.find_spec", lambda name: None)
+    before = sorted(folder.rglob("*"))
+    assert refused("export", f"run={folder}", "device=cpu", "onnx=true") == (
+        "genlab: onnx=true needs: pip install 'genlab[onnx]'\n"
+    )
+    assert sorted(folder.rglob("*")) == before

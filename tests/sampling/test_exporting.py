@@ -1,0 +1,94 @@
+"""Exported functions: the same as the run's, for any number of rows, with no more weights than needed."""
+
+import lab
+import pytest
+import torch
+from test_scoring import run_of
+
+from genlab.models.base import GenerativeModel
+from genlab.sampling import exporting
+from genlab.sampling.exporting import ExportFailed, export, functions
+
+
+def asked_of_the_run(run, name, inputs):
+    """What `run` itself gives for the inputs of an exported function."""
+    if name.startswith("translate_to_"):
+        return run.translate(inputs["x"], name.removeprefix("translate_to_"))
+    return getattr(run, name)(*inputs.values())
+
+
+@pytest.mark.parametrize("name", lab.MODELS)
+def test_a_file_gives_what_the_run_gives(name, tmp_path):
+    run = run_of(name)
+    found = functions(run)
+    assert {part.name for part in found} == {
+        *(word for word in ("decode", "encode") if run.can(word)),
+        *(f"translate_to_{domain}" for domain in run.data.domains if run.can("translate")),
+    }
+    for part in found:
+        report = export(part, tmp_path)
+        loaded = torch.export.load(tmp_path / report["file"]).module()
+        for rows in (1, 2, 40):
+            inputs = part.inputs(rows)
+            torch.testing.assert_close(loaded(**inputs), asked_of_the_run(run, part.name, inputs), rtol=0, atol=1e-5)
+        assert report["largest_difference"] <= 1e-5
+        assert report["inputs"].keys() == part.inputs(1).keys()
+        for argument, value in part.inputs(1).items():
+            assert report["inputs"][argument]["shape"] == ["batch", *value.shape[1:]]
+
+
+def test_a_file_holds_only_what_its_function_reads(tmp_path):
+    run = run_of("vae")
+    weights = {}
+    for part in functions(run):
+        export(part, tmp_path)
+        weights[part.name] = set(torch.export.load(tmp_path / f"{part.name}.pt2").state_dict)
+    assert weights["decode"] == {f"model.decoder.{name}" for name in run.model.decoder.state_dict()}
+    assert weights["encode"] == {f"model.encoder.{name}" for name in run.model.encoder.state_dict()}
+
+
+def test_the_run_stays_as_it_was(tmp_path):
+    run = run_of("gan")
+    before = lab.snapshot(run.model.state_dict())
+    (decode,) = functions(run)
+    state = torch.get_rng_state()
+    export(decode, tmp_path, seed=2)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert not list(lab.differences(run.model.state_dict(), before))
+
+
+@pytest.mark.parametrize("error", [1e-3, float("nan")])
+def test_a_file_that_differs_is_removed(error, tmp_path, monkeypatch):
+    read = torch.export.load
+
+    class Off:
+        def __init__(self, path):
+            self.program = read(path).module()
+
+        def module(self):
+            return lambda **inputs: self.program(**inputs) + error
+
+    monkeypatch.setattr(exporting.torch.export, "load", Off)
+    decode, _ = functions(run_of("ae"))
+    with pytest.raises(ExportFailed, match=r"decode\.pt2: differs by (0\.001|nan) from what the run gives, more than"):
+        export(decode, tmp_path, tolerance=1e-4)
+    assert not list(tmp_path.iterdir())
+    if error == 1e-3:
+        assert export(decode, tmp_path, tolerance=1e-2)["largest_difference"] == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_a_model_that_cannot_be_traced_is_a_failure_in_one_line(tmp_path, monkeypatch):
+    run = run_of("ae")
+    monkeypatch.setattr(type(run.model), "decode", lambda self, z: self.decoder(z) if z.sum() > 0 else z)
+    decode, _ = functions(run)
+    with pytest.raises(ExportFailed, match=r"^decode: torch.export cannot follow the model here: .+") as why:
+        export(decode, tmp_path)
+    assert "\n" not in str(why.value) and not list(tmp_path.iterdir())
+
+
+def test_a_model_with_nothing_to_export_is_refused():
+    run = run_of("gan")
+    run.model = GenerativeModel(run.data)
+    message = r"model gan has nothing to export, .*; models that have: ae, beta-vae, cgan"
+    with pytest.raises(ValueError, match=message):
+        functions(run)

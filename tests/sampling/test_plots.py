@@ -1,0 +1,93 @@
+"""Latents in two dimensions: against the singular values, and as a picture in the colours of the classes."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from genlab.sampling import plots
+from genlab.sampling.plots import check_plot, project, save_scatter
+
+
+def clouds(count=60, size=5, seed=0):
+    """Two far clouds and their labels."""
+    random = np.random.default_rng(seed)
+    labels = np.arange(count) % 2
+    return (random.normal(size=(count, size)) + 20 * labels[:, None]).astype(np.float32), labels
+
+
+def test_principal_components_agree_with_singular_values():
+    latents, _ = clouds()
+    found = project(latents, "pca")
+    centred = latents.astype(np.float64) - latents.mean(0, dtype=np.float64)
+    left, singular, _ = np.linalg.svd(centred, full_matrices=False)
+    np.testing.assert_allclose(np.abs(found.points), np.abs(left * singular)[:, :2], atol=1e-8)
+    shares = singular**2 / (singular**2).sum()
+    assert found.axes == tuple(f"component {n + 1}: {shares[n]:.1%} of the variance" for n in range(2))
+    assert found.rows.tolist() == list(range(60))
+
+
+def test_latents_that_are_all_the_same_have_no_shares():
+    found = project(np.ones((5, 3), np.float32), "pca")
+    assert np.isfinite(found.points).all() and found.axes[0].startswith("component 1: 0.0%")
+
+
+def test_tsne_tells_far_clouds_apart_as_a_function_of_the_seed():
+    latents, labels = clouds()
+    found = project(latents, "tsne", seed=3)
+    first, second = (found.points[labels == label] for label in (0, 1))
+    between = np.linalg.norm(first.mean(0) - second.mean(0))
+    assert between > 2 * max(first.std(), second.std())
+    np.testing.assert_array_equal(project(latents, "tsne", seed=3).points, found.points)
+
+
+def test_tsne_shows_a_stated_number_at_most(monkeypatch):
+    monkeypatch.setattr(plots, "TSNE_LIMIT", 20)
+    latents, _ = clouds()
+    rows = project(latents, "tsne", seed=0).rows
+    assert len(rows) == 20 == len(set(rows)) and (np.diff(rows) > 0).all()
+    assert rows.tolist() != project(latents, "tsne", seed=1).rows.tolist()
+
+
+def test_small_sets_get_a_smaller_perplexity():
+    assert project(clouds(7)[0], "tsne").axes[0] == "t-SNE 1, perplexity 2"
+
+
+@pytest.mark.parametrize("count, size", [(2, 5), (10, 1)])
+def test_too_little_for_a_plot_is_refused(count, size):
+    with pytest.raises(ValueError, match=f"plot=pca: needs 3 pictures and 2 latents, here are {count} and {size}; add"):
+        project(np.zeros((count, size)), "pca")
+    check_plot("none", count, size)
+
+
+def pixels(path):
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB")).astype(int)
+
+
+def coloured(path):
+    """How many pixels are not grey."""
+    return int((np.ptp(pixels(path), axis=2) > 40).sum())
+
+
+def test_points_are_coloured_by_class(tmp_path):
+    latents, labels = clouds()
+    found = project(latents, "pca")
+    for name, colours in (("plain", None), ("classes", labels), ("many", np.arange(60))):
+        save_scatter(found, colours, name, tmp_path / f"{name}.png")
+        assert coloured(tmp_path / f"{name}.png") > 100
+    orange = np.array([255, 127, 14])  # the second colour of matplotlib's tab10
+    near = {
+        name: (np.abs(pixels(tmp_path / f"{name}.png") - orange).max(2) < 60).sum() for name in ("plain", "classes")
+    }
+    assert near["plain"] == 0 and near["classes"] > 50
+
+
+def test_the_class_of_a_point_is_that_of_its_row(tmp_path, monkeypatch):
+    """With part of the rows plotted, colours must follow the rows and not the order of the points."""
+    monkeypatch.setattr(plots, "TSNE_LIMIT", 20)
+    latents, labels = clouds()
+    found = project(latents, "tsne")
+    taken = labels[found.rows]
+    first, second = (found.points[taken == label] for label in (0, 1))
+    assert len(first) + len(second) == 20
+    assert np.linalg.norm(first.mean(0) - second.mean(0)) > max(first.std(), second.std())

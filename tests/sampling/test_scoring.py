@@ -1,0 +1,144 @@
+"""Scores: what each method measures, which one is the default, and what is kept of many pictures."""
+
+from types import SimpleNamespace
+
+import lab
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from genlab.config.build import build_model
+from genlab.data.spec import DataSpec
+from genlab.sampling.inputs import Pictures, Portion
+from genlab.sampling.load import Run
+from genlab.sampling.scoring import METHODS, choose_method, score_pictures
+
+
+def brightness(x):
+    return x.flatten(1).sum(1)
+
+
+ABILITIES = {
+    "log_prob": brightness,
+    "reconstruct": lambda x: x + 0.5,
+    "log_weights": lambda x, num_samples: brightness(x).expand(num_samples, -1),
+    "realness": lambda x: 2 * brightness(x),
+}
+
+
+def run_with(*names):
+    """A run whose model can do these things, with results that are known."""
+    config = OmegaConf.create({"choices": {"model": "oracle", "dataset": "digits"}})
+    model = SimpleNamespace(**{name: ABILITIES[name] for name in names})
+    return Run("folder", 1, config, DataSpec((1, 2, 2)), model, lab.CPU)
+
+
+def run_of(name):
+    """An untrained run of a real model."""
+    config = lab.compose(name)
+    data = lab.RandomPictures(lab.requirements(config)).spec
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = build_model(config, data).eval().requires_grad_(False)
+    return Run("folder", 1, config, data, model, lab.CPU)
+
+
+def noise(count, shape, seed=0):
+    return torch.rand(count, *shape, generator=torch.Generator().manual_seed(seed))
+
+
+class Album(Pictures):
+    """Pictures in portions of 10."""
+
+    def __init__(self, x, labels=None):
+        super().__init__("album", len(x))
+        self.x, self.labels = x, labels
+
+    def portions(self):
+        for start in range(0, len(self.x), 10):
+            part = slice(start, start + 10)
+            names = [f"picture {number}" for number in range(len(self.x))][part]
+            yield Portion(names, self.x[part], None if self.labels is None else self.labels[part])
+
+
+def test_every_method_says_what_it_means():
+    run, x = run_with(*ABILITIES), noise(5, (1, 2, 2))
+    expected = {
+        "log-prob": -brightness(x),
+        "reconstruction": torch.full((5,), 0.25),
+        "importance-weighted": -brightness(x),
+        "elbo": -brightness(x),
+        "discriminator": -2 * brightness(x),
+    }
+    assert expected.keys() == METHODS.keys()
+    for method, value in expected.items():
+        torch.testing.assert_close(run.score(x, method, importance_samples=7), value.double())
+
+
+@pytest.mark.parametrize(
+    "abilities, default",
+    [
+        (["log_prob", "reconstruct"], "log-prob"),
+        (["reconstruct", "log_weights"], "reconstruction"),
+        (["log_weights", "realness"], "importance-weighted"),
+        (["realness"], "discriminator"),
+    ],
+)
+def test_the_default_is_the_best_that_the_model_can(abilities, default):
+    run, x = run_with(*abilities), noise(4, (1, 2, 2))
+    assert choose_method(run) == default
+    assert torch.equal(run.score(x), run.score(x, default))
+
+
+def test_what_a_model_cannot_is_refused_by_name():
+    x = noise(1, (1, 2, 2))
+    with pytest.raises(ValueError, match=r"^method=elbo: model oracle cannot bound the likelihood; it can score by disc") as why:
+        run_with("realness").score(x, "elbo")
+    assert "\n" not in str(why.value)
+    with pytest.raises(
+        ValueError, match=r"^method=luck: no such method; model oracle can score by reconstruction, imp"
+    ):
+        run_with("reconstruct", "log_weights").score(x, "luck")
+    with pytest.raises(ValueError, match=r"model oracle has no way to score pictures; models that have one: ae, beta-"):
+        run_with().score(x)
+
+
+@pytest.mark.parametrize("name", lab.MODELS)
+def test_every_model_scores_by_all_that_it_can(name):
+    run = run_of(name)
+    able = [method for method, way in METHODS.items() if run.can(way.needs)]
+    if not able:
+        with pytest.raises(ValueError, match=rf"model {name} has no way to score pictures"):
+            choose_method(run)
+        return
+    x, state = noise(300, run.data.shape), torch.get_rng_state()
+    for method in able:
+        scores = run.score(x, method, importance_samples=3)
+        assert scores.shape == (300,) and scores.dtype == torch.float64 and scores.isfinite().all()
+        assert torch.equal(run.score(x, method, importance_samples=3), scores), "the same seed, the same scores"
+        torch.testing.assert_close(run.score(x[:256], method, importance_samples=3), scores[:256])
+        other = run.score(x, method, seed=1, importance_samples=3)
+        assert torch.equal(other, scores) != METHODS[method].draws
+    assert torch.equal(torch.get_rng_state(), state)
+    if "elbo" in able:
+        elbo, bound = (run.score(x, method, importance_samples=3) for method in ("elbo", "importance-weighted"))
+        assert (bound <= elbo).all() and (bound < elbo).any(), "Jensen: the bound on the likelihood is tighter"
+
+
+def test_many_pictures_are_scored_as_in_one_portion():
+    run = run_with("log_prob")
+    x, labels = noise(37, (1, 2, 2)), torch.arange(37)
+    scored = score_pictures(run, Album(x, labels), "log-prob", shown=5)
+    assert scored.names == [f"picture {number}" for number in range(37)]
+    assert torch.equal(scored.scores, run.score(x)) and torch.equal(scored.labels, labels)
+    assert score_pictures(run, Album(x), "log-prob").labels is None
+
+
+def test_the_least_likely_are_kept_the_most_unlikely_first():
+    run, x = run_with("log_prob"), noise(37, (1, 2, 2))
+    scored = score_pictures(run, Album(x), "log-prob", shown=12)
+    assert scored.least_likely.tolist() == run.score(x).argsort(descending=True)[:12].tolist()
+    assert torch.equal(scored.shown, x[scored.least_likely])
+    equal = score_pictures(run, Album(torch.ones(37, 1, 2, 2)), "log-prob", shown=12)
+    assert equal.least_likely.tolist() == list(range(12)), "of equal ones those that came first"
+    assert len(score_pictures(run, Album(x), "log-prob", shown=64).shown) == 37

@@ -1,0 +1,35 @@
+"""Arrays that grow on the disk: what went in comes out, and nothing is left of what failed."""
+
+import numpy as np
+import pytest
+
+from genlab.sampling.spool import Spool
+
+
+def test_rows_come_back_in_order_and_as_a_file(tmp_path):
+    random = np.random.default_rng(0)
+    pictures = random.integers(0, 256, (9, 4, 5, 3)).astype(np.uint8)
+    errors = random.normal(size=9).astype(np.float32)
+    with Spool(tmp_path) as spool:
+        for start in range(0, 9, 4):
+            spool.add(images=pictures[start : start + 4], errors=errors[start : start + 4])
+        assert (np.stack(list(spool.rows("images"))) == pictures).all()
+        assert [row.item() for row in spool.rows("errors")] == errors.tolist()
+        assert list(tmp_path.iterdir()) == [], "nothing to see before it is saved"
+        spool.save(tmp_path / "x.npz")
+    with np.load(tmp_path / "x.npz", allow_pickle=False) as file:
+        assert set(file) == {"images", "errors"}
+        assert file["images"].dtype == np.uint8 and (file["images"] == pictures).all()
+        assert file["errors"].dtype == np.float32 and (file["errors"] == errors).all()
+
+
+def test_a_failure_leaves_nothing(tmp_path):
+    with pytest.raises(KeyError), Spool(tmp_path) as spool:
+        spool.add(images=np.zeros((2, 3)))
+        raise KeyError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_is_said(tmp_path):
+    with pytest.raises(ValueError, match=r"gone: cannot be written .*; copy the run where you may write"):
+        Spool(tmp_path / "gone").add(images=np.zeros((2, 3)))

@@ -1,0 +1,112 @@
+"""Perturbation analysis: one latent moves, the others do not, and what moves the picture is found."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import lab
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from genlab.data.spec import DataSpec
+from genlab.sampling.interpolation import even
+from genlab.sampling.load import Run
+from genlab.sampling.traversal import Span, changes, check_latents, check_plane, one_at_a_time
+
+WEIGHTS = torch.tensor([0.01, 0.1, 0.0, 0.05])
+
+
+def painter(requires=frozenset()):
+    """A run whose picture is 1/2 + sum_l WEIGHTS[l] z[l] everywhere, and 1/10 darker for each label."""
+
+    def decode(z, label=None):
+        grey = 0.5 + z @ WEIGHTS - (0 if label is None else 0.1 * label)
+        return grey.view(-1, 1, 1, 1).expand(-1, 1, 2, 3)
+
+    model = SimpleNamespace(prior=lambda n, truncation=None: torch.randn(n, 4), decode=decode, requires=requires)
+    config = OmegaConf.create({"choices": {"model": "painter"}})
+    return Run(Path("run"), 1, config, DataSpec((1, 2, 3), num_classes=3), model, lab.CPU)
+
+
+def test_a_row_moves_one_latent_and_holds_the_others():
+    start, values = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([-1.0, 0.0, 5.0])
+    z = one_at_a_time(start, [2, 0], values)
+    assert z.shape == (2, 3, 3)
+    assert torch.equal(z[0, :, 2], values) and torch.equal(z[1, :, 0], values)
+    assert (z[0, :, :2] == start[:2]).all() and (z[1, :, 1:] == start[1:]).all()
+    own = torch.stack([values, -values])
+    assert torch.equal(one_at_a_time(start, [2, 0], own)[1, :, 0], -values)
+    assert start.tolist() == [1, 2, 3], "the start is left alone"
+
+
+def test_the_range_is_that_of_the_centre_whatever_the_start():
+    span = Span(torch.tensor([9.0, 9.0]), torch.tensor([0.0, 1.0]), torch.tensor([1.0, 2.0]), extent=3.0)
+    assert span.values(even(3)).tolist() == [[-3, 0, 3], [-5, 1, 7]]
+    rows = span.rows([1, 0], even(3))
+    assert rows.tolist() == [[[9, -5], [9, 1], [9, 7]], [[-3, 9], [0, 9], [3, 9]]]
+
+
+def test_a_plane_moves_one_latent_down_and_one_across():
+    span = Span(torch.full((3,), 9.0), torch.zeros(3), torch.ones(3), extent=2.0)
+    z = span.plane(2, 0, even(5))
+    assert z.shape == (5, 5, 3) and (z[:, :, 1] == 9).all()
+    for row, down in enumerate((-2, -1, 0, 1, 2)):
+        assert (z[row, :, 2] == down).all() and z[row, :, 0].tolist() == [-2, -1, 0, 1, 2]
+
+
+def test_change_is_the_way_that_pixels_go_and_not_how_far_they_get():
+    there = torch.tensor([0.0, 0.25, 0.5]).view(1, 3, 1, 1, 1)
+    and_back = torch.tensor([0.0, 0.5, 0.0]).view(1, 3, 1, 1, 1)
+    half = torch.cat([there, torch.zeros_like(there)], 4)  # only one of two pixels moves
+    assert changes(torch.cat([there, and_back])).tolist() == [0.5, 1.0]
+    assert changes(half).tolist() == [0.25]
+
+
+def test_changes_find_the_latents_that_matter():
+    run = painter()
+    span = Span(torch.zeros(4), torch.zeros(4), torch.ones(4), extent=2.0)
+    pictures = run.traverse(range(4), span.values(even(9)))
+    assert pictures.shape == (4, 9, 1, 2, 3)
+    torch.testing.assert_close(changes(pictures), 4 * WEIGHTS)
+
+
+def test_a_run_traverses_from_its_middle_or_from_a_given_start():
+    run, values = painter(), torch.tensor([-1.0, 1.0])
+    torch.testing.assert_close(run.traverse([1], values).mean((0, 2, 3, 4)), torch.tensor([0.4, 0.6]))
+    start = torch.tensor([0.0, 7.0, 0.0, 2.0])
+    torch.testing.assert_close(run.traverse([1], values, start).mean((0, 2, 3, 4)), torch.tensor([0.5, 0.7]))
+
+
+def test_rows_keep_their_labels():
+    run = painter(frozenset({"label"}))
+    z = torch.zeros(3, 4)
+    pictures = run.interpolate(z, z, steps=2, label=torch.tensor([0, 1, 2]))
+    torch.testing.assert_close(pictures.mean((2, 3, 4)), torch.tensor([[0.5, 0.5], [0.4, 0.4], [0.3, 0.3]]))
+    torch.testing.assert_close(run.traverse([0], torch.zeros(2), label=2).unique(), torch.tensor([0.3]))
+
+
+@pytest.mark.parametrize(
+    "check, latents, message",
+    [
+        (check_latents, [0, 99], r"latents=\[0,99\]: this run has the latents 0 to 19"),
+        (check_latents, [-1], r"latents=\[-1\]: this run has the latents 0 to 19"),
+        (check_latents, [3, 3], r"latents=\[3,3\]: name at least one latent, and none twice"),
+        (check_latents, [], r"latents=\[\]: name at least one latent, and none twice"),
+        (check_plane, [0, 20], r"plane=\[0,20\]: this run has the latents 0 to 19"),
+        (check_plane, [4, 4], r"plane=\[4,4\]: give two different latents, as in plane=\[0,3\]"),
+        (check_plane, [4], r"plane=\[4\]: give two different latents"),
+        (check_plane, [1, 2, 3], r"plane=\[1,2,3\]: give two different latents"),
+    ],
+)
+def test_latents_that_do_not_exist_are_refused(check, latents, message):
+    with pytest.raises(ValueError, match=message):
+        check(latents, 20)
+
+
+def test_what_a_run_cannot_traverse_is_said():
+    run = painter()
+    with pytest.raises(ValueError, match=r"latents=\[4\]: this run has the latents 0 to 3"):
+        run.traverse([4], torch.zeros(2))
+    run.model = SimpleNamespace(requires=frozenset())
+    with pytest.raises(ValueError, match="model painter cannot decode"):
+        run.traverse([0], torch.zeros(2))
