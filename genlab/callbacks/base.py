@@ -13,13 +13,23 @@ class Callback:
         """Training is about to begin or to continue."""
 
     def logged(self, trainer: Trainer, row: dict[str, float]) -> None:
-        """A row of metrics is ready, every `trainer.log_every` steps."""
+        """A row of metrics is ready, every `trainer.log_every` steps.
+
+        A callback may add to it what it measured; those that write rows stand behind. Where training went back to an
+        earlier state, a row holds nothing but that state's `step` and `rollback`, the step that was left.
+        """
 
     def stepped(self, trainer: Trainer) -> None:
         """A step has ended; `trainer.step` counts it."""
 
     def validated(self, trainer: Trainer, metrics: dict[str, float]) -> None:
         """The validation split was measured."""
+
+    def evaluated(self, trainer: Trainer, entries: dict[str, dict]) -> None:
+        """Sample quality was measured: entries by metric's name, as `genlab.evaluation.evaluate` gives them."""
+
+    def alarmed(self, trainer: Trainer, alarm: "Alarm") -> None:  # noqa: F821
+        """Something went wrong, as `genlab.callbacks.watch` tells."""
 
     def previewed(self, trainer: Trainer, grids: dict[str, "Tensor"]) -> None:  # noqa: F821
         """The model's picture grids [rows, columns, C, H, W] are ready."""

@@ -23,7 +23,7 @@ class Console(Callback):
         )
 
     def stepped(self, trainer: Trainer) -> None:
-        self.bar.update()
+        self.bar.update(trainer.step - self.bar.n)  # a run that went back counts its steps again
 
     def logged(self, trainer: Trainer, row: dict[str, float]) -> None:
         terms = {name.removeprefix("train/"): value for name, value in row.items() if name.startswith("train/")}

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from genlab.callbacks.base import Callback
+from genlab.callbacks.watch import Alarm
 from genlab.sampling.grids import tile
 from genlab.training.trainer import Trainer
 
@@ -23,6 +24,8 @@ class TensorBoard(Callback):
     def __init__(self, folder: Path, config: str, hparams: dict, projector_size: int):
         self.folder, self.config, self.hparams, self.projector_size = folder, config, hparams, projector_size
         self.final: dict[str, float] = {}
+        self.purge_step: int | None = None
+        self.alarm: Alarm | None = None
         self._writer = None
 
     @property
@@ -31,14 +34,19 @@ class TensorBoard(Callback):
         if self._writer is None:
             from torch.utils.tensorboard import SummaryWriter
 
-            self._writer = SummaryWriter(str(self.folder), flush_secs=10)
+            # What an earlier file holds of steps that are done again is not to be shown beside them.
+            self._writer = SummaryWriter(str(self.folder), flush_secs=10, purge_step=self.purge_step)
             self._writer.add_text("config", "```yaml\n" + self.config + "\n```")
         return self._writer
 
     def start(self, trainer: Trainer) -> None:
         self.time, self.step = time.perf_counter(), trainer.step
+        self.purge_step = trainer.step + 1 if trainer.step else None
 
     def logged(self, trainer: Trainer, row: dict[str, float]) -> None:
+        if trainer.step < self.step:
+            self._go_back(trainer)
+            return
         now = time.perf_counter()
         speed = (trainer.step - self.step) * trainer.settings.batch_size / (now - self.time)
         self.time, self.step = now, trainer.step
@@ -48,14 +56,33 @@ class TensorBoard(Callback):
             self.writer.add_scalar(name, value, trainer.step)
 
     def validated(self, trainer: Trainer, metrics: dict[str, float]) -> None:
-        self.final = {f"validation/{name}": value for name, value in metrics.items()}
-        for name, value in self.final.items():
-            self.writer.add_scalar(name, value, trainer.step)
+        self._add_final({f"validation/{name}": value for name, value in metrics.items()}, trainer.step)
         if hasattr(trainer.model, "encode"):
             latents = self._encode(trainer, limit=1000)[0]
             self.writer.add_histogram("latents/all", latents, trainer.step)
             for number, column in enumerate(latents.T[:16]):
                 self.writer.add_histogram(f"latents/{number}", column, trainer.step)
+
+    def evaluated(self, trainer: Trainer, entries: dict[str, dict]) -> None:
+        self._add_final({f"evaluation/{name}": entry["value"] for name, entry in entries.items()}, trainer.step)
+
+    def _add_final(self, scalars: dict[str, float], step: int) -> None:
+        self.final |= scalars
+        for name, value in scalars.items():
+            self.writer.add_scalar(name, value, step)
+
+    def alarmed(self, trainer: Trainer, alarm: Alarm) -> None:
+        self.alarm = alarm
+        self.writer.add_scalar(f"alarm/{alarm.kind}", alarm.value, trainer.step)
+        self.writer.add_text(f"alarm/{alarm.kind}", str(alarm), trainer.step)
+
+    def _go_back(self, trainer: Trainer) -> None:
+        """Go on in a new event file, which hides the steps given up; the alarm behind it is told again there."""
+        self.close(trainer)
+        self._writer = None
+        self.start(trainer)
+        if self.alarm:
+            self.alarmed(trainer, self.alarm)
 
     def previewed(self, trainer: Trainer, grids: dict[str, Tensor]) -> None:
         for name, grid in grids.items():

@@ -164,11 +164,12 @@ def _curves(text: str) -> tuple[dict[str, list[tuple[int, float]]], bool]:
     *lines, rest = text.split("\n")
     curves: dict[str, dict[int, float]] = {}
     for row in map(json.loads, lines):
+        step = int(float(row["step"]))
+        if "rollback" in row:  # what lies behind was given up
+            curves = {name: {at: y for at, y in points.items() if at <= step} for name, points in curves.items()}
         for name, value in row.items():
-            if name.startswith(("train/", "validation/")):
-                curves.setdefault(name, {})[int(float(row["step"]))] = float(
-                    value
-                )  # a run that went back: the later one
+            if name.startswith(("train/", "validation/", "evaluation/", "watch/")):
+                curves.setdefault(name, {})[step] = float(value)
     return {name: sorted(points.items()) for name, points in curves.items()}, bool(rest)
 
 

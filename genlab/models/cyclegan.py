@@ -21,6 +21,7 @@ from genlab.data.spec import Batch, DataSpec
 from genlab.evaluation.sliced_wasserstein import sliced_wasserstein
 from genlab.losses.adversarial import discriminator_loss, generator_loss
 from genlab.models.base import GenerativeModel, Update
+from genlab.models.gan import accuracy
 from genlab.networks.image_pool import ImagePool
 from genlab.networks.patchgan import PatchDiscriminator
 from genlab.networks.resnet import Padding, PictureNormalization, ResNetGenerator
@@ -100,7 +101,9 @@ class CycleGAN(GenerativeModel):
         yield Update("generators", loss, log)
 
         judged = {d: self._judge(d, real[d], self.pools[d].query(fake[d], batch, step)) for d in real}
-        yield Update("discriminators", sum(judged.values()), {f"judgement/{d}": v for d, v in judged.items()})
+        log = {f"judgement/{d}": loss for d, (loss, _) in judged.items()}
+        log |= {f"accuracy/{d}": share for d, (_, share) in judged.items()}
+        yield Update("discriminators", sum(loss for loss, _ in judged.values()), log)
 
     def _paint(self, real: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
         """Translations, cycles and identities, each by the domain that the picture is then in."""
@@ -118,10 +121,10 @@ class CycleGAN(GenerativeModel):
         """(D(fake) - 1)^2: the paper halves the discriminators' loss but not the generators'."""
         return 2 * generator_loss("least-squares", self._judgements(domain, fake))
 
-    def _judge(self, domain: str, real: Tensor, fake: Tensor) -> Tensor:
-        """((D(real) - 1)^2 + D(fake)^2) / 2."""
+    def _judge(self, domain: str, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        """((D(real) - 1)^2 + D(fake)^2) / 2, and the share of patches judged rightly."""
         on_real, on_fake = self._judgements(domain, torch.cat([real, fake])).chunk(2)
-        return discriminator_loss("least-squares", on_real, on_fake)
+        return discriminator_loss("least-squares", on_real, on_fake), accuracy("least-squares", on_real, on_fake)
 
     def _judgements(self, domain: str, x: Tensor) -> Tensor:
         """Raw outputs [N, 1, h, w] in the weights' precision, whatever autocast computed them in."""

@@ -20,8 +20,9 @@ from genlab.callbacks.previews import Previews
 from genlab.callbacks.status import Status
 from genlab.callbacks.tensorboard import TensorBoard
 from genlab.callbacks.validation import EarlyStopping, Validation
+from genlab.callbacks.watch import Watch
 from genlab.config.build import build_model, build_optimizers, build_schedule, build_source
-from genlab.config.schema import DeviceConfig, LoaderConfig, TrainerConfig
+from genlab.config.schema import DeviceConfig, EvaluationConfig, LoaderConfig, TrainerConfig, WatchConfig
 from genlab.data.loading import Loader
 from genlab.data.source import Source
 from genlab.seeding import seeded
@@ -160,17 +161,18 @@ def _networks(module: nn.Module) -> Iterator[nn.Module]:
 
 
 def _callbacks(config: DictConfig, trainer: Trainer, source: Source, folder: Path, status: Status) -> list[Callback]:
-    """In the order in which a step tells them: measure, look, then save what was found.
+    """In the order in which a step tells them: watch, which adds to rows; write rows, measure, look, then save.
 
     Every process measures, so that all decide alike; process 0 alone writes.
     """
     settings = trainer.settings
+    watch = Watch(WatchConfig(**config.watch), folder / "checkpoints")
     measuring: list[Callback] = [Validation(settings.validate_every)]
     if settings.early_stop_metric:
         direction = trainer.model.metrics[settings.early_stop_metric]
         measuring.append(EarlyStopping(settings.early_stop_metric, direction, settings.early_stop_patience))
     if rank() != 0:
-        return measuring
+        return [watch, *measuring]
     watching: list[Callback] = [MetricsFile(folder / "metrics.jsonl"), status]
     if config.logger.tensorboard:
         text = OmegaConf.to_yaml(config)
@@ -178,8 +180,27 @@ def _callbacks(config: DictConfig, trainer: Trainer, source: Source, folder: Pat
     if config.logger.console:
         watching.append(Console())
     constants = {"config": OmegaConf.to_container(config), "data": source.spec.to_dict()}
-    saving = Checkpoints(folder / "checkpoints", settings.checkpoint_every, settings.keep_checkpoints, constants)
-    return [*watching, *measuring, Previews(folder / "previews", settings.preview_every), saving]
+    if settings.evaluate_every:
+        measuring.append(_evaluation(config, trainer, source, folder))
+    keeping = (settings.checkpoint_every, settings.keep_checkpoints)
+    saving = Checkpoints(folder / "checkpoints", *keeping, constants, settings.best_metric)
+    return [watch, *watching, *measuring, Previews(folder / "previews", settings.preview_every), saving]
+
+
+def _evaluation(config: DictConfig, trainer: Trainer, source: Source, folder: Path) -> Callback:
+    """What `genlab evaluate` would measure, as `evaluation` says, of the model in training."""
+    from genlab.callbacks.evaluation import Evaluation  # scikit-learn takes a second to import
+    from genlab.evaluation.bench import Bench
+    from genlab.sampling.load import Run
+
+    device = trainer.train.device
+    weights = "averaged" if trainer.ema else "raw"
+
+    def as_run(trainer: Trainer) -> Run:
+        return Run(folder, trainer.step, config, source.spec, trainer.model, device, weights)
+
+    bench = Bench(source, config.choices.dataset, EvaluationConfig(**config.evaluation), config, device)
+    return Evaluation(trainer.settings.evaluate_every, bench, as_run)
 
 
 def _hparams(config: DictConfig) -> dict[str, int | float | str | bool]:

@@ -62,10 +62,15 @@ class Trainer:
         self.ema = MovingAverage(model, model.averaged, settings.ema) if settings.ema and model.averaged else None
         self.window = ScalarWindow()
         self.step = 0
+        self.rate_factor = 1.0  # on all learning rates; a callback that goes back to an earlier state may lower it
         self.stop_reason: str | None = None
+        self.earlier: dict | None = None
 
     def fit(self) -> None:
-        """Train until `max_steps`, or until a callback sets `stop_reason`."""
+        """Train until `max_steps`, or until a callback sets `stop_reason`.
+
+        A callback that finds a row of metrics too bad sets `earlier` to a state to go on from in place of this one.
+        """
         self.emit("start")
         self.model.train()
         batches = self.train.batches(self.settings.batch_size, self.step)
@@ -73,13 +78,24 @@ class Trainer:
             self.train_step(next(batches))
             if self.step % self.settings.log_every == 0 or self.step == self.max_steps:
                 self.emit("logged", self.log_row())
+            if self.earlier:
+                batches = self._go_back()
+                continue
             self.emit("stepped")
         self.emit("finish")
 
+    def _go_back(self) -> Iterator[Batch]:
+        """Load the `earlier` state, tell callbacks by a row which step was left; the batches from there on."""
+        left = self.step
+        self.load_state_dict(self.earlier)
+        self.emit("logged", {"step": self.step, "rollback": left})
+        self.earlier = None
+        return self.train.batches(self.settings.batch_size, self.step)
+
     def train_step(self, batch: Batch) -> None:
         """One step: the turns of all micro-batches advance together, update by update."""
-        torch.manual_seed(mix(self.seed, distributed.rank(), self.step))
-        rate = self.schedule((self.step + 0.5) / self.max_steps)
+        torch.manual_seed(mix(self.train.seed, distributed.rank(), self.step))
+        rate = self.rate_factor * self.schedule((self.step + 0.5) / self.max_steps)
         for player, optimizer in self.optimizers.items():
             for group, base in zip(optimizer.param_groups, self.base_rates[player], strict=True):
                 group["lr"] = base * rate
@@ -176,6 +192,8 @@ class Trainer:
         """Everything that the next step depends on, as tensors and builtins."""
         return {
             "step": self.step,
+            "seed": self.train.seed,
+            "rate_factor": self.rate_factor,
             "model": self.model.state_dict(),
             "optimizers": {player: optimizer.state_dict() for player, optimizer in self.optimizers.items()},
             "ema": self.ema.state_dict() if self.ema else {},
@@ -186,7 +204,7 @@ class Trainer:
 
     def load_state_dict(self, state: dict) -> None:
         """Continue from `state`, as `state_dict` gave it."""
-        self.step = state["step"]
+        self.step, self.train.seed, self.rate_factor = state["step"], state["seed"], state["rate_factor"]
         self.model.load_state_dict(state["model"])
         for player, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][player])

@@ -4,7 +4,7 @@ import torch
 from genlab.data.spec import Batch, DataSpec
 from genlab.losses.adversarial import DISCRIMINATOR, r1_penalty
 from genlab.models.cgan import CGAN
-from genlab.models.gan import GAN
+from genlab.models.gan import GAN, accuracy
 
 SHAPE = (1, 8, 10)
 SPEC = DataSpec(SHAPE, num_classes=3)
@@ -54,6 +54,24 @@ def test_lazy_r1_has_the_weight_of_the_steps_it_stands_for():
     model, batch = build(GAN, r1_gamma=0.5, r1_every=8), make_batch()
     _, update, _ = model.training_step(batch, 0)
     assert torch.allclose(update.loss, 0.5 * 8 * r1_penalty(model.judge, 2 * batch["image"] - 1))
+
+
+@pytest.mark.parametrize(
+    ("loss", "real", "fake", "expected"),
+    [
+        ("non-saturating", [2.0, 0.1, -1.0, 3.0], [-1.0, -2.0, 1.0, 1.0], (3 / 4 + 2 / 4) / 2),
+        ("least-squares", [0.9, 0.4], [0.4, 0.1], (1 / 2 + 1) / 2),
+        ("hinge", [0.0, 0.0], [0.0, 0.0], 1 / 2),  # a judge that always says the same knows nothing
+    ],
+)
+def test_accuracy_is_the_share_of_pictures_judged_rightly(loss, real, fake, expected):
+    assert accuracy(loss, torch.tensor(real), torch.tensor(fake)).item() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("loss", DISCRIMINATOR)
+def test_a_critic_that_knows_no_zero_has_no_accuracy(loss):
+    first = next(build(GAN, loss=loss).training_step(make_batch(), 0))
+    assert ("accuracy" in first.log) == (loss != "wasserstein")
 
 
 @pytest.mark.parametrize("family", [GAN, CGAN])

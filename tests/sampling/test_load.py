@@ -72,9 +72,7 @@ def test_refuses_labels_that_do_not_exist(requires, label, message, tmp_path):
 
 def test_refuses_what_the_model_cannot_and_names_those_that_can(tmp_path):
     run = run_of(frozenset(), tmp_path)
-    with pytest.raises(
-        ValueError, match=r"model painter cannot translate, it can sample; models that can: cyclegan$"
-    ):
+    with pytest.raises(ValueError, match=r"model painter cannot translate, it can sample; models that can: cyclegan$"):
         run.capability("translate")
     assert models_that_can("encode", "decode") == ["ae", "beta-vae", "vae"]
 
