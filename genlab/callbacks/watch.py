@@ -81,10 +81,12 @@ class Watch(Callback):
     with steps behind TO were given up. Where there is no checkpoint yet, or after `max_rollbacks`, the run stops.
 
     checkpoints: the run's folder of checkpoints.
-    classify: pictures [N, C, H, W] in [0, 1] to probabilities [N, K], where a classifier is at hand.
+    classify: pictures [N, C, H, W] in [0, 1] to probabilities [N, K], where a classifier is at hand, else None.
     """
 
-    def __init__(self, settings: WatchConfig, checkpoints: Path, classify: Callable[[Tensor], Tensor] | None = None):
+    def __init__(
+        self, settings: WatchConfig, checkpoints: Path, classify: Callable[[Tensor], Tensor | None] | None = None
+    ):
         self.settings, self.checkpoints, self.classify = settings, checkpoints, classify
         self.since: dict[str, int] = {}  # by kind of alarm, the step since which the value is beyond its bound
         self.active: list[str] = []
@@ -143,7 +145,9 @@ class Watch(Callback):
             if ratios := [_spread(fake) / usual for fake, real in painted if (usual := _spread(real)) > 0]:
                 found["diversity"] = min(ratios)
             if painted and self.classify:
-                found["class_entropy"] = _class_entropy(self.classify(torch.cat([fake for fake, _ in painted])))
+                read = self.classify(torch.cat([fake for fake, _ in painted]))
+                if read is not None:
+                    found["class_entropy"] = _class_entropy(read)
         pooled = torch.tensor(list(found.values()), dtype=torch.float64)
         distributed.average([pooled])
         return dict(zip(found, pooled.tolist(), strict=True))

@@ -79,6 +79,10 @@ class Bench:
     def extractor(self) -> Extractor:
         return make_extractor(self.settings.extractor, self.source, device=self.device)
 
+    def classify(self, pictures: Tensor) -> Tensor | None:
+        """Probabilities [N, K] of the classes that the extractor knows; None where it knows none."""
+        return self.extractor.read(pictures).probabilities
+
     @cached_property
     def fingerprint(self) -> str:
         """sha256 of the split's data."""

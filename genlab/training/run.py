@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -31,6 +32,9 @@ from genlab.training.device import MEMORY_FORMATS, prepare
 from genlab.training.distributed import rank, world
 from genlab.training.provenance import environment
 from genlab.training.trainer import Trainer
+
+if TYPE_CHECKING:
+    from genlab.evaluation.bench import Bench
 from genlab.training.transfer import transfer
 
 log = logging.getLogger("genlab")
@@ -166,7 +170,8 @@ def _callbacks(config: DictConfig, trainer: Trainer, source: Source, folder: Pat
     Every process measures, so that all decide alike; process 0 alone writes.
     """
     settings = trainer.settings
-    watch = Watch(WatchConfig(**config.watch), folder / "checkpoints")
+    bench = _bench(config, trainer, source) if settings.evaluate_every else None
+    watch = Watch(WatchConfig(**config.watch), folder / "checkpoints", bench and bench.classify)
     measuring: list[Callback] = [Validation(settings.validate_every)]
     if settings.early_stop_metric:
         direction = trainer.model.metrics[settings.early_stop_metric]
@@ -180,26 +185,31 @@ def _callbacks(config: DictConfig, trainer: Trainer, source: Source, folder: Pat
     if config.logger.console:
         watching.append(Console())
     constants = {"config": OmegaConf.to_container(config), "data": source.spec.to_dict()}
-    if settings.evaluate_every:
-        measuring.append(_evaluation(config, trainer, source, folder))
+    if bench:
+        measuring.append(_evaluation(config, trainer, bench, folder))
     keeping = (settings.checkpoint_every, settings.keep_checkpoints)
     saving = Checkpoints(folder / "checkpoints", *keeping, constants, settings.best_metric)
     return [watch, *watching, *measuring, Previews(folder / "previews", settings.preview_every), saving]
 
 
-def _evaluation(config: DictConfig, trainer: Trainer, source: Source, folder: Path) -> Callback:
-    """What `genlab evaluate` would measure, as `evaluation` says, of the model in training."""
-    from genlab.callbacks.evaluation import Evaluation  # scikit-learn takes a second to import
-    from genlab.evaluation.bench import Bench
+def _bench(config: DictConfig, trainer: Trainer, source: Source) -> "Bench":
+    """What the model in training is measured against, as `evaluation` says."""
+    from genlab.evaluation.bench import Bench  # scikit-learn takes a second to import
+
+    settings = EvaluationConfig(**config.evaluation)
+    return Bench(source, config.choices.dataset, settings, config, trainer.train.device)
+
+
+def _evaluation(config: DictConfig, trainer: Trainer, bench: "Bench", folder: Path) -> Callback:
+    """What `genlab evaluate` would measure of the model in training."""
+    from genlab.callbacks.evaluation import Evaluation
     from genlab.sampling.load import Run
 
-    device = trainer.train.device
     weights = "averaged" if trainer.ema else "raw"
 
     def as_run(trainer: Trainer) -> Run:
-        return Run(folder, trainer.step, config, source.spec, trainer.model, device, weights)
+        return Run(folder, trainer.step, config, bench.source.spec, trainer.model, bench.device, weights)
 
-    bench = Bench(source, config.choices.dataset, EvaluationConfig(**config.evaluation), config, device)
     return Evaluation(trainer.settings.evaluate_every, bench, as_run)
 
 

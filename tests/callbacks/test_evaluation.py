@@ -8,6 +8,7 @@ import torch
 
 from genlab.config.compose import RequestError
 from genlab.config.request import check
+from genlab.evaluation import classifier
 from genlab.training.run import train
 
 SETTINGS = [
@@ -69,3 +70,12 @@ def test_refuses_before_the_run_what_will_not_be_measured(overrides, message, tm
 def test_refuses_a_best_metric_that_no_measurement_gives(tmp_path):
     with pytest.raises(RuntimeError, match=r"trainer.best_metric=evaluation/mmd: not measured here; there are frechet"):
         run(tmp_path / "a", "trainer.evaluate_every=2", "trainer.best_metric=evaluation/mmd")
+
+
+def test_the_watch_reads_classes_where_the_evaluation_does(tmp_path, monkeypatch):
+    monkeypatch.setitem(classifier.RECIPE, "steps", 5)
+    reading = ["trainer.evaluate_every=6", "evaluation.extractor=digits", "watch.every=2"]
+    run(tmp_path / "a", *reading)
+    rows = [json.loads(line) for line in (tmp_path / "a/metrics.jsonl").read_text().splitlines()]
+    entropies = [row["watch/class_entropy"] for row in rows if "watch/class_entropy" in row]
+    assert len(entropies) == 3 and all(0 <= value <= 1 for value in entropies)
