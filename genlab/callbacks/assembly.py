@@ -56,7 +56,7 @@ def _bench(config: DictConfig, trainer: Trainer, source: Source) -> "Bench":
     from genlab.evaluation.bench import Bench  # scikit-learn takes a second to import
 
     settings = EvaluationConfig(**config.evaluation)
-    return Bench(source, config.choices.dataset, settings, config, trainer.train.device)
+    return Bench(source, config.choices.dataset, settings, config, trainer.train.device, progress=False)
 
 
 def _evaluation(config: DictConfig, trainer: Trainer, bench: "Bench", folder: Path) -> Callback:

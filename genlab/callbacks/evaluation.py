@@ -5,6 +5,7 @@ from collections.abc import Callable
 from genlab.callbacks.base import Callback, due
 from genlab.evaluation.bench import Bench
 from genlab.evaluation.evaluate import choose, evaluate
+from genlab.evaluation.sample_metrics import SAMPLE_METRICS
 from genlab.sampling.load import Run
 from genlab.training.trainer import Trainer
 
@@ -22,9 +23,12 @@ class Evaluation(Callback):
     def start(self, trainer: Trainer) -> None:
         """Refuse what cannot be measured, train the extractor and read the real pictures before the first step."""
         self.names = choose(self.as_run(trainer), self.bench, self.bench.settings.metrics)
+        if any(SAMPLE_METRICS[name].reads for name in self.names if name in SAMPLE_METRICS):
+            _ = self.bench.real
 
     def stepped(self, trainer: Trainer) -> None:
         if due(trainer, self.every):
             with trainer.inference():
-                entries = evaluate(self.as_run(trainer), self.bench, self.names, trainer.seed, progress=False)
-            trainer.emit("evaluated", entries)
+                entries = evaluate(self.as_run(trainer), self.bench, self.names, trainer.seed)
+            measured = {name: entry for name, entry in entries.items() if entry["value"] is not None}
+            trainer.emit("evaluated", measured)

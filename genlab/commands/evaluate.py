@@ -14,8 +14,9 @@ Writes RUN/evaluation.json: value, spread and protocol of every metric. Measurin
 metrics
   samples      frechet kernel inception_score manifold (precision, recall, density, coverage) mmd sliced_wasserstein
                classes (covered, entropy, certainty, agreement with labels) copies (nearest training pictures)
-  data         likelihood (ELBO, importance-weighted bound) reconstruction (MSE, PSNR, SSIM) latents (active units,
-               total correlation) disentanglement (MIG, SAP, DCI, FactorVAE and beta-VAE scores; known factors)
+  data         likelihood (ELBO, importance-weighted bound) exact_likelihood reconstruction (MSE, PSNR, SSIM)
+               latents (active units, total correlation)
+               disentanglement (MIG, SAP, DCI, FactorVAE and beta-VAE scores; where factors are known)
   translation  cycle error, error against true counterparts, distance to real pictures
 
 keys
@@ -47,15 +48,15 @@ def main(arguments: list[str]) -> int:
     run = load_run(config)
     source, title = run_source(run, config)
     settings = EvaluationConfig(**{field.name: config[field.name] for field in fields(EvaluationConfig)})
-    bench = Bench(source, title, settings, run.config, run.device, config.split)
+    own = config.dataset is None
+    bench = Bench(source, title, settings, run.config, run.device, config.split, own)
     names = choose(run, bench, settings.metrics)
-    if not names:
-        raise ValueError(f"run={run.folder}: nothing that is measured here fits model {run.config.choices.model}")
     entries = evaluate(run, bench, names, config.seed)
     write(entries, run.folder / "evaluation.json")
     for name, entry in entries.items():
         spread = "" if entry["spread"] is None else f"  +- {entry['spread']:.4g} over {entry['spread_over']}"
-        print(f"{name:<28} {entry['value']:.6g}{spread}")
+        value = entry["note"] if entry["value"] is None else f"{entry['value']:.6g}"
+        print(f"{name:<28} {value}{spread}")
     if "copies" in names and settings.nearest:
         folder = result_folder(run, "evaluations", f"seed_{config.seed}")
         save_png(nearest_pictures(run, bench, config.seed), folder / "nearest.png")

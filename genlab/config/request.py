@@ -85,13 +85,24 @@ def _model_problems(config: DictConfig, source: Source, optimizer_is_known: bool
     metric = config.trainer.early_stop_metric
     if metric and metric not in model.metrics:
         yield f"trainer.early_stop_metric={metric}: {did_you_mean(metric, list(model.metrics))}"
-    if config.trainer.evaluate_every and config.evaluation.metrics:
-        from genlab.evaluation.evaluate import unknown  # scikit-learn takes a second to import
-
-        yield from (f"evaluation.{line}" for line in unknown(config.evaluation.metrics))
+    if config.trainer.evaluate_every:
+        yield from _evaluation_problems(config)
     best = (config.trainer.best_metric or "").removeprefix("validation/")
     if best and "/" not in best and best not in model.metrics:
         yield f"trainer.best_metric=validation/{best}: {did_you_mean(best, list(model.metrics))}"
+
+
+def _evaluation_problems(config: DictConfig) -> Iterator[str]:
+    from genlab.evaluation.evaluate import figures_of, unknown  # scikit-learn takes a second to import
+
+    asked = config.evaluation.metrics
+    problems = [f"evaluation.{line}" for line in unknown(asked or ())]
+    yield from problems
+    kind, _, name = (config.trainer.best_metric or "").partition("/")
+    if kind == "evaluation" and not problems:
+        ranking = [figure for figure, best in figures_of(asked).items() if best]
+        if name not in ranking:
+            yield f"trainer.best_metric={config.trainer.best_metric}: {did_you_mean(name, ranking)}"
 
 
 def _player_problems(config: DictConfig, model: GenerativeModel) -> Iterator[str]:

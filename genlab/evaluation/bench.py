@@ -2,11 +2,9 @@
 
 import hashlib
 import json
-import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Literal
 
 import torch
@@ -19,14 +17,15 @@ from genlab.data.loading import Loader
 from genlab.data.source import Examples, Source
 from genlab.data.spec import Batch
 from genlab.data.torchvision_sets import cache_dir
+from genlab.evaluation import cache
 from genlab.evaluation.classes import ClassCounts
 from genlab.evaluation.classifier import data_fingerprint
 from genlab.evaluation.features import Extractor, make_extractor, read_table
 from genlab.evaluation.frechet import Moments
 from genlab.sampling.inputs import open_split
-from genlab.training import checkpoint
 
-log = logging.getLogger("genlab")
+Best = Literal["min", "max"] | None
+"""Which way of a figure is better; None where neither is."""
 
 FEATURES_KEPT = 10_000
 """Real features held in memory; means, covariances and counts of classes are of all."""
@@ -36,12 +35,10 @@ FEATURES_KEPT = 10_000
 class Figure:
     """One measured number.
 
-    best: which way is better, None where neither is. spread: standard deviation, over what says `spread_over`.
-    details: what else the number depends on, as plain values.
+    spread: standard deviation, over what says `spread_over`. details: what else the number depends on, as plain values.
     """
 
     value: float
-    best: Literal["min", "max"] | None = None
     spread: float | None = None
     spread_over: str | None = None
     details: dict = field(default_factory=dict)
@@ -60,12 +57,23 @@ class Real:
     moments: Moments
     classes: Tensor
 
+    def state_dict(self) -> dict:
+        state = {"count": self.count, "features": self.features, "classes": self.classes}
+        return {**state, "moments": self.moments.state_dict()}
+
+    @classmethod
+    def from_state(cls, state: dict) -> "Real":
+        """What `state_dict` gave."""
+        moments = Moments.from_state(state["moments"])
+        return cls(int(state["count"]), state["features"], moments, state["classes"])
+
 
 @dataclass
 class Bench:
     """What stays the same while one run after another, or one step after another, is measured.
 
     title: what the dataset is called; config: the run's, for how its data is loaded; split: the real pictures.
+    own: whether the run was trained on this dataset. progress: whether bars are shown.
     """
 
     source: Source
@@ -74,14 +82,16 @@ class Bench:
     config: DictConfig
     device: torch.device
     split: str = "validation"
+    own: bool = True
+    progress: bool = True
 
     @cached_property
     def extractor(self) -> Extractor:
         return make_extractor(self.settings.extractor, self.source, device=self.device)
 
     def classify(self, pictures: Tensor) -> Tensor | None:
-        """Probabilities [N, K] of the classes that the extractor knows; None where it knows none."""
-        return self.extractor.read(pictures).probabilities
+        """Probabilities [N, K] of the dataset's labels; None where the extractor reads others, or none."""
+        return self.extractor.read(pictures).probabilities if self.extractor.reads_labels else None
 
     @cached_property
     def fingerprint(self) -> str:
@@ -97,22 +107,22 @@ class Bench:
         """Readings of one field of pictures of the split: "image", or a domain of unpaired data."""
         key = hashlib.sha256(json.dumps([self.fingerprint, self.extractor.identity, name, FEATURES_KEPT]).encode())
         path = cache_dir() / "features" / f"{key.hexdigest()[:32]}.pt"
-        if (known := _read_cache(path)) is not None:
+        if (known := cache.read(path, Real.from_state)) is not None:
             return known
         (table,) = (table for table in self.source.open(self.split) if name in table.rows(torch.zeros(1).long()))
-        real = gather(table, self.extractor, name)
-        _write_cache(path, real)
+        real = gather(table, self.extractor, name, self.progress)
+        cache.write(path, real.state_dict())
         return real
 
+    @cached_property
     def loader(self) -> Loader:
         """Batches of the split, on the device."""
         return open_split(self.config, self.source, self.split, self.device)
 
     def batches(self, what: str) -> Iterator[Batch]:
         """All batches of the split with a progress bar that says `what` is being measured."""
-        loader = self.loader()
-        with tqdm(total=loader.size, desc=what, disable=None, leave=False) as bar:
-            for batch in loader.in_order():
+        with tqdm(total=self.loader.size, desc=what, disable=None if self.progress else True, leave=False) as bar:
+            for batch in self.loader.in_order():
                 yield batch
                 bar.update(batch.size)
 
@@ -121,12 +131,12 @@ class Bench:
         return self.source.open(split)[0]
 
 
-def gather(table: Examples, extractor: Extractor, field: str) -> Real:
+def gather(table: Examples, extractor: Extractor, field: str, progress: bool = True) -> Real:
     """Read all pictures of a table, in memory that does not grow with it."""
     count = len(table)
     kept = torch.linspace(0, count - 1, min(count, FEATURES_KEPT)).round().long()
     features, moments, classes, start = [], None, ClassCounts(max(extractor.num_classes, 1)), 0
-    for reading in read_table(table, extractor, field=field):
+    for reading in read_table(table, extractor, field=field, progress=progress):
         moments = moments or Moments(reading.features.shape[1])
         moments.update(reading.features)
         if reading.probabilities is not None:
@@ -135,25 +145,3 @@ def gather(table: Examples, extractor: Extractor, field: str) -> Real:
         features.append(reading.features[rows.to(reading.features.device)].cpu())
         start += len(reading.features)
     return Real(count, torch.cat(features), moments, classes.counts if extractor.num_classes else torch.empty(0).long())
-
-
-def _write_cache(path: Path, real: Real) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        state = {"count": real.count, "features": real.features, "classes": real.classes}
-        checkpoint.save({**state, "moments": real.moments.state_dict()}, path)
-    except OSError as error:
-        log.warning("features of the real pictures are not kept: %s", error)
-
-
-def _read_cache(path: Path) -> Real | None:
-    """What the cache holds; None where that is nothing, or damaged."""
-    if not path.is_file():
-        return None
-    try:
-        state = checkpoint.load(path)
-        moments = Moments.from_state(state["moments"])
-        return Real(int(state["count"]), state["features"], moments, state["classes"])
-    except (ValueError, KeyError, TypeError) as error:
-        log.warning("%s; the real pictures are read again", error)
-        return None

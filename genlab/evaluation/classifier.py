@@ -16,7 +16,6 @@ import hashlib
 import json
 import logging
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,8 +28,8 @@ from genlab.data.order import IndexStream
 from genlab.data.source import ArrayExamples, Examples, Source
 from genlab.data.spec import DataSpec
 from genlab.data.torchvision_sets import cache_dir
+from genlab.evaluation import cache
 from genlab.seeding import mix, seeded
-from genlab.training import checkpoint
 
 logger = logging.getLogger("genlab")
 
@@ -123,7 +122,7 @@ def train(source: Source, seed: int) -> Classifier:
     order = IndexStream(len(x), seed)
     optimizer = torch.optim.Adam(network.parameters(), fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RECIPE["learning_rate"], RECIPE["steps"])
-    with seeded(seed, 1):  # dropout
+    with seeded(seed, 1), torch.autocast("cpu", enabled=False):  # dropout; the same weights whoever asks
         for step in tqdm(range(RECIPE["steps"]), "training the classifier", leave=False, disable=None):
             rows = order.take(step * RECIPE["batch_size"], RECIPE["batch_size"])
             _, logits = network(x[rows].float() / 255)
@@ -133,7 +132,8 @@ def train(source: Source, seed: int) -> Classifier:
             schedule.step()
     network.eval().requires_grad_(False)
     x, y = _gather(source, "validation", RECIPE["most_validation_examples"], seed)
-    logits = torch.cat([network(part.float() / 255)[1] for part in x.split(_CHUNK)])
+    with torch.autocast("cpu", enabled=False):
+        logits = torch.cat([network(part.float() / 255)[1] for part in x.split(_CHUNK)])
     return Classifier(network, weights_hash(network), (logits.argmax(1) == y).double().mean().item())
 
 
@@ -144,10 +144,13 @@ def reduce(x: Tensor, largest: int) -> Tensor:
 
 
 def data_fingerprint(source: Source, split: str = "train") -> str:
-    """sha256 of what `split` holds: its spec, its sizes and all examples in memory, or 1,000 evenly spread of files."""
+    """sha256 of what `split` holds: its spec, its sizes, and all examples in memory; of picture files, the names and
+    sizes of all and 1,000 evenly spread pictures."""
     digest = hashlib.sha256(json.dumps([source.spec.to_dict(), split]).encode())
     for table in source.open(split):
         digest.update(str(len(table)).encode())
+        for path in getattr(table, "paths", []):
+            digest.update(f"{os.path.basename(path)} {os.path.getsize(path)}".encode())
         for name, value in _evidence(table).items():
             digest.update(name.encode())
             digest.update(value.contiguous().numpy().reshape(-1).view("uint8"))
@@ -190,28 +193,16 @@ def _initial(spec: DataSpec, seed: int) -> Network:
 
 def _read(path: Path, network: Network) -> Classifier | None:
     """What the cache holds, in `network`; None where that is nothing, or damaged."""
-    if not path.is_file():
-        return None
-    try:
-        state = checkpoint.load(path)
+
+    def parse(state: dict) -> Classifier:
         network.load_state_dict(state["weights"])
         if weights_hash(network) != state["identity"]:
-            raise ValueError(f"{path}: these are not the weights that were written")
+            raise ValueError("these are not the weights that were written")
         return Classifier(network.eval().requires_grad_(False), state["identity"], float(state["accuracy"]))
-    except (ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
-        logger.warning("%s; the classifier is trained again", " ".join(str(error).split())[:200])
-        return None
+
+    return cache.read(path, parse)
 
 
 def _write(path: Path, classifier: Classifier) -> None:
-    """Put the classifier into the cache, whole; a cache that cannot be written costs time alone."""
     weights = classifier.network.state_dict()
-    state = {"weights": weights, "identity": classifier.identity, "accuracy": classifier.accuracy}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Runs that start together write the same file: each works in a folder of its own.
-        with tempfile.TemporaryDirectory(prefix=".writing-", dir=path.parent) as scratch:
-            checkpoint.save(state, Path(scratch, path.name))
-            os.replace(Path(scratch, path.name), path)
-    except OSError as error:
-        logger.warning("%s: the classifier is not kept (%s)", path, error)
+    cache.write(path, {"weights": weights, "identity": classifier.identity, "accuracy": classifier.accuracy})

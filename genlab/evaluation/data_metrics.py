@@ -1,6 +1,6 @@
 """Metrics that look at real pictures through a run: likelihoods, reconstructions, latents, translations."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.nn.functional import l1_loss
 
 from genlab.data.spec import Batch
-from genlab.evaluation.bench import Bench, Figure
-from genlab.evaluation.disentanglement.scores import disentanglement_scores
+from genlab.evaluation.bench import Bench, Best, Figure
+from genlab.evaluation.disentanglement.scores import SCORES, disentanglement_scores
 from genlab.evaluation.kernel import KernelDistance
 from genlab.evaluation.latents import active_units, total_correlation
 from genlab.evaluation.likelihood import likelihood_bounds
@@ -22,14 +22,24 @@ _MOST_DECODED = 4096
 
 _BLOCK = 1_000
 
+_CODES_FOR_EACH_LATENT = 10
+"""Fewer pictures than that say more about chance than about the correlation of latents."""
+
 
 @dataclass(frozen=True)
 class DataMetric:
-    """One measurement. needs: capabilities of the model; fields: what a batch must hold, beside pictures."""
+    """One measurement.
+
+    figures: names of what `measure` gives, and which way of each is better. needs: capabilities of the model.
+    fields: what a batch must hold, beside pictures. draws, reads: whether chance, or the extractor, takes part.
+    """
 
     measure: Callable[[Run, Bench, int], dict[str, Figure]]
+    figures: dict[str, Best]
     needs: tuple[str, ...]
     fields: tuple[str, ...] = ()
+    draws: bool = False
+    reads: bool = False
 
 
 def measure_likelihood(run: Run, bench: Bench, seed: int) -> dict[str, Figure]:
@@ -41,22 +51,18 @@ def measure_likelihood(run: Run, bench: Bench, seed: int) -> dict[str, Figure]:
     elbo = torch.cat([part.elbo for part in bounds])
     tighter = torch.cat([part.importance_weighted for part in bounds])
     details = {"unit": "nats per picture", "draws": draws, "pictures": len(elbo)}
-    deviation = {"spread_over": "pictures", "details": details}
+    bits = float(run.model.bits_per_dim(tighter.mean()))
     return {
-        "elbo": Figure(elbo.mean().item(), "max", elbo.std().item(), **deviation),
-        "importance_weighted_bound": Figure(tighter.mean().item(), "max", tighter.std().item(), **deviation),
-        "bits_per_dim": Figure(
-            float(run.model.bits_per_dim(tighter.mean())), "min", details={**details, "unit": "bits per dimension"}
-        ),
+        "elbo": _over_pictures(elbo, details),
+        "importance_weighted_bound": _over_pictures(tighter, details),
+        "bits_per_dim": Figure(bits, details={**details, "unit": "bits per dimension"}),
     }
 
 
 def measure_exact_likelihood(run: Run, bench: Bench, seed: int) -> dict[str, Figure]:
     """log_likelihood in nats."""
     parts = [run.model.log_prob(batch["image"]).cpu().double() for batch in bench.batches("likelihood")]
-    found = torch.cat(parts)
-    details = {"unit": "nats per picture", "pictures": len(found)}
-    return {"log_likelihood": Figure(found.mean().item(), "max", found.std().item(), "pictures", details)}
+    return {"log_likelihood": _over_pictures(torch.cat(parts), {"unit": "nats per picture"})}
 
 
 def measure_reconstruction(run: Run, bench: Bench, seed: int) -> dict[str, Figure]:
@@ -68,28 +74,27 @@ def measure_reconstruction(run: Run, bench: Bench, seed: int) -> dict[str, Figur
         y = run.model.reconstruct(batch["image"]).float()
         for name, measure in measures.items():
             found[name].append(measure(x, y))
-    values = {name: torch.cat(parts) for name, parts in found.items()}
-    return {
-        name: Figure(
-            value.mean().item(),
-            "min" if name == "mse" else "max",
-            value.std().item(),
-            "pictures",
-            {"pictures": len(value), "range": 1},
-        )
-        for name, value in values.items()
-    }
+    return {name: _over_pictures(torch.cat(parts), {"range": 1}) for name, parts in found.items()}
+
+
+def _over_pictures(values: Tensor, details: dict) -> Figure:
+    """Mean and standard deviation of a number for each picture [N]."""
+    spread = values.std().item() if len(values) > 1 else None
+    return Figure(values.mean().item(), spread, "pictures", {**details, "pictures": len(values)})
 
 
 def measure_latents(run: Run, bench: Bench, seed: int) -> dict[str, Figure]:
-    """active_units and total_correlation of the codes."""
+    """active_units, where the model has a prior whose units these are, and total_correlation, given enough pictures."""
     codes = torch.cat([run.model.encode(batch["image"]).float().cpu() for batch in bench.batches("latents")])
     details = {"pictures": len(codes), "latents": codes.shape[1]}
-    gaussian = {**details, "unit": "nats", "estimate": "of a normal distribution with the covariance of the codes"}
-    return {
-        "active_units": Figure(active_units(codes), None, details={**details, "threshold": 0.01}),
-        "total_correlation": Figure(total_correlation(codes), "min", details=gaussian),
-    }
+    figures = {}
+    if run.can("prior") and len(codes) > 1:
+        figures["active_units"] = Figure(active_units(codes), details={**details, "threshold": 0.01})
+    if len(codes) >= _CODES_FOR_EACH_LATENT * codes.shape[1]:
+        estimate = "of a normal distribution with the covariance of the codes; too large by L (L - 1) / 4N on average"
+        gaussian = {**details, "unit": "nats", "estimate": estimate}
+        figures["total_correlation"] = Figure(total_correlation(codes), details=gaussian)
+    return figures
 
 
 def measure_disentanglement(run: Run, bench: Bench, seed: int) -> dict[str, Figure]:
@@ -101,7 +106,7 @@ def measure_disentanglement(run: Run, bench: Bench, seed: int) -> dict[str, Figu
     codes, factors = torch.cat(codes), torch.cat(factors)
     scores = disentanglement_scores(codes, factors, seed, bench.source.categorical_factors)
     details = {"pictures": len(codes), "latents": codes.shape[1], "factors": factors.shape[1]}
-    return {name: Figure(value, "max", details=details) for name, value in scores.items()}
+    return {name: Figure(value, details=details) for name, value in scores.items()}
 
 
 def measure_translation(run: Run, bench: Bench, seed: int) -> dict[str, Figure]:
@@ -110,31 +115,38 @@ def measure_translation(run: Run, bench: Bench, seed: int) -> dict[str, Figure]:
     Errors are mean absolute differences in [0, 1]; counterpart errors are shares of that of not translating.
     """
     figures = {}
-    for domain, other in (run.data.domains, run.data.domains[::-1]):
-        real = bench.read_field(other)
-        distance = KernelDistance(real.features, min(_BLOCK, len(real.features), bench.loader().size), seed)
-        totals = dict.fromkeys(("cycle", "error", "untouched"), 0.0)
-        pictures = 0
+    sizes = [len(table) for table in bench.source.open(bench.split)]
+    for domain, other, size in zip(run.data.domains, run.data.domains[::-1], sizes, strict=True):
         with seeded(seed):
-            for batch in bench.batches(f"translating {domain} to {other}"):
-                x, truth = batch[domain], f"{domain}_as_{other}"
-                translated = torch.cat([run.model.translate(part, other) for part in x.split(_small(x))])
-                cycle = torch.cat([run.model.translate(part, domain) for part in translated.split(_small(x))])
-                totals["cycle"] += l1_loss(cycle, x).item() * len(x)
-                if truth in batch:
-                    totals["error"] += l1_loss(translated, batch[truth]).item() * len(x)
-                    totals["untouched"] += l1_loss(x, batch[truth]).item() * len(x)
-                distance.update(bench.extractor(translated.float()))
-                pictures += len(x)
-        details = {"pictures": pictures, "direction": f"{domain} to {other}"}
-        figures[f"cycle_error/{domain}"] = Figure(totals["cycle"] / pictures, "min", details=details)
-        if totals["untouched"]:
-            share = totals["error"] / totals["untouched"]
-            figures[f"counterpart_error/{domain}"] = Figure(share, "min", details=details)
-        found = distance.result()
-        mean, spread = found.pop("mean"), found.pop("spread")
-        figures[f"translation_kernel_distance/{domain}"] = Figure(mean, "min", spread, "blocks", {**details, **found})
+            figures |= {f"{name}/{domain}": figure for name, figure in _one_way(run, bench, domain, other, size)}
     return figures
+
+
+def _one_way(run: Run, bench: Bench, domain: str, other: str, size: int) -> Iterator[tuple[str, Figure]]:
+    """The figures of carrying all `size` pictures of `domain` to the `other` one."""
+    real = bench.read_field(other)
+    distance = KernelDistance(real.features, min(_BLOCK, len(real.features), size))
+    totals = dict.fromkeys(("cycle", "error", "untouched"), 0.0)
+    pictures = 0
+    for batch in bench.batches(f"translating {domain} to {other}"):
+        x = batch[domain][: size - pictures]  # the smaller domain starts again where the larger one goes on
+        if not len(x):
+            break
+        translated = torch.cat([run.model.translate(part, other) for part in x.split(_small(x))])
+        cycle = torch.cat([run.model.translate(part, domain) for part in translated.split(_small(x))])
+        totals["cycle"] += l1_loss(cycle, x).item() * len(x)
+        if (truth := batch.fields.get(f"{domain}_as_{other}")) is not None:
+            totals["error"] += l1_loss(translated, truth[: len(x)]).item() * len(x)
+            totals["untouched"] += l1_loss(x, truth[: len(x)]).item() * len(x)
+        distance.update(bench.extractor(translated.float()))
+        pictures += len(x)
+    details = {"pictures": pictures, "direction": f"{domain} to {other}"}
+    yield "cycle_error", Figure(totals["cycle"] / pictures, details=details)
+    if totals["untouched"]:
+        yield "counterpart_error", Figure(totals["error"] / totals["untouched"], details=details)
+    found = distance.result()
+    mean, spread = found.pop("mean"), found.pop("spread")
+    yield "translation_kernel_distance", Figure(mean, spread, "blocks", {**details, **found})
 
 
 def _small(x: Tensor) -> int:
@@ -142,17 +154,34 @@ def _small(x: Tensor) -> int:
     return max(1, PORTION * 32 * 32 // (x.shape[-2] * x.shape[-1]) // 2)
 
 
+_TRANSLATED = ("cycle_error", "counterpart_error", "translation_kernel_distance")
+
 DATA_METRICS = {
-    "likelihood": DataMetric(measure_likelihood, ("log_weights",)),
-    "exact_likelihood": DataMetric(measure_exact_likelihood, ("log_prob",)),
-    "reconstruction": DataMetric(measure_reconstruction, ("reconstruct",)),
-    "latents": DataMetric(measure_latents, ("encode",)),
-    "disentanglement": DataMetric(measure_disentanglement, ("encode",), ("factors",)),
-    "translation": DataMetric(measure_translation, ("translate",)),
+    "likelihood": DataMetric(
+        measure_likelihood,
+        {"elbo": "max", "importance_weighted_bound": "max", "bits_per_dim": "min"},
+        ("log_weights",),
+        draws=True,
+    ),
+    "exact_likelihood": DataMetric(measure_exact_likelihood, {"log_likelihood": "max"}, ("log_prob",)),
+    "reconstruction": DataMetric(
+        measure_reconstruction, {"mse": "min", "psnr": "max", "ssim": "max"}, ("reconstruct",)
+    ),
+    "latents": DataMetric(measure_latents, {"active_units": None, "total_correlation": "min"}, ("encode",)),
+    "disentanglement": DataMetric(
+        measure_disentanglement, dict.fromkeys(SCORES, "max"), ("encode",), ("factors",), draws=True
+    ),
+    "translation": DataMetric(
+        measure_translation,
+        {f"{name}/{domain}": "min" for name in _TRANSLATED for domain in ("a", "b")},
+        ("translate",),
+        draws=True,
+        reads=True,
+    ),
 }
 
 
 def fields_of(bench: Bench) -> frozenset[str]:
     """Names of all fields of a batch of the bench's data, those included that no model can require."""
-    batch: Batch = next(bench.loader().in_order(limit=1))
+    batch: Batch = next(bench.loader.in_order(limit=1))
     return frozenset(batch.fields)

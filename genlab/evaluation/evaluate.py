@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import statistics
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -10,15 +11,27 @@ import torch
 from tqdm import tqdm
 
 from genlab.config.compose import did_you_mean
-from genlab.evaluation.bench import Bench, Figure
+from genlab.evaluation.bench import Bench, Best, Figure
 from genlab.evaluation.data_metrics import DATA_METRICS, fields_of
-from genlab.evaluation.sample_metrics import SAMPLE_METRICS, Drawn
+from genlab.evaluation.sample_metrics import SAMPLE_METRICS, Copies, Drawn, SampleMetric
 from genlab.models.base import CAPABILITIES
 from genlab.sampling.load import Run
 from genlab.seeding import mix
 
 METRICS = (*DATA_METRICS, *SAMPLE_METRICS)
 """Names by which metrics are asked for."""
+
+FIGURES: dict[str, Best] = {
+    name: best for metric in (*DATA_METRICS.values(), *SAMPLE_METRICS.values()) for name, best in metric.figures.items()
+}
+"""Names of all numbers that may come of them, and which way is better."""
+
+
+def figures_of(asked: Sequence[str] | None) -> dict[str, Best]:
+    """What the metrics `asked` for may give, as `FIGURES` has it; None: any metric."""
+    if asked is None:
+        return FIGURES
+    return {name: best for metric in asked for name, best in {**DATA_METRICS, **SAMPLE_METRICS}[metric].figures.items()}
 
 
 def choose(run: Run, bench: Bench, asked: Sequence[str] | None) -> list[str]:
@@ -31,6 +44,8 @@ def choose(run: Run, bench: Bench, asked: Sequence[str] | None) -> list[str]:
     problems = list(unknown(asked)) or [
         f"metrics={name}: {reason}" for name in asked if (reason := _obstacle(name, run, bench))
     ]
+    if not asked:
+        problems = [f"metrics=[]: name at least one; there are {', '.join(METRICS)}"]
     if problems:
         raise ValueError("\n".join(problems))
     return list(dict.fromkeys(asked))
@@ -58,78 +73,102 @@ def _obstacle(name: str, run: Run, bench: Bench) -> str | None:
         return f"model {model} cannot sample"
     if metric.reads_classes and not bench.extractor.num_classes:
         return f"extractor {bench.extractor.name} reads no classes; use extractor=digits on data with labels"
+    if (found := bench.settings.num_samples) < metric.least_samples:
+        return f"needs num_samples={metric.least_samples} or more, not {found}"
+    if (found := bench.source.sizes[bench.split]) < metric.least_real:
+        return f"needs {metric.least_real} real pictures or more, and {bench.split} of {bench.title} has {found}"
+    if metric is Copies and not bench.own:
+        return "is a question to the data that the run was trained on; leave dataset out"
     return None
 
 
-def evaluate(run: Run, bench: Bench, names: Sequence[str], seed: int = 0, progress: bool = True) -> dict[str, dict]:
-    """Entries by metric's name: value, spread, values of all repeats, which way is better, and the protocol.
+def evaluate(run: Run, bench: Bench, names: Sequence[str], seed: int = 0) -> dict[str, dict]:
+    """Entries by figure's name: value, spread, values of all repeats, which way is better, and the protocol.
 
-    Every repeat draws by a seed of its own. What no chance touches comes out alike each time.
+    Every repeat draws by a seed of its own; what no chance touches is measured once.
     """
-    seeds = [mix(seed, number) for number in range(bench.settings.repeats)]
-    figures: list[dict[str, Figure]] = []
-    for own_seed in seeds:
-        found = {}
-        for name in (name for name in names if name in DATA_METRICS):
-            with torch.no_grad():
-                found |= DATA_METRICS[name].measure(run, bench, own_seed)
-        found |= _measure_samples(run, bench, [name for name in names if name in SAMPLE_METRICS], own_seed, progress)
-        figures.append(found)
-    common = _protocol(run, bench, seed)
-    return {name: _entry([found[name] for found in figures], common) for name in figures[0]}
-
-
-def _measure_samples(run: Run, bench: Bench, names: Sequence[str], seed: int, progress: bool) -> dict[str, Figure]:
-    """All metrics of samples in one pass."""
-    if not names:
-        return {}
-    count = bench.settings.num_samples
-    metrics = [SAMPLE_METRICS[name](bench, count, seed) for name in names]
-    reads = any(metric.reads for metric in metrics)
-    with tqdm(total=count, desc="measuring samples", disable=None if progress else True, leave=False) as bar:
-        for pictures, labels in run.draw(count, seed):
-            reading = bench.extractor.read(pictures.to(run.device)) if reads else None
-            for metric in metrics:
-                metric.update(Drawn(pictures, labels, reading))
-            bar.update(len(pictures))
-    return {name: figure for metric in metrics for name, figure in metric.result().items()}
-
-
-def _protocol(run: Run, bench: Bench, seed: int) -> dict:
-    """What every number of one evaluation depends on."""
-    extractor = bench.extractor
-    return {
+    common = {
         "step": run.step,
         "weights": run.weights,
         "dataset": bench.title,
         "split": bench.split,
         "data_sha256": bench.fingerprint,
-        "num_samples": bench.settings.num_samples,
+        "precision": "float32",
+        "torch": torch.__version__,
+    }
+    repeated = {"seed": seed, "repeats": bench.settings.repeats}
+    entries = {}
+    for name in (name for name in names if name in DATA_METRICS):
+        metric = DATA_METRICS[name]
+        repeats = []
+        with torch.no_grad(), torch.autocast(run.device.type, enabled=False):
+            for number in range(bench.settings.repeats if metric.draws else 1):
+                repeats.append(metric.measure(run, bench, mix(seed, number)))
+        protocol = {**common, **(repeated if metric.draws else {}), **(_extractor(bench) if metric.reads else {})}
+        entries |= _entries(repeats, protocol)
+    metrics = [SAMPLE_METRICS[name] for name in names if name in SAMPLE_METRICS]
+    if metrics:
+        with torch.autocast(run.device.type, enabled=False):
+            seeds = [mix(seed, number) for number in range(bench.settings.repeats)]
+            repeats = [_measure_samples(run, bench, metrics, own) for own in seeds]
+        protocol = {**common, **repeated, "num_samples": bench.settings.num_samples}
+        if run.takes_labels:
+            protocol["labels"] = "all classes in turn"
+        for place, metric in enumerate(metrics):
+            reading = _extractor(bench) if metric.reads else {}
+            entries |= _entries([repeat[place] for repeat in repeats], {**protocol, **reading})
+    return entries
+
+
+def _measure_samples(
+    run: Run, bench: Bench, chosen: Sequence[type[SampleMetric]], seed: int
+) -> list[dict[str, Figure]]:
+    """The figures of each metric of samples, all in one pass."""
+    count = bench.settings.num_samples
+    metrics = [metric(bench, count, seed) for metric in chosen]
+    reads = any(metric.reads for metric in metrics)
+    hidden = None if bench.progress else True
+    with tqdm(total=count, desc="measuring samples", disable=hidden, leave=False) as bar:
+        for pictures, labels in run.draw(count, seed):
+            reading = bench.extractor.read(pictures.to(run.device)) if reads else None
+            for metric in metrics:
+                metric.update(Drawn(pictures, labels, reading))
+            bar.update(len(pictures))
+    return [metric.result() for metric in metrics]
+
+
+def _extractor(bench: Bench) -> dict[str, str]:
+    extractor = bench.extractor
+    return {
         "extractor": extractor.name,
         "extractor_sha256": extractor.identity,
         "extractor_description": extractor.description,
-        "labels": "all classes in turn" if run.takes_labels else None,
-        "seed": seed,
-        "repeats": bench.settings.repeats,
-        "torch": torch.__version__,
     }
 
 
-def _entry(repeats: list[Figure], common: dict) -> dict:
+def _entries(repeats: list[dict[str, Figure]], protocol: dict) -> dict[str, dict]:
+    return {name: _entry(name, [figures[name] for figures in repeats], protocol) for name in repeats[0]}
+
+
+def _entry(name: str, repeats: list[Figure], protocol: dict) -> dict:
     values = [figure.value for figure in repeats]
     first, mean = repeats[0], math.fsum(values) / len(values)
-    spread, over = first.spread, first.spread_over
+    spread, over = first.spread, first.spread_over if first.spread is not None else None
+    details = dict(first.details)
     if len(values) > 1:
-        spread = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
-        over = "repeats"
-    return {
+        spread, over = statistics.stdev(values), "repeats"
+        details["details_of"] = "the first repeat"
+    entry = {
         "value": mean,
         "spread": spread,
         "spread_over": over,
         "values": values,
-        "best": first.best,
-        "protocol": {**common, **first.details},
+        "best": FIGURES[name],
+        "protocol": {**protocol, **details},
     }
+    if not math.isfinite(mean):  # JSON has no such numbers
+        entry |= {"value": None, "spread": None, "values": [], "note": f"came out as {mean}"}
+    return entry
 
 
 def write(entries: dict[str, dict], path: Path) -> None:
@@ -139,5 +178,5 @@ def write(entries: dict[str, dict], path: Path) -> None:
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path}: not an evaluation that can be added to; remove it") from error
     temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps({"metrics": {**known, **entries}}, indent=2))
+    temporary.write_text(json.dumps({"metrics": {**known, **entries}}, indent=2, allow_nan=False))
     os.replace(temporary, path)

@@ -59,16 +59,19 @@ class Extractor(ABC):
     identity: str
     description: str
     num_classes: int = 0
+    reads_labels: bool = False
+    """Whether its classes are the labels of the dataset."""
 
     @torch.no_grad()
     def read(self, x: Tensor) -> Reading:
-        """Features and probabilities of pictures [N, C, H, W] in [0, 1], on the extractor's device.
+        """Features and probabilities of pictures [N, C, H, W] in [0, 1], on the extractor's device, in float32.
 
         `ValueError` where pixels are not finite, or the shape is not one that the extractor reads.
         """
         if not x.isfinite().all():
             raise ValueError("the pictures hold values that are not finite: has the run diverged?")
-        readings = [self._read(part) for part in x.split(self.batch)]
+        with torch.autocast(x.device.type, enabled=False):  # an extractor is the same whoever calls it
+            readings = [self._read(part.float()) for part in x.split(self.batch)]
         features, probabilities = zip(*readings, strict=True)
         return Reading(torch.cat(features), torch.cat(probabilities) if self.num_classes else None)
 
@@ -97,6 +100,7 @@ class Digits(Extractor):
     """The last hidden layer of a classifier trained on the labels of `source`."""
 
     name = "digits"
+    reads_labels = True
 
     def __init__(self, source: Source, device: torch.device | str, seed: int = 0):
         classifier = load_classifier(source, seed)
@@ -172,11 +176,17 @@ def make_extractor(
 
 
 def read_table(
-    table: Examples, extractor: Extractor, index: Tensor | None = None, *, field: str = "image", chunk: int = 500
+    table: Examples,
+    extractor: Extractor,
+    index: Tensor | None = None,
+    *,
+    field: str = "image",
+    chunk: int = 500,
+    progress: bool = True,
 ) -> Iterator[Reading]:
     """Readings of the pictures of a table, `chunk` at a time: those at `index` (int64 [n]), or all in order."""
     index = torch.arange(len(table)) if index is None else index
-    for rows in tqdm(index.split(chunk), "reading pictures", leave=False, disable=None):
+    for rows in tqdm(index.split(chunk), "reading pictures", leave=False, disable=None if progress else True):
         yield extractor.read(table.rows(rows)[field].float() / 255)
 
 

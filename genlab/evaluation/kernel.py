@@ -47,15 +47,16 @@ class KernelDistance:
             real = self.real[len(self.distances) % len(self.real)]
             self.distances.append(mmd_squared(samples.double(), real.double(), cubic_kernel))
 
-    def result(self) -> dict[str, float | int | str]:
-        """Mean and spread (population standard deviation over blocks) of MMD^2."""
+    def result(self) -> dict[str, float | int | str | None]:
+        """Mean and spread (population standard deviation over blocks; None for a single one) of MMD^2."""
         if not self.distances:
             raise ValueError(f"a kernel distance needs {self.block} samples or more, and there are {len(self.waiting)}")
         values = torch.tensor(self.distances, dtype=torch.float64)
         return {
             "mean": values.mean().item(),
-            "spread": values.std(correction=0).item(),
+            "spread": values.std(correction=0).item() if len(values) > 1 else None,
             "blocks": len(values),
+            "real_pictures": min(len(values), len(self.real)) * self.block,
             "block_size": self.block,
             "kernel": "(x . y / dimensions + 1)^3",
         }
@@ -64,7 +65,7 @@ class KernelDistance:
 def gaussian_mmd(samples: Tensor, real: Tensor, bandwidth: float | None = None) -> dict[str, float | str]:
     """Unbiased MMD^2 of samples [N, D] and real features [M, D] under k(x, y) = exp(-|x - y|^2 / (2 bandwidth^2)).
 
-    bandwidth: None takes the median distance between two of the first 1,000 real features.
+    bandwidth: None takes the median distance between two of 1,000 real features, evenly spread over them.
     """
     samples, real = samples - real.mean(0), real - real.mean(0)  # distances stay, and rounding errors shrink
     bandwidth = median_distance(real) if bandwidth is None else bandwidth
@@ -83,8 +84,9 @@ def gaussian_mmd(samples: Tensor, real: Tensor, bandwidth: float | None = None) 
 
 
 def median_distance(features: Tensor) -> float:
-    """The median Euclidean distance between two of the first 1,000 features [N, D]."""
-    return torch.nn.functional.pdist(features[:_MEDIAN_ROWS].double()).median().item()
+    """The median Euclidean distance between two of 1,000 features [N, D], evenly spread: tables may be sorted."""
+    rows = torch.linspace(0, len(features) - 1, min(_MEDIAN_ROWS, len(features))).round().long()
+    return torch.nn.functional.pdist(features[rows].double()).median().item()
 
 
 def cubic_kernel(x: Tensor, y: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from genlab.config.build import build_model
 from genlab.config.check import locate, problems_of
 from genlab.config.compose import options
 from genlab.config.paths import config_folder
+from genlab.config.schema import CHOICES
 from genlab.data.spec import DataSpec
 from genlab.models.base import CAPABILITIES, GenerativeModel
 from genlab.sampling.interpolation import decode_rows, even, walk
@@ -63,14 +64,16 @@ class Run:
         """Whether the model paints under a label."""
         return "label" in self.model.requires
 
-    def check_label(self, label: int | None) -> None:
-        """`ValueError` where the model takes no labels, or not this one."""
+    def check_label(self, label: Tensor | int | None) -> None:
+        """`ValueError` where the model takes no labels, or not this one, or not one of these."""
         if label is None:
             return
+        labels = torch.as_tensor(label)
         if not self.takes_labels:
-            raise ValueError(f"label={label}: model {self.config.choices.model} takes no labels")
-        if not 0 <= label < self.data.num_classes:
-            raise ValueError(f"label={label}: this run knows the classes 0 to {self.data.num_classes - 1}")
+            raise ValueError(f"label={labels.tolist()}: model {self.config.choices.model} takes no labels")
+        if unknown := labels[(labels < 0) | (labels >= self.data.num_classes)].tolist():
+            named = unknown[0] if isinstance(unknown, list) else unknown
+            raise ValueError(f"label={named}: this run knows the classes 0 to {self.data.num_classes - 1}")
 
     def draw(
         self, num_samples: int, seed: int = 0, label: int | None = None, truncation: float | None = None
@@ -81,6 +84,8 @@ class Run:
         truncation: see `genlab.models.latents.standard_normal`; needs a model with a prior.
         """
         self.check_label(label)
+        if num_samples < 1:
+            raise ValueError(f"num_samples={num_samples}: must be at least 1")
         for name in ("sample",) if truncation is None else ("prior", "decode"):
             self.capability(name)
         for number, start in enumerate(range(0, num_samples, PORTION)):
@@ -103,13 +108,17 @@ class Run:
         return torch.cat([x for x, _ in self.draw(num_samples, seed, label, truncation)])
 
     def prior(self, num_samples: int, seed: int = 0, truncation: float | None = None) -> Tensor:
-        """Latents [num_samples, L] to decode, a function of the seed."""
-        with torch.no_grad(), seeded(seed):
-            return self.capability("prior")(num_samples, truncation).cpu()
+        """Latents [num_samples, L] to decode: those of the pictures that `sample` gives for this seed."""
+        prior, parts = self.capability("prior"), []
+        for number, start in enumerate(range(0, num_samples, PORTION)):
+            with torch.no_grad(), seeded(seed, number):
+                parts.append(prior(min(PORTION, num_samples - start), truncation).cpu())
+        return torch.cat(parts)
 
     def decode(self, z: Tensor, label: Tensor | int | None = None) -> Tensor:
         """Pictures [N, C, H, W] in [0, 1] of latents [N, L]; `label`: one or [N], for models that take labels."""
         self.capability("decode")
+        self.check_label(label)
         if self.takes_labels:
             label = torch.as_tensor(0 if label is None else label).expand(len(z))
             return self._portions(self._decode, z, label)
@@ -117,11 +126,11 @@ class Run:
 
     def encode(self, x: Tensor) -> Tensor:
         """Latents [N, L] of pictures [N, C, H, W] in [0, 1]."""
-        return self._portions(self.capability("encode"), x)
+        return self._portions(self.capability("encode"), self.fitting(x))
 
     def reconstruct(self, x: Tensor) -> Tensor:
         """What the model makes of pictures [N, C, H, W] in [0, 1]: as many, of the same shape."""
-        return self._portions(self.capability("reconstruct"), x)
+        return self._portions(self.capability("reconstruct"), self.fitting(x))
 
     def translate(self, x: Tensor, to: str, seed: int = 0) -> Tensor:
         """Pictures [N, C, H, W] in [0, 1] carried to domain `to` ("a" or "b")."""
@@ -129,7 +138,7 @@ class Run:
         if to not in self.data.domains:
             raise ValueError(f"to={to}: this run translates to {' and '.join(self.data.domains)}")
         with seeded(seed):
-            return self._portions(lambda part: translate(part, to), x)
+            return self._portions(lambda part: translate(part, to), self.fitting(x))
 
     def interpolate(
         self, start: Tensor, end: Tensor, steps: int = 10, path: str = "spherical", label: Tensor | int | None = None
@@ -164,8 +173,14 @@ class Run:
         importance_samples: draws of the latent for each picture, for the bounds on the likelihood.
         """
         method = choose_method(self, method)
-        parts = enumerate(x.split(PORTION))
+        parts = enumerate(self.fitting(x).split(PORTION))
         return torch.cat([score_portion(self, part, method, seed, n, importance_samples) for n, part in parts])
+
+    def fitting(self, x: Tensor) -> Tensor:
+        """`x` itself; `ValueError` unless it is pictures [N, C, H, W] of the run's shape."""
+        if x.shape[1:] != self.data.shape:
+            raise ValueError(f"pictures of shape {list(x.shape)}: this run takes {['N', *self.data.shape]}")
+        return x
 
     def _decode(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         return self.model.decode(z) if labels is None else self.model.decode(z, label=labels.to(self.device))
@@ -220,8 +235,12 @@ def load(
     >>> pictures = run.sample(16, seed=0)      # [16, 1, 28, 28] in [0, 1]
     >>> codes = run.encode(pictures)           # [16, 20]
     """
+    if weights not in CHOICES["weights"]:
+        raise ValueError(f"weights={weights}: must be one of {', '.join(CHOICES['weights'])}")
     path = checkpoint.find(latest(output_dir) if run == "latest" else run)
     state = checkpoint.load(path)
+    if missing := [name for name in ("config", "data", "step", "model", "ema") if name not in state]:
+        raise ValueError(f"{path}: is no checkpoint of a run, it holds no {', '.join(missing)}")
     config = OmegaConf.create(state["config"])
     if problems := problems_of(config):
         lines = [line for lines in problems.values() for line in lines]
@@ -229,7 +248,13 @@ def load(
     data = DataSpec.from_dict(state["data"])
     with torch.random.fork_rng():
         model = build_model(config, data)
-    model.load_state_dict({**state["model"], **(state["ema"] if weights == "averaged" else {})})
+    if not state["ema"]:
+        weights = "raw"
+    try:
+        model.load_state_dict({**state["model"], **(state["ema"] if weights == "averaged" else {})})
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{path}: its weights do not fit the model that its config names ({reason[:200]})") from error
     folder = path.parent.parent if path.parent.name == "checkpoints" else path.parent
     model = model.to(device).eval().requires_grad_(False)
     return Run(folder, state["step"], config, data, model, torch.device(device), weights)

@@ -1,6 +1,7 @@
 """What fits a run is measured, repeats agree, and every number carries its protocol; for every model."""
 
 import json
+import os
 
 import lab
 import pytest
@@ -11,7 +12,7 @@ from genlab.evaluation import bench as benches
 from genlab.evaluation import classifier
 from genlab.evaluation.bench import Bench
 from genlab.evaluation.data_metrics import DATA_METRICS
-from genlab.evaluation.evaluate import METRICS, choose, evaluate, write
+from genlab.evaluation.evaluate import METRICS, choose, evaluate, figures_of, write
 from genlab.evaluation.sample_metrics import SAMPLE_METRICS, nearest_pictures
 from genlab.sampling.load import Run
 
@@ -37,15 +38,16 @@ def test_measures_what_fits_every_model_and_repeats_it(model):
     run, bench = subject(model)
     names = choose(run, bench, None)
     assert names, "there is something to say of every model"
-    entries = evaluate(run, bench, names, seed=1, progress=False)
+    entries = evaluate(run, bench, names, seed=1)
     for name, entry in entries.items():
         assert entry["value"] == pytest.approx(entry["values"][0]) and torch.tensor(entry["value"]).isfinite(), name
         assert entry["best"] in ("min", "max", None)
         protocol = entry["protocol"]
-        assert protocol["extractor"] == "pixels" and len(protocol["extractor_sha256"]) == 64, name
-        assert (protocol["seed"], protocol["split"], protocol["step"]) == (1, "validation", 0)
+        assert (protocol["split"], protocol["step"], protocol["weights"]) == ("validation", 0, "averaged")
+        assert len(protocol["data_sha256"]) == 64
+        assert protocol.get("seed", 1) == 1
     json.dumps(entries, allow_nan=False)
-    again = evaluate(run, bench, names, seed=1, progress=False)
+    again = evaluate(run, bench, names, seed=1)
     assert again == entries, "an evaluation is a function of its seed"
 
 
@@ -53,13 +55,120 @@ def test_measures_what_fits_every_model_and_repeats_it(model):
 def test_measuring_disturbs_no_generator(model):
     run, bench = subject(model)
     state = torch.get_rng_state()
-    evaluate(run, bench, choose(run, bench, None), progress=False)
+    evaluate(run, bench, choose(run, bench, None))
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_protocol_claims_nothing_that_played_no_part():
+    run, bench = subject("vae")
+    entries = evaluate(run, bench, choose(run, bench, None))
+    reading = {name for name, entry in entries.items() if "extractor" in entry["protocol"]}
+    assert {"frechet_distance", "kernel_distance", "precision"} <= reading
+    assert not {"elbo", "mse", "active_units", "copying_gap"} & reading
+    drawn = {name for name, entry in entries.items() if "num_samples" in entry["protocol"]}
+    assert {"frechet_distance", "copying_gap"} <= drawn and not {"elbo", "mse", "active_units"} & drawn
+    assert "seed" in entries["elbo"]["protocol"] and "seed" not in entries["mse"]["protocol"]
+    assert entries["frechet_distance"]["protocol"]["extractor_sha256"] == bench.extractor.identity
+
+
+def test_no_extractor_is_made_for_what_reads_nothing(monkeypatch):
+    monkeypatch.setattr(benches, "make_extractor", None)  # making one would fail
+    run, bench = subject("vae")
+    evaluate(run, bench, choose(run, bench, ["likelihood", "reconstruction", "latents", "copies"]))
+
+
+def test_numbers_do_not_depend_on_the_autocast_around_them(monkeypatch):
+    monkeypatch.setitem(classifier.RECIPE, "steps", 20)
+    names = ["frechet", "mmd", "classes"]
+    run, bench = subject("cgan", extractor="digits")
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        inside = evaluate(run, bench, names)
+    monkeypatch.setenv("GENLAB_CACHE", os.environ["GENLAB_CACHE"] + "-another")
+    run, bench = subject("cgan", extractor="digits")
+    assert evaluate(run, bench, names) == inside
+
+
+def test_copies_of_training_pictures_are_found_out_among_all_of_them():
+    source = lab.RandomPictures(frozenset({"image"}), train=500, validation=40)
+    run, bench = subject("gan", source=source)
+    honest = evaluate(run, bench, ["copies"])
+    train = bench.table("train").load()["image"].float() / 255
+    run.model.sample = lambda count, label=None: train[torch.randint(len(train), (count,))]
+    copied = evaluate(run, bench, ["copies"])
+    assert (copied["copying_gap"]["value"], copied["closer_than_held_out"]["value"]) == (1, 1)
+    assert honest["copying_gap"]["value"] < 0.5
+    assert copied["copying_gap"]["protocol"]["training_pictures"] == 500
+
+
+def test_a_set_of_one_picture_gives_valid_json(tmp_path):
+    source = lab.RandomPictures(frozenset({"image"}), validation=1)
+    run, bench = subject("vae", source=source)
+    names = choose(run, bench, None)
+    assert not {"manifold", "kernel", "frechet"} & set(names)
+    entries = evaluate(run, bench, names)
+    assert entries["mse"]["spread"] is None and "total_correlation" not in entries
+    write(entries, tmp_path / "evaluation.json")
+    with pytest.raises(
+        ValueError, match="metrics=kernel: needs 2 real pictures or more, and validation of noise has 1"
+    ):
+        choose(run, bench, ["kernel"])
+
+
+def test_a_number_that_is_not_finite_is_noted(tmp_path):
+    run, bench = subject("vae")
+    run.model.reconstruct = lambda x: x
+    entry = evaluate(run, bench, ["reconstruction"])["psnr"]
+    assert entry["value"] is None and entry["note"] == "came out as inf"
+    write({"psnr": entry}, tmp_path / "evaluation.json")
+
+
+def test_pairs_are_compared_in_equal_numbers():
+    run, bench = subject("gan", num_samples=20)
+    entries = evaluate(run, bench, ["manifold", "mmd", "sliced_wasserstein"])
+    for name in ("precision", "mmd", "sliced_wasserstein"):
+        assert entries[name]["protocol"]["samples"] == entries[name]["protocol"]["real"] == 20
+
+
+def test_every_figure_is_announced():
+    for model in lab.MODELS:
+        run, bench = subject(model)
+        for name in choose(run, bench, None):
+            assert evaluate(run, bench, [name]).keys() <= figures_of([name]).keys()
+
+
+def test_other_data_asks_no_question_about_training_data():
+    run, bench = subject("gan")
+    bench.own = False
+    assert "copies" not in choose(run, bench, None)
+    with pytest.raises(ValueError, match="metrics=copies: is a question to the data that the run was trained on"):
+        choose(run, bench, ["copies"])
+
+
+def test_a_smaller_domain_is_counted_once(tmp_path):
+    from genlab.data.source import ArrayExamples, Source
+    from genlab.data.spec import DataSpec
+
+    class Unequal(Source):
+        spec = DataSpec((3, 16, 16), domains=("a", "b"))
+        sizes = {"train": 40, "validation": 40}
+
+        def open(self, split):
+            generator = torch.Generator().manual_seed(0)
+            sizes = {"a": 40, "b": 12}
+            return [
+                ArrayExamples(**{d: torch.randint(256, (n, 3, 16, 16), generator=generator).byte()})
+                for d, n in sizes.items()
+            ]
+
+    run, bench = subject("cyclegan", source=Unequal())
+    entries = evaluate(run, bench, ["translation"])
+    assert entries["cycle_error/a"]["protocol"]["pictures"] == 40
+    assert entries["cycle_error/b"]["protocol"]["pictures"] == 12
 
 
 def test_repeats_draw_anew_and_give_a_spread():
     run, bench = subject("gan", repeats=3)
-    entry = evaluate(run, bench, ["frechet"], progress=False)["frechet_distance"]
+    entry = evaluate(run, bench, ["frechet"])["frechet_distance"]
     assert len(set(entry["values"])) == 3
     assert entry["value"] == pytest.approx(sum(entry["values"]) / 3)
     assert entry["spread"] == pytest.approx(torch.tensor(entry["values"], dtype=torch.float64).std().item())
@@ -72,7 +181,7 @@ def test_known_factors_are_asked_for_by_the_data():
     source = Shapes(size=16, num_scales=2, num_orientations=4, num_positions=4, validation_fraction=0.9)
     run, bench = subject("beta-vae", source=source)
     assert "disentanglement" in choose(run, bench, None)
-    entries = evaluate(run, bench, ["disentanglement"], progress=False)
+    entries = evaluate(run, bench, ["disentanglement"])
     assert {"mig", "sap", "dci_disentanglement", "factor_vae_score", "beta_vae_score"} <= entries.keys()
     run, bench = subject("vae")
     with pytest.raises(ValueError, match="metrics=disentanglement: dataset noise has no factors"):
@@ -97,7 +206,7 @@ def test_classes_are_read_by_a_classifier_of_the_datasets_labels(monkeypatch):
     run, bench = subject("cgan", extractor="auto")
     names = choose(run, bench, None)
     assert {"classes", "inception_score"} <= set(names)
-    entries = evaluate(run, bench, ["classes", "inception_score"], progress=False)
+    entries = evaluate(run, bench, ["classes", "inception_score"])
     assert entries["agreement"]["protocol"]["labels"] == "all classes in turn"
     assert entries["classes_covered"]["protocol"]["of"] == 3
     assert 0 <= entries["agreement"]["value"] <= 1 <= entries["inception_score"]["value"]

@@ -5,7 +5,7 @@ from genlab.evaluation.inception_score import InceptionScore
 
 
 def score(probabilities, splits=10, chunk=1_000):
-    accumulator = InceptionScore(probabilities.shape[1], splits)
+    accumulator = InceptionScore(*probabilities.shape[::-1], splits)
     for part in probabilities.split(chunk):
         accumulator.update(part)
     return accumulator.result()
@@ -14,9 +14,7 @@ def score(probabilities, splits=10, chunk=1_000):
 def test_it_agrees_with_torch_fidelity():
     metric = pytest.importorskip("torch_fidelity.metric_isc")
     logits = 3 * torch.randn(500, 12, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    # Their splits are runs of samples, ours are dealt out in turn.
-    in_runs = torch.cat([logits[start::10] for start in range(10)])
-    theirs = metric.isc_features_to_metric(in_runs, splits=10, shuffle=False)
+    theirs = metric.isc_features_to_metric(logits, splits=10, shuffle=False)
     ours = score(logits.softmax(1), chunk=37)
     assert ours["mean"] == pytest.approx(theirs["inception_score_mean"])
     assert ours["spread"] == pytest.approx(theirs["inception_score_std"])
@@ -33,6 +31,10 @@ def test_it_agrees_with_torchmetrics_in_one_split():
 
 def test_certain_and_various_samples_score_the_number_of_classes():
     assert score(torch.eye(7).repeat(30, 1), splits=3)["mean"] == pytest.approx(7)
+
+
+def test_classes_asked_for_in_turn_are_no_collapse():
+    assert score(torch.eye(10).repeat(30, 1))["mean"] == pytest.approx(10)
 
 
 def test_a_collapsed_or_an_uncertain_set_scores_one():

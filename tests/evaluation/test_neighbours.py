@@ -2,7 +2,7 @@ import pytest
 import torch
 from sklearn.neighbors import NearestNeighbors
 
-from genlab.evaluation.neighbours import nearest, overfitting_gap
+from genlab.evaluation.neighbours import data_copying, nearest
 
 
 def draw(count, seed, dimensions=5):
@@ -30,27 +30,29 @@ def test_more_neighbours_than_the_table_holds_are_refused():
         nearest(draw(2, 0), draw(4, 1).split(2), 5)
 
 
-def test_fresh_samples_lie_as_near_to_training_as_to_held_out_data():
-    result = overfitting_gap(draw(2000, 0), draw(500, 1), draw(500, 2))
+def distances(points, train):
+    return nearest(points, train.split(100)).distances[:, 0]
+
+
+def test_fresh_samples_lie_as_near_to_training_data_as_held_out_ones():
+    train = draw(500, 1)
+    result = data_copying(distances(draw(2000, 0), train), distances(draw(2000, 2), train))
     assert abs(result["gap"]) < 0.03
-    assert abs(result["closer_to_train"] - 0.5) < 0.05
+    assert abs(result["closer_than_held_out"] - 0.5) < 0.02
 
 
 def test_copies_are_found_out_and_noisy_copies_too():
-    train, held_out = draw(500, 1), draw(500, 2)
-    copied = overfitting_gap(train[:100], train, held_out)
-    assert (copied["gap"], copied["closer_to_train"], copied["train_distance"]) == (1, 1, 0)
-    noisy = overfitting_gap(train[:100] + 0.1 * draw(100, 3), train, held_out)
+    train = draw(5000, 1)
+    held_out = distances(draw(300, 2), train)
+    copied = data_copying(distances(train[:100], train), held_out)
+    assert (copied["gap"], copied["closer_than_held_out"], copied["sample_distance"]) == (1, 1, 0)
+    noisy = data_copying(distances(train[:100] + 0.02 * draw(100, 3), train), held_out)
     assert 0.5 < noisy["gap"] < 1
-    assert noisy["closer_to_train"] > 0.95
+    assert noisy["closer_than_held_out"] > 0.95
 
 
-def test_ties_count_half():
-    same = draw(50, 1)
-    result = overfitting_gap(draw(20, 0), same, same)
-    assert (result["gap"], result["closer_to_train"]) == (0, 0.5)
-
-
-def test_sets_of_different_size_are_not_compared():
-    with pytest.raises(ValueError, match="500 training and 400 held-out examples"):
-        overfitting_gap(draw(10, 0), draw(500, 1), draw(400, 2))
+def test_the_share_of_nearer_pairs_counts_ties_half():
+    samples, held_out = torch.tensor([1.0, 2, 2, 5]), torch.tensor([2.0, 3, 0])
+    pairs = [(s < h) + (s == h) / 2 for s in samples for h in held_out]
+    assert data_copying(samples, held_out)["closer_than_held_out"] == pytest.approx(float(sum(pairs)) / 12)
+    assert data_copying(held_out, held_out)["closer_than_held_out"] == 0.5

@@ -127,6 +127,48 @@ def test_gives_what_its_model_makes_on_the_cpu(saved):
     assert run.sample(400, truncation=0.1).std(0).mean() < run.sample(400).std(0).mean(), "less variety"
 
 
+def test_a_seed_means_the_same_latents_whoever_asks(saved):
+    run = genlab.load(saved[0])
+    torch.testing.assert_close(run.sample(300, seed=4), run.decode(run.prior(300, seed=4)))
+
+
+def test_refuses_what_does_not_fit_in_its_own_words(saved):
+    run = genlab.load(saved[0])
+    for call, message in (
+        (
+            lambda: run.encode(torch.rand(2, 1, 8, 8)),
+            r"pictures of shape \[2, 1, 8, 8\]: this run takes \['N', 1, 16, 16\]",
+        ),
+        (lambda: run.reconstruct(torch.rand(1, 16, 16)), "pictures of shape"),
+        (lambda: run.sample(0), "num_samples=0: must be at least 1"),
+        (lambda: run.decode(torch.rand(2, 3), label=3), "label=3: model vae takes no labels"),
+        (lambda: genlab.load(saved[0], weights="RAW"), "weights=RAW: must be one of averaged, raw"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
+
+
+@pytest.mark.parametrize("missing", ["config", "data", "step", "model", "ema"])
+def test_a_checkpoint_that_lacks_something_is_refused(saved, missing):
+    folder, state = saved
+    checkpoint.save({key: value for key, value in state.items() if key != missing}, folder / "checkpoints/last.pt")
+    with pytest.raises(ValueError, match=f"is no checkpoint of a run, it holds no {missing}"):
+        load(folder)
+
+
+def test_weights_that_do_not_fit_are_refused(saved):
+    folder, state = saved
+    state["model"].pop(next(iter(state["model"])))
+    checkpoint.save(state, folder / "checkpoints/last.pt")
+    with pytest.raises(ValueError, match="its weights do not fit the model that its config names"):
+        load(folder, weights="raw")
+
+
+def test_a_run_without_an_average_has_raw_weights(saved):
+    assert not saved[1]["ema"]
+    assert load(saved[0]).weights == "raw"
+
+
 def test_raw_weights_are_those_that_the_optimizer_left(tmp_path):
     config = lab.compose("vae", "trainer.max_steps=3", "trainer.batch_size=8", "trainer.ema=0.5")
     source = lab.RandomPictures(frozenset({"image"}))

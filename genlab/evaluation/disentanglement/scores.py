@@ -13,6 +13,12 @@ from genlab.evaluation.disentanglement.factor_vae import factor_vae_score
 from genlab.evaluation.disentanglement.mig import mig
 from genlab.evaluation.disentanglement.sap import sap
 
+SCORES = (
+    *("mig", "sap", "dci_disentanglement", "dci_completeness", "dci_informativeness"),
+    *("factor_vae_score", "beta_vae_score"),
+)
+"""Names of the scores."""
+
 
 def disentanglement_scores(
     codes: Tensor, factors: Tensor, seed: int, categorical: Collection[int] = ()
