@@ -19,6 +19,9 @@ from genlab.config.paths import code_folder
 
 _DAMAGE = (OSError, ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError, yaml.YAMLError)
 
+_PROTOCOL = ("dataset", "split", "weights", "num_samples", "extractor", "extractor_sha256", "draws", "pictures")
+"""What numbers of one name must have in common to be compared; steps and seeds differ between runs as they may."""
+
 
 @dataclass
 class Record:
@@ -26,7 +29,7 @@ class Record:
 
     settings: its config by dotted key; metrics: final values by name; curves: by name, (step, value) in the order of
     steps; directions: "min" or "max" for metrics that rank, the first ranks its model; previews: the last PNG of each
-    kind; notes: a line for each part of the folder that could not be used.
+    kind; notes: a line for each part of the folder that could not be used; protocols: by metric, how it was measured.
     """
 
     folder: Path
@@ -40,6 +43,7 @@ class Record:
     directions: dict[str, str]
     previews: dict[str, Path]
     notes: list[str] = field(default_factory=list)
+    protocols: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 def find_runs(places: Iterable[str | Path]) -> list[Path]:
@@ -92,10 +96,13 @@ def read_run(folder: Path, name: str) -> Record:
     curves, unfinished = part("metrics.jsonl", _curves) if (folder / "metrics.jsonl").exists() else ({}, False)
     notes = [f"{folder}: the last line of its metrics.jsonl is unfinished and not shown"] if unfinished else []
     directions = {f"validation/{metric}": way for metric, way in ranking(settings["model._target_"]).items()}
-    measured, ways = part("evaluation.json", _evaluation) if (folder / "evaluation.json").exists() else ({}, {})
+    evaluated = (folder / "evaluation.json").exists()
+    measured, ways, protocols = part("evaluation.json", _evaluation) if evaluated else ({}, {}, {})
+    in_training = {name: {"measured": "in training"} for name in state["metrics"] if name.startswith("evaluation/")}
+    protocols = in_training | protocols
     state["metrics"] |= measured
     return Record(folder, name, settings, **state, curves=curves, directions=directions | ways,
-                  previews=_previews(folder / "previews"), notes=notes)  # fmt: skip
+                  previews=_previews(folder / "previews"), notes=notes, protocols=protocols)  # fmt: skip
 
 
 def ranking(target: str) -> dict[str, str]:
@@ -151,12 +158,17 @@ def _state(text: str) -> dict[str, Any]:
     }
 
 
-def _evaluation(text: str) -> tuple[dict[str, float], dict[str, str]]:
-    """Values of `genlab evaluate` by name, and the direction of those that say theirs."""
-    metrics = json.loads(text)["metrics"]
-    values = {f"evaluation/{name}": float(entry["value"]) for name, entry in metrics.items()}
-    ways = {f"evaluation/{name}": entry.get("best") for name, entry in metrics.items()}
-    return values, {name: way for name, way in ways.items() if way in ("min", "max")}
+def _evaluation(text: str) -> tuple[dict[str, float], dict[str, str], dict[str, dict[str, str]]]:
+    """Values of `genlab evaluate` by name, the direction of those that say theirs, and how each was measured."""
+    entries = {f"evaluation/{name}": entry for name, entry in json.loads(text)["metrics"].items()}
+    entries = {name: entry for name, entry in entries.items() if entry["value"] is not None}
+    values = {name: float(entry["value"]) for name, entry in entries.items()}
+    ways = {name: entry.get("best") for name, entry in entries.items()}
+    protocols = {
+        name: {key: str(value) for key, value in entry.get("protocol", {}).items() if key in _PROTOCOL}
+        for name, entry in entries.items()
+    }
+    return values, {name: way for name, way in ways.items() if way in ("min", "max")}, protocols
 
 
 def _curves(text: str) -> tuple[dict[str, list[tuple[int, float]]], bool]:

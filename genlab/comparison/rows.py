@@ -3,7 +3,7 @@
 import math
 import statistics
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from genlab.comparison.records import Record
@@ -130,6 +130,7 @@ def compare(records: list[Record], metric: str | None = None, order: str | None 
     order: "ascending" or "descending"; by default the better first, ascending where nothing says what is better.
     `ValueError` for a metric that no run has.
     """
+    records = _told_apart(records)
     rows = _rows(records)
     directions = _agreed(record.directions for record in records)
     metrics = list(dict.fromkeys(name for record in records for name in record.metrics))
@@ -154,6 +155,36 @@ def compare(records: list[Record], metric: str | None = None, order: str | None 
         row.label = _label(row, keys) if len(rows) > 1 else row.name
     names = [metric, *(name for name in metrics if name != metric)] if metric else []
     return Comparison(rows, differing, keys, names, metric, descending, directions)
+
+
+def _told_apart(records: list[Record]) -> list[Record]:
+    """Records whose metrics bear other names where they were measured in other ways, so that nothing mixes them."""
+    ways: dict[str, list[dict[str, str]]] = {}
+    for record in records:
+        for name, protocol in record.protocols.items():
+            ways.setdefault(name, []).append(protocol)
+    changing = {
+        name: [
+            key
+            for key in dict.fromkeys(key for one in several for key in one)
+            if len({o.get(key) for o in several}) > 1
+        ]
+        for name, several in ways.items()
+    }
+
+    def renamed(record: Record, name: str) -> str:
+        own = record.protocols.get(name)
+        told = [f"{key}={own.get(key, '-')[:12]}" for key in changing[name]] if own is not None else []
+        return f"{name} [{', '.join(told)}]" if told else name
+
+    return [
+        replace(
+            record,
+            metrics={renamed(record, name): value for name, value in record.metrics.items()},
+            directions={renamed(record, name): way for name, way in record.directions.items()},
+        )
+        for record in records
+    ]
 
 
 def short_key(key: str) -> str:

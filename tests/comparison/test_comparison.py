@@ -148,6 +148,25 @@ def test_evaluations_join_the_metrics_with_their_direction(tmp_path):
     assert {"evaluation/recall", "evaluation/odd", "validation/elbo"} == {*comparison.metrics}
 
 
+def test_numbers_measured_in_other_ways_are_never_mixed(tmp_path):
+    for seed, num_samples in enumerate((20, 400, 400)):
+        folder = write_run(tmp_path / f"{seed}", {"evaluation/recall": 0.1}, seed=seed)
+        shared = {"extractor": "pixels", "extractor_sha256": "ab" * 32, "step": seed, "seed": seed}
+        entry = {"value": 1.0 + seed, "best": "min", "protocol": {**shared, "num_samples": num_samples}}
+        (folder / "evaluation.json").write_text(json.dumps({"metrics": {"frechet_distance": entry}}))
+    entry = {"value": 0.9, "best": "max", "protocol": {"num_samples": 400}}
+    path = tmp_path / "2/evaluation.json"
+    path.write_text(json.dumps({"metrics": {**json.loads(path.read_text())["metrics"], "recall": entry}}))
+    (row,) = (comparison := compare(read(tmp_path))).rows
+    assert row.estimate("evaluation/frechet_distance") is None
+    assert row.estimate("evaluation/frechet_distance [num_samples=20]").count == 1
+    both = row.estimate("evaluation/frechet_distance [num_samples=400]")
+    assert (both.count, both.mean) == (2, 2.5), "steps and seeds may differ"
+    in_training = [name for name in comparison.metrics if "measured=in training" in name]
+    assert [row.estimate(name).count for name in in_training] == [2]
+    assert comparison.directions["evaluation/frechet_distance [num_samples=400]"] == "min"
+
+
 @pytest.mark.parametrize("model", lab.MODELS)
 def test_the_source_text_says_what_the_class_says(model):
     target = lab.compose(model).model._target_
