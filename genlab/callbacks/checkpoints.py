@@ -47,13 +47,25 @@ class Checkpoints(Callback):
 
     def _rank(self, value: float, direction: str) -> None:
         score = value if direction == "max" else -value
-        self.improved = score > self.best
-        self.best = max(score, self.best)
+        self.improved = math.isfinite(score) and score > self.best  # NaN and infinity would stay the best for ever
+        if self.improved:
+            self.best = score
 
     def _refuse(self, measured: Iterable[str]) -> None:
         raise ValueError(f"trainer.best_metric={self.best_metric}: not measured here; there are {', '.join(measured)}")
 
     def stepped(self, trainer: Trainer) -> None:
+        if (due(trainer, self.every) or self.improved) and not self._awaits_refusal(trainer):
+            self._keep(trainer)
+        self.improved = False
+
+    @staticmethod
+    def _awaits_refusal(trainer: Trainer) -> bool:
+        """Whether the row of metrics to come will be refused, in all processes alike: nothing is kept until then."""
+        ending = due(trainer, None)
+        return not ending and not trainer.window.finite()
+
+    def _keep(self, trainer: Trainer) -> None:
         if due(trainer, self.every):
             numbered = self.folder / f"step_{trainer.step:07d}.pt"
             self._save(trainer, numbered)
@@ -62,9 +74,8 @@ class Checkpoints(Callback):
                 self._link(numbered, self.folder / "best.pt")
             for old in sorted(self.folder.glob("step_*.pt"))[: -self.keep or None]:
                 old.unlink()
-        elif self.improved:
+        else:
             self._save(trainer, self.folder / "best.pt")
-        self.improved = False
 
     def _save(self, trainer: Trainer, path: Path) -> None:
         state = trainer.state_dict()

@@ -18,7 +18,7 @@ class Validation(Callback):
 
 
 class EarlyStopping(Callback):
-    """Ends the run after `patience` validations without improvement of `metric`.
+    """Ends the run after `patience` validations without improvement of `metric`; NaN and infinity are none.
 
     direction: "min" or "max".
     """
@@ -35,8 +35,10 @@ class EarlyStopping(Callback):
                 f"trainer.early_stop_metric={self.metric}: not measured on this dataset; it has {measured}"
             )
         score = self.sign * metrics[self.metric]
-        self.failures = 0 if score > self.best else self.failures + 1
-        self.best = max(self.best, score)
+        if math.isfinite(score) and score > self.best:
+            self.best, self.failures = score, 0
+        else:
+            self.failures += 1
         if self.failures >= self.patience:
             trainer.stop_reason = f"validation/{self.metric} has not improved for {self.patience} validations"
 

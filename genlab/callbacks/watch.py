@@ -1,4 +1,4 @@
-"""Watching players that compete: does one win outright, do samples still differ, do gradients explode?
+"""Watching players that compete: does one win outright, do samples still differ, do gradients or losses explode?
 
 A generator that has collapsed paints a few pictures over and over: their mean distance falls below that of real ones
 (the idea of Salimans et al. 2016's minibatch features, here as a plain measurement), and a classifier sees few of the
@@ -11,7 +11,6 @@ References:
 """
 
 import logging
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import permutations
@@ -26,12 +25,16 @@ from genlab.config.schema import WatchConfig
 from genlab.data.spec import Batch
 from genlab.models.base import GenerativeModel
 from genlab.training import checkpoint, distributed
+from genlab.training.scalars import TrainingDiverged
 from genlab.training.trainer import Trainer
 
 log = logging.getLogger("genlab")
 
 _RECENT_ROWS, _ENOUGH_ROWS = 40, 10
 """Rows whose gradient norms the median is taken of, and how many it takes to have an opinion."""
+
+_LEAST_ENTROPY = 0.1
+"""Nats below which the data's classes are too uneven to compare with: one picture of 64 in another class makes 0.08."""
 
 _SEED_OFFSET = 1_000_003
 """Added to the seed at every rollback: far from the seeds that the other runs of a sweep have."""
@@ -46,19 +49,23 @@ _ADVICE = {
 
 @dataclass(frozen=True)
 class Alarm:
-    """Something that went wrong at `step`: a `value` beyond its `bound`; `action` says what follows from it."""
+    """Something that went wrong at `step`: a `value` beyond its `bound`; `action` says what follows from it.
+
+    advice: what may have led to it, and what to try.
+    """
 
     step: int
     kind: str
     value: float
     bound: float
     action: str
+    advice: str
 
     def __str__(self) -> str:
         side = "above" if self.value > self.bound else "below"
         return (
             f"step {self.step}: alarm: {self.kind} {self.value:.4g} is {side} {self.bound:.4g} "
-            f"(action: {self.action}). {_ADVICE[self.kind]}"
+            f"(action: {self.action}). {self.advice}"
         )
 
 
@@ -71,9 +78,13 @@ class Watch(Callback):
     watch/gradient/PLAYER: norm over its median in the rows before, once there are enough of them;
     watch/diversity: mean distance of two samples over that of two validation pictures (for translations: the smaller
         of the domains' values);
-    watch/class_entropy: of the samples' mean class probabilities, over that of K equally frequent classes, log K.
+    watch/class_entropy: entropy of the samples' mean class probabilities over that of the validation pictures', so
+        that unbalanced data and unused classes count for nothing; left out where the latter is near 0.
+    The validation pictures are as many as the samples, evenly spread over the split.
 
-    An alarm of a kind is raised once, and again only after its value was within bounds.
+    An alarm of a kind is raised once, and again only after its value was within bounds. One kind knows no row of
+    metrics: `not_finite`, value 1 over bound 0, where a loss or gradient became NaN or infinite. The run fails with it
+    unless `action` says otherwise.
 
     A rollback continues from `best.pt` (`last.pt` where there is none) with another seed for noise and augmentation
     and lower rates; the order of the examples stays, so that each still comes once an epoch. It replaces `last.pt`,
@@ -93,6 +104,15 @@ class Watch(Callback):
         self.norms: dict[str, list[float]] = {}  # by player, of the last rows
         self.rollbacks = 0
         self.pictures: Batch | None = None
+        self.real_entropy: float | None = None
+
+    def start(self, trainer: Trainer) -> None:
+        if len(trainer.model.players()) > 1:
+            trainer.rescue = self.diverged
+
+    def diverged(self, trainer: Trainer, error: TrainingDiverged) -> None:
+        """The trainer's `rescue`: what the settings ask for where the row of metrics is not finite."""
+        self._raise(trainer, "not_finite", 1.0, 0.0, str(error))
 
     def logged(self, trainer: Trainer, row: dict[str, float]) -> None:
         if "rollback" in row:
@@ -132,25 +152,32 @@ class Watch(Callback):
                 ("class_entropy", self.settings.class_entropy_bound),
             ):
                 if (value := found.get(f"watch/{kind}")) is not None:
-                    self._judge(trainer, kind, value, bound, value < bound)
+                    self._judge(trainer, kind, value, bound, not value >= bound)  # NaN is no spread either
 
     def _measure(self, trainer: Trainer) -> dict[str, float]:
         """Diversity and class entropy, the mean over the processes: their batch statistics differ, and all must decide
         alike. The step after this one seeds its own noise, so nothing of the drawing here reaches training."""
         if self.pictures is None:
-            self.pictures = next(trainer.validation.in_order(limit=self.settings.num_samples))
+            self.pictures = trainer.validation.spread(self.settings.num_samples)
         with trainer.inference():
             painted = list(_paint(trainer.model, self.pictures, self.settings.num_samples))
             found = {}
             if ratios := [_spread(fake) / usual for fake, real in painted if (usual := _spread(real)) > 0]:
                 found["diversity"] = min(ratios)
             if painted and self.classify:
-                read = self.classify(torch.cat([fake for fake, _ in painted]))
-                if read is not None:
-                    found["class_entropy"] = _class_entropy(read)
+                if self.real_entropy is None:
+                    with distributed.first_process_first():  # the classifier may be trained here
+                        self.real_entropy = self._class_entropy([real for _, real in painted])
+                if self.real_entropy > _LEAST_ENTROPY:
+                    found["class_entropy"] = self._class_entropy([fake for fake, _ in painted]) / self.real_entropy
         pooled = torch.tensor(list(found.values()), dtype=torch.float64)
         distributed.average([pooled])
         return dict(zip(found, pooled.tolist(), strict=True))
+
+    def _class_entropy(self, pictures: list[Tensor]) -> float:
+        """Entropy in nats of the classes' mean probabilities; 0 where the classifier knows no classes."""
+        read = self.classify(torch.cat(pictures))
+        return 0.0 if read is None else torch.special.entr(read.cpu().double().mean(0)).sum().item()
 
     def _judge(
         self, trainer: Trainer, kind: str, value: float, bound: float, bad: bool, begin: int = 0, stretch: int = 0
@@ -161,10 +188,14 @@ class Watch(Callback):
             self.active = [other for other in self.active if other != kind]
         elif trainer.step - self.since.setdefault(kind, begin) >= stretch and kind not in self.active:
             self.active.append(kind)
-            alarm = Alarm(trainer.step, kind, value, bound, self._act(trainer, kind))
-            if distributed.rank() == 0:
-                log.warning(str(alarm))
-            trainer.emit("alarmed", alarm)
+            self._raise(trainer, kind, value, bound, _ADVICE[kind])
+
+    def _raise(self, trainer: Trainer, kind: str, value: float, bound: float, advice: str) -> None:
+        """Do what the settings ask for and tell everybody."""
+        alarm = Alarm(trainer.step, kind, value, bound, self._act(trainer, kind), advice)
+        if distributed.rank() == 0:
+            log.warning(str(alarm))
+        trainer.emit("alarmed", alarm)
 
     def _act(self, trainer: Trainer, kind: str) -> str:
         """Do what the settings ask for; returns it in words."""
@@ -172,15 +203,21 @@ class Watch(Callback):
             return "warn"
         reason = f"watch: alarm of {kind}"
         if self.settings.action == "rollback":
-            candidates = [self.checkpoints / name for name in ("best.pt", "last.pt")]
             if self.rollbacks >= self.settings.max_rollbacks:
                 reason += f" after {self.rollbacks} rollbacks"
-            elif found := [path for path in candidates if path.is_file()]:
-                return self._roll_back(trainer, checkpoint.load(found[0]))
+            elif state := self._load():
+                return self._roll_back(trainer, state)
             else:
                 reason += ", and no checkpoint to go back to; lower trainer.checkpoint_every"
         trainer.stop_reason = reason
         return "stop"
+
+    def _load(self) -> dict | None:
+        """The checkpoint to go back to, the same in all processes: none goes on to write before all have looked."""
+        found = [path for name in ("best.pt", "last.pt") if (path := self.checkpoints / name).is_file()]
+        state = checkpoint.load(found[0]) if found else None
+        distributed.barrier()
+        return state
 
     def _roll_back(self, trainer: Trainer, state: dict) -> str:
         """Have `trainer` continue from `state`, as it would on a resume, but for noise, rates and the count."""
@@ -228,9 +265,3 @@ def _paint(model: GenerativeModel, pictures: Batch, num_samples: int) -> Iterato
 def _spread(pictures: Tensor) -> float:
     """Mean distance over all pairs of different rows of [N, ...]."""
     return torch.pdist(pictures.flatten(1).float().cpu()).mean().item()
-
-
-def _class_entropy(probabilities: Tensor) -> float:
-    """Entropy of the mean of [N, K] over log K: 1 where all classes are as frequent, 0 where there is one alone."""
-    mean = probabilities.double().mean(0).cpu()
-    return (torch.special.entr(mean).sum() / math.log(len(mean))).item()

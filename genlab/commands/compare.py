@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from omegaconf import ListConfig
 
-from genlab.commands.use import compose_use
+from genlab.commands.use import command_line, compose_use
 
 if TYPE_CHECKING:
     from genlab.comparison.rows import Comparison
@@ -64,7 +64,7 @@ def main(arguments: list[str]) -> int:
     _show(comparison)
     print(f"table      {output}/comparison.csv\npage       {output}/comparison.html")
     best = comparison.rows[0].best_record(comparison.metric, comparison.descending)
-    print(f"next       genlab sample run={_plain(str(best.folder))}")
+    print(f"next       {_plain(command_line('sample', run=best.folder))}")
     return 0
 
 

@@ -1,8 +1,11 @@
-"""Bash completion: commands, config groups with their choices, and keys of the config. Reads YAML files alone."""
+"""Bash completion: commands, config groups and keys with the words that they take. Reads only YAML and tables."""
 
 import textwrap
+from pathlib import Path
+from typing import Any
 
 from genlab.config.paths import config_folder
+from genlab.config.schema import CHOICES, TRAINING_ONLY
 
 _SCRIPT = """_genlab() {
     local line="${COMP_LINE:0:COMP_POINT}"
@@ -48,46 +51,60 @@ def candidates(line: str) -> list[str]:
     from genlab.cli import COMMANDS
 
     words = line.split(" ")
-    if len(words) <= 2:
-        return [name for name in COMMANDS if name.startswith(words[-1])]
-    if words[1] != "train":
-        return [key for key in _own_keys(words[1]) if key.startswith(words[-1])]
-    groups = group_choices()
     current = words[-1]
-    group, equals, _ = current.partition("=")
-    if equals:
-        return [f"{group}={name}" for name in groups.get(group, []) if f"{group}={name}".startswith(current)]
+    if len(words) <= 2:
+        return [name for name in COMMANDS if name.startswith(current)]
+    if words[1] not in COMMANDS:
+        return []
     chosen = dict(word.split("=", 1) for word in words[2:-1] if "=" in word)
-    keys = [f"{name}=" for name in (*groups, "seed", "output_dir", "data_dir", "init_from")]
-    return [key for key in (*keys, *_keys(groups, chosen)) if key.startswith(current)]
+    groups, keys = _groups_and_keys(words[1], chosen)
+    name, equals, _ = current.partition("=")
+    if equals:
+        found = [f"{name}={value}" for value in groups.get(name) or _values(name, keys.get(name))]
+    else:
+        found = [f"{key}=" for key in dict.fromkeys((*groups, *keys)) if key != "run"]
+        found += ["run=latest"] if "run" in keys else []
+    return [word for word in found if word.startswith(current)]
 
 
-def _own_keys(command: str) -> list[str]:
-    """Keys of a command's own YAML and of those that it starts from."""
+def _values(key: str, default: Any) -> list[str]:
+    """Words that a key takes, where they are few."""
+    if isinstance(default, bool):
+        return ["true", "false"]
+    return ["latest"] if key == "run" else list(CHOICES.get(key, []))
+
+
+def _groups_and_keys(command: str, chosen: dict[str, str]) -> tuple[dict[str, list[str]], dict[str, Any]]:
+    """Config groups of a command with their choices, and its dotted keys with the defaults of the `chosen` files."""
+    content, choices = _read(f"{command}.yaml")
+    keys = {key: value for key, value in content.items() if key != "hydra"}
+    known = {name: names for name, names in group_choices().items() if name in choices}
+    if "model" in choices:  # a model's file may choose the optimizer and the schedule
+        choices |= _read(f"model/{chosen.get('model', choices['model'])}.yaml")[1]
+    for group in known:
+        content, _ = _read(f"{group}/{chosen.get(group, choices[group])}.yaml")
+        if group in ("model", "experiment", "sweep"):  # files of the whole config
+            content = content.get(group, {})
+        keys |= {f"{group}.{key}": value for key, value in content.items() if not key.startswith("_")}
+    if command != "train":
+        keys = {key: value for key, value in keys.items() if key not in {f"device.{name}" for name in TRAINING_ONLY}}
+    return known, keys
+
+
+def _read(name: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """What a config file and those that it starts from set, and the choice that they make in each group."""
     import yaml
 
-    content = yaml.safe_load((config_folder() / f"{command}.yaml").read_text())
-    keys = [f"{key}=" if key != "run" else "run=latest" for key in content if key != "defaults"]
-    for base in content["defaults"]:
-        if isinstance(base, dict):  # a group, and where its keys go
-            (name, choice) = next(iter(base.items()))
-            group, _, package = name.partition("@")
-            keys += _own_keys(f"{group}/{choice}") if package == "_global_" else [f"{group}="]
-        elif (config_folder() / f"{base}.yaml").is_file():
-            keys += _own_keys(base)
-    return list(dict.fromkeys(keys))
-
-
-def _keys(groups: dict[str, list[str]], chosen: dict[str, str]) -> list[str]:
-    """Dotted keys of the chosen (or the first) file of each group."""
-    import yaml
-
-    defaults = {"model": "vae", "dataset": "digits", "optimizer": "adam", "schedule": "warmup_cosine"}
-    keys = []
-    for group, names in groups.items():
-        name = chosen.get(group, defaults.get(group, names[0]))
-        if name in names:
-            content = yaml.safe_load((config_folder() / group / f"{name}.yaml").read_text()) or {}
-            node = content.get(group, {}) if group == "model" else content
-            keys += [f"{group}.{key}=" for key in node if not key.startswith("_")]
-    return keys
+    file = config_folder() / name
+    content = (yaml.safe_load(file.read_text()) or {}) if file.is_file() else {}
+    values, choices = {}, {}
+    for base in content.pop("defaults", []):
+        group, choice = next(iter(base.items())) if isinstance(base, dict) else (None, base)
+        if group is None:
+            inner = _read(str(Path(name).with_name(f"{choice}.yaml")))
+        elif group.endswith("@_global_"):
+            inner = _read(f"{group.removesuffix('@_global_')}/{choice}.yaml")
+        else:
+            inner = {}, {group.removeprefix("override ").lstrip("/"): choice}
+        values, choices = values | inner[0], choices | inner[1]
+    return values | content, choices

@@ -1,6 +1,7 @@
 """`genlab encode`: the latents of pictures as an array, and a plot of them."""
 
-from genlab.commands.use import COMMON_KEYS, compose_use, load_run, result_folder
+from genlab.commands.results import results
+from genlab.commands.use import COMMON_KEYS, command_line, compose_use, load_run
 
 HELP = f"""usage: genlab encode [run=DIR] [input=PICTURES] [key=value ...]
 
@@ -36,22 +37,23 @@ def main(arguments: list[str]) -> int:
     run = load_run(config)
     run.capability("encode")
     pictures = find_pictures(run, config)
-    codes, names, labels = codes_of(run, pictures)
-    check_plot(config.plot, *codes.shape)
-    if config.plot == "tsne":
-        print(f"t-SNE of {min(len(names), TSNE_LIMIT)} pictures, which can take a minute ...", file=sys.stderr)
-    plotted = None if config.plot == "none" else project(codes.numpy(), config.plot, config.seed)
-    folder = result_folder(run, "latents", pictures.title)
-    arrays = {"latents": codes.numpy(), "names": np.array(names)}
-    if labels is not None:
-        arrays["labels"] = labels.numpy()
-    np.savez_compressed(folder / "latents.npz", **arrays)
+    with results(run, "latents", config, pictures.title) as result:
+        codes, names, labels = codes_of(run, pictures)
+        check_plot(config.plot, *codes.shape)
+        arrays = {"latents": codes.numpy(), "names": np.array(names)}
+        if labels is not None:
+            arrays["labels"] = labels.numpy()
+        np.savez_compressed(result.writing / "latents.npz", **arrays)
+        if config.plot != "none":
+            if config.plot == "tsne":
+                print(f"t-SNE of {min(len(names), TSNE_LIMIT)} pictures, which can take a minute ...", file=sys.stderr)
+            plotted = project(codes.numpy(), config.plot, config.seed)
+            title = f"{run.config.choices.model}, step {run.step}: {len(plotted.rows)} pictures of {pictures.title}"
+            save_scatter(plotted, arrays.get("labels"), title, result.writing / "plot.png")
     left_out = f", {len(pictures.skipped)} damaged ones left out" if pictures.skipped else ""
     print(f"pictures   {len(names)} of {pictures.title}{left_out}")
-    print(f"array      {folder}/latents.npz ({codes.shape[1]} latents each)")
-    if plotted is not None:
-        title = f"{run.config.choices.model}, step {run.step}: {len(plotted.rows)} pictures of {pictures.title}"
-        save_scatter(plotted, arrays.get("labels"), title, folder / "plot.png")
-        print(f"plot       {folder}/plot.png ({len(plotted.rows)} pictures; {'; '.join(plotted.axes)})")
-    print(f"next       genlab traverse run={run.folder}")
+    print(f"array      {result.path}/latents.npz ({codes.shape[1]} latents each)")
+    if config.plot != "none":
+        print(f"plot       {result.path}/plot.png ({len(plotted.rows)} pictures; {'; '.join(plotted.axes)})")
+    print(f"next       {command_line('traverse', run=run.folder)}")
     return 0

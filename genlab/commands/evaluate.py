@@ -1,6 +1,7 @@
 """`genlab evaluate`: how good a trained run is, with the protocol beside every number."""
 
-from genlab.commands.use import COMMON_KEYS, compose_use, load_run, result_folder
+from genlab.commands.results import results
+from genlab.commands.use import COMMON_KEYS, command_line, compose_use, load_run
 
 HELP = f"""usage: genlab evaluate [run=DIR] [key=value ...]
 
@@ -58,9 +59,9 @@ def main(arguments: list[str]) -> int:
         value = entry["note"] if entry["value"] is None else f"{entry['value']:.6g}"
         print(f"{name:<28} {value}{spread}")
     if "copies" in names and settings.nearest:
-        folder = result_folder(run, "evaluations", f"seed_{config.seed}")
-        save_png(nearest_pictures(run, bench, config.seed), folder / "nearest.png")
-        print(f"nearest    {folder}/nearest.png (samples in the first row, nearest training pictures below)")
+        with results(run, "evaluations", config, f"seed_{config.seed}") as result:
+            save_png(nearest_pictures(run, bench, config.seed), result.writing / "nearest.png")
+        print(f"nearest    {result.path}/nearest.png (samples in the first row, nearest training pictures below)")
     print(f"protocol   {run.folder}/evaluation.json")
-    print(f"next       genlab compare runs={run.folder.parent}")
+    print(f"next       {command_line('compare', runs=run.folder.parent)}")
     return 0

@@ -1,6 +1,7 @@
 """`genlab export`: the networks of a trained run for use without GenLab. Needs the checkpoint alone."""
 
-from genlab.commands.use import COMMON_KEYS, compose_use, load_run, result_folder
+from genlab.commands.results import results
+from genlab.commands.use import COMMON_KEYS, compose_use, load_run
 
 HELP = f"""usage: genlab export [run=DIR] [onnx=true] [key=value ...]
 
@@ -9,7 +10,7 @@ number of rows: decode.pt2 (latents, and labels where the model takes them, to p
 (pictures to latents), translate_to_a.pt2 and translate_to_b.pt2; with onnx=true the same as .onnx.
 
 Each file is read back and held against the run on random inputs. export.json lists inputs, shapes, ranges,
-the largest difference and versions. A file that differs by more than the tolerance is removed: exit code 1.
+the largest difference and versions. Where one differs by more than the tolerance, none is kept: exit code 1.
 
   genlab export run=outputs/vae-mnist/20261120-153012-5306
   genlab export run=latest onnx=true
@@ -31,26 +32,26 @@ def main(arguments: list[str]) -> int:
         check_onnx()
     run = load_run(config)
     parts = functions(run)
-    folder = result_folder(run, "exports")
-    listing = folder / "export.json"
-    listing.unlink(missing_ok=True)  # it must not speak of older files, should one fail now
-    reports = {part.name: export(part, folder, config.onnx, config.tolerance, config.seed) for part in parts}
-    content = {
-        "run": str(run.folder),
-        "model": run.config.choices.model,
-        "checkpoint_step": run.step,
-        "weights": run.weights,
-        "functions": reports,
-        "checked_rows": list(CHECKED_ROWS),
-        "tolerance": config.tolerance,
-        "seed": config.seed,
-        "versions": versions(),
-    }
-    listing.write_text(json.dumps(content, indent=2) + "\n")
+    with results(run, "exports", config) as result:
+        writing = result.writing
+        reports = {part.name: export(part, writing, config.onnx, config.tolerance, config.seed) for part in parts}
+        content = {
+            "run": str(run.folder),
+            "model": run.config.choices.model,
+            "checkpoint_step": run.step,
+            "weights": run.weights,
+            "functions": reports,
+            "checked_rows": list(CHECKED_ROWS),
+            "tolerance": config.tolerance,
+            "seed": config.seed,
+            "versions": versions(),
+        }
+        (writing / "export.json").write_text(json.dumps(content, indent=2) + "\n")
+    folder = result.path
     for report in reports.values():
         for file in (report, *([report["onnx"]] if config.onnx else [])):
             print(f"function   {folder}/{file['file']} ({_checked(file['largest_difference'])})")
-    print(f"listing    {listing}")
+    print(f"listing    {folder}/export.json")
     print("use        " + "\n           ".join(_example(folder, *next(iter(reports.items())))))
     return 0
 

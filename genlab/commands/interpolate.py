@@ -1,6 +1,7 @@
 """`genlab interpolate`: the way from one picture to another through the latent space."""
 
-from genlab.commands.use import COMMON_KEYS, compose_use, load_run, result_folder
+from genlab.commands.results import results
+from genlab.commands.use import COMMON_KEYS, command_line, compose_use, load_run
 
 HELP = f"""usage: genlab interpolate [run=DIR] [seeds=[A,B] | pictures=[A,B]] [key=value ...]
 
@@ -26,7 +27,6 @@ keys
 {COMMON_KEYS}"""
 
 _FRAMES = 24  # of the animation, each way
-_POOL = 1024  # pictures of the validation data that pairs are drawn from
 
 
 def main(arguments: list[str]) -> int:
@@ -51,14 +51,15 @@ def main(arguments: list[str]) -> int:
     pictures = decode_rows(run, latents, labels)
     animation = decode_rows(run, walk(start, end, smooth(_FRAMES), path), labels)
     asked = [title, path] + ([] if config.label is None else [f"label_{config.label}"])
-    folder = result_folder(run, "interpolations", *asked)
-    save_png(pictures, folder / "grid.png")
-    save_gif(frames(animation), folder / "animation.gif")
     of_rows = None if labels is None else labels.repeat_interleave(config.steps)
-    save_npz(folder / "interpolations.npz", pictures.flatten(0, 1), of_rows, latents=latents.flatten(0, 1))
+    with results(run, "interpolations", config, *asked) as result:
+        save_png(pictures, result.writing / "grid.png")
+        save_gif(frames(animation), result.writing / "animation.gif")
+        save_npz(result.writing / "interpolations.npz", pictures.flatten(0, 1), of_rows, latents=latents.flatten(0, 1))
+    folder = result.path
     print(f"between    {title}, {path}: {len(start)} rows of {config.steps} pictures")
     print(f"grid       {folder}/grid.png\nanimation  {folder}/animation.gif\narray      {folder}/interpolations.npz")
-    print(f"next       genlab traverse run={run.folder}")
+    print(f"next       {command_line('traverse', run=run.folder)}")
     return 0
 
 
@@ -66,6 +67,10 @@ def _ends(run, config):
     """Latents [rows, L] to start at, latents to end at, and what they are called."""
     if config.seeds is not None and config.pictures is not None:
         raise ValueError("seeds and pictures: give one of the two")
+    drawn_from_data = config.seeds is None and config.pictures is None and not run.can("prior")
+    if config.dataset is not None and not drawn_from_data:
+        ends = next((key for key in ("seeds", "pictures") if config[key] is not None), "the model's prior")
+        raise ValueError(f"dataset={config.choices.dataset}: not looked at, since the ends come from {ends}")
     if config.seeds is not None:
         first, second = _two("seeds", config.seeds, "seeds=[3,8]")
         return run.prior(1, first), run.prior(1, second), f"seeds_{first}_{second}"
@@ -78,28 +83,15 @@ def _ends(run, config):
     if run.can("prior"):
         z = run.prior(2 * config.rows, config.seed)
         return z[0::2], z[1::2], f"seed_{config.seed}"
-    return _held(run, config)
+    from genlab.sampling.inputs import drawn_pairs
+
+    run.capability("encode")
+    pictures, source = drawn_pairs(run, config)
+    z = run.encode(pictures)
+    return z[0::2], z[1::2], f"{source}-seed_{config.seed}"
 
 
 def _two(key: str, values: list, example: str) -> tuple:
     if len(values) != 2:
         raise ValueError(f"{key}=[{','.join(map(str, values))}]: give two, as in {example}")
     return tuple(values)
-
-
-def _held(run, config):
-    """Pairs of codes of validation pictures, drawn by the seed."""
-    import torch
-
-    from genlab.sampling.inputs import held
-    from genlab.seeding import seeded
-
-    run.capability("encode")
-    pictures = held(run, config)
-    pictures.size = min(pictures.size, _POOL)
-    if pictures.size < 2 * config.rows:
-        raise ValueError(f"rows={config.rows}: {pictures.size} pictures of {pictures.title} make fewer pairs")
-    with seeded(config.seed):
-        drawn = torch.randperm(pictures.size)[: 2 * config.rows]
-    z = run.encode(pictures.all().image[drawn])
-    return z[0::2], z[1::2], f"{pictures.title}-seed_{config.seed}"

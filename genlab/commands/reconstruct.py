@@ -1,6 +1,7 @@
 """`genlab reconstruct`: pictures beside what a trained run makes of them, and how far the two lie apart."""
 
-from genlab.commands.use import COMMON_KEYS, compose_use, load_run, result_folder
+from genlab.commands.results import results
+from genlab.commands.use import COMMON_KEYS, command_line, compose_use, load_run
 
 HELP = f"""usage: genlab reconstruct [run=DIR] [input=PICTURES] [key=value ...]
 
@@ -40,7 +41,7 @@ def main(arguments: list[str]) -> int:
     run.capability("reconstruct")
     pictures = find_pictures(run, config)
     names, errors, shown = [], [], []
-    with Spool(run.folder) as spool:
+    with results(run, "reconstructions", config, pictures.title) as result, Spool(result.writing) as spool:
         with tqdm(total=pictures.size, desc="reconstructing", disable=None, leave=False) as bar:
             for portion in pictures.portions():
                 x, y = portion.image, run.reconstruct(portion.image)
@@ -51,17 +52,17 @@ def main(arguments: list[str]) -> int:
                 names += portion.names
                 errors += error.tolist()
                 bar.update(len(x))
-        folder = result_folder(run, "reconstructions", pictures.title)
-        spool.save(folder / "reconstructions.npz")
-    grid = in_blocks(*map(torch.cat, zip(*shown, strict=True)), columns=_COLUMNS, blocks=_BLOCKS)
-    save_png(grid, folder / "grid.png")
-    with (folder / "errors.csv").open("w", newline="") as file:
-        csv.writer(file).writerows([("name", "mse"), *zip(names, errors, strict=True)])
+        spool.save(result.writing / "reconstructions.npz")
+        grid = in_blocks(*map(torch.cat, zip(*shown, strict=True)), columns=_COLUMNS, blocks=_BLOCKS)
+        save_png(grid, result.writing / "grid.png")
+        with (result.writing / "errors.csv").open("w", newline="") as file:
+            csv.writer(file).writerows([("name", "mse"), *zip(names, errors, strict=True)])
     (least, best), (most, worst) = (choose(zip(errors, names, strict=True)) for choose in (min, max))
     print(f"error      mean {sum(errors) / len(errors):.5f}, least {least:.5f} ({best}), most {most:.5f} ({worst})")
     print(f"pictures   {len(names)} of {pictures.title}{_left_out(pictures.skipped)}")
-    print(f"grid       {folder}/grid.png\narray      {folder}/reconstructions.npz\ntable      {folder}/errors.csv")
-    print(f"next       genlab encode run={run.folder}")
+    path = result.path
+    print(f"grid       {path}/grid.png\narray      {path}/reconstructions.npz\ntable      {path}/errors.csv")
+    print(f"next       {command_line('encode', run=run.folder)}")
     return 0
 
 

@@ -1,6 +1,7 @@
 """`genlab sample`: new pictures from a trained run. Needs the checkpoint alone."""
 
-from genlab.commands.use import COMMON_KEYS, compose_use, load_run, result_folder
+from genlab.commands.results import results
+from genlab.commands.use import COMMON_KEYS, command_line, compose_use, load_run
 
 HELP = f"""usage: genlab sample [run=DIR] [key=value ...]
 
@@ -15,7 +16,7 @@ keys
   num_samples  how many pictures (64); any number, memory does not grow with it
   label        class of all of them, for models that take labels (all classes in turn)
   truncation   largest size of a latent number, as in 1.0: less variety, more typical pictures (no limit)
-  format       grid (grid and array), npz (array alone) or png (grid, and a file for each picture)
+  format       grid (array, and a grid of the first 256), npz (array alone) or png (grid, and a file for each picture)
 {COMMON_KEYS}"""
 
 _SHOWN = 256
@@ -30,7 +31,7 @@ def main(arguments: list[str]) -> int:
     from torchvision.utils import save_image
     from tqdm import tqdm
 
-    from genlab.sampling.grids import save_png, square
+    from genlab.sampling.grids import save_png, wrap
     from genlab.sampling.spool import Spool
     from genlab.sampling.write import to_uint8
 
@@ -39,13 +40,13 @@ def main(arguments: list[str]) -> int:
     portions = run.draw(config.num_samples, config.seed, config.label, config.truncation)
     first = next(portions)  # a request that cannot be met is refused before a folder is made
     asked = {"seed": config.seed, "label": config.label, "truncation": config.truncation}
-    folder = result_folder(run, "samples", *(f"{key}_{value}" for key, value in asked.items() if value is not None))
-    arrays = config.format != "png"
-    single = folder / "pictures"
-    if not arrays:
-        single.mkdir(exist_ok=True)
+    parts = (f"{key}_{value}" for key, value in asked.items() if value is not None)
+    arrays, grid = config.format != "png", config.format != "npz"
     shown, done = [], 0
-    with Spool(folder) as spool:
+    with results(run, "samples", config, *parts) as result, Spool(result.writing) as spool:
+        single = result.writing / "pictures"
+        if not arrays:
+            single.mkdir()
         with tqdm(total=config.num_samples, desc="sampling", disable=None, leave=False) as bar:
             for pictures, labels in chain([first], portions):
                 if arrays:
@@ -59,10 +60,11 @@ def main(arguments: list[str]) -> int:
                 done += len(pictures)
                 bar.update(len(pictures))
         if arrays:
-            spool.save(folder / "samples.npz")
-    if config.format != "npz":
-        save_png(square(torch.cat(shown)), folder / "grid.png")
-        print(f"grid       {folder}/grid.png")
-    print(f"array      {folder}/samples.npz" if arrays else f"pictures   {single} ({done})")
-    print(f"next       genlab sample run={run.folder} seed={config.seed + 1}")
+            spool.save(result.writing / "samples.npz")
+        if grid:
+            save_png(wrap(torch.cat(shown), columns=None), result.writing / "grid.png")
+    if grid:
+        print(f"grid       {result.path}/grid.png{f' (the first {_SHOWN} of {done})' if done > _SHOWN else ''}")
+    print(f"array      {result.path}/samples.npz" if arrays else f"pictures   {result.path}/pictures ({done})")
+    print(f"next       {command_line('sample', run=run.folder, seed=config.seed + 1)}")
     return 0

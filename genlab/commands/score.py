@@ -1,6 +1,7 @@
 """`genlab score`: how unlikely pictures are in the eyes of a trained run, and how well that finds outliers."""
 
-from genlab.commands.use import COMMON_KEYS, compose_use, load_run, result_folder
+from genlab.commands.results import results
+from genlab.commands.use import COMMON_KEYS, command_line, compose_use, load_run
 
 HELP = f"""usage: genlab score [run=DIR] [input=PICTURES] [against=PICTURES] [key=value ...]
 
@@ -42,6 +43,8 @@ _COLUMNS = 8
 def main(arguments: list[str]) -> int:
     config = compose_use("score", arguments)
 
+    import json
+
     from genlab.evaluation.outliers import detection
     from genlab.sampling.inputs import find_pictures, open_against
     from genlab.sampling.scoring import METHODS, choose_method, score_pictures
@@ -52,28 +55,34 @@ def main(arguments: list[str]) -> int:
     if config.against is not None:
         sides.append(open_against(run, config))
     settings = (method, config.seed, config.importance_samples, config.shown)
-    scored, *others = [score_pictures(run, side, *settings) for side in sides]
-    found = [detection(scored.scores, other.scores) for other in others]
-
-    against = [f"against_{other.title}" for other in others]
+    against = [f"against_{other.title}" for other in sides[1:]]
     seed = [f"seed_{config.seed}"] if METHODS[method].draws else []
-    folder = result_folder(run, "scores", scored.title, method, *against, *seed)
-    _write(folder, scored)
+    with results(run, "scores", config, sides[0].title, method, *against, *seed) as result:
+        scored, *others = [score_pictures(run, side, *settings) for side in sides]
+        found = [detection(scored.scores, other.scores) for other in others]
+        _write(result.writing, scored)
+        for other, measured in zip(others, found, strict=True):
+            _write_against(result.writing, scored, other, METHODS[method].meaning, measured["auroc"])
+            protocol = _protocol(run, config, method, scored, other)
+            text = json.dumps({**measured, "protocol": protocol}, indent=2)
+            (result.writing / "detection.json").write_text(text + "\n")
+
+    folder = result.path
     print(f"method     {method}: {METHODS[method].meaning}; higher is less likely")
     for side in (scored, *others):
         print(f"scores     {side.title}: {_describe(side)}")
     print(f"table      {folder}/scores.csv\narray      {folder}/scores.npz")
     print(f"grid       {folder}/least_likely.png (the {len(scored.shown)} least likely)")
-    for other, result in zip(others, found, strict=True):
-        _write_against(folder, scored, other, METHODS[method].meaning, result["auroc"])
-        _write_detection(folder, run, config, method, scored, other, result)
+    for other, measured in zip(others, found, strict=True):
         chance = len(other.names) / (len(scored.names) + len(other.names))
-        missed = result["false_positive_rate_at_95_true_positives"]
+        missed = measured["false_positive_rate_at_95_true_positives"]
         print(f"against    {folder}/against.csv, {folder}/histogram.png")
         print(f"detection  {folder}/detection.json")
-        print(f"           AUROC {result['auroc']:.4f} (chance 0.5), AUPR {result['aupr']:.4f} (chance {chance:.4g}),")
+        auroc, aupr = measured["auroc"], measured["aupr"]
+        print(f"           AUROC {auroc:.4f} (chance 0.5), AUPR {aupr:.4f} (chance {chance:.4g}),")
         print(f"           false positives at 95 % found {missed:.2%} (chance 95 %)")
-    print(f"next       genlab {'evaluate' if others else 'score against=FOLDER'} run={run.folder}")
+    command, keys = ("evaluate", {}) if others else ("score", {"against": "FOLDER"})
+    print(f"next       {command_line(command, **keys, run=run.folder)}")
     return 0
 
 
@@ -129,9 +138,8 @@ def _write_against(folder, scored, other, meaning: str, auroc: float) -> None:
     figure.savefig(folder / "histogram.png")
 
 
-def _write_detection(folder, run, config, method: str, scored, other, found: dict[str, float]) -> None:
-    import json
-
+def _protocol(run, config, method: str, scored, other) -> dict:
+    """How a detection was measured, as plain data."""
     import numpy as np
 
     from genlab.sampling.scoring import METHODS
@@ -140,6 +148,7 @@ def _write_detection(folder, run, config, method: str, scored, other, found: dic
         values = part.scores.numpy()
         return {
             "name": part.title,
+            "origin": part.origin,
             "count": len(part.names),
             "damaged_left_out": len(part.skipped),
             "mean_score": values.mean().item(),
@@ -147,7 +156,7 @@ def _write_detection(folder, run, config, method: str, scored, other, found: dic
         }
 
     draws = {"importance_samples": config.importance_samples} if METHODS[method].draws else {}
-    protocol = {
+    return {
         "method": method,
         "score": METHODS[method].meaning,
         **draws,
@@ -161,4 +170,3 @@ def _write_detection(folder, run, config, method: str, scored, other, found: dic
         "against": side(other),
         "positive_class": "against",
     }
-    (folder / "detection.json").write_text(json.dumps({**found, "protocol": protocol}, indent=2) + "\n")

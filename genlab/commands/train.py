@@ -5,6 +5,7 @@ import os
 import sys
 from pathlib import Path
 
+from genlab.commands.use import command_line
 from genlab.config.compose import Job, RequestError, compose_jobs, register
 from genlab.config.paths import config_folder
 
@@ -20,11 +21,13 @@ Train a model on a dataset; without arguments a VAE on the embedded digits.
 
 keys that are met most
   seed, output_dir, data_dir (default: $GENLAB_DATA, else data), init_from=RUN
-  trainer.   max_steps (or max_steps=null max_epochs=20) batch_size clip ema log_every validate_every
-             preview_every checkpoint_every early_stop_metric
-  device.    precision compile micro_batch threads deterministic processes
-  optimizer. lr betas weight_decay players
-  loader.    storage flip shift
+  trainer.    max_steps (or max_steps=null max_epochs=20) batch_size clip ema log_every validate_every
+              preview_every checkpoint_every early_stop_metric evaluate_every best_metric
+  device.     precision compile micro_batch threads deterministic processes
+  optimizer.  lr betas weight_decay players
+  loader.     storage flip shift
+  evaluation. metrics num_samples extractor importance_samples repeats: what trainer.evaluate_every measures
+  watch.      action (warn, stop or rollback) every num_samples diversity_bound accuracy_bound
 
 options
   -m, --multirun   run every combination of comma-separated values; stands before them
@@ -138,11 +141,10 @@ def next_command(folder: Path, request: dict) -> str:
     from genlab.config.check import locate
 
     model = locate("model", request["model"]["_target_"])
-    if hasattr(model, "sample"):
-        return f"genlab sample run={folder}"
     if hasattr(model, "translate"):
-        return f"genlab translate run={folder} input=FOLDER"
-    return f"genlab train model={request['choices']['model']} init_from={folder}"
+        return command_line("translate", run=folder, input="FOLDER")
+    able = next((name for name in ("sample", "reconstruct") if hasattr(model, name)), "evaluate")
+    return command_line(able, run=folder)
 
 
 def _log_to_console() -> None:

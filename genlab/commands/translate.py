@@ -3,13 +3,14 @@
 from collections import Counter
 from pathlib import Path
 
-from genlab.commands.use import COMMON_KEYS, compose_use, load_run, result_folder
+from genlab.commands.results import results
+from genlab.commands.use import COMMON_KEYS, command_line, compose_use, load_run
 
 HELP = f"""usage: genlab translate [run=DIR] input=PICTURES [to=a|b] [key=value ...]
 
-Translate every picture and write it under its own name to RUN/translations/NAME/pictures/, beside grid.png
-(rows of pictures, of their translations, and of these carried back) and translations.npz (images: the
-translations, cycles: these carried back, both uint8 N,H,W,C).
+Translate every picture into RUN/translations/NAME/pictures/ (names kept, as PNG), beside grid.png (rows of
+pictures, of their translations, and of these carried back) and translations.npz (images: the translations,
+cycles: these carried back, both uint8 N,H,W,C).
 
   genlab translate run=latest input=photographs to=b
   genlab translate run=latest input=paintings to=a skip_damaged=true
@@ -45,7 +46,8 @@ def main(arguments: list[str]) -> int:
     back = next(domain for domain in run.data.domains if domain != config.to)
     pictures = find_pictures(run, config)
     names, shown, error = [], [], 0.0
-    with Spool(run.folder) as spool:
+    parts = (pictures.title, f"to_{config.to}")
+    with results(run, "translations", config, *parts) as result, Spool(result.writing) as spool:
         with tqdm(total=pictures.size, desc="translating", disable=None, leave=False) as bar:
             for portion in pictures.portions():
                 for x in portion.image.split(_AT_ONCE):
@@ -58,19 +60,19 @@ def main(arguments: list[str]) -> int:
                         shown.append((x, translation, cycle))
                     bar.update(len(x))
                 names += portion.names
-        folder = result_folder(run, "translations", pictures.title, f"to_{config.to}")
         for target, pixels in zip(_targets(names), spool.rows("images"), strict=True):
-            path = folder / "pictures" / target
+            path = result.writing / "pictures" / target
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(path)
-        spool.save(folder / "translations.npz")
-    grid = in_blocks(*map(torch.cat, zip(*shown, strict=True)), columns=_COLUMNS, blocks=_BLOCKS)
-    save_png(grid, folder / "grid.png")
+        spool.save(result.writing / "translations.npz")
+        grid = in_blocks(*map(torch.cat, zip(*shown, strict=True)), columns=_COLUMNS, blocks=_BLOCKS)
+        save_png(grid, result.writing / "grid.png")
+    folder = result.path
     left_out = f", {len(pictures.skipped)} damaged ones left out" if pictures.skipped else ""
     print(f"cycle      mean absolute error {error / len(names):.4f} of a pixel from 0 to 1, there and back")
     print(f"pictures   {folder}/pictures ({len(names)} of {config.input}{left_out})")
     print(f"grid       {folder}/grid.png\narray      {folder}/translations.npz")
-    print(f"next       genlab translate run={run.folder} input={folder}/pictures to={back}")
+    print(f"next       {command_line('translate', run=run.folder, input=folder / 'pictures', to=back)}")
     return 0
 
 
@@ -78,4 +80,12 @@ def _targets(names: list[str]) -> list[Path]:
     """Names of the files to write, all different: x.png for x.jpg, x.jpg.png where there is an x.webp as well."""
     paths = [Path(name) for name in names]
     stems = Counter(path.with_suffix("") for path in paths)
-    return [p.with_suffix(".png") if stems[p.with_suffix("")] == 1 else Path(f"{p}.png") for p in paths]
+    taken = {folder for path in paths for folder in path.parents}
+    targets = []
+    for path in paths:
+        target = path.with_suffix(".png") if stems[path.with_suffix("")] == 1 else Path(f"{path}.png")
+        while target in taken:
+            target = Path(f"{target}.png")
+        taken.add(target)
+        targets.append(target)
+    return targets

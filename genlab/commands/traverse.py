@@ -1,6 +1,7 @@
 """`genlab traverse`: one latent moved at a time, the others held; and a plane of two."""
 
-from genlab.commands.use import COMMON_KEYS, compose_use, load_run, result_folder
+from genlab.commands.results import results
+from genlab.commands.use import COMMON_KEYS, command_line, compose_use, load_run
 
 HELP = f"""usage: genlab traverse [run=DIR] [input=PICTURE] [key=value ...]
 
@@ -71,11 +72,14 @@ def main(arguments: list[str]) -> int:
         pixels = torch.from_numpy(to_uint8(plane_pictures.flatten(0, 1)))
         arrays |= {"plane_images": pixels, "plane_latents": plane_latents.flatten(0, 1)}
 
-    folder = result_folder(run, "traversals", title, *_asked(config))
-    save_png(pictures, folder / "grid.png")
-    save_gif(frames(animation), folder / "animation.gif")
-    save_npz(folder / "traversals.npz", pictures.flatten(0, 1), **arrays)
-    _save_changes(folder / "changes.csv", order, changes)
+    with results(run, "traversals", config, title, *_asked(config)) as result:
+        save_png(pictures, result.writing / "grid.png")
+        save_gif(frames(animation), result.writing / "animation.gif")
+        save_npz(result.writing / "traversals.npz", pictures.flatten(0, 1), **arrays)
+        _save_changes(result.writing / "changes.csv", order, changes)
+        if len(plane) == 2:
+            save_png(plane_pictures, result.writing / "plane.png")
+    folder = result.path
     first = ", ".join(f"{latent} ({changes[latent]:.3f})" for latent in order[:_NAMED].tolist())
     print(f"start      {title}, {config.extent:g} standard deviations to both sides")
     print(f"changes    latent {first}{', ...' if size > _NAMED else ''}")
@@ -83,9 +87,8 @@ def main(arguments: list[str]) -> int:
     print(f"grid       {folder}/grid.png\nanimation  {folder}/animation.gif\narray      {folder}/traversals.npz")
     print(f"table      {folder}/changes.csv")
     if len(plane) == 2:
-        save_png(plane_pictures, folder / "plane.png")
         print(f"plane      {folder}/plane.png (latent {plane[0]} down, {plane[1]} across)")
-    print(f"next       genlab interpolate run={run.folder}")
+    print(f"next       {command_line('interpolate', run=run.folder)}")
     return 0
 
 
@@ -97,6 +100,8 @@ def _span(run, config):
     from genlab.sampling.inputs import held
     from genlab.sampling.traversal import Span, num_latents
 
+    if config.dataset is not None and run.can("prior"):
+        raise ValueError(f"dataset={config.choices.dataset}: not looked at, since the model's prior says how far to go")
     picture = None if config.input is None else code_of(run, config.input, "input")
     if run.can("prior"):
         centre, title = torch.zeros(num_latents(run)), "prior"

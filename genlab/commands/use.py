@@ -1,10 +1,14 @@
-"""What the commands that use a trained run share: compose the keys, load the run, make a folder for results."""
+"""What the commands that use a trained run share: compose the keys, load the run, write a command to paste."""
 
-import os
+import re
+import shlex
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
+from genlab.commands.results import check_writable
 from genlab.config.compose import RequestError, compose_jobs, register
 
 COMMON_KEYS = """  run          a run folder, a checkpoint file, or latest (default)
@@ -14,16 +18,16 @@ COMMON_KEYS = """  run          a run folder, a checkpoint file, or latest (defa
 
 
 def compose_use(command: str, arguments: list[str]) -> DictConfig:
-    """The config of one command line; `choices.dataset` names the dataset that it asks for, if any."""
+    """The config of one command line; `choices` holds the command and the dataset that is asked for, if any."""
     if flags := [argument for argument in arguments if argument.startswith("-")]:
         raise ValueError(f"{flags[0]}: no such option; see genlab {command} --help")
     register()
     job = compose_jobs(command, arguments)[0]
     with open_dict(job.config):
-        job.config.choices = {"dataset": job.choices.get("dataset")}
-    from genlab.config.check import problems_of_node, words_and_minima
+        job.config.choices = {"command": command, "dataset": job.choices.get("dataset")}
+    from genlab.config.check import problems_of_node, words_and_numbers
 
-    problems = list(words_and_minima(job.config))
+    problems = list(words_and_numbers(job.config))
     if job.config.get("dataset"):
         problems += problems_of_node("dataset", job.config.dataset)
     if problems:
@@ -32,14 +36,20 @@ def compose_use(command: str, arguments: list[str]) -> DictConfig:
 
 
 def load_run(config: DictConfig):
-    """The run that `config.run` names, on `config.device`. Imports torch."""
+    """The run that `config.run` names, on `config.device`, in a folder that can be written. Imports torch."""
     import logging
 
     from genlab.config.schema import DeviceConfig
     from genlab.sampling.load import is_training, load
     from genlab.training.device import prepare
 
+    if not config.run:
+        raise ValueError("run=: is empty; name a run folder or a checkpoint file, or leave it out for the latest run")
+    place = Path(config.run)
+    if is_training(place) and not (place / "checkpoints/last.pt").exists():
+        raise ValueError(f"run={place}: is still training and has saved no checkpoint yet; wait for {_first(place)}")
     run = load(config.run, prepare(DeviceConfig(**config.device)), config.output_dir, config.weights)
+    check_writable(run.folder)
     if is_training(run.folder):
         logging.getLogger("genlab").warning(
             "%s is still training; this is its checkpoint of step %d", run.folder, run.step
@@ -47,14 +57,28 @@ def load_run(config: DictConfig):
     return run
 
 
-def result_folder(run, kind: str, *parts: str) -> Path:
-    """A folder below the run's for one result, named by step and request. `ValueError` where there can be none."""
-    raw = ["raw"] if run.weights == "raw" else []
-    folder = run.folder / kind / "-".join([f"step_{run.step:07d}", *raw, *filter(None, parts)])
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ValueError(
-            f"{folder}: cannot be made ({os.strerror(error.errno)}); copy the run where you may write"
-        ) from error
-    return folder
+def _first(folder: Path) -> str:
+    """When a run that is training saves its first checkpoint."""
+    with suppress(OSError, AttributeError):
+        if every := OmegaConf.load(folder / "config.yaml").trainer.checkpoint_every:
+            return f"step {every} (trainer.checkpoint_every)"
+    return "its last step (trainer.checkpoint_every=null)"
+
+
+def command_line(command: str, **keys: Any) -> str:
+    """A line to paste, as in genlab sample run=outputs/a seed=3: quoted for GenLab's grammar and for the shell."""
+    return shlex.join(["genlab", command, *(f"{key}={_quoted(str(value))}" for key, value in keys.items())])
+
+
+def _quoted(text: str) -> str:
+    """A value as the grammar of overrides reads it back, in quotes where it must be."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    with suppress(HydraException):
+        read = OverridesParser.create().parse_override(f"key={text}").value()
+        if str(read) == text and "${" not in text:
+            return text
+    # Backslashes are doubled before a quote only, and ${ would be an interpolation.
+    escaped = re.sub(r'(\\*)("|$)', lambda found: found[1] * 2 + ('\\"' if found[2] else ""), text)
+    return '"' + escaped.replace("${", "\\${") + '"'

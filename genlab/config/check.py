@@ -2,25 +2,17 @@
 
 import importlib
 import inspect
+import math
 import os
-import types
 import typing
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, Union
+from collections.abc import Iterator
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from genlab.config.compose import did_you_mean
-from genlab.config.schema import CHOICES, MINIMA
-
-_WORDS = {
-    int: "a whole number",
-    float: "a number",
-    bool: "true or false",
-    str: "a text",
-    type(None): "null",
-    Any: "given",
-}
+from genlab.config.hints import describe, fits, misfit
+from genlab.config.schema import CHOICES, MAXIMA, MINIMA, POSITIVE
 
 TRUSTED = ("genlab", "torch.nn", "torch.optim")
 
@@ -56,12 +48,12 @@ def problems_of_node(node: str, values: DictConfig | None) -> list[str]:
 
 
 def _skeleton(config: DictConfig) -> Iterator[str]:
-    yield from words_and_minima(config)
+    yield from words_and_numbers(config)
     if config.trainer.max_steps is None and not config.trainer.max_epochs:
         yield "trainer.max_steps=null: needs trainer.max_epochs, as in trainer.max_epochs=10"
     if config.trainer.clip == 0:
         yield "trainer.clip=0: would stop all learning; null means no clipping"
-    if config.trainer.ema is not None and not 0 <= config.trainer.ema < 1:
+    if config.trainer.ema is not None and (config.trainer.ema < 0 or config.trainer.ema >= 1):
         yield f"trainer.ema={config.trainer.ema}: the decay must be at least 0 and below 1, as in 0.999"
     kind, _, name = (config.trainer.get("best_metric") or "validation/any").partition("/")
     if kind not in ("validation", "evaluation") or not name:
@@ -77,15 +69,37 @@ def _skeleton(config: DictConfig) -> Iterator[str]:
         yield f"device.micro_batch={micro_batch}: must divide the {share} examples of a process evenly"
 
 
-def words_and_minima(config: DictConfig) -> Iterator[str]:
-    """A line for each key of the skeleton, as far as `config` has it, that takes another word or a larger number."""
+def words_and_numbers(config: DictConfig) -> Iterator[str]:
+    """A line for each key of the skeleton, as far as `config` has it, that takes another word or another number."""
     for key, words in CHOICES.items():
         if (value := OmegaConf.select(config, key)) not in (None, *words):
             yield f"{key}={value}: must be one of {', '.join(words)}"
-    for key, smallest in MINIMA.items():
-        value = OmegaConf.select(config, key)
-        if value is not None and value < smallest:
-            yield f"{key}={value}: must be at least {smallest}"
+    values = OmegaConf.to_container(config, resolve=True)
+    for key, value in _numbers("", {key: value for key, value in values.items() if key not in _KINDS}):
+        if _is_infinite(value):
+            yield f"{key}={value}: must be a finite number"
+        elif key in POSITIVE and value <= 0:
+            yield f"{key}={value}: must be greater than 0"
+        elif value < MINIMA.get(key, -math.inf):
+            yield f"{key}={value}: must be at least {MINIMA[key]}"
+        elif value > MAXIMA.get(key, math.inf):
+            yield f"{key}={value}: must be at most {MAXIMA[key]}"
+
+
+def _numbers(key: str, values: Any) -> Iterator[tuple[str, int | float]]:
+    """Every number in `values`, lists and nodes included, and the key that it stands at."""
+    if isinstance(values, dict):
+        for name, value in values.items():
+            yield from _numbers(f"{key}.{name}" if key else name, value)
+    elif isinstance(values, list):
+        for value in values:
+            yield from _numbers(key, value)
+    elif isinstance(values, (int, float)):
+        yield key, values
+
+
+def _is_infinite(number: int | float) -> bool:
+    return isinstance(number, float) and not math.isfinite(number)  # a whole number can be too large to ask this of it
 
 
 def locate(node: str, target: str) -> type:
@@ -125,7 +139,10 @@ def mismatches(node: str, found: type, values: dict[str, Any], filled_in: set[st
         if key not in parameters:
             yield f"{node}.{key}={value}: {found.__name__} has no such setting; {did_you_mean(key, list(parameters))}"
         elif not fits(value, hints.get(key, Any)):
-            yield f"{node}.{key}={value!r}: must be {describe(hints[key])}"
+            yield misfit(f"{node}.{key}", value, hints[key])
+        else:
+            infinite = [pair for pair in _numbers(f"{node}.{key}", value) if _is_infinite(pair[1])]
+            yield from (f"{place}={number}: must be a finite number" for place, number in infinite)
     for key, parameter in parameters.items():
         if parameter.default is parameter.empty and key not in values:
             yield f"{node}.{key}: is missing and must be {describe(hints.get(key, Any))}"
@@ -144,44 +161,3 @@ def settings_of(found: type, filled_in: set[str] = frozenset()) -> tuple[dict[st
         if not any(p.kind is p.VAR_KEYWORD for p in own):
             break
     return parameters, hints
-
-
-def fits(value: Any, hint: Any) -> bool:
-    """Whether a value from YAML has the type that a signature names. Hints that no YAML value can meet pass nothing."""
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if hint is Any:
-        return True
-    if origin in (Union, types.UnionType):
-        return any(fits(value, argument) for argument in arguments)
-    if origin is Literal:
-        return value in arguments
-    if hint is float:
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
-    if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    if origin is tuple:
-        if not isinstance(value, list):
-            return False
-        repeated = len(arguments) == 2 and arguments[1] is Ellipsis
-        expected = [arguments[0]] * len(value) if repeated else arguments
-        return len(value) == len(expected) and all(map(fits, value, expected))
-    if origin is not None and issubclass(origin, Mapping):
-        return isinstance(value, dict) and all(fits(v, arguments[1]) for v in value.values())
-    if origin is not None and issubclass(origin, Sequence):
-        return isinstance(value, list) and all(fits(item, arguments[0]) for item in value)
-    return isinstance(hint, type) and isinstance(value, hint)
-
-
-def describe(hint: Any) -> str:
-    """A type hint in a user's words."""
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (Union, types.UnionType):
-        known = [argument for argument in arguments if argument in _WORDS or typing.get_origin(argument)]
-        return " or ".join(describe(argument) for argument in known or arguments)
-    if origin is Literal:
-        return "one of " + ", ".join(map(str, arguments))
-    if origin is tuple and Ellipsis not in arguments:
-        return f"a list of {len(arguments)} values, each {describe(arguments[0])}"
-    if origin is not None and issubclass(origin, (Sequence, tuple)):
-        return f"a list, each {describe(arguments[0])}"
-    return _WORDS.get(hint, getattr(hint, "__name__", str(hint)))

@@ -18,8 +18,10 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from genlab.config.paths import config_folder
-from genlab.config.schema import COMMANDS
+from genlab.config.hints import fits, hint_of, misfit
+from genlab.config.misuse import misuses, several_values
+from genlab.config.paths import config_folder, groups
+from genlab.config.schema import COMMANDS, TRAINING_ONLY
 
 
 class RequestError(ValueError):
@@ -59,11 +61,6 @@ def options(group: str) -> list[str]:
     return sorted(path.stem for path in (config_folder() / group).glob("*.yaml"))
 
 
-def groups() -> list[str]:
-    """Names of the config groups."""
-    return sorted(path.name for path in config_folder().iterdir() if path.is_dir())
-
-
 def did_you_mean(word: str, words: Sequence[str]) -> str:
     """A hint at the closest of `words`, else a list of them."""
     close = difflib.get_close_matches(word, words, n=1)
@@ -83,22 +80,33 @@ def compose_jobs(command: str, overrides: Sequence[str], multirun: bool = False)
     Raises `RequestError` with all problems that composition can see.
     """
     parsed = _parse(overrides)
-    if not multirun and any(override.is_sweep_override() for override in parsed):
-        example = next(o.input_line for o in parsed if o.is_sweep_override())
-        raise RequestError([f"{example}: several values make a sweep, which needs -m: genlab {command} -m {example}"])
+    if not multirun and (sweeps := [override for override in parsed if override.is_sweep_override()]):
+        raise RequestError([several_values(command, override) for override in sweeps])
     with _hydra():
         if multirun:
             parsed = _parse(_sweep_file(command, parsed)) + parsed
-        jobs = []
-        for number, combination in enumerate(_expand(parsed)):
-            try:
-                jobs.append(_compose(command, combination, str(number) if multirun else None))
-            except (HydraException, OmegaConfBaseException, ValueError) as error:  # ValueError: a group set to a number
-                problems = dict(_explain(command, combination))
-                good = [text for text in combination if text not in problems]
-                rest = _compose(command, good) if problems else None
-                raise RequestError(list(problems.values()) or [_first_line(error)], rest) from error
-        return jobs
+        return [
+            _compose_or_explain(command, combination, str(number) if multirun else None)
+            for number, combination in enumerate(_expand(parsed))
+        ]
+
+
+def _compose_or_explain(command: str, overrides: Sequence[str], subfolder: str | None) -> Job:
+    """One job; `RequestError` with a line for each override that stands in its way."""
+    problems = dict(misuses(command, _parse(overrides)))
+    job = None
+    while job is None:
+        good = [text for text in overrides if text not in problems]
+        try:
+            job = _compose(command, good, subfolder)
+        except (HydraException, OmegaConfBaseException, ValueError) as error:  # ValueError: a group set to a number
+            found = dict(_explain(command, good))
+            if not found:
+                raise RequestError([*problems.values(), _first_line(error)]) from error
+            problems |= found
+    if problems:
+        raise RequestError(list(problems.values()), job)
+    return job
 
 
 def _sweep_file(command: str, parsed: list[Override]) -> list[str]:
@@ -113,7 +121,7 @@ def _sweep_file(command: str, parsed: list[Override]) -> list[str]:
 
 def _compose(command: str, overrides: Sequence[str], subfolder: str | None = None) -> Job:
     """One job; `subfolder` is its place in a sweep's folder."""
-    config = compose(command, list(overrides), return_hydra_config=True)
+    config = compose(command, _without_null(command, overrides), return_hydra_config=True)
     folder = Path(config.hydra.run.dir) if subfolder is None else Path(config.hydra.sweep.dir, subfolder)
     choices = OmegaConf.to_container(config.hydra.runtime.choices)
     with open_dict(config):
@@ -145,10 +153,16 @@ def _expand(parsed: list[Override]) -> Iterator[tuple[str, ...]]:
     yield from itertools.product(*choices)
 
 
+def _without_null(command: str, overrides: Sequence[str]) -> list[str]:
+    """`dataset=null` asks for the default of commands that may look at other data, but is none of Hydra's choices."""
+    optional = command != "train" and hint_of(COMMANDS[command], "dataset") is not None
+    return [text for text in overrides if not (optional and text == "dataset=null")]
+
+
 def _explain(command: str, overrides: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Each override that cannot be composed and why. Group choices are tried first: they decide which keys exist."""
-    parsed = _parse(overrides)
-    known = groups()
+    parsed = _parse(_without_null(command, overrides))
+    known = compose(command, return_hydra_config=True).hydra.runtime.choices.keys() & set(groups())
     chosen = []
     for override in parsed:
         key = override.key_or_group
@@ -165,22 +179,28 @@ def _explain(command: str, overrides: Sequence[str]) -> Iterator[tuple[str, str]
             continue
         try:
             compose(command, [*chosen, override.input_line])
-        except (HydraException, OmegaConfBaseException) as error:
-            yield override.input_line, _explain_value(override, reference, error)
+        except (HydraException, OmegaConfBaseException, ValueError) as error:
+            yield override.input_line, _explain_value(command, override, reference, error)
 
 
-def _explain_value(override: Override, config: DictConfig, error: Exception) -> str:
+def _explain_value(command: str, override: Override, config: DictConfig, error: Exception) -> str:
     """Why one `key=value` was refused: the part of the key that does not exist, or the value's type."""
     node, walked = config, []
     for part in override.key_or_group.split("."):
         if not isinstance(node, DictConfig) or part not in node:
             names = [str(name) for name in node] if isinstance(node, DictConfig) else []
+            names = [name for name in names if command == "train" or name not in TRAINING_ONLY]
             where = ".".join(walked) or "the config"
+            if node is None and where in groups():
+                return f"{override.input_line}: choose one first, as in {where}={options(where)[0]}"
             if not names:
                 return f"{override.input_line}: {where} has no key {part!r}"
             return f"{override.input_line}: {where} has no key {part!r}; {did_you_mean(part, names)}"
         walked.append(part)
         node = OmegaConf.select(node, part, throw_on_missing=False)
+    hint = hint_of(COMMANDS[command], override.key_or_group)
+    if not fits(override.value(), hint):
+        return misfit(override.key_or_group, override.value(), hint)
     cause = error.__cause__ or error
     return f"{override.input_line}: {_first_line(cause)}"
 

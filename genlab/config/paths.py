@@ -16,3 +16,8 @@ def config_folder() -> Path:
 def code_folder() -> Path:
     """The folder that holds the package, a git checkout where GenLab was installed from one in place."""
     return _PACKAGE.parent
+
+
+def groups() -> list[str]:
+    """Names of the config groups."""
+    return sorted(path.name for path in config_folder().iterdir() if path.is_dir())

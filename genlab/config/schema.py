@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from omegaconf import MISSING
+MISSING: Any = "???"
+"""OmegaConf's mark of a value that YAML must give; written out, as completion reads this file without OmegaConf."""
 
 
 @dataclass
@@ -150,7 +151,6 @@ MINIMA = {
     "watch.max_rollbacks": 0,
     "num_samples": 1,
     "num_pictures": 1,
-    "truncation": 0,
     "rows": 1,
     "steps": 2,
     "shown": 1,
@@ -165,6 +165,15 @@ MINIMA = {
     "tolerance": 0,
 }
 """Smallest value that each number of the skeletons may have."""
+
+POSITIVE = ("truncation",)
+"""Numbers that must be greater than 0."""
+
+MAXIMA = {"extent": 100}
+"""Largest value that a number of the skeletons may have."""
+
+TRAINING_ONLY = ("precision", "memory_format", "compile", "micro_batch", "processes")
+"""Keys of a device that only training heeds; files of devices are shared, so a skeleton of their own would not do."""
 
 
 @dataclass

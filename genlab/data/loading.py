@@ -80,6 +80,17 @@ class Loader:
         for number, parts in enumerate(zip(*tables, strict=True)):
             yield Batch(self._fields(parts), mix(self.seed, _VALIDATION, number))
 
+    def spread(self, count: int) -> Batch:
+        """`count` examples at even distances over the split, each domain over its own, as a split may be sorted.
+
+        Fewer where the split, or the smaller domain, holds fewer: no example comes twice.
+        """
+        count = min(count, *(stream.size for stream in self.streams))
+        rows = [torch.linspace(0, stream.size - 1, count, dtype=torch.float64) for stream in self.streams]
+        tables = [table.fetch(iter([row.round().long()])) for table, row in zip(self.tables, rows, strict=True)]
+        (parts,) = zip(*tables, strict=True)
+        return Batch(self._fields(parts), mix(self.seed, _VALIDATION, 0))
+
     def _fits(self, table: Examples, name: str) -> bool:
         gibibytes = table.nbytes / 2**30
         fits = {"memory": True, "stream": False, "auto": gibibytes <= self.settings.memory_limit}[self.settings.storage]

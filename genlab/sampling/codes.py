@@ -1,5 +1,7 @@
 """Codes of pictures: of one that the user names, and of all of a set, with their mean and spread."""
 
+from pathlib import Path
+
 import torch
 from torch import Tensor
 from tqdm import tqdm
@@ -11,6 +13,8 @@ from genlab.sampling.load import Run
 def code_of(run: Run, place: str, key: str) -> tuple[Tensor, str]:
     """The code [1, L] of one picture file, and what it is called. `ValueError` naming `key` where it is none."""
     run.capability("encode")
+    if not Path(place).expanduser().exists():
+        raise ValueError(f"{key}={place}: no such file; name the file of one picture")
     found = open_input(run, place, key)
     if found.size != 1:
         raise ValueError(f"{key}={place}: holds {found.size} pictures; name the file of one")

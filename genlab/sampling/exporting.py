@@ -192,7 +192,9 @@ def _check(path: Path, call: Callable, checks: list[dict], expected: list[Tensor
     if largest is None or not largest <= tolerance:  # also where it is not a number
         path.unlink()
         what = "differs in shape from" if largest is None else f"differs by {largest:.3g} from"
-        raise ExportFailed(f"{path}: {what} what the run gives, more than tolerance={tolerance:g}; the file is removed")
+        raise ExportFailed(
+            f"{path.name}: {what} what the run gives, more than tolerance={tolerance:g}; the file is removed"
+        )
     return largest
 
 

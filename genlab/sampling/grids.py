@@ -21,16 +21,12 @@ def tile(pictures: Tensor) -> Tensor:
     return make_grid(pictures.flatten(0, 1).clamp(0, 1), nrow=columns, padding=2, pad_value=_LINE)
 
 
-def square(pictures: Tensor) -> Tensor:
-    """Lay pictures [N, C, H, W] out in about as many rows as columns, [rows, columns, C, H, W]; a rest is left out."""
-    columns = max(1, round(len(pictures) ** 0.5))
-    rows = len(pictures) // columns
-    return pictures[: rows * columns].unflatten(0, (rows, columns))
+def wrap(pictures: Tensor, columns: int | None = _COLUMNS) -> Tensor:
+    """Lay all pictures [N, C, H, W] out in rows of at most `columns`, [rows, columns, C, H, W]; gaps are grey.
 
-
-def wrap(pictures: Tensor, columns: int = _COLUMNS) -> Tensor:
-    """Lay all pictures [N, C, H, W] out in rows of at most `columns`, [rows, columns, C, H, W]; gaps are grey."""
-    columns = min(columns, len(pictures))
+    columns: None for about as many as there are rows.
+    """
+    columns = min(columns or ceil(len(pictures) ** 0.5), len(pictures))
     gaps = pictures.new_full((-len(pictures) % columns, *pictures.shape[1:]), _LINE)
     return torch.cat([pictures, gaps]).unflatten(0, (-1, columns))
 

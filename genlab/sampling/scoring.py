@@ -109,9 +109,11 @@ class Scored:
 
     names; scores float64 [N]; labels int64 [N] where all have one; least_likely: positions [n] of the highest scores,
     the highest first, and shown: these pictures [n, C, H, W]; skipped: damaged files that were left out.
+    title, origin: those of the pictures.
     """
 
     title: str
+    origin: dict
     names: list[str]
     scores: Tensor
     labels: Tensor | None
@@ -140,4 +142,6 @@ def score_pictures(
             bar.update(len(x))
     labelled = all(label is not None for label in labels)
     labels = torch.cat(labels) if labelled else None
-    return Scored(pictures.title, names, torch.cat(scores), labels, highest_at, images, list(pictures.skipped))
+    return Scored(
+        pictures.title, pictures.origin, names, torch.cat(scores), labels, highest_at, images, list(pictures.skipped)
+    )

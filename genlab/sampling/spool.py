@@ -1,6 +1,5 @@
 """Results that grow on the disk while they are computed and become files only when all of them are there."""
 
-import os
 import shutil
 import zipfile
 from collections.abc import Iterator
@@ -26,7 +25,6 @@ class Spool(AbstractContextManager):
     """Arrays by name that take rows, in nameless files: memory does not grow, and a failure leaves nothing behind.
 
     folder: where those files lie; on the disk that the results will lie on, since /tmp is memory on many machines.
-    `ValueError` where it cannot be written.
     """
 
     def __init__(self, folder: Path):
@@ -62,13 +60,7 @@ class Spool(AbstractContextManager):
                     shutil.copyfileobj(column.file, member)
 
     def _file(self) -> BinaryIO:
-        try:
-            return TemporaryFile(dir=self.folder)
-        except OSError as error:
-            reason = os.strerror(error.errno)
-            raise ValueError(
-                f"{self.folder}: cannot be written ({reason}); copy the run where you may write"
-            ) from error
+        return TemporaryFile(dir=self.folder)
 
     def __exit__(self, *_) -> None:
         for column in self.columns.values():

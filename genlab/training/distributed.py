@@ -1,5 +1,8 @@
 """The few collective operations that training needs, each the identity in a run of one process."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor
 from torch import distributed as dist
@@ -13,6 +16,23 @@ def world() -> int:
 def rank() -> int:
     """This process's number; 0 writes files."""
     return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
+
+
+def barrier() -> None:
+    """Return once every process has come here."""
+    if world() > 1:
+        # `dist.barrier` would ask NCCL for a device; a sum on the CPU waits for all just as well.
+        dist.all_reduce(torch.zeros(1))
+
+
+@contextmanager
+def first_process_first() -> Iterator[None]:
+    """Process 0 runs the block alone, then the others do: they find in a cache what it left there."""
+    if rank() != 0:
+        barrier()
+    yield
+    if rank() == 0:
+        barrier()
 
 
 def average(tensors: list[Tensor]) -> None:

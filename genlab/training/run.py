@@ -5,6 +5,7 @@ import logging
 import os
 import socket
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import torch
@@ -28,6 +29,10 @@ from genlab.training.transfer import transfer
 
 log = logging.getLogger("genlab")
 
+_PATIENCE = timedelta(hours=2)
+"""How long a process waits for the others: process 0 alone evaluates, trains classifiers and writes, and the defaults
+of 10 and 30 minutes are less than an evaluation may take. A process that dies ends the others without it."""
+
 
 class RunFailed(RuntimeError):
     """A run that began and could not end; its folder and message tell why."""
@@ -46,7 +51,7 @@ def train(request: dict, folder: Path) -> dict[str, float]:
             raise RunFailed(_reason(folder, error)) from error
         return json.loads((folder / "status.json").read_text())["final"]
     if "RANK" in os.environ and not dist.is_initialized():
-        dist.init_process_group()
+        dist.init_process_group(timeout=_PATIENCE)
     try:
         return _train(request, folder)
     finally:

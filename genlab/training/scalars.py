@@ -5,9 +5,16 @@ import math
 import torch
 from torch import Tensor
 
+from genlab.training import distributed
+
 
 class TrainingDiverged(RuntimeError):
     """A loss term became NaN or infinite; the message names the step and the term."""
+
+
+def mean(values: list[Tensor]) -> Tensor:
+    """Of scalars, without gradients."""
+    return values[0].detach() if len(values) == 1 else torch.stack([value.detach() for value in values]).mean()
 
 
 class ScalarWindow:
@@ -30,6 +37,11 @@ class ScalarWindow:
             self.fetched.setdefault(name, []).extend(values)
         self.pending = {}
 
+    def finite(self) -> bool:
+        """Whether every value since the last row is finite. Waits for the device."""
+        self.fetch()
+        return not self.bad
+
     def refuse(self) -> None:
         """Raise `TrainingDiverged`, naming the first value that was not finite."""
         if not self.bad:
@@ -40,21 +52,26 @@ class ScalarWindow:
             "or use device.precision=fp32 if it was another."
         )
 
-    def means(self, check: bool = True) -> dict[str, float]:
-        """Mean of each scalar over the window, which then starts anew; refused where one is not finite, if `check`."""
+    def means(self) -> dict[str, float]:
+        """Mean of each scalar over the window and the processes; the window then starts anew.
+
+        Refused in all processes where a scalar of one is not finite: none is left waiting for another.
+        """
         self.fetch()
-        if check and self.bad:
+        means = [sum(values) / len(values) for values in self.fetched.values()]
+        pooled = torch.tensor(means, dtype=torch.float64)
+        distributed.average([pooled])
+        if not pooled.isfinite().all():
             self.refuse()
-        means = {name: sum(values) / len(values) for name, values in self.fetched.items()}
-        self.fetched = {}
-        return means
+        names, self.fetched = list(self.fetched), {}
+        return dict(zip(names, pooled.tolist(), strict=True))
 
     def state_dict(self) -> dict[str, list[float]]:
         """What a checkpoint keeps of an unfinished window; refused where a value is not finite."""
-        self.fetch()
-        if self.bad:
+        if not self.finite():
             self.refuse()
         return {name: list(values) for name, values in self.fetched.items()}
 
     def load_state_dict(self, state: dict[str, list[float]]) -> None:
         self.pending, self.fetched = {}, {name: list(values) for name, values in state.items()}
+        self.bad = []  # belonged to the state that is left

@@ -1,7 +1,7 @@
 """The one training loop. A model yields `Update(player, loss)`; everything that follows from it happens here."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from genlab.models.base import GenerativeModel, Update
 from genlab.seeding import mix
 from genlab.training import distributed
 from genlab.training.ema import MovingAverage
-from genlab.training.scalars import ScalarWindow
+from genlab.training.scalars import ScalarWindow, TrainingDiverged, mean
 from genlab.training.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ class Trainer:
     """Trains any `GenerativeModel` on batches that are functions of (seed, step).
 
     Its state after `step` steps is `state_dict()`; loading it and going on gives what never stopping would have given.
+    Callbacks steer it by `earlier`, `rate_factor`, `stop_reason` and `rescue`; see `fit`.
     """
 
     def __init__(
@@ -65,24 +66,40 @@ class Trainer:
         self.rate_factor = 1.0  # on all learning rates; a callback that goes back to an earlier state may lower it
         self.stop_reason: str | None = None
         self.earlier: dict | None = None
+        self.rescue: Callable[[Trainer, TrainingDiverged], None] | None = None
 
     def fit(self) -> None:
         """Train until `max_steps`, or until a callback sets `stop_reason`.
 
         A callback that finds a row of metrics too bad sets `earlier` to a state to go on from in place of this one.
+        Where a row is not finite, no callback is told of it or of the step's end: `rescue`, if a callback gave one,
+        may set `earlier` or `stop_reason`, alike in all processes; else `TrainingDiverged` ends the run.
         """
         self.emit("start")
         self.model.train()
         batches = self.train.batches(self.settings.batch_size, self.step)
         while self.step < self.max_steps and not self.stop_reason:
             self.train_step(next(batches))
-            if self.step % self.settings.log_every == 0 or self.step == self.max_steps:
-                self.emit("logged", self.log_row())
+            row_due = self.step % self.settings.log_every == 0 or self.step == self.max_steps
+            finite = not row_due or self._tell_row()
             if self.earlier:
                 batches = self._go_back()
-                continue
-            self.emit("stepped")
+            elif finite:
+                self.emit("stepped")
         self.emit("finish")
+
+    def _tell_row(self) -> bool:
+        """Tell callbacks of a row of metrics; False where it is not finite and `rescue` knew what to do."""
+        try:
+            row = self.log_row()
+        except TrainingDiverged as error:
+            if self.rescue:
+                self.rescue(self, error)
+            if not (self.earlier or self.stop_reason):
+                raise
+            return False
+        self.emit("logged", row)
+        return True
 
     def _go_back(self) -> Iterator[Batch]:
         """Load the `earlier` state, tell callbacks by a row which step was left; the batches from there on."""
@@ -126,8 +143,8 @@ class Trainer:
         if self.scaler.is_enabled():
             self.scaler.unscale_(optimizer)
         prefix = "" if len(self.parameters) == 1 else f"{player}/"
-        scalars = {f"{prefix}loss": _mean([update.loss for update in updates])}
-        scalars |= {prefix + name: _mean([update.log[name] for update in updates]) for name in updates[0].log}
+        scalars = {f"{prefix}loss": mean([update.loss for update in updates])}
+        scalars |= {prefix + name: mean([update.log[name] for update in updates]) for name in updates[0].log}
         if self.settings.clip or (self.step + 1) % self.settings.log_every == 0:
             norm = get_total_norm(gradients)
             # A float16 overflow is skipped by the scaler and no sign of divergence; the losses would tell.
@@ -140,14 +157,12 @@ class Trainer:
         return scalars
 
     def log_row(self) -> dict[str, float]:
-        """A row of metrics: means over the steps since the last row and over the processes."""
-        means = self.window.means(check=False)
-        pooled = torch.tensor(list(means.values()), dtype=torch.float64)
-        distributed.average([pooled])
-        if not pooled.isfinite().all():  # all processes stop together, none is left waiting for another
-            self.window.refuse()
+        """A row of metrics: means over the steps since the last row and over the processes.
+
+        `TrainingDiverged`, in all processes, where one is not finite.
+        """
         row = {"step": self.step, "epoch": self.step / self.steps_per_epoch}
-        for name, value in zip(means, pooled.tolist(), strict=True):
+        for name, value in self.window.means().items():
             row[name if name.startswith("gradient_norm/") else f"train/{name}"] = value
         row |= {f"learning_rate/{name}": opt.param_groups[0]["lr"] for name, opt in self.optimizers.items()}
         return row
@@ -157,10 +172,9 @@ class Trainer:
         totals: dict[str, Tensor] = {}
         with self.inference():
             for batch in self.validation.in_order():
+                share = batch.size / self.validation.size
                 for name, value in self.model.evaluate(batch).items():
-                    totals[name] = (
-                        totals.get(name, 0) + value.detach().cpu().double() * batch.size / self.validation.size
-                    )
+                    totals[name] = totals.get(name, 0) + value.detach().cpu().double() * share
         pooled = torch.stack(list(totals.values())) if totals else torch.zeros(0)
         distributed.average([pooled])
         return dict(zip(totals, pooled.tolist(), strict=True))
@@ -214,7 +228,3 @@ class Trainer:
         self.window.load_state_dict(state["window"])
         for callback in self.callbacks:
             callback.load_state_dict(state["callbacks"][type(callback).__name__])
-
-
-def _mean(values: list[Tensor]) -> Tensor:
-    return values[0].detach() if len(values) == 1 else torch.stack([value.detach() for value in values]).mean()

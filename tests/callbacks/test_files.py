@@ -16,7 +16,7 @@ from genlab.callbacks.previews import Previews
 from genlab.callbacks.status import Status
 from genlab.callbacks.validation import EarlyStopping, Validation
 from genlab.training import checkpoint
-from genlab.training.scalars import TrainingDiverged
+from genlab.training.scalars import ScalarWindow, TrainingDiverged
 
 
 def state_at(step):
@@ -29,6 +29,7 @@ def stub(step=0, max_steps=10, **metrics):
         step=step,
         max_steps=max_steps,
         stop_reason=None,
+        window=ScalarWindow(),
         model=SimpleNamespace(metrics=metrics or {"elbo": "max", "mse": "min"}),
         state_dict=lambda: state_at(step),
     )
@@ -94,6 +95,30 @@ def test_direction_and_rank_of_metrics_count(tmp_path):
     scores = [{"fid": 9.0, "other": 1.0}, {"fid": 2.0, "other": 2.0}, {"fid": 5.0, "other": 9.0}]
     walk([Checkpoints(tmp_path, every=1, keep=9, constants={})], scores, unmeasured="max", fid="min", other="max")
     assert steps_of(tmp_path)["best.pt"] == 2
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("direction", ["min", "max"])
+def test_values_that_are_not_finite_are_never_the_best_and_hide_no_better_one(value, direction, tmp_path):
+    sign = 1 if direction == "max" else -1
+    scores = [{"metric": number} for number in (sign * 1.0, value, sign * 2.0, value, sign * 1.5)]
+    saving = Checkpoints(tmp_path, every=1, keep=9, constants={})
+    walk([saving], scores, metric=direction)
+    assert steps_of(tmp_path)["best.pt"] == 3 and saving.best == 2.0
+
+
+def test_early_stopping_takes_nan_for_no_improvement_and_keeps_the_best():
+    stopping = EarlyStopping("metric", "min", patience=3)
+    trainer = walk([stopping], [{"metric": value} for value in (2.0, math.nan, -math.inf, 1.0, math.nan, 1.5, 1.2)])
+    assert trainer.step == 7 and trainer.stop_reason and stopping.best == -1.0
+
+
+def test_nothing_is_saved_while_a_loss_that_is_not_finite_awaits_the_row_that_tells(tmp_path):
+    saving, trainer = Checkpoints(tmp_path, every=1, keep=3, constants={}), stub(step=1)
+    trainer.window.add(1, {"loss": torch.tensor(math.nan)})
+    saving.validated(trainer, {"elbo": 1.0})
+    saving.stepped(trainer)
+    assert steps_of(tmp_path) == {} and not saving.improved
 
 
 def test_no_metric_no_best(tmp_path):

@@ -2,6 +2,8 @@
 
 import json
 import logging
+import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import lab
@@ -13,11 +15,13 @@ from torch import nn
 
 from genlab.callbacks.base import Callback
 from genlab.callbacks.watch import Watch
+from genlab.config.check import words_and_numbers
 from genlab.config.compose import compose_jobs, register
 from genlab.config.schema import WatchConfig
 from genlab.data.spec import Batch
 from genlab.training import checkpoint
 from genlab.training.run import train
+from genlab.training.scalars import TrainingDiverged
 
 MODELS = {name: lab.trainer(lab.compose(name)).model for name in lab.MODELS}
 ADVERSARIAL = [name for name, model in MODELS.items() if len(model.players()) > 1]
@@ -52,7 +56,7 @@ class Stage:
         self.settings = SimpleNamespace(log_every=log_every)
         torch.manual_seed(7)
         pictures = Batch({"image": torch.rand(64, 1, 4, 4)}, seed=0)
-        self.validation = SimpleNamespace(in_order=lambda limit: iter([pictures.head(limit)]))
+        self.validation = SimpleNamespace(spread=pictures.head)
         self.train = SimpleNamespace(seed=0)
 
     def inference(self):
@@ -127,13 +131,41 @@ def test_a_look_is_taken_every_so_many_steps_and_counts_after_the_warmup(tmp_pat
     assert [alarm.step for alarm in run.alarms] == [80]
 
 
-def test_samples_of_one_class_have_no_entropy(tmp_path):
-    logits = torch.zeros(5)
-    run = stage(tmp_path, classify=lambda x: logits.softmax(0).expand(len(x), 5), warmup=0, every=10)
-    assert run.row()["watch/class_entropy"] == pytest.approx(1)
-    logits[3] = 50.0
-    assert run.row()["watch/class_entropy"] == pytest.approx(0, abs=1e-6)
+def test_as_many_pictures_are_looked_at_as_the_settings_say(tmp_path):
+    run = stage(tmp_path, warmup=0, every=10, num_samples=30)
+    run.row()
+    assert run.watch.pictures.size == 30
+
+
+def by_brightness(border):
+    """A classifier that knows a thousand classes and sees two: pictures whose first pixel is above `border`, others."""
+    return lambda x: torch.eye(1000)[(x[:, 0, 0, 0] > border).long()]
+
+
+def test_classes_of_samples_are_held_against_those_of_the_data_balanced_or_not(tmp_path):
+    run = stage(tmp_path, classify=by_brightness(0.8), warmup=0, every=10, num_samples=64, diversity_bound=0)
+    seen = by_brightness(0.8)(run.validation.spread(64)["image"]).mean(0)[1]
+    assert 0.05 < seen < 0.35, "few of the data are bright"
+    assert run.row()["watch/class_entropy"] == pytest.approx(1, abs=0.4) and run.alarms == []
+    run.model.width = 0.0
+    assert run.row()["watch/class_entropy"] == 0
     assert run.kinds == ["class_entropy"]
+
+
+def test_data_of_one_class_tells_nothing_about_the_classes_of_samples(tmp_path):
+    run = stage(tmp_path, classify=by_brightness(2), warmup=0, every=10)
+    assert "watch/class_entropy" not in run.row() and run.alarms == []
+
+
+def test_samples_that_are_no_numbers_are_not_diverse(tmp_path):
+    run = stage(tmp_path, Painter(width=math.nan), warmup=0, every=10)
+    run.row()
+    assert run.kinds == ["diversity"]
+
+
+def test_a_single_sample_has_no_spread_and_is_refused():
+    wrong = lab.compose(ADVERSARIAL[0], "watch.num_samples=1")
+    assert list(words_and_numbers(wrong)) == ["watch.num_samples=1: must be at least 2"]
 
 
 def test_models_of_one_player_are_left_alone(tmp_path):
@@ -229,6 +261,52 @@ def test_a_run_resumed_after_a_rollback_is_the_one_that_went_on(tmp_path):
     resumed.fit()
     assert resumed.stop_reason == whole.stop_reason == "watch: alarm of diversity after 1 rollbacks"
     assert not list(lab.differences(whole.state_dict(), resumed.state_dict()))
+
+
+CALM = {"gradient_factor": 1e9, "accuracy_bound": 1.0, "warmup": 1000}
+
+
+def spoilt(trainer, step):
+    """`trainer`, whose losses are NaN at `step` when it first comes there."""
+    honest, spoils = trainer.model.training_step, [math.nan]
+
+    def training_step(batch, number):
+        factor = spoils.pop() if number + 1 == step and spoils else 1.0
+        for update in honest(batch, number):
+            yield replace(update, loss=update.loss * factor)
+
+    trainer.model.training_step = training_step
+    trainer.callbacks.insert(1, told := Told())
+    return trainer, told
+
+
+def test_losses_that_are_not_finite_are_a_reason_to_go_back(tmp_path):
+    config = lab.compose(ADVERSARIAL[0], *FREQUENT)
+    trainer, told = spoilt(watched(config, tmp_path, action="rollback", rollback_lr_factor=0.1, **CALM), step=3)
+    trainer.fit()
+    (alarm,) = told.alarms
+    assert (alarm.step, alarm.kind, alarm.bound) == (4, "not_finite", 0) and alarm.action.startswith("rollback 1 to ")
+    assert "became nan at step 3" in alarm.advice and "became nan at step 3" in str(alarm)
+    logged = [row for row in rows(tmp_path) if "epoch" in row or "rollback" in row]
+    assert [(row["step"], row.get("rollback")) for row in logged] == [(2, None), (2, 4), (4, None), (6, None)]
+    assert (trainer.step, trainer.stop_reason, trainer.rate_factor) == (6, None, 0.1)
+    assert all(value.isfinite().all() for value in trainer.model.state_dict().values())
+    assert trainer.window.finite(), "nothing of the steps given up is left"
+
+
+def test_losses_that_are_not_finite_stop_a_run_that_is_to_stop(tmp_path):
+    trainer, told = spoilt(watched(lab.compose(ADVERSARIAL[0], *FREQUENT), tmp_path, action="stop", **CALM), step=3)
+    trainer.fit()
+    assert (trainer.step, trainer.stop_reason) == (4, "watch: alarm of not_finite")
+    assert [alarm.action for alarm in told.alarms] == ["stop"]
+    assert checkpoint.load(tmp_path / "checkpoints/last.pt")["step"] == 2, "nothing broken is saved"
+
+
+def test_losses_that_are_not_finite_raise_an_alarm_before_the_run_fails(tmp_path):
+    trainer, told = spoilt(watched(lab.compose(ADVERSARIAL[0], *FREQUENT), tmp_path, **CALM), step=3)
+    with pytest.raises(TrainingDiverged, match="became nan at step 3"):
+        trainer.fit()
+    assert [(alarm.kind, alarm.action) for alarm in told.alarms] == [("not_finite", "warn")]
 
 
 def rows(folder):

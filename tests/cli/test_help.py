@@ -10,6 +10,7 @@ import yaml
 from genlab import __version__
 from genlab.cli import COMMANDS
 from genlab.commands.completion import candidates
+from genlab.config.compose import compose_jobs, register
 
 
 def test_usage_lists_every_command(genlab):
@@ -32,6 +33,11 @@ def test_every_command_explains_itself(command, genlab):
         assert max(map(len, outcome.out.splitlines())) <= 120
 
 
+def test_help_of_training_names_what_measures_and_watches_a_run(genlab):
+    out = genlab("train", "--help").out
+    assert all(key in out for key in ("evaluate_every", "best_metric", "evaluation.", "watch."))
+
+
 def test_help_lists_every_model_and_dataset(genlab):
     out = genlab("train", "--help").out
     assert all(name in out for name in lab.MODELS)
@@ -45,6 +51,7 @@ FAST = [
     ["completion"],
     ["completion", "bash"],
     ["complete", "genlab train mod"],
+    ["complete", "genlab evaluate extractor="],
     ["nonsense"],
 ]
 """What needs only names of files and text."""
@@ -93,6 +100,21 @@ for arguments in {lines!r}:
         ("genlab train optimizer=sgd optimizer.mo", {"optimizer.momentum="}),
         ("genlab sample r", {"run=latest"}),
         ("genlab train model=nothing-like-it model.", set()),
+        ("genlab train model=gan optimizer=adam_gan optimizer.b", {"optimizer.betas="}),
+        ("genlab train device.precision=", {f"device.precision={word}" for word in ("fp32", "bf16", "fp16")}),
+        ("genlab train loader.flip=", {"loader.flip=true", "loader.flip=false"}),
+        ("genlab sample run=", {"run=latest"}),
+        ("genlab sample d", {"device="} | {f"device.{key}=" for key in ("name", "index", "threads", "deterministic")}),
+        ("genlab sample dataset=", set()),
+        ("genlab sample device=c", {"device=cpu", "device=cuda"}),
+        ("genlab sample format=", {"format=grid", "format=npz", "format=png"}),
+        ("genlab encode dataset=st", {"dataset=stripes"}),
+        ("genlab encode dataset=npz dataset.im", {"dataset.images_key=", "dataset.image_shape="}),
+        ("genlab encode plot=p", {"plot=pca"}),
+        ("genlab evaluate n", {"num_samples=", "nearest="}),
+        ("genlab evaluate extractor=d", {"extractor=digits"}),
+        ("genlab export onnx=", {"onnx=true", "onnx=false"}),
+        ("genlab nonsense ", set()),
     ],
 )
 def test_completion(line, words):
@@ -108,6 +130,14 @@ def test_completion_offers_every_choice(genlab):
 def test_completion_offers_the_keys_of_the_chosen_model(model):
     words = candidates(f"genlab train model={model} model.")
     assert set(words) == {f"model.{key}=" for key in lab.compose(model, small=False).model if not key.startswith("_")}
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if command != "train"])
+def test_completion_offers_every_key_that_a_command_heeds(command):
+    register()
+    config = compose_jobs(command, [])[0].config
+    words = {word.partition("=")[0] for word in candidates(f"genlab {command} ") if "." not in word}
+    assert words == set(config)
 
 
 def test_completion_script_is_bash(genlab, tmp_path):

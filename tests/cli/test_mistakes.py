@@ -34,8 +34,8 @@ FIXED = [
     (["train", "+optimizer.players.generator.lr=1"], "optimizer.players.generator: VAE has no such player"),
     (["train", "+optimizer.players.model.lrr=1"], "optimizer.players.model.lrr=1: Adam has no such setting"),
     # wrong types and values
-    (["train", "seed=abc"], "seed=abc: "),
-    (["train", "trainer.max_steps=many"], "trainer.max_steps=many: "),
+    (["train", "seed=abc"], "seed='abc': must be a whole number"),
+    (["train", "trainer.max_steps=many"], "trainer.max_steps='many': must be a whole number or null"),
     (["train", "trainer.max_steps=0"], "trainer.max_steps=0: must be at least 1"),
     (["train", "trainer.max_steps=null"], "trainer.max_steps=null: needs trainer.max_epochs"),
     (["train", "trainer.batch_size=0"], "trainer.batch_size=0: must be at least 1"),
@@ -66,7 +66,7 @@ FIXED = [
     (["train", "model=null"], "model=null: no such model; there are: ae, "),
     (["train", "model=[ae,vae]"], "model=[ae,vae]: no such model; "),
     (["train", "trainer=3"], "trainer=3: no such trainer; "),
-    (["train", "~dataset"], "~dataset: no such dataset; "),
+    (["train", "~dataset"], "~dataset: no key can be taken away here; write key=value"),
     # data that a model cannot use, and files that are not there
     (["train", "dataset=stripes"], "model VAE requires image, but this dataset provides a, b; datasets that fit: "),
     (["train", "dataset=image-folder"], "dataset.path is not set"),
@@ -90,7 +90,7 @@ FIXED = [
     (["sample", "run=."], ".: this folder holds no checkpoints/last.pt"),
     (["sample", "num_samples=0"], "num_samples=0: must be at least 1"),
     (["sample", "num_sample=3"], "the config has no key 'num_sample'; did you mean 'num_samples'?"),
-    (["sample", "num_samples=lots"], "num_samples=lots: "),
+    (["sample", "num_samples=lots"], "num_samples='lots': must be a whole number"),
     (["sample", "-m"], "-m: no such option; see genlab sample --help"),
     (["translate"], "input=null: name a folder of pictures"),
 ]

@@ -103,7 +103,7 @@ def test_sampling_needs_the_checkpoint_alone(trained, genlab, monkeypatch):
     monkeypatch.setattr("genlab.data.digits.read_table", forbidden)
     outcome = genlab("sample", f"run={folder}", "num_samples=10", "seed=3", "device=cpu")
     assert outcome.code == 0, outcome.err
-    made = folder / "samples/step_0000030-seed_3"
+    (made,) = folder.glob("samples/step_0000030-seed_3-??????")
     with Image.open(made / "grid.png") as image:
         assert image.size[0] > 16
     with np.load(made / "samples.npz") as arrays:
@@ -120,7 +120,7 @@ def test_latest_is_found(trained, genlab):
     output, folder = trained
     outcome = genlab("sample", "run=latest", f"output_dir={output}", "num_samples=1", "device=cpu", "seed=9")
     assert outcome.code == 0, outcome.err
-    assert (folder / "samples/step_0000030-seed_9/samples.npz").is_file()
+    assert list(folder.glob("samples/step_0000030-seed_9-*/samples.npz"))
 
 
 def test_what_a_run_cannot_do_is_said(trained, genlab, tmp_path):

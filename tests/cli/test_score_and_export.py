@@ -2,8 +2,10 @@
 
 import csv
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +19,12 @@ import genlab as package
 def table(path):
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
+
+
+def made_by(outcome):
+    """The folder that a command says it has written."""
+    assert outcome.code == 0, outcome.err
+    return Path(re.search(r"^(?:table|listing) +(.*)/", outcome.out, re.MULTILINE)[1])
 
 
 @pytest.fixture
@@ -33,8 +41,8 @@ def noise(tmp_path):
 def test_scores_of_validation_data(trained, genlab):
     _, folder = trained
     outcome = genlab("score", f"run={folder}", "device=cpu", "shown=10")
-    assert outcome.code == 0, outcome.err
-    made = folder / "scores/step_0000030-validation-reconstruction"
+    made = made_by(outcome)
+    assert re.fullmatch("step_0000030-validation-reconstruction-[0-9a-f]{6}", made.name)
     rows = table(made / "scores.csv")
     assert [row["name"] for row in rows] == [str(number) for number in range(180)]
     scores = np.array([float(row["score"]) for row in rows])
@@ -52,8 +60,7 @@ def test_scores_of_files_are_those_of_python(trained, genlab, noise):
     _, folder = trained
     settings = ["method=elbo", "importance_samples=5", "seed=3"]
     outcome = genlab("score", f"run={folder}", f"input={noise}", *settings, "device=cpu")
-    assert outcome.code == 0, outcome.err
-    rows = table(folder / "scores/step_0000030-noise-elbo-seed_3/scores.csv")
+    rows = table(made_by(outcome) / "scores.csv")
     assert [row["name"] for row in rows] == [f"{number:02d}.png" for number in range(20)] and "label" not in rows[0]
     pictures = [np.asarray(Image.open(noise / row["name"])) for row in rows]
     x = torch.from_numpy(np.stack(pictures))[:, None].float() / 255
@@ -64,8 +71,8 @@ def test_scores_of_files_are_those_of_python(trained, genlab, noise):
 def test_noise_is_told_from_digits(trained, genlab, noise):
     _, folder = trained
     outcome = genlab("score", f"run={folder}", f"against={noise}", "device=cpu")
-    assert outcome.code == 0, outcome.err
-    made = folder / "scores/step_0000030-validation-reconstruction-against_noise"
+    made = made_by(outcome)
+    assert made.name.startswith("step_0000030-validation-reconstruction-against_noise-")
     digits, strange = ([float(row["score"]) for row in table(made / name)] for name in ("scores.csv", "against.csv"))
     truth, scores = [0] * 180 + [1] * 20, digits + strange
     report = json.loads((made / "detection.json").read_text())
@@ -75,6 +82,10 @@ def test_noise_is_told_from_digits(trained, genlab, noise):
     assert (protocol["method"], protocol["checkpoint_step"], protocol["weights"]) == ("reconstruction", 30, "averaged")
     assert (protocol["pictures"]["count"], protocol["against"]["count"], protocol["seed"]) == (180, 20, 0)
     assert protocol["against"]["mean_score"] == pytest.approx(np.mean(strange))
+    assert protocol["against"]["origin"] == {"path": str(noise.resolve())}
+    origin = protocol["pictures"]["origin"]
+    assert (origin["dataset"], origin["split"]) == ("digits", "validation")
+    assert origin["settings"]["_target_"] == "genlab.data.digits.Digits"
     with Image.open(made / "histogram.png") as image:
         assert np.asarray(image.convert("L")).std() > 0
     assert f"AUROC {report['auroc']:.4f}" in outcome.out
@@ -83,8 +94,8 @@ def test_noise_is_told_from_digits(trained, genlab, noise):
 def test_a_dataset_against_itself_cannot_be_told(trained, genlab):
     _, folder = trained
     outcome = genlab("score", f"run={folder}", "against=digits", "num_pictures=30", "method=elbo", "device=cpu")
-    assert outcome.code == 0, outcome.err
-    made = folder / "scores/step_0000030-validation-elbo-against_digits-seed_0"
+    made = made_by(outcome)
+    assert made.name.startswith("step_0000030-validation-elbo-against_digits-seed_0-")
     assert len(table(made / "scores.csv")) == 30
     assert json.loads((made / "detection.json").read_text())["auroc"] == pytest.approx(0.5)
 
@@ -98,6 +109,7 @@ def test_a_dataset_against_itself_cannot_be_told(trained, genlab):
         ),
         ("method=luck", "method=luck: no such method; model vae can score by reconstruction"),
         ("against=nowhere", "against=nowhere: neither a folder, nor a file, nor a dataset"),
+        ("against=npz", "against=npz: is a dataset of your own files; name these: against="),
         ("importance_samples=0", "importance_samples=0: must be at least 1"),
         ("shown=0", "shown=0: must be at least 1"),
     ],
@@ -115,9 +127,24 @@ def test_a_damaged_picture_is_refused_or_left_out(trained, refused, genlab, nois
     assert "05.png" in refused("score", f"run={folder}", f"against={noise}", "device=cpu", "num_pictures=30")
     outcome = genlab("score", f"run={folder}", f"input={noise}", "skip_damaged=true", "device=cpu")
     assert outcome.code == 0 and "(19 pictures, 1 damaged ones left out)" in outcome.out
-    assert "05.png" not in [
-        row["name"] for row in table(folder / "scores/step_0000030-noise-reconstruction/scores.csv")
-    ]
+    assert "05.png" not in [row["name"] for row in table(made_by(outcome) / "scores.csv")]
+
+
+def test_damaged_pictures_alone_are_refused_by_the_key_that_named_them(trained, refused, tmp_path):
+    (tmp_path / "onlybad").mkdir()
+    (tmp_path / "onlybad/a.png").write_bytes(b"not a picture")
+    line = refused("score", f"run={trained[1]}", "against=onlybad", "skip_damaged=true", "device=cpu", problems=None)
+    assert "against=onlybad: none of its 1 pictures can be read" in line and "input=" not in line
+
+
+def test_labels_of_an_npz_file_are_written_whatever_their_numbers(trained, genlab, tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (6, 16, 16), np.uint8)
+    np.savez(tmp_path / "named.npz", images=images, labels=np.array([7, 7, 3, 7, 3, 3]))
+    outcome = genlab("score", f"run={trained[1]}", "input=named.npz", "device=cpu")
+    assert [row["label"] for row in table(made_by(outcome) / "scores.csv")] == ["7", "7", "3", "7", "3", "3"]
+    np.savez(tmp_path / "named.npz", images=images, labels=np.arange(5))
+    outcome = genlab("score", f"run={trained[1]}", "input=named.npz", "device=cpu")
+    assert "label" not in table(made_by(outcome) / "scores.csv")[0], "labels that do not fit name nothing"
 
 
 def test_exported_functions_run_without_genlab(trained, genlab):
@@ -146,16 +173,16 @@ def test_onnx_files_and_a_tolerance_that_they_miss(trained, genlab):
     for name in ("onnx", "onnxscript", "onnxruntime"):
         pytest.importorskip(name)
     _, folder = trained
-    made = folder / "exports/step_0000030-raw"
     request = ("export", f"run={folder}", "weights=raw", "device=cpu", "onnx=true")
-    outcome = genlab(*request)
-    assert outcome.code == 0, outcome.err
+    made = made_by(genlab(*request))
+    assert made.name.startswith("step_0000030-raw-")
     report = json.loads((made / "export.json").read_text())
     assert all(0 <= part["onnx"]["largest_difference"] <= 1e-4 for part in report["functions"].values())
     assert {"decode.onnx", "encode.onnx"} <= {path.name for path in made.iterdir()}
     outcome = genlab(*request, "tolerance=1e-12")
     assert outcome.code == 1 and "decode.onnx: differs by" in outcome.err and "Traceback" not in outcome.err
-    assert not (made / "decode.onnx").exists() and not (made / "export.json").exists()
+    assert list((folder / "exports").glob("*raw*")) == [made], "what failed leaves nothing, and takes nothing away"
+    assert not list((folder / "exports").glob(".*"))
 
 
 def test_missing_packages_are_said_before_anything_is_written(trained, refused, monkeypatch):

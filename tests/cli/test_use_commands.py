@@ -1,6 +1,9 @@
 """Commands that look through a trained run: what they write, and what they refuse with one line and no trace."""
 
 import csv
+import errno
+import json
+import os
 from types import SimpleNamespace
 
 import numpy as np
@@ -149,8 +152,8 @@ def test_encode_takes_pictures_without_labels_and_need_not_plot(runs, done, phot
     _, made = done("encode", runs.ae, f"input={folder}", "plot=none")
     found = arrays(made / "latents.npz")
     assert found["names"].tolist() == names and "labels" not in found and not (made / "plot.png").exists()
-    assert "perplexity" in done("encode", runs.ae, f"input={folder}", "plot=tsne")[0]
-    assert (made / "plot.png").exists()
+    out, made = done("encode", runs.ae, f"input={folder}", "plot=tsne")
+    assert "perplexity" in out and (made / "plot.png").exists()
 
 
 def test_interpolate_walks_between_draws_from_the_prior(runs, done):
@@ -175,7 +178,7 @@ def test_interpolate_walks_between_two_seeds_or_two_pictures(runs, done, photogr
     encoded = arrays(done("encode", runs.vae, f"input={folder}", "plot=none")[1] / "latents.npz")["latents"]
     z = arrays(made / "interpolations.npz")["latents"]
     np.testing.assert_allclose(z[[0, -1]], encoded[:2], atol=1e-5)
-    assert made.name.endswith("a_b-spherical")
+    assert made.name.startswith("step_0000003-a_b-spherical-")
 
 
 def test_a_model_without_a_prior_walks_between_validation_pictures(runs, done):
@@ -250,7 +253,7 @@ def test_translate_keeps_names_and_comes_back(to, back, runs, done, photographs,
     out, made = done("translate", runs.cyclegan, f"input={folder}", f"to={to}")
     targets = ["a.png", "b.png", "more/a.png", "more/twin.jpg.png", "more/twin.png.png"]
     pictures = made / "pictures"
-    assert made.name == f"step_0000003-photographs-to_{to}"
+    assert made.name.startswith(f"step_0000003-photographs-to_{to}")
     assert sorted(str(path.relative_to(pictures)) for path in pictures.rglob("*.png")) == targets
     found, run = arrays(made / "translations.npz"), package.load(runs.cyclegan)
     assert found["images"].shape == found["cycles"].shape == (5, 16, 16, 3)
@@ -287,9 +290,14 @@ def test_translate_leaves_nothing_behind_where_a_picture_is_damaged(runs, done, 
         ("traverse", "cgan", ["input=a.png"], "model cgan cannot encode"),
         ("translate", "vae", ["input=a.png"], "model vae cannot translate"),
         ("reconstruct", "vae", ["input=nowhere"], "input=nowhere"),
-        ("reconstruct", "vae", ["dataset=stripes"], "dataset=stripes: holds pictures of 3x32x32"),
-        ("encode", "vae", ["dataset=stripes"], "but run="),
-        ("interpolate", "ae", ["dataset=stripes"], "dataset=stripes: holds pictures of 3x32x32"),
+        ("reconstruct", "vae", ["dataset=stripes"], "dataset=stripes: holds no image, which model vae takes"),
+        (
+            "encode",
+            "vae",
+            ["dataset=digits", "dataset.size=8"],
+            "holds pictures of 1x8x8 (channels, height, width), but",
+        ),
+        ("interpolate", "ae", ["dataset=digits", "dataset.size=8"], "dataset=digits: holds pictures of 1x8x8"),
         ("interpolate", "ae", ["rows=91"], "rows=91: 180 pictures of validation make fewer pairs"),
         ("interpolate", "vae", ["rows=0"], "rows=0: must be at least 1"),
         ("interpolate", "vae", ["steps=1"], "steps=1: must be at least 2"),
@@ -298,6 +306,11 @@ def test_translate_leaves_nothing_behind_where_a_picture_is_damaged(runs, done, 
         ("interpolate", "vae", ["pictures=[a.png]"], "pictures=[a.png]: give two, as in pictures=[a.png,b.png]"),
         ("interpolate", "vae", ["pictures=[a.png,b.png]", "seeds=[3,8]"], "seeds and pictures: give one of the two"),
         ("interpolate", "vae", ["pictures=[nowhere.png,b.png]"], "pictures=nowhere.png"),
+        ("interpolate", "vae", ["seeds=[3,8]", "dataset=digits"], "dataset=digits: not looked at, since the ends come"),
+        ("interpolate", "vae", ["dataset=digits"], "the ends come from the model's prior"),
+        ("traverse", "vae", ["dataset=digits"], "dataset=digits: not looked at, since the model's prior says how far"),
+        ("traverse", "vae", ["input=nowhere.png"], "input=nowhere.png: no such file; name the file of one picture"),
+        ("reconstruct", "vae", ["input=nowhere.png"], "input=nowhere.png: no such file"),
         ("interpolate", "vae", ["label=3"], "label=3: model vae takes no labels"),
         ("interpolate", "cgan", ["label=10"], "label=10: this run knows the classes 0 to 9"),
         ("traverse", "cgan", ["label=-1"], "label=-1: this run knows the classes 0 to 9"),
@@ -306,7 +319,7 @@ def test_translate_leaves_nothing_behind_where_a_picture_is_damaged(runs, done, 
         ("traverse", "vae", ["plane=[0,4]"], "plane=[0,4]: this run has the latents 0 to 3"),
         ("traverse", "vae", ["plane=[2,2]"], "plane=[2,2]: give two different latents"),
         ("traverse", "vae", ["extent=0"], "extent=0.0: must be above 0"),
-        ("traverse", "ae", ["dataset=stripes"], "dataset=stripes: holds pictures of 3x32x32"),
+        ("traverse", "ae", ["dataset=digits", "dataset.size=8"], "dataset=digits: holds pictures of 1x8x8"),
         ("encode", "vae", ["plot=circle"], "plot=circle: must be one of pca, tsne, none"),
         ("encode", "vae", ["num_pictures=2"], "plot=pca: needs 3 pictures and 2 latents, here are 2 and 4"),
         ("translate", "cyclegan", [], "input=null: name a folder of pictures"),
@@ -336,3 +349,104 @@ def test_pictures_that_do_not_fit_the_run_are_refused(runs, refuses, photographs
     assert "to=c: this run translates to a and b" in refuses("translate", runs.cyclegan, f"input={folder}", "to=c")
     np.savez(tmp_path / "small.npz", images=np.zeros((20, 8, 8), np.uint8))
     assert "holds pictures of 1x8x8" in refuses("reconstruct", runs.vae, f"input={tmp_path}/small.npz")
+    line = refuses("interpolate", runs.vae, f"pictures=[{folder}/a.png,nope.png]")
+    assert "pictures=nope.png: no such file; name the file of one picture" in line
+
+
+@pytest.mark.parametrize(
+    "arrays, message",
+    [
+        ({"x": np.zeros((9, 16, 16), np.uint8)}, "images: no such array in "),
+        (
+            {"images": np.zeros((9, 256), np.uint8)},
+            "holds flat rows. Store pictures as uint8 [N, height, width, channels]",
+        ),
+        ({"images": np.full((9, 16, 16), 7.0)}, "outside 0 to 1. Store pictures as uint8 [N, height, width, channels]"),
+        ({"images": np.ones((9, 16, 16), int)}, "holds only 0 and 1. Store pictures as uint8"),
+    ],
+)
+def test_an_npz_file_that_does_not_serve_is_named_by_its_key(arrays, message, runs, refuses, tmp_path):
+    np.savez(tmp_path / "wrong.npz", **arrays)
+    line = refuses("reconstruct", runs.vae, "input=wrong.npz")
+    assert line.startswith("genlab: input=wrong.npz: images") and message in line and "dataset." not in line
+
+
+def test_labels_of_an_npz_file_go_with_its_pictures(runs, done, tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (6, 16, 16), np.uint8)
+    np.savez(tmp_path / "named.npz", images=images, labels=np.array([7, 7, 3, 7, 3, 3]))
+    _, made = done("encode", runs.vae, "input=named.npz")
+    assert arrays(made / "latents.npz")["labels"].tolist() == [7, 7, 3, 7, 3, 3]
+    with Image.open(made / "plot.png") as image:
+        pixels = np.asarray(image.convert("RGB")).astype(int)
+    orange = np.array([255, 127, 14])  # the second colour of matplotlib's tab10
+    assert (np.abs(pixels - orange).max(2) < 60).any(), "two labels, two colours"
+
+
+def test_translate_gives_every_picture_a_file_of_its_own(runs, done, tmp_path):
+    folder = tmp_path / "names"
+    folder.mkdir()
+    for number, name in enumerate(["x.jpg", "x.jpg.png", "x.png"]):
+        Image.fromarray(np.full((16, 16, 3), 80 * number, np.uint8)).save(folder / name)
+    out, made = done("translate", runs.cyclegan, f"input={folder}")
+    assert "(3 of " in out and len(list((made / "pictures").iterdir())) == 3
+    _, again = done("translate", runs.cyclegan, f"input={made}/translations.npz", "to=a")
+    assert [path.name for path in sorted((again / "pictures").iterdir())] == ["0.png", "1.png", "2.png"]
+
+
+def test_different_requests_lie_side_by_side_and_the_same_one_is_replaced_whole(runs, done, tmp_path):
+    requests = [["num_samples=7"], ["num_samples=7", "format=npz"], ["num_samples=7", "format=png"], ["num_samples=8"]]
+    made = [done("sample", runs.vae, *request)[1] for request in requests if "format=npz" not in request]
+    done("sample", runs.vae, *requests[1])
+    assert len(set(made)) == 3 and len(list(made[0].parent.iterdir())) == 4
+    (made[0] / "stale.png").touch()
+    assert done("sample", runs.vae, *requests[0])[1] == made[0]
+    assert {path.name for path in made[0].iterdir()} == {"grid.png", "samples.npz"}
+    for place in ("one", "two"):
+        (tmp_path / place / "validation").mkdir(parents=True)
+        Image.fromarray(np.zeros((16, 16), np.uint8)).save(tmp_path / place / "validation/a.png")
+    titled = [[f"input={tmp_path}/{place}/validation"] for place in ("one", "two")] + [[]]
+    assert len({done("reconstruct", runs.vae, *request)[1] for request in titled}) == 3
+
+
+def test_the_grid_shows_all_samples_or_says_how_many(runs, done):
+    out, made = done("sample", runs.vae, "num_samples=7")
+    with Image.open(made / "grid.png") as image:
+        assert image.size[0] == image.size[1], "3 rows of 3, two places empty"
+    assert "first" not in out
+    assert "grid.png (the first 256 of 300)" in done("sample", runs.vae, "num_samples=300")[0]
+
+
+def test_a_command_that_is_stopped_leaves_the_older_result(runs, done, genlab, monkeypatch):
+    _, made = done("encode", runs.vae, "num_pictures=20")
+    before = {path: path.read_bytes() for path in made.parent.rglob("*") if path.is_file()}
+
+    def stopped(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("genlab.sampling.plots.save_scatter", stopped)
+    assert genlab("encode", f"run={runs.vae}", "num_pictures=20", "device=cpu").code == 130
+    assert {path: path.read_bytes() for path in made.parent.rglob("*") if path.is_file()} == before
+
+
+def test_a_run_that_cannot_be_written_is_refused_before_the_computing(runs, refuses, monkeypatch):
+    def read_only(dir):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr("genlab.commands.results.TemporaryFile", read_only)
+    monkeypatch.setattr(package.sampling.load.Run, "reconstruct", lambda *_: pytest.fail("too early"))
+    line = refuses("reconstruct", runs.vae)
+    assert "cannot be written (Read-only file system); copy the run where you may write" in line
+
+
+@pytest.mark.parametrize("every, moment", [(500, "step 500 (trainer.checkpoint_every)"), (None, "its last step")])
+def test_a_run_without_a_checkpoint_yet_is_waited_for(every, moment, refused, tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "status.json").write_text(json.dumps({"status": "running", "process": os.getpid()}))
+    (folder / "config.yaml").write_text(json.dumps({"trainer": {"checkpoint_every": every}}))
+    line = refused("sample", f"run={folder}")
+    assert f"run={folder}: is still training and has saved no checkpoint yet; wait for {moment}" in line
+
+
+def test_an_empty_run_is_said_to_be_empty(refused):
+    assert refused("sample", "run=").startswith("genlab: run=: is empty; name a run folder")

@@ -134,6 +134,23 @@ def test_the_smaller_domain_starts_again_in_validation():
     assert (batch["b"] * 255).round().flatten().tolist() == [100, 101, 102, 103, 100, 101, 102, 103, 100]
 
 
+@pytest.mark.parametrize("settings", [SETTINGS, replace(SETTINGS, storage="stream")], ids=["held", "streamed"])
+def test_a_spread_comes_from_the_whole_split_without_repeats(settings):
+    held = loader("validation", settings)
+    assert held.spread(4)["label"].tolist() == [0, 100, 199, 299]
+    assert held.spread(1)["label"].tolist() == [0]
+    many = held.spread(290)["label"]
+    assert len(many.unique()) == 290, "more than one batch of validation"
+    assert held.spread(1000)["label"].tolist() == list(range(300))
+
+
+def test_each_domain_is_spread_over_its_own_examples():
+    batch = Loader(TwoDomains(), "validation", SETTINGS, seed=0, device=lab.CPU).spread(3)
+    assert (batch["a"] * 255).round().flatten().tolist() == [0, 4, 8]
+    assert (batch["b"] * 255).round().flatten().tolist() == [100, 102, 103]
+    assert Loader(TwoDomains(), "validation", SETTINGS, seed=0, device=lab.CPU).spread(9).size == 4
+
+
 def test_auto_decides_by_size():
     small, large = replace(SETTINGS, storage="auto"), replace(SETTINGS, storage="auto", memory_limit=1e-9)
     assert "held in memory" in loader(settings=small).storage[0]

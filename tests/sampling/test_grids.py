@@ -18,6 +18,13 @@ def test_wrap_shows_all_and_fills_gaps_with_grey(count, rows, columns):
     assert (laid.flatten(0, 1)[count:] == 0.5).all()
 
 
+@pytest.mark.parametrize("count, rows, columns", [(1, 1, 1), (2, 1, 2), (7, 3, 3), (9, 3, 3), (64, 8, 8), (65, 8, 9)])
+def test_wrap_without_columns_is_about_as_high_as_wide_and_leaves_none_out(count, rows, columns):
+    laid = wrap(numbered(count), columns=None)
+    assert laid.shape == (rows, columns, 1, 2, 3)
+    assert torch.equal(laid.flatten(0, 1)[:count], numbered(count))
+
+
 def test_counterparts_stand_below_each_other():
     x = numbered(12)
     grid = in_blocks(x, x + 0.2, x + 0.4, columns=5, blocks=2)

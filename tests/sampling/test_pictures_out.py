@@ -6,16 +6,8 @@ import torch
 from PIL import Image
 
 from genlab.data.arrays import Npz
-from genlab.sampling.grids import save_png, square, tile
+from genlab.sampling.grids import save_png, tile
 from genlab.sampling.write import save_npz
-
-
-@pytest.mark.parametrize("count, rows, columns", [(1, 1, 1), (2, 2, 1), (6, 3, 2), (9, 3, 3), (64, 8, 8), (7, 2, 3)])
-def test_square_fills_rows_and_columns_in_order(count, rows, columns):
-    pictures = torch.arange(count).float().view(count, 1, 1, 1)
-    grid = square(pictures)
-    assert grid.shape == (rows, columns, 1, 1, 1)
-    assert torch.equal(grid.flatten(0, 1), pictures[: rows * columns])
 
 
 def test_tile_puts_every_picture_in_its_place():

@@ -28,8 +28,3 @@ def test_a_failure_leaves_nothing(tmp_path):
         spool.add(images=np.zeros((2, 3)))
         raise KeyError
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_folder_that_cannot_be_written_is_said(tmp_path):
-    with pytest.raises(ValueError, match=r"gone: cannot be written .*; copy the run where you may write"):
-        Spool(tmp_path / "gone").add(images=np.zeros((2, 3)))

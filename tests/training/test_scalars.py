@@ -43,6 +43,13 @@ def test_nothing_broken_can_be_saved():
         filled(1.0, math.nan).state_dict()
 
 
+def test_an_earlier_state_leaves_what_was_not_finite_behind():
+    window = filled(1.0, math.nan)
+    assert not window.finite()
+    window.load_state_dict({"loss": [3.0]})
+    assert window.finite() and window.means() == {"loss": 3.0}
+
+
 def test_state_carries_half_a_window():
     first = filled(1.0, 2.0)
     second = ScalarWindow()

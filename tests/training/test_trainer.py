@@ -199,6 +199,40 @@ def test_a_nan_stops_the_run_and_is_named():
     assert trainer.step == 5, "found when the next row is due, without waiting for the device at every step"
 
 
+class Falling(TwoPlayers):
+    """Like Diverging, but the first time only."""
+
+    spoilt = True
+
+    def training_step(self, batch, step):
+        factor = math.nan if step == 2 and self.spoilt else 1.0
+        self.spoilt = self.spoilt and step != 2
+        yield Update("first", self.first.weight * factor)
+
+
+def test_a_callback_may_know_an_earlier_state_to_go_on_from_where_a_loss_is_nan():
+    trainer = make(Falling, max_steps=6, log_every=2)
+    errors, start = [], lab.snapshot(trainer.state_dict() | {"callbacks": {"Rows": {}}})
+    trainer.rescue = lambda trainer, error: (errors.append(str(error)), setattr(trainer, "earlier", start))
+    trainer.callbacks = [rows := Rows()]
+    rows.load_state_dict = lambda state: None
+    trainer.fit()
+    assert len(errors) == 1 and errors[0].startswith("first/loss became nan at step 3.")
+    logged = [event[2] for event in rows.events if event[0] == "logged"]
+    assert [row["step"] for row in logged] == [2, 0, 2, 4, 6] and logged[1] == {"step": 0, "rollback": 4}
+    assert ("stepped", 4) in rows.events and rows.events.count(("stepped", 4)) == 1, "not of the step given up"
+    assert trainer.model.first.weight.item() == pytest.approx(1 - 6 * 0.1)
+
+
+def test_a_callback_may_end_the_run_where_a_loss_is_nan():
+    trainer = make(Diverging, max_steps=10, log_every=5)
+    trainer.callbacks = [rows := Rows()]
+    trainer.rescue = lambda trainer, error: setattr(trainer, "stop_reason", str(error))
+    trainer.fit()
+    assert trainer.step == 5 and trainer.stop_reason.startswith("first/term became nan at step 3.")
+    assert rows.events[-1] == ("finish", 5) and ("stepped", 5) not in rows.events
+
+
 class Frozen(TwoPlayers):
     def __init__(self, data):
         super().__init__(data)

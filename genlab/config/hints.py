@@ -1,0 +1,86 @@
+"""Type hints against values that a user writes: which one a key has, whether a value fits it, how to say it."""
+
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import is_dataclass
+from typing import Any, Literal, Union
+
+from genlab.config.schema import CHOICES
+
+_WORDS = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "a text",
+    type(None): "null",
+    Any: "given",
+}
+
+
+def hint_of(skeleton: type, key: str) -> Any:
+    """The type of a dotted `key` of a skeleton: `Any` below an `Any` node, None where there is no such key."""
+    hint = skeleton
+    for part in key.split("."):
+        if hint is Any:
+            return Any
+        hint = typing.get_type_hints(hint).get(part) if is_dataclass(hint) else None
+    return hint
+
+
+def misfit(key: str, value: Any, hint: Any) -> str:
+    """Why `value` cannot be that of `key`, in a line that says what can."""
+    line = f"{key}={'null' if value is None else repr(value)}: must be "
+    if key in CHOICES:
+        return f"{line}one of {', '.join(CHOICES[key])}"
+    example = f", as in {key}=[{value}]" if not isinstance(value, list) and fits([value], hint) else ""
+    return f"{line}{describe(hint)}{example}"
+
+
+def takes_list(hint: Any) -> bool:
+    """Whether a list may fit the hint."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (Union, types.UnionType):
+        return any(map(takes_list, arguments))
+    return hint is Any or (isinstance(origin, type) and issubclass(origin, (Sequence, tuple)))
+
+
+def fits(value: Any, hint: Any) -> bool:
+    """Whether a value from YAML has the type that a signature names. Hints that no YAML value can meet pass nothing."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Any:
+        return True
+    if origin in (Union, types.UnionType):
+        return any(fits(value, argument) for argument in arguments)
+    if origin is Literal:
+        return value in arguments
+    if hint is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if origin is tuple:
+        if not isinstance(value, list):
+            return False
+        repeated = len(arguments) == 2 and arguments[1] is Ellipsis
+        expected = [arguments[0]] * len(value) if repeated else arguments
+        return len(value) == len(expected) and all(map(fits, value, expected))
+    if origin is not None and issubclass(origin, Mapping):
+        return isinstance(value, dict) and all(fits(v, arguments[1]) for v in value.values())
+    if origin is not None and issubclass(origin, Sequence):
+        return isinstance(value, list) and all(fits(item, arguments[0]) for item in value)
+    return isinstance(hint, type) and isinstance(value, hint)
+
+
+def describe(hint: Any) -> str:
+    """A type hint in a user's words."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (Union, types.UnionType):
+        known = [argument for argument in arguments if argument in _WORDS or typing.get_origin(argument)]
+        return " or ".join(describe(argument) for argument in sorted(known or arguments, key=takes_list))
+    if origin is Literal:
+        return "one of " + ", ".join(map(str, arguments))
+    if origin is tuple and Ellipsis not in arguments:
+        return f"a list of {len(arguments)} values, each {describe(arguments[0])}"
+    if origin is not None and issubclass(origin, (Sequence, tuple)):
+        return f"a list, each {describe(arguments[0])}"
+    return _WORDS.get(hint, getattr(hint, "__name__", str(hint)))

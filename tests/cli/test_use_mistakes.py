@@ -1,0 +1,88 @@
+"""Mistakes in the keys of commands that use a run are told before a run is looked for; so are numbers that are none."""
+
+import pytest
+
+from genlab.config.schema import TRAINING_ONLY
+
+KEYS = [
+    # groups that a command has not, and null, which stands for the run's own data
+    (["sample", "run=G", "dataset=mnist"], "dataset=mnist: the config has no key 'dataset'; there are: device, "),
+    (["translate", "dataset=stripes"], "dataset=stripes: the config has no key 'dataset'; there are: device, "),
+    (["compare", "dataset=mnist"], "dataset=mnist: the config has no key 'dataset'; there are: metric, "),
+    (["sample", "dataset=null"], "dataset=null: the config has no key 'dataset'; there are: device, "),
+    (["sample", "model=vae"], "model=vae: the config has no key 'model'; there are: device, "),
+    (["evaluate", "evaluation=default"], "evaluation=default: the config has no key 'evaluation'"),
+    (["encode", "dataset=minst"], "dataset=minst: no such dataset; did you mean 'mnist'?"),
+    (["encode", "dataset.size=3"], "dataset.size=3: choose one first, as in dataset=celeba"),
+    (["encode", "dataset=null", "run=nowhere"], "nowhere: no such run folder or checkpoint"),
+    # keys taken away and added
+    (["sample", "~seed"], "~seed: no key can be taken away here; write key=value"),
+    (["train", "~seed"], "~seed: no key can be taken away here; write key=value"),
+    (["train", "~trainer"], "~trainer: no key can be taken away here; write key=value"),
+    (["sample", "+label=3"], "+label=3: write label=3, without +"),
+    (["sample", "++label=3"], "++label=3: write label=3, without +"),
+    (["encode", "+dataset=mnist"], "+dataset=mnist: write dataset=mnist, without +"),
+    (["train", "+dataset=mnist"], "+dataset=mnist: write dataset=mnist, without +"),
+    (["train", "++nothing=1"], "++nothing=1: write nothing=1, without +"),
+    (["train", "dataset@model=mnist"], "dataset@model=mnist: write dataset=mnist, without @model"),
+    # several values
+    (["sample", "seed=1,2"], "seed=1,2: give one value\n"),
+    (["sample", "seed=range(3)"], "seed=range(3): give one value\n"),
+    (["encode", "dataset=mnist,digits"], "dataset=mnist,digits: give one value\n"),
+    (["compare", "runs=a,b"], "runs=a,b: give one value, or a list as in runs=[a,b]"),
+    (["interpolate", "seeds=3,8"], "seeds=3,8: give one value, or a list as in seeds=[3,8]"),
+    # types
+    (["sample", "label=x"], "label='x': must be a whole number or null"),
+    (["sample", "num_samples=2.5"], "num_samples=2.5: must be a whole number"),
+    (["sample", "run=null"], "run=null: must be a text"),
+    (["sample", "weights=null"], "weights=null: must be one of averaged, raw"),
+    (["sample", "device.threads=x"], "device.threads='x': must be a whole number or null"),
+    (["interpolate", "seeds=3"], "seeds=3: must be null or a list, each a whole number, as in seeds=[3]"),
+    (["interpolate", "seeds=[a]"], "seeds=['a']: must be null or a list, each a whole number\n"),
+    (["evaluate", "metrics=kernel"], "metrics='kernel': must be null or a list, each a text, as in metrics=[kernel]"),
+    (["reconstruct", "skip_damaged=maybe"], "skip_damaged='maybe': must be true or false"),
+    (["train", "trainer.ema=[1]"], "trainer.ema=[1]: must be a number or null"),
+    # numbers out of all bounds
+    (["sample", "truncation=nan"], "truncation=nan: must be a finite number"),
+    (["sample", "truncation=0"], "truncation=0.0: must be greater than 0"),
+    (["sample", "truncation=-1"], "truncation=-1.0: must be greater than 0"),
+    (["traverse", "extent=inf"], "extent=inf: must be a finite number"),
+    (["traverse", "extent=1e300"], "extent=1e+300: must be at most 100"),
+    (["export", "tolerance=nan"], "tolerance=nan: must be a finite number"),
+    (["encode", "dataset=digits", "dataset.validation_fraction=nan"], "=nan: must be a finite number"),
+    (["train", "trainer.clip=inf"], "trainer.clip=inf: must be a finite number"),
+    (["train", "optimizer.lr=nan"], "optimizer.lr=nan: must be a finite number"),
+    (["train", "optimizer.betas=[0.9,inf]"], "optimizer.betas=inf: must be a finite number"),
+    (["train", "+optimizer.players.model.lr=nan"], "optimizer.players.model.lr=nan: must be a finite number"),
+    (["train", "model=beta-vae", "dataset=shapes", "model.beta=nan"], "model.beta=nan: must be a finite number"),
+    # settings that only training heeds
+    (["sample", "hydra.run.dir=x"], "hydra.run.dir=x: genlab sample takes no settings of Hydra's"),
+    (["compare", "hydra/job_logging=none"], "hydra/job_logging=none: genlab compare takes no settings of Hydra's"),
+    (["sample", "device.foo=1"], "there are: deterministic, index, name, threads"),
+]
+
+
+@pytest.mark.parametrize("arguments, message", KEYS, ids=[" ".join(arguments) for arguments, _ in KEYS])
+def test_is_explained(arguments, message, refused):
+    assert message in refused(*arguments)
+
+
+@pytest.mark.parametrize("key", TRAINING_ONLY)
+def test_what_training_alone_heeds_is_refused_elsewhere(key, refused):
+    assert f"device.{key}=1: means something to genlab train alone" in refused("sample", f"device.{key}=1")
+
+
+def test_several_mistakes_are_told_at_once(refused):
+    text = refused("sample", "~seed", "+label=1", "hydra.run.dir=x", "num_sample=1", "label=x", problems=5)
+    assert all(part in text for part in ("~seed", "+label=1", "hydra.run.dir", "'num_samples'", "label='x'"))
+
+
+def test_what_hydra_alone_refuses_does_not_hide_other_mistakes(refused):
+    text = refused("train", "hydra.nothing=1", "sede=1", problems=2)
+    assert "sede=1: the config has no key 'sede'" in text and "hydra.nothing" in text
+
+
+def test_nodes_that_name_a_class_may_lose_and_gain_keys_in_training(genlab):
+    outcome = genlab("train", "~optimizer.weight_decay", "+optimizer.amsgrad=true", "++seed=7", "--cfg", "job")
+    assert outcome.code == 0
+    assert "amsgrad: true" in outcome.out and "weight_decay" not in outcome.out and "seed: 7" in outcome.out
