@@ -161,9 +161,10 @@ class Compared(SampleMetric):
         self.count = 0
 
     def update(self, drawn: Drawn) -> None:
-        part = drawn.reading.features[: self.most - self.count].cpu()
-        self.kept.append(part)
-        self.count += len(part)
+        if self.count < self.most:  # a slice, an empty one too, would keep the whole portion in memory
+            part = drawn.reading.features[: self.most - self.count].cpu().clone()
+            self.kept.append(part)
+            self.count += len(part)
 
     @property
     def samples(self) -> Tensor:
@@ -229,9 +230,10 @@ class Copies(SampleMetric):
         self.count = 0
 
     def update(self, drawn: Drawn) -> None:
-        part = self.pixels(drawn.pictures[: _COPIES_LOOKED_FOR - self.count])
-        self.kept.append(part.cpu())
-        self.count += len(part)
+        if self.count < _COPIES_LOOKED_FOR:
+            part = self.pixels(drawn.pictures[: _COPIES_LOOKED_FOR - self.count]).cpu().clone()
+            self.kept.append(part)
+            self.count += len(part)
 
     def result(self) -> dict[str, Figure]:
         held_out = self.bench.table("validation")

@@ -9,7 +9,7 @@ import torch
 
 from genlab.config.schema import EvaluationConfig
 from genlab.evaluation import bench as benches
-from genlab.evaluation import classifier
+from genlab.evaluation import classifier, sample_metrics
 from genlab.evaluation.bench import Bench
 from genlab.evaluation.data_metrics import DATA_METRICS
 from genlab.evaluation.evaluate import METRICS, choose, evaluate, figures_of, write
@@ -228,6 +228,21 @@ def test_damaged_readings_are_read_again(tmp_path):
     file.write_bytes(b"half")
     assert torch.equal(subject("gan")[1].real.features, first.features)
     assert file.stat().st_size > 100, "and kept again"
+
+
+def test_portions_beyond_what_is_compared_are_let_go(monkeypatch):
+    monkeypatch.setattr(sample_metrics, "COMPARED", 20)
+    monkeypatch.setattr(sample_metrics, "_COPIES_LOOKED_FOR", 20)
+    _, bench = subject("gan")
+    metrics = [metric(bench, 500, 0) for metric in SAMPLE_METRICS.values() if not metric.reads_classes]
+    for _ in range(5):
+        pictures = torch.rand(100, *bench.source.spec.shape)
+        reading = bench.extractor.read(pictures)
+        for metric in metrics:
+            metric.update(sample_metrics.Drawn(pictures, None, reading))
+    kept = sum(part.untyped_storage().nbytes() for metric in metrics for part in getattr(metric, "kept", []))
+    assert kept == sum(part.nbytes for metric in metrics for part in getattr(metric, "kept", []))
+    assert all(sum(map(len, metric.kept)) == 20 for metric in metrics if hasattr(metric, "kept"))
 
 
 def test_memory_is_bounded_by_what_is_kept(monkeypatch):
