@@ -5,7 +5,8 @@ what they require.
 """
 
 import copy
-from collections.abc import Iterator
+import socket
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from unittest import mock
@@ -13,6 +14,7 @@ from unittest import mock
 import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
+from torch import distributed as dist
 from torch.nn.utils import parametrize
 
 from genlab.callbacks.checkpoints import Checkpoints
@@ -169,6 +171,23 @@ def with_files(trainer: Trainer, config: DictConfig, source_spec: DataSpec, fold
         Checkpoints(folder / "checkpoints", 1, 100, constants),
     ]
     return trainer
+
+
+def two_processes(function: Callable[..., None], *arguments) -> None:
+    """Run `function(rank, *arguments)` as rank 0 and 1 of a group of two processes that talk by gloo."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    torch.multiprocessing.spawn(_one_of_two, (port, function, arguments), nprocs=2)
+
+
+def _one_of_two(rank: int, port: int, function: Callable[..., None], arguments: tuple) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
+    try:
+        function(rank, *arguments)
+    finally:
+        dist.destroy_process_group()  # an exception would else be hidden behind an abort of gloo's threads
 
 
 def default_source(config: DictConfig) -> Source:

@@ -35,8 +35,6 @@ _NAMED = 8  # latents that the terminal shows
 
 def main(arguments: list[str]) -> int:
     config = compose_use("traverse", arguments)
-    if not config.extent > 0:
-        raise ValueError(f"extent={config.extent}: must be above 0")
 
     import torch
 

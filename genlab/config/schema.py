@@ -1,4 +1,4 @@
-"""The fixed skeleton of a training config: which keys exist and of what type. Values live in `configs/`."""
+"""The fixed skeletons of all commands: which keys exist, of what type and in which range. Values live in `configs/`."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -166,7 +166,7 @@ MINIMA = {
 }
 """Smallest value that each number of the skeletons may have."""
 
-POSITIVE = ("truncation",)
+POSITIVE = ("truncation", "extent")
 """Numbers that must be greater than 0."""
 
 MAXIMA = {"extent": 100}

@@ -68,6 +68,20 @@ class Real:
         return cls(int(state["count"]), state["features"], moments, state["classes"])
 
 
+class Opened(Source):
+    """A source that reads each split once, however many ask for it."""
+
+    def __init__(self, source: Source):
+        self.source, self.spec, self.sizes = source, source.spec, source.sizes
+        self.categorical_factors = source.categorical_factors
+        self.tables: dict[str, list[Examples]] = {}
+
+    def open(self, split: str) -> list[Examples]:
+        if split not in self.tables:
+            self.tables[split] = self.source.open(split)
+        return self.tables[split]
+
+
 @dataclass
 class Bench:
     """What stays the same while one run after another, or one step after another, is measured.
@@ -84,6 +98,9 @@ class Bench:
     split: str = "validation"
     own: bool = True
     progress: bool = True
+
+    def __post_init__(self):
+        self.source = Opened(self.source)
 
     @cached_property
     def extractor(self) -> Extractor:

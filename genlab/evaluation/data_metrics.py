@@ -10,7 +10,7 @@ from torch.nn.functional import l1_loss
 from genlab.data.spec import Batch
 from genlab.evaluation.bench import Bench, Best, Figure
 from genlab.evaluation.disentanglement.scores import SCORES, disentanglement_scores
-from genlab.evaluation.kernel import KernelDistance
+from genlab.evaluation.kernel import BLOCK, KernelDistance
 from genlab.evaluation.latents import active_units, total_correlation
 from genlab.evaluation.likelihood import likelihood_bounds
 from genlab.evaluation.reconstruction import mean_squared_error, peak_signal_to_noise, structural_similarity
@@ -19,8 +19,6 @@ from genlab.seeding import seeded
 
 _MOST_DECODED = 4096
 """Latents decoded at once for bounds on the likelihood."""
-
-_BLOCK = 1_000
 
 _CODES_FOR_EACH_LATENT = 10
 """Fewer pictures than that say more about chance than about the correlation of latents."""
@@ -125,7 +123,7 @@ def measure_translation(run: Run, bench: Bench, seed: int) -> dict[str, Figure]:
 def _one_way(run: Run, bench: Bench, domain: str, other: str, size: int) -> Iterator[tuple[str, Figure]]:
     """The figures of carrying all `size` pictures of `domain` to the `other` one."""
     real = bench.read_field(other)
-    distance = KernelDistance(real.features, min(_BLOCK, len(real.features), size))
+    distance = KernelDistance(real.features, min(BLOCK, len(real.features), size))
     totals = dict.fromkeys(("cycle", "error", "untouched"), 0.0)
     pictures = 0
     for batch in bench.batches(f"translating {domain} to {other}"):

@@ -46,22 +46,13 @@ class Moments:
 
     def update(self, features: Tensor) -> None:
         """Take in features [N, D]; N may be 0."""
-        if len(features):
-            features = features.detach().to("cpu", torch.float64)
-            mean = features.mean(0)
-            centred = features - mean
-            self._add(len(features), mean, centred.T @ centred)
-
-    def merge(self, other: "Moments") -> None:
-        """Take in all that `other` took in."""
-        if other.count:
-            self._add(other.count, other.mean, other.scatter)
-
-    def _add(self, count: int, mean: Tensor, scatter: Tensor) -> None:
+        if not len(features):
+            return
+        features = features.detach().to("cpu", torch.float64)
+        count, mean = len(features), features.mean(0)
+        centred, total, shift = features - mean, self.count + count, mean - self.mean
         # S = S_a + S_b + n_a n_b / n (mu_b - mu_a) (mu_b - mu_a)^T, which never subtracts large numbers.
-        total = self.count + count
-        shift = mean - self.mean
-        self.scatter = self.scatter + scatter + torch.outer(shift, shift) * (self.count * count / total)
+        self.scatter += centred.T @ centred + torch.outer(shift, shift) * (self.count * count / total)
         self.mean = self.mean + shift * (count / total)
         self.count = total
 

@@ -18,6 +18,9 @@ from torch import Tensor
 
 from genlab.seeding import mix
 
+BLOCK = 1_000
+"""Samples a block, where there are that many."""
+
 _CHUNK = 1_000
 _MEDIAN_ROWS = 1_000
 
@@ -30,7 +33,7 @@ class KernelDistance:
     and one block. Samples beyond the last full block do not count.
     """
 
-    def __init__(self, real: Tensor, block: int = 1_000, seed: int = 0):
+    def __init__(self, real: Tensor, block: int = BLOCK, seed: int = 0):
         if not 2 <= block <= len(real):
             raise ValueError(f"a kernel distance in blocks of {block} needs 2 to {len(real)} samples a block")
         order = torch.randperm(len(real), generator=torch.Generator().manual_seed(mix(seed)))

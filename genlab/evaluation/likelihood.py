@@ -46,8 +46,3 @@ def likelihood_bounds(model: Weighing, x: Tensor, num_samples: int, chunk: int =
         total += log_weights.sum(0)
         log_total = torch.logaddexp(log_total, log_weights.logsumexp(0))  # log of the sum of w_k so far
     return Bounds(elbo=total / num_samples, importance_weighted=log_total - log(num_samples))
-
-
-def importance_weighted_bound(model: Weighing, x: Tensor, num_samples: int, chunk: int = 16) -> Tensor:
-    """log (1/K) sum_k w_k with K = `num_samples`, float64 [N] in nats per picture; see `likelihood_bounds`."""
-    return likelihood_bounds(model, x, num_samples, chunk).importance_weighted

@@ -16,7 +16,7 @@ from genlab.evaluation.classes import ClassCounts, entropy
 from genlab.evaluation.features import Pixels, Reading, read_table
 from genlab.evaluation.frechet import Moments, frechet_distance
 from genlab.evaluation.inception_score import InceptionScore
-from genlab.evaluation.kernel import KernelDistance, gaussian_mmd
+from genlab.evaluation.kernel import BLOCK, KernelDistance, gaussian_mmd
 from genlab.evaluation.manifold import manifold_metrics
 from genlab.evaluation.neighbours import data_copying, nearest
 from genlab.evaluation.sliced_wasserstein import sliced_wasserstein
@@ -26,7 +26,6 @@ from genlab.seeding import mix
 COMPARED = 5_000
 """Most features of either side for metrics that compare every pair."""
 
-_BLOCK = 1_000
 _DIRECTIONS = 500
 _COPIES_LOOKED_FOR = 1_000
 
@@ -92,7 +91,7 @@ class Kernel(SampleMetric):
     def __init__(self, *arguments):
         super().__init__(*arguments)
         real = self.bench.real.features
-        self.distance = KernelDistance(real, min(_BLOCK, len(real), self.num_samples), self.seed)
+        self.distance = KernelDistance(real, min(BLOCK, len(real), self.num_samples), self.seed)
 
     def update(self, drawn: Drawn) -> None:
         self.distance.update(drawn.reading.features)

@@ -1,11 +1,8 @@
 """A batch is one thing: neither micro-batches nor processes change what a step does."""
 
-import socket
-
 import lab
 import pytest
 import torch
-from torch import distributed as dist
 
 STEPS = 4
 SETTINGS = ["trainer.batch_size=64", "trainer.ema=0.9", "trainer.clip=50", "trainer.log_every=2"]
@@ -39,27 +36,19 @@ def test_one_batch_equals_four_micro_batches(model, float64):
         assert mine & lab.moved(start, one["model"]), f"{player} did not move, so nothing was compared"
 
 
-def train_a_rank(rank: int, port: int, folder: str) -> None:
-    torch.set_num_threads(1)
+def train_a_rank(rank: int, folder: str) -> None:
     torch.set_default_dtype(torch.float64)
-    dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
-    try:
-        for model in lab.MODELS:
-            trainer = lab.trainer(lab.compose(model, *SETTINGS), rank=rank, world=2, independent_rows=True)
-            assert trainer.train.world == 2
-            torch.save(outcome(trainer), f"{folder}/{model}-{rank}.pt")
-    finally:
-        dist.destroy_process_group()  # an exception would else be hidden behind an abort of gloo's threads
+    for model in lab.MODELS:
+        trainer = lab.trainer(lab.compose(model, *SETTINGS), rank=rank, world=2, independent_rows=True)
+        assert trainer.train.world == 2
+        torch.save(outcome(trainer), f"{folder}/{model}-{rank}.pt")
 
 
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory):
     """What two processes made of every model: one start of the processes for all models."""
     folder = tmp_path_factory.mktemp("ranks")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    torch.multiprocessing.spawn(train_a_rank, (port, str(folder)), nprocs=2)
+    lab.two_processes(train_a_rank, str(folder))
     return folder
 
 

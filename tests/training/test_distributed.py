@@ -1,7 +1,6 @@
 """Several processes: one goes first, all wait for each other, and all decide alike."""
 
 import math
-import socket
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,6 @@ from unittest import mock
 import lab
 import pytest
 import torch
-from torch import distributed as dist
 
 from genlab.callbacks.validation import Validation
 from genlab.callbacks.watch import Watch
@@ -89,29 +87,21 @@ def fall_and_go_back(rank: int, folder: Path, config) -> dict:
     return state | {"rollbacks": trainer.callbacks[0].rollbacks}
 
 
-def live(rank: int, port: int, folder: Path, config) -> None:
+def live(rank: int, folder: Path, config) -> None:
     """One of two processes, which writes down what it saw."""
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
-    try:
-        seen = {
-            "turn": go_in_turn(rank, folder),
-            "reason": find_no_checkpoint(rank, folder, Watch(WatchConfig(**config.watch), folder)),
-            "end": fall_and_go_back(rank, folder / "run", config),
-        }
-        torch.save(seen, folder / f"seen-{rank}.pt")
-    finally:
-        dist.destroy_process_group()
+    seen = {
+        "turn": go_in_turn(rank, folder),
+        "reason": find_no_checkpoint(rank, folder, Watch(WatchConfig(**config.watch), folder)),
+        "end": fall_and_go_back(rank, folder / "run", config),
+    }
+    torch.save(seen, folder / f"seen-{rank}.pt")
 
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory):
     """What two processes saw, in order of rank."""
     folder = tmp_path_factory.mktemp("ranks")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    torch.multiprocessing.spawn(live, (port, folder, adversarial()), nprocs=2)
+    lab.two_processes(live, folder, adversarial())
     return [torch.load(folder / f"seen-{rank}.pt") for rank in range(2)]
 
 
