@@ -3,12 +3,14 @@
 import difflib
 import importlib
 import os
+import signal
 import sys
 
 from genlab import __version__
 
 COMMANDS = {
     "train": "train a model, or a sweep of models with -m",
+    "resume": "go on with a run that was stopped, killed or finished",
     "sample": "draw new pictures from a trained run",
     "reconstruct": "show pictures beside what a trained run makes of them",
     "interpolate": "walk from one picture to another through the latent space",
@@ -36,12 +38,12 @@ def usage() -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run one command and exit: 0 done, 1 the run failed, 2 the request is wrong, 130 stopped from the keyboard."""
+    """Run one command and exit: 0 done, 1 the run failed, 2 the request is wrong, 128 + N stopped by signal N."""
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         sys.exit(_dispatch(arguments))
-    except KeyboardInterrupt:
-        _explain("stopped from the keyboard", 130)
+    except KeyboardInterrupt as error:
+        _explain(str(error) or "stopped from the keyboard", 128 + getattr(error, "number", signal.SIGINT))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)

@@ -16,6 +16,7 @@ from genlab.callbacks.validation import EarlyStopping, Validation
 from genlab.callbacks.watch import Watch
 from genlab.config.schema import EvaluationConfig, WatchConfig
 from genlab.data.source import Source
+from genlab.sampling.origin import training_origin
 from genlab.training.distributed import rank
 from genlab.training.trainer import Trainer
 
@@ -48,7 +49,8 @@ def assemble(config: DictConfig, trainer: Trainer, source: Source, folder: Path,
         measuring.append(_evaluation(config, trainer, bench, folder))
     keeping = (settings.checkpoint_every, settings.keep_checkpoints)
     saving = Checkpoints(folder / "checkpoints", *keeping, constants, settings.best_metric)
-    return [watch, *watching, *measuring, Previews(folder / "previews", settings.preview_every), saving]
+    previews = Previews(folder / "previews", settings.preview_every, training_origin(config, folder))
+    return [watch, *watching, *measuring, previews, saving]
 
 
 def _bench(config: DictConfig, trainer: Trainer, source: Source) -> "Bench":

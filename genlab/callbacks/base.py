@@ -19,6 +19,9 @@ class Callback:
         earlier state, a row holds nothing but that state's `step` and `rollback`, the step that was left.
         """
 
+    def went_back(self, trainer: Trainer) -> None:
+        """Training goes on from an earlier state, and the row that says so is written."""
+
     def stepped(self, trainer: Trainer) -> None:
         """A step has ended; `trainer.step` counts it."""
 
@@ -34,8 +37,17 @@ class Callback:
     def previewed(self, trainer: Trainer, grids: dict[str, "Tensor"]) -> None:  # noqa: F821
         """The model's picture grids [rows, columns, C, H, W] are ready."""
 
+    def saving(self, trainer: Trainer) -> None:
+        """A checkpoint is about to be written: rows and pictures of the steps before it belong on the disk first."""
+
+    def ending(self, trainer: Trainer) -> None:
+        """The last step is done and saved: measure what it was not due for, without a trace in `state_dict`."""
+
     def finish(self, trainer: Trainer) -> None:
-        """Training has ended by itself."""
+        """Training has ended by itself, and all is measured."""
+
+    def interrupted(self, trainer: Trainer) -> None:
+        """A signal ended training at this step."""
 
     def close(self, trainer: Trainer) -> None:
         """The run is over, however it ended: let go of files and of the terminal."""
@@ -47,7 +59,30 @@ class Callback:
         pass
 
 
+class Measurement(Callback):
+    """Something that is done every so many steps (None: only at the end), and at the end in any case."""
+
+    def __init__(self, every: int | None):
+        self.every = every
+
+    def stepped(self, trainer: Trainer) -> None:
+        if due(trainer, self.every):
+            self.measure(trainer)
+
+    def ending(self, trainer: Trainer) -> None:
+        if not due(trainer, self.every):
+            self.measure(trainer)
+
+    def measure(self, trainer: Trainer) -> None:
+        """Do it and tell all callbacks. What takes long stands in `trainer.breakable()`."""
+        raise NotImplementedError
+
+
 def due(trainer: Trainer, every: int | None) -> bool:
-    """Whether something that happens `every` so many steps, and at the end of a run, happens after this step."""
-    ending = trainer.step == trainer.max_steps or trainer.stop_reason is not None
-    return ending or (every is not None and trainer.step % every == 0)
+    """Whether something that happens `every` so many steps (None: only at the end) happens after this step."""
+    return every is not None and trainer.step % every == 0
+
+
+def at_end(trainer: Trainer) -> bool:
+    """Whether this step is the last one."""
+    return trainer.step == trainer.max_steps or trainer.stop_reason is not None

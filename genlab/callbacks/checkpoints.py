@@ -1,11 +1,10 @@
 """Checkpoints every so many steps: `step_*.pt` (the last few), `last.pt`, and `best.pt` by a chosen metric."""
 
 import math
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from genlab.callbacks.base import Callback, due
+from genlab.callbacks.base import Callback, at_end, due
 from genlab.training import checkpoint
 from genlab.training.scalars import TrainingDiverged
 from genlab.training.trainer import Trainer
@@ -23,9 +22,12 @@ class Checkpoints(Callback):
         self.best_metric = best_metric
         self.best = -math.inf
         self.improved = False
+        self.saved: int | None = None  # the step of last.pt
 
     def start(self, trainer: Trainer) -> None:
         self.folder.mkdir(exist_ok=True)
+        for left in self.folder.glob(".*.tmp"):  # by a process that was killed
+            left.unlink()
 
     def validated(self, trainer: Trainer, metrics: dict[str, float]) -> None:
         ranks = trainer.model.metrics
@@ -55,45 +57,43 @@ class Checkpoints(Callback):
         raise ValueError(f"trainer.best_metric={self.best_metric}: not measured here; there are {', '.join(measured)}")
 
     def stepped(self, trainer: Trainer) -> None:
-        if (due(trainer, self.every) or self.improved) and not self._awaits_refusal(trainer):
-            self._keep(trainer)
+        if not self._awaits_refusal(trainer):
+            if due(trainer, self.every) or at_end(trainer):
+                self._keep(trainer)
+            elif self.improved:
+                self._save(trainer, self.folder / "best.pt")
         self.improved = False
+
+    def ending(self, trainer: Trainer) -> None:
+        if self.improved:  # by a measurement that only the end asked for
+            checkpoint.link(self.folder / "last.pt", self.folder / "best.pt")
+
+    def interrupted(self, trainer: Trainer) -> None:
+        if trainer.step != self.saved:
+            self._save(trainer, self.folder / "last.pt")
 
     @staticmethod
     def _awaits_refusal(trainer: Trainer) -> bool:
         """Whether the row of metrics to come will be refused, in all processes alike: nothing is kept until then."""
-        ending = due(trainer, None)
-        return not ending and not trainer.window.finite()
+        return not at_end(trainer) and not trainer.window.finite()
 
     def _keep(self, trainer: Trainer) -> None:
-        if due(trainer, self.every):
-            numbered = self.folder / f"step_{trainer.step:07d}.pt"
-            self._save(trainer, numbered)
-            self._link(numbered, self.folder / "last.pt")
-            if self.improved:
-                self._link(numbered, self.folder / "best.pt")
-            for old in sorted(self.folder.glob("step_*.pt"))[: -self.keep or None]:
-                old.unlink()
-        else:
-            self._save(trainer, self.folder / "best.pt")
+        numbered = self.folder / f"step_{trainer.step:07d}.pt"
+        self._save(trainer, numbered)
+        checkpoint.link(numbered, self.folder / "last.pt")
+        self.saved = trainer.step
+        if self.improved:
+            checkpoint.link(numbered, self.folder / "best.pt")
+        for old in sorted(self.folder.glob("step_*.pt"))[: -self.keep or None]:
+            old.unlink()
 
     def _save(self, trainer: Trainer, path: Path) -> None:
         state = trainer.state_dict()
         for name, value in state["model"].items():
             if not value.isfinite().all():  # the loss of the next step would tell, but then this file would be spoilt
                 raise TrainingDiverged(f"weight {name} became infinite or NaN by step {trainer.step}")
+        trainer.emit("saving")
         checkpoint.save({**self.constants, **state}, path)
-
-    @staticmethod
-    def _link(source: Path, target: Path) -> None:
-        """Give a checkpoint a second name, at no cost where the file system has hard links."""
-        temporary = target.with_name(f".{target.name}.tmp")
-        temporary.unlink(missing_ok=True)
-        try:
-            os.link(source, temporary)
-        except OSError:
-            temporary.write_bytes(source.read_bytes())
-        os.replace(temporary, target)
 
     def state_dict(self) -> dict:
         return {"best": self.best}

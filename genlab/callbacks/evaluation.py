@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from genlab.callbacks.base import Callback, due
+from genlab.callbacks.base import Measurement
 from genlab.evaluation.bench import Bench
 from genlab.evaluation.evaluate import choose, evaluate
 from genlab.evaluation.sample_metrics import SAMPLE_METRICS
@@ -10,14 +10,15 @@ from genlab.sampling.load import Run
 from genlab.training.trainer import Trainer
 
 
-class Evaluation(Callback):
+class Evaluation(Measurement):
     """Measures the averaged weights on `bench` every so many steps and tells all callbacks.
 
     as_run: the model in training as a `Run`, which is what measurements take.
     """
 
     def __init__(self, every: int, bench: Bench, as_run: Callable[[Trainer], Run]):
-        self.every, self.bench, self.as_run = every, bench, as_run
+        super().__init__(every)
+        self.bench, self.as_run = bench, as_run
         self.names: list[str] = []
 
     def start(self, trainer: Trainer) -> None:
@@ -26,9 +27,7 @@ class Evaluation(Callback):
         if any(SAMPLE_METRICS[name].reads for name in self.names if name in SAMPLE_METRICS):
             _ = self.bench.real
 
-    def stepped(self, trainer: Trainer) -> None:
-        if due(trainer, self.every):
-            with trainer.inference():
-                entries = evaluate(self.as_run(trainer), self.bench, self.names, trainer.seed)
-            measured = {name: entry for name, entry in entries.items() if entry["value"] is not None}
-            trainer.emit("evaluated", measured)
+    def measure(self, trainer: Trainer) -> None:
+        with trainer.breakable(), trainer.inference():
+            entries = evaluate(self.as_run(trainer), self.bench, self.names, trainer.seed)
+        trainer.emit("evaluated", {name: entry for name, entry in entries.items() if entry["value"] is not None})

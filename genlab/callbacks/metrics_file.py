@@ -1,6 +1,7 @@
 """`metrics.jsonl`: a line per logged step, per validation and per evaluation. No times: a repeated run repeats it."""
 
 import json
+import os
 from pathlib import Path
 
 from genlab.callbacks.base import Callback
@@ -8,8 +9,20 @@ from genlab.training.trainer import Trainer
 
 
 class MetricsFile(Callback):
+    """Keeps its place in checkpoints: a resumed run cuts off the rows that it is going to write again."""
+
     def __init__(self, path: Path):
         self.path = path
+        self.kept = 0  # bytes that the state gone on from knows of
+
+    def start(self, trainer: Trainer) -> None:
+        if self._size() > self.kept:
+            os.truncate(self.path, self.kept)
+
+    def saving(self, trainer: Trainer) -> None:
+        if self._size():
+            with self.path.open("rb") as file:
+                os.fsync(file.fileno())
 
     def logged(self, trainer: Trainer, row: dict[str, float]) -> None:
         self._write(row)
@@ -19,6 +32,15 @@ class MetricsFile(Callback):
 
     def evaluated(self, trainer: Trainer, entries: dict[str, dict]) -> None:
         self._write({"step": trainer.step} | {f"evaluation/{name}": entry["value"] for name, entry in entries.items()})
+
+    def state_dict(self) -> dict:
+        return {"bytes": self._size()}
+
+    def load_state_dict(self, state: dict) -> None:
+        self.kept = state["bytes"]
+
+    def _size(self) -> int:
+        return self.path.stat().st_size if self.path.exists() else 0
 
     def _write(self, row: dict[str, float]) -> None:
         with self.path.open("a") as file:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from genlab.callbacks.base import Callback
 from genlab.callbacks.watch import Alarm
+from genlab.files import replace_text
 from genlab.training.trainer import Trainer
 
 _SECONDS_BETWEEN_WRITES = 5
@@ -21,7 +22,8 @@ class Status(Callback):
         self.final: dict[str, float] = {}
         self.alarms: list[dict] = []
         self.step = 0
-        self.written = 0.0
+        self.first_step = 0
+        self.first_time = self.written = time.monotonic()
 
     def start(self, trainer: Trainer) -> None:
         self._start_clock(trainer)
@@ -61,14 +63,14 @@ class Status(Callback):
                 "steps_per_second": round(rate, 3),
                 "seconds_left": round((trainer.max_steps - trainer.step) / rate),
             }
-        temporary = self.path.with_suffix(".tmp")
-        temporary.write_text(json.dumps({**entry, "alarms": self.alarms, "final": self.final}, indent=2))
-        os.replace(temporary, self.path)
+        text = json.dumps({**entry, "alarms": self.alarms, "final": self.final}, indent=2)
+        replace_text(self.path, text, durable=state != "running")
         self.written = time.monotonic()
 
     def state_dict(self) -> dict:
-        return {"alarms": list(self.alarms)}
+        return {"alarms": list(self.alarms), "final": dict(self.final)}
 
     def load_state_dict(self, state: dict) -> None:
         """Going back to an earlier state forgets no alarm."""
+        self.final = dict(state["final"])
         self.alarms = state["alarms"] + [alarm for alarm in self.alarms if alarm not in state["alarms"]]

@@ -24,7 +24,7 @@ class TensorBoard(Callback):
     def __init__(self, folder: Path, config: str, hparams: dict, projector_size: int):
         self.folder, self.config, self.hparams, self.projector_size = folder, config, hparams, projector_size
         self.final: dict[str, float] = {}
-        self.purge_step: int | None = None
+        self.purge_step = 0
         self.alarm: Alarm | None = None
         self._writer = None
 
@@ -36,12 +36,12 @@ class TensorBoard(Callback):
 
             # What an earlier file holds of steps that are done again is not to be shown beside them.
             self._writer = SummaryWriter(str(self.folder), flush_secs=10, purge_step=self.purge_step)
-            self._writer.add_text("config", "```yaml\n" + self.config + "\n```")
+            self._writer.add_text("config", "```yaml\n" + self.config + "\n```", self.purge_step - 1)
         return self._writer
 
     def start(self, trainer: Trainer) -> None:
         self.time, self.step = time.perf_counter(), trainer.step
-        self.purge_step = trainer.step + 1 if trainer.step else None
+        self.purge_step = trainer.step + 1
 
     def logged(self, trainer: Trainer, row: dict[str, float]) -> None:
         if trainer.step < self.step:
@@ -93,10 +93,21 @@ class TensorBoard(Callback):
             latents, pictures, labels = self._encode(trainer, self.projector_size)
             self.writer.add_embedding(latents, metadata=labels, label_img=_sprites(pictures), global_step=trainer.step)
         self._write_hparams()
+        self.writer.flush()  # what cannot be written is to fail the run, not to be lost with it
+
+    def saving(self, trainer: Trainer) -> None:
+        if self._writer is not None:  # else a killed process takes along what a resume would not write again
+            self._writer.flush()
 
     def close(self, trainer: Trainer) -> None:
         if self._writer is not None:
             self._writer.close()
+
+    def state_dict(self) -> dict:
+        return {"final": dict(self.final)}
+
+    def load_state_dict(self, state: dict) -> None:
+        self.final = dict(state["final"])
 
     def _encode(self, trainer: Trainer, limit: int) -> tuple[Tensor, Tensor, list[str] | None]:
         """Latents [n, D], pictures [n, C, H, W] and labels of the first `limit` validation examples."""

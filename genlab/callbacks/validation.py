@@ -2,19 +2,17 @@
 
 import math
 
-from genlab.callbacks.base import Callback, due
+from genlab.callbacks.base import Callback, Measurement
 from genlab.training.trainer import Trainer
 
 
-class Validation(Callback):
+class Validation(Measurement):
     """Measures the validation split and tells all callbacks."""
 
-    def __init__(self, every: int | None):
-        self.every = every
-
-    def stepped(self, trainer: Trainer) -> None:
-        if due(trainer, self.every):
-            trainer.emit("validated", trainer.validate())
+    def measure(self, trainer: Trainer) -> None:
+        with trainer.breakable():
+            metrics = trainer.validate()
+        trainer.emit("validated", metrics)
 
 
 class EarlyStopping(Callback):

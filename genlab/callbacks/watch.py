@@ -20,7 +20,7 @@ from statistics import median
 import torch
 from torch import Tensor
 
-from genlab.callbacks.base import Callback
+from genlab.callbacks.base import Callback, due
 from genlab.config.schema import WatchConfig
 from genlab.data.spec import Batch
 from genlab.models.base import GenerativeModel
@@ -115,9 +115,9 @@ class Watch(Callback):
         self._raise(trainer, "not_finite", 1.0, 0.0, str(error))
 
     def logged(self, trainer: Trainer, row: dict[str, float]) -> None:
-        if "rollback" in row:
-            self._save(trainer)
-        elif len(trainer.model.players()) > 1:
+        # Neither the row of a rollback nor one that only the end of the run asked for.
+        regular = "rollback" not in row and due(trainer, trainer.settings.log_every)
+        if regular and len(trainer.model.players()) > 1:
             self._read_accuracy(trainer, row)
             self._read_gradients(trainer, row)
             # The first row since a multiple of `every`: log_every need not divide it.
@@ -214,8 +214,13 @@ class Watch(Callback):
 
     def _load(self) -> dict | None:
         """The checkpoint to go back to, the same in all processes: none goes on to write before all have looked."""
-        found = [path for name in ("best.pt", "last.pt") if (path := self.checkpoints / name).is_file()]
-        state = checkpoint.load(found[0]) if found else None
+        state = None
+        for path in (self.checkpoints / "best.pt", self.checkpoints / "last.pt"):
+            if state is None and path.exists():
+                try:
+                    state = checkpoint.load(path)
+                except ValueError as error:
+                    log.warning("%s; it is passed over", error)
         distributed.barrier()
         return state
 
@@ -232,13 +237,12 @@ class Watch(Callback):
             f"learning rates times {trainer.earlier['rate_factor']:.4g}"
         )
 
-    def _save(self, trainer: Trainer) -> None:
+    def went_back(self, trainer: Trainer) -> None:
         """Make the state after a rollback the run's last one, so that a resume goes on from it."""
         if distributed.rank() == 0:
-            for path in self.checkpoints.glob("step_*.pt"):
-                if int(path.stem.removeprefix("step_")) > trainer.step:
-                    path.unlink()
-            checkpoint.save(trainer.earlier | trainer.state_dict(), self.checkpoints / "last.pt")
+            last = self.checkpoints / "last.pt"
+            checkpoint.save(trainer.earlier | trainer.state_dict(), last)
+            checkpoint.make_last(last, trainer.step)
 
     def state_dict(self) -> dict:
         return {

@@ -45,6 +45,7 @@ def main(arguments: list[str]) -> int:
     from genlab.evaluation.sample_metrics import nearest_pictures
     from genlab.sampling.grids import save_png
     from genlab.sampling.inputs import run_source
+    from genlab.sampling.origin import COMPARED, result_origin
 
     run = load_run(config)
     source, title = run_source(run, config)
@@ -60,7 +61,8 @@ def main(arguments: list[str]) -> int:
         print(f"{name:<28} {value}{spread}")
     if "copies" in names and settings.nearest:
         with results(run, "evaluations", config, f"seed_{config.seed}") as result:
-            save_png(nearest_pictures(run, bench, config.seed), result.writing / "nearest.png")
+            pictures = nearest_pictures(run, bench, config.seed)
+            save_png(pictures, result.writing / "nearest.png", result_origin(run, config, COMPARED))
         print(f"nearest    {result.path}/nearest.png (samples in the first row, nearest training pictures below)")
     print(f"protocol   {run.folder}/evaluation.json")
     print(f"next       {command_line('compare', runs=run.folder.parent)}")

@@ -36,6 +36,7 @@ def main(arguments: list[str]) -> int:
 
     from genlab.sampling.grids import frames, save_png
     from genlab.sampling.interpolation import decode_rows, even, smooth, walk
+    from genlab.sampling.origin import result_origin
     from genlab.sampling.write import save_gif, save_npz
 
     run = load_run(config)
@@ -52,9 +53,10 @@ def main(arguments: list[str]) -> int:
     animation = decode_rows(run, walk(start, end, smooth(_FRAMES), path), labels)
     asked = [title, path] + ([] if config.label is None else [f"label_{config.label}"])
     of_rows = None if labels is None else labels.repeat_interleave(config.steps)
+    origin = result_origin(run, config)
     with results(run, "interpolations", config, *asked) as result:
-        save_png(pictures, result.writing / "grid.png")
-        save_gif(frames(animation), result.writing / "animation.gif")
+        save_png(pictures, result.writing / "grid.png", origin)
+        save_gif(frames(animation), result.writing / "animation.gif", origin)
         save_npz(result.writing / "interpolations.npz", pictures.flatten(0, 1), of_rows, latents=latents.flatten(0, 1))
     folder = result.path
     print(f"between    {title}, {path}: {len(start)} rows of {config.steps} pictures")

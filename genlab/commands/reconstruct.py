@@ -34,6 +34,7 @@ def main(arguments: list[str]) -> int:
     from genlab.evaluation.reconstruction import mean_squared_error
     from genlab.sampling.grids import in_blocks, save_png
     from genlab.sampling.inputs import find_pictures
+    from genlab.sampling.origin import COMPARED, result_origin
     from genlab.sampling.spool import Spool
     from genlab.sampling.write import to_uint8
 
@@ -54,7 +55,7 @@ def main(arguments: list[str]) -> int:
                 bar.update(len(x))
         spool.save(result.writing / "reconstructions.npz")
         grid = in_blocks(*map(torch.cat, zip(*shown, strict=True)), columns=_COLUMNS, blocks=_BLOCKS)
-        save_png(grid, result.writing / "grid.png")
+        save_png(grid, result.writing / "grid.png", result_origin(run, config, COMPARED))
         with (result.writing / "errors.csv").open("w", newline="") as file:
             csv.writer(file).writerows([("name", "mse"), *zip(names, errors, strict=True)])
     (least, best), (most, worst) = (choose(zip(errors, names, strict=True)) for choose in (min, max))

@@ -22,7 +22,7 @@ from genlab.config.compose import compose_jobs
 
 _TITLE_BYTES = 60  # of the 255 that the name of a folder may have
 
-_WHERE = ("run", "output_dir", "data_dir", "device", "weights", "choices")
+_WHERE = ("run", "output_dir", "data_dir", "device", "weights", "choices", "picture_metadata")
 """Keys that say where things lie and what computes them; what is computed is a function of the others."""
 
 _PLACES = ("input", "against", "pictures", "dataset.path", "dataset.data_dir")
@@ -30,12 +30,20 @@ _PLACES = ("input", "against", "pictures", "dataset.path", "dataset.data_dir")
 
 
 def check_writable(folder: Path) -> None:
-    """`ValueError` where no file can be made in `folder`: said before the computing, not after it."""
+    """`ValueError` where no file can be made in the run's `folder`: said before the computing, not after it."""
+    for path in folder.glob("*evaluation.*"):
+        _check_inside(folder, path)
     try:
         with TemporaryFile(dir=folder):
             pass
     except OSError as error:
         raise _unwritable(folder, error) from error
+
+
+def _check_inside(folder: Path, path: Path) -> None:
+    """`ValueError` where a link leads from `path` out of a run's folder: the run may come from anybody."""
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise ValueError(f"{path}: leads out of the run's folder, to {path.resolve()}; remove this link")
 
 
 def _unwritable(folder: Path, error: OSError) -> ValueError:
@@ -59,6 +67,7 @@ def results(run, kind: str, config: DictConfig, *parts: str) -> Iterator[Result]
     """
     path = run.folder / kind / _name(run, config, parts)
     writing = _hidden(path)
+    _check_inside(run.folder, path.parent)
     try:
         writing.mkdir(parents=True)
     except OSError as error:

@@ -28,12 +28,12 @@ def main(arguments: list[str]) -> int:
     from itertools import chain
 
     import torch
-    from torchvision.utils import save_image
     from tqdm import tqdm
 
     from genlab.sampling.grids import save_png, wrap
+    from genlab.sampling.origin import result_origin
     from genlab.sampling.spool import Spool
-    from genlab.sampling.write import to_uint8
+    from genlab.sampling.write import save_picture, to_uint8
 
     run = load_run(config)
     run.check_label(config.label)
@@ -41,6 +41,7 @@ def main(arguments: list[str]) -> int:
     first = next(portions)  # a request that cannot be met is refused before a folder is made
     asked = {"seed": config.seed, "label": config.label, "truncation": config.truncation}
     parts = (f"{key}_{value}" for key, value in asked.items() if value is not None)
+    origin = result_origin(run, config)
     arrays, grid = config.format != "png", config.format != "npz"
     shown, done = [], 0
     with results(run, "samples", config, *parts) as result, Spool(result.writing) as spool:
@@ -52,9 +53,9 @@ def main(arguments: list[str]) -> int:
                 if arrays:
                     spool.add(images=to_uint8(pictures), **({} if labels is None else {"labels": labels.numpy()}))
                 else:
-                    for number, picture in enumerate(pictures):
+                    for number, picture in enumerate(to_uint8(pictures)):
                         suffix = "" if labels is None else f"-label_{labels[number]}"
-                        save_image(picture, single / f"{done + number:07d}{suffix}.png")
+                        save_picture(picture, single / f"{done + number:07d}{suffix}.png", origin)
                 if done < _SHOWN:
                     shown.append(pictures[: _SHOWN - done])
                 done += len(pictures)
@@ -62,7 +63,7 @@ def main(arguments: list[str]) -> int:
         if arrays:
             spool.save(result.writing / "samples.npz")
         if grid:
-            save_png(wrap(torch.cat(shown), columns=None), result.writing / "grid.png")
+            save_png(wrap(torch.cat(shown), columns=None), result.writing / "grid.png", origin)
     if grid:
         print(f"grid       {result.path}/grid.png{f' (the first {_SHOWN} of {done})' if done > _SHOWN else ''}")
     print(f"array      {result.path}/samples.npz" if arrays else f"pictures   {result.path}/pictures ({done})")

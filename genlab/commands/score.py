@@ -47,6 +47,7 @@ def main(arguments: list[str]) -> int:
 
     from genlab.evaluation.outliers import detection
     from genlab.sampling.inputs import find_pictures, open_against
+    from genlab.sampling.origin import CHOSEN, result_origin
     from genlab.sampling.scoring import METHODS, choose_method, score_pictures
 
     run = load_run(config)
@@ -60,7 +61,7 @@ def main(arguments: list[str]) -> int:
     with results(run, "scores", config, sides[0].title, method, *against, *seed) as result:
         scored, *others = [score_pictures(run, side, *settings) for side in sides]
         found = [detection(scored.scores, other.scores) for other in others]
-        _write(result.writing, scored)
+        _write(result.writing, scored, result_origin(run, config, CHOSEN))
         for other, measured in zip(others, found, strict=True):
             _write_against(result.writing, scored, other, METHODS[method].meaning, measured["auroc"])
             protocol = _protocol(run, config, method, scored, other)
@@ -97,7 +98,7 @@ def _describe(scored) -> str:
     )
 
 
-def _write(folder, scored) -> None:
+def _write(folder, scored, origin) -> None:
     import numpy as np
 
     from genlab.sampling.grids import save_png, wrap
@@ -107,7 +108,7 @@ def _write(folder, scored) -> None:
     np.savez_compressed(
         folder / "scores.npz", scores=scored.scores.numpy(), least_likely=scored.least_likely.numpy(), **labels
     )
-    save_png(wrap(scored.shown, _COLUMNS), folder / "least_likely.png")
+    save_png(wrap(scored.shown, _COLUMNS), folder / "least_likely.png", origin)
 
 
 def _write_table(path, scored) -> None:

@@ -2,12 +2,14 @@
 
 import logging
 import os
+import shlex
 import sys
 from pathlib import Path
 
 from genlab.commands.use import command_line
 from genlab.config.compose import Job, RequestError, compose_jobs, register
 from genlab.config.paths import config_folder
+from genlab.training.lock import holds_run
 
 HELP = """usage: genlab train [-m] [key=value ...] [--cfg job]
 
@@ -58,11 +60,11 @@ def main(arguments: list[str]) -> int:
     if "RANK" in os.environ and "hydra.run.dir" not in keys:
         raise RequestError(["under torchrun every process must be told one folder: add hydra.run.dir=FOLDER"])
     for job in jobs:
-        check(job.config, job.folder)
+        check(job.config, None if multirun and holds_run(job.folder) else job.folder)
     if multirun:
+        _check_begun([job for job in jobs if holds_run(job.folder)])
         folder = _sweep_folder(jobs)
-        quoted = str(folder).replace("\\", "\\\\").replace("'", "\\'")
-        status = _hydra(["-m", *overrides, f"hydra.sweep.dir='{quoted}'"])
+        status = _sweep([override for override in overrides if not override.startswith("hydra.sweep.dir=")], folder)
         print(f"\nsweep      {folder} ({len(list(folder.glob('*/status.json')))} runs)")
         print(f"next       tensorboard --logdir {folder}")
         return status
@@ -96,6 +98,32 @@ def _compose(overrides: list[str], multirun: bool) -> list[Job]:
         raise
 
 
+def _sweep(overrides: list[str], folder: Path) -> int:
+    """Launch the jobs; the command that goes on with them where a signal ends that."""
+    quoted = str(folder).replace("\\", "\\\\").replace("'", "\\'")
+    place = f"hydra.sweep.dir='{quoted}'"
+    try:
+        return _hydra(["-m", *overrides, place])
+    except KeyboardInterrupt as error:
+        again = shlex.join(["genlab", "train", "-m", *overrides, f"hydra.sweep.dir={folder}"])
+        error.args = (f"{error}\nsweep      {again}",)
+        raise
+
+
+def _check_begun(jobs: list[Job]) -> None:
+    """`RequestError` where the run in a job's folder is another one than the job asks for: all are known to fit before
+    the first goes on."""
+    from genlab.config.request import plain
+    from genlab.training.stopped import Stopped
+
+    problems = []
+    for job in jobs:
+        begun = Stopped.read(job.folder)
+        problems += [f"{job.folder}: {line}" for line in begun.differences(plain(job.config, job.choices))]
+    if problems:
+        raise RequestError([*problems, "a sweep that is started again asks for the same runs; give it another folder"])
+
+
 def _sweep_folder(jobs: list[Job]) -> Path:
     """One folder for all jobs, named by all that they train: each job alone would name it by its own model."""
     folder = jobs[0].folder.parent
@@ -123,11 +151,25 @@ def _hydra(arguments: list[str]) -> int:
 
 
 def _run(request: dict, folder: Path) -> dict[str, float]:
+    """Train one run; one of a sweep that is started again goes on, or was done before."""
+    if holds_run(folder):
+        from genlab.commands.resume import go_on
+
+        return go_on(folder, request)
+    return carry_out(request, folder)
+
+
+def carry_out(request: dict, folder: Path, start: Path | None = None) -> dict[str, float]:
+    """Train, from the checkpoint `start` on if there is one, and tell the user what came of it and what is next."""
+    from genlab.training.interruption import Interrupted
     from genlab.training.run import train
 
-    _log_to_console()
+    log_to_console()
     print(f"run        {folder}", file=sys.stderr)
-    final = train(request, folder)
+    try:
+        final = train(request, folder, start)
+    except Interrupted as error:
+        raise Interrupted(error.number, f"{error}\nnext       {command_line('resume', run=folder)}") from None
     if int(os.environ.get("RANK", 0)) == 0:
         values = "  ".join(f"{name} {value:.4g}" for name, value in final.items() if name != "step")
         print(f"\nrun        {folder}\nfinal      {values}\npictures   {folder}/previews")
@@ -147,11 +189,12 @@ def next_command(folder: Path, request: dict) -> str:
     return command_line(able, run=folder)
 
 
-def _log_to_console() -> None:
+def log_to_console() -> None:
+    """Show the log on what is standard error now; a launcher that reuses its process may have changed it."""
     logger = logging.getLogger("genlab")
-    if not any(type(handler) is logging.StreamHandler for handler in logger.handlers):
-        handler = logging.StreamHandler()
-        handler.setLevel(logging.INFO)
-        logger.addHandler(handler)
-        logger.setLevel(logging.DEBUG)
-        logger.propagate = False
+    logger.handlers = [handler for handler in logger.handlers if type(handler) is not logging.StreamHandler]
+    handler = logging.StreamHandler()
+    handler.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    logger.propagate = False

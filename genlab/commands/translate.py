@@ -32,19 +32,20 @@ def main(arguments: list[str]) -> int:
         raise ValueError("input=null: name a folder of pictures, as in input=photographs")
 
     import torch
-    from PIL import Image
     from tqdm import tqdm
 
     from genlab.sampling.grids import in_blocks, save_png
     from genlab.sampling.inputs import find_pictures
+    from genlab.sampling.origin import COMPARED, result_origin
     from genlab.sampling.spool import Spool
-    from genlab.sampling.write import to_uint8
+    from genlab.sampling.write import save_picture, to_uint8
     from genlab.seeding import mix
 
     run = load_run(config)
     run.capability("translate")
     back = next(domain for domain in run.data.domains if domain != config.to)
     pictures = find_pictures(run, config)
+    origin = result_origin(run, config)
     names, shown, error = [], [], 0.0
     parts = (pictures.title, f"to_{config.to}")
     with results(run, "translations", config, *parts) as result, Spool(result.writing) as spool:
@@ -63,10 +64,10 @@ def main(arguments: list[str]) -> int:
         for target, pixels in zip(_targets(names), spool.rows("images"), strict=True):
             path = result.writing / "pictures" / target
             path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(path)
+            save_picture(pixels, path, origin)
         spool.save(result.writing / "translations.npz")
         grid = in_blocks(*map(torch.cat, zip(*shown, strict=True)), columns=_COLUMNS, blocks=_BLOCKS)
-        save_png(grid, result.writing / "grid.png")
+        save_png(grid, result.writing / "grid.png", result_origin(run, config, COMPARED))
     folder = result.path
     left_out = f", {len(pictures.skipped)} damaged ones left out" if pictures.skipped else ""
     print(f"cycle      mean absolute error {error / len(names):.4f} of a pixel from 0 to 1, there and back")

@@ -40,6 +40,7 @@ def main(arguments: list[str]) -> int:
 
     from genlab.sampling.grids import frames, save_png
     from genlab.sampling.interpolation import decode_rows, even, smooth
+    from genlab.sampling.origin import result_origin
     from genlab.sampling.traversal import check_latents, check_plane, num_latents
     from genlab.sampling.write import save_gif, save_npz, to_uint8
 
@@ -70,13 +71,14 @@ def main(arguments: list[str]) -> int:
         pixels = torch.from_numpy(to_uint8(plane_pictures.flatten(0, 1)))
         arrays |= {"plane_images": pixels, "plane_latents": plane_latents.flatten(0, 1)}
 
+    origin = result_origin(run, config)
     with results(run, "traversals", config, title, *_asked(config)) as result:
-        save_png(pictures, result.writing / "grid.png")
-        save_gif(frames(animation), result.writing / "animation.gif")
+        save_png(pictures, result.writing / "grid.png", origin)
+        save_gif(frames(animation), result.writing / "animation.gif", origin)
         save_npz(result.writing / "traversals.npz", pictures.flatten(0, 1), **arrays)
         _save_changes(result.writing / "changes.csv", order, changes)
         if len(plane) == 2:
-            save_png(plane_pictures, result.writing / "plane.png")
+            save_png(plane_pictures, result.writing / "plane.png", origin)
     folder = result.path
     first = ", ".join(f"{latent} ({changes[latent]:.3f})" for latent in order[:_NAMED].tolist())
     print(f"start      {title}, {config.extent:g} standard deviations to both sides")

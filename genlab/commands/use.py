@@ -6,15 +6,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, open_dict
 
 from genlab.commands.results import check_writable
 from genlab.config.compose import RequestError, compose_jobs, register
+from genlab.config.untrusted_files import read_yaml
 
 COMMON_KEYS = """  run          a run folder, a checkpoint file, or latest (default)
   weights      averaged (default) or raw: without the moving average
   seed         what is drawn by chance is a function of it (0)
-  device       auto, cpu, cuda, mps"""
+  device       auto, cpu, cuda, mps
+  picture_metadata  true (default) lets PNG and GIF files say that GenLab made them, of which run, step and seed"""
 
 
 def compose_use(command: str, arguments: list[str]) -> DictConfig:
@@ -40,17 +42,18 @@ def load_run(config: DictConfig):
     import logging
 
     from genlab.config.schema import DeviceConfig
-    from genlab.sampling.load import is_training, load
+    from genlab.sampling.load import load
     from genlab.training.device import prepare
+    from genlab.training.lock import state_of
 
     if not config.run:
         raise ValueError("run=: is empty; name a run folder or a checkpoint file, or leave it out for the latest run")
     place = Path(config.run)
-    if is_training(place) and not (place / "checkpoints/last.pt").exists():
+    if state_of(place) == "running" and not (place / "checkpoints/last.pt").exists():
         raise ValueError(f"run={place}: is still training and has saved no checkpoint yet; wait for {_first(place)}")
     run = load(config.run, prepare(DeviceConfig(**config.device)), config.output_dir, config.weights)
     check_writable(run.folder)
-    if is_training(run.folder):
+    if state_of(run.folder) == "running":
         logging.getLogger("genlab").warning(
             "%s is still training; this is its checkpoint of step %d", run.folder, run.step
         )
@@ -59,8 +62,8 @@ def load_run(config: DictConfig):
 
 def _first(folder: Path) -> str:
     """When a run that is training saves its first checkpoint."""
-    with suppress(OSError, AttributeError):
-        if every := OmegaConf.load(folder / "config.yaml").trainer.checkpoint_every:
+    with suppress(ValueError, KeyError, TypeError):
+        if every := read_yaml(folder / "config.yaml")["trainer"]["checkpoint_every"]:
             return f"step {every} (trainer.checkpoint_every)"
     return "its last step (trainer.checkpoint_every=null)"
 

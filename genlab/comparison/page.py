@@ -5,6 +5,7 @@ All text of the runs is escaped, and the page's own policy forbids it to load an
 
 import base64
 import io
+import warnings
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from genlab.comparison.charts import RunOnPage, curves, runs_on_page, way, when
 from genlab.comparison.rows import Comparison, Row, short_key
 
 _PICTURE = 360
+_PIXELS = 2**25
 _KEYS, _DIFFERENCES = 4, 12
 
 
@@ -141,17 +143,21 @@ def _pictures(runs: list[RunOnPage]) -> str:
 
 
 def _picture(path: Path) -> str | None:
-    """A PNG as a data address, scaled down; None where it cannot be read."""
+    """A PNG as a data address, scaled down; None where it cannot be read, is too large or is no plain file."""
     from PIL import Image
 
-    try:
-        with Image.open(path, formats=["PNG"]) as image:
-            small = image.convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return None
-    small.thumbnail((_PICTURE, _PICTURE))
     stored = io.BytesIO()
-    small.save(stored, "WEBP", quality=85)
+    try:
+        if not path.is_file():
+            return None
+        with warnings.catch_warnings(action="ignore"), Image.open(path, formats=["PNG"]) as image:
+            if image.width * image.height > _PIXELS:  # a few kilobytes can stand for gigabytes
+                return None
+            small = image.convert("RGB")
+        small.thumbnail((_PICTURE, _PICTURE))
+        small.save(stored, "WEBP", quality=85)
+    except Exception:  # decoders raise whatever they like on damaged files: OSError, SyntaxError, IndexError
+        return None
     return f"data:image/webp;base64,{base64.b64encode(stored.getvalue()).decode()}"
 
 

@@ -8,16 +8,19 @@ import ast
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from genlab.config.paths import code_folder
+from genlab.config.untrusted_files import Unreadable, read_json, read_yaml, small_lines
+from genlab.training.lock import read_status
 
-_DAMAGE = (OSError, ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError, yaml.YAMLError)
+_DAMAGE = (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError)
+
+_CURVES, _LETTERS, _POINTS = 500, 200, 4000
+"""Curves that a run may have, letters of the name of one, points of one that are kept."""
 
 _PROTOCOL = ("dataset", "split", "weights", "num_samples", "extractor", "extractor_sha256", "draws", "pictures")
 """What numbers of one name must have in common to be compared; steps and seeds differ between runs as they may."""
@@ -83,21 +86,22 @@ def short_names(folders: list[Path]) -> list[str]:
 def read_run(folder: Path, name: str) -> Record:
     """One run's folder. `ValueError` with one line where it cannot be read."""
 
-    def part(file: str, read):
+    def part(file: str, load: Callable[[Path], Any], read: Callable[[Any], Any]):
         try:
-            return read((folder / file).read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            raise ValueError(f"{folder}: has no {file}") from error
+            return read(load(folder / file))
+        except Unreadable:
+            raise
         except _DAMAGE as error:
             raise ValueError(f"{folder}: its {file} is damaged or of another version") from error
 
-    settings = part("config.yaml", _settings)
-    state = part("status.json", _state)
-    curves, unfinished = part("metrics.jsonl", _curves) if (folder / "metrics.jsonl").exists() else ({}, False)
+    settings = part("config.yaml", read_yaml, _settings)
+    state = part("status.json", lambda path: read_status(path.parent), _state)
+    logged = (folder / "metrics.jsonl").exists()
+    curves, unfinished = part("metrics.jsonl", small_lines, _curves) if logged else ({}, False)
     notes = [f"{folder}: the last line of its metrics.jsonl is unfinished and not shown"] if unfinished else []
     directions = {f"validation/{metric}": way for metric, way in ranking(settings["model._target_"]).items()}
     evaluated = (folder / "evaluation.json").exists()
-    measured, ways, protocols = part("evaluation.json", _evaluation) if evaluated else ({}, {}, {})
+    measured, ways, protocols = part("evaluation.json", read_json, _evaluation) if evaluated else ({}, {}, {})
     in_training = {name: {"measured": "in training"} for name in state["metrics"] if name.startswith("evaluation/")}
     protocols = in_training | protocols
     state["metrics"] |= measured
@@ -111,8 +115,10 @@ def ranking(target: str) -> dict[str, str]:
     Taken from the source text: importing a model would run code, and cost the seconds that torch takes.
     """
     module, _, name = str(target).rpartition(".")
+    if not re.fullmatch(r"genlab\.models\.\w+", module):
+        return {}
     path = code_folder().joinpath(*module.split(".")).with_suffix(".py")
-    if not re.fullmatch(r"genlab\.models\.\w+", module) or not path.is_file():
+    if not path.is_file():
         return {}
     imported, classes = {}, {}
     for node in ast.parse(path.read_text()).body:
@@ -130,10 +136,8 @@ def ranking(target: str) -> dict[str, str]:
     return next(filter(None, (ranking(imported.get(base, f"{module}.{base}")) for base in bases)), {})
 
 
-def _settings(text: str) -> dict[str, Any]:
-    if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
-        raise ValueError("aliases, of which a few lines make gigabytes")
-    settings = dict(_flat(yaml.safe_load(text)))
+def _settings(config: dict) -> dict[str, Any]:
+    settings = dict(_flat(config))
     str(settings["model._target_"])  # every config of a run names its model
     return settings
 
@@ -146,8 +150,7 @@ def _flat(node: dict, above: str = "") -> Iterator[tuple[str, Any]]:
             yield f"{above}{key}", value
 
 
-def _state(text: str) -> dict[str, Any]:
-    state = json.loads(text)
+def _state(state: dict) -> dict[str, Any]:
     alarms = len(state.get("alarms", []))
     rate = state.get("steps_per_second")
     return {
@@ -158,9 +161,9 @@ def _state(text: str) -> dict[str, Any]:
     }
 
 
-def _evaluation(text: str) -> tuple[dict[str, float], dict[str, str], dict[str, dict[str, str]]]:
+def _evaluation(written: dict) -> tuple[dict[str, float], dict[str, str], dict[str, dict[str, str]]]:
     """Values of `genlab evaluate` by name, the direction of those that say theirs, and how each was measured."""
-    entries = {f"evaluation/{name}": entry for name, entry in json.loads(text)["metrics"].items()}
+    entries = {f"evaluation/{name}": entry for name, entry in written["metrics"].items()}
     entries = {name: entry for name, entry in entries.items() if entry["value"] is not None}
     values = {name: float(entry["value"]) for name, entry in entries.items()}
     ways = {name: entry.get("best") for name, entry in entries.items()}
@@ -171,18 +174,29 @@ def _evaluation(text: str) -> tuple[dict[str, float], dict[str, str], dict[str, 
     return values, {name: way for name, way in ways.items() if way in ("min", "max")}, protocols
 
 
-def _curves(text: str) -> tuple[dict[str, list[tuple[int, float]]], bool]:
-    """Curves by name, and whether the last line stops in its middle, as that of a run that goes on may."""
-    *lines, rest = text.split("\n")
+def _curves(lines: Iterator[bytes]) -> tuple[dict[str, list[tuple[int, float]]], bool]:
+    """Curves by name, and whether the last line stops in its middle, as that of a run that goes on may.
+
+    Of a curve that grows longer than any page is wide, every other point is forgotten.
+    """
     curves: dict[str, dict[int, float]] = {}
-    for row in map(json.loads, lines):
+    unfinished = False
+    for line in lines:
+        if unfinished := not line.endswith(b"\n"):
+            break
+        row = json.loads(line)
         step = int(float(row["step"]))
         if "rollback" in row:  # what lies behind was given up
             curves = {name: {at: y for at, y in points.items() if at <= step} for name, points in curves.items()}
         for name, value in row.items():
             if name.startswith(("train/", "validation/", "evaluation/", "watch/")):
-                curves.setdefault(name, {})[step] = float(value)
-    return {name: sorted(points.items()) for name, points in curves.items()}, bool(rest)
+                points = curves.setdefault(name, {})
+                points[step] = float(value)
+                if len(points) > _POINTS:
+                    curves[name] = dict(list(points.items())[::2])
+                if len(curves) > _CURVES or len(name) > _LETTERS:
+                    raise ValueError(f"more than {_CURVES} curves, or a name of more than {_LETTERS} letters")
+    return {name: sorted(points.items()) for name, points in curves.items()}, unfinished
 
 
 def _previews(folder: Path) -> dict[str, Path]:

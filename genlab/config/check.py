@@ -31,6 +31,10 @@ _OWN_KEYS = {"optimizer": {"players"}}
 """Keys of a node that GenLab reads itself."""
 
 
+_LARGEST = 2**62
+"""Of whole numbers that constructors get: torch counts with 64 bits."""
+
+
 def problems_of(config: DictConfig) -> dict[str, list[str]]:
     """By node ("model", "trainer", ...) a line for each key of a training config whose value cannot be right."""
     problems: dict[str, list[str]] = {}
@@ -58,7 +62,7 @@ def _skeleton(config: DictConfig) -> Iterator[str]:
     kind, _, name = (config.trainer.get("best_metric") or "validation/any").partition("/")
     if kind not in ("validation", "evaluation") or not name:
         yield f"trainer.best_metric={config.trainer.best_metric}: must begin with validation/ or evaluation/"
-    elif kind == "evaluation" and not config.trainer.evaluate_every:
+    elif kind == "evaluation" and not config.trainer.get("evaluate_every"):
         yield f"trainer.best_metric={config.trainer.best_metric}: is measured only with trainer.evaluate_every=STEPS"
     batch, micro_batch = config.trainer.batch_size, config.device.micro_batch
     processes = int(os.environ.get("WORLD_SIZE", config.device.processes))  # torchrun's, where it started this
@@ -82,8 +86,8 @@ def words_and_numbers(config: DictConfig) -> Iterator[str]:
             yield f"{key}={value}: must be greater than 0"
         elif value < MINIMA.get(key, -math.inf):
             yield f"{key}={value}: must be at least {MINIMA[key]}"
-        elif value > MAXIMA.get(key, math.inf):
-            yield f"{key}={value}: must be at most {MAXIMA[key]}"
+        elif value > (most := MAXIMA.get(key, math.inf)):
+            yield f"{key}={value}: must be at most {most}"
 
 
 def _numbers(key: str, values: Any) -> Iterator[tuple[str, int | float]]:
@@ -100,6 +104,10 @@ def _numbers(key: str, values: Any) -> Iterator[tuple[str, int | float]]:
 
 def _is_infinite(number: int | float) -> bool:
     return isinstance(number, float) and not math.isfinite(number)  # a whole number can be too large to ask this of it
+
+
+def _is_too_large(number: int | float) -> bool:
+    return isinstance(number, int) and number > _LARGEST
 
 
 def locate(node: str, target: str) -> type:
@@ -143,6 +151,8 @@ def mismatches(node: str, found: type, values: dict[str, Any], filled_in: set[st
         else:
             infinite = [pair for pair in _numbers(f"{node}.{key}", value) if _is_infinite(pair[1])]
             yield from (f"{place}={number}: must be a finite number" for place, number in infinite)
+            large = [pair for pair in _numbers(f"{node}.{key}", value) if _is_too_large(pair[1]) and key != "seed"]
+            yield from (f"{place}={number}: must be at most {_LARGEST}" for place, number in large)
     for key, parameter in parameters.items():
         if parameter.default is parameter.empty and key not in values:
             yield f"{node}.{key}: is missing and must be {describe(hints.get(key, Any))}"

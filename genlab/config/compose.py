@@ -79,12 +79,12 @@ def compose_jobs(command: str, overrides: Sequence[str], multirun: bool = False)
 
     Raises `RequestError` with all problems that composition can see.
     """
-    parsed = _parse(overrides)
+    parsed = parse(overrides)
     if not multirun and (sweeps := [override for override in parsed if override.is_sweep_override()]):
         raise RequestError([several_values(command, override) for override in sweeps])
     with _hydra():
         if multirun:
-            parsed = _parse(_sweep_file(command, parsed)) + parsed
+            parsed = parse(_sweep_file(command, parsed)) + parsed
         return [
             _compose_or_explain(command, combination, str(number) if multirun else None)
             for number, combination in enumerate(_expand(parsed))
@@ -93,7 +93,7 @@ def compose_jobs(command: str, overrides: Sequence[str], multirun: bool = False)
 
 def _compose_or_explain(command: str, overrides: Sequence[str], subfolder: str | None) -> Job:
     """One job; `RequestError` with a line for each override that stands in its way."""
-    problems = dict(misuses(command, _parse(overrides)))
+    problems = dict(misuses(command, parse(overrides)))
     job = None
     while job is None:
         good = [text for text in overrides if text not in problems]
@@ -129,7 +129,8 @@ def _compose(command: str, overrides: Sequence[str], subfolder: str | None = Non
     return Job(config, choices, folder)
 
 
-def _parse(overrides: Sequence[str]) -> list[Override]:
+def parse(overrides: Sequence[str]) -> list[Override]:
+    """Overrides in Hydra's grammar. `RequestError` with a line for each that cannot be read."""
     parser, parsed, problems = OverridesParser.create(), [], []
     for text in overrides:
         try:
@@ -161,7 +162,7 @@ def _without_null(command: str, overrides: Sequence[str]) -> list[str]:
 
 def _explain(command: str, overrides: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Each override that cannot be composed and why. Group choices are tried first: they decide which keys exist."""
-    parsed = _parse(_without_null(command, overrides))
+    parsed = parse(_without_null(command, overrides))
     known = compose(command, return_hydra_config=True).hydra.runtime.choices.keys() & set(groups())
     chosen = []
     for override in parsed:

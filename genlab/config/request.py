@@ -2,19 +2,26 @@
 
 import os
 from collections.abc import Iterator, Mapping
+from math import prod
 from pathlib import Path
 
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from genlab import memory
 from genlab.config.build import build_model, build_optimizers, build_schedule, build_source, player_settings
 from genlab.config.check import locate, mismatches, problems_of
 from genlab.config.compose import RequestError, did_you_mean, options
 from genlab.config.paths import config_folder
+from genlab.config.stranger import check_weights
 from genlab.data.source import Source
+from genlab.data.spec import DataSpec
 from genlab.models.base import GenerativeModel
 from genlab.training import checkpoint
 from genlab.training.device import resolve
+from genlab.training.lock import holds_run
+
+_SMALLER = "make it smaller, as in model.latent_dim=16, or the pictures, as in dataset.size=32"
 
 
 def plain(config: DictConfig, choices: Mapping[str, str]) -> dict:
@@ -23,12 +30,12 @@ def plain(config: DictConfig, choices: Mapping[str, str]) -> dict:
     return {"choices": {group: choices[group] for group in ("model", "dataset")}, **values}
 
 
-def check(config: DictConfig, folder: Path) -> None:
-    """Raise `RequestError` with a line for each reason why `config` cannot train into `folder`."""
+def check(config: DictConfig, folder: Path | None) -> None:
+    """Raise `RequestError` with a line for each reason why `config` cannot train into `folder`; None: its own."""
     by_node = problems_of(config)
     problems = [line for lines in by_node.values() for line in lines]
     problems += _meaning(config, set(by_node))
-    problems += _folder_problems(folder)
+    problems += _folder_problems(folder) if folder else []
     if problems:
         raise RequestError(problems)
 
@@ -47,7 +54,7 @@ def _meaning(config: DictConfig, bad: set[str]) -> Iterator[str]:
             yield str(error)
     if config.init_from:
         try:
-            checkpoint.find(config.init_from)
+            check_weights(checkpoint.find(config.init_from)[1])
         except ValueError as error:
             yield f"init_from: {error}"
     if "dataset" in bad:
@@ -60,12 +67,39 @@ def _meaning(config: DictConfig, bad: set[str]) -> Iterator[str]:
     batch, size = config.trainer.batch_size, source.sizes["train"]
     if "trainer" not in bad and batch > size:
         yield f"trainer.batch_size={batch}: larger than the dataset, which has {size} training examples"
+    elif "trainer" not in bad:
+        yield from _batch_problems(batch, source.spec)
     if "model" not in bad:
         yield from _model_problems(config, source, optimizer_is_known="optimizer" not in bad)
 
 
+def _batch_problems(batch: int, data: DataSpec) -> Iterator[str]:
+    try:
+        memory.check(
+            batch * prod(data.shape) * torch.get_default_dtype().itemsize,
+            f"trainer.batch_size={batch}: a batch needs",
+            "make it smaller, or the pictures, as in dataset.size=64",
+        )
+    except ValueError as error:
+        yield str(error)
+
+
+def sketch(config: DictConfig, data: DataSpec) -> GenerativeModel:
+    """The model on the meta device: names and shapes without memory."""
+    try:
+        with torch.device("meta"):
+            return build_model(config, data)
+    except RuntimeError as error:  # more weights than torch counts
+        raise ValueError(f"model: cannot be built ({str(error).splitlines()[0]}); {_SMALLER}") from error
+
+
+def check_size(model: GenerativeModel) -> None:
+    """`ValueError` where this machine cannot hold the parameters and buffers of a model."""
+    tensors = (*model.parameters(), *model.buffers())
+    memory.check(sum(tensor.nbytes for tensor in tensors), "model: its weights need", _SMALLER)
+
+
 def _model_problems(config: DictConfig, source: Source, optimizer_is_known: bool) -> Iterator[str]:
-    """The model is built on the meta device: shapes are checked, no memory is taken."""
     found = locate("model", config.model._target_)
     if missing := found.requires - source.spec.provides:
         fitting = ", ".join(_datasets_that_provide(found.requires))
@@ -75,11 +109,14 @@ def _model_problems(config: DictConfig, source: Source, optimizer_is_known: bool
         )
         return
     try:
-        with torch.device("meta"):
-            model = build_model(config, source.spec)
+        model = sketch(config, source.spec)
     except ValueError as error:
         yield str(error)
         return
+    try:
+        check_size(model)
+    except ValueError as error:
+        yield str(error)
     if optimizer_is_known:
         yield from _player_problems(config, model)
     metric = config.trainer.early_stop_metric
@@ -146,7 +183,10 @@ def _datasets_that_provide(fields: frozenset[str]) -> Iterator[str]:
 
 def _folder_problems(folder: Path) -> Iterator[str]:
     existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if (folder / "checkpoints").exists():
-        yield f"{folder}: holds a run already; leave hydra.run.dir out to get a new folder"
+    if holds_run(folder):
+        yield (
+            f"{folder}: holds a run already; go on with it by genlab resume run={folder}, "
+            "or leave hydra.run.dir out to get a new folder"
+        )
     elif not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
         yield f"{folder}: cannot write in {existing}; choose another place, as in output_dir=/tmp/outputs"

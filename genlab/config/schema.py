@@ -52,6 +52,7 @@ class LoggerConfig:
     console: bool = MISSING
     tensorboard: bool = MISSING
     projector_size: int = MISSING
+    picture_metadata: bool = MISSING
 
 
 @dataclass
@@ -169,11 +170,41 @@ MINIMA = {
 POSITIVE = ("truncation", "extent")
 """Numbers that must be greater than 0."""
 
-MAXIMA = {"extent": 100}
-"""Largest value that a number of the skeletons may have."""
+MAXIMA = {
+    "extent": 100,
+    "device.processes": 1024,
+    "device.threads": 1024,
+    "loader.workers": 1024,
+    "logger.projector_size": 10**6,
+    "watch.num_samples": 10**6,
+    "num_samples": 10**9,
+    "rows": 1000,
+    "steps": 1000,
+    "shown": 10_000,
+    "importance_samples": 10**5,
+    "repeats": 1000,
+    "nearest": 1000,
+    "evaluation.num_samples": 10**9,
+    "evaluation.importance_samples": 10**5,
+    "evaluation.repeats": 1000,
+    "evaluation.nearest": 1000,
+}
+"""Largest value that a number of the skeletons may have: beyond, a typing error or a stranger would take memory or time
+without end."""
+
+STOPPING = ("trainer.max_steps", "trainer.max_epochs", "trainer.early_stop_patience")
+"""Keys that decide when a run ends."""
 
 TRAINING_ONLY = ("precision", "memory_format", "compile", "micro_batch", "processes")
 """Keys of a device that only training heeds; files of devices are shared, so a skeleton of their own would not do."""
+
+
+@dataclass
+class ResumeConfig:
+    """What `genlab resume` reads besides the keys of a training config that it may change."""
+
+    run: str = MISSING
+    output_dir: str = MISSING
 
 
 @dataclass
@@ -184,6 +215,7 @@ class UseConfig:
     output_dir: str = MISSING
     seed: int = MISSING
     weights: str = MISSING
+    picture_metadata: bool = MISSING
     device: DeviceConfig = field(default_factory=DeviceConfig)
 
 
@@ -280,6 +312,7 @@ class EvaluateConfig(EvaluationConfig, DataUseConfig):
 
 COMMANDS = {
     "train": TrainConfig,
+    "resume": ResumeConfig,
     "sample": SampleConfig,
     "reconstruct": ReconstructConfig,
     "interpolate": InterpolateConfig,

@@ -1,17 +1,24 @@
 """Pictures in the arrays of one .npz file, with optional labels. Only headers are read until training opens it."""
 
 import os
+import struct
 import zipfile
+import zlib
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from genlab import memory
 from genlab.data.checks import check_range
 from genlab.data.source import ArrayExamples, Examples, Source
 from genlab.data.spec import DataSpec
 from genlab.data.splits import split_rows, split_sizes
+
+_DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, ValueError, KeyError, EOFError, OSError, RuntimeError)
+"""What zipfile and numpy raise on damaged files; RuntimeError: encrypted or compressed in an unknown way."""
 
 
 class Header(NamedTuple):
@@ -19,6 +26,10 @@ class Header(NamedTuple):
 
     shape: tuple[int, ...]
     dtype: np.dtype
+
+    @property
+    def nbytes(self) -> int:
+        return prod(self.shape) * self.dtype.itemsize
 
     def __str__(self) -> str:
         return f"{self.dtype}[{', '.join(map(str, self.shape))}]"
@@ -50,7 +61,7 @@ class Npz(Source):
         block_size: int = 1,
         seed: int = 0,
     ):
-        check_range("block_size", block_size, 1)
+        check_range("block_size", block_size, 1, 2**40)
         self.path, self.headers = read_headers(path)
         self.image_shape, self.max_value = image_shape, max_value
         self.validation_fraction, self.block_size, self.seed = validation_fraction, block_size, seed
@@ -101,8 +112,10 @@ class Npz(Source):
         if header.dtype.kind not in "buif" or len(header.shape) < 2 or 0 in header.shape:
             raise ValueError(f"{where} cannot be pictures. Store them as uint8 [N, height, width, channels].")
         shape = list(header.shape[1:])
+        numbers = prod(header.shape)
+        memory.check(header.nbytes + numbers, f"{where} needs", "give a file with fewer or smaller pictures")
         if self.image_shape is not None:
-            if np.prod(shape) != np.prod(self.image_shape):
+            if prod(shape) != prod(self.image_shape):
                 raise ValueError(f"{where} does not fit dataset.image_shape={self.image_shape}.")
             shape = self.image_shape
         if len(shape) == 1:
@@ -119,6 +132,7 @@ class Npz(Source):
         count = self.headers[images_key].shape[0]
         if header.dtype.kind not in "ui" or header.shape != (count,):
             raise ValueError(f"{where} cannot be the labels of {count} pictures. Store one integer for each.")
+        memory.check(header.nbytes + 16 * count, f"{where} needs", "give a file with fewer pictures")
         found = self._read_labels(key).unique().tolist()
         classes = found if num_classes is None else range(num_classes)
         if list(classes) != list(range(len(classes))) or not set(found) <= set(classes):
@@ -126,13 +140,11 @@ class Npz(Source):
         return len(classes)
 
     def _read_labels(self, key: str) -> Tensor:
-        with np.load(self.path, allow_pickle=False) as file:
-            return torch.from_numpy(file[key].astype(np.int64))
+        return torch.from_numpy(read_array(self.path, key).astype(np.int64))
 
     def _read_images(self, key: str) -> Tensor:
         """An array as uint8 [N, C, H, W]."""
-        with np.load(self.path, allow_pickle=False) as file:
-            array = file[key]
+        array = read_array(self.path, key)
         integers = array.dtype.kind in "ui"
         white = self.max_value if self.max_value is not None else 255 if integers else 1
         low, high = float(array.min()), float(array.max())
@@ -160,6 +172,15 @@ def shorten(values: list[int]) -> str:
     return ", ".join(map(str, values[:8])) + (", ..." if len(values) > 8 else "")
 
 
+def read_array(path: str, key: str) -> np.ndarray:
+    """An array of an .npz file whose header was found sound; `ValueError` where its content is damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return file[key]
+    except _DAMAGE as error:
+        raise ValueError(f"{path}: its array {key} is damaged ({error}). Write the file again.") from error
+
+
 def read_headers(path: str | None) -> tuple[str, dict[str, Header]]:
     """`path` with ~ expanded, and what each of its arrays is."""
     if path is None:
@@ -167,14 +188,20 @@ def read_headers(path: str | None) -> tuple[str, dict[str, Header]]:
     file = os.path.expanduser(path)
     if not os.path.isfile(file):
         raise ValueError(f"dataset.path={path}: no such file. Give a file that numpy.savez wrote.")
-    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    headers = {}
     try:
         with zipfile.ZipFile(file) as archive:
-            for name in archive.namelist():
-                with archive.open(name) as member:
-                    shape, _, dtype = readers[np.lib.format.read_magic(member)](member)
-                headers[name.removesuffix(".npy")] = Header(shape, dtype)
-    except (zipfile.BadZipFile, ValueError, KeyError, EOFError) as error:
+            headers = {info.filename.removesuffix(".npy"): _read_header(archive, info) for info in archive.infolist()}
+    except _DAMAGE as error:
         raise ValueError(f"dataset.path={path} is not a sound .npz file ({error}). Write it by numpy.savez.") from error
     return file, headers
+
+
+def _read_header(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Header:
+    """What a member is, as far as it holds as much as its header claims. Arrays of objects hold code: see `Npz`."""
+    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    with archive.open(info) as member:
+        shape, _, dtype = readers[np.lib.format.read_magic(member)](member)
+        header, held = Header(shape, dtype), info.file_size - member.tell()
+    if not dtype.hasobject and (min(shape, default=0) < 0 or header.nbytes > held):
+        raise ValueError(f"{info.filename} claims to be {header}, but holds {held} bytes")
+    return header

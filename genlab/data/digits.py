@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from genlab.data.checks import check_range
+from genlab.data.checks import check_range, check_table
 from genlab.data.pictures import resize
 from genlab.data.source import ArrayExamples, Examples, Source
 from genlab.data.spec import DataSpec
@@ -34,6 +34,7 @@ class Digits(Source):
         self.validation_fraction, self.seed = validation_fraction, seed
         self.spec = DataSpec((1, size, size), num_classes=10)
         self.sizes = split_sizes(COUNT, validation_fraction)
+        check_table(self.sizes, self.spec.shape)
 
     def open(self, split: str) -> list[Examples]:
         rows = split_rows(COUNT, self.validation_fraction, self.seed)[split]

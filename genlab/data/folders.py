@@ -1,6 +1,7 @@
 """Pictures in folders: one set with optional classes, or two unpaired domains. Decoded as they are drawn."""
 
 import os
+from pathlib import Path
 
 import torch
 
@@ -10,6 +11,9 @@ from genlab.data.spec import DataSpec
 from genlab.data.splits import split_rows, split_sizes
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
+
+DEEPEST = 30
+"""Folders that pictures may lie in below the one that is named; links may lead in circles."""
 
 
 class ImageFolder(Source):
@@ -115,7 +119,12 @@ def check_folder(path: str | None, example: str, key: str = "dataset.path") -> s
 def list_pictures(folder: str, key: str = "dataset.path") -> list[str]:
     """Paths of all pictures below `folder`, the value of `key`, in the order of their names, without hidden ones."""
     found = []
+    depth = len(Path(folder).parts)
     for place, subfolders, names in os.walk(folder, followlinks=True):
+        if len(Path(place).parts) - depth > DEEPEST:
+            raise ValueError(
+                f"{key}: {place} lies more than {DEEPEST} folders deep. Remove links that lead in circles."
+            )
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
         visible = (name for name in names if name.lower().endswith(SUFFIXES) and not name.startswith("."))
         found += [os.path.join(place, name) for name in visible]

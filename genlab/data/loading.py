@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from genlab import memory
 from genlab.config.schema import LoaderConfig
 from genlab.data.augment import augment
 from genlab.data.order import IndexStream
@@ -96,6 +97,9 @@ class Loader:
         fits = {"memory": True, "stream": False, "auto": gibibytes <= self.settings.memory_limit}[self.settings.storage]
         where = f"held in memory on {self.device}" if fits else f"streamed by {self.settings.workers} workers"
         chosen = f"loader.storage={self.settings.storage}"
+        if fits:
+            memory.check(table.nbytes, f"loader.storage={self.settings.storage}: the data ({name}) needs",
+                         "give loader.storage=stream, or smaller pictures")  # fmt: skip
         self.storage.append(f"{name}: {len(table)} examples, {gibibytes:.3f} GiB, {where} ({chosen})")
         return fits
 

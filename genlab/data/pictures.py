@@ -1,7 +1,10 @@
 """Pictures from files and arrays to uint8 [C, H, W]: decode, convert, resize, crop; and tables of picture files."""
 
 import os
+import warnings
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +18,14 @@ if TYPE_CHECKING:  # PIL costs a tenth of a second, which commands that read no 
     from PIL.Image import Image
 
 MODES = {1: "L", 3: "RGB"}
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+"""What is decoded, whatever a file is called: for others PIL may start programs."""
+
+MOST_PIXELS = 2**25
+"""Of a file as it is decoded, 0.1 GiB in colour: a file of a few bytes may claim any number."""
+
+_SLICE = 2**26  # numbers that are scaled at once
 
 
 def picture_shape(channels: int, size: int | list[int]) -> tuple[int, int, int]:
@@ -34,11 +45,11 @@ def resize(images: Tensor, size: int | None) -> Tensor:
     """
     if size is None or images.shape[-2:] == (size, size):
         return images
-    resized = [
-        interpolate(part.float(), (size, size), mode="bilinear", antialias=True).round().clamp(0, 255).byte()
-        for part in images.split(4096)
-    ]
-    return torch.cat(resized)
+    resized = torch.empty(*images.shape[:2], size, size, dtype=torch.uint8)
+    rows = max(1, min(4096, _SLICE // prod(resized.shape[1:])))
+    for part, target in zip(images.split(rows), resized.split(rows), strict=True):
+        target[:] = interpolate(part.float(), (size, size), mode="bilinear", antialias=True).round().clamp(0, 255)
+    return resized
 
 
 def decode(path: str, shape: tuple[int, int, int], crop: int | None = None) -> Tensor:
@@ -47,14 +58,19 @@ def decode(path: str, shape: tuple[int, int, int], crop: int | None = None) -> T
     It is turned as its EXIF entry says, scaled to cover `shape` and cut to it around its centre; transparency shows
     white. crop: side in pixels of the central square of the file to take instead of the largest that fits.
     """
-    from PIL import Image, ImageOps
+    from PIL import ImageOps
 
     channels, height, width = shape
     try:
-        with Image.open(path) as image:
+        if not os.path.isfile(path):
+            raise ValueError("it is no file")
+        Image = _pil_image()
+        with Image.open(path, formats=FORMATS) as image:
             if crop is None:
                 # JPEG can decode at 1/2, 1/4 or 1/8 size; twice the goal leaves the final filter enough to work on.
                 image.draft(MODES[channels], (2 * max(height, width),) * 2)
+            if image.width * image.height > MOST_PIXELS:
+                raise ValueError(f"it has {image.width}x{image.height} pixels, at most {MOST_PIXELS} are decoded")
             image = convert(ImageOps.exif_transpose(image), MODES[channels])
             if crop is not None:
                 left, top = (image.width - crop) / 2, (image.height - crop) / 2
@@ -63,6 +79,15 @@ def decode(path: str, shape: tuple[int, int, int], crop: int | None = None) -> T
     except Exception as error:  # decoders raise whatever they like on damaged files: OSError, SyntaxError, struct.error
         raise ValueError(f"{path} cannot be read as a picture ({error}). Repair or remove it.") from error
     return torch.from_numpy(pixels).view(height, width, channels).permute(2, 0, 1)
+
+
+@cache
+def _pil_image():
+    """PIL.Image without its warning of large files, which are refused, or decoded at a fraction of their size."""
+    from PIL import Image
+
+    warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+    return Image
 
 
 def convert(image: "Image", mode: str) -> "Image":

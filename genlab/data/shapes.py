@@ -16,6 +16,7 @@ from math import pi, sqrt
 import torch
 from torch import Tensor
 
+from genlab import memory
 from genlab.data.checks import check_range
 from genlab.data.source import ArrayExamples, Examples, Source
 from genlab.data.spec import DataSpec
@@ -25,6 +26,13 @@ from genlab.seeding import mix
 FACTORS = ("shape", "scale", "orientation", "x", "y")
 LARGEST = 0.22
 """Radius of the circle around a shape of scale 1, as a share of the picture; positions leave it inside."""
+
+
+MOST_VALUES = 10_000
+"""Values of a factor."""
+
+_CELL_BYTES, _FACTOR_BYTES = 8, 100  # taken for each cell of the grid and for the factors of each picture
+_SLICE = 2**24  # pixels that are rendered at once
 
 
 class Shapes(Source):
@@ -57,8 +65,9 @@ class Shapes(Source):
         seed: int = 0,
     ):
         check_range("size", size, 16)
+        self.spec = DataSpec((1, size, size), num_classes=len(SHAPES))
         for key, value in (("scales", num_scales), ("orientations", num_orientations), ("positions", num_positions)):
-            check_range(f"num_{key}", value, 1)
+            check_range(f"num_{key}", value, 1, MOST_VALUES)
         self.values = (
             torch.arange(len(SHAPES), dtype=torch.float32),
             torch.linspace(1, 0.5, num_scales).flip(0),
@@ -68,9 +77,13 @@ class Shapes(Source):
         grid = len(SHAPES) * num_scales * num_orientations * num_positions**2
         if num_images is not None:
             check_range("num_images", num_images, 2, grid)
+        memory.check(
+            grid * _CELL_BYTES + (num_images or grid) * (size**2 + _FACTOR_BYTES),
+            f"dataset: {num_images or grid} pictures of {size}x{size} from a grid of {grid} need",
+            "ask for fewer, as in dataset.num_positions=8",
+        )
         self.grid, self.num_images, self.antialias = grid, num_images or grid, antialias
         self.validation_fraction, self.seed = validation_fraction, seed
-        self.spec = DataSpec((1, size, size), num_classes=len(SHAPES))
         self.sizes = split_sizes(self.num_images, validation_fraction)
 
     def open(self, split: str) -> list[Examples]:
@@ -115,7 +128,7 @@ def render(factors: Tensor, size: int, antialias: bool = True) -> Tensor:
     images = torch.empty(len(factors), 1, size, size, dtype=torch.uint8)
     pixels = torch.arange(size) + 0.5
     for kind, distance in enumerate(SHAPES):
-        for rows in (factors[:, 0] == kind).nonzero()[:, 0].split(512):
+        for rows in (factors[:, 0] == kind).nonzero()[:, 0].split(max(1, min(512, _SLICE // size**2))):
             scale, turn, x, y = factors[rows, 1:, None, None].unbind(1)
             radius = LARGEST * size * scale
             x, y = (size * (LARGEST + (1 - 2 * LARGEST) * place) for place in (x, y))

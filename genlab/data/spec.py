@@ -2,11 +2,20 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from math import prod
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from genlab.seeding import mix
+
+LARGEST_PICTURE = 2**26
+"""Numbers that a picture may hold: a batch of a few of these is all that any machine takes."""
+
+MOST_CLASSES = 1_000_000
+
+_DOMAINS = (("image",), ("a", "b"))
 
 
 @dataclass(frozen=True)
@@ -22,6 +31,13 @@ class DataSpec:
     num_classes: int = 0
     domains: tuple[str, ...] = ("image",)
 
+    def __post_init__(self):
+        if min(self.shape) < 1 or prod(self.shape) > LARGEST_PICTURE:
+            raise ValueError(
+                f"dataset: pictures of {'x'.join(map(str, self.shape))} (channels, height, width): each must hold 1 to "
+                f"{LARGEST_PICTURE} numbers; give another size, as in dataset.size=64"
+            )
+
     @property
     def provides(self) -> frozenset[str]:
         """Names of the fields of a batch, as `GenerativeModel.requires` asks for them."""
@@ -31,8 +47,18 @@ class DataSpec:
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
     @classmethod
-    def from_dict(cls, values: dict) -> "DataSpec":
-        return cls(tuple(values["shape"]), values["num_classes"], tuple(values["domains"]))
+    def from_dict(cls, values: Any) -> "DataSpec":
+        """What `to_dict` gave. `ValueError` for anything else: a checkpoint may come from anybody."""
+        if not isinstance(values, dict) or set(values) != {"shape", "num_classes", "domains"}:
+            raise ValueError("data: must hold shape, num_classes and domains, and nothing else")
+        shape, num_classes, domains = values["shape"], values["num_classes"], values["domains"]
+        if not isinstance(shape, list) or len(shape) != 3 or not all(type(side) is int for side in shape):
+            raise ValueError(f"data.shape={str(shape)[:100]}: must be 3 whole numbers (channels, height, width)")
+        if type(num_classes) is not int or not 0 <= num_classes <= MOST_CLASSES:
+            raise ValueError(f"data.num_classes={str(num_classes)[:100]}: must be a whole number, 0 to {MOST_CLASSES}")
+        if not isinstance(domains, list) or tuple(domains) not in _DOMAINS:
+            raise ValueError(f"data.domains={str(domains)[:100]}: must be [image] or [a, b]")
+        return cls(tuple(shape), num_classes, tuple(domains))
 
 
 class Batch:

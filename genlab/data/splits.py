@@ -22,8 +22,8 @@ def split_rows(count: int, validation_fraction: float, seed: int, block_size: in
     block_size: this many consecutive rows go to one split together. Frames of a video need it: drawn one by one,
     nearly every validation frame would have its neighbour in the training split.
     """
-    blocks = torch.arange(count).split(block_size)
-    order = torch.randperm(len(blocks), generator=torch.Generator().manual_seed(mix(seed, count)))
-    shuffled = torch.cat([blocks[block] for block in order])
+    order = torch.randperm(-(-count // block_size), generator=torch.Generator().manual_seed(mix(seed, count)))
+    shuffled = (order[:, None] * block_size + torch.arange(min(block_size, count))).flatten()
+    shuffled = shuffled[shuffled < count]  # the last block may be shorter
     held_out = split_sizes(count, validation_fraction)["validation"]
     return {"train": shuffled[held_out:].sort().values, "validation": shuffled[:held_out].sort().values}

@@ -15,7 +15,7 @@ from math import pi
 import torch
 from torch import Tensor
 
-from genlab.data.checks import check_choice, check_range
+from genlab.data.checks import check_choice, check_range, check_table
 from genlab.data.source import SPLITS, ArrayExamples, Examples, Source
 from genlab.data.spec import DataSpec
 from genlab.seeding import mix
@@ -25,6 +25,10 @@ GROUND, LIGHT, MIDDLE = ((20, 28, 64), (248, 228, 164), (224, 88, 72))
 
 SIDES = (3.0, 4.0, 64.0)
 """Sides of the regular polygons; 64 sides draw a circle at any size that pictures have here."""
+
+
+_NUMBER_BYTES = 12  # taken for each number of a picture while the colours are mixed
+_SLICE = 2**24  # pixels of single shapes that are drawn at once
 
 
 class Stripes(Source):
@@ -52,13 +56,14 @@ class Stripes(Source):
     ):
         check_range("size", size, 16)
         check_choice("channels", channels, (1, 3))
+        self.spec = DataSpec((channels, size, size), domains=("a", "b"))
         check_range("num_train", num_train, 1)
         check_range("num_validation", num_validation, 1)
-        check_range("max_shapes", max_shapes, 1)
+        check_range("max_shapes", max_shapes, 1, 100)
         check_choice("period", period, tuple(range(2, size // 2 + 1, 2)))
         self.max_shapes, self.period, self.seed = max_shapes, period, seed
-        self.spec = DataSpec((channels, size, size), domains=("a", "b"))
         self.sizes = {"train": num_train, "validation": num_validation}
+        check_table(self.sizes, self.spec.shape, _NUMBER_BYTES)
 
     def open(self, split: str) -> list[Examples]:
         tables = []
@@ -100,7 +105,7 @@ def draw_shapes(num_pictures: int, size: int, max_shapes: int, generator: torch.
     present = torch.arange(max_shapes) < 1 + (count[:, :1] * max_shapes).floor()
     coverage = torch.empty(num_pictures, size, size)
     pixels = torch.arange(size) + 0.5
-    for rows in torch.arange(num_pictures).split(64):
+    for rows in torch.arange(num_pictures).split(max(1, min(64, _SLICE // (max_shapes * size**2)))):
         right = pixels - size * x[rows, :, None, None]
         down = pixels[:, None] - size * y[rows, :, None, None]
         # Distance to the nearest edge of a regular polygon: turn the point into the sector of that edge.

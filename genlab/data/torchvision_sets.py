@@ -17,10 +17,12 @@ References:
 
 import errno
 import os
+import pickle
 import socket
 import tempfile
 from abc import abstractmethod
 from dataclasses import replace
+from math import prod
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -28,13 +30,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genlab.data.checks import check_choice, check_range
+from genlab.data.checks import check_choice, check_range, check_table
 from genlab.data.pictures import PictureFiles, picture_shape, resize
 from genlab.data.source import ArrayExamples, Examples, Source
 from genlab.data.spec import DataSpec
 
 DOWNLOAD_TIMEOUT = 30.0
 """Seconds that a server may stay silent."""
+
+LARGEST_FILE = 2**30
+"""Bytes of a file that is read whole; the largest that is published has half of that."""
 
 
 class Archive(NamedTuple):
@@ -75,11 +80,15 @@ class PublishedSet(Source):
 
         return getattr(torchvision.datasets, self.name)
 
+    def lies_in(self, root: Path) -> bool:
+        """Whether `root` holds the unpacked set."""
+        return all((root / file).exists() for file in self.files())
+
     def root(self) -> Path:
         """The folder that holds the unpacked set, after unpacking it where need be."""
         target = self.data_dir if writable(self.data_dir / self.files()[0]) else cache_dir()
         for root in (self.data_dir, target, cache_dir()):
-            if all((root / file).exists() for file in self.files()):
+            if self.lies_in(root):
                 return root
         sound = self._sound_archives(target)
         timeout = socket.getdefaulttimeout()
@@ -130,6 +139,8 @@ class LabelledSet(PublishedSet):
             check_range("size", size, 1)
         self.native, self.sizes, self.size = native, sizes, size
         self.spec = native if size is None else replace(native, shape=(native.shape[0], size, size))
+        if size is not None:
+            check_table(sizes, self.spec.shape)
 
     @abstractmethod
     def read(self, root: Path, split: str) -> tuple[Tensor, Tensor]:
@@ -262,11 +273,17 @@ class Cifar10(LabelledSet):
         self.torchvision(root, download=True)
 
     def read(self, root: Path, split: str) -> tuple[Tensor, Tensor]:
-        try:
-            table = self.torchvision(root, train=split == "train")
-        except RuntimeError as error:
-            raise ValueError(f"{root}/cifar-10-batches-py is damaged. Remove it to have it unpacked again.") from error
-        return torch.from_numpy(table.data).permute(0, 3, 1, 2).contiguous(), torch.tensor(table.targets)
+        from torchvision.datasets.utils import check_integrity
+
+        images, labels = [], []
+        for name, md5 in self.torchvision.train_list if split == "train" else self.torchvision.test_list:
+            path = root / "cifar-10-batches-py" / name
+            if not check_integrity(path, md5):
+                raise ValueError(f"{path} is damaged. Remove {path.parent} to have it unpacked again.")
+            batch = read_arrays(path)
+            images.append(batch["data"])
+            labels += batch["labels"]
+        return torch.from_numpy(np.concatenate(images)).view(-1, *self.native.shape), torch.tensor(labels)
 
 
 class Svhn(LabelledSet):
@@ -333,9 +350,11 @@ class Celeba(PublishedSet):
 
     def open(self, split: str) -> list[Examples]:
         pictures, partition = (self.root() / file for file in self.files())
+        if partition.stat().st_size > LARGEST_FILE:
+            raise ValueError(f"{partition} is larger than any that is published. Remove it to fetch it again.")
         # A line is "000001.jpg 0", and 0, 1, 2 are training, validation and test.
         lines = (line.split() for line in partition.read_text().splitlines())
-        paths = [str(pictures / name) for name, part in lines if part == self.parts[split]]
+        paths = [str(pictures / name) for name, part in lines if part == self.parts[split] and "/" not in name]
         if len(paths) != self.sizes[split]:
             raise ValueError(
                 f"{partition} lists {len(paths)} pictures for {split}, not the published {self.sizes[split]}. "
@@ -378,9 +397,33 @@ def merge(source: Path, target: Path) -> None:
 
 def read_idx(path: Path) -> Tensor:
     """A file in MNIST's idx format: 2 zero bytes, type (8: uint8), number of dimensions, big-endian sizes, data."""
-    content = np.fromfile(path, np.uint8)
-    shape = np.frombuffer(content[4 : 4 + 4 * int(content[3])], ">i4") if len(content) > 4 else ()
-    data = content[4 + 4 * len(shape) :]
-    if len(content) <= 4 or content[2] != 8 or len(data) != np.prod(shape):
-        raise ValueError(f"{path} is damaged. Remove it to have it unpacked again.")
-    return torch.from_numpy(data.reshape(shape))
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(4)
+        dimensions = head[3] if len(head) == 4 else 0
+        shape = tuple(np.frombuffer(file.read(4 * dimensions), ">i4").tolist()) if 1 <= dimensions <= 3 else ()
+        sound = len(shape) == dimensions > 0 and head[2] == 8 and min(shape) >= 0
+        if not sound or prod(shape) != size - file.tell() or size > LARGEST_FILE:
+            raise ValueError(f"{path} is damaged. Remove it to have it unpacked again.")
+        return torch.from_numpy(np.fromfile(file, np.uint8).reshape(shape))
+
+
+class _Arrays(pickle.Unpickler):
+    """Reads the lists and arrays of the pickles that CIFAR-10 is published as, and nothing that could run."""
+
+    _names = {("multiarray", "_reconstruct"), ("numpy", "ndarray"), ("numpy", "dtype")}
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module.removeprefix("numpy._core.").removeprefix("numpy.core."), name) not in self._names:
+            raise pickle.UnpicklingError(f"it names {module}.{name}")
+        return super().find_class(module.replace("numpy.core.", "numpy._core."), name)
+
+
+def read_arrays(path: Path) -> dict[str, Any]:
+    """A batch of CIFAR-10: "data" uint8 [N, 3072], "labels" a list. `ValueError` where a pickle holds anything else."""
+    try:
+        with path.open("rb") as file:
+            batch = _Arrays(file, encoding="latin1").load()
+        return {"data": np.asarray(batch["data"], np.uint8), "labels": list(batch["labels"])}
+    except Exception as error:  # unpickling raises whatever the bytes lead to
+        raise ValueError(f"{path} is damaged ({error}). Remove {path.parent} to have it unpacked again.") from error

@@ -8,6 +8,9 @@ from torch.nn.utils.parametrizations import spectral_norm
 Activation = Literal["relu", "leaky_relu", "silu"]
 Normalization = Literal["none", "batch"]
 
+MOST_LAYERS = 1000
+"""Of one kind in a network: each takes memory and time before its weights do."""
+
 
 def make_activation(name: Activation) -> nn.Module:
     """The elementwise nonlinearity `name`; the leaky one has slope 0.2, as in DCGAN (Radford et al. 2016)."""

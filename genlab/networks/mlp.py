@@ -10,6 +10,7 @@ from math import prod
 from torch import Tensor, nn
 
 from genlab.networks.layers import (
+    MOST_LAYERS,
     Activation,
     Normalization,
     constrained,
@@ -38,6 +39,8 @@ class MLP(nn.Module):
         super().__init__()
         if any(width < 1 for width in hidden):
             raise ValueError(f"hidden={list(hidden)}: every width must be at least 1")
+        if len(hidden) > MOST_LAYERS:
+            raise ValueError(f"hidden: {len(hidden)} layers, there may be at most {MOST_LAYERS}")
         layers: list[nn.Module] = []
         width = in_features
         for next_width in hidden:

@@ -21,6 +21,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from genlab.networks.layers import MOST_LAYERS
+
 Padding = Literal["zeros", "reflect"]
 PictureNormalization = Literal["instance", "pixel"]
 
@@ -87,8 +89,8 @@ class ResNetGenerator(nn.Module):
             )
         if width < 1:
             raise ValueError(f"width={width}: must be at least 1")
-        if blocks < 0:
-            raise ValueError(f"blocks={blocks}: must be at least 0")
+        if not 0 <= blocks <= MOST_LAYERS:
+            raise ValueError(f"blocks={blocks}: must be at least 0 and at most {MOST_LAYERS}")
         if padding not in ("zeros", "reflect"):
             raise ValueError(f"padding={padding!r}: choose from zeros, reflect")
         half = [(side + 1) // 2 for side in size]

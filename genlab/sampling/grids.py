@@ -6,6 +6,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from genlab.sampling.origin import Origin
+from genlab.sampling.write import save_picture, to_uint8
+
 _LINE = 0.5
 """Grey of the lines between pictures and of places that none fills."""
 
@@ -52,8 +55,9 @@ def frames(pictures: Tensor) -> list[Tensor]:
     return [enlarge(tile(wrap(step, columns)))[:channels] for step in pictures.unbind(1)]
 
 
-def save_png(pictures: Tensor, path: Path) -> None:
-    """Write pictures [rows, columns, C, H, W] in [0, 1] as one PNG, enlarged by whole numbers where they are small."""
-    from torchvision.utils import save_image
+def save_png(pictures: Tensor, path: Path, origin: Origin | None = None) -> None:
+    """Write pictures [rows, columns, C, H, W] in [0, 1] as one PNG, enlarged by whole numbers where they are small.
 
-    save_image(enlarge(tile(pictures)), path)
+    origin: what the file says about them; None says nothing.
+    """
+    save_picture(to_uint8(enlarge(tile(pictures))[None])[0], path, origin)

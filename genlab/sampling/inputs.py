@@ -17,12 +17,13 @@ from genlab.config.build import build_source
 from genlab.config.compose import options
 from genlab.config.paths import config_folder
 from genlab.config.schema import LoaderConfig
-from genlab.data.arrays import Npz
+from genlab.data.arrays import Npz, read_array
 from genlab.data.folders import SUFFIXES, check_folder, list_pictures
 from genlab.data.loading import Loader
 from genlab.data.pictures import decode
 from genlab.data.source import Source
 from genlab.data.spec import DataSpec
+from genlab.data.torchvision_sets import PublishedSet
 from genlab.sampling.load import PORTION, Run
 from genlab.seeding import seeded
 
@@ -214,8 +215,7 @@ def _labels(source: Npz) -> Tensor | None:
     header = source.headers.get("labels")
     if header is None or header.dtype.kind not in "ui" or header.shape != (source.sizes["validation"],):
         return None
-    with np.load(source.path, allow_pickle=False) as file:
-        return torch.from_numpy(file["labels"].astype(np.int64))
+    return torch.from_numpy(read_array(source.path, "labels").astype(np.int64))
 
 
 def run_source(run: Run, config: DictConfig) -> tuple[Source, str]:
@@ -236,14 +236,22 @@ def run_source(run: Run, config: DictConfig) -> tuple[Source, str]:
 
 
 def _asked(run: Run, config: DictConfig) -> DictConfig:
-    """The config whose `dataset` is meant: `config`, else the run's own, looked for where data lies here."""
+    """The config whose `dataset` is meant: `config`, else the run's own, looked for where data lies here.
+
+    From the place that the run names data is read only: what is to be unpacked or fetched goes where the user says.
+    """
     if config.dataset is not None:
         return config
     own = OmegaConf.create(OmegaConf.to_container(run.config))
     recorded = own.dataset.get("data_dir")
-    if recorded is not None and not os.path.isdir(recorded):
+    if recorded is not None and not (os.path.isdir(recorded) and _is_ready(build_source(own))):
         own.dataset.data_dir = config.data_dir
     return own
+
+
+def _is_ready(source: Source) -> bool:
+    """Whether opening a source writes nothing."""
+    return not isinstance(source, PublishedSet) or source.lies_in(source.data_dir)
 
 
 def open_against(run: Run, config: DictConfig) -> Pictures:

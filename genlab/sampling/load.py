@@ -1,7 +1,5 @@
 """A trained run, ready to use: the checkpoint alone says what to build, and holds the weights."""
 
-import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +12,9 @@ from genlab.config.build import build_model
 from genlab.config.check import locate, problems_of
 from genlab.config.compose import options
 from genlab.config.paths import config_folder
+from genlab.config.request import check_size, sketch
 from genlab.config.schema import CHOICES
+from genlab.config.stranger import check_config, check_weights
 from genlab.data.spec import DataSpec
 from genlab.models.base import CAPABILITIES, GenerativeModel
 from genlab.sampling.interpolation import decode_rows, even, walk
@@ -198,27 +198,35 @@ def models_that_can(*capabilities: str) -> list[str]:
     return [name for name, model in found.items() if all(hasattr(model, word) for word in capabilities)]
 
 
-def latest(output_dir: str) -> Path:
-    """The folder of the run below `output_dir` that saved a checkpoint last."""
-    found = [
-        *Path(output_dir).glob("*/*/checkpoints/last.pt"),
-        *Path(output_dir).glob("sweeps/*/*/*/checkpoints/last.pt"),
-    ]
+def latest(output_dir: str, file: str = "checkpoints/last.pt") -> Path:
+    """The folder of the run below `output_dir` whose `file` is the youngest: by default, that saved last."""
+    found = [*Path(output_dir).glob(f"*/*/{file}"), *Path(output_dir).glob(f"sweeps/*/*/*/{file}")]
     if not found:
-        raise ValueError(f"run=latest: no run with a checkpoint below {output_dir}; train one with: genlab train")
-    return max(found, key=lambda path: path.stat().st_mtime).parent.parent
+        what = "run with a checkpoint" if file.endswith(".pt") else "run"
+        raise ValueError(f"run=latest: no {what} below {output_dir}; train one with: genlab train")
+    youngest = max(found, key=lambda path: path.stat().st_mtime)
+    return youngest.parents[len(Path(file).parts) - 1]
 
 
-def is_training(folder: Path) -> bool:
-    """Whether the process that trains into `folder` is still alive."""
-    try:
-        status = json.loads((folder / "status.json").read_text())
-        os.kill(int(status["process"]), 0)
-    except PermissionError:  # it lives, as another user
-        return status["status"] == "running"
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
-    return status["status"] == "running"
+def _request(state: dict) -> tuple[DictConfig, DataSpec]:
+    """Config and data of a checkpoint. `ValueError` with a line for each reason why it is none of GenLab's."""
+    check_config(state["config"])
+    config = OmegaConf.create(state["config"])
+    if problems := problems_of(config):
+        raise ValueError("\n".join(line for lines in problems.values() for line in lines))
+    if type(state["step"]) is not int or state["step"] < 0:
+        raise ValueError(f"step={str(state['step'])[:100]}: must be a whole number of at least 0")
+    check_weights(state)
+    return config, DataSpec.from_dict(state["data"])
+
+
+def _misfits(shapes: dict[str, Tensor], found: dict) -> Iterator[str]:
+    """Why the weights that were found are not those of the model that has `shapes`."""
+    yield from (f"{name} is missing" for name in shapes if name not in found)
+    yield from (f"{str(name)[:100]} is none of its weights" for name in found if name not in shapes)
+    for name, like in shapes.items():
+        if found[name].shape != like.shape:
+            yield f"{name} does not have the shape {list(like.shape)}"
 
 
 def load(
@@ -237,24 +245,22 @@ def load(
     """
     if weights not in CHOICES["weights"]:
         raise ValueError(f"weights={weights}: must be one of {', '.join(CHOICES['weights'])}")
-    path = checkpoint.find(latest(output_dir) if run == "latest" else run)
-    state = checkpoint.load(path)
+    path, state = checkpoint.find(latest(output_dir) if run == "latest" else run)
     if missing := [name for name in ("config", "data", "step", "model", "ema") if name not in state]:
         raise ValueError(f"{path}: is no checkpoint of a run, it holds no {', '.join(missing)}")
-    config = OmegaConf.create(state["config"])
-    if problems := problems_of(config):
-        lines = [line for lines in problems.values() for line in lines]
-        raise ValueError("\n".join([f"{path}: its config cannot be used by this version", *lines]))
-    data = DataSpec.from_dict(state["data"])
-    with torch.random.fork_rng():
-        model = build_model(config, data)
     if not state["ema"]:
         weights = "raw"
     try:
-        model.load_state_dict({**state["model"], **(state["ema"] if weights == "averaged" else {})})
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(f"{path}: its weights do not fit the model that its config names ({reason[:200]})") from error
+        config, data = _request(state)
+        check_size(like := sketch(config, data))
+    except ValueError as error:
+        raise ValueError(f"{path}: its config cannot be used by this version\n{error}") from error
+    found = {**state["model"], **(state["ema"] if weights == "averaged" else {})}
+    if reason := next(_misfits(like.state_dict(), found), None):
+        raise ValueError(f"{path}: its weights do not fit the model that its config names ({reason})")
+    with torch.random.fork_rng():
+        model = build_model(config, data)
+    model.load_state_dict(found)
     folder = path.parent.parent if path.parent.name == "checkpoints" else path.parent
     model = model.to(device).eval().requires_grad_(False)
     return Run(folder, state["step"], config, data, model, torch.device(device), weights)

@@ -2,9 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from torch import Tensor
+
+from genlab.sampling.origin import Origin
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 
 def to_uint8(images: Tensor) -> np.ndarray:
@@ -20,12 +26,21 @@ def save_npz(path: Path, images: Tensor, labels: Tensor | None = None, **arrays:
     np.savez_compressed(path, images=to_uint8(images), **extra)
 
 
-def save_gif(frames: Sequence[Tensor], path: Path, milliseconds: int = 80, there_and_back: bool = True) -> None:
-    """An endless animation of images [C, H, W] in [0, 1]; `there_and_back` plays it forwards, then backwards."""
-    from PIL import Image
+def save_picture(pixels: np.ndarray, path: Path, origin: Origin | None = None) -> None:
+    """Write one picture, uint8 [H, W, C] with 1 or 3 channels, as a PNG that tells its origin, if that is given."""
+    _image(pixels).save(path, pnginfo=origin and origin.png_info())
 
-    pixels = [to_uint8(frame[None])[0] for frame in frames]
-    images = [Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture) for picture in pixels]
-    if there_and_back:
-        images += images[-2:0:-1]
-    images[0].save(path, save_all=True, append_images=images[1:], duration=milliseconds, loop=0)
+
+def save_gif(frames: Sequence[Tensor], path: Path, origin: Origin | None = None, milliseconds: int = 80) -> None:
+    """An endless animation of images [C, H, W] in [0, 1], forwards and then backwards, that tells its origin."""
+    images = [_image(to_uint8(frame[None])[0]) for frame in frames]
+    images += images[-2:0:-1]
+    told = {"comment": origin.comment()} if origin else {}
+    images[0].save(path, save_all=True, append_images=images[1:], duration=milliseconds, loop=0, **told)
+
+
+def _image(pixels: np.ndarray) -> "Image":
+    """uint8 [H, W, C] as an image of PIL; one channel is grey."""
+    from PIL.Image import fromarray
+
+    return fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)

@@ -1,24 +1,72 @@
-"""Checkpoints: plain dicts of tensors and builtins, written whole or not at all, read without unpickling code."""
+"""Checkpoints: plain dicts of tensors and builtins, written whole or not at all, checked and never unpickled.
 
+A file is what `torch.save` writes, a zip archive, with the SHA-256 of all bytes before it as the archive's comment:
+other programs read it as ever, and a flipped bit or a missing end is seen before anything is taken from it.
+"""
+
+import hashlib
+import logging
 import os
+import shutil
 from pathlib import Path
+from typing import BinaryIO
 
 import torch
 
-FORMAT = 1
+from genlab.files import replacing
+from genlab.training import untrusted
+
+log = logging.getLogger("genlab")
+
+FORMAT = 2
+
+_LABEL = b"genlab-sha256:"
+_COMMENT_BYTES = len(_LABEL) + 64
+
+
+class Unwritable(RuntimeError):
+    """A checkpoint could not be written; those before it are untouched."""
 
 
 def save(state: dict, path: Path) -> None:
-    """Write `state` to `path` atomically: to a temporary name in the same folder, flushed to disk, then renamed."""
-    temporary = path.with_name(f".{path.name}.tmp")
+    """Write `state` to `path`, whole or not at all, so that a loss of power leaves it. `Unwritable` if not."""
     try:
-        with temporary.open("wb") as file:
+        with replacing(path) as file:
             torch.save({"format": FORMAT, **state}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+            _seal(file)
+    except (OSError, RuntimeError) as error:  # RuntimeError: how torch tells that its file could not be written
+        free = shutil.disk_usage(path.parent).free / 2**20
+        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error).splitlines()[0]
+        raise Unwritable(
+            f"{path}: cannot be written ({reason}; {free:.1f} MiB are free); earlier checkpoints are untouched"
+        ) from error
+
+
+def _seal(file: BinaryIO) -> None:
+    """Append the digest as the comment of the zip archive that `file` holds."""
+    file.seek(-2, os.SEEK_END)  # an archive ends with the length of its comment
+    file.write(_COMMENT_BYTES.to_bytes(2, "little"))
+    file.seek(0)
+    digest = hashlib.file_digest(file, "sha256").hexdigest()
+    file.seek(0, os.SEEK_END)
+    file.write(_LABEL + digest.encode())
+
+
+def _check_seal(path: Path) -> None:
+    """`ValueError` where the file is not, byte for byte, what was written."""
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - _COMMENT_BYTES))
+        comment = file.read()
+        if not comment.startswith(_LABEL):
+            raise ValueError("it does not end as a checkpoint does: it was cut off, or GenLab did not write it")
+        digest, remaining = hashlib.sha256(), size - _COMMENT_BYTES
+        file.seek(0)
+        while remaining and (part := file.read(min(remaining, 2**20))):
+            digest.update(part)
+            remaining -= len(part)
+    if comment[len(_LABEL) :] != digest.hexdigest().encode():
+        raise ValueError("its bytes do not match their checksum")
 
 
 def load(path: Path, device: str | torch.device = "cpu") -> dict:
@@ -26,9 +74,10 @@ def load(path: Path, device: str | torch.device = "cpu") -> dict:
     if not path.is_file():
         raise ValueError(f"{path}: no such checkpoint")
     try:
-        state = torch.load(path, map_location=device, weights_only=True)
-    except Exception as error:
-        raise ValueError(f"{path}: not a readable checkpoint ({type(error).__name__}); it may be damaged") from error
+        _check_seal(path)
+        state = untrusted.read(path, device)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path}: not a readable checkpoint ({error}); it may be damaged") from error
     found = state.get("format") if isinstance(state, dict) else None
     if isinstance(found, int) and found > FORMAT:
         raise ValueError(
@@ -39,14 +88,84 @@ def load(path: Path, device: str | torch.device = "cpu") -> dict:
     return state
 
 
-def find(run: str | Path) -> Path:
-    """The checkpoint that `run` means: a checkpoint file, or a run folder's `last.pt`."""
+def newest(folder: Path) -> tuple[Path, dict, list[str]]:
+    """The newest sound checkpoint of a run folder: its path, its state, and a line for each newer one that is damaged.
+
+    `ValueError` where there is none.
+    """
+    damaged = []
+    for path in _candidates(folder):
+        try:
+            return path, load(path), damaged
+        except ValueError as error:
+            damaged.append(str(error))
+    if damaged:
+        raise ValueError("\n".join([f"{folder}: none of its checkpoints can be read", *damaged]))
+    raise ValueError(f"{folder}: holds no checkpoints/last.pt; give a run folder or a checkpoint file")
+
+
+def _candidates(folder: Path) -> list[Path]:
+    """All checkpoints of a run, the newest first; those that are another name of one before it are left out."""
+    place = folder / "checkpoints"
+    numbered = sorted(place.glob("step_*.pt"), reverse=True)
+    found: dict[tuple[int, int], Path] = {}
+    for path in (place / "last.pt", *numbered, place / "best.pt"):
+        if path.exists():
+            status = path.stat()
+            found.setdefault((status.st_dev, status.st_ino), path)
+    return list(found.values())
+
+
+def find(run: str | Path) -> tuple[Path, dict]:
+    """The checkpoint that `run` means and its state: a checkpoint file, or the newest sound one of a run folder."""
     path = Path(run)
     if path.is_file():
-        return path
+        return path, load(path)
     if not path.is_dir():
         raise ValueError(f"{run}: no such run folder or checkpoint")
-    checkpoint = path / "checkpoints" / "last.pt"
-    if not checkpoint.is_file():
-        raise ValueError(f"{run}: this folder holds no checkpoints/last.pt; give a run folder or a checkpoint file")
-    return checkpoint
+    path, state, damaged = newest(path)
+    for line in damaged:
+        log.warning("%s; %s of step %d is used instead", line, path.name, state["step"])
+    return path, state
+
+
+def number(path: Path) -> int:
+    """The step in the name of a `step_*.pt`."""
+    return int(path.stem.removeprefix("step_"))
+
+
+def make_last(path: Path, step: int) -> None:
+    """Let a run go on from its checkpoint `path` of `step`: it becomes `last.pt`, and later ones make way.
+
+    Damaged files are kept beside the others as `*.damaged`.
+    """
+    folder = path.parent
+    for name in [*folder.glob("step_*.pt"), folder / "last.pt"]:
+        if name != path and name.exists() and not _is_sound(name):
+            name.rename(name.with_name(f"{name.name}.damaged"))
+    if path.name != "last.pt":
+        link(path, folder / "last.pt")
+    for later in folder.glob("step_*.pt"):
+        if number(later) > step:
+            later.unlink()
+
+
+def _is_sound(path: Path) -> bool:
+    try:
+        _check_seal(path)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def link(source: Path, target: Path) -> None:
+    """Give a checkpoint a second name, at no cost where the file system has hard links."""
+    temporary = target.with_name(f".{target.name}.tmp")
+    temporary.unlink(missing_ok=True)
+    try:
+        os.link(source, temporary)
+    except OSError:
+        with replacing(target) as file, source.open("rb") as original:
+            shutil.copyfileobj(original, file)
+    else:
+        os.replace(temporary, target)

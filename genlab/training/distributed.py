@@ -25,6 +25,15 @@ def barrier() -> None:
         dist.all_reduce(torch.zeros(1))
 
 
+def largest(value: int) -> int:
+    """The largest of the processes' values."""
+    if world() == 1:
+        return value
+    found = torch.tensor(value)
+    dist.all_reduce(found, dist.ReduceOp.MAX)
+    return int(found)
+
+
 @contextmanager
 def first_process_first() -> Iterator[None]:
     """Process 0 runs the block alone, then the others do: they find in a cache what it left there."""

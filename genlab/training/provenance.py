@@ -31,6 +31,32 @@ def environment(device: torch.device, train: Loader) -> dict:
     }
 
 
+def changed_environment(first: dict, now: dict) -> str | None:
+    """What to warn of where a run that began in one environment goes on in another; `ValueError` on other data."""
+    if first["data"] != now["data"]:
+        raise ValueError(
+            f"the training data is not what this run began with ({first['data']['examples']} examples then, "
+            f"{now['data']['examples']} now): put it back, or begin a new run: genlab train ... init_from=RUN"
+        )
+    before, after = _versions(first), _versions(now)
+    changed = [
+        f"{name} {before.get(name)} then, {after[name]} now" for name in after if before.get(name) != after[name]
+    ]
+    return (
+        f"this run began with other versions, so it may not go on to the bit: {'; '.join(changed)}" if changed else None
+    )
+
+
+def _versions(record: dict) -> dict[str, str | None]:
+    named = {key: record[key] for key in ("genlab", "python", "device")}
+    return named | record["packages"]
+
+
+def with_resumption(first: dict, now: dict) -> dict:
+    """The record of a run's first process, with those of the processes that went on with it."""
+    return first | {"resumed": [*first.get("resumed", []), now]}
+
+
 def fingerprint(loader: Loader) -> dict:
     """Number of examples and a hash of the first 64 MiB of them (of the first batch where they stream)."""
     digest = hashlib.sha256()

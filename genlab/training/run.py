@@ -3,10 +3,14 @@
 import json
 import logging
 import os
+import signal
 import socket
+import threading
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -16,14 +20,19 @@ from torch import multiprocessing, nn
 from genlab.callbacks.assembly import assemble
 from genlab.callbacks.status import Status
 from genlab.config.build import build_model, build_optimizers, build_schedule, build_source
+from genlab.config.revise import stopping_rule
 from genlab.config.schema import DeviceConfig, LoaderConfig, TrainerConfig
+from genlab.config.untrusted_files import read_json
 from genlab.data.loading import Loader
 from genlab.data.source import Source
+from genlab.files import replace_text
 from genlab.seeding import seeded
 from genlab.training import checkpoint
 from genlab.training.device import MEMORY_FORMATS, prepare
 from genlab.training.distributed import rank, world
-from genlab.training.provenance import environment
+from genlab.training.interruption import SIGNALS, Interrupted, Interruption
+from genlab.training.lock import locked
+from genlab.training.provenance import changed_environment, environment, with_resumption
 from genlab.training.trainer import Trainer
 from genlab.training.transfer import transfer
 
@@ -38,81 +47,168 @@ class RunFailed(RuntimeError):
     """A run that began and could not end; its folder and message tell why."""
 
 
-def train(request: dict, folder: Path) -> dict[str, float]:
-    """Train as `request` (a checked config of plain values) says, into `folder`; returns the final metrics."""
+def train(request: dict, folder: Path, start: Path | None = None) -> dict[str, float]:
+    """Train as `request` (a checked config of plain values) says, into `folder`; returns the final metrics.
+
+    start: the checkpoint in `folder` that the run goes on from. `Interrupted` where a signal ended it.
+    """
     processes = request["device"]["processes"]
     if processes > 1 and "RANK" not in os.environ:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        try:
-            multiprocessing.spawn(_worker, (processes, port, request, folder), nprocs=processes)
-        except (multiprocessing.ProcessRaisedException, multiprocessing.ProcessExitedException) as error:
-            raise RunFailed(_reason(folder, error)) from error
-        return json.loads((folder / "status.json").read_text())["final"]
+        return _train_in_processes(processes, request, folder, start)
     if "RANK" in os.environ and not dist.is_initialized():
         dist.init_process_group(timeout=_PATIENCE)
     try:
-        return _train(request, folder)
+        return _train(request, folder, start)
     finally:
         if dist.is_initialized():
             dist.destroy_process_group()
 
 
+def _train_in_processes(processes: int, request: dict, folder: Path, start: Path | None) -> dict[str, float]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    arguments = (processes, port, request, folder, start)
+    context = multiprocessing.spawn(_worker, arguments, nprocs=processes, join=False)
+    with _forwarding([process.pid for process in context.processes]) as received:
+        try:
+            while not context.join():
+                pass
+        except (multiprocessing.ProcessRaisedException, multiprocessing.ProcessExitedException) as error:
+            if received:  # it came before they listened
+                raise Interrupted(received[0]) from error
+            raise RunFailed(_reason(folder, error)) from error
+    status = _status(folder)
+    if status["status"] == "interrupted":
+        raise Interrupted(received[0] if received else signal.SIGTERM, status["reason"])
+    return status["final"]
+
+
+@contextmanager
+def _forwarding(children: list[int]) -> Iterator[list[int]]:
+    """Pass signals on to `children`, which stand in groups of their own; yields the numbers of those that came."""
+    received: list[int] = []
+
+    def forward(number: int, frame: Any) -> None:
+        received.append(number)
+        for child in children:
+            with suppress(ProcessLookupError):
+                os.kill(child, number)
+
+    before = {number: signal.signal(number, forward) for number in SIGNALS}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _status(folder: Path) -> dict:
+    path = folder / "status.json"
+    return json.loads(path.read_text()) if path.is_file() else {}
+
+
 def _reason(folder: Path, error: Exception) -> str:
     """Why one of several processes failed: what process 0 wrote down, else the last line of the traceback."""
-    path = folder / "status.json"
-    status = json.loads(path.read_text()) if path.is_file() else {}
+    status = _status(folder)
     reason = status.get("reason") or str(error).strip().splitlines()[-1]
     if status.get("status") == "running":  # process 0 was ended with the one that failed
-        path.write_text(json.dumps({**status, "status": "failed", "reason": reason}, indent=2))
+        replace_text(folder / "status.json", json.dumps({**status, "status": "failed", "reason": reason}, indent=2))
     return f"{reason}\nrun        {folder} (status.json, train.log)"
 
 
-def _worker(number: int, processes: int, port: int, request: dict, folder: Path) -> None:
+def _worker(number: int, processes: int, port: int, request: dict, folder: Path, start: Path | None) -> None:
     """One of the processes that `device.processes` asks for, set up as torchrun would."""
+    os.setpgrp()  # Ctrl-C reaches the whole group of a terminal, and these by their parent alone
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(processes)}
     os.environ |= {"RANK": str(number), "LOCAL_RANK": str(number)}
-    train(request, folder)
+    with suppress(Interrupted):  # taken for a failure, it would have the processes ended that are still saving
+        train(request, folder, start)
 
 
-def _train(request: dict, folder: Path) -> dict[str, float]:
+def _train(request: dict, folder: Path, start: Path | None) -> dict[str, float]:
     config = OmegaConf.create(request)
     device = prepare(DeviceConfig(**request["device"]))
     source = build_source(config)
     loaders = _loaders(config, source, device)  # reads the data: what is wrong with it is said before a folder is made
     folder.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        if rank() == 0:
+            stack.enter_context(locked(folder))
+            stack.enter_context(_log_to(folder / "train.log"))
+            _write_records(config, folder, loaders, device)
+        interruption = stack.enter_context(Interruption().listening())
+        return _fit(config, folder, start, source, loaders, device, interruption)
+
+
+def _fit(
+    config: DictConfig,
+    folder: Path,
+    start: Path | None,
+    source: Source,
+    loaders: tuple[Loader, Loader],
+    device: torch.device,
+    interruption: Interruption,
+) -> dict[str, float]:
+    """Build everything, train, and leave word in `status.json` of how that ended."""
     writes = rank() == 0
     status = Status(folder / "status.json")
-    handler = _log_to(folder / "train.log") if writes else logging.NullHandler()
     trainer = None
     try:
-        trainer = build_trainer(config, source, loaders, device)
-        trainer.callbacks = assemble(config, trainer, source, folder, status)
-        if writes:
-            (folder / "config.yaml").write_text(OmegaConf.to_yaml(config))
-            record = json.dumps(environment(device, loaders[0]), indent=2)
-            (folder / "environment.json").write_text(record)
-            for line in (*loaders[0].storage, *loaders[1].storage):
-                log.info(line)
+        with interruption.breakable():
+            trainer = build_trainer(config, source, loaders, device, start)
+            trainer.interruption = interruption
+            trainer.callbacks = assemble(config, trainer, source, folder, status)
+            if start:
+                trainer.load_state_dict(_state(config, start, device))
         trainer.fit()
         if writes:
             status.write("finished", trainer, trainer.stop_reason)
         return status.final
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         if writes:
-            status.write("interrupted", None, "stopped from the keyboard")
+            status.write("interrupted", trainer, str(error))
         raise
     except Exception as error:
         if writes:
             log.debug("the run failed", exc_info=True)
-            status.write("failed", None, str(error))
-        raise RunFailed(f"{error}\nrun        {folder} (status.json, train.log)") from error
+            with suppress(OSError):  # a full disk may be why it failed
+                status.write("failed", trainer, reason_of(error))
+        raise RunFailed(f"{reason_of(error)}\nrun        {folder} (status.json, train.log)") from error
     finally:
         if trainer:
-            trainer.emit("close")
-        log.removeHandler(handler)
-        handler.close()
+            with suppress(OSError):  # a full disk has had its say above
+                trainer.emit("close")
+
+
+def reason_of(error: Exception) -> str:
+    """What went wrong, in the words of the system where it is its own error: without its number."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error) or type(error).__name__
+
+
+def _state(config: DictConfig, start: Path, device: torch.device) -> dict:
+    """The state to go on from; a run that had ended by a rule goes on where the rule has changed."""
+    log.info("going on from %s", start.name)
+    state = checkpoint.load(start, device)
+    if stopping_rule(state["config"]) != stopping_rule(config):
+        state["stop_reason"] = None
+    return state
+
+
+def _write_records(config: DictConfig, folder: Path, loaders: tuple[Loader, Loader], device: torch.device) -> None:
+    """`config.yaml` and `environment.json`; a run that goes on is held against that. `ValueError` on other data."""
+    record, known = environment(device, loaders[0]), folder / "environment.json"
+    if known.is_file():
+        first = read_json(known)
+        if warning := changed_environment(first, record):
+            log.warning(warning)
+        record = with_resumption(first, record)
+    replace_text(folder / "config.yaml", OmegaConf.to_yaml(config))
+    replace_text(known, json.dumps(record, indent=2))
+    for line in (*loaders[0].storage, *loaders[1].storage):
+        log.info(line)
 
 
 def _loaders(config: DictConfig, source: Source, device: torch.device) -> tuple[Loader, Loader]:
@@ -126,12 +222,21 @@ def _loaders(config: DictConfig, source: Source, device: torch.device) -> tuple[
     return train, Loader(source, "validation", settings, **shared)
 
 
-def build_trainer(config: DictConfig, source: Source, loaders: tuple[Loader, Loader], device: torch.device) -> Trainer:
-    """Model, optimizers and schedule as the config says, ready to fit; callbacks are the caller's."""
+def build_trainer(
+    config: DictConfig,
+    source: Source,
+    loaders: tuple[Loader, Loader],
+    device: torch.device,
+    start: Path | None = None,
+) -> Trainer:
+    """Model, optimizers and schedule as the config says, ready to fit or to load the checkpoint `start`.
+
+    Callbacks are the caller's.
+    """
     with seeded(config.seed):
         model = build_model(config, source.spec)
-    if config.init_from:
-        state = checkpoint.load(checkpoint.find(config.init_from))
+    if config.init_from and not start:
+        _, state = checkpoint.find(config.init_from)
         log.info(transfer(model, {**state["model"], **state["ema"]}))
     model.to(device, memory_format=MEMORY_FORMATS[config.device.memory_format])
     trainer = Trainer(
@@ -158,10 +263,20 @@ def _networks(module: nn.Module) -> Iterator[nn.Module]:
             yield child
 
 
-def _log_to(path: Path) -> logging.Handler:
+@contextmanager
+def _log_to(path: Path) -> Iterator[None]:
+    """Write the log to `path` as well; what a thread dies of is told there, as the main thread says it to the user."""
     handler = logging.FileHandler(path, delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     handler.setLevel(logging.DEBUG)
+    handler.handleError = lambda record: None  # a full disk must not bury its one message under the log's complaints
     log.addHandler(handler)
     log.setLevel(logging.DEBUG)
-    return handler
+    before = threading.excepthook
+    threading.excepthook = lambda died: log.debug("a thread died", exc_info=died.exc_value)
+    try:
+        yield
+    finally:
+        threading.excepthook = before
+        log.removeHandler(handler)
+        handler.close()

@@ -52,8 +52,13 @@ class ScalarWindow:
             "or use device.precision=fp32 if it was another."
         )
 
-    def means(self) -> dict[str, float]:
-        """Mean of each scalar over the window and the processes; the window then starts anew.
+    @property
+    def filled(self) -> bool:
+        """Whether there was a step since the last row."""
+        return bool(self.pending or self.fetched)
+
+    def means(self, keep: bool = False) -> dict[str, float]:
+        """Mean of each scalar over the window and the processes; the window then starts anew unless it is to `keep`.
 
         Refused in all processes where a scalar of one is not finite: none is left waiting for another.
         """
@@ -63,8 +68,10 @@ class ScalarWindow:
         distributed.average([pooled])
         if not pooled.isfinite().all():
             self.refuse()
-        names, self.fetched = list(self.fetched), {}
-        return dict(zip(names, pooled.tolist(), strict=True))
+        found = dict(zip(self.fetched, pooled.tolist(), strict=True))
+        if not keep:
+            self.fetched = {}
+        return found
 
     def state_dict(self) -> dict[str, list[float]]:
         """What a checkpoint keeps of an unfinished window; refused where a value is not finite."""

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 import torch
@@ -16,6 +16,7 @@ from genlab.models.base import GenerativeModel, Update
 from genlab.seeding import mix
 from genlab.training import distributed
 from genlab.training.ema import MovingAverage
+from genlab.training.interruption import Interrupted, Interruption
 from genlab.training.scalars import ScalarWindow, TrainingDiverged, mean
 from genlab.training.schedule import Schedule
 
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
     from genlab.callbacks.base import Callback
 
 _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def planned_steps(settings: TrainerConfig, examples: int) -> int:
+    """How many steps a run makes on so many training examples, unless something ends it before."""
+    return settings.max_steps or math.ceil(settings.max_epochs * examples / settings.batch_size)
 
 
 class Trainer:
@@ -56,7 +62,7 @@ class Trainer:
             player: [group["lr"] for group in optimizer.param_groups] for player, optimizer in optimizers.items()
         }
         self.steps_per_epoch = train.size / settings.batch_size
-        self.max_steps = settings.max_steps or math.ceil(settings.max_epochs * self.steps_per_epoch)
+        self.max_steps = planned_steps(settings, train.size)
         share = settings.batch_size // distributed.world()
         self.rounds = math.ceil(share / (device.micro_batch or share))
         self.scaler = torch.amp.GradScaler(train.device.type, enabled=device.precision == "fp16")
@@ -67,45 +73,90 @@ class Trainer:
         self.stop_reason: str | None = None
         self.earlier: dict | None = None
         self.rescue: Callable[[Trainer, TrainingDiverged], None] | None = None
+        self.interruption = Interruption()
+        self.broken_off: str | None = None  # the callback whose `stepped` a signal broke off, to be called again
 
     def fit(self) -> None:
-        """Train until `max_steps`, or until a callback sets `stop_reason`.
+        """Train until `max_steps`, or until a callback sets `stop_reason`; `Interrupted` where a signal ends it before.
 
         A callback that finds a row of metrics too bad sets `earlier` to a state to go on from in place of this one.
         Where a row is not finite, no callback is told of it or of the step's end: `rescue`, if a callback gave one,
         may set `earlier` or `stop_reason`, alike in all processes; else `TrainingDiverged` ends the run.
         """
-        self.emit("start")
+        with self.interruption.breakable():
+            self.emit("start")
+        try:
+            finite = self._train()
+            self._end(finite)
+        except Interrupted:
+            self.emit("interrupted")
+            raise
+
+    def _train(self) -> bool:
+        """All steps that are left; False where the last of them is not finite."""
         self.model.train()
+        finite = True
+        if self.broken_off:
+            self._tell_step()
         batches = self.train.batches(self.settings.batch_size, self.step)
         while self.step < self.max_steps and not self.stop_reason:
+            if number := distributed.largest(self.interruption.received or 0):
+                raise Interrupted(number)
             self.train_step(next(batches))
-            row_due = self.step % self.settings.log_every == 0 or self.step == self.max_steps
-            finite = not row_due or self._tell_row()
+            finite = self._tell_row()
             if self.earlier:
                 batches = self._go_back()
             elif finite:
-                self.emit("stepped")
-        self.emit("finish")
+                self._tell_step()
+        return finite
 
     def _tell_row(self) -> bool:
-        """Tell callbacks of a row of metrics; False where it is not finite and `rescue` knew what to do."""
+        """Tell callbacks of a row of metrics where one is due; False where it is not finite and `rescue` helped.
+
+        What the last step was to log is looked at in any case: nothing that is not finite may be the end of a run.
+        """
+        due = self.step % self.settings.log_every == 0
+        if not due and self.step < self.max_steps:
+            return True
         try:
-            row = self.log_row()
+            row = self.log_row(keep=not due)
         except TrainingDiverged as error:
             if self.rescue:
                 self.rescue(self, error)
             if not (self.earlier or self.stop_reason):
                 raise
             return False
-        self.emit("logged", row)
+        if due:
+            self.emit("logged", row)
         return True
+
+    def _tell_step(self) -> None:
+        """Tell callbacks that a step has ended; all but those that had been told when a signal broke one off."""
+        names = [type(callback).__name__ for callback in self.callbacks]
+        first = names.index(self.broken_off) if self.broken_off in names else 0
+        self.broken_off = None
+        for callback in self.callbacks[first:]:
+            try:
+                callback.stepped(self)
+            except Interrupted:
+                self.broken_off = type(callback).__name__
+                raise
+
+    def _end(self, finite: bool) -> None:
+        """Measure what this step was not due for. The state that was saved before knows nothing of it, so that a run
+        which goes on later is the run that never ended."""
+        if finite:
+            if self.step % self.settings.log_every and self.window.filled:
+                self.emit("logged", self.log_row(keep=True))
+            self.emit("ending")
+        self.emit("finish")
 
     def _go_back(self) -> Iterator[Batch]:
         """Load the `earlier` state, tell callbacks by a row which step was left; the batches from there on."""
         left = self.step
         self.load_state_dict(self.earlier)
         self.emit("logged", {"step": self.step, "rollback": left})
+        self.emit("went_back")
         self.earlier = None
         return self.train.batches(self.settings.batch_size, self.step)
 
@@ -156,13 +207,13 @@ class Trainer:
         optimizer.zero_grad()
         return scalars
 
-    def log_row(self) -> dict[str, float]:
+    def log_row(self, keep: bool = False) -> dict[str, float]:
         """A row of metrics: means over the steps since the last row and over the processes.
 
-        `TrainingDiverged`, in all processes, where one is not finite.
+        keep: these steps count for the next row as well. `TrainingDiverged`, in all processes, where one is not finite.
         """
         row = {"step": self.step, "epoch": self.step / self.steps_per_epoch}
-        for name, value in self.window.means().items():
+        for name, value in self.window.means(keep).items():
             row[name if name.startswith("gradient_norm/") else f"train/{name}"] = value
         row |= {f"learning_rate/{name}": opt.param_groups[0]["lr"] for name, opt in self.optimizers.items()}
         return row
@@ -189,10 +240,16 @@ class Trainer:
     def inference(self) -> Iterator[None]:
         """The model as sampling sees it: averaged weights, evaluation mode, no gradients, repeatable noise."""
         self.model.eval()
-        with torch.no_grad(), self.autocast(), self.ema.applied() if self.ema else nullcontext():
-            torch.manual_seed(mix(self.seed))
-            yield
-        self.model.train()
+        try:
+            with torch.no_grad(), self.autocast(), self.ema.applied() if self.ema else nullcontext():
+                torch.manual_seed(mix(self.seed))
+                yield
+        finally:
+            self.model.train()
+
+    def breakable(self) -> AbstractContextManager[None]:
+        """A block that a signal breaks off and a resume does again; not among several processes, which would wait."""
+        return self.interruption.breakable() if distributed.world() == 1 else nullcontext()
 
     def autocast(self) -> torch.autocast:
         dtype = _AUTOCAST.get(self.device_settings.precision)
@@ -208,6 +265,8 @@ class Trainer:
             "step": self.step,
             "seed": self.train.seed,
             "rate_factor": self.rate_factor,
+            "stop_reason": self.stop_reason,
+            "broken_off": self.broken_off,
             "model": self.model.state_dict(),
             "optimizers": {player: optimizer.state_dict() for player, optimizer in self.optimizers.items()},
             "ema": self.ema.state_dict() if self.ema else {},
@@ -219,6 +278,7 @@ class Trainer:
     def load_state_dict(self, state: dict) -> None:
         """Continue from `state`, as `state_dict` gave it."""
         self.step, self.train.seed, self.rate_factor = state["step"], state["seed"], state["rate_factor"]
+        self.stop_reason, self.broken_off = state["stop_reason"], state["broken_off"]
         self.model.load_state_dict(state["model"])
         for player, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][player])
@@ -227,4 +287,5 @@ class Trainer:
         self.scaler.load_state_dict(state["scaler"])
         self.window.load_state_dict(state["window"])
         for callback in self.callbacks:
-            callback.load_state_dict(state["callbacks"][type(callback).__name__])
+            if (own := state["callbacks"].get(type(callback).__name__)) is not None:  # another logger may be on by now
+                callback.load_state_dict(own)

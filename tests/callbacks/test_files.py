@@ -2,6 +2,7 @@
 
 import json
 import math
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import lab
@@ -9,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from genlab.callbacks.base import Callback, due
+from genlab.callbacks.base import Callback, Measurement, due
 from genlab.callbacks.checkpoints import Checkpoints
 from genlab.callbacks.metrics_file import MetricsFile
 from genlab.callbacks.previews import Previews
@@ -26,6 +27,8 @@ def state_at(step):
 def stub(step=0, max_steps=10, **metrics):
     """A trainer as far as callbacks look at it."""
     return SimpleNamespace(
+        breakable=nullcontext,
+        emit=lambda event, *arguments: None,
         step=step,
         max_steps=max_steps,
         stop_reason=None,
@@ -52,11 +55,24 @@ def walk(callbacks, scores, **metrics):
     return trainer
 
 
-@pytest.mark.parametrize(
-    "step, every, expected", [(3, 3, True), (4, 3, False), (10, 3, True), (5, None, False), (10, None, True)]
-)
-def test_due_at_multiples_and_at_the_end(step, every, expected):
+@pytest.mark.parametrize("step, every, expected", [(3, 3, True), (4, 3, False), (10, 3, False), (10, None, False)])
+def test_due_at_multiples(step, every, expected):
     assert due(stub(step), every) is expected
+
+
+@pytest.mark.parametrize("every, steps", [(3, [3, 6, 9, 10]), (5, [5, 10]), (None, [10])])
+def test_measures_when_due_and_once_at_the_end(every, steps):
+    measured = []
+
+    class Measured(Measurement):
+        def measure(self, trainer):
+            measured.append(trainer.step)
+
+    callback = Measured(every)
+    for step in range(1, 11):
+        callback.stepped(stub(step))
+    callback.ending(stub(10))
+    assert measured == steps
 
 
 def test_callbacks_do_nothing_unless_overridden():

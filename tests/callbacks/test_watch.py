@@ -3,6 +3,7 @@
 import json
 import logging
 import math
+import shutil
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -236,6 +237,7 @@ def test_a_resumed_run_raises_the_alarms_of_an_unbroken_one(model, tmp_path):
     for trainer in (whole, resumed):
         trainer.callbacks.append(Told())
     whole.fit()
+    shutil.copy(tmp_path / "whole/metrics.jsonl", tmp_path / "resumed")
     resumed.load_state_dict(checkpoint.load(tmp_path / "whole/checkpoints/step_0000003.pt"))
     resumed.fit()
     assert not list(lab.differences(whole.state_dict(), resumed.state_dict()))
@@ -249,18 +251,19 @@ def test_a_run_resumed_after_a_rollback_is_the_one_that_went_on(tmp_path):
     whole, resumed = (watched(config, tmp_path / name, **always) for name in ("whole", "resumed"))
 
     class Keep(Callback):
-        def logged(self, trainer, row):
-            if "rollback" in row:
-                self.state = checkpoint.load(tmp_path / "whole/checkpoints/last.pt")
+        def went_back(self, trainer):
+            self.state = checkpoint.load(tmp_path / "whole/checkpoints/last.pt")
 
     whole.callbacks.append(keep := Keep())
     whole.fit()
+    shutil.copy(tmp_path / "whole/metrics.jsonl", tmp_path / "resumed")
     assert (keep.state["step"], keep.state["rate_factor"], whole.step) == (5, 0.5, 6)
     resumed.callbacks.append(Keep())
     resumed.load_state_dict(keep.state)
     resumed.fit()
     assert resumed.stop_reason == whole.stop_reason == "watch: alarm of diversity after 1 rollbacks"
     assert not list(lab.differences(whole.state_dict(), resumed.state_dict()))
+    assert rows(tmp_path / "resumed") == rows(tmp_path / "whole")
 
 
 CALM = {"gradient_factor": 1e9, "accuracy_bound": 1.0, "warmup": 1000}

@@ -87,7 +87,7 @@ FIXED = [
     # using a run
     (["sample", "run=nowhere"], "nowhere: no such run folder or checkpoint"),
     (["sample"], "run=latest: no run with a checkpoint below outputs; train one with: genlab train"),
-    (["sample", "run=."], ".: this folder holds no checkpoints/last.pt"),
+    (["sample", "run=."], ".: holds no checkpoints/last.pt; give a run folder or a checkpoint file"),
     (["sample", "num_samples=0"], "num_samples=0: must be at least 1"),
     (["sample", "num_sample=3"], "the config has no key 'num_sample'; did you mean 'num_samples'?"),
     (["sample", "num_samples=lots"], "num_samples='lots': must be a whole number"),
@@ -182,8 +182,8 @@ def test_a_size_that_a_network_cannot_serve_is_refused(model, refused, tmp_path)
 
 def test_a_billion_latents_are_not_tried(refused):
     """Shapes are checked without memory: the second mistake is found behind a model of terabytes."""
-    text = refused("train", "model.latent_dim=1000000000", "trainer.early_stop_metric=elbow")
-    assert "did you mean 'elbo'?" in text
+    text = refused("train", "model.latent_dim=1000000000", "trainer.early_stop_metric=elbow", problems=2)
+    assert "model: its weights need 5729.5 GiB, this machine has" in text and "did you mean 'elbo'?" in text
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has the GPU that the test asks for in vain")

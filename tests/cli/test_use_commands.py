@@ -439,7 +439,8 @@ def test_a_run_that_cannot_be_written_is_refused_before_the_computing(runs, refu
 
 
 @pytest.mark.parametrize("every, moment", [(500, "step 500 (trainer.checkpoint_every)"), (None, "its last step")])
-def test_a_run_without_a_checkpoint_yet_is_waited_for(every, moment, refused, tmp_path):
+def test_a_run_without_a_checkpoint_yet_is_waited_for(every, moment, refused, tmp_path, monkeypatch):
+    monkeypatch.setattr("genlab.training.lock.is_locked", lambda folder: True)
     folder = tmp_path / "run"
     folder.mkdir()
     (folder / "status.json").write_text(json.dumps({"status": "running", "process": os.getpid()}))

@@ -173,7 +173,9 @@ def test_the_source_text_says_what_the_class_says(model):
     assert ranking(target) == locate("model", target).metrics
 
 
-@pytest.mark.parametrize("target", ["os.system", "genlab.models.vae", "genlab.models.vae.Nothing", "x", "", "..a.b"])
+@pytest.mark.parametrize(
+    "target", ["os.system", "genlab.models.vae", "genlab.models.vae.Nothing", "x", "", "..a.b", "/.x"]
+)
 def test_nothing_is_known_of_other_classes(target):
     assert ranking(target) == {}
 

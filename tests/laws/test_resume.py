@@ -1,6 +1,7 @@
 """A run that was stopped and resumed is the run that never stopped, to the bit."""
 
 import json
+import shutil
 
 import lab
 import pytest
@@ -37,13 +38,30 @@ def test_resumed_equals_never_stopped(model, ema, tmp_path):
 
     for stop in (4, 6):  # in the middle of a row of metrics, behind a validation; and at the end of a row
         folder = tmp_path / f"resumed-{stop}"
-        state = checkpoint.load(tmp_path / f"whole/checkpoints/step_{stop:07d}.pt")
+        shutil.copytree(tmp_path / "whole", folder)
+        state = checkpoint.load(folder / f"checkpoints/step_{stop:07d}.pt")
         assert state["step"] == stop
         resumed = fresh(config, folder)
         resumed.load_state_dict(state)
         resumed.fit()
         assert not list(lab.differences(whole.state_dict(), resumed.state_dict()))
-        assert rows(folder) == [row for row in expected if row["step"] > stop]
+        assert rows(folder) == expected
+
+
+@pytest.mark.parametrize("model", lab.MODELS)
+def test_a_run_that_is_made_longer_is_the_one_that_was_so_long_from_the_start(model, tmp_path):
+    """It ended where it was due for nothing, neither for a row nor for a validation, and measured all the same."""
+    constant = [*SETTINGS, "schedule=constant"]  # others stretch over the length of a run
+    long = fresh(lab.compose(model, *constant), tmp_path / "long")
+    long.fit()
+    short = fresh(lab.compose(model, *constant, "trainer.max_steps=5"), tmp_path / "short")
+    short.fit()
+    assert [row["step"] for row in rows(tmp_path / "short")] == [3, 4, 5, 5]
+    longer = fresh(lab.compose(model, *constant), tmp_path / "short")
+    longer.load_state_dict(checkpoint.load(tmp_path / "short/checkpoints/last.pt"))
+    longer.fit()
+    assert not list(lab.differences(long.state_dict(), longer.state_dict()))
+    assert rows(tmp_path / "short") == rows(tmp_path / "long")
 
 
 @pytest.mark.parametrize("model", lab.MODELS)

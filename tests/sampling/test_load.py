@@ -1,6 +1,5 @@
 """A loaded run: what loading refuses and how, and what the run then does for its user."""
 
-import json
 import os
 from types import SimpleNamespace
 
@@ -11,7 +10,7 @@ from omegaconf import OmegaConf
 
 import genlab
 from genlab.data.spec import DataSpec
-from genlab.sampling.load import Run, is_training, latest, load, models_that_can
+from genlab.sampling.load import Run, latest, load, models_that_can
 from genlab.training import checkpoint
 
 
@@ -178,19 +177,6 @@ def test_raw_weights_are_those_that_the_optimizer_left(tmp_path):
     raw, averaged = (load(tmp_path, weights=weights).model.state_dict() for weights in ("raw", "averaged"))
     assert not list(lab.differences(raw, state["model"]))
     assert lab.moved(raw, averaged) and not list(lab.differences(averaged, {**state["model"], **state["ema"]}))
-
-
-def test_knows_whether_a_run_is_still_training(tmp_path):
-    assert not is_training(tmp_path)
-    for content, training in (
-        ({"status": "running", "process": os.getpid()}, True),
-        ({"status": "finished", "process": os.getpid()}, False),
-        ({"status": "running", "process": 2**22 + 1}, False),
-        ({"status": "running"}, False),
-        ("half", False),
-    ):
-        (tmp_path / "status.json").write_text(json.dumps(content))
-        assert is_training(tmp_path) == training
 
 
 def test_latest_is_the_run_that_saved_last(tmp_path):

@@ -6,6 +6,7 @@ import pickle
 import pytest
 import torch
 
+from genlab.files import replacing
 from genlab.training import checkpoint
 
 
@@ -27,7 +28,7 @@ def test_a_failing_write_leaves_the_old_file(tmp_path):
     file = tmp_path / "last.pt"
     checkpoint.save({"step": 1}, file)
     before = file.read_bytes()
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(checkpoint.Unwritable, match=r"last\.pt: cannot be written \(disk full; .* MiB are free\)"):
         checkpoint.save({"step": 2, "model": torch.ones(1000), "late": Unpicklable()}, file)
     assert file.read_bytes() == before
     assert checkpoint.load(file)["step"] == 1
@@ -41,7 +42,7 @@ def test_is_not_in_place_before_it_is_on_disk(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda handle: (order.append("fsync"), sync(handle)))
     monkeypatch.setattr(os, "replace", lambda a, b: (order.append("replace"), replace(a, b)))
     checkpoint.save({"step": 2}, file)
-    assert order == ["fsync", "replace"]
+    assert order == ["fsync", "replace", "fsync"], "the content, then the name, then that the name is another's"
 
 
 def refusal(file):
@@ -58,6 +59,63 @@ def test_refuses_a_damaged_file(tmp_path):
     for damaged in (b"", b"no checkpoint", whole[: len(whole) // 2], whole[:-1000]):
         file.write_bytes(damaged)
         assert "not a readable checkpoint" in refusal(file)
+
+
+def test_a_changed_bit_is_seen_anywhere(tmp_path):
+    file = tmp_path / "last.pt"
+    checkpoint.save({"model": torch.randn(50)}, file)
+    whole = file.read_bytes()
+    for place in range(0, len(whole), 7):
+        file.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
+        assert "not a readable checkpoint" in refusal(file)
+
+
+def test_other_programs_read_what_carries_a_checksum(tmp_path):
+    checkpoint.save({"step": 3}, tmp_path / "last.pt")
+    assert torch.load(tmp_path / "last.pt", weights_only=True) == {"format": checkpoint.FORMAT, "step": 3}
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run folder with checkpoints of steps 1, 2 and 3; last.pt is another name of the third."""
+    place = tmp_path / "checkpoints"
+    place.mkdir()
+    for step in (1, 2, 3):
+        checkpoint.save({"step": step, "model": torch.randn(10)}, place / f"step_{step:07d}.pt")
+    checkpoint.link(place / "step_0000003.pt", place / "last.pt")
+    return tmp_path
+
+
+def test_the_one_before_a_damaged_checkpoint_is_used(run):
+    place = run / "checkpoints"
+    path, state, damaged = checkpoint.newest(run)
+    assert (path.name, state["step"], damaged) == ("last.pt", 3, [])
+    os.truncate(place / "last.pt", 100)
+    path, state, damaged = checkpoint.newest(run)
+    assert (path.name, state["step"]) == ("step_0000002.pt", 2)
+    assert len(damaged) == 1 and "not a readable checkpoint" in damaged[0], "one file of two names is told of once"
+    os.truncate(place / "step_0000001.pt", 0)
+    (place / "step_0000002.pt").unlink()
+    with pytest.raises(ValueError, match="none of its checkpoints can be read"):
+        checkpoint.newest(run)
+
+
+def test_a_run_that_goes_on_from_an_older_checkpoint_leaves_the_later_ones_behind(run):
+    place = run / "checkpoints"
+    os.truncate(place / "step_0000003.pt", 100)
+    checkpoint.make_last(place / "step_0000001.pt", 1)
+    assert checkpoint.load(place / "last.pt")["step"] == 1
+    assert sorted(os.listdir(place)) == ["last.pt", "last.pt.damaged", "step_0000001.pt", "step_0000003.pt.damaged"]
+
+
+def test_a_folder_in_the_place_of_a_checkpoint_steps_aside(run):
+    place = run / "checkpoints"
+    (place / "last.pt").unlink()
+    (place / "last.pt").mkdir()
+    path, state, damaged = checkpoint.newest(run)
+    assert state["step"] == 3 and len(damaged) == 1
+    checkpoint.make_last(path, 3)
+    assert checkpoint.load(place / "last.pt")["step"] == 3
 
 
 class Payload:
@@ -86,17 +144,21 @@ def test_never_runs_what_a_file_brings_along(tmp_path):
 
 @pytest.mark.parametrize("content, found", [({"format": 0}, "0"), ({"step": 1}, "None"), ([1, 2], "None")])
 def test_refuses_another_format(content, found, tmp_path):
-    torch.save(content, tmp_path / "x.pt")
+    with replacing(tmp_path / "x.pt") as file:
+        torch.save(content, file)
+        checkpoint._seal(file)
     assert f"format {found}" in refusal(tmp_path / "x.pt")
 
 
 def test_finds_a_runs_checkpoint(tmp_path):
     file = tmp_path / "run" / "checkpoints" / "last.pt"
     file.parent.mkdir(parents=True)
-    with pytest.raises(ValueError, match=r"run: this folder holds no checkpoints/last\.pt"):
+    with pytest.raises(ValueError, match=r"run: holds no checkpoints/last\.pt"):
         checkpoint.find(tmp_path / "run")
     checkpoint.save({"step": 1}, file)
-    assert checkpoint.find(tmp_path / "run") == checkpoint.find(str(file)) == file
+    for run in (tmp_path / "run", str(file)):
+        path, state = checkpoint.find(run)
+        assert path == file and state["step"] == 1
     with pytest.raises(ValueError, match="nowhere: no such run folder or checkpoint"):
         checkpoint.find(tmp_path / "nowhere")
     assert "no such checkpoint" in refusal(tmp_path / "nowhere.pt")

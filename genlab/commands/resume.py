@@ -1,0 +1,102 @@
+"""`genlab resume`: go on with a run as if it had never stopped."""
+
+import sys
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from genlab.commands.train import carry_out, log_to_console
+from genlab.commands.use import command_line
+from genlab.config.compose import RequestError, compose_jobs, parse, register
+from genlab.config.untrusted_files import read_json
+
+HELP = """usage: genlab resume run=DIR [key=value ...]
+
+Go on with a run that was stopped, killed or finished, in its own folder and to the bit as if it had never stopped.
+
+  genlab resume                                        the run below outputs/ that wrote something last
+  genlab resume run=outputs/vae-mnist/20261120-153012-5306 trainer.max_steps=50000
+  genlab resume run=RUN/checkpoints/step_0010000.pt    from an earlier checkpoint; what lies behind it is done again
+
+keys
+  run          a run folder, one of its checkpoints, or latest (default)
+  output_dir   where run=latest looks
+
+keys of the run that may change
+  trainer.     max_steps max_epochs early_stop_patience keep_checkpoints
+               log_every validate_every preview_every evaluate_every checkpoint_every
+  device.      all; results stay the same to the bit on the same kind of device with the same precision
+  loader.      storage memory_limit workers
+  logger.      all
+  data_dir     where the data lies
+
+Anything else would be another run: genlab train ... init_from=RUN begins one from the weights of this."""
+
+
+def main(arguments: list[str]) -> int:
+    from genlab.config.request import check
+    from genlab.sampling.load import latest
+    from genlab.training.stopped import Stopped
+
+    if flags := [argument for argument in arguments if argument.startswith("-")]:
+        raise ValueError(f"{flags[0]}: no such option; see genlab resume --help")
+    register()
+    own = [override.input_line for override in parse(arguments) if override.key_or_group in ("run", "output_dir")]
+    config = compose_jobs("resume", own)[0].config
+    run = latest(config.output_dir, "status.json") if config.run == "latest" else config.run
+    stopped = Stopped.read(run)
+    request = _revised(stopped, [argument for argument in arguments if argument not in own])
+    if not stopped.is_done(request):
+        check(request, None)
+        _check_length(stopped, request)
+    go_on(stopped.folder, OmegaConf.to_container(request), stopped)
+    return 0
+
+
+def _revised(stopped, overrides: list[str]):
+    """The run's config with what the command line changes."""
+    from genlab.config.revise import revise
+
+    try:
+        revised = revise(stopped.config, overrides)
+    except RequestError as error:
+        begin = command_line("train", init_from=stopped.folder)
+        hint = f"what may change says genlab resume --help; a new run from these weights: {begin} ..."
+        raise RequestError([*error.problems, hint]) from None
+    if any(override.startswith("data_dir=") for override in overrides) and "data_dir" in revised.dataset:
+        revised.dataset.data_dir = revised.data_dir
+    return revised
+
+
+def _check_length(stopped, request) -> None:
+    from genlab.config.build import build_source
+    from genlab.config.schema import TrainerConfig
+    from genlab.training.trainer import planned_steps
+
+    steps = planned_steps(TrainerConfig(**request.trainer), build_source(request).sizes["train"])
+    if steps < stopped.step:
+        raise ValueError(
+            f"trainer.max_steps={steps}: this run has made {stopped.step} steps; ask for more, or go on from one of "
+            f"its earlier checkpoints: {command_line('resume', run=stopped.folder / 'checkpoints/step_NNNNNNN.pt')}"
+        )
+
+
+def go_on(folder: Path, request: dict, stopped=None) -> dict[str, float]:
+    """Let the run in `folder` do what is left of `request`; returns its final metrics."""
+    from genlab.training import checkpoint
+    from genlab.training.stopped import Stopped
+
+    log_to_console()
+    stopped = stopped or Stopped.read(folder)
+    if stopped.is_done(request):
+        longer = command_line("resume", run=folder, **{"trainer.max_steps": 2 * max(stopped.step, 1)})
+        print(f"run        {folder}\nfinished   at step {stopped.step}; to train it longer:\nnext       {longer}")
+        return read_json(folder / "status.json")["final"]
+    for line in stopped.damaged:
+        print(f"damaged    {line}", file=sys.stderr)
+    start = stopped.start
+    if start:
+        checkpoint.make_last(start, stopped.step)
+        start = folder / "checkpoints" / "last.pt"
+    print(f"resumed    at step {stopped.step}" + (f" ({stopped.state})" if stopped.state else ""), file=sys.stderr)
+    return carry_out(request, folder, start)

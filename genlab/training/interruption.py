@@ -1,0 +1,69 @@
+"""Signals that ask a run to end: SIGINT from the keyboard, SIGTERM from Slurm, Kubernetes and `kill`.
+
+The first one lets the step in progress end; work that can be done again later is broken off. The second one leaves at
+once: whatever is on the disk was put there whole.
+"""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+_ECHO_SECONDS = 0.3
+"""Launchers send a signal to a process and to its group: a second one so soon is the first one again."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal ended the run. Like KeyboardInterrupt no `Exception`, so that nothing takes it for a failure."""
+
+    def __init__(self, number: int, message: str = ""):
+        self.number = number
+        super().__init__(message or f"stopped by {signal.Signals(number).name}")
+
+
+class Interruption:
+    """Whether a signal came: `received` holds its number. Listens inside `listening` only."""
+
+    def __init__(self):
+        self.received: int | None = None
+        self._time = 0.0
+        self._breakable = False
+
+    @contextmanager
+    def listening(self) -> Iterator["Interruption"]:
+        """Take the signals over; other threads than the main one never get any."""
+        if threading.current_thread() is not threading.main_thread():
+            yield self
+            return
+        before = {number: signal.signal(number, self._receive) for number in SIGNALS}
+        try:
+            yield self
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    @contextmanager
+    def breakable(self) -> Iterator[None]:
+        """A block that a signal ends at once by `Interrupted`: nothing is lost when it is done again."""
+        self._breakable = True
+        try:
+            if self.received:
+                raise Interrupted(self.received)
+            yield
+        finally:
+            self._breakable = False
+
+    def _receive(self, number: int, frame: Any) -> None:
+        now = time.monotonic()
+        if self.received and now - self._time > _ECHO_SECONDS:
+            os._exit(128 + number)  # without a word: what would be said or cleared away may be what hangs
+        if self.received:
+            return
+        self.received, self._time = number, now
+        if self._breakable:
+            raise Interrupted(number)

@@ -1,0 +1,155 @@
+"""Checkpoint files from strangers, read as plain data: what a file would make torch do is known before torch reads it.
+
+A file is a zip archive of storages and of one pickle, a program for a small stack machine. `torch.load` with
+`weights_only=True` runs no code of its own, but believes sizes: that of a member, of a storage, of a tensor.
+"""
+
+import pickletools
+import re
+import zipfile
+from collections.abc import Iterator
+from math import prod
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+_ITEM_SIZES = {"Double": 8, "Float": 4, "Half": 2, "BFloat16": 2, "Long": 8, "Int": 4, "Short": 2, "Char": 1, "Byte": 1}
+_ITEM_SIZES = {f"torch {name}Storage": size for name, size in {**_ITEM_SIZES, "Bool": 1}.items()}
+_TENSOR, _PARAMETER = "torch._utils _rebuild_tensor_v2", "torch._utils _rebuild_parameter"
+_NAMES = {"collections OrderedDict", "torch Size", _TENSOR, _PARAMETER, *_ITEM_SIZES}
+_OPERATIONS = re.compile(
+    "PROTO|STOP|MARK|GLOBAL|REDUCE|BUILD|APPENDS?|SETITEMS?|TUPLE[123]?|EMPTY_(TUPLE|LIST|DICT)|NONE|NEW(TRUE|FALSE)|"
+    "BININT[12]?|LONG1|BINFLOAT|BINUNICODE|BINPERSID|(LONG_)?BIN(GET|PUT)"
+)
+_LARGEST_PICKLE = 2**25
+_MOST_NODES, _DEEPEST = 1_000_000, 50
+_HEAVIEST_TUPLE = 1_000
+"""Constants in a tuple, those of tuples in it included: shared ones nest to any number, and hashing meets them all."""
+
+
+def read(path: Path, device: str | torch.device = "cpu") -> Any:
+    """What `torch.save` wrote to `path`, tensors on `device`.
+
+    `ValueError` with the reason, without the path, where it is more than plain data or claims more than the file holds.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            _check_pickle(*_members(archive, path.stat().st_size))
+        content = torch.load(path, map_location=device, weights_only=True)
+    except ValueError:
+        raise
+    except Exception as error:  # torch and zipfile raise whatever they like on damaged files
+        raise ValueError(" ".join(str(error).split())[:200] or type(error).__name__) from error
+    _check_nodes(content)
+    return content
+
+
+def _members(archive: zipfile.ZipFile, size: int) -> tuple[bytes, dict[str, int]]:
+    """The pickle, and the bytes of each storage by its key."""
+    members = archive.infolist()
+    if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+        raise ValueError("it is compressed, which torch.save never does")
+    if sum(member.file_size for member in members) > size:
+        raise ValueError("its parts claim more bytes than the file has")
+    pickles = [member for member in members if member.filename.endswith(".pkl")]
+    if len(pickles) != 1 or not pickles[0].filename.endswith("/data.pkl"):
+        raise ValueError("it does not hold one data.pkl, as torch.save writes it")
+    if pickles[0].file_size > _LARGEST_PICKLE:
+        raise ValueError(f"its data.pkl has {pickles[0].file_size} bytes, at most {_LARGEST_PICKLE} are read")
+    root = pickles[0].filename.removesuffix("data.pkl") + "data/"
+    return archive.read(pickles[0]), {member.filename.removeprefix(root): member.file_size for member in members}
+
+
+class _Item(NamedTuple):
+    """What the machine's stack holds: a constant, a name, a storage, a tuple of these; else None stands for it."""
+
+    value: Any = None
+    weight: int = 1
+
+
+class _Storage(NamedTuple):
+    numel: int
+
+
+_MARK = _Item("mark")
+
+
+def _check_pickle(program: bytes, storages: dict[str, int]) -> None:
+    """Run the pickle on a machine that makes nothing: `ValueError` at the first step which torch should not take."""
+    stack: list[_Item] = []
+    memo: dict[int, _Item] = {}
+    for count, (operation, argument, _) in enumerate(pickletools.genops(program)):
+        name = operation.name
+        if not _OPERATIONS.fullmatch(name) or (name == "GLOBAL" and argument not in _NAMES):
+            raise ValueError(f"it asks for {argument if name == 'GLOBAL' else name}, which is not plain data")
+        if count > _MOST_NODES:
+            raise ValueError(f"its data.pkl has more than {_MOST_NODES} steps")
+        if name == "MARK":
+            stack.append(_MARK)
+        elif name.endswith("GET"):
+            stack.append(memo[argument])
+        elif name.endswith("PUT"):
+            memo[argument] = stack[-1]
+        else:
+            items = _take(stack, [kind.name for kind in operation.stack_before])
+            if operation.stack_after:
+                stack.append(_result(name, argument, items, storages))
+
+
+def _take(stack: list[_Item], kinds: list[str]) -> list[_Item]:
+    """Take from the stack what an operation takes, all down to the last mark where it asks for that."""
+    items: list[_Item] = []
+    if "mark" in kinds:
+        while (item := stack.pop()) is not _MARK:
+            items.append(item)
+        kinds = kinds[: kinds.index("mark")]
+    return [stack.pop() for _ in kinds][::-1] + items[::-1]
+
+
+def _result(name: str, argument: Any, items: list[_Item], storages: dict[str, int]) -> _Item:
+    if "TUPLE" in name:
+        weight = 1 + sum(item.weight for item in items)
+        if weight > _HEAVIEST_TUPLE:
+            raise ValueError("its tuples lie too deep in each other")
+        return _Item(tuple(item.value for item in items), weight)
+    if name == "BINPERSID":
+        return _Item(_storage(items[0].value, storages))
+    if name == "REDUCE":
+        if items[0].value == _TENSOR:
+            _check_tensor(*items[1].value[:4])
+        elif items[0].value not in (_PARAMETER, "collections OrderedDict", "torch Size"):
+            raise ValueError("it calls what is no function")
+        return _Item()
+    return _Item(argument)
+
+
+def _storage(identity: tuple, storages: dict[str, int]) -> _Storage:
+    _, kind, key, _, numel = identity
+    if numel * _ITEM_SIZES[kind] != storages.get(key):
+        raise ValueError(f"its storage {key} claims {numel} numbers, which the file does not hold")
+    return _Storage(numel)
+
+
+def _check_tensor(storage: _Storage, offset: int, shape: tuple[int, ...], strides: tuple[int, ...]) -> None:
+    """Each number of a tensor has a place of its own in its storage: stride 0 makes terabytes of a few bytes."""
+    reach = offset + sum((side - 1) * stride for side, stride in zip(shape, strides, strict=True)) if prod(shape) else 0
+    if min((offset, *shape, *strides)) < 0 or prod(shape) > storage.numel or reach >= max(storage.numel, 1):
+        raise ValueError(f"it holds a tensor of shape {list(shape)} in {storage.numel} numbers")
+
+
+def _check_nodes(content: Any) -> None:
+    """Lists and dicts may hold each other many times over: refuse what a walk would not come to the end of."""
+    level: Iterator[Any] | list[Any] = [content]
+    count = 0
+    for _ in range(_DEEPEST):
+        inner = []
+        for node in level:
+            inner += [*node.keys(), *node.values()] if isinstance(node, dict) else []
+            inner += node if isinstance(node, (list, tuple)) else []
+            if count + len(inner) > _MOST_NODES:
+                raise ValueError(f"it holds more than {_MOST_NODES} values")
+        count, level = count + len(inner), inner
+        if not level:
+            return
+    raise ValueError(f"its values lie more than {_DEEPEST} levels deep")

@@ -1,0 +1,220 @@
+"""`genlab resume`: the same run, in the same folder, as if it had never stopped."""
+
+import json
+import os
+import shutil
+import signal
+
+import lab
+import pytest
+import yaml
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from genlab.training import checkpoint
+from genlab.training.trainer import Trainer
+
+RUN = [
+    "output_dir=runs",
+    "trainer.max_steps=30",
+    "trainer.log_every=7",
+    "trainer.validate_every=10",
+    "trainer.preview_every=10",
+    "trainer.checkpoint_every=8",
+    "trainer.ema=0.9",
+    "loader.shift=1",
+]
+
+
+@pytest.fixture
+def stop(monkeypatch):
+    """`stop(step, number)`: from now on, this process gets a signal while it makes that step."""
+    honest = Trainer.train_step
+
+    def plan(step, number):
+        def train_step(trainer, batch):
+            honest(trainer, batch)
+            if trainer.step == step:
+                os.kill(os.getpid(), number)
+
+        monkeypatch.setattr(Trainer, "train_step", train_step)
+
+    return plan
+
+
+def status(folder):
+    return json.loads((folder / "status.json").read_text())
+
+
+def scalars(folder):
+    events = EventAccumulator(str(folder / "tensorboard"), {"scalars": 0}).Reload()
+    tags = [tag for tag in events.Tags()["scalars"] if not tag.startswith("system/")]
+    return {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in tags}
+
+
+def assert_same_run(a, b):
+    first, second = (checkpoint.load(folder / "checkpoints/last.pt") for folder in (a, b))
+    assert not list(lab.differences(first, second))
+    assert (a / "metrics.jsonl").read_bytes() == (b / "metrics.jsonl").read_bytes()
+    assert {path.name for path in (a / "previews").iterdir()} == {path.name for path in (b / "previews").iterdir()}
+    assert scalars(a) == scalars(b)
+
+
+@pytest.fixture
+def whole(genlab, tiny, tmp_path):
+    folder = tmp_path / "runs/x/whole"
+    assert genlab("train", *tiny, *RUN, f"hydra.run.dir={folder}").code == 0
+    return folder
+
+
+@pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_stops_a_run_and_resume_goes_on(number, code, genlab, tiny, tmp_path, whole, stop):
+    folder = tmp_path / "runs/x/run"
+    stop(13, number)
+    outcome = genlab("train", *tiny, *RUN, "hydra.run.dir=runs/x/run")
+    assert outcome.code == code
+    assert f"genlab: stopped by {number.name}" in outcome.err
+    assert outcome.lines[-1] == "next       genlab resume run=runs/x/run" and "Traceback" not in outcome.err
+    entry = status(folder)
+    assert (entry["status"], entry["step"], entry["reason"]) == ("interrupted", 13, f"stopped by {number.name}")
+
+    outcome = genlab("resume", "run=latest", "output_dir=runs")
+    assert outcome.code == 0 and "resumed    at step 13 (interrupted)" in outcome.err
+    assert "next       genlab sample run=" in outcome.out
+    assert (status(folder)["status"], status(folder)["step"]) == ("finished", 30)
+    for place in (whole, folder):  # what differs is the record of where it lies, and how often it was started
+        state = checkpoint.load(place / "checkpoints/last.pt")
+        state["config"]["output_dir"] = None
+        checkpoint.save(state, place / "checkpoints/last.pt")
+    assert_same_run(whole, folder)
+    environment = json.loads((folder / "environment.json").read_text())
+    assert len(environment["resumed"]) == 1
+
+
+def test_what_lies_behind_an_earlier_checkpoint_is_done_again(genlab, whole, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(whole, copy)
+    outcome = genlab("resume", f"run={copy}/checkpoints/step_0000024.pt")
+    assert outcome.code == 0 and "resumed    at step 24" in outcome.err
+    assert_same_run(whole, copy)
+
+
+def test_a_damaged_checkpoint_is_reported_and_the_one_before_it_is_used(genlab, whole, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(whole, copy)
+    for name in ("last.pt", "step_0000030.pt"):
+        os.truncate(copy / "checkpoints" / name, 5000)
+    outcome = genlab("resume", f"run={copy}")
+    assert outcome.code == 0 and "Traceback" not in outcome.err
+    assert "damaged " in outcome.err and "not a readable checkpoint" in outcome.err
+    assert "resumed    at step 24" in outcome.err
+    assert_same_run(whole, copy)
+
+
+def test_a_run_without_a_checkpoint_begins_again(genlab, whole, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(whole, copy)
+    shutil.rmtree(copy / "checkpoints")
+    assert "resumed    at step 0" in genlab("resume", f"run={copy}").err
+    assert_same_run(whole, copy)
+
+
+def test_a_finished_run_says_so_and_can_be_made_longer(genlab, whole):
+    before = (whole / "checkpoints/last.pt").read_bytes()
+    outcome = genlab("resume", f"run={whole}")
+    assert outcome.code == 0 and f"next       genlab resume run={whole} trainer.max_steps=60" in outcome.out
+    assert (whole / "checkpoints/last.pt").read_bytes() == before
+    outcome = genlab("resume", f"run={whole}", "trainer.max_steps=40", "logger.console=false", "device.micro_batch=16")
+    assert outcome.code == 0 and status(whole)["step"] == 40
+    assert yaml.safe_load((whole / "config.yaml").read_text())["trainer"]["max_steps"] == 40
+    steps = [json.loads(line)["step"] for line in (whole / "metrics.jsonl").read_text().splitlines()]
+    assert steps == [7, 10, 14, 20, 21, 28, 30, 35, 40, 40], "the row that only the end asked for is gone"
+
+
+def refusal(genlab, whole, *arguments):
+    before = {path: path.stat().st_mtime_ns for path in whole.rglob("*")}
+    outcome = genlab("resume", *arguments)
+    assert outcome.code == 2 and "Traceback" not in outcome.err and "genlab: " in outcome.err
+    assert {path: path.stat().st_mtime_ns for path in whole.rglob("*")} == before, "nothing is touched"
+    return outcome.err
+
+
+@pytest.mark.parametrize(
+    "overrides, said",
+    [
+        (["optimizer.lr=0.5"], "optimizer.lr: 0.5 is asked for, the run has 0.002"),
+        (["model=gan"], "model=gan: a run that goes on keeps its model"),
+        (["seed=7", "model.beta=2"], "seed: 7 is asked for, the run has 0"),
+        (["trainer.max_stepps=7"], "trainer has no key 'max_stepps'; did you mean 'max_steps'?"),
+        (["trainer.max_steps=many"], "trainer.max_steps='many': must be a whole number or null"),
+        (["trainer.max_steps=20"], "trainer.max_steps=20: this run has made 30 steps"),
+        (["trainer.max_steps=40", "device.precision=fp7"], "device.precision=fp7: must be one of fp32, bf16, fp16"),
+        (["+trainer.max_steps=40"], "+trainer.max_steps=40: write key=value, with one value"),
+        (["trainer.max_steps=40,50"], "trainer.max_steps=40,50: write key=value, with one value"),
+        (["-m"], "-m: no such option"),
+    ],
+)
+def test_what_would_be_another_run_is_refused(overrides, said, genlab, whole):
+    assert said in refusal(genlab, whole, f"run={whole}", *overrides)
+
+
+def test_a_setting_that_the_run_has_may_be_repeated(genlab, whole):
+    assert genlab("resume", f"run={whole}", "optimizer.lr=0.002", "model=vae").code == 0
+
+
+def test_other_data_is_another_run(genlab, whole):
+    path = whole / "environment.json"
+    record = json.loads(path.read_text())
+    record["data"]["sha256"] = "0" * 64
+    path.write_text(json.dumps(record))
+    said = refusal(genlab, whole, f"run={whole}", "trainer.max_steps=40")
+    assert "the training data is not what this run began with" in said
+
+
+def test_other_versions_are_warned_of_once(genlab, whole):
+    path = whole / "environment.json"
+    record = json.loads(path.read_text())
+    record["packages"]["torch"] = "1.0"
+    path.write_text(json.dumps(record))
+    outcome = genlab("resume", f"run={whole}", "trainer.max_steps=40")
+    assert outcome.code == 0 and outcome.err.count("torch 1.0 then") == 1
+
+
+def test_places_without_a_run_are_refused(genlab, whole, tmp_path):
+    (tmp_path / "empty").mkdir()
+    assert "run=empty: no run began in this folder" in refusal(genlab, whole, "run=empty")
+    assert "run=nowhere: no such run folder or checkpoint" in refusal(genlab, whole, "run=nowhere")
+    assert "run=latest: no run below elsewhere" in refusal(genlab, whole, "output_dir=elsewhere")
+
+
+def test_a_link_out_of_the_folder_is_refused(genlab, whole, tmp_path):
+    (tmp_path / "outside").mkdir()
+    shutil.rmtree(whole / "previews")
+    (whole / "previews").symlink_to(tmp_path / "outside")
+    assert "previews: is a symbolic link" in refusal(genlab, whole, f"run={whole}", "trainer.max_steps=40")
+
+
+def test_training_into_a_folder_that_holds_a_run_names_resume(genlab, tiny, whole):
+    outcome = genlab("train", *tiny, f"hydra.run.dir={whole}")
+    assert outcome.code == 2
+    assert f"{whole}: holds a run already; go on with it by genlab resume run={whole}" in outcome.err
+
+
+def test_a_sweep_that_is_started_again_does_what_is_left(genlab, tiny, tmp_path, stop, monkeypatch):
+    arguments = ["train", "-m", "seed=0,1,2", *tiny, *RUN, "logger.tensorboard=false", "hydra.sweep.dir=sweep"]
+    stop(13, signal.SIGTERM)
+    trained = Trainer.train_step
+    monkeypatch.setattr(Trainer, "train_step", lambda trainer, batch: trained(trainer, batch))
+    outcome = genlab(*arguments)
+    assert outcome.code == 143
+    assert "genlab train -m seed=0,1,2" in outcome.err and "hydra.sweep.dir=sweep" in outcome.err
+    assert status(tmp_path / "sweep/0")["status"] == "interrupted" and not (tmp_path / "sweep/1").exists()
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    outcome = genlab(*arguments)
+    assert outcome.code == 0 and outcome.err.count("resumed    at step 13") == 1
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "sweep").rglob("*.pt")}
+    outcome = genlab(*arguments)
+    assert outcome.code == 0 and outcome.out.count("finished   at step 30") == 3
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "sweep").rglob("*.pt")} == before
+    outcome = genlab(*arguments, "model.dropout=0.5")
+    assert outcome.code == 2 and "sweep/0: model.dropout: 0.5 is asked for, the run has 0.0" in outcome.err

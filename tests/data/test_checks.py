@@ -1,0 +1,79 @@
+"""What no machine holds is refused before it is read or rendered; a machine has the memory that its container has."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from genlab import memory
+from genlab.config.schema import LoaderConfig
+from genlab.data.digits import Digits
+from genlab.data.loading import Loader
+from genlab.data.pictures import MOST_PIXELS, decode
+from genlab.data.shapes import Shapes
+from genlab.data.spec import DataSpec
+from genlab.data.stripes import Stripes
+
+
+def test_a_container_has_less_memory_than_its_machine(tmp_path, monkeypatch):
+    limit = tmp_path / "memory.max"
+    monkeypatch.setattr(memory, "_CONTAINER_LIMITS", (str(limit),))
+    whole = memory.total()
+    for content, total in (("max", whole), ("1048576", 2**20), (str(2**62), whole)):
+        limit.write_text(content)
+        assert memory.total() == total
+
+
+@pytest.mark.parametrize("make", [lambda: Digits(size=200), lambda: Shapes(size=200), lambda: Stripes(size=200)])
+def test_tables_beyond_memory(make, monkeypatch):
+    make()
+    monkeypatch.setattr(memory, "total", lambda: 2**20)
+    with pytest.raises(ValueError, match=r"dataset: .* need .* GiB, this machine has 0\.0 GiB; ask for fewer"):
+        make()
+
+
+def test_data_is_held_in_memory_only_where_it_fits(monkeypatch):
+    source = Digits()
+    monkeypatch.setattr(memory, "total", lambda: 2**10)
+    settings = LoaderConfig(storage="memory", memory_limit=1, workers=0, flip=False, shift=0)
+    with pytest.raises(ValueError, match=r"loader\.storage=memory: the data .* give loader\.storage=stream"):
+        Loader(source, "train", settings, seed=0, device="cpu")
+    settings.storage = "stream"
+    Loader(source, "train", settings, seed=0, device="cpu")
+
+
+def test_large_photographs_are_decoded_at_a_fraction_of_their_size(tmp_path):
+    """A camera's JPEG has more pixels than are decoded of other files; it is read at a lower resolution."""
+    side = int(MOST_PIXELS**0.5) + 8
+    Image.new("L", (side, side), 200).save(tmp_path / "x.jpg")
+    assert decode(str(tmp_path / "x.jpg"), (1, 32, 32)).float().mean() == pytest.approx(200, abs=1)
+    Image.new("L", (side, side), 200).save(tmp_path / "x.png")
+    with pytest.raises(ValueError, match=f"it has {side}x{side} pixels, at most {MOST_PIXELS} are decoded"):
+        decode(str(tmp_path / "x.png"), (1, 32, 32))
+
+
+@pytest.mark.parametrize(
+    "values, says",
+    [
+        (None, "must hold shape"),
+        ({"shape": [1, 8, 8]}, "must hold shape"),
+        ({"shape": (1, 8, 8), "num_classes": 0, "domains": ["image"]}, r"data\.shape=\(1, 8, 8\)"),
+        ({"shape": [1, 8, True], "num_classes": 0, "domains": ["image"]}, r"data\.shape="),
+        ({"shape": [1, 8, -8], "num_classes": 0, "domains": ["image"]}, "pictures of 1x8x-8"),
+        ({"shape": [1, 8, 8], "num_classes": -1, "domains": ["image"]}, r"data\.num_classes=-1"),
+        ({"shape": [1, 8, 8], "num_classes": 0, "domains": ["x"]}, r"data\.domains="),
+    ],
+)
+def test_the_spec_of_a_stranger(values, says):
+    with pytest.raises(ValueError, match=says):
+        DataSpec.from_dict(values)
+
+
+@pytest.mark.parametrize("data", [DataSpec((1, 8, 8), 10), DataSpec((3, 8, 6), domains=("a", "b"))])
+def test_a_spec_comes_back(data):
+    assert DataSpec.from_dict(data.to_dict()) == data
+
+
+def test_files_of_pixels_are_no_folders(tmp_path: Path):
+    with pytest.raises(ValueError, match="cannot be read as a picture \\(it is no file\\)"):
+        decode(str(tmp_path), (1, 8, 8))

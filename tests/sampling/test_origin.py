@@ -1,0 +1,130 @@
+"""Generated pictures say what they are: in training and in every command that writes some, unless it is turned off."""
+
+import json
+import os
+from pathlib import Path
+
+import lab
+import pytest
+from omegaconf import OmegaConf
+from PIL import Image
+
+from genlab import __version__
+from genlab.cli import main
+from genlab.config.compose import compose_jobs, register
+from genlab.config.request import plain
+from genlab.sampling.origin import CHOSEN, COMPARED, GENERATED, PREVIEW, Origin, training_origin
+from genlab.training.run import train
+
+PLACES = {"vae": "vae-digits/20261120-153012-5306", "cyclegan": "cyclegan-stripes/20261120-160000-a96f"}
+ON_CPU = ["device=cpu", "device.threads=1"]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory) -> dict[str, Path]:
+    """A folder of a run by model: two steps each, with previews after both."""
+    folders = {model: tmp_path_factory.mktemp("outputs") / place for model, place in PLACES.items()}
+    for model, folder in folders.items():
+        train_into(folder, model)
+    return folders
+
+
+def train_into(folder: Path, model: str, *settings: str) -> None:
+    register()
+    every = ["trainer.max_steps=2", "trainer.preview_every=1", "trainer.batch_size=8", "seed=5", *settings]
+    sizes = lab.small_network(model) + lab.small_data(f"model={model}")
+    job = compose_jobs("train", [f"model={model}", *lab.QUIET, *sizes, *every])[0]
+    train(plain(job.config, job.choices), folder)
+
+
+def use(command: str, run: Path, *settings: str) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main([command, f"run={run}", *ON_CPU, *settings])
+    assert stopped.value.code == 0
+
+
+def text_of(path: Path) -> dict[str, str]:
+    with Image.open(path) as image:
+        return dict(image.text)
+
+
+def expected(model: str, content: str, step: int = 2, seed: int = 0) -> dict[str, str]:
+    told = {"model": model, "run": PLACES[model], "step": str(step), "seed": str(seed)}
+    return {"Software": f"GenLab {__version__}", "Description": content, **told}
+
+
+def pictures_below(folder: Path) -> dict[str, Path]:
+    return {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*.png"))}
+
+
+@pytest.mark.parametrize("model", PLACES)
+def test_previews_say_of_which_step_they_are(model, runs):
+    previews = pictures_below(runs[model] / "previews")
+    assert {name[:12] for name in previews} == {"step_0000001", "step_0000002"}
+    for name, path in previews.items():
+        assert text_of(path) == expected(model, PREVIEW, step=int(name[5:12]), seed=5)
+
+
+COMMANDS = [
+    ("sample", "vae", "samples", ["num_samples=4", "format=png"], {"grid.png": GENERATED, "pictures": GENERATED}),
+    ("reconstruct", "vae", "reconstructions", ["num_pictures=4"], {"grid.png": COMPARED}),
+    ("interpolate", "vae", "interpolations", ["rows=2", "steps=3"], {"grid.png": GENERATED}),
+    ("traverse", "vae", "traversals", ["steps=3"], {"grid.png": GENERATED, "plane.png": GENERATED}),
+    ("score", "vae", "scores", ["num_pictures=4"], {"least_likely.png": CHOSEN}),
+    ("evaluate", "vae", "evaluations", ["metrics=[copies]", "num_samples=16"], {"nearest.png": COMPARED}),
+    ("translate", "cyclegan", "translations", [], {"grid.png": COMPARED, "pictures": GENERATED}),
+]
+
+
+@pytest.mark.parametrize("command, model, kind, settings, contents", COMMANDS, ids=[case[0] for case in COMMANDS])
+def test_results_say_what_they_are(command, model, kind, settings, contents, runs, tmp_path):
+    if command == "translate":
+        for number in range(2):
+            Image.new("RGB", (20, 20), (number, 200, 90)).save(tmp_path / f"{number}.png")
+        settings = [f"input={tmp_path}"]
+    found = []
+    for extra in (["seed=3"], ["seed=3"], ["seed=3", "picture_metadata=false"]):
+        use(command, runs[model], *settings, *extra)
+        made = max((runs[model] / kind).iterdir(), key=os.path.getctime)
+        found.append({name: (path.read_bytes(), text_of(path)) for name, path in pictures_below(made).items()})
+        animations = list(made.glob("*.gif"))
+        assert len(animations) == (command in ("interpolate", "traverse"))
+        for animation in animations:
+            with Image.open(animation) as image:
+                comment = image.info.get("comment", b"").decode()
+            assert ("picture_metadata=false" in extra) == (comment == "")
+            assert not comment or comment == Origin(model, PLACES[model], 2, 3).comment()
+    first, again, silent = found
+    assert first == again, "a function of the request: no time in it"
+    assert {name.split("/")[0] for name in first} == set(contents)
+    for name, (_, told) in first.items():
+        assert told == expected(model, contents[name.split("/")[0]], seed=3)
+    assert silent.keys() == first.keys() and not any(told for _, told in silent.values())
+
+
+def test_no_path_of_this_machine_is_told(runs, monkeypatch):
+    monkeypatch.chdir(runs["vae"])
+    use("sample", Path("."), "num_samples=1", "seed=8")
+    (grid,) = runs["vae"].glob("samples/*seed_8*/grid.png")
+    assert text_of(grid)["run"] == PLACES["vae"]
+    for path in pictures_below(runs["vae"]).values():
+        assert str(runs["vae"].parent.parent).encode() not in path.read_bytes()
+
+
+def test_training_is_silent_where_asked(tmp_path):
+    train_into(tmp_path / "a/b", "vae", "logger.picture_metadata=false")
+    previews = pictures_below(tmp_path / "a/b/previews")
+    assert previews and not any(text_of(path) for path in previews.values())
+    assert OmegaConf.load(tmp_path / "a/b/config.yaml").logger.picture_metadata is False
+
+
+def test_a_run_of_an_older_version_goes_on_with_the_key_it_lacks():
+    config = OmegaConf.create({"choices": {"model": "vae"}, "seed": 4, "logger": {}})
+    assert training_origin(config, Path("/a/b/c")).at(7) == Origin("vae", "b/c", 7, 4, PREVIEW)
+
+
+def test_any_name_can_be_told(tmp_path):
+    Image.new("L", (2, 2)).save(tmp_path / "a.png", pnginfo=Origin("模型", "é/\udcff\n\0", 1, 2).png_info())
+    told = text_of(tmp_path / "a.png")
+    assert (told["model"], told["run"]) == ("模型", "é/???")
+    json.dumps(told)

@@ -1,0 +1,154 @@
+"""A signal lets a step end, breaks off what can be done again, and loses nothing."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import lab
+import pytest
+
+from genlab.callbacks.base import Callback
+from genlab.training import checkpoint
+from genlab.training.interruption import Interrupted, Interruption
+
+SETTINGS = [
+    "trainer.batch_size=32",
+    "trainer.max_steps=8",
+    "trainer.log_every=3",
+    "trainer.validate_every=4",
+    "trainer.checkpoint_every=100",
+]
+MODEL = lab.MODELS[0]
+
+
+def send(number=signal.SIGTERM):
+    os.kill(os.getpid(), number)
+
+
+class Disturbance(Callback):
+    """Sends a signal in a step's wake."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def stepped(self, trainer):
+        if trainer.step == self.step:
+            send()
+
+
+def fresh(folder, *overrides):
+    config = lab.compose(MODEL, *SETTINGS, *overrides)
+    source = lab.RandomPictures(lab.requirements(config))
+    return lab.with_files(lab.trainer(config, source), config, source.spec, folder)
+
+
+def disturbed(trainer, number=signal.SIGTERM):
+    """Fit until the signal that somebody sends."""
+    with trainer.interruption.listening(), pytest.raises(Interrupted) as caught:
+        trainer.fit()
+    assert caught.value.number == number
+    return trainer
+
+
+def resumed(folder):
+    trainer = fresh(folder)
+    trainer.load_state_dict(checkpoint.load(folder / "checkpoints/last.pt"))
+    trainer.fit()
+    return trainer
+
+
+def assert_same(folder, whole, trainer):
+    assert not list(lab.differences(whole.state_dict(), trainer.state_dict()))
+    expected = (folder.parent / "whole/metrics.jsonl").read_text()
+    assert (folder / "metrics.jsonl").read_text() == expected
+
+
+@pytest.fixture
+def whole(tmp_path):
+    trainer = fresh(tmp_path / "whole")
+    trainer.fit()
+    return trainer
+
+
+@pytest.mark.parametrize("step", [1, 3, 4, 7])
+def test_the_step_ends_and_is_saved(step, whole, tmp_path):
+    trainer = fresh(tmp_path / "run")
+    trainer.callbacks.append(Disturbance(step))
+    disturbed(trainer)
+    state = checkpoint.load(tmp_path / "run/checkpoints/last.pt")
+    assert state["step"] == trainer.step == step and state["broken_off"] is None
+    assert_same(tmp_path / "run", whole, resumed(tmp_path / "run"))
+
+
+def test_a_validation_is_broken_off_and_done_again(whole, tmp_path):
+    trainer = fresh(tmp_path / "run")
+    honest = trainer.model.evaluate
+
+    def evaluate(batch):
+        send()
+        return honest(batch)
+
+    trainer.model.evaluate = evaluate
+    disturbed(trainer)
+    assert checkpoint.load(tmp_path / "run/checkpoints/last.pt")["broken_off"] == "Validation"
+    assert "validation" not in (tmp_path / "run/metrics.jsonl").read_text()
+    assert_same(tmp_path / "run", whole, resumed(tmp_path / "run"))
+
+
+def test_a_signal_before_a_measurement_stops_it_from_beginning(whole, tmp_path):
+    trainer = fresh(tmp_path / "run")
+    trainer.callbacks.insert(0, Disturbance(4))
+    trainer.model.evaluate = lambda batch: pytest.fail("must not begin")
+    disturbed(trainer)
+    assert_same(tmp_path / "run", whole, resumed(tmp_path / "run"))
+
+
+def test_the_end_that_was_broken_off_is_made_up_for(tmp_path):
+    fresh(tmp_path / "whole", "trainer.max_steps=7").fit()
+    trainer = fresh(tmp_path / "run", "trainer.max_steps=7")
+    honest = trainer.model.evaluate
+    trainer.model.evaluate = lambda batch: send() if trainer.step == 7 else honest(batch)
+    disturbed(trainer)
+    again = fresh(tmp_path / "run", "trainer.max_steps=7")
+    again.load_state_dict(checkpoint.load(tmp_path / "run/checkpoints/last.pt"))
+    again.fit()
+    whole = (tmp_path / "whole/metrics.jsonl").read_text().splitlines()
+    run = (tmp_path / "run/metrics.jsonl").read_text().splitlines()
+    assert run == whole and '"step": 7' in run[-1]
+
+
+def test_two_signals_at_once_are_one():
+    interruption = Interruption()
+    with interruption.listening():
+        send()
+        send(signal.SIGINT)
+        assert interruption.received == signal.SIGTERM
+
+
+def test_signals_are_given_back():
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    with Interruption().listening():
+        assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) != before
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+
+
+STUBBORN = """
+import time
+from genlab.training.interruption import Interruption
+with Interruption().listening():
+    print("listening", flush=True)
+    while True:
+        time.sleep(1)
+"""
+
+
+def test_a_second_signal_leaves_at_once():
+    with subprocess.Popen([sys.executable, "-c", STUBBORN], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "listening\n"
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.6)
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        assert process.wait(5) == 130

@@ -1,0 +1,66 @@
+"""One process trains into a folder, and a lock outlives nobody."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from genlab.training.lock import holds_run, is_locked, locked, state_of
+
+OWNER = """
+import sys, time
+from pathlib import Path
+from genlab.training.lock import locked
+with locked(Path(sys.argv[1])):
+    print("locked", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def owner(tmp_path):
+    """Another process that holds the lock of tmp_path."""
+    with subprocess.Popen([sys.executable, "-c", OWNER, str(tmp_path)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "locked\n"
+        yield process
+        process.kill()
+
+
+def test_a_second_process_is_refused_until_the_first_is_killed(owner, tmp_path):
+    assert is_locked(tmp_path)
+    with pytest.raises(ValueError, match="another process is training into this folder"), locked(tmp_path):
+        pass
+    os.kill(owner.pid, signal.SIGKILL)
+    owner.wait()
+    assert not is_locked(tmp_path)
+    with locked(tmp_path):
+        pass
+
+
+def test_a_run_whose_process_is_gone_was_killed(owner, tmp_path):
+    status = tmp_path / "status.json"
+    status.write_text(json.dumps({"status": "running"}))
+    assert state_of(tmp_path) == "running"
+    owner.kill()
+    owner.wait()
+    assert state_of(tmp_path) == "killed"
+    status.write_text(json.dumps({"status": "finished"}))
+    assert state_of(tmp_path) == "finished"
+
+
+@pytest.mark.parametrize("content", [None, "half", "[]", "{}"])
+def test_a_folder_that_says_nothing_has_no_state(content, tmp_path):
+    if content:
+        (tmp_path / "status.json").write_text(content)
+    assert state_of(tmp_path) is None
+    assert not is_locked(tmp_path)
+
+
+def test_a_run_began_where_its_config_or_checkpoints_lie(tmp_path):
+    (tmp_path / "train.log").touch()
+    assert not holds_run(tmp_path)
+    (tmp_path / "config.yaml").touch()
+    assert holds_run(tmp_path)
