@@ -5,8 +5,10 @@ import importlib
 import os
 import signal
 import sys
+from contextlib import nullcontext
 
 from genlab import __version__
+from genlab.training.interruption import leaving_at_once
 
 COMMANDS = {
     "train": "train a model, or a sweep of models with -m",
@@ -69,6 +71,11 @@ def _dispatch(arguments: list[str]) -> int:
         close = difflib.get_close_matches(name, COMMANDS, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(COMMANDS)}"
         raise ValueError(f"{name}: no such command; {hint}")
+    with leaving_at_once() if name in ("train", "resume") else nullcontext():
+        return _carry_out(name, rest)
+
+
+def _carry_out(name: str, rest: list[str]) -> int:
     command = importlib.import_module(f"genlab.commands.{name}")
     if "--help" in rest or "-h" in rest:
         from genlab.commands import completion

@@ -1,5 +1,6 @@
 """From tables of examples to batches on the device: gathered from memory, or streamed by a DataLoader."""
 
+import signal
 from collections.abc import Iterator
 
 import torch
@@ -13,6 +14,7 @@ from genlab.data.order import IndexStream
 from genlab.data.source import Examples, Source
 from genlab.data.spec import Batch
 from genlab.seeding import mix
+from genlab.training.interruption import SIGNALS
 
 _TRAIN, _VALIDATION = 1, 2  # keep the noise of the two apart
 _VALIDATION_BATCH = 256
@@ -130,6 +132,15 @@ class _Resident:
             yield {name: value.index_select(0, index) for name, value in self.fields.items()}
 
 
+def _ignore_signals(worker: int) -> None:
+    """A signal to the whole group is for the run to heed, which needs its workers until the step in progress ends.
+
+    They end when it tells them to, or when it is gone.
+    """
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 class _Streamed(Dataset):
     """A table read batch by batch in worker processes: the index of a "sample" is the index tensor of a batch."""
 
@@ -148,7 +159,8 @@ class _Streamed(Dataset):
 
     def fetch(self, indices: Iterator[Tensor]) -> Iterator[dict[str, Tensor]]:
         pin = torch.cuda.is_available()
-        for rows in DataLoader(self, batch_size=None, sampler=indices, num_workers=self.workers, pin_memory=pin):
+        settings = {"num_workers": self.workers, "worker_init_fn": _ignore_signals, "pin_memory": pin}
+        for rows in DataLoader(self, batch_size=None, sampler=indices, **settings):
             if isinstance(rows, str):
                 raise ValueError(rows)
             yield rows

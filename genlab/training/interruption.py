@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -26,6 +26,32 @@ class Interrupted(KeyboardInterrupt):
         super().__init__(message or f"stopped by {signal.Signals(number).name}")
 
 
+@contextmanager
+def leaving_at_once() -> Iterator[None]:
+    """Before a run listens there is nothing to save, and an exception could get lost in C code that imports."""
+    with handling(_leave):
+        yield
+
+
+def _leave(number: int, frame: Any) -> None:
+    os.write(2, f"genlab: stopped by {signal.Signals(number).name}\n".encode())
+    os._exit(128 + number)
+
+
+@contextmanager
+def handling(handler: Callable[[int, Any], None]) -> Iterator[None]:
+    """Give the signals to `handler`; other threads than the main one never get any."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
+
+
 class Interruption:
     """Whether a signal came: `received` holds its number. Listens inside `listening` only."""
 
@@ -36,16 +62,9 @@ class Interruption:
 
     @contextmanager
     def listening(self) -> Iterator["Interruption"]:
-        """Take the signals over; other threads than the main one never get any."""
-        if threading.current_thread() is not threading.main_thread():
+        """Take the signals over."""
+        with handling(self._receive):
             yield self
-            return
-        before = {number: signal.signal(number, self._receive) for number in SIGNALS}
-        try:
-            yield self
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     @contextmanager
     def breakable(self) -> Iterator[None]:

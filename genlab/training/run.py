@@ -3,19 +3,16 @@
 import json
 import logging
 import os
-import signal
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import distributed as dist
-from torch import multiprocessing, nn
+from torch import nn
 
 from genlab.callbacks.assembly import assemble
 from genlab.callbacks.status import Status
@@ -30,8 +27,9 @@ from genlab.seeding import seeded
 from genlab.training import checkpoint
 from genlab.training.device import MEMORY_FORMATS, prepare
 from genlab.training.distributed import rank, world
-from genlab.training.interruption import SIGNALS, Interrupted, Interruption
+from genlab.training.interruption import Interruption
 from genlab.training.lock import locked
+from genlab.training.processes import RunFailed, in_processes
 from genlab.training.provenance import changed_environment, environment, with_resumption
 from genlab.training.trainer import Trainer
 from genlab.training.transfer import transfer
@@ -43,10 +41,6 @@ _PATIENCE = timedelta(hours=2)
 of 10 and 30 minutes are less than an evaluation may take. A process that dies ends the others without it."""
 
 
-class RunFailed(RuntimeError):
-    """A run that began and could not end; its folder and message tell why."""
-
-
 def train(request: dict, folder: Path, start: Path | None = None) -> dict[str, float]:
     """Train as `request` (a checked config of plain values) says, into `folder`; returns the final metrics.
 
@@ -54,7 +48,7 @@ def train(request: dict, folder: Path, start: Path | None = None) -> dict[str, f
     """
     processes = request["device"]["processes"]
     if processes > 1 and "RANK" not in os.environ:
-        return _train_in_processes(processes, request, folder, start)
+        return in_processes(processes, folder, train, (request, folder, start))
     if "RANK" in os.environ and not dist.is_initialized():
         dist.init_process_group(timeout=_PATIENCE)
     try:
@@ -62,68 +56,6 @@ def train(request: dict, folder: Path, start: Path | None = None) -> dict[str, f
     finally:
         if dist.is_initialized():
             dist.destroy_process_group()
-
-
-def _train_in_processes(processes: int, request: dict, folder: Path, start: Path | None) -> dict[str, float]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    arguments = (processes, port, request, folder, start)
-    context = multiprocessing.spawn(_worker, arguments, nprocs=processes, join=False)
-    with _forwarding([process.pid for process in context.processes]) as received:
-        try:
-            while not context.join():
-                pass
-        except (multiprocessing.ProcessRaisedException, multiprocessing.ProcessExitedException) as error:
-            if received:  # it came before they listened
-                raise Interrupted(received[0]) from error
-            raise RunFailed(_reason(folder, error)) from error
-    status = _status(folder)
-    if status["status"] == "interrupted":
-        raise Interrupted(received[0] if received else signal.SIGTERM, status["reason"])
-    return status["final"]
-
-
-@contextmanager
-def _forwarding(children: list[int]) -> Iterator[list[int]]:
-    """Pass signals on to `children`, which stand in groups of their own; yields the numbers of those that came."""
-    received: list[int] = []
-
-    def forward(number: int, frame: Any) -> None:
-        received.append(number)
-        for child in children:
-            with suppress(ProcessLookupError):
-                os.kill(child, number)
-
-    before = {number: signal.signal(number, forward) for number in SIGNALS}
-    try:
-        yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _status(folder: Path) -> dict:
-    path = folder / "status.json"
-    return json.loads(path.read_text()) if path.is_file() else {}
-
-
-def _reason(folder: Path, error: Exception) -> str:
-    """Why one of several processes failed: what process 0 wrote down, else the last line of the traceback."""
-    status = _status(folder)
-    reason = status.get("reason") or str(error).strip().splitlines()[-1]
-    if status.get("status") == "running":  # process 0 was ended with the one that failed
-        replace_text(folder / "status.json", json.dumps({**status, "status": "failed", "reason": reason}, indent=2))
-    return f"{reason}\nrun        {folder} (status.json, train.log)"
-
-
-def _worker(number: int, processes: int, port: int, request: dict, folder: Path, start: Path | None) -> None:
-    """One of the processes that `device.processes` asks for, set up as torchrun would."""
-    os.setpgrp()  # Ctrl-C reaches the whole group of a terminal, and these by their parent alone
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(processes)}
-    os.environ |= {"RANK": str(number), "LOCAL_RANK": str(number)}
-    with suppress(Interrupted):  # taken for a failure, it would have the processes ended that are still saving
-        train(request, folder, start)
 
 
 def _train(request: dict, folder: Path, start: Path | None) -> dict[str, float]:

@@ -102,6 +102,7 @@ class Child:
 def _be(arguments: list[str], log: Path, file_limit: int | None) -> None:
     """Become what a shell would have started."""
     os.setsid()
+    multiprocessing.set_start_method(None, force=True)  # workers of loaders start as ever, not by a server
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for stream in (1, 2):
         os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
