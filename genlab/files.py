@@ -15,8 +15,9 @@ def replacing(path: Path, durable: bool = True) -> Iterator[BinaryIO]:
     way to it, before this returns; what is worth nothing after a loss of power need not wait for that.
     """
     temporary = path.with_name(f".{path.name}.tmp")
+    temporary.unlink(missing_ok=True)  # it may be another name of a file that is not to change
     try:
-        with temporary.open("wb+") as file:
+        with temporary.open("xb+") as file:
             yield file
             if durable:
                 file.flush()

@@ -74,7 +74,7 @@ class Measurement(Callback):
             self.measure(trainer)
 
     def measure(self, trainer: Trainer) -> None:
-        """Do it and tell all callbacks. What takes long stands in `trainer.breakable()`."""
+        """Do it and tell all callbacks. What takes long stands in `trainer.inference(breakable=True)`."""
         raise NotImplementedError
 
 

@@ -9,6 +9,9 @@ from genlab.training import checkpoint
 from genlab.training.scalars import TrainingDiverged
 from genlab.training.trainer import Trainer
 
+_BEFORE_END = "best_before_end.pt"
+"""What was best.pt before the run's end measured once more."""
+
 
 class Checkpoints(Callback):
     """Stands after Validation and Previews, so that what it saves holds their outcome.
@@ -28,6 +31,11 @@ class Checkpoints(Callback):
         self.folder.mkdir(exist_ok=True)
         for left in self.folder.glob(".*.tmp"):  # by a process that was killed
             left.unlink()
+        best, before_end = self.folder / "best.pt", self.folder / _BEFORE_END
+        if self.best == -math.inf:  # nothing was measured by now but at the end
+            best.unlink(missing_ok=True)
+        elif before_end.exists():
+            before_end.replace(best)
 
     def validated(self, trainer: Trainer, metrics: dict[str, float]) -> None:
         ranks = trainer.model.metrics
@@ -57,16 +65,20 @@ class Checkpoints(Callback):
         raise ValueError(f"trainer.best_metric={self.best_metric}: not measured here; there are {', '.join(measured)}")
 
     def stepped(self, trainer: Trainer) -> None:
-        if not self._awaits_refusal(trainer):
-            if due(trainer, self.every) or at_end(trainer):
+        regular = due(trainer, self.every) or at_end(trainer)
+        if (regular or self.improved) and not self._awaits_refusal(trainer):
+            if regular:
                 self._keep(trainer)
-            elif self.improved:
+            else:
                 self._save(trainer, self.folder / "best.pt")
         self.improved = False
 
     def ending(self, trainer: Trainer) -> None:
-        if self.improved:  # by a measurement that only the end asked for
-            checkpoint.link(self.folder / "last.pt", self.folder / "best.pt")
+        best = self.folder / "best.pt"
+        if self.improved:  # by a measurement that only the end asked for: a run made longer takes it back
+            if best.exists():
+                checkpoint.link(best, self.folder / _BEFORE_END)
+            checkpoint.link(self.folder / "last.pt", best)
 
     def interrupted(self, trainer: Trainer) -> None:
         if trainer.step != self.saved:
@@ -80,11 +92,11 @@ class Checkpoints(Callback):
     def _keep(self, trainer: Trainer) -> None:
         numbered = self.folder / f"step_{trainer.step:07d}.pt"
         self._save(trainer, numbered)
+        if self.improved:  # before last.pt, which knows of it
+            checkpoint.link(numbered, self.folder / "best.pt")
         checkpoint.link(numbered, self.folder / "last.pt")
         self.saved = trainer.step
-        if self.improved:
-            checkpoint.link(numbered, self.folder / "best.pt")
-        for old in sorted(self.folder.glob("step_*.pt"))[: -self.keep or None]:
+        for old in checkpoint.numbered(self.folder)[: -self.keep or None]:
             old.unlink()
 
     def _save(self, trainer: Trainer, path: Path) -> None:

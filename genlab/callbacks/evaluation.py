@@ -28,6 +28,6 @@ class Evaluation(Measurement):
             _ = self.bench.real
 
     def measure(self, trainer: Trainer) -> None:
-        with trainer.breakable(), trainer.inference():
+        with trainer.inference(breakable=True):
             entries = evaluate(self.as_run(trainer), self.bench, self.names, trainer.seed)
         trainer.emit("evaluated", {name: entry for name, entry in entries.items() if entry["value"] is not None})

@@ -1,10 +1,11 @@
 """Picture grids every so many steps: the model draws them, this writes them as PNG and tells all callbacks."""
 
+import re
 from pathlib import Path
 
 from torch import Tensor
 
-from genlab.callbacks.base import Measurement
+from genlab.callbacks.base import Measurement, due
 from genlab.sampling.grids import save_png
 from genlab.sampling.origin import Origin
 from genlab.training.trainer import Trainer
@@ -15,15 +16,15 @@ class Previews(Measurement):
         self.folder, self.every, self.origin = folder, every, origin
 
     def start(self, trainer: Trainer) -> None:
-        """Pictures of steps that are still to come were painted by a process that was killed."""
+        """What a process painted behind its last checkpoint, or because it was at the end, makes way."""
         for path in self.folder.glob("step_*.png"):
-            if int(path.name.removeprefix("step_").split("-")[0]) > trainer.step:
-                path.unlink()
+            if found := re.match(r"step_(\d+)-", path.name):
+                step = int(found[1])
+                if step > trainer.step or (step == trainer.step and not due(trainer, self.every)):
+                    path.unlink()
 
     def measure(self, trainer: Trainer) -> None:
-        with trainer.breakable():
-            grids = trainer.preview()
-        trainer.emit("previewed", grids)
+        trainer.emit("previewed", trainer.preview())
 
     def previewed(self, trainer: Trainer, grids: dict[str, Tensor]) -> None:
         self.folder.mkdir(exist_ok=True)

@@ -32,6 +32,9 @@ class Status(Callback):
     def _start_clock(self, trainer: Trainer) -> None:
         self.first_step, self.first_time = trainer.step, time.monotonic()
 
+    def stepped(self, trainer: Trainer) -> None:
+        self.step = trainer.step
+
     def logged(self, trainer: Trainer, row: dict[str, float]) -> None:
         if trainer.step < self.step:  # the run went back
             self._start_clock(trainer)
@@ -69,6 +72,11 @@ class Status(Callback):
 
     def state_dict(self) -> dict:
         return {"alarms": list(self.alarms), "final": dict(self.final)}
+
+    def go_on(self, state: dict) -> None:
+        """What is known of a run whose `state`, of a checkpoint, is yet to be loaded."""
+        self.step = state["step"]
+        self.load_state_dict(state["callbacks"]["Status"])
 
     def load_state_dict(self, state: dict) -> None:
         """Going back to an earlier state forgets no alarm."""

@@ -13,6 +13,9 @@ from genlab.callbacks.watch import Alarm
 from genlab.sampling.grids import tile
 from genlab.training.trainer import Trainer
 
+_END = ".end"
+"""Of names of event files: what only the end of a run measured."""
+
 
 class TensorBoard(Callback):
     """Writes event files under `folder`.
@@ -27,6 +30,7 @@ class TensorBoard(Callback):
         self.purge_step = 0
         self.alarm: Alarm | None = None
         self._writer = None
+        self._suffix = ""
 
     @property
     def writer(self):
@@ -35,13 +39,24 @@ class TensorBoard(Callback):
             from torch.utils.tensorboard import SummaryWriter
 
             # What an earlier file holds of steps that are done again is not to be shown beside them.
-            self._writer = SummaryWriter(str(self.folder), flush_secs=10, purge_step=self.purge_step)
-            self._writer.add_text("config", "```yaml\n" + self.config + "\n```", self.purge_step - 1)
+            purge_step = None if self._suffix else self.purge_step
+            self._writer = SummaryWriter(
+                str(self.folder), None, purge_step, flush_secs=10, filename_suffix=self._suffix
+            )
+            if not self._suffix:
+                self._writer.add_text("config", "```yaml\n" + self.config + "\n```", self.purge_step - 1)
         return self._writer
 
     def start(self, trainer: Trainer) -> None:
         self.time, self.step = time.perf_counter(), trainer.step
         self.purge_step = trainer.step + 1
+        for path in self.folder.glob(f"*{_END}"):
+            path.unlink()
+
+    def ending(self, trainer: Trainer) -> None:
+        """From here on in a file of its own, which a run made longer takes away."""
+        self.close(trainer)
+        self._writer, self._suffix = None, _END
 
     def logged(self, trainer: Trainer, row: dict[str, float]) -> None:
         if trainer.step < self.step:

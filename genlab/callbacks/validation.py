@@ -10,9 +10,7 @@ class Validation(Measurement):
     """Measures the validation split and tells all callbacks."""
 
     def measure(self, trainer: Trainer) -> None:
-        with trainer.breakable():
-            metrics = trainer.validate()
-        trainer.emit("validated", metrics)
+        trainer.emit("validated", trainer.validate())
 
 
 class EarlyStopping(Callback):

@@ -1,5 +1,6 @@
 """`genlab resume`: go on with a run as if it had never stopped."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -25,7 +26,7 @@ keys
 keys of the run that may change
   trainer.     max_steps max_epochs early_stop_patience keep_checkpoints
                log_every validate_every preview_every evaluate_every checkpoint_every
-  device.      all; results stay the same to the bit on the same kind of device with the same precision
+  device.      all; results stay the same to the bit with the same kind of device, precision, threads and processes
   loader.      storage memory_limit workers
   logger.      all
   data_dir     where the data lies
@@ -48,14 +49,15 @@ def main(arguments: list[str]) -> int:
     request = _revised(stopped, [argument for argument in arguments if argument not in own])
     if not stopped.is_done(request):
         check(request, None)
-        _check_length(stopped, request)
     go_on(stopped.folder, OmegaConf.to_container(request), stopped)
     return 0
 
 
 def _revised(stopped, overrides: list[str]):
     """The run's config with what the command line changes."""
+    from genlab.config.build import build_source
     from genlab.config.revise import revise
+    from genlab.sampling.inputs import is_ready
 
     try:
         revised = revise(stopped.config, overrides)
@@ -63,8 +65,14 @@ def _revised(stopped, overrides: list[str]):
         begin = command_line("train", init_from=stopped.folder)
         hint = f"what may change says genlab resume --help; a new run from these weights: {begin} ..."
         raise RequestError([*error.problems, hint]) from None
-    if any(override.startswith("data_dir=") for override in overrides) and "data_dir" in revised.dataset:
-        revised.dataset.data_dir = revised.data_dir
+    given = {override.key_or_group for override in parse(overrides)}
+    if "trainer.max_epochs" in given and "trainer.max_steps" not in given and revised.trainer.max_steps is not None:
+        raise RequestError(["trainer.max_epochs: the run counts steps, which win; add trainer.max_steps=null"])
+    if "data_dir" in revised.dataset:
+        if "data_dir" in given:
+            revised.dataset.data_dir = revised.data_dir
+        elif not is_ready(build_source(revised)):  # nothing is fetched to where a stranger's run says
+            revised.dataset.data_dir = os.environ.get("GENLAB_DATA", "data")
     return revised
 
 
@@ -83,7 +91,6 @@ def _check_length(stopped, request) -> None:
 
 def go_on(folder: Path, request: dict, stopped=None) -> dict[str, float]:
     """Let the run in `folder` do what is left of `request`; returns its final metrics."""
-    from genlab.training import checkpoint
     from genlab.training.stopped import Stopped
 
     log_to_console()
@@ -92,11 +99,8 @@ def go_on(folder: Path, request: dict, stopped=None) -> dict[str, float]:
         longer = command_line("resume", run=folder, **{"trainer.max_steps": 2 * max(stopped.step, 1)})
         print(f"run        {folder}\nfinished   at step {stopped.step}; to train it longer:\nnext       {longer}")
         return read_json(folder / "status.json")["final"]
+    _check_length(stopped, OmegaConf.create(request))
     for line in stopped.damaged:
         print(f"damaged    {line}", file=sys.stderr)
-    start = stopped.start
-    if start:
-        checkpoint.make_last(start, stopped.step)
-        start = folder / "checkpoints" / "last.pt"
     print(f"resumed    at step {stopped.step}" + (f" ({stopped.state})" if stopped.state else ""), file=sys.stderr)
-    return carry_out(request, folder, start)
+    return carry_out(request, folder, stopped.start)

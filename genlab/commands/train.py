@@ -159,8 +159,8 @@ def _run(request: dict, folder: Path) -> dict[str, float]:
     return carry_out(request, folder)
 
 
-def carry_out(request: dict, folder: Path, start: Path | None = None) -> dict[str, float]:
-    """Train, from the checkpoint `start` on if there is one, and tell the user what came of it and what is next."""
+def carry_out(request: dict, folder: Path, start: "Start | None" = None) -> dict[str, float]:  # noqa: F821
+    """Train a new run, or go on from `start`, and tell the user what came of it and what is next."""
     from genlab.training.interruption import Interrupted
     from genlab.training.run import train
 
@@ -174,7 +174,7 @@ def carry_out(request: dict, folder: Path, start: Path | None = None) -> dict[st
         values = "  ".join(f"{name} {value:.4g}" for name, value in final.items() if name != "step")
         print(f"\nrun        {folder}\nfinal      {values}\npictures   {folder}/previews")
         print(f"next       {next_command(folder, request)}")
-        print(f"           tensorboard --logdir {request['output_dir']}")
+        print(f"           {shlex.join(['tensorboard', '--logdir', request['output_dir']])}")
     return final
 
 

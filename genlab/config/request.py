@@ -31,16 +31,16 @@ def plain(config: DictConfig, choices: Mapping[str, str]) -> dict:
 
 
 def check(config: DictConfig, folder: Path | None) -> None:
-    """Raise `RequestError` with a line for each reason why `config` cannot train into `folder`; None: its own."""
+    """Raise `RequestError` with a line for each reason why `config` cannot train into `folder`; None: it has begun."""
     by_node = problems_of(config)
     problems = [line for lines in by_node.values() for line in lines]
-    problems += _meaning(config, set(by_node))
+    problems += _meaning(config, set(by_node), begins=folder is not None)
     problems += _folder_problems(folder) if folder else []
     if problems:
         raise RequestError(problems)
 
 
-def _meaning(config: DictConfig, bad: set[str]) -> Iterator[str]:
+def _meaning(config: DictConfig, bad: set[str], begins: bool) -> Iterator[str]:
     """What only constructors know, for nodes that are not `bad` already."""
     if "device" not in bad:
         try:
@@ -52,7 +52,7 @@ def _meaning(config: DictConfig, bad: set[str]) -> Iterator[str]:
             build_schedule(config)
         except ValueError as error:
             yield str(error)
-    if config.init_from:
+    if config.init_from and begins:
         try:
             check_weights(checkpoint.find(config.init_from)[1])
         except ValueError as error:

@@ -114,3 +114,24 @@ def _type_problems(values: dict[str, Any]) -> Iterator[str]:
             yield f"config.{name}: is missing"
         elif isinstance(values[name], dict):
             yield from (f"config.{name}.{setting}: is missing" for setting in settings if setting not in values[name])
+
+
+_SECTIONS = ("model", "optimizers", "ema", "scaler", "window", "callbacks", "data")
+
+
+def check_state(state: dict) -> None:
+    """`ValueError` where a checkpoint does not hold what a run goes on from, in the types that it is saved in."""
+    problems = [f"{name}: is no group of entries" for name in _SECTIONS if not isinstance(state.get(name), dict)]
+    for name in ("step", "seed"):
+        if type(state.get(name)) is not int or state[name] < 0:
+            problems.append(f"{name}={str(state.get(name))[:100]}: must be a whole number of at least 0")
+    if not isinstance(state.get("rate_factor"), float):
+        problems.append("rate_factor: must be a number")
+    if not problems:
+        callbacks = state["callbacks"]
+        written = callbacks.get("MetricsFile", {}).get("bytes", 0)
+        if type(written) is not int or written < 0 or "final" not in callbacks.get("Status", {}):
+            problems.append("callbacks: are not those of a run")
+        problems += [f"{name}: is missing" for name in ("stop_reason", "told") if name not in state]
+    if problems:
+        raise ValueError("\n".join(["its state cannot be gone on from", *problems]))

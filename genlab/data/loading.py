@@ -122,14 +122,13 @@ class _Resident:
         self.fields = {name: value.to(device) for name, value in table.load().items()}
         self.device = device
 
-    def sample(self) -> dict[str, Tensor]:
-        """The fields by which the table is recognised: all of them."""
-        return self.fields
+    def rows(self, index: Tensor) -> dict[str, Tensor]:
+        """The examples at `index` (int64 [n])."""
+        index = index.to(self.device, non_blocking=True)
+        return {name: value.index_select(0, index) for name, value in self.fields.items()}
 
     def fetch(self, indices: Iterator[Tensor]) -> Iterator[dict[str, Tensor]]:
-        for index in indices:
-            index = index.to(self.device, non_blocking=True)
-            yield {name: value.index_select(0, index) for name, value in self.fields.items()}
+        yield from map(self.rows, indices)
 
 
 def _ignore_signals(worker: int) -> None:
@@ -153,9 +152,9 @@ class _Streamed(Dataset):
         except ValueError as error:  # raised in the worker, it would reach the user wrapped in a traceback
             return str(error)
 
-    def sample(self) -> dict[str, Tensor]:
-        """The fields by which the table is recognised: the first examples."""
-        return self.table.rows(torch.arange(min(64, len(self.table))))
+    def rows(self, index: Tensor) -> dict[str, Tensor]:
+        """The examples at `index` (int64 [n]), read in this process."""
+        return self.table.rows(index)
 
     def fetch(self, indices: Iterator[Tensor]) -> Iterator[dict[str, Tensor]]:
         pin = torch.cuda.is_available()

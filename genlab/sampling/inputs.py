@@ -244,12 +244,12 @@ def _asked(run: Run, config: DictConfig) -> DictConfig:
         return config
     own = OmegaConf.create(OmegaConf.to_container(run.config))
     recorded = own.dataset.get("data_dir")
-    if recorded is not None and not (os.path.isdir(recorded) and _is_ready(build_source(own))):
+    if recorded is not None and not (os.path.isdir(recorded) and is_ready(build_source(own))):
         own.dataset.data_dir = config.data_dir
     return own
 
 
-def _is_ready(source: Source) -> bool:
+def is_ready(source: Source) -> bool:
     """Whether opening a source writes nothing."""
     return not isinstance(source, PublishedSet) or source.lies_in(source.data_dir)
 

@@ -7,7 +7,11 @@ other programs read it as ever, and a flipped bit or a missing end is seen befor
 import hashlib
 import logging
 import os
+import re
 import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,8 +24,26 @@ log = logging.getLogger("genlab")
 
 FORMAT = 2
 
+_NUMBERED = re.compile(r"step_(\d+)\.pt")
+
 _LABEL = b"genlab-sha256:"
 _COMMENT_BYTES = len(_LABEL) + 64
+
+
+class TooNew(ValueError):
+    """A sound checkpoint of a newer version: no reason to go on from an older one."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a run goes on from.
+
+    path: a checkpoint of its folder, None where it has none and begins again.
+    damaged: newer checkpoints that were passed over.
+    """
+
+    path: Path | None = None
+    damaged: tuple[Path, ...] = ()
 
 
 class Unwritable(RuntimeError):
@@ -36,7 +58,9 @@ def save(state: dict, path: Path) -> None:
             _seal(file)
     except (OSError, RuntimeError) as error:  # RuntimeError: how torch tells that its file could not be written
         free = shutil.disk_usage(path.parent).free / 2**20
-        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error).splitlines()[0]
+        reason = (
+            os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error).partition("\n")[0]
+        )
         raise Unwritable(
             f"{path}: cannot be written ({reason}; {free:.1f} MiB are free); earlier checkpoints are untouched"
         ) from error
@@ -80,36 +104,35 @@ def load(path: Path, device: str | torch.device = "cpu") -> dict:
         raise ValueError(f"{path}: not a readable checkpoint ({error}); it may be damaged") from error
     found = state.get("format") if isinstance(state, dict) else None
     if isinstance(found, int) and found > FORMAT:
-        raise ValueError(
-            f"{path}: written by a newer version of GenLab (format {found}, this one reads {FORMAT}); upgrade"
-        )
+        raise TooNew(f"{path}: written by a newer version of GenLab (format {found}, this one reads {FORMAT}); upgrade")
     if found != FORMAT:
         raise ValueError(f"{path}: checkpoint format {found!r}, but this version of GenLab reads format {FORMAT}")
     return state
 
 
-def newest(folder: Path) -> tuple[Path, dict, list[str]]:
-    """The newest sound checkpoint of a run folder: its path, its state, and a line for each newer one that is damaged.
+def newest(folder: Path) -> tuple[Path, dict, dict[Path, str]]:
+    """The newest sound checkpoint of a run folder: its path, its state, and why each newer one cannot be read.
 
     `ValueError` where there is none.
     """
-    damaged = []
+    damaged: dict[Path, str] = {}
     for path in _candidates(folder):
         try:
             return path, load(path), damaged
+        except TooNew:
+            raise
         except ValueError as error:
-            damaged.append(str(error))
+            damaged[path] = str(error)
     if damaged:
-        raise ValueError("\n".join([f"{folder}: none of its checkpoints can be read", *damaged]))
+        raise ValueError("\n".join([f"{folder}: none of its checkpoints can be read", *damaged.values()]))
     raise ValueError(f"{folder}: holds no checkpoints/last.pt; give a run folder or a checkpoint file")
 
 
 def _candidates(folder: Path) -> list[Path]:
     """All checkpoints of a run, the newest first; those that are another name of one before it are left out."""
     place = folder / "checkpoints"
-    numbered = sorted(place.glob("step_*.pt"), reverse=True)
     found: dict[tuple[int, int], Path] = {}
-    for path in (place / "last.pt", *numbered, place / "best.pt"):
+    for path in (place / "last.pt", *reversed(numbered(place)), place / "best.pt"):
         if path.exists():
             status = path.stat()
             found.setdefault((status.st_dev, status.st_ino), path)
@@ -124,46 +147,54 @@ def find(run: str | Path) -> tuple[Path, dict]:
     if not path.is_dir():
         raise ValueError(f"{run}: no such run folder or checkpoint")
     path, state, damaged = newest(path)
-    for line in damaged:
+    for line in damaged.values():
         log.warning("%s; %s of step %d is used instead", line, path.name, state["step"])
     return path, state
 
 
+def numbered(folder: Path) -> list[Path]:
+    """The files `step_NUMBER.pt` of a folder in the order of their steps, whatever else lies there."""
+    return sorted((path for path in folder.glob("step_*.pt") if _NUMBERED.fullmatch(path.name)), key=number)
+
+
 def number(path: Path) -> int:
-    """The step in the name of a `step_*.pt`."""
-    return int(path.stem.removeprefix("step_"))
+    """The step in the name of one of these."""
+    return int(_NUMBERED.fullmatch(path.name)[1])
 
 
-def make_last(path: Path, step: int) -> None:
+def make_last(path: Path, step: int, damaged: Iterable[Path] = ()) -> None:
     """Let a run go on from its checkpoint `path` of `step`: it becomes `last.pt`, and later ones make way.
 
-    Damaged files are kept beside the others as `*.damaged`.
+    damaged: these are set aside under other names.
     """
     folder = path.parent
-    for name in [*folder.glob("step_*.pt"), folder / "last.pt"]:
-        if name != path and name.exists() and not _is_sound(name):
-            name.rename(name.with_name(f"{name.name}.damaged"))
+    for name in damaged:
+        _set_aside(name)
     if path.name != "last.pt":
         link(path, folder / "last.pt")
-    for later in folder.glob("step_*.pt"):
+    for later in numbered(folder):
         if number(later) > step:
             later.unlink()
 
 
-def _is_sound(path: Path) -> bool:
-    try:
-        _check_seal(path)
-    except (OSError, ValueError):
-        return False
-    return True
+def _set_aside(damaged: Path) -> None:
+    """Rename a file, and what else is that file, to names that nobody takes for a checkpoint's."""
+    others = {damaged, damaged.with_name("last.pt"), *numbered(damaged.parent)}
+    for name in [path for path in others if path.exists() and path.samefile(damaged)]:
+        free = (name.with_name(f"{name.name}.damaged{again or ''}") for again in count())
+        name.rename(next(path for path in free if not path.exists()))
 
 
 def link(source: Path, target: Path) -> None:
     """Give a checkpoint a second name, at no cost where the file system has hard links."""
+    if target.exists() and target.samefile(source):
+        return
     temporary = target.with_name(f".{target.name}.tmp")
     temporary.unlink(missing_ok=True)
     try:
         os.link(source, temporary)
+    except FileExistsError:
+        raise
     except OSError:
         with replacing(target) as file, source.open("rb") as original:
             shutil.copyfileobj(original, file)

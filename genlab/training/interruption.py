@@ -25,6 +25,9 @@ class Interrupted(KeyboardInterrupt):
         self.number = number
         super().__init__(message or f"stopped by {signal.Signals(number).name}")
 
+    def __reduce__(self):  # a launcher sends it from one process to another
+        return type(self), (self.number, str(self))
+
 
 @contextmanager
 def leaving_at_once() -> Iterator[None]:

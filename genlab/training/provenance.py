@@ -13,7 +13,8 @@ from genlab.config.paths import code_folder
 from genlab.data.loading import Loader
 
 _PACKAGES = ("torch", "torchvision", "hydra-core", "omegaconf", "tensorboard", "numpy", "scikit-learn")
-_HASHED_BYTES = 64 * 2**20
+_HASHED_EXAMPLES = 128
+_REMEMBERED_RESUMPTIONS = 100
 
 
 def environment(device: torch.device, train: Loader) -> dict:
@@ -53,16 +54,17 @@ def _versions(record: dict) -> dict[str, str | None]:
 
 
 def with_resumption(first: dict, now: dict) -> dict:
-    """The record of a run's first process, with those of the processes that went on with it."""
-    return first | {"resumed": [*first.get("resumed", []), now]}
+    """The record of a run's first process, with those of the last processes that went on with it."""
+    return first | {"resumed": [*first.get("resumed", []), now][-_REMEMBERED_RESUMPTIONS:]}
 
 
 def fingerprint(loader: Loader) -> dict:
-    """Number of examples and a hash of the first 64 MiB of them (of the first batch where they stream)."""
+    """Number of examples and a hash of some, evenly spread; the same whether they are held in memory or streamed."""
     digest = hashlib.sha256()
-    for table in loader.tables:
-        for value in table.sample().values():
-            digest.update(value.cpu().contiguous().numpy().reshape(-1).view("uint8")[:_HASHED_BYTES])
+    for table, stream in zip(loader.tables, loader.streams, strict=True):
+        rows = torch.linspace(0, stream.size - 1, min(_HASHED_EXAMPLES, stream.size), dtype=torch.float64).long()
+        for value in table.rows(rows).values():
+            digest.update(value.cpu().contiguous().numpy().reshape(-1).view("uint8"))
     return {"examples": loader.size, "sha256": digest.hexdigest()}
 
 

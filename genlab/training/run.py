@@ -17,18 +17,19 @@ from torch import nn
 from genlab.callbacks.assembly import assemble
 from genlab.callbacks.status import Status
 from genlab.config.build import build_model, build_optimizers, build_schedule, build_source
-from genlab.config.revise import stopping_rule
 from genlab.config.schema import DeviceConfig, LoaderConfig, TrainerConfig
+from genlab.config.stranger import check_state
 from genlab.config.untrusted_files import read_json
 from genlab.data.loading import Loader
 from genlab.data.source import Source
 from genlab.files import replace_text
 from genlab.seeding import seeded
 from genlab.training import checkpoint
+from genlab.training.checkpoint import Start
 from genlab.training.device import MEMORY_FORMATS, prepare
 from genlab.training.distributed import rank, world
-from genlab.training.interruption import Interruption
-from genlab.training.lock import locked
+from genlab.training.interruption import Interrupted, Interruption
+from genlab.training.lock import holds_run, locked
 from genlab.training.processes import RunFailed, in_processes
 from genlab.training.provenance import changed_environment, environment, with_resumption
 from genlab.training.trainer import Trainer
@@ -41,10 +42,10 @@ _PATIENCE = timedelta(hours=2)
 of 10 and 30 minutes are less than an evaluation may take. A process that dies ends the others without it."""
 
 
-def train(request: dict, folder: Path, start: Path | None = None) -> dict[str, float]:
+def train(request: dict, folder: Path, start: Start | None = None) -> dict[str, float]:
     """Train as `request` (a checked config of plain values) says, into `folder`; returns the final metrics.
 
-    start: the checkpoint in `folder` that the run goes on from. `Interrupted` where a signal ended it.
+    start: where the run in `folder` goes on from, None for a new one. `Interrupted` where a signal ended it.
     """
     processes = request["device"]["processes"]
     if processes > 1 and "RANK" not in os.environ:
@@ -58,7 +59,7 @@ def train(request: dict, folder: Path, start: Path | None = None) -> dict[str, f
             dist.destroy_process_group()
 
 
-def _train(request: dict, folder: Path, start: Path | None) -> dict[str, float]:
+def _train(request: dict, folder: Path, start: Start | None) -> dict[str, float]:
     config = OmegaConf.create(request)
     device = prepare(DeviceConfig(**request["device"]))
     source = build_source(config)
@@ -67,45 +68,56 @@ def _train(request: dict, folder: Path, start: Path | None) -> dict[str, float]:
     with ExitStack() as stack:
         if rank() == 0:
             stack.enter_context(locked(folder))
+            if start is None and holds_run(folder):
+                raise ValueError(f"{folder}: holds a run by now; go on with it by genlab resume run={folder}")
+        state = _state(config, start.path, device) if start and start.path else None
+        if rank() == 0:
             stack.enter_context(_log_to(folder / "train.log"))
             _write_records(config, folder, loaders, device)
+            if state:
+                checkpoint.make_last(start.path, state["step"], start.damaged)
         interruption = stack.enter_context(Interruption().listening())
-        return _fit(config, folder, start, source, loaders, device, interruption)
+        final = _fit(config, folder, state, source, loaders, device, interruption)
+    if interruption.received:  # by a run that was at its end: those that were to follow it are not to begin
+        raise Interrupted(interruption.received, f"{Interrupted(interruption.received)}, when the run had ended")
+    return final
 
 
 def _fit(
     config: DictConfig,
     folder: Path,
-    start: Path | None,
+    state: dict | None,
     source: Source,
     loaders: tuple[Loader, Loader],
     device: torch.device,
     interruption: Interruption,
 ) -> dict[str, float]:
-    """Build everything, train, and leave word in `status.json` of how that ended."""
+    """Build everything, train from `state` on if there is one, and leave word in `status.json` of how that ended."""
     writes = rank() == 0
     status = Status(folder / "status.json")
+    if state:
+        status.go_on(state)
     trainer = None
     try:
         with interruption.breakable():
-            trainer = build_trainer(config, source, loaders, device, start)
+            trainer = build_trainer(config, source, loaders, device, fresh=state is None)
             trainer.interruption = interruption
             trainer.callbacks = assemble(config, trainer, source, folder, status)
-            if start:
-                trainer.load_state_dict(_state(config, start, device))
+            if state:
+                trainer.load_state_dict(state)
         trainer.fit()
         if writes:
             status.write("finished", trainer, trainer.stop_reason)
         return status.final
     except KeyboardInterrupt as error:
         if writes:
-            status.write("interrupted", trainer, str(error))
+            status.write("interrupted", None, str(error))
         raise
     except Exception as error:
         if writes:
             log.debug("the run failed", exc_info=True)
             with suppress(OSError):  # a full disk may be why it failed
-                status.write("failed", trainer, reason_of(error))
+                status.write("failed", None, reason_of(error))
         raise RunFailed(f"{reason_of(error)}\nrun        {folder} (status.json, train.log)") from error
     finally:
         if trainer:
@@ -120,11 +132,11 @@ def reason_of(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def _state(config: DictConfig, start: Path, device: torch.device) -> dict:
-    """The state to go on from; a run that had ended by a rule goes on where the rule has changed."""
-    log.info("going on from %s", start.name)
-    state = checkpoint.load(start, device)
-    if stopping_rule(state["config"]) != stopping_rule(config):
+def _state(config: DictConfig, path: Path, device: torch.device) -> dict:
+    """The state to go on from; a run that had been stopped early goes on where more patience is asked for."""
+    state = checkpoint.load(path, device)
+    check_state(state)
+    if state["config"]["trainer"]["early_stop_patience"] != config.trainer.early_stop_patience:
         state["stop_reason"] = None
     return state
 
@@ -134,9 +146,13 @@ def _write_records(config: DictConfig, folder: Path, loaders: tuple[Loader, Load
     record, known = environment(device, loaders[0]), folder / "environment.json"
     if known.is_file():
         first = read_json(known)
-        if warning := changed_environment(first, record):
+        try:
+            warning = changed_environment(first, record)
+            record = with_resumption(first, record)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"{known}: is damaged; remove it to go on unchecked") from error
+        if warning:
             log.warning(warning)
-        record = with_resumption(first, record)
     replace_text(folder / "config.yaml", OmegaConf.to_yaml(config))
     replace_text(known, json.dumps(record, indent=2))
     for line in (*loaders[0].storage, *loaders[1].storage):
@@ -159,15 +175,15 @@ def build_trainer(
     source: Source,
     loaders: tuple[Loader, Loader],
     device: torch.device,
-    start: Path | None = None,
+    fresh: bool = True,
 ) -> Trainer:
-    """Model, optimizers and schedule as the config says, ready to fit or to load the checkpoint `start`.
+    """Model, optimizers and schedule as the config says, ready to fit; callbacks are the caller's.
 
-    Callbacks are the caller's.
+    fresh: False where a state is to be loaded, so that other runs' weights need not be.
     """
     with seeded(config.seed):
         model = build_model(config, source.spec)
-    if config.init_from and not start:
+    if config.init_from and fresh:
         _, state = checkpoint.find(config.init_from)
         log.info(transfer(model, {**state["model"], **state["ema"]}))
     model.to(device, memory_format=MEMORY_FORMATS[config.device.memory_format])

@@ -22,7 +22,7 @@ class ScalarWindow:
 
     def __init__(self):
         self.pending: dict[str, list[tuple[int, Tensor]]] = {}
-        self.fetched: dict[str, list[float]] = {}
+        self.fetched: dict[str, list[float]] = {}  # sum and number of the values
         self.bad: list[tuple[int, str, float]] = []
 
     def add(self, step: int, scalars: dict[str, Tensor]) -> None:
@@ -34,7 +34,12 @@ class ScalarWindow:
         for name, entries in self.pending.items():
             values = torch.stack([value for _, value in entries]).tolist()
             self.bad += [(step, name, v) for (step, _), v in zip(entries, values, strict=True) if not math.isfinite(v)]
-            self.fetched.setdefault(name, []).extend(values)
+            total, count = self.fetched.get(name, (0.0, 0))
+            for (
+                value
+            ) in values:  # one after another: `sum` corrects its rounding, and by portions otherwise than at once
+                total += value
+            self.fetched[name] = [total, count + len(values)]
         self.pending = {}
 
     def finite(self) -> bool:
@@ -63,7 +68,7 @@ class ScalarWindow:
         Refused in all processes where a scalar of one is not finite: none is left waiting for another.
         """
         self.fetch()
-        means = [sum(values) / len(values) for values in self.fetched.values()]
+        means = [total / count for total, count in self.fetched.values()]
         pooled = torch.tensor(means, dtype=torch.float64)
         distributed.average([pooled])
         if not pooled.isfinite().all():

@@ -1,21 +1,25 @@
 """A run that came to a halt, as its folder tells: what it was to do, and where it can go on."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from genlab.config import revise
-from genlab.config.stranger import check_config
+from genlab.config.stranger import check_config, check_state
 from genlab.config.untrusted_files import read_json, read_yaml
 from genlab.training import checkpoint
-from genlab.training.lock import holds_run, is_locked, state_of
+from genlab.training.checkpoint import Start
+from genlab.training.lock import TAKEN, holds_run, is_locked, state_of
 
 
 @dataclass
 class Stopped:
-    """start: the checkpoint to go on from, None for the very beginning; step: its step.
+    """start: where to go on from; step: the step of that.
 
+    config: of the run, with what a process asked of it that saved no checkpoint since.
     state: of `status.json`, but "killed" where the process is gone; None where that file is not there.
     ended: whether it had ended by itself at that step.
     damaged: a line for each newer checkpoint that cannot be read.
@@ -23,7 +27,7 @@ class Stopped:
 
     folder: Path
     config: DictConfig
-    start: Path | None
+    start: Start
     step: int
     state: str | None
     ended: bool
@@ -33,28 +37,23 @@ class Stopped:
     def read(cls, run: str | Path) -> "Stopped":
         """A run folder or one of its checkpoints. `ValueError` where no run can go on there."""
         place = Path(run)
+        if place.is_file() and place.parent.name != "checkpoints":
+            raise ValueError(
+                f"run={run}: lies in no run's checkpoints folder; genlab train init_from={run} starts from it"
+            )
         folder = place.parent.parent if place.is_file() else place
         if not folder.is_dir():
             raise ValueError(f"run={run}: no such run folder or checkpoint")
         if not holds_run(folder):
             raise ValueError(f"run={run}: no run began in this folder; begin one by genlab train")
         if is_locked(folder):
-            raise ValueError(f"run={run}: another process is training into this folder; wait for it or end it")
+            raise ValueError(f"run={run}: {TAKEN}")
         _refuse_links(folder)
-        damaged: list[str] = []
-        if place.is_file():
-            path, state = place, checkpoint.load(place)
-        elif any((folder / "checkpoints").glob("*.pt")):
-            path, state, damaged = checkpoint.newest(folder)
-        else:
-            path, state = None, {"config": read_yaml(folder / "config.yaml"), "step": 0}
-        try:
-            check_config(state.get("config"))
-        except ValueError as error:
-            raise ValueError(f"{path or folder / 'config.yaml'}: its config cannot be used\n{error}") from error
+        start, state, damaged = _find(place)
+        config = _config(folder, start.path, state)
         word, step = state_of(folder), state["step"]
         ended = word == "finished" and read_json(folder / "status.json").get("step") == step
-        return cls(folder, OmegaConf.create(state["config"]), path, step, word, ended, damaged)
+        return cls(folder, config, start, step, word, ended, damaged)
 
     def differences(self, request: dict) -> list[str]:
         """A line for each setting by which `request` would be another run than this one."""
@@ -65,8 +64,35 @@ class Stopped:
         return self.ended and revise.stopping_rule(self.config) == revise.stopping_rule(request)
 
 
+def _find(place: Path) -> tuple[Start, dict, list[str]]:
+    """Where to go on, the state there, and a line for each checkpoint that was passed over."""
+    if place.is_file():
+        return Start(place), checkpoint.load(place), []
+    if not any((place / "checkpoints").glob("*.pt")):
+        return Start(), {"config": read_yaml(place / "config.yaml"), "step": 0}, []
+    path, state, damaged = checkpoint.newest(place)
+    return Start(path, tuple(damaged)), state, list(damaged.values())
+
+
+def _config(folder: Path, path: Path | None, state: dict[str, Any]) -> DictConfig:
+    """The run's config: what config.yaml says, as far as that may change, and the checkpoint for all else."""
+    try:
+        check_config(state.get("config"))
+        if path:
+            check_state(state)
+    except ValueError as error:
+        raise ValueError(f"{path or folder / 'config.yaml'}: no run can go on from it\n{error}") from error
+    config = OmegaConf.create(state["config"])
+    with suppress(ValueError):  # it may be damaged, or lost
+        written = read_yaml(folder / "config.yaml")
+        check_config(written)
+        if not revise.differences(config, OmegaConf.create(written)):
+            return OmegaConf.create(written)
+    return config
+
+
 def _refuse_links(folder: Path) -> None:
     """`ValueError` where going on would write through a symbolic link to a place outside of the run's folder."""
-    for path in (folder, *folder.rglob("*")):
-        if path.is_symlink() and path != folder:
+    for path in folder.rglob("*"):
+        if path.is_symlink():
             raise ValueError(f"{path}: is a symbolic link, and a run writes nowhere but in its own folder; replace it")

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 import torch
@@ -74,7 +74,7 @@ class Trainer:
         self.earlier: dict | None = None
         self.rescue: Callable[[Trainer, TrainingDiverged], None] | None = None
         self.interruption = Interruption()
-        self.broken_off: str | None = None  # the callback whose `stepped` a signal broke off, to be called again
+        self.told: list[str] | None = None  # the callbacks that know of this step, where a signal broke one of them off
 
     def fit(self) -> None:
         """Train until `max_steps`, or until a callback sets `stop_reason`; `Interrupted` where a signal ends it before.
@@ -96,7 +96,7 @@ class Trainer:
         """All steps that are left; False where the last of them is not finite."""
         self.model.train()
         finite = True
-        if self.broken_off:
+        if self.told is not None:
             self._tell_step()
         batches = self.train.batches(self.settings.batch_size, self.step)
         while self.step < self.max_steps and not self.stop_reason:
@@ -132,23 +132,25 @@ class Trainer:
 
     def _tell_step(self) -> None:
         """Tell callbacks that a step has ended; all but those that had been told when a signal broke one off."""
-        names = [type(callback).__name__ for callback in self.callbacks]
-        first = names.index(self.broken_off) if self.broken_off in names else 0
-        self.broken_off = None
-        for callback in self.callbacks[first:]:
-            try:
-                callback.stepped(self)
-            except Interrupted:
-                self.broken_off = type(callback).__name__
-                raise
+        told = self.told or []
+        self.told = None
+        for callback in self.callbacks:
+            name = type(callback).__name__
+            if name not in told:
+                try:
+                    callback.stepped(self)
+                except Interrupted:
+                    self.told = told
+                    raise
+                told.append(name)
 
     def _end(self, finite: bool) -> None:
         """Measure what this step was not due for. The state that was saved before knows nothing of it, so that a run
         which goes on later is the run that never ended."""
         if finite:
+            self.emit("ending")
             if self.step % self.settings.log_every and self.window.filled:
                 self.emit("logged", self.log_row(keep=True))
-            self.emit("ending")
         self.emit("finish")
 
     def _go_back(self) -> Iterator[Batch]:
@@ -221,7 +223,7 @@ class Trainer:
     def validate(self) -> dict[str, float]:
         """Mean of each validation scalar over the validation split, under the averaged weights."""
         totals: dict[str, Tensor] = {}
-        with self.inference():
+        with self.inference(breakable=True):
             for batch in self.validation.in_order():
                 share = batch.size / self.validation.size
                 for name, value in self.model.evaluate(batch).items():
@@ -232,24 +234,26 @@ class Trainer:
 
     def preview(self) -> dict[str, Tensor]:
         """The model's picture grids for the first validation examples with fixed noise, on the CPU."""
-        with self.inference():
+        with self.inference(breakable=True):
             grids = self.model.preview(next(self.validation.in_order(limit=64)))
         return {name: grid.detach().float().cpu() for name, grid in grids.items()}
 
     @contextmanager
-    def inference(self) -> Iterator[None]:
-        """The model as sampling sees it: averaged weights, evaluation mode, no gradients, repeatable noise."""
+    def inference(self, breakable: bool = False) -> Iterator[None]:
+        """The model as sampling sees it: averaged weights, evaluation mode, no gradients, repeatable noise.
+
+        breakable: a signal ends the block at once, and a resume does it again; not among several processes, which would
+        wait for each other. The weights change places outside of that, so that no signal finds some of each.
+        """
         self.model.eval()
         try:
             with torch.no_grad(), self.autocast(), self.ema.applied() if self.ema else nullcontext():
                 torch.manual_seed(mix(self.seed))
-                yield
+                breaks = breakable and distributed.world() == 1
+                with self.interruption.breakable() if breaks else nullcontext():
+                    yield
         finally:
             self.model.train()
-
-    def breakable(self) -> AbstractContextManager[None]:
-        """A block that a signal breaks off and a resume does again; not among several processes, which would wait."""
-        return self.interruption.breakable() if distributed.world() == 1 else nullcontext()
 
     def autocast(self) -> torch.autocast:
         dtype = _AUTOCAST.get(self.device_settings.precision)
@@ -266,7 +270,7 @@ class Trainer:
             "seed": self.train.seed,
             "rate_factor": self.rate_factor,
             "stop_reason": self.stop_reason,
-            "broken_off": self.broken_off,
+            "told": self.told,
             "model": self.model.state_dict(),
             "optimizers": {player: optimizer.state_dict() for player, optimizer in self.optimizers.items()},
             "ema": self.ema.state_dict() if self.ema else {},
@@ -278,7 +282,7 @@ class Trainer:
     def load_state_dict(self, state: dict) -> None:
         """Continue from `state`, as `state_dict` gave it."""
         self.step, self.train.seed, self.rate_factor = state["step"], state["seed"], state["rate_factor"]
-        self.stop_reason, self.broken_off = state["stop_reason"], state["broken_off"]
+        self.stop_reason, self.told = state["stop_reason"], state["told"]
         self.model.load_state_dict(state["model"])
         for player, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][player])

@@ -6,6 +6,7 @@ A file is a zip archive of storages and of one pickle, a program for a small sta
 
 import pickletools
 import re
+import struct
 import zipfile
 from collections.abc import Iterator
 from math import prod
@@ -23,6 +24,11 @@ _OPERATIONS = re.compile(
     "BININT[12]?|LONG1|BINFLOAT|BINUNICODE|BINPERSID|(LONG_)?BIN(GET|PUT)"
 )
 _LARGEST_PICKLE = 2**25
+_END = struct.Struct("<4s4HIIH")
+_LARGE_LOCATOR = struct.Struct("<4sIQI")
+_LARGE_END = struct.Struct("<4sQ2H2I4Q")
+_TOO_LARGE = 2**32 - 1
+"""Records of the zip format (APPNOTE 4.3.14 to 4.3.16): end of the central directory, in 32 and in 64 bits."""
 _MOST_NODES, _DEEPEST = 1_000_000, 50
 _HEAVIEST_TUPLE = 1_000
 """Constants in a tuple, those of tuples in it included: shared ones nest to any number, and hashing meets them all."""
@@ -48,6 +54,9 @@ def read(path: Path, device: str | torch.device = "cpu") -> Any:
 def _members(archive: zipfile.ZipFile, size: int) -> tuple[bytes, dict[str, int]]:
     """The pickle, and the bytes of each storage by its key."""
     members = archive.infolist()
+    _check_directory(archive, size)
+    if len({member.filename.casefold() for member in members}) < len(members):
+        raise ValueError("two of its parts have the same name")
     if any(member.compress_type != zipfile.ZIP_STORED for member in members):
         raise ValueError("it is compressed, which torch.save never does")
     if sum(member.file_size for member in members) > size:
@@ -59,6 +68,22 @@ def _members(archive: zipfile.ZipFile, size: int) -> tuple[bytes, dict[str, int]
         raise ValueError(f"its data.pkl has {pickles[0].file_size} bytes, at most {_LARGEST_PICKLE} are read")
     root = pickles[0].filename.removesuffix("data.pkl") + "data/"
     return archive.read(pickles[0]), {member.filename.removeprefix(root): member.file_size for member in members}
+
+
+def _check_directory(archive: zipfile.ZipFile, size: int) -> None:
+    """The list of members lies where it says, right before its end record: torch and zipfile then read the same one."""
+    end = size - len(archive.comment) - _END.size
+    archive.fp.seek(end)
+    signature, *_, length, offset, comment = _END.unpack(archive.fp.read(_END.size))
+    archive.fp.seek(max(0, end - _LARGE_LOCATOR.size))
+    mark, _, place, _ = _LARGE_LOCATOR.unpack(archive.fp.read(_LARGE_LOCATOR.size))
+    if mark == b"PK\6\7":  # a record with larger numbers stands before this one, which may repeat them
+        archive.fp.seek(place)
+        *_, large_length, large_offset = _LARGE_END.unpack(archive.fp.read(_LARGE_END.size))
+        repeated = length in (large_length, _TOO_LARGE) and offset in (large_offset, _TOO_LARGE)
+        end, length, offset = place if repeated else -1, large_length, large_offset
+    if signature != b"PK\5\6" or comment != len(archive.comment) or offset + length != end:
+        raise ValueError("its list of parts is not where it should be")
 
 
 class _Item(NamedTuple):

@@ -27,13 +27,16 @@ RUN = [
 
 @pytest.fixture
 def stop(monkeypatch):
-    """`stop(step, number)`: from now on, this process gets a signal while it makes that step."""
+    """`stop(step, number)`: this process gets a signal when it makes that step the next time."""
     honest = Trainer.train_step
 
     def plan(step, number):
+        planned = [step]
+
         def train_step(trainer, batch):
             honest(trainer, batch)
-            if trainer.step == step:
+            if trainer.step in planned:
+                planned.clear()
                 os.kill(os.getpid(), number)
 
         monkeypatch.setattr(Trainer, "train_step", train_step)
@@ -218,3 +221,51 @@ def test_a_sweep_that_is_started_again_does_what_is_left(genlab, tiny, tmp_path,
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "sweep").rglob("*.pt")} == before
     outcome = genlab(*arguments, "model.dropout=0.5")
     assert outcome.code == 2 and "sweep/0: model.dropout: 0.5 is asked for, the run has 0.0" in outcome.err
+
+
+def test_what_is_asked_of_a_run_outlives_a_process_that_saved_nothing(genlab, whole, stop):
+    stop(31, signal.SIGTERM)
+    os.truncate(whole / "checkpoints/last.pt", 0)  # so that no checkpoint of the longer run is left
+    outcome = genlab("resume", f"run={whole}", "trainer.max_steps=60", "trainer.checkpoint_every=8")
+    assert outcome.code == 143
+    for path in (whole / "checkpoints").glob("last.pt"):
+        path.unlink()
+    outcome = genlab("resume", f"run={whole}")
+    assert outcome.code == 0 and status(whole)["step"] == 60
+
+
+def test_epochs_do_not_win_over_the_steps_that_a_run_counts(genlab, whole):
+    said = refusal(genlab, whole, f"run={whole}", "trainer.max_epochs=50")
+    assert "trainer.max_epochs: the run counts steps, which win; add trainer.max_steps=null" in said
+    outcome = genlab("resume", f"run={whole}", "trainer.max_epochs=0.7", "trainer.max_steps=null")
+    assert outcome.code == 0 and status(whole)["step"] == 36
+
+
+def test_how_the_data_is_held_is_no_other_data(genlab, whole):
+    assert genlab("resume", f"run={whole}", "loader.storage=stream", "trainer.max_steps=33").code == 0
+
+
+def test_a_checkpoint_elsewhere_belongs_to_no_run(genlab, whole, tmp_path):
+    (tmp_path / "backup").mkdir()
+    shutil.copy(whole / "checkpoints/last.pt", tmp_path / "backup")
+    assert "lies in no run's checkpoints folder" in refusal(genlab, whole, "run=backup/last.pt")
+
+
+@pytest.mark.parametrize(
+    "name, value, said",
+    [
+        ("step", -5, "step=-5: must be a whole number of at least 0"),
+        ("step", "7", "step=7: must be a whole number of at least 0"),
+        ("window", None, "window: is no group of entries"),
+        ("callbacks", {}, "callbacks: are not those of a run"),
+    ],
+)
+def test_a_state_that_none_can_go_on_from_is_refused(name, value, said, genlab, whole):
+    path = whole / "checkpoints/last.pt"
+    checkpoint.save({**checkpoint.load(path), name: value}, path)
+    assert said in refusal(genlab, whole, f"run={path}", "trainer.max_steps=40")
+
+
+def test_a_damaged_record_of_the_environment_is_named(genlab, whole):
+    (whole / "environment.json").write_text("[]")
+    assert "environment.json: is damaged" in refusal(genlab, whole, f"run={whole}", "trainer.max_steps=40")

@@ -89,11 +89,12 @@ def run(tmp_path):
 def test_the_one_before_a_damaged_checkpoint_is_used(run):
     place = run / "checkpoints"
     path, state, damaged = checkpoint.newest(run)
-    assert (path.name, state["step"], damaged) == ("last.pt", 3, [])
+    assert (path.name, state["step"], damaged) == ("last.pt", 3, {})
     os.truncate(place / "last.pt", 100)
     path, state, damaged = checkpoint.newest(run)
     assert (path.name, state["step"]) == ("step_0000002.pt", 2)
-    assert len(damaged) == 1 and "not a readable checkpoint" in damaged[0], "one file of two names is told of once"
+    assert [*damaged] == [place / "last.pt"], "one file of two names is told of once"
+    assert "not a readable checkpoint" in damaged[place / "last.pt"]
     os.truncate(place / "step_0000001.pt", 0)
     (place / "step_0000002.pt").unlink()
     with pytest.raises(ValueError, match="none of its checkpoints can be read"):
@@ -103,9 +104,12 @@ def test_the_one_before_a_damaged_checkpoint_is_used(run):
 def test_a_run_that_goes_on_from_an_older_checkpoint_leaves_the_later_ones_behind(run):
     place = run / "checkpoints"
     os.truncate(place / "step_0000003.pt", 100)
-    checkpoint.make_last(place / "step_0000001.pt", 1)
+    (place / "step_0000002_mine.pt").write_text("somebody's own")
+    checkpoint.make_last(place / "step_0000001.pt", 1, [place / "last.pt"])
     assert checkpoint.load(place / "last.pt")["step"] == 1
-    assert sorted(os.listdir(place)) == ["last.pt", "last.pt.damaged", "step_0000001.pt", "step_0000003.pt.damaged"]
+    assert sorted(os.listdir(place)) == [
+        *("last.pt", "last.pt.damaged", "step_0000001.pt", "step_0000002_mine.pt", "step_0000003.pt.damaged"),
+    ]
 
 
 def test_a_folder_in_the_place_of_a_checkpoint_steps_aside(run):
@@ -114,8 +118,30 @@ def test_a_folder_in_the_place_of_a_checkpoint_steps_aside(run):
     (place / "last.pt").mkdir()
     path, state, damaged = checkpoint.newest(run)
     assert state["step"] == 3 and len(damaged) == 1
-    checkpoint.make_last(path, 3)
+    checkpoint.make_last(path, 3, damaged)
     assert checkpoint.load(place / "last.pt")["step"] == 3
+
+
+def test_a_sound_checkpoint_of_a_newer_version_is_no_damaged_one(run, monkeypatch):
+    monkeypatch.setattr(checkpoint, "FORMAT", checkpoint.FORMAT - 1)
+    with pytest.raises(ValueError, match="written by a newer version"):
+        checkpoint.newest(run)
+
+
+def test_steps_are_numbers_and_not_words(run):
+    place = run / "checkpoints"
+    for step in (9_999_999, 10_000_000):
+        checkpoint.save({"step": step}, place / f"step_{step:07d}.pt")
+    assert [checkpoint.number(path) for path in checkpoint.numbered(place)] == [1, 2, 3, 9_999_999, 10_000_000]
+
+
+def test_a_name_of_the_same_file_costs_it_nothing(run):
+    place = run / "checkpoints"
+    checkpoint.link(place / "step_0000003.pt", place / "last.pt")
+    os.link(place / "step_0000003.pt", place / ".last.pt.tmp")  # as a process leaves it that is killed in between
+    checkpoint.link(place / "step_0000002.pt", place / "last.pt")
+    assert [checkpoint.load(place / name)["step"] for name in ("step_0000003.pt", "last.pt")] == [3, 2]
+    assert not (place / ".last.pt.tmp").exists()
 
 
 class Payload:

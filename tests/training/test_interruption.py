@@ -1,6 +1,7 @@
 """A signal lets a step end, breaks off what can be done again, and loses nothing."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -78,7 +79,7 @@ def test_the_step_ends_and_is_saved(step, whole, tmp_path):
     trainer.callbacks.append(Disturbance(step))
     disturbed(trainer)
     state = checkpoint.load(tmp_path / "run/checkpoints/last.pt")
-    assert state["step"] == trainer.step == step and state["broken_off"] is None
+    assert state["step"] == trainer.step == step and state["told"] is None
     assert_same(tmp_path / "run", whole, resumed(tmp_path / "run"))
 
 
@@ -92,7 +93,7 @@ def test_a_validation_is_broken_off_and_done_again(whole, tmp_path):
 
     trainer.model.evaluate = evaluate
     disturbed(trainer)
-    assert checkpoint.load(tmp_path / "run/checkpoints/last.pt")["broken_off"] == "Validation"
+    assert checkpoint.load(tmp_path / "run/checkpoints/last.pt")["told"] == ["MetricsFile"]
     assert "validation" not in (tmp_path / "run/metrics.jsonl").read_text()
     assert_same(tmp_path / "run", whole, resumed(tmp_path / "run"))
 
@@ -117,6 +118,29 @@ def test_the_end_that_was_broken_off_is_made_up_for(tmp_path):
     whole = (tmp_path / "whole/metrics.jsonl").read_text().splitlines()
     run = (tmp_path / "run/metrics.jsonl").read_text().splitlines()
     assert run == whole and '"step": 7' in run[-1]
+
+
+def test_averaged_weights_are_never_saved_for_the_others(tmp_path):
+    trainer = fresh(tmp_path / "run", "trainer.ema=0.5")
+    swap, places = trainer.ema._swap, []
+
+    def disturbed_swap():
+        places.append(trainer.step)
+        if len(places) == 1:
+            send()
+        swap()
+
+    trainer.ema._swap = disturbed_swap
+    disturbed(trainer)
+    state = checkpoint.load(tmp_path / "run/checkpoints/last.pt")
+    undisturbed = fresh(tmp_path / "other", "trainer.ema=0.5")
+    lab.run_steps(undisturbed, 4)
+    assert places == [4, 4] and not list(lab.differences(state["model"], undisturbed.model.state_dict()))
+
+
+def test_comes_through_a_pipe_whole():
+    error = pickle.loads(pickle.dumps(Interrupted(15, "stopped, and what is next")))
+    assert (error.number, str(error)) == (15, "stopped, and what is next")
 
 
 def test_two_signals_at_once_are_one():

@@ -46,7 +46,7 @@ def test_nothing_broken_can_be_saved():
 def test_an_earlier_state_leaves_what_was_not_finite_behind():
     window = filled(1.0, math.nan)
     assert not window.finite()
-    window.load_state_dict({"loss": [3.0]})
+    window.load_state_dict({"loss": [6.0, 2]})
     assert window.finite() and window.means() == {"loss": 3.0}
 
 

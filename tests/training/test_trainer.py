@@ -131,8 +131,8 @@ def test_rows_hold_means_norms_and_rates():
     assert [(event, step) for event, step, *_ in rows.events] == [
         ("start", 0),
         *[("stepped", 1), ("logged", 2), ("stepped", 2), ("stepped", 3)],
-        *[("logged", 4), ("stepped", 4), ("stepped", 5), ("logged", 5)],
-        *[("ending", 5), ("finish", 5)],
+        *[("logged", 4), ("stepped", 4), ("stepped", 5)],
+        *[("ending", 5), ("logged", 5), ("finish", 5)],
     ]
     first = next(row for event, _, *row in rows.events if event == "logged")[0]
     assert first["step"] == 2 and first["epoch"] == pytest.approx(2 * 4 / 20)
