@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
+from traceback import clear_frames
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -110,12 +111,15 @@ def _fit(
             status.write("finished", trainer, trainer.stop_reason)
         return status.final
     except KeyboardInterrupt as error:
+        clear_frames(error.__traceback__)  # which hold loaders, whose workers would be waited for at exit
         if writes:
             status.write("interrupted", None, str(error))
         raise
     except Exception as error:
         if writes:
             log.debug("the run failed", exc_info=True)
+        clear_frames(error.__traceback__)
+        if writes:
             with suppress(OSError):  # a full disk may be why it failed
                 status.write("failed", None, reason_of(error))
         raise RunFailed(f"{reason_of(error)}\nrun        {folder} (status.json, train.log)") from error
