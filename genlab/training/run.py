@@ -106,6 +106,7 @@ def _fit(
             trainer.callbacks = assemble(config, trainer, source, folder, status)
             if state:
                 trainer.load_state_dict(state)
+                state.clear()  # it would be held beside the model for the whole run
         trainer.fit()
         if writes:
             status.write("finished", trainer, trainer.stop_reason)
