@@ -13,7 +13,8 @@ from genlab.training.trainer import Trainer
 
 class Previews(Measurement):
     def __init__(self, folder: Path, every: int | None, origin: Origin | None = None):
-        self.folder, self.every, self.origin = folder, every, origin
+        super().__init__(every)
+        self.folder, self.origin = folder, origin
 
     def start(self, trainer: Trainer) -> None:
         """What a process painted behind its last checkpoint, or because it was at the end, makes way."""

@@ -124,7 +124,8 @@ def newest(folder: Path) -> tuple[Path, dict, dict[Path, str]]:
         except ValueError as error:
             damaged[path] = str(error)
     if damaged:
-        raise ValueError("\n".join([f"{folder}: none of its checkpoints can be read", *damaged.values()]))
+        problem = f"{folder}: none of its checkpoints can be read; put a copy back, or begin anew"
+        raise ValueError("\n".join([problem, *damaged.values()]))
     raise ValueError(f"{folder}: holds no checkpoints/last.pt; give a run folder or a checkpoint file")
 
 
