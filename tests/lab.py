@@ -24,7 +24,7 @@ from genlab.config.build import build_model, build_source
 from genlab.config.check import locate
 from genlab.config.compose import compose_jobs, options, register
 from genlab.config.request import plain
-from genlab.config.schema import LoaderConfig
+from genlab.config.schema import DeviceConfig, LoaderConfig
 from genlab.data.loading import Loader
 from genlab.data.source import ArrayExamples, Examples, Source
 from genlab.data.spec import DataSpec
@@ -51,7 +51,12 @@ SMALL_NETWORK = {
 SMALL_DATA = {"size": 16, "num_images": 80, "num_train": 64, "num_validation": 16}
 """Sizes by the names of the keys under `dataset`."""
 
-QUIET = ["device=cpu", "device.threads=1", "logger.console=false", "logger.tensorboard=false"]
+QUIET = ["device=cpu", "device.threads=1", "device.precision=fp32", "logger.console=false", "logger.tensorboard=false"]
+
+
+def device_config(**settings) -> DeviceConfig:
+    """`configs/device/cpu.yaml` on one thread, with other `settings`."""
+    return DeviceConfig(**{**OmegaConf.to_object(compose("vae").device), **settings})
 
 
 @cache

@@ -12,6 +12,7 @@ from genlab.config.check import locate
 from genlab.data.source import Source
 from genlab.data.spec import DataSpec
 from genlab.models.base import GenerativeModel
+from genlab.training.optimizers import eager
 from genlab.training.schedule import Schedule
 
 
@@ -49,8 +50,8 @@ def build_optimizers(config: DictConfig, model: GenerativeModel, fused: bool = T
     optimizers = {}
     for player, module in model.players().items():
         settings = player_settings(config, player)
-        found = locate("optimizer", settings["_target_"])
+        found = locate("optimizer", settings.pop("_target_"))
         if fused and "fused" in inspect.signature(found).parameters:
             settings = {"fused": True, **settings}
-        optimizers[player] = _build("optimizer", settings, list(module.parameters()))
+        optimizers[player] = eager(found)(list(module.parameters()), **settings)
     return optimizers

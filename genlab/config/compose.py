@@ -49,11 +49,22 @@ class Job:
 
 
 def register() -> None:
-    """Tell Hydra the typed skeletons, and OmegaConf the resolver behind the names of run folders."""
+    """Tell Hydra the typed skeletons, and OmegaConf the resolvers that configs use."""
     for command, node in COMMANDS.items():
         ConfigStore.instance().store(name=f"{command}_skeleton", node=node)
     # Cached per composition: a folder's name is asked for several times and must not change.
     OmegaConf.register_new_resolver("genlab.suffix", lambda: os.urandom(2).hex(), use_cache=True, replace=True)
+    OmegaConf.register_new_resolver("genlab.bf16_where_fast", _bf16_where_fast, use_cache=True, replace=True)
+
+
+def _bf16_where_fast(device: str) -> str:
+    """The precision for networks that are as good in bf16: that, where `device.name` has units for it, else fp32."""
+    from genlab.training.device import multiplies_bf16, resolve
+
+    try:
+        return "bf16" if multiplies_bf16(resolve(device)) else "fp32"
+    except (ValueError, RuntimeError):  # no such device: checking the request says so
+        return "fp32"
 
 
 def options(group: str) -> list[str]:

@@ -36,6 +36,9 @@ class DeviceConfig:
     threads: int | None = MISSING
     deterministic: bool = MISSING
     processes: int = MISSING
+    # Runs of earlier versions hold no values for these.
+    cuda_graph: bool = False
+    keep_memory: bool = False
 
 
 @dataclass
@@ -106,7 +109,7 @@ EXTRACTORS = ("auto", "digits", "pixels", "inception")
 
 CHOICES = {
     "device.name": ("auto", "cpu", "cuda", "mps"),
-    "device.precision": ("fp32", "bf16", "fp16"),
+    "device.precision": ("fp32", "fast-fp32", "bf16", "fp16"),
     "device.memory_format": ("contiguous", "channels_last"),
     "loader.storage": ("auto", "memory", "stream"),
     "watch.action": ("warn", "stop", "rollback"),
@@ -195,7 +198,7 @@ without end."""
 STOPPING = ("trainer.max_steps", "trainer.max_epochs", "trainer.early_stop_patience")
 """Keys that decide when a run ends."""
 
-TRAINING_ONLY = ("precision", "memory_format", "compile", "micro_batch", "processes")
+TRAINING_ONLY = ("precision", "memory_format", "compile", "cuda_graph", "micro_batch", "processes")
 """Keys of a device that only training heeds; files of devices are shared, so a skeleton of their own would not do."""
 
 

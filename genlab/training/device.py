@@ -1,12 +1,22 @@
-"""The machine's side of a run: which device, how many threads, which kernels."""
+"""The machine's side of a run: which device, how many threads, in which precision, which kernels."""
 
+import ctypes
 import os
+import sys
 
 import torch
 
+from genlab import cores
 from genlab.config.schema import DeviceConfig
 
 MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+
+_AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+_LARGEST_THRESHOLD, _PADDING = 2**31 - 1, 256 * 2**20
+_MALLOPT = {"M_MMAP_MAX": (-4, 0), "M_TRIM_THRESHOLD": (-1, _LARGEST_THRESHOLD), "M_TOP_PAD": (-2, _PADDING)}
+"""Numbers of glibc's malloc.h, and what they are set to: no block gets a mapping of its own, whose pages the kernel
+would have to clear anew each time, and the heap's free end stays with the process."""
 
 
 def resolve(name: str, index: int = 0) -> torch.device:
@@ -24,13 +34,47 @@ def resolve(name: str, index: int = 0) -> torch.device:
     return torch.device(name)
 
 
+def multiplies_bf16(device: torch.device) -> bool:
+    """Whether `device` has units that multiply bfloat16 numbers; without them bf16 is slower than fp32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cpu":
+        return any(torch.cpu.get_capabilities().get(name) for name in ("avx512_bf16", "amx_bf16", "arm_bf16", "bf16"))
+    return False
+
+
 def prepare(settings: DeviceConfig) -> torch.device:
-    """Set threads and determinism for this process and return its device."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Set threads, precision, memory and determinism for this process and return its device."""
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", settings.processes))
-    torch.set_num_threads(settings.threads or max(1, cores // processes))
+    torch.set_num_threads(settings.threads or max(1, cores.available() // processes))
+    shorten_factors(settings.precision == "fast-fp32")
+    if settings.keep_memory:
+        _keep_memory()
     if settings.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS repeats only with a fixed workspace
-    torch.use_deterministic_algorithms(settings.deterministic)
+    if settings.deterministic != torch.are_deterministic_algorithms_enabled():
+        torch.use_deterministic_algorithms(settings.deterministic)  # imports torch's compiler
     local = int(os.environ.get("LOCAL_RANK", 0))
     return resolve(settings.name, settings.index + local)
+
+
+def shorten_factors(short: bool) -> None:
+    """Whether products and convolutions of fp32 tensors may round their factors to what the processor multiplies fast:
+    bfloat16 on a CPU, TF32 on an NVIDIA GPU. Sums stay fp32."""
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = short
+    for operation in (torch.backends.mkldnn.conv, torch.backends.mkldnn.matmul):
+        operation.fp32_precision = "bf16" if short else "ieee"
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast | None:
+    """What runs networks in the half precision that `device.precision` names; None for those that need none."""
+    return torch.autocast(device.type, dtype=_AUTOCAST[precision]) if precision in _AUTOCAST else None
+
+
+def _keep_memory() -> None:
+    """Let the process keep the memory that tensors free, where the C library is glibc."""
+    if sys.platform == "linux":
+        library = ctypes.CDLL(None)
+        if hasattr(library, "gnu_get_libc_version"):
+            for number, value in _MALLOPT.values():
+                library.mallopt(number, value)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 import torch
@@ -13,8 +13,9 @@ from genlab.config.schema import DeviceConfig, TrainerConfig
 from genlab.data.loading import Loader
 from genlab.data.spec import Batch
 from genlab.models.base import GenerativeModel, Update
-from genlab.seeding import mix
+from genlab.seeding import mix, seed_device
 from genlab.training import distributed
+from genlab.training.device import autocast
 from genlab.training.ema import MovingAverage
 from genlab.training.interruption import Interrupted, Interruption
 from genlab.training.scalars import ScalarWindow, TrainingDiverged, mean
@@ -22,8 +23,6 @@ from genlab.training.schedule import Schedule
 
 if TYPE_CHECKING:
     from genlab.callbacks.base import Callback
-
-_AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def planned_steps(settings: TrainerConfig, examples: int) -> int:
@@ -164,7 +163,7 @@ class Trainer:
 
     def train_step(self, batch: Batch) -> None:
         """One step: the turns of all micro-batches advance together, update by update."""
-        torch.manual_seed(mix(self.train.seed, distributed.rank(), self.step))
+        seed_device(self.train.device, mix(self.train.seed, distributed.rank(), self.step))
         rate = self.rate_factor * self.schedule((self.step + 0.5) / self.max_steps)
         for player, optimizer in self.optimizers.items():
             for group, base in zip(optimizer.param_groups, self.base_rates[player], strict=True):
@@ -248,16 +247,15 @@ class Trainer:
         self.model.eval()
         try:
             with torch.no_grad(), self.autocast(), self.ema.applied() if self.ema else nullcontext():
-                torch.manual_seed(mix(self.seed))
+                seed_device(self.train.device, mix(self.seed))
                 breaks = breakable and distributed.world() == 1
                 with self.interruption.breakable() if breaks else nullcontext():
                     yield
         finally:
             self.model.train()
 
-    def autocast(self) -> torch.autocast:
-        dtype = _AUTOCAST.get(self.device_settings.precision)
-        return torch.autocast(self.train.device.type, dtype=dtype, enabled=dtype is not None)
+    def autocast(self) -> AbstractContextManager:
+        return autocast(self.train.device, self.device_settings.precision) or nullcontext()
 
     def emit(self, event: str, *arguments) -> None:
         for callback in self.callbacks:

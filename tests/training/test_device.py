@@ -6,11 +6,10 @@ import lab
 import pytest
 import torch
 
-from genlab.config.schema import DeviceConfig
 from genlab.training.device import prepare, resolve
 from genlab.training.provenance import environment, fingerprint
 
-SETTINGS = DeviceConfig("cpu", 0, "fp32", "contiguous", False, None, 1, False, 1)
+SETTINGS = lab.device_config()
 
 
 def test_auto_finds_something():

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from genlab.config.schema import DeviceConfig, LoaderConfig, TrainerConfig
+from genlab.config.schema import LoaderConfig, TrainerConfig
 from genlab.data.loading import Loader
 from genlab.data.source import ArrayExamples, Source
 from genlab.data.spec import DataSpec
@@ -82,7 +82,7 @@ def make(kind=TwoPlayers, micro_batch=None, **settings):
     optimizers = {name: torch.optim.SGD(module.parameters(), lr=0.1) for name, module in model.players().items()}
     loading = LoaderConfig("memory", 1.0, 0, False, 0)
     loaders = [Loader(source, split, loading, seed=0, device=lab.CPU) for split in ("train", "validation")]
-    device = DeviceConfig("cpu", 0, "fp32", "contiguous", False, micro_batch, 1, False, 1)
+    device = lab.device_config(micro_batch=micro_batch)
     return Trainer(
         model, optimizers, Constant(), *loaders, settings=TrainerConfig(**values | settings), device=device, seed=0
     )
