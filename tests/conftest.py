@@ -3,21 +3,30 @@
 import logging
 import os
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 
 
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory) -> Path:
+    """A cache of these tests alone, so that the user's neither helps them nor grows by them."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture(autouse=True)
-def clean_process(monkeypatch):
+def clean_process(monkeypatch, cache):
     torch.set_num_threads(1)
     monkeypatch.setattr(sys, "argv", ["pytest"])
+    monkeypatch.setenv("GENLAB_CACHE", str(cache))
     environment = dict(os.environ)
     yield
     os.environ.clear()
     os.environ.update(environment)
     torch.set_default_dtype(torch.float32)
-    torch.use_deterministic_algorithms(False)
+    if torch.are_deterministic_algorithms_enabled():
+        torch.use_deterministic_algorithms(False)
     logger = logging.getLogger("genlab")
     for handler in list(logger.handlers):
         logger.removeHandler(handler)

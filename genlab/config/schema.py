@@ -45,7 +45,7 @@ class DeviceConfig:
 class LoaderConfig:
     storage: str = MISSING
     memory_limit: float = MISSING
-    workers: int = MISSING
+    workers: int | None = MISSING
     flip: bool = MISSING
     shift: int = MISSING
 
@@ -198,7 +198,7 @@ without end."""
 STOPPING = ("trainer.max_steps", "trainer.max_epochs", "trainer.early_stop_patience")
 """Keys that decide when a run ends."""
 
-TRAINING_ONLY = ("precision", "memory_format", "compile", "cuda_graph", "micro_batch", "processes")
+TRAINING_ONLY = ("compile", "cuda_graph", "micro_batch", "processes")
 """Keys of a device that only training heeds; files of devices are shared, so a skeleton of their own would not do."""
 
 

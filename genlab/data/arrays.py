@@ -5,7 +5,7 @@ import struct
 import zipfile
 import zlib
 from math import prod
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from genlab.data.source import ArrayExamples, Examples, Source
 from genlab.data.spec import DataSpec
 from genlab.data.splits import split_rows, split_sizes
 
-_DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, ValueError, KeyError, EOFError, OSError, RuntimeError)
+DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, ValueError, KeyError, EOFError, OSError, RuntimeError)
 """What zipfile and numpy raise on damaged files; RuntimeError: encrypted or compressed in an unknown way."""
 
 
@@ -133,11 +133,7 @@ class Npz(Source):
         if header.dtype.kind not in "ui" or header.shape != (count,):
             raise ValueError(f"{where} cannot be the labels of {count} pictures. Store one integer for each.")
         memory.check(header.nbytes + 16 * count, f"{where} needs", "give a file with fewer pictures")
-        found = self._read_labels(key).unique().tolist()
-        classes = found if num_classes is None else range(num_classes)
-        if list(classes) != list(range(len(classes))) or not set(found) <= set(classes):
-            raise ValueError(f"{where} holds the values {shorten(found)}. Number the classes from 0 without gaps.")
-        return len(classes)
+        return count_classes(self._read_labels(key), where, num_classes)
 
     def _read_labels(self, key: str) -> Tensor:
         return torch.from_numpy(read_array(self.path, key).astype(np.int64))
@@ -167,6 +163,18 @@ class Npz(Source):
         return images.permute(0, 3, 1, 2).contiguous()
 
 
+def count_classes(labels: Tensor, where: str, num_classes: int | None = None) -> int:
+    """How many classes `labels` (int64 [N]) number, or `num_classes`; refused unless they are 0, 1, ... without gaps.
+
+    where: what holds them, for the message.
+    """
+    found = labels.unique().tolist()
+    classes = found if num_classes is None else range(num_classes)
+    if list(classes) != list(range(len(classes))) or not set(found) <= set(classes):
+        raise ValueError(f"{where} holds the values {shorten(found)}. Number the classes from 0 without gaps.")
+    return len(classes)
+
+
 def shorten(values: list[int]) -> str:
     """The first few of `values`, for a message."""
     return ", ".join(map(str, values[:8])) + (", ..." if len(values) > 8 else "")
@@ -177,7 +185,7 @@ def read_array(path: str, key: str) -> np.ndarray:
     try:
         with np.load(path, allow_pickle=False) as file:
             return file[key]
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise ValueError(f"{path}: its array {key} is damaged ({error}). Write the file again.") from error
 
 
@@ -191,17 +199,26 @@ def read_headers(path: str | None) -> tuple[str, dict[str, Header]]:
     try:
         with zipfile.ZipFile(file) as archive:
             headers = {info.filename.removesuffix(".npy"): _read_header(archive, info) for info in archive.infolist()}
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise ValueError(f"dataset.path={path} is not a sound .npz file ({error}). Write it by numpy.savez.") from error
     return file, headers
 
 
 def _read_header(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Header:
-    """What a member is, as far as it holds as much as its header claims. Arrays of objects hold code: see `Npz`."""
-    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    """What a member is, as far as it holds as much as its header claims."""
     with archive.open(info) as member:
-        shape, _, dtype = readers[np.lib.format.read_magic(member)](member)
-        header, held = Header(shape, dtype), info.file_size - member.tell()
+        return read_npy_header(member, info.filename, info.file_size)[0]
+
+
+def read_npy_header(file: IO[bytes], name: str, size: int) -> tuple[Header, bool]:
+    """What the array of a .npy file of `size` bytes is, and whether its columns lie together rather than its rows.
+
+    `ValueError` where it holds less than its header claims. Arrays of objects hold code: refuse them, or read them by
+    `allow_pickle=False`.
+    """
+    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    shape, by_columns, dtype = readers[np.lib.format.read_magic(file)](file)
+    header, held = Header(shape, dtype), size - file.tell()
     if not dtype.hasobject and (min(shape, default=0) < 0 or header.nbytes > held):
-        raise ValueError(f"{info.filename} claims to be {header}, but holds {held} bytes")
-    return header
+        raise ValueError(f"{name} claims to be {header}, but holds {held} bytes")
+    return header, by_columns

@@ -24,8 +24,8 @@ def augment(batch: Batch, names: tuple[str, ...], flip: bool, shift: int) -> Non
 
 def _shift(x: Tensor, down: Tensor, right: Tensor) -> Tensor:
     """Move each picture of x [N, C, H, W] by its own `down` and `right` [N] pixels."""
-    n, _, height, width = x.shape
+    _, channels, height, width = x.shape
     rows = (torch.arange(height, device=x.device) - down[:, None]).clamp(0, height - 1)
     columns = (torch.arange(width, device=x.device) - right[:, None]).clamp(0, width - 1)
-    picked = x[torch.arange(n, device=x.device)[:, None, None], :, rows[:, :, None], columns[:, None, :]]
-    return picked.permute(0, 3, 1, 2).contiguous()
+    places = (rows[:, :, None] * width + columns[:, None, :]).flatten(1)
+    return x.flatten(2).gather(2, places[:, None].expand(-1, channels, -1)).view_as(x)

@@ -1,7 +1,12 @@
 """From tables of examples to batches on the device: gathered from memory, or streamed by a DataLoader."""
 
+import logging
+import os
 import signal
+import time
+from collections import deque
 from collections.abc import Iterator
+from itertools import islice
 
 import torch
 from torch import Tensor
@@ -11,13 +16,19 @@ from genlab import memory
 from genlab.config.schema import LoaderConfig
 from genlab.data.augment import augment
 from genlab.data.order import IndexStream
-from genlab.data.source import Examples, Source
+from genlab.data.source import Examples, Source, StoredExamples
 from genlab.data.spec import Batch
 from genlab.seeding import mix
 from genlab.training.interruption import SIGNALS
 
 _TRAIN, _VALIDATION = 1, 2  # keep the noise of the two apart
 _VALIDATION_BATCH = 256
+_MOST_WORKERS = 8  # that are started unasked
+_AHEAD = 3  # batches that the disk fetches while a step computes
+_WATCHED_BATCHES = 100  # over which waiting is measured
+_MUCH_WAITING = 0.2  # of the time of training
+
+log = logging.getLogger("genlab")
 
 
 class Loader:
@@ -43,10 +54,11 @@ class Loader:
         self.domains = source.spec.domains
         self.size = source.sizes[split]
         self.rank, self.world = rank, world
+        self.workers = _default_workers(world) if settings.workers is None else settings.workers
         tables = source.open(split)
         self.storage: list[str] = []  # how each table is held, for the log
         self.tables = [
-            _Resident(table, device) if self._fits(table, f"{split} {name}") else _Streamed(table, settings.workers)
+            self._held(table, f"{split} {name}")
             for name, table in zip(self.domains if len(tables) > 1 else ("data",), tables, strict=True)
         ]
         self.streams = [IndexStream(len(table), seed, number) for number, table in enumerate(tables)]
@@ -63,7 +75,10 @@ class Loader:
                 step += 1
 
         tables = [table.fetch(indices(stream)) for table, stream in zip(self.tables, self.streams, strict=True)]
-        for step, parts in enumerate(zip(*tables, strict=True), start_step):
+        drawn = zip(*tables, strict=True)
+        if not all(isinstance(table, _Resident) for table in self.tables):
+            drawn = self._watched(drawn, share)
+        for step, parts in enumerate(drawn, start_step):
             batch = Batch(self._fields(parts), mix(self.seed, _TRAIN, step), offset, batch_size)
             augment(batch, self.domains, self.settings.flip, self.settings.shift)
             yield batch
@@ -94,16 +109,43 @@ class Loader:
         (parts,) = zip(*tables, strict=True)
         return Batch(self._fields(parts), mix(self.seed, _VALIDATION, 0))
 
-    def _fits(self, table: Examples, name: str) -> bool:
+    def _held(self, table: Examples, name: str) -> "_Resident | _Gathered | _Streamed":
         gibibytes = table.nbytes / 2**30
-        fits = {"memory": True, "stream": False, "auto": gibibytes <= self.settings.memory_limit}[self.settings.storage]
-        where = f"held in memory on {self.device}" if fits else f"streamed by {self.settings.workers} workers"
         chosen = f"loader.storage={self.settings.storage}"
-        if fits:
-            memory.check(table.nbytes, f"loader.storage={self.settings.storage}: the data ({name}) needs",
+        if {"memory": True, "stream": False, "auto": gibibytes <= self.settings.memory_limit}[self.settings.storage]:
+            memory.check(table.nbytes, f"{chosen}: the data ({name}) needs",
                          "give loader.storage=stream, or smaller pictures")  # fmt: skip
+            held, where = _Resident(table, self.device), f"held in memory on {self.device}"
+        elif isinstance(table, StoredExamples):
+            held, where = _Gathered(table, self.device), "read from the disk as they are drawn"
+        else:
+            held, where = _Streamed(table, self.workers), f"streamed by {self.workers} workers"
         self.storage.append(f"{name}: {len(table)} examples, {gibibytes:.3f} GiB, {where} ({chosen})")
-        return fits
+        return held
+
+    def _watched(self, batches: Iterator[tuple], size: int) -> Iterator[tuple]:
+        """`batches` without end, of `size`; a line in the log, once, where training waits for them much of its time."""
+        yield from islice(batches, _WATCHED_BATCHES)  # workers start, and the first steps are slow themselves
+        share = 0.0
+        while share < _MUCH_WAITING:
+            waited, start = 0.0, time.perf_counter()
+            for _ in range(_WATCHED_BATCHES):
+                asked = time.perf_counter()
+                batch = next(batches)
+                waited += time.perf_counter() - asked
+                yield batch
+            seconds = time.perf_counter() - start
+            share = waited / seconds
+        decoding = any(isinstance(table, _Streamed) for table in self.tables)
+        log.warning(
+            "loader: training waited %.0f %% of the time for pictures (%s, %.0f a second); %s or loader.storage=memory "
+            "would help",
+            100 * share,
+            f"decoded by {self.workers} workers" if decoding else "read from the disk",
+            _WATCHED_BATCHES * size / seconds,
+            "more loader.workers, smaller files" if decoding else "a faster disk",
+        )
+        yield from batches
 
     def _fields(self, parts: tuple[dict[str, Tensor], ...]) -> dict[str, Tensor]:
         return {name: self._on_device(value) for part in parts for name, value in part.items()}
@@ -113,6 +155,12 @@ class Loader:
         if value.dtype == torch.uint8:
             return value.to(self.dtype, memory_format=self.memory_format).mul_(1 / 255)
         return value.to(self.dtype) if value.is_floating_point() else value
+
+
+def _default_workers(world: int) -> int:
+    """Processes that decode beside each of `world` training ones: half the cores, as a step needs the others."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(max(1, cores // (2 * world)), _MOST_WORKERS)
 
 
 class _Resident:
@@ -129,6 +177,27 @@ class _Resident:
 
     def fetch(self, indices: Iterator[Tensor]) -> Iterator[dict[str, Tensor]]:
         yield from map(self.rows, indices)
+
+
+class _Gathered:
+    """A table whose rows are gathered from the disk in this process, which hears of them some batches ahead."""
+
+    def __init__(self, table: Examples, device: torch.device):
+        self.table, self.pin = table, device.type == "cuda"
+
+    def rows(self, index: Tensor) -> dict[str, Tensor]:
+        """The examples at `index` (int64 [n])."""
+        found = self.table.rows(index)
+        return {name: value.pin_memory() for name, value in found.items()} if self.pin else found
+
+    def fetch(self, indices: Iterator[Tensor]) -> Iterator[dict[str, Tensor]]:
+        announced = deque()
+        for index in indices:
+            self.table.announce(index)
+            announced.append(index)
+            if len(announced) > _AHEAD:
+                yield self.rows(announced.popleft())
+        yield from map(self.rows, announced)
 
 
 def _ignore_signals(worker: int) -> None:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from genlab.data.cache import kept
 from genlab.data.source import Examples
 
 if TYPE_CHECKING:  # PIL costs a tenth of a second, which commands that read no files need not pay
@@ -25,7 +26,8 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 MOST_PIXELS = 2**25
 """Of a file as it is decoded, 0.1 GiB in colour: a file of a few bytes may claim any number."""
 
-_SLICE = 2**26  # numbers that are scaled at once
+_DECODED_IN_A_ROW = 32
+_SLICE = 2**20  # numbers that are scaled at once: those of as many floats still fit in a cache of the processor
 
 
 def picture_shape(channels: int, size: int | list[int]) -> tuple[int, int, int]:
@@ -48,7 +50,7 @@ def resize(images: Tensor, size: int | None) -> Tensor:
     resized = torch.empty(*images.shape[:2], size, size, dtype=torch.uint8)
     rows = max(1, min(4096, _SLICE // prod(resized.shape[1:])))
     for part, target in zip(images.split(rows), resized.split(rows), strict=True):
-        target[:] = interpolate(part.float(), (size, size), mode="bilinear", antialias=True).round().clamp(0, 255)
+        target[:] = interpolate(part.float(), (size, size), mode="bilinear", antialias=True).round_().clamp_(0, 255)
     return resized
 
 
@@ -129,23 +131,32 @@ class PictureFiles(Examples):
         return self._fields(pictures, index)
 
     def load(self) -> dict[str, Tensor]:
+        request = {"pictures": self.shape, "crop": self.crop}
+        layout = {"pictures": (torch.uint8, (len(self), *self.shape))}
+        table = kept(request, self.paths, layout, lambda: {"pictures": self._decode_all()})
+        return self._fields(table["pictures"], torch.arange(len(self)))
+
+    def _decode_all(self) -> Tensor:
         from tqdm import tqdm
 
         pictures = torch.empty(len(self), *self.shape, dtype=torch.uint8)
 
-        def decode_row(row: int) -> None:
-            pictures[row] = decode(self.paths[row], self.shape, self.crop)
+        def decode_rows(rows: Tensor) -> int:
+            for row in rows.tolist():
+                pictures[row] = decode(self.paths[row], self.shape, self.crop)
+            return len(rows)
 
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        bar = tqdm(desc="reading pictures", total=len(self), leave=False, disable=None)
+        with bar, ThreadPoolExecutor(os.cpu_count()) as pool:
             try:
-                rows = pool.map(decode_row, range(len(self)))
-                for _ in tqdm(rows, "reading pictures", len(self), leave=False, disable=None):
-                    pass
+                # Several in a row: to hand over single small ones takes as long as to decode them.
+                for count in pool.map(decode_rows, torch.arange(len(self)).split(_DECODED_IN_A_ROW)):
+                    bar.update(count)
             except BaseException:
                 # Without this a damaged picture would be reported only after all the others were read.
                 pool.shutdown(cancel_futures=True)
                 raise
-        return self._fields(pictures, torch.arange(len(self)))
+        return pictures
 
     def _fields(self, pictures: Tensor, index: Tensor) -> dict[str, Tensor]:
         labels = {} if self.labels is None else {"label": self.labels[index]}

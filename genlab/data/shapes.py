@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from genlab import memory
+from genlab.data.cache import kept
 from genlab.data.checks import check_range
 from genlab.data.source import ArrayExamples, Examples, Source
 from genlab.data.spec import DataSpec
@@ -87,6 +88,24 @@ class Shapes(Source):
         self.sizes = split_sizes(self.num_images, validation_fraction)
 
     def open(self, split: str) -> list[Examples]:
+        count = self.sizes[split]
+        layout = {
+            "image": (torch.uint8, (count, *self.spec.shape)),
+            "label": (torch.int64, (count,)),
+            "factors": (torch.float32, (count, len(FACTORS))),
+        }
+        request = {
+            "shapes": [len(values) for values in self.values],
+            "picture": self.spec.shape,
+            "num_images": self.num_images,
+            "antialias": self.antialias,
+            "validation_fraction": self.validation_fraction,
+            "seed": self.seed,
+            "split": split,
+        }
+        return [ArrayExamples(**kept(request, [], layout, lambda: self._render(split)))]
+
+    def _render(self, split: str) -> dict[str, Tensor]:
         cells = torch.arange(self.grid)
         if self.num_images < self.grid:
             cells = torch.randperm(self.grid, generator=torch.Generator().manual_seed(mix(self.seed)))
@@ -95,7 +114,7 @@ class Shapes(Source):
         index = torch.unravel_index(cells, tuple(len(values) for values in self.values))
         factors = torch.stack([values[position] for values, position in zip(self.values, index, strict=True)], dim=1)
         images = render(factors, self.spec.shape[-1], self.antialias)
-        return [ArrayExamples(image=images, label=factors[:, 0].long(), factors=factors)]
+        return {"image": images, "label": factors[:, 0].long(), "factors": factors}
 
 
 def square(x: Tensor, y: Tensor) -> Tensor:

@@ -31,6 +31,14 @@ class Examples(ABC):
         return self.rows(torch.arange(len(self)))
 
 
+class StoredExamples(Examples):
+    """Examples that lie on the disk as a batch needs them: when streaming, `rows` is called from training itself."""
+
+    @abstractmethod
+    def announce(self, index: Tensor) -> None:
+        """Have the disk begin to fetch the examples at `index` (int64 [n]), as they will be asked for soon."""
+
+
 class ArrayExamples(Examples):
     """Examples that are tensors already."""
 

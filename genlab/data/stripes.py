@@ -15,6 +15,7 @@ from math import pi
 import torch
 from torch import Tensor
 
+from genlab.data.cache import kept
 from genlab.data.checks import check_choice, check_range, check_table
 from genlab.data.source import SPLITS, ArrayExamples, Examples, Source
 from genlab.data.spec import DataSpec
@@ -27,6 +28,7 @@ SIDES = (3.0, 4.0, 64.0)
 """Sides of the regular polygons; 64 sides draw a circle at any size that pictures have here."""
 
 
+_PAIRS = (("a", "b"), ("b", "a"))  # a domain and the other one
 _NUMBER_BYTES = 12  # taken for each number of a picture while the colours are mixed
 _SLICE = 2**24  # pixels of single shapes that are drawn at once
 
@@ -66,15 +68,28 @@ class Stripes(Source):
         check_table(self.sizes, self.spec.shape, _NUMBER_BYTES)
 
     def open(self, split: str) -> list[Examples]:
-        tables = []
-        for domain, other in (("a", "b"), ("b", "a")):
+        tables = [(domain,) if split == "train" else (domain, f"{domain}_as_{other}") for domain, other in _PAIRS]
+        layout = {name: (torch.uint8, (self.sizes[split], *self.spec.shape)) for table in tables for name in table}
+        request = {
+            "stripes": self.spec.shape,
+            "count": self.sizes[split],
+            "max_shapes": self.max_shapes,
+            "period": self.period,
+            "seed": self.seed,
+            "split": split,
+        }
+        fields = kept(request, [], layout, lambda: self._draw(split))
+        return [ArrayExamples(**{name: fields[name] for name in table}) for table in tables]
+
+    def _draw(self, split: str) -> dict[str, Tensor]:
+        fields = {}
+        for domain, other in _PAIRS:
             generator = torch.Generator().manual_seed(mix(self.seed, SPLITS.index(split), ord(domain)))
             coverage = draw_shapes(self.sizes[split], self.spec.shape[-1], self.max_shapes, generator)
-            fields = {domain: self._paint(coverage, domain)}
+            fields[domain] = self._paint(coverage, domain)
             if split == "validation":
                 fields[f"{domain}_as_{other}"] = self._paint(coverage, other)
-            tables.append(ArrayExamples(**fields))
-        return tables
+        return fields
 
     def _paint(self, coverage: Tensor, domain: str) -> Tensor:
         """Colour the shapes of `coverage` ([N, H, W] in [0, 1]) as `domain` has them: uint8 [N, C, H, W]."""

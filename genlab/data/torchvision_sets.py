@@ -30,6 +30,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from genlab.data.cache import cache_dir, kept
 from genlab.data.checks import check_choice, check_range, check_table
 from genlab.data.pictures import PictureFiles, picture_shape, resize
 from genlab.data.source import ArrayExamples, Examples, Source
@@ -148,6 +149,15 @@ class LabelledSet(PublishedSet):
 
     def open(self, split: str) -> list[Examples]:
         root = self.root()
+        layout = {
+            "image": (torch.uint8, (self.sizes[split], *self.spec.shape)),
+            "label": (torch.int64, (self.sizes[split],)),
+        }
+        request = {"set": self.name, "files": self.files(), "size": self.size, "split": split}
+        files = [root / file for file in self.files()]
+        return [ArrayExamples(**kept(request, files, layout, lambda: self._read_resized(root, split)))]
+
+    def _read_resized(self, root: Path, split: str) -> dict[str, Tensor]:
         images, labels = self.read(root, split)
         published = (self.sizes[split], *self.native.shape)
         if images.shape != published or labels.shape != published[:1]:
@@ -155,7 +165,7 @@ class LabelledSet(PublishedSet):
                 f"{root} holds pictures {list(images.shape)} and labels {list(labels.shape)} for {self.name} {split}, "
                 f"not the published {list(published)}. Remove {', '.join(self.files())} to have them unpacked again."
             )
-        return [ArrayExamples(image=resize(images, self.size), label=labels)]
+        return {"image": resize(images, self.size), "label": labels}
 
 
 class IdxSet(LabelledSet):
@@ -361,13 +371,6 @@ class Celeba(PublishedSet):
                 "Remove it to fetch it again."
             )
         return [PictureFiles("image", paths, self.spec.shape, crop=self.crop)]
-
-
-def cache_dir() -> Path:
-    """Where unpacked data goes that `data_dir` cannot take: $GENLAB_CACHE, else the user's cache folder."""
-    if "GENLAB_CACHE" in os.environ:
-        return Path(os.environ["GENLAB_CACHE"]).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "genlab"
 
 
 def writable(path: Path) -> bool:

@@ -13,10 +13,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from genlab.config.schema import EvaluationConfig
+from genlab.data.cache import cache_dir
 from genlab.data.loading import Loader
 from genlab.data.source import Examples, Source
 from genlab.data.spec import Batch
-from genlab.data.torchvision_sets import cache_dir
 from genlab.evaluation import cache
 from genlab.evaluation.classes import ClassCounts
 from genlab.evaluation.classifier import data_fingerprint

@@ -24,10 +24,10 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, cross_entropy
 from tqdm import tqdm
 
+from genlab.data.cache import cache_dir
 from genlab.data.order import IndexStream
 from genlab.data.source import ArrayExamples, Examples, Source
 from genlab.data.spec import DataSpec
-from genlab.data.torchvision_sets import cache_dir
 from genlab.evaluation import cache
 from genlab.seeding import mix, seeded
 

@@ -1,5 +1,8 @@
 """From tables to batches: held or streamed, whole or shared out, the same examples in the same order."""
 
+import logging
+import re
+import time
 from dataclasses import replace
 
 import lab
@@ -7,8 +10,9 @@ import pytest
 import torch
 
 from genlab.config.schema import LoaderConfig
+from genlab.data import loading
 from genlab.data.loading import Loader
-from genlab.data.source import ArrayExamples, Source
+from genlab.data.source import ArrayExamples, Examples, Source
 from genlab.data.spec import DataSpec
 
 SETTINGS = LoaderConfig(storage="memory", memory_limit=1.0, workers=0, flip=False, shift=0)
@@ -159,3 +163,44 @@ def test_auto_decides_by_size():
 
 def test_follows_the_default_dtype(float64):
     assert take(loader(), 1)[0]["image"].dtype == torch.float64
+
+
+class Slow(Examples):
+    """Takes a while to read."""
+
+    nbytes = 10
+
+    def __len__(self):
+        return 10
+
+    def rows(self, index):
+        time.sleep(0.001)
+        return {"image": torch.zeros(len(index), 1, 1, 2, dtype=torch.uint8)}
+
+
+@pytest.mark.parametrize("pause, expected", [(0.0, 1), (0.02, 0)])
+def test_says_once_where_training_waits_for_pictures(pause, expected, monkeypatch, caplog):
+    monkeypatch.setattr(loading, "_WATCHED_BATCHES", 5)
+    source = Numbered(10)
+    monkeypatch.setattr(source, "open", lambda split: [Slow()])
+    with caplog.at_level(logging.INFO, "genlab"):
+        for _ in zip(
+            range(25), loader(settings=replace(SETTINGS, storage="stream"), source=source).batches(4), strict=False
+        ):
+            time.sleep(pause)
+    assert len(caplog.messages) == expected
+    assert all(
+        re.search(r"training waited \d+ % .*\(decoded by 0 workers, \d+ a second\)", line) for line in caplog.messages
+    )
+    caplog.clear()
+    take(loader(), 25)
+    assert not caplog.messages, "what is in memory is not waited for"
+
+
+@pytest.mark.parametrize(
+    "cores, world, expected", [(1, 1, 1), (2, 1, 1), (12, 1, 6), (12, 2, 3), (2, 4, 1), (128, 1, 8)]
+)
+def test_workers_leave_half_of_the_cores_to_the_step(cores, world, expected, monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(cores)), raising=False)
+    settings = replace(SETTINGS, storage="stream", workers=None)
+    assert loader(settings=settings, world=world).workers == expected

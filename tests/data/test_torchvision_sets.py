@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from genlab.data.torchvision_sets import Celeba, Cifar10, Emnist, FashionMnist, Kmnist, Mnist, Svhn, cache_dir, read_idx
+from genlab.data.torchvision_sets import Celeba, Cifar10, Emnist, FashionMnist, Kmnist, Mnist, Svhn, read_idx
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (12, 28, 28), np.uint8)
 LABELS = np.arange(12, dtype=np.uint8) % 10
@@ -225,16 +225,6 @@ def test_data_dir_must_be_a_folder(tmp_path):
     (tmp_path / "data").touch()
     with pytest.raises(ValueError, match="data is not a folder"):
         Mnist(data_dir=str(tmp_path / "data"))
-
-
-def test_cache_dir(monkeypatch, tmp_path):
-    monkeypatch.setenv("XDG_CACHE_HOME", "/x")
-    assert cache_dir() == tmp_path / "cache"
-    monkeypatch.delenv("GENLAB_CACHE")
-    assert str(cache_dir()) == "/x/genlab"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", "/home/someone")
-    assert str(cache_dir()) == "/home/someone/.cache/genlab"
 
 
 @pytest.mark.parametrize("kind, mean", [(Mnist, 0.13066), (FashionMnist, 0.28604)])

@@ -1,0 +1,178 @@
+"""Pictures in one .npy file of any size: what does not fit in memory is read row by row as it is drawn.
+
+Rows are stored as a batch needs them, so the training process reads them itself; workers would only copy them once
+more. Where a row lies follows from its number, so a step costs the same however many there are. The system hears of the
+rows of the next batches ahead of time and fetches them while the step at hand computes.
+"""
+
+import os
+import weakref
+from math import prod
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from genlab.data.arrays import DAMAGE, Header, count_classes, read_npy_header
+from genlab.data.checks import check_choice, check_range
+from genlab.data.source import Examples, Source, StoredExamples
+from genlab.data.spec import DataSpec
+from genlab.data.splits import split_rows, split_sizes
+
+_CHANNEL_AXES = {"channels_last": 2, "channels_first": 0}  # of a picture in the file
+_PROBED = 64  # pictures that are looked at before training
+_SLICE = 2**24  # bytes that are read at once
+
+
+class Npy(Source):
+    """uint8 [N, H, W], [N, H, W, C] or [N, C, H, W] with C of 1 or 3: `image` uint8 [N, C, H, W], `label` int64 [N].
+
+    path: the .npy file, as numpy.save or numpy.lib.format.open_memmap writes it.
+    labels_path: a .npy file of integers 0..K-1, [N]; None for no labels.
+    layout: "channels_last" or "channels_first" of an array with channels; None tells by the side that is 1 or 3.
+    validation_fraction: share held out, drawn by `seed`. Every validation reads all of it.
+    block_size: this many consecutive rows are held out together; about 100 for frames of a video.
+    """
+
+    def __init__(
+        self,
+        *,
+        path: str | None,
+        labels_path: str | None = None,
+        layout: str | None = None,
+        validation_fraction: float = 0.1,
+        block_size: int = 1,
+        seed: int = 0,
+    ):
+        check_range("block_size", block_size, 1, 2**40)
+        self.path, header, self.start = _open_header("path", path)
+        where = f"dataset.path={path}: {header}"
+        if header.dtype != np.uint8 or len(header.shape) not in (3, 4) or 0 in header.shape:
+            raise ValueError(f"{where} cannot be pictures. Store them as uint8 [N, height, width, channels].")
+        if layout is not None:
+            check_choice("layout", layout, tuple(_CHANNEL_AXES))
+        if len(header.shape) == 4:
+            self.stored, self.channel_axis = header.shape[1:], _channel_axis(header.shape[1:], layout, where)
+        else:
+            self.stored, self.channel_axis = (*header.shape[1:], 1), _CHANNEL_AXES["channels_last"]
+        height, width = (side for axis, side in enumerate(self.stored) if axis != self.channel_axis)
+        self.labels = None if labels_path is None else _read_labels(labels_path, header.shape[0])
+        num_classes = 0 if self.labels is None else count_classes(self.labels, f"dataset.labels_path={labels_path}")
+        self.spec = DataSpec((self.stored[self.channel_axis], height, width), num_classes)
+        self.count, self.validation_fraction, self.block_size = header.shape[0], validation_fraction, block_size
+        self.seed = seed
+        self.sizes = split_sizes(self.count, validation_fraction)
+
+    def open(self, split: str) -> list[Examples]:
+        file = RowFile(self.path, self.start, self.stored)
+        probed = torch.linspace(0, self.count - 1, min(_PROBED, self.count), dtype=torch.float64).long()
+        if file.read(probed).max() <= 1:
+            raise ValueError(f"{self.path} holds only 0 and 1, as far as looked at. Store white as 255, black as 0.")
+        rows = split_rows(self.count, self.validation_fraction, self.seed, self.block_size)[split]
+        labels = None if self.labels is None else self.labels[rows]
+        return [FileRows(file, rows, self.channel_axis, labels)]
+
+
+class RowFile:
+    """Rows of `shape`, uint8, one behind the other from byte `start` of a file, which stays open."""
+
+    def __init__(self, path: str, start: int, shape: tuple[int, ...]):
+        self.path, self.start, self.shape, self.row_bytes = path, start, shape, prod(shape)
+        self.handle = os.open(path, os.O_RDONLY)
+        weakref.finalize(self, os.close, self.handle)
+        # Rows are drawn at random: what the system would read around each for a reader in order would be wasted.
+        _advise(self.handle, 0, 0, "POSIX_FADV_RANDOM")
+
+    def read(self, rows: Tensor) -> Tensor:
+        """The rows of these numbers (int64 [n]), uint8 [n, *shape]; `ValueError` where the file has become shorter.
+
+        A file mapped into memory would need no call a row, but would end the process where it has become shorter.
+        """
+        found = torch.empty(len(rows), *self.shape, dtype=torch.uint8)
+        for row, target in zip(rows.tolist(), found.view(len(rows), self.row_bytes).numpy(), strict=True):
+            if os.preadv(self.handle, [target], self.start + row * self.row_bytes) != self.row_bytes:
+                raise ValueError(f"{self.path} has become shorter since it was opened. Put it back as it was.")
+        return found
+
+    def announce(self, rows: Tensor) -> None:
+        """Have the system fetch these rows from the disk."""
+        for row in rows.tolist():
+            _advise(self.handle, self.start + row * self.row_bytes, self.row_bytes, "POSIX_FADV_WILLNEED")
+
+
+def _advise(handle: int, start: int, size: int, advice: str) -> None:
+    if hasattr(os, "posix_fadvise"):  # not on macOS
+        os.posix_fadvise(handle, start, size, getattr(os, advice))
+
+
+class FileRows(StoredExamples):
+    """Pictures that are rows of a file: row i of the table is row `numbers[i]` (int64) of `file`."""
+
+    def __init__(self, file: RowFile, numbers: Tensor, channel_axis: int, labels: Tensor | None):
+        self.file, self.numbers, self.channel_axis, self.labels = file, numbers, channel_axis, labels
+        self.shape = torch.empty(file.shape, device="meta").movedim(channel_axis, 0).shape
+        self.nbytes = len(numbers) * file.row_bytes + (0 if labels is None else labels.nbytes)
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def rows(self, index: Tensor) -> dict[str, Tensor]:
+        return self._fields(self._read(index).contiguous(), index)
+
+    def announce(self, index: Tensor) -> None:
+        self.file.announce(self.numbers[index])
+
+    def load(self) -> dict[str, Tensor]:
+        pictures = torch.empty(len(self), *self.shape, dtype=torch.uint8)
+        index = torch.arange(len(self))
+        for part in index.split(max(1, _SLICE // self.file.row_bytes)):
+            self.announce(part)
+            pictures[part[0] : part[-1] + 1] = self._read(part)
+        return self._fields(pictures, index)
+
+    def _read(self, index: Tensor) -> Tensor:
+        """uint8 [n, C, H, W], whichever of these lie together in memory."""
+        return self.file.read(self.numbers[index]).movedim(1 + self.channel_axis, 1)
+
+    def _fields(self, pictures: Tensor, index: Tensor) -> dict[str, Tensor]:
+        return {"image": pictures} if self.labels is None else {"image": pictures, "label": self.labels[index]}
+
+
+def _channel_axis(stored: tuple[int, ...], layout: str | None, where: str) -> int:
+    """The axis of a stored picture that holds its channels, told by `layout`, else by the side that is 1 or 3."""
+    axes = [axis for name, axis in _CHANNEL_AXES.items() if layout in (None, name) and stored[axis] in (1, 3)]
+    if not axes:
+        raise ValueError(f"{where} is not [N, height, width, 1 or 3] or [N, 1 or 3, height, width]. Store it so.")
+    if len(axes) > 1:
+        names = " or ".join(_CHANNEL_AXES)
+        raise ValueError(f"{where} may hold its channels first or last. Give dataset.layout={names}.")
+    return axes[0]
+
+
+def _open_header(key: str, path: str | None) -> tuple[str, Header, int]:
+    """`path`, the value of dataset.KEY, with ~ expanded, what array it holds, and the byte where its numbers begin."""
+    if path is None:
+        raise ValueError(f"dataset.{key} is not set. Give a file that numpy.save wrote, as in dataset.{key}=faces.npy")
+    file = os.path.expanduser(path)
+    if not os.path.isfile(file):
+        raise ValueError(f"dataset.{key}={path}: no such file. Give a file that numpy.save wrote.")
+    try:
+        with open(file, "rb") as content:
+            header, by_columns = read_npy_header(content, "it", os.path.getsize(file))
+            start = content.tell()
+    except DAMAGE as error:
+        raise ValueError(f"dataset.{key}={path} is not a sound .npy file ({error}). Write it by numpy.save.") from error
+    if by_columns and len(header.shape) > 1:
+        raise ValueError(f"dataset.{key}={path} is stored by columns. Store numpy.ascontiguousarray(ARRAY).")
+    return file, header, start
+
+
+def _read_labels(path: str, count: int) -> Tensor:
+    """int64 [count] of a .npy file."""
+    file, header, start = _open_header("labels_path", path)
+    if header.dtype.kind not in "ui" or header.shape != (count,):
+        raise ValueError(
+            f"dataset.labels_path={path}: {header} cannot be the labels of {count} pictures. "
+            "Store one integer for each."
+        )
+    return torch.from_numpy(np.fromfile(file, header.dtype, count, offset=start).astype(np.int64))

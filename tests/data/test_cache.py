@@ -1,0 +1,272 @@
+"""What was made before is read back to the bit; whatever is wrong with it, it is made again."""
+
+import json
+import logging
+import multiprocessing
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from genlab.data import cache
+from genlab.data.cache import cache_dir, kept
+from genlab.data.folders import ImageFolder
+from genlab.data.shapes import Shapes
+from genlab.data.stripes import Stripes
+
+LAYOUT = {"image": (torch.uint8, (5, 1, 3, 2)), "label": (torch.int64, (5,)), "factors": (torch.float32, (5, 2))}
+
+
+def table(value=0):
+    return {
+        "image": torch.arange(30).byte().view(5, 1, 3, 2) + value,
+        "label": torch.arange(5) + 2**40,
+        "factors": torch.linspace(0, 1, 10).view(5, 2),
+    }
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """The cache; everything is worth keeping."""
+    monkeypatch.setenv("GENLAB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(cache, "WORTH_SECONDS", -1.0)
+    monkeypatch.setattr(cache, "WORTH_SPEED", float("inf"))
+    return tmp_path / "cache" / "tables"
+
+
+class Making:
+    """Asks for a table and counts how often it had to be made."""
+
+    def __init__(self):
+        self.count = 0
+
+    def make(self):
+        self.count += 1
+        return table()
+
+    def __call__(self, request=("x",), files=()):
+        found = kept({"request": list(request)}, files, LAYOUT, self.make)
+        for name, value in table().items():
+            assert found[name].dtype == value.dtype and torch.equal(found[name], value)
+        return self.count
+
+
+@pytest.fixture
+def making():
+    return Making()
+
+
+def entry(folder):
+    (found,) = folder.iterdir()
+    return found
+
+
+def test_a_table_is_made_once(making, folder):
+    assert [making(), making()] == [1, 1]
+    assert sorted(path.name for path in entry(folder).iterdir()) == [
+        "factors.npy", "image.npy", "label.npy", "manifest.json",
+    ]  # fmt: skip
+    assert np.array_equal(np.load(entry(folder) / "image.npy", allow_pickle=False), table()["image"])
+
+
+def test_another_request_is_another_table(making, folder, tmp_path, monkeypatch):
+    file = tmp_path / "input"
+    file.write_bytes(b"one")
+    assert [making(), making(["y"]), making(files=[file]), making(files=[file])] == [1, 2, 3, 3]
+    os.utime(file, ns=(0, 7))
+    assert making(files=[file]) == 4, "it was written to"
+    monkeypatch.setattr(torch, "__version__", "0.1")
+    cache._code.cache_clear()
+    assert making() == 5, "other code may render other pictures"
+    cache._code.cache_clear()
+
+
+def test_what_a_run_writes_into_its_table_stays_in_the_run(making):
+    making()
+    kept({"request": ["x"]}, [], LAYOUT, making.make)["image"].zero_()
+    assert making() == 1
+
+
+def edit(name, value):
+    def damage(entry):
+        manifest = json.loads((entry / "manifest.json").read_text())
+        (entry / "manifest.json").write_text(json.dumps(manifest | {name: value}))
+
+    return damage
+
+
+def replace(name, content):
+    return lambda entry: (entry / name).write_bytes(content)
+
+
+def flip_a_bit(entry):
+    content = bytearray((entry / "image.npy").read_bytes())
+    content[-1] ^= 1
+    (entry / "image.npy").write_bytes(content)
+
+
+def shorten(entry):
+    os.truncate(entry / "image.npy", 140)
+
+
+def link(entry):
+    (entry / "image.npy").rename(entry.parent.parent / "elsewhere.npy")
+    (entry / "image.npy").symlink_to(entry.parent.parent / "elsewhere.npy")
+
+
+def pipe(entry):
+    (entry / "label.npy").unlink()
+    os.mkfifo(entry / "label.npy")
+
+
+def code(entry):
+    np.save(entry / "image.npy", np.array([Explosive()], object), allow_pickle=True)
+
+
+class Explosive:
+    def __reduce__(self):
+        return os.abort, ()
+
+
+DAMAGE = {
+    "bit": flip_a_bit,
+    "shorter": shorten,
+    "empty": replace("image.npy", b""),
+    "gone": lambda entry: (entry / "label.npy").unlink(),
+    "no manifest": lambda entry: (entry / "manifest.json").unlink(),
+    "no json": replace("manifest.json", b"{"),
+    "no object": replace("manifest.json", b"[1]"),
+    "deep": replace("manifest.json", b"[" * 60_000),
+    "bytes": replace("manifest.json", b"\xff\xfe"),
+    "shapes": edit("fields", {"image": ["uint8", [10**9]]}),
+    "key": edit("key", "another"),
+    "checksums": edit("sha256", {"image": 3}),
+    "link": link,
+    "pipe": pipe,
+    "code": code,
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_a_damaged_entry_is_made_again(kind, making, folder, caplog):
+    making()
+    DAMAGE[kind](entry(folder))
+    with caplog.at_level(logging.INFO, "genlab"):
+        assert making() == 2
+    (line,) = caplog.messages
+    assert str(entry(folder)) in line and "damaged" in line
+    assert making() == 2, "and put in its place"
+
+
+def test_a_file_in_place_of_an_entry_is_replaced(making, folder):
+    making()
+    place = entry(folder)
+    for path in place.iterdir():
+        path.unlink()
+    place.rmdir()
+    place.write_text("not a folder")
+    assert [making(), making()] == [2, 2]
+
+
+@pytest.mark.parametrize("where", ["/dev/null", "/proc/genlab"])
+def test_without_a_cache_it_is_made_each_time(where, making, monkeypatch, caplog):
+    monkeypatch.setenv("GENLAB_CACHE", where)
+    with caplog.at_level(logging.INFO, "genlab"):
+        assert [making(), making()] == [1, 2]
+    assert len(caplog.messages) == 2 and all("not kept" in line for line in caplog.messages)
+
+
+def test_a_full_disk_leaves_nothing_behind(making, folder, monkeypatch, caplog):
+    def full(path, array):
+        Path(path).write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "save", full)
+    with caplog.at_level(logging.INFO, "genlab"):
+        assert making() == 1
+    assert "No space left on device" in caplog.text and not list(folder.iterdir())
+
+
+def test_entries_out_of_use_make_room(making, folder, monkeypatch):
+    making(["old"])
+    size = sum(path.stat().st_size for path in entry(folder).iterdir())
+    old = entry(folder)
+    making(["used"])
+    (used,) = set(folder.iterdir()) - {old}
+    os.utime(old, (2, 2))
+    os.utime(used, (1, 1))
+    making(["used"])  # counts as use
+    numbers = sum(value.nbytes for value in table().values())
+    monkeypatch.setattr(cache, "MOST_BYTES", size + numbers)
+    making(["new"])
+    assert used.exists() and not old.exists() and len(list(folder.iterdir())) == 2
+    monkeypatch.setattr(cache, "MOST_BYTES", 10)
+    making(["huge"])
+    assert len(list(folder.iterdir())) == 2, "what could never fit drives nothing out"
+
+
+def make_slowly(barrier, results):
+    def make():
+        barrier.wait()  # both have found nothing
+        return table()
+
+    results.put(kept({"request": ["x"]}, [], LAYOUT, make)["image"].tolist())
+
+
+def test_jobs_that_start_together(making, folder):
+    context = multiprocessing.get_context("fork")
+    barrier, results = context.Barrier(2), context.Queue()
+    jobs = [context.Process(target=make_slowly, args=(barrier, results)) for _ in range(2)]
+    for job in jobs:
+        job.start()
+    assert [results.get(timeout=30) for _ in jobs] == [table()["image"].tolist()] * 2
+    for job in jobs:
+        job.join(30)
+    assert making() == 0 and len(list(folder.iterdir())) == 1
+
+
+def pictures(root):
+    for label in "ab":
+        (root / label).mkdir(parents=True)
+        for number in range(6):
+            noise = np.random.default_rng([ord(label), number]).integers(0, 256, (9, 11, 3), np.uint8)
+            Image.fromarray(noise).save(root / label / f"{number}.png")
+    return {"path": str(root), "size": 8}
+
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+@pytest.mark.parametrize("kind", [Shapes, Stripes, ImageFolder])
+def test_sources_give_the_same_from_the_cache(kind, split, folder, tmp_path):
+    small = {
+        Shapes: lambda: {"size": 16, "num_images": 40},
+        Stripes: lambda: {"size": 16, "num_train": 20, "num_validation": 5},
+        ImageFolder: lambda: pictures(tmp_path / "pictures"),
+    }
+    options = small[kind]()
+    first, second = ([examples.load() for examples in kind(**options).open(split)] for _ in range(2))
+    assert len(list(folder.iterdir())) == 1
+    for one, other in zip(first, second, strict=True):
+        assert list(one) == list(other)
+        assert all(torch.equal(one[name], other[name]) and one[name].dtype == other[name].dtype for name in one)
+
+
+def test_a_changed_picture_is_seen(folder, tmp_path):
+    options = pictures(tmp_path / "pictures")
+    before = ImageFolder(**options).open("train")[0].load()["image"]
+    for path in (tmp_path / "pictures").rglob("*.png"):
+        Image.new("RGB", (9, 11), "white").save(path)
+    after = ImageFolder(**options).open("train")[0].load()["image"]
+    assert after.min() == 255 and not torch.equal(before, after)
+
+
+def test_cache_dir(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", "/x")
+    assert cache_dir() == tmp_path / "cache"
+    monkeypatch.delenv("GENLAB_CACHE")
+    assert str(cache_dir()) == "/x/genlab"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", "/home/someone")
+    assert str(cache_dir()) == "/home/someone/.cache/genlab"
