@@ -5,7 +5,7 @@ References:
 - Vincent et al. 2008, Extracting and Composing Robust Features with Denoising Autoencoders, https://doi.org/10.1145/1390156.1390294
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Literal
 
 from torch import Tensor
@@ -37,6 +37,7 @@ class AE(GenerativeModel):
         hidden: Sequence[int] = (512, 256),
         channels: int = 32,
         max_channels: int = 256,
+        dense: Sequence[int] = (),
         activation: Activation = "relu",
         dropout: float = 0.0,
         loss: Literal["mse", "bce"] = "mse",
@@ -48,9 +49,10 @@ class AE(GenerativeModel):
         if input_noise < 0:
             raise ValueError(f"model.input_noise={input_noise}: must be at least 0")
         self.loss, self.input_noise = loss, input_noise
-        sizes = {"hidden": hidden, "channels": channels, "max_channels": max_channels, "activation": activation}
-        self.encoder = make_encoder(network, data.shape, latent_dim, **sizes, dropout=dropout)
-        self.decoder = make_decoder(network, latent_dim, data.shape, **sizes, dropout=dropout)
+        sizes = {"hidden": hidden, "channels": channels, "max_channels": max_channels, "dense": dense}
+        options = {"activation": activation, "dropout": dropout}
+        self.encoder = make_encoder(network, data.shape, latent_dim, **sizes, **options)
+        self.decoder = make_decoder(network, latent_dim, data.shape, **sizes, **options)
 
     def training_step(self, batch: Batch, step: int) -> Iterator[Update]:
         x = batch["image"]
@@ -62,6 +64,9 @@ class AE(GenerativeModel):
         if self.loss == "bce":
             return F.binary_cross_entropy_with_logits(output, x, reduction="none").flatten(1).sum(1).mean()
         return (output.sigmoid() - x).square().flatten(1).sum(1).mean()
+
+    def step_kind(self, step: int) -> Hashable | None:
+        return "any"
 
     def encode(self, x: Tensor) -> Tensor:
         """Codes [N, latent_dim] of pictures [N, C, H, W] in [0, 1]."""

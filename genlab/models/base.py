@@ -1,6 +1,6 @@
 """The contract between the training loop and every model: a step is a generator of `Update`s."""
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -75,6 +75,11 @@ class GenerativeModel(nn.Module):
     def training_step(self, batch: Batch, step: int) -> Iterator[Update]:
         """Yield the updates of one step, in order."""
         raise NotImplementedError
+
+    def step_kind(self, step: int) -> Hashable | None:
+        """What tells the computation of this step from that of others: steps of one kind launch the same kernels with
+        the same numbers, so that `device.cuda_graph` may replay one for another. None: every step is another."""
+        return None
 
     def evaluate(self, batch: Batch) -> dict[str, Tensor]:
         """Scalars on a validation batch (mean over the batch), under the averaged weights and without gradients."""

@@ -5,6 +5,8 @@ References:
 - Burgess et al. 2018, Understanding disentangling in beta-VAE, https://arxiv.org/abs/1804.03599
 """
 
+from collections.abc import Hashable
+
 from torch import Tensor
 
 from genlab.data.spec import DataSpec
@@ -41,3 +43,6 @@ class BetaVAE(VAE):
         if self.capacity is None:
             return self.beta * kl
         return self.beta * (kl - self.capacity * min(1.0, step / self.capacity_steps)).abs()
+
+    def step_kind(self, step: int) -> Hashable | None:
+        return "any" if self.capacity is None else None  # the capacity is another number at every step

@@ -1,41 +1,70 @@
 """Conditional GAN: the label is an input of the generator, and the discriminator judges picture and label together.
 
-The discriminator has one output for "real at all" and one for each class, D(x, y) = d_0(x) + d_y(x): this is the
-projection discriminator, whose inner product <v_y, phi(x)> is row y of its last layer. The generator takes the
-label as a one-hot vector beside the noise, G(z, y).
+The generator takes the label as a one-hot vector beside the noise, G(z, y). The discriminator has one output for "real
+at all" and one for each class, D(x, y) = d_0(x) + d_y(x): this is the projection discriminator, whose inner product
+<v_y, phi(x)> is row y of its last layer. Or it takes the label as the generator does, a one-hot vector beside the
+picture, and has one output.
 
 References:
 - Mirza and Osindero 2014, Conditional Generative Adversarial Nets, https://arxiv.org/abs/1411.1784
 - Miyato and Koyama 2018, cGANs with Projection Discriminator, https://arxiv.org/abs/1802.05637
 """
 
-from math import log
+from math import log, prod
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from genlab.data.spec import Batch
+from genlab.data.spec import Batch, DataSpec
 from genlab.models.gan import GAN
+from genlab.networks.choice import Network, make_encoder
 
 _PREVIEW_COLUMNS = 10
 
 
 class CGAN(GAN):
-    """A `GAN` told the class: x = (1 + tanh G(z, y)) / 2 with z ~ N(0, I), y in 0 .. num_classes - 1."""
+    """A `GAN` told the class: x = (1 + tanh G(z, y)) / 2 with z ~ N(0, I), y in 0 .. num_classes - 1.
+
+    label_input: the label goes into the discriminator beside the picture (mlp only), instead of choosing an output.
+    Takes the settings of `GAN` as well.
+    """
 
     requires = frozenset({"image", "label"})
+
+    def __init__(self, data: DataSpec, *, label_input: bool = False, **settings):
+        self.label_input = label_input  # what builds the discriminator asks for it
+        super().__init__(data, **settings)
 
     @property
     def num_conditions(self) -> int:
         return self.data.num_classes
 
+    def make_discriminator(self, network: Network, **options) -> nn.Module:
+        """Pictures to [N, 1 + num_classes]; with `label_input`, pictures and labels in one row each to [N, 1]."""
+        if not self.label_input:
+            return super().make_discriminator(network, **options)
+        if network != "mlp":
+            raise ValueError(
+                f"model.label_input=true: only the mlp discriminator takes labels as an input, not that of "
+                f"model.network={network}; choose model.network=mlp or model.label_input=false"
+            )
+        return make_encoder(network, (prod(self.data.shape) + self.num_conditions, 1, 1), 1, **options)
+
     def paint(self, z: Tensor, label: Tensor) -> Tensor:
         """G(z, y): noise [N, latent_dim] and labels [N] to pictures [N, C, H, W] in [-1, 1]."""
-        return super().paint(torch.cat([z, one_hot(label, self.num_conditions).to(z.dtype)], dim=1))
+        return super().paint(self._beside_label(z, label))
+
+    def _beside_label(self, rows: Tensor, label: Tensor) -> Tensor:
+        return torch.cat([rows, one_hot(label, self.num_conditions).to(rows.dtype)], dim=1)
+
+    def shown(self, x: Tensor, label: Tensor | None) -> Tensor:
+        return self._beside_label(x.flatten(1), label) if self.label_input else x
 
     def logits(self, outputs: Tensor, label: Tensor) -> Tensor:
-        """D(x, y) = d_0(x) + d_y(x), [N], from the discriminator's outputs [N, 1 + num_classes] and labels [N]."""
+        """D(x, y), [N], from the discriminator's outputs and labels [N]: d_0(x) + d_y(x) of a projection."""
+        if self.label_input:
+            return super().logits(outputs, label)
         return outputs[:, 0] + outputs.gather(1, 1 + label[:, None]).squeeze(1)
 
     def sample(self, num_samples: int, label: Tensor | int | None = None) -> Tensor:
@@ -48,8 +77,14 @@ class CGAN(GAN):
 
     def realness(self, x: Tensor) -> Tensor:
         """log mean_y exp D(x, y), [N]: the logit where the class of pictures [N, C, H, W] in [0, 1] is not known."""
-        outputs = self.discriminator(2 * x - 1).to(x.dtype)
-        return outputs[:, 0] + outputs[:, 1:].logsumexp(1) - log(self.num_conditions)
+        x = 2 * x - 1
+        if self.label_input:
+            labels = torch.arange(self.num_conditions, device=x.device)
+            logits = torch.stack([self.judge(x, label.expand(len(x))) for label in labels], dim=1)
+        else:
+            outputs = self.discriminator(x).to(x.dtype)
+            logits = outputs[:, :1] + outputs[:, 1:]
+        return logits.logsumexp(1) - log(self.num_conditions)
 
     def preview(self, batch: Batch) -> dict[str, Tensor]:
         """A class a row, the same noise down every column."""

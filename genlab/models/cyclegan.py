@@ -23,11 +23,9 @@ from genlab.losses.adversarial import discriminator_loss, generator_loss
 from genlab.models.base import GenerativeModel, Update
 from genlab.models.gan import accuracy
 from genlab.networks.image_pool import ImagePool
+from genlab.networks.layers import initialize
 from genlab.networks.patchgan import PatchDiscriminator
 from genlab.networks.resnet import Padding, PictureNormalization, ResNetGenerator
-
-INITIAL_DEVIATION = 0.02
-"""Standard deviation of all weights at the start (Zhu et al. 2017, section 7.2)."""
 
 
 class CycleGAN(GenerativeModel):
@@ -35,6 +33,8 @@ class CycleGAN(GenerativeModel):
 
     blocks, width, padding, normalization: of the generators, as `ResNetGenerator` explains them.
     discriminator_width: maps behind the first layer of the discriminators.
+    discriminator_layers: layers of stride 2 in the discriminators, which decide how large their patches are; None for
+        as many as suit the pictures.
     cycle_weight: weight of the cycle terms against the adversarial ones (lambda in the paper).
     identity_weight: weight of the identity terms as a multiple of `cycle_weight`; 0 leaves them out.
     pool_size: earlier translations that are kept for each discriminator; 0 for none.
@@ -59,6 +59,7 @@ class CycleGAN(GenerativeModel):
         padding: Padding = "zeros",
         normalization: PictureNormalization = "pixel",
         discriminator_width: int = 32,
+        discriminator_layers: int | None = None,
         cycle_weight: float = 10.0,
         identity_weight: float = 0.5,
         pool_size: int = 50,
@@ -73,13 +74,12 @@ class CycleGAN(GenerativeModel):
         options = (width, blocks, padding, normalization)
         self.generators = nn.ModuleDict({way: ResNetGenerator(data.shape, *options) for way in ("a_to_b", "b_to_a")})
         self.discriminators = nn.ModuleDict(
-            {domain: PatchDiscriminator(data.shape, discriminator_width) for domain in ("a", "b")}
+            {d: PatchDiscriminator(data.shape, discriminator_width, discriminator_layers) for d in ("a", "b")}
         )
         self.pools = nn.ModuleDict({domain: ImagePool(pool_size, data.shape) for domain in ("a", "b")})
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
-                nn.init.normal_(layer.weight, std=INITIAL_DEVIATION)
-                nn.init.zeros_(layer.bias)
+                initialize(layer)  # Zhu et al. 2017, section 7.2
 
     def players(self) -> dict[str, nn.Module]:
         return {"generators": self.generators, "discriminators": self.discriminators}

@@ -14,10 +14,11 @@ References:
 - Karras et al. 2020, Analyzing and Improving the Image Quality of StyleGAN, https://arxiv.org/abs/1912.04958 (lazy R1)
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from genlab.data.spec import Batch, DataSpec
 from genlab.evaluation.sliced_wasserstein import sliced_wasserstein
@@ -26,7 +27,7 @@ from genlab.losses.adversarial import gradient_penalty as penalty_between
 from genlab.models.base import GenerativeModel, Update
 from genlab.models.latents import standard_normal
 from genlab.networks.choice import Network, make_decoder, make_encoder
-from genlab.networks.layers import Normalization
+from genlab.networks.layers import Activation, Normalization
 
 BOUNDARY: dict[str, float] = {"non-saturating": 0.0, "hinge": 0.0, "least-squares": 0.5}
 """The logit halfway between "real" and "generated". Wasserstein's critic has none: only differences of it mean
@@ -42,7 +43,9 @@ def accuracy(loss: AdversarialLoss, real: Tensor, fake: Tensor) -> Tensor:
 class GAN(GenerativeModel):
     """x = (1 + tanh G(z)) / 2 with z ~ N(0, I), z: [N, latent_dim]; the networks work in [-1, 1].
 
-    dense: width of a fully connected layer behind the conv discriminator's maps; 0 for none.
+    generator_hidden: widths of the mlp generator's layers; None for `hidden`, the discriminator's, backwards.
+    dense: widths of fully connected layers behind the conv discriminator's maps.
+    dropout: share of hidden features that the discriminator drops in training.
     r1_gamma: weight of E |grad D(x)|^2 / 2 at the data; every `r1_every`-th step, `r1_every` times as strong.
     gradient_penalty: weight of E (|grad D(u)| - 1)^2 between data and samples, at every step.
     critic_steps: steps of the discriminator for one of the generator.
@@ -58,10 +61,13 @@ class GAN(GenerativeModel):
         latent_dim: int = 16,
         network: Network = "conv",
         hidden: Sequence[int] = (512, 256),
+        generator_hidden: Sequence[int] | None = None,
         channels: int = 32,
         max_channels: int = 256,
-        dense: int = 256,
+        dense: Sequence[int] = (256,),
+        generator_activation: Activation = "relu",
         normalization: Normalization = "batch",
+        dropout: float = 0.0,
         spectral: bool = False,
         loss: AdversarialLoss = "non-saturating",
         critic_steps: int = 1,
@@ -78,21 +84,36 @@ class GAN(GenerativeModel):
                 raise ValueError(f"model.{key}={value}: must be at least 0")
         self.latent_dim, self.loss, self.critic_steps = latent_dim, loss, critic_steps
         self.r1_gamma, self.r1_every, self.gradient_penalty = r1_gamma, r1_every, gradient_penalty
-        sizes = {"hidden": hidden, "channels": channels, "max_channels": max_channels}
+        sizes = {"channels": channels, "max_channels": max_channels}
         self.generator = make_decoder(
-            network, latent_dim + self.num_conditions, data.shape, **sizes, normalization=normalization
+            network,
+            latent_dim + self.num_conditions,
+            data.shape,
+            hidden=hidden if generator_hidden is None else generator_hidden[::-1],
+            dense=(),
+            **sizes,
+            activation=generator_activation,
+            normalization=normalization,
         )
-        # No batch normalization in the discriminator: the penalties need outputs that depend on one picture each.
-        if network == "conv":
-            sizes["dense"] = dense
-        self.discriminator = make_encoder(
-            network, data.shape, 1 + self.num_conditions, **sizes, activation="leaky_relu", spectral=spectral
+        self.discriminator = self.make_discriminator(
+            network, hidden=hidden, dense=dense, **sizes, activation="leaky_relu", dropout=dropout, spectral=spectral
         )
+        self.discriminator_mixes_rows = any(isinstance(layer, _BatchNorm) for layer in self.discriminator.modules())
+        if self.discriminator_mixes_rows and (r1_gamma or gradient_penalty):
+            raise ValueError(
+                f"model.r1_gamma={r1_gamma}, model.gradient_penalty={gradient_penalty}: these penalties need a "
+                f"discriminator that judges every picture by itself, and that of model.network={network} normalizes "
+                "batches; set model.r1_gamma=0 model.gradient_penalty=0, or choose model.network=conv"
+            )
 
     @property
     def num_conditions(self) -> int:
         """Classes that the players are told of: more inputs of the generator, more outputs of the discriminator."""
         return 0
+
+    def make_discriminator(self, network: Network, **options) -> nn.Module:
+        """What maps the pictures that `judge` shows it to [N, 1 + num_conditions]."""
+        return make_encoder(network, self.data.shape, 1 + self.num_conditions, **options)
 
     def players(self) -> dict[str, nn.Module]:
         return {"discriminator": self.discriminator, "generator": self.generator}
@@ -107,7 +128,11 @@ class GAN(GenerativeModel):
         smooth: the slope will be differentiated again, which a compiled network cannot do; `forward` is the plain one.
         """
         discriminator = self.discriminator.forward if smooth else self.discriminator
-        return self.logits(discriminator(x).to(x.dtype), label)
+        return self.logits(discriminator(self.shown(x, label)).to(x.dtype), label)
+
+    def shown(self, x: Tensor, label: Tensor | None) -> Tensor:
+        """What the discriminator sees of pictures [N, C, H, W] in [-1, 1] and their labels."""
+        return x
 
     def logits(self, outputs: Tensor, label: Tensor | None) -> Tensor:
         """One logit [N] from the discriminator's outputs [N, 1 + num_conditions]."""
@@ -116,19 +141,32 @@ class GAN(GenerativeModel):
     def training_step(self, batch: Batch, step: int) -> Iterator[Update]:
         label = batch["label"] if "label" in self.requires else None
         real = 2 * batch["image"] - 1
-        generator_moves = (step + 1) % self.critic_steps == 0
+        generator_moves = self._generator_moves(step)
         with torch.set_grad_enabled(generator_moves):
             fake = self.paint(batch.randn(self.latent_dim), label)  # one painting serves both turns
 
         yield self._discriminator_update(real, fake.detach(), label, batch)
-        if self.r1_gamma and step % self.r1_every == 0:
+        if self._is_penalised(step):
             penalty = r1_penalty(lambda x: self.judge(x, label, smooth=True), real)
             yield Update("discriminator", self.r1_gamma * self.r1_every * penalty, {"r1_penalty": penalty})
         if generator_moves:
             yield Update("generator", generator_loss(self.loss, self.judge(fake, label)))
 
+    def step_kind(self, step: int) -> Hashable | None:
+        return self._is_penalised(step), self._generator_moves(step)
+
+    def _is_penalised(self, step: int) -> bool:
+        return self.r1_gamma > 0 and step % self.r1_every == 0
+
+    def _generator_moves(self, step: int) -> bool:
+        return (step + 1) % self.critic_steps == 0
+
     def _discriminator_update(self, real: Tensor, fake: Tensor, label: Tensor | None, batch: Batch) -> Update:
-        real_logit, fake_logit = self.judge(real, label), self.judge(fake, label)
+        if self.discriminator_mixes_rows:
+            real_logit, fake_logit = self.judge(real, label), self.judge(fake, label)
+        else:  # one pass is faster than two
+            labels = None if label is None else label.repeat(2)
+            real_logit, fake_logit = self.judge(torch.cat([real, fake]), labels).chunk(2)
         loss = discriminator_loss(self.loss, real_logit, fake_logit)
         log = {"real_logit": real_logit.mean(), "fake_logit": fake_logit.mean()}
         if self.loss in BOUNDARY:

@@ -6,7 +6,7 @@ References:
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -42,6 +42,7 @@ class VAE(GenerativeModel):
         hidden: Sequence[int] = (512, 512),
         channels: int = 32,
         max_channels: int = 256,
+        dense: Sequence[int] = (),
         activation: Activation = "relu",
         dropout: float = 0.0,
         likelihood: LikelihoodName = "bernoulli",
@@ -51,9 +52,10 @@ class VAE(GenerativeModel):
         if latent_dim < 1:
             raise ValueError(f"model.latent_dim={latent_dim}: must be at least 1")
         self.latent_dim = latent_dim
-        sizes = {"hidden": hidden, "channels": channels, "max_channels": max_channels, "activation": activation}
-        self.encoder = make_encoder(network, data.shape, 2 * latent_dim, **sizes, dropout=dropout)
-        self.decoder = make_decoder(network, latent_dim, data.shape, **sizes, dropout=dropout)
+        sizes = {"hidden": hidden, "channels": channels, "max_channels": max_channels, "dense": dense}
+        options = {"activation": activation, "dropout": dropout}
+        self.encoder = make_encoder(network, data.shape, 2 * latent_dim, **sizes, **options)
+        self.decoder = make_decoder(network, latent_dim, data.shape, **sizes, **options)
         self.likelihood = make_likelihood(likelihood, variance)
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -68,6 +70,9 @@ class VAE(GenerativeModel):
             reconstruction.mean() + self.weighted(kl, step),
             {"reconstruction": reconstruction.mean(), "kl": kl},
         )
+
+    def step_kind(self, step: int) -> Hashable | None:
+        return "any"
 
     def weighted(self, kl: Tensor, step: int) -> Tensor:
         """What the objective makes of the KL term; the ELBO takes it as it is."""

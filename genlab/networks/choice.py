@@ -1,4 +1,4 @@
-"""Encoder and decoder by name: `mlp` or `conv`, mirror images of each other."""
+"""Encoder and decoder by name, mirror images of each other: `mlp`, `conv`, `dcgan` or `upsampling`."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -6,9 +6,11 @@ from typing import Literal
 from torch import nn
 
 from genlab.networks.convolutional import ConvDecoder, ConvEncoder
+from genlab.networks.dcgan import DCGANDecoder, DCGANEncoder
 from genlab.networks.mlp import MLPDecoder, MLPEncoder
+from genlab.networks.upsampling import StridedEncoder, UpsamplingDecoder
 
-Network = Literal["mlp", "conv"]
+Network = Literal["mlp", "conv", "dcgan", "upsampling"]
 
 
 def make_encoder(
@@ -19,12 +21,19 @@ def make_encoder(
     hidden: Sequence[int],
     channels: int,
     max_channels: int,
+    dense: Sequence[int],
     **options,
 ) -> nn.Module:
-    """[N, C, H, W] -> [N, out_features]. `hidden` shapes the mlp, `channels` and `max_channels` the conv."""
+    """[N, C, H, W] -> [N, out_features].
+
+    `hidden` shapes the mlp, `channels` and `max_channels` all others, `dense` the conv.
+    """
     if network == "mlp":
-        return MLPEncoder(shape, out_features, hidden=hidden, **options)
-    return ConvEncoder(shape, out_features, channels=channels, max_channels=max_channels, **options)
+        return MLPEncoder(shape, out_features, hidden, **options)
+    if network == "conv":
+        return ConvEncoder(shape, out_features, channels, max_channels, dense, **options)
+    choices = {"dcgan": DCGANEncoder, "upsampling": StridedEncoder}
+    return choices[network](shape, out_features, channels, max_channels, **options)
 
 
 def make_decoder(
@@ -35,9 +44,13 @@ def make_decoder(
     hidden: Sequence[int],
     channels: int,
     max_channels: int,
+    dense: Sequence[int],
     **options,
 ) -> nn.Module:
-    """[N, in_features] -> [N, C, H, W], raw outputs. `hidden` is the encoder's; the mlp runs through it backwards."""
+    """[N, in_features] -> [N, C, H, W], raw outputs. All sizes are the encoder's, which the decoder mirrors."""
     if network == "mlp":
-        return MLPDecoder(in_features, shape, hidden=list(reversed(hidden)), **options)
-    return ConvDecoder(in_features, shape, channels=channels, max_channels=max_channels, **options)
+        return MLPDecoder(in_features, shape, hidden[::-1], **options)
+    if network == "conv":
+        return ConvDecoder(in_features, shape, channels, max_channels, dense, **options)
+    choices = {"dcgan": DCGANDecoder, "upsampling": UpsamplingDecoder}
+    return choices[network](in_features, shape, channels, max_channels, **options)

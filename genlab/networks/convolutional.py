@@ -6,6 +6,7 @@ lies in 4..7 (28 -> 14 -> 7, 16 -> 8 -> 4, 28x20 -> 14x10 -> 7x5). A transposed 
 so output_padding = (side to reach) mod 2 retraces odd sides exactly.
 """
 
+from collections.abc import Sequence
 from math import prod
 
 from torch import Tensor, nn
@@ -13,7 +14,9 @@ from torch import Tensor, nn
 from genlab.networks.layers import (
     Activation,
     Normalization,
+    check_widths,
     constrained,
+    hidden_layer,
     make_activation,
     make_dropout,
     make_normalization,
@@ -43,8 +46,8 @@ def pyramid_widths(levels: int, channels: int, max_channels: int) -> list[int]:
 class ConvEncoder(nn.Module):
     """Pictures to vectors: [N, C, H, W] -> [N, out_features], raw outputs.
 
-    dense: width of a fully connected layer behind the smallest maps, which sees the picture as a whole; 0 for none.
-    `features` stops before the last linear layer: [N, num_features], the dense layer or else the maps, flattened.
+    dense: widths of fully connected layers behind the smallest maps, which see the picture as a whole; none if empty.
+    `features` stops before the last linear layer: [N, num_features], the last dense layer or else the maps, flattened.
     The first layer is never normalized: that would hide brightness and contrast from everything above it.
     """
 
@@ -54,13 +57,14 @@ class ConvEncoder(nn.Module):
         out_features: int,
         channels: int = 32,
         max_channels: int = 256,
-        dense: int = 0,
+        dense: Sequence[int] = (),
         activation: Activation = "leaky_relu",
         normalization: Normalization = "none",
         dropout: float = 0.0,
         spectral: bool = False,
     ):
         super().__init__()
+        check_widths("dense", dense)
         width, *size = shape
         sizes = pyramid(*size)
         layers: list[nn.Module] = []
@@ -74,16 +78,9 @@ class ConvEncoder(nn.Module):
             width = next_width
         layers.append(nn.Flatten())
         self.num_features = width * prod(sizes[-1])
-        if dense < 0:
-            raise ValueError(f"dense={dense}: must be at least 0")
-        if dense:
-            layers += [
-                constrained(nn.Linear(self.num_features, dense), spectral),
-                *make_normalization(normalization, dense, dimensions=1),
-                make_activation(activation),
-                *make_dropout(dropout, dimensions=1),
-            ]
-            self.num_features = dense
+        for next_width in dense:
+            layers += hidden_layer(self.num_features, next_width, activation, normalization, dropout, spectral)
+            self.num_features = next_width
         self.body = nn.Sequential(*layers)
         self.head = constrained(nn.Linear(self.num_features, out_features), spectral)
 
@@ -96,7 +93,10 @@ class ConvEncoder(nn.Module):
 
 
 class ConvDecoder(nn.Module):
-    """Vectors to pictures, the mirror of `ConvEncoder`: [N, in_features] -> [N, C, H, W], raw outputs (logits)."""
+    """Vectors to pictures, the mirror of `ConvEncoder`: [N, in_features] -> [N, C, H, W], raw outputs (logits).
+
+    dense: widths of the encoder's fully connected layers; here they stand before the maps, in reverse.
+    """
 
     def __init__(
         self,
@@ -104,12 +104,14 @@ class ConvDecoder(nn.Module):
         shape: tuple[int, int, int],
         channels: int = 32,
         max_channels: int = 256,
+        dense: Sequence[int] = (),
         activation: Activation = "relu",
         normalization: Normalization = "none",
         dropout: float = 0.0,
         spectral: bool = False,
     ):
         super().__init__()
+        check_widths("dense", dense)
         sizes = pyramid(*shape[1:])
         widths = [shape[0], *pyramid_widths(len(sizes) - 1, channels, max_channels)]
 
@@ -121,7 +123,11 @@ class ConvDecoder(nn.Module):
             ]
 
         smallest = (widths[-1], *sizes[-1])
-        layers: list[nn.Module] = [
+        layers: list[nn.Module] = []
+        for next_features in reversed(dense):
+            layers += hidden_layer(in_features, next_features, activation, normalization, dropout, spectral)
+            in_features = next_features
+        layers += [
             constrained(nn.Linear(in_features, prod(smallest)), spectral),
             nn.Unflatten(1, smallest),
             *behind(widths[-1]),

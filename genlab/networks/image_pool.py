@@ -39,19 +39,20 @@ class ImagePool(nn.Module):
         position = torch.arange(batch.offset, batch.offset + batch.size, device=fakes.device)
         slot = (step * batch.total + position) % self.size
         occupied = self.occupied[slot]
-        swap = occupied & (batch.rand() < 0.5)
-        shown = torch.where(swap[:, None, None, None], self.images[slot], fakes)
-
         # Rows beyond `size` in a batch would meet slots a second time: they pass through and leave no trace.
         first = position < self.size
+        swap = first & occupied & (batch.rand() < 0.5)
+        shown = torch.where(swap[:, None, None, None], self.images[slot], fakes)
         target = torch.where(first & (swap | ~occupied), slot, self.size)
-        shown = torch.where(first[:, None, None, None], shown, fakes)
 
         # writer[s] is the row that goes to slot s, or -1; the entry behind the last slot takes the rows that do not.
-        fakes, target = gather_rows(fakes.to(self.images.dtype)), gather_rows(target)
+        fakes, slot, target = (gather_rows(rows) for rows in (fakes.to(self.images.dtype), slot, target))
         rows = torch.arange(len(target), device=target.device)
         writer = torch.full_like(target[:1], -1).repeat(self.size + 1).scatter(0, target, rows)[: self.size]
-        written = writer >= 0
-        self.images.copy_(torch.where(written[:, None, None, None], fakes[writer], self.images))
-        self.occupied.logical_or_(written)
+        self.occupied.logical_or_(writer >= 0)
+
+        # Only the slots that were met are touched, as the pool is large. Rows that meet one slot write the same to it.
+        source = writer[slot]
+        stored = torch.where((source >= 0)[:, None, None, None], fakes[source], self.images[slot])
+        self.images.index_copy_(0, slot, stored)
         return shown

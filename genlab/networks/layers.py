@@ -1,5 +1,6 @@
-"""Small choices that every network shares: activations, normalizations, spectral normalization."""
+"""What networks share: activations, normalizations, dropout, fully connected layers, and how convolutions begin."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 from torch import nn
@@ -10,6 +11,9 @@ Normalization = Literal["none", "batch"]
 
 MOST_LAYERS = 1000
 """Of one kind in a network: each takes memory and time before its weights do."""
+
+INITIAL_DEVIATION = 0.02
+"""Standard deviation of the weights of convolutions at the start, in DCGAN and after it in CycleGAN."""
 
 
 def make_activation(name: Activation) -> nn.Module:
@@ -35,13 +39,51 @@ def make_normalization(name: Normalization, features: int, dimensions: int) -> l
 
 def make_dropout(probability: float, dimensions: int) -> list[nn.Module]:
     """Zero or one module that drops single features (dimensions=1) or whole maps (dimensions=2)."""
-    if not 0 <= probability < 1:
-        raise ValueError(f"dropout={probability}: must lie in [0, 1)")
+    check_dropout(probability)
     if probability == 0:
         return []
     return [nn.Dropout(probability) if dimensions == 1 else nn.Dropout2d(probability)]
 
 
+def check_dropout(probability: float) -> None:
+    """`ValueError` unless it is a share of features that leaves some."""
+    if not 0 <= probability < 1:
+        raise ValueError(f"dropout={probability}: must lie in [0, 1)")
+
+
+def check_widths(key: str, widths: Sequence[int]) -> None:
+    """`ValueError` unless `key` lists widths that layers can have, and not too many of them."""
+    if any(width < 1 for width in widths):
+        raise ValueError(f"{key}={list(widths)}: every width must be at least 1")
+    if len(widths) > MOST_LAYERS:
+        raise ValueError(f"{key}: {len(widths)} layers, there may be at most {MOST_LAYERS}")
+
+
 def constrained(layer: nn.Module, spectral: bool) -> nn.Module:
     """`layer`, with W / sigma_max(W) in place of its weight if `spectral` (Miyato et al. 2018)."""
     return spectral_norm(layer) if spectral else layer
+
+
+def hidden_layer(
+    in_features: int,
+    out_features: int,
+    activation: Activation,
+    normalization: Normalization = "none",
+    dropout: float = 0.0,
+    spectral: bool = False,
+) -> list[nn.Module]:
+    """The modules of a fully connected layer: [N, in_features] -> [N, out_features]."""
+    return [
+        constrained(nn.Linear(in_features, out_features), spectral),
+        *make_normalization(normalization, out_features, dimensions=1),
+        make_activation(activation),
+        *make_dropout(dropout, dimensions=1),
+    ]
+
+
+def initialize(layer: nn.Conv2d | nn.ConvTranspose2d) -> nn.Module:
+    """`layer` with weights drawn from N(0, 0.02^2) and no bias yet (Radford, Metz, Chintala 2016, section 3)."""
+    nn.init.normal_(layer.weight, std=INITIAL_DEVIATION)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return layer

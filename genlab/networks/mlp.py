@@ -1,7 +1,8 @@
 """Fully connected networks, for points and for small pictures.
 
 All take the same options: `hidden` widths, `activation`, `normalization` of the hidden layers, `dropout` behind
-them, and `spectral`, which divides every weight matrix by its largest singular value (Miyato et al. 2018).
+them, and `spectral`, which divides every weight matrix by its largest singular value (Miyato et al. 2018). The first
+hidden layer is neither normalized nor dropped: that would hide the scale of the input, and parts of it, from all above.
 """
 
 from collections.abc import Sequence
@@ -10,19 +11,19 @@ from math import prod
 from torch import Tensor, nn
 
 from genlab.networks.layers import (
-    MOST_LAYERS,
     Activation,
     Normalization,
+    check_dropout,
+    check_widths,
     constrained,
-    make_activation,
-    make_dropout,
-    make_normalization,
+    hidden_layer,
 )
 
 
 class MLP(nn.Module):
     """Linear layers with nonlinearities between them: [N, in_features] -> [N, out_features], raw outputs.
 
+    normalization, dropout: of all hidden layers but the first.
     `features` stops before the last layer: [N, num_features], num_features = hidden[-1].
     """
 
@@ -37,19 +38,13 @@ class MLP(nn.Module):
         spectral: bool = False,
     ):
         super().__init__()
-        if any(width < 1 for width in hidden):
-            raise ValueError(f"hidden={list(hidden)}: every width must be at least 1")
-        if len(hidden) > MOST_LAYERS:
-            raise ValueError(f"hidden: {len(hidden)} layers, there may be at most {MOST_LAYERS}")
+        check_widths("hidden", hidden)
+        check_dropout(dropout)
         layers: list[nn.Module] = []
         width = in_features
         for next_width in hidden:
-            layers += [
-                constrained(nn.Linear(width, next_width), spectral),
-                *make_normalization(normalization, next_width, dimensions=1),
-                make_activation(activation),
-                *make_dropout(dropout, dimensions=1),
-            ]
+            regularization = (normalization, dropout) if layers else ("none", 0.0)
+            layers += hidden_layer(width, next_width, activation, *regularization, spectral)
             width = next_width
         self.num_features = width
         self.body = nn.Sequential(*layers)

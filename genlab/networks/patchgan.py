@@ -1,8 +1,8 @@
 """A discriminator that judges overlapping patches instead of whole pictures.
 
 PatchGAN of Isola et al. 2017: strided 4x4 convolutions, then two of stride 1, the last of which gives one number per
-patch. Three strided layers see patches of 70x70, two see 34x34, one sees 16x16; here the picture decides, so that
-small pictures still get a map of several judgements a side.
+patch. Three strided layers see patches of 70x70, two see 34x34, one sees 16x16; here the picture decides unless told
+otherwise, so that small pictures still get a map of several judgements a side.
 
 References:
     Isola, Zhu, Zhou, Efros 2017, Image-to-Image Translation with Conditional Adversarial Networks,
@@ -30,29 +30,39 @@ class PatchDiscriminator(nn.Module):
 
     n layers of stride 2 give h = floor(H / 2^n) - 2: 6x6 for 32x32, 14x14 for 64x64, 30x30 for 256x256.
     width: maps behind the first layer; they double layer by layer, up to 8 times.
+    strided: n; None for what `strided_layers` finds.
     """
 
-    def __init__(self, shape: tuple[int, int, int], width: int = 64):
+    def __init__(self, shape: tuple[int, int, int], width: int = 64, strided: int | None = None):
         super().__init__()
         channels, *size = shape
-        strided = strided_layers(*size)
+        suitable = strided_layers(*size)
+        most = (min(size) // 3).bit_length() - 1  # leaves at least one judgement a side
+        if strided is None:
+            strided = suitable
+        if not 1 <= strided <= most:
+            raise ValueError(
+                f"discriminator_layers={strided}: must be at least 1 and at most {most} for pictures of "
+                f"{size[0]}x{size[1]}"
+            )
         if width < 1:
             raise ValueError(f"width={width}: must be at least 1")
 
         # The first layer is not normalized: that would hide brightness and contrast from all that follow.
+        widths = [width * min(2**level, 8) for level in range(strided + 1)]
         layers: list[nn.Module] = [
             nn.Conv2d(channels, width, kernel_size=4, stride=2, padding=1),
             nn.LeakyReLU(0.2),
         ]
         for level in range(1, strided + 1):
-            next_width = 2 * width
             layers += [
-                nn.Conv2d(width, next_width, kernel_size=4, stride=2 if level < strided else 1, padding=1),
-                nn.InstanceNorm2d(next_width),
+                nn.Conv2d(
+                    widths[level - 1], widths[level], kernel_size=4, stride=2 if level < strided else 1, padding=1
+                ),
+                nn.InstanceNorm2d(widths[level]),
                 nn.LeakyReLU(0.2),
             ]
-            width = next_width
-        self.body = nn.Sequential(*layers, nn.Conv2d(width, 1, kernel_size=4, padding=1))
+        self.body = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, kernel_size=4, padding=1))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.body(x)

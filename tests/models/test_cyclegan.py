@@ -52,6 +52,13 @@ def test_losses_are_those_of_the_paper():
     torch.testing.assert_close(judgement.loss, (on_real + on_fake) / 2)
 
 
+@pytest.mark.parametrize(("layers", "judgements"), [(None, 6), (1, 14), (3, 2)])
+def test_the_discriminators_layers_can_be_chosen(layers, judgements):
+    model = make_model((3, 32, 32), discriminator_layers=layers)
+    for discriminator in model.discriminators.values():
+        assert discriminator(torch.zeros(1, 3, 32, 32, dtype=torch.float64)).shape[2:] == (judgements, judgements)
+
+
 def test_identity_weight_zero_leaves_only_that_term_out():
     batch = make_batch()
     update, without = (next(make_model(identity_weight=weight).training_step(batch, 0)) for weight in (0.5, 0.0))

@@ -9,6 +9,7 @@ from genlab.models.gan import GAN, accuracy
 SHAPE = (1, 8, 10)
 SPEC = DataSpec(SHAPE, num_classes=3)
 SMALL = {"latent_dim": 4, "channels": 4, "hidden": [16, 8]}
+LABEL_INPUT = {"network": "mlp", "label_input": True}
 
 
 def build(family: type[GAN], **options) -> GAN:
@@ -29,15 +30,20 @@ def gradients(model: GAN, batch: Batch, parts: int) -> list[torch.Tensor]:
     for updates in zip(*turns, strict=True):
         parameters = list(model.players()[updates[0].player].parameters())
         loss = sum(update.loss for update in updates) / parts
-        found += torch.autograd.grad(loss, parameters, allow_unused=True, retain_graph=True, materialize_grads=True)
+        found += torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
     return found
 
 
-@pytest.mark.parametrize("family", [GAN, CGAN])
-@pytest.mark.parametrize("network", ["mlp", "conv"])
+@pytest.mark.parametrize(
+    ("family", "options"),
+    [
+        *[(family, {"network": network}) for family in (GAN, CGAN) for network in ("mlp", "conv")],
+        (CGAN, LABEL_INPUT),
+    ],
+)
 @pytest.mark.parametrize("loss", DISCRIMINATOR)
-def test_four_micro_batches_give_the_gradients_of_one_batch(family, network, loss):
-    model = build(family, network=network, loss=loss, normalization="none", gradient_penalty=10.0, r1_gamma=1.0)
+def test_four_micro_batches_give_the_gradients_of_one_batch(family, options, loss):
+    model = build(family, **options, loss=loss, normalization="none", gradient_penalty=10.0, r1_gamma=1.0)
     whole, parts = gradients(model, make_batch(), 1), gradients(model, make_batch(), 4)
     assert len(whole) == len(parts)
     for one, four in zip(whole, parts, strict=True):
@@ -75,9 +81,20 @@ def test_a_critic_that_knows_no_zero_has_no_accuracy(loss):
 
 
 @pytest.mark.parametrize("family", [GAN, CGAN])
-@pytest.mark.parametrize("shape", [(1, 16, 16), (1, 28, 20), (3, 64, 64)], ids=str)
-def test_samples_have_the_shape_of_the_data_and_lie_in_the_unit_interval(family, shape):
-    model = family(DataSpec(shape, num_classes=3), **SMALL).eval()
+@pytest.mark.parametrize(
+    ("network", "shape"),
+    [
+        ("conv", (1, 16, 16)),
+        ("conv", (1, 28, 20)),
+        ("conv", (3, 64, 64)),
+        ("mlp", (1, 28, 20)),
+        ("dcgan", (3, 32, 32)),
+        ("upsampling", (1, 28, 20)),
+    ],
+    ids=str,
+)
+def test_samples_have_the_shape_of_the_data_and_lie_in_the_unit_interval(family, network, shape):
+    model = family(DataSpec(shape, num_classes=3), **SMALL, network=network, r1_gamma=0.0).eval()
     with torch.no_grad():
         torch.manual_seed(3)
         samples = model.sample(5)
@@ -109,6 +126,77 @@ def test_the_conditional_discriminator_is_a_projection(network):
     embedding = head.weight[1:][label]
     expected = phi @ head.weight[0] + head.bias[0] + (embedding * phi).sum(1) + head.bias[1:][label]
     assert torch.allclose(model.judge(x, label), expected)
+
+
+def test_a_label_that_is_an_input_stands_beside_the_picture():
+    model, batch = build(CGAN, **LABEL_INPUT), make_batch()
+    x, label = batch["image"], batch["label"]
+    rows = torch.cat([x.flatten(1), torch.eye(3, dtype=x.dtype)[label]], dim=1)
+    assert model.discriminator.body[0].in_features == rows.shape[1]
+    assert torch.allclose(model.judge(x, label), model.discriminator(rows).squeeze(1))
+    assert not torch.allclose(model.judge(x, label), model.judge(x, (label + 1) % 3))
+
+
+@pytest.mark.parametrize("network", ["conv", "dcgan", "upsampling"])
+def test_only_the_mlp_takes_labels_as_an_input(network):
+    with pytest.raises(
+        ValueError, match=rf"model\.label_input=true.*model\.network={network}; choose model.network=mlp"
+    ):
+        CGAN(DataSpec((1, 16, 16), num_classes=3), **SMALL, network=network, label_input=True)
+
+
+@pytest.mark.parametrize("options", [{"network": "mlp"}, {"network": "conv"}, LABEL_INPUT], ids=str)
+def test_realness_without_a_label_is_that_of_an_even_mixture_of_classes(options):
+    model, x = build(CGAN, **options).eval(), make_batch()["image"]
+    of_class = [model.judge(2 * x - 1, torch.full((len(x),), y)).exp() for y in range(3)]
+    assert torch.allclose(model.realness(x).exp(), sum(of_class) / 3)
+
+
+@pytest.mark.parametrize(("network", "passes"), [("mlp", [16, 8]), ("conv", [16, 8]), ("dcgan", [8, 8, 8])])
+def test_real_and_generated_pictures_are_judged_together_unless_that_would_mix_them(network, passes):
+    torch.manual_seed(0)
+    shape = (1, 16, 16)
+    model = CGAN(DataSpec(shape, num_classes=3), **SMALL, network=network, r1_gamma=0.0).double()
+    rows = []
+    model.discriminator.register_forward_hook(lambda network, inputs, output: rows.append(len(inputs[0])))
+    batch = make_batch(8, shape)
+    real, label = 2 * batch["image"] - 1, batch["label"]
+    first, _ = model.training_step(batch, 0)
+    assert rows == passes
+    batch.draws = 0
+    fake = model.paint(batch.randn(4), label)
+    expected = model.judge(real, label).mean(), model.judge(fake, label).mean()
+    assert torch.allclose(torch.stack([first.log["real_logit"], first.log["fake_logit"]]), torch.stack(expected))
+
+
+@pytest.mark.parametrize("network", ["dcgan", "upsampling"])
+@pytest.mark.parametrize(("key", "other"), [("r1_gamma", "gradient_penalty"), ("gradient_penalty", "r1_gamma")])
+def test_penalties_of_a_discriminator_that_normalizes_batches_are_refused(network, key, other):
+    message = rf"model\.{key}=0\.5.*model\.network={network} .*set model\.r1_gamma=0 model\.gradient_penalty=0"
+    with pytest.raises(ValueError, match=message):
+        GAN(DataSpec((1, 16, 16)), **SMALL, network=network, **{key: 0.5, other: 0.0})
+
+
+def test_the_mlp_generator_can_have_layers_and_a_nonlinearity_of_its_own():
+    def widths(**options):
+        generator = build(GAN, network="mlp", **options).generator
+        return [layer.out_features for layer in generator.body if isinstance(layer, torch.nn.Linear)], generator
+
+    assert widths()[0] == [8, 16]
+    found, generator = widths(generator_hidden=[5, 6, 7], generator_activation="silu")
+    assert found == [5, 6, 7]
+    assert any(isinstance(layer, torch.nn.SiLU) for layer in generator.modules())
+
+
+@pytest.mark.parametrize("network", ["mlp", "conv", "upsampling"])
+def test_dropout_is_the_discriminators(network):
+    model = GAN(DataSpec((1, 8, 8)), **SMALL, network=network, r1_gamma=0.0, dropout=0.4)
+    dropped = {
+        name: [layer.p for layer in player.modules() if isinstance(layer, torch.nn.Dropout | torch.nn.Dropout2d)]
+        for name, player in model.players().items()
+    }
+    assert dropped["generator"] == []
+    assert set(dropped["discriminator"]) == {0.4}
 
 
 @pytest.mark.parametrize("penalties", [{"r1_gamma": 1.0}, {"gradient_penalty": 10.0, "loss": "wasserstein"}], ids=str)

@@ -30,13 +30,33 @@ def test_channels_double_up_to_the_cap():
     assert [layer.out_channels for layer in encoder.body if isinstance(layer, torch.nn.Conv2d)] == [8, 16, 20, 20]
 
 
-def test_a_dense_layer_stands_between_the_maps_and_the_output():
-    encoder = ConvEncoder((1, 16, 12), 2, channels=4, dense=9, normalization="batch")
+def test_dense_layers_stand_between_the_maps_and_the_output():
+    encoder = ConvEncoder((1, 16, 12), 2, channels=4, dense=[7, 9], normalization="batch")
     x = torch.rand(3, 1, 16, 12)
     assert encoder.features(x).shape == (3, encoder.num_features) == (3, 9)
     assert encoder(x).shape == (3, 2)
-    with pytest.raises(ValueError, match=r"dense=-1"):
-        ConvEncoder((1, 16, 12), 2, dense=-1)
+
+
+def test_dense_layers_of_the_decoder_mirror_those_of_the_encoder():
+    encoder = ConvEncoder((1, 16, 12), 2, channels=4, dense=[7, 9])
+    decoder = ConvDecoder(2, (1, 16, 12), channels=4, dense=[7, 9])
+
+    def widths(network):
+        linear = [layer for layer in network.modules() if isinstance(layer, torch.nn.Linear)]
+        return [linear[0].in_features, *[layer.out_features for layer in linear]]
+
+    assert widths(encoder) == [4 * 8 * 6, 7, 9, 2]
+    assert widths(decoder) == widths(encoder)[::-1]
+    assert decoder(encoder(torch.rand(3, 1, 16, 12))).shape == (3, 1, 16, 12)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [lambda dense: ConvEncoder((1, 8, 8), 2, dense=dense), lambda dense: ConvDecoder(2, (1, 8, 8), dense=dense)],
+)
+def test_dense_widths_below_one_are_refused(build):
+    with pytest.raises(ValueError, match=r"dense=\[4, 0\]: every width must be at least 1"):
+        build([4, 0])
 
 
 def test_every_pixel_is_seen_and_painted():

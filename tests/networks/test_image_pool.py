@@ -53,6 +53,30 @@ def test_stored_pictures_are_older():
     assert ages[ages > 0].mean() == pytest.approx(25, abs=5)
 
 
+def by_hand(images, occupied, fakes, batch, step):
+    """The pool's rule for one row after the other, on plain lists that it changes."""
+    shown, size, draws = [], len(images), (batch.rand() < 0.5).tolist()
+    for row, fake in enumerate(fakes):
+        slot = (step * batch.total + row) % size
+        if row >= size or (occupied[slot] and not draws[row]):
+            shown.append(fake)
+        else:
+            shown.append(images[slot] if occupied[slot] else fake)
+            images[slot], occupied[slot] = fake, True
+    return torch.stack(shown)
+
+
+@pytest.mark.parametrize(("size", "total"), [(50, 64), (50, 8), (7, 4), (3, 8), (1, 4), (5, 1)])
+def test_a_query_for_a_batch_follows_the_rule_for_each_row(size, total):
+    pool, images, occupied = ImagePool(size, SHAPE), list(torch.zeros(size, *SHAPE)), [False] * size
+    for step in range(40):
+        fakes = fakes_of(step, total)
+        expected = by_hand(images, occupied, fakes, whole_batch(step, total), step)
+        assert torch.equal(pool.query(fakes, whole_batch(step, total), step), expected)
+        assert torch.equal(pool.images, torch.stack(images))
+        assert pool.occupied.tolist() == occupied
+
+
 @pytest.mark.parametrize(("size", "total"), [(50, 64), (50, 8), (7, 4), (3, 8), (1, 4), (0, 4)])
 def test_slices_of_a_batch_are_the_whole_batch(size, total):
     whole, sliced = ImagePool(size, SHAPE), ImagePool(size, SHAPE)

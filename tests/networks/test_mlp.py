@@ -14,7 +14,7 @@ def test_a_network_without_hidden_layers_is_linear():
 def test_hidden_layers_are_what_was_asked_for():
     network = MLP(3, [5, 7], 2, activation="silu", normalization="batch", dropout=0.5)
     kinds = [type(layer).__name__ for layer in network.body]
-    assert kinds == ["Linear", "BatchNorm1d", "SiLU", "Dropout"] * 2
+    assert kinds == ["Linear", "SiLU", "Linear", "BatchNorm1d", "SiLU", "Dropout"]
     assert network.features(torch.randn(6, 3)).shape == (6, network.num_features) == (6, 7)
 
 
@@ -36,6 +36,8 @@ def test_spectral_normalization_makes_the_network_1_lipschitz():
     assert ((network(a) - network(b)).norm(dim=1) <= 1.02 * (a - b).norm(dim=1)).all()
 
 
-def test_widths_below_one_are_refused():
+def test_bad_values_are_refused():
     with pytest.raises(ValueError, match=r"hidden=\[8, 0\]"):
         MLP(3, [8, 0], 2)
+    with pytest.raises(ValueError, match=r"dropout=1\.5"):
+        MLP(3, [8], 2, dropout=1.5)

@@ -1,0 +1,111 @@
+"""DCGAN's networks: 4x4 convolutions without biases, from a square picture to a single point and back.
+
+A convolution of stride 2 and padding 1 halves the side until it is 4, and a 4x4 one without padding makes one point of
+what is left; transposed ones go back the same way. Every layer is normalized but the one behind the picture, where
+that would hide brightness and contrast, and the last one.
+
+Reference: Radford, Metz, Chintala 2016, Unsupervised Representation Learning with Deep Convolutional Generative
+Adversarial Networks, https://arxiv.org/abs/1511.06434
+"""
+
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+from genlab.networks.convolutional import pyramid_widths
+from genlab.networks.layers import (
+    Activation,
+    Normalization,
+    constrained,
+    initialize,
+    make_activation,
+    make_dropout,
+    make_normalization,
+)
+
+
+def halvings(height: int, width: int) -> int:
+    """How often the side of the picture is to be halved until it is 4."""
+    levels = height.bit_length() - 3
+    if height != width or height < 8 or height != 4 * 2**levels:
+        raise ValueError(
+            f"pictures of {height}x{width}: the dcgan networks serve squares with a side of 8, 16, 32, 64 and so on "
+            "(4 * 2^k); choose such a size, as in dataset.size=32, or model.network=conv"
+        )
+    return levels
+
+
+class DCGANEncoder(nn.Module):
+    """Square pictures to vectors, the discriminator of DCGAN: [N, C, H, H] -> [N, out_features], raw outputs.
+
+    channels: maps behind the first layer; they double layer by layer, up to `max_channels`.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        out_features: int,
+        channels: int = 64,
+        max_channels: int = 512,
+        activation: Activation = "leaky_relu",
+        normalization: Normalization = "batch",
+        dropout: float = 0.0,
+        spectral: bool = False,
+    ):
+        super().__init__()
+        widths = [shape[0], *pyramid_widths(halvings(*shape[1:]), channels, max_channels)]
+
+        layers: list[nn.Module] = []
+        for width, next_width in pairwise(widths):
+            downward = nn.Conv2d(width, next_width, kernel_size=4, stride=2, padding=1, bias=False)
+            layers += [
+                constrained(initialize(downward), spectral),
+                *make_normalization(normalization if layers else "none", next_width, dimensions=2),
+                make_activation(activation),
+                *make_dropout(dropout, dimensions=2),
+            ]
+        head = nn.Conv2d(widths[-1], out_features, kernel_size=4, bias=False)
+        self.body = nn.Sequential(*layers, constrained(initialize(head), spectral), nn.Flatten())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(x)
+
+
+class DCGANDecoder(nn.Module):
+    """Vectors to square pictures, the generator of DCGAN: [N, in_features] -> [N, C, H, H], raw outputs (logits).
+
+    channels: maps before the last layer; they are `DCGANEncoder`'s in reverse.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        shape: tuple[int, int, int],
+        channels: int = 64,
+        max_channels: int = 512,
+        activation: Activation = "relu",
+        normalization: Normalization = "batch",
+        dropout: float = 0.0,
+        spectral: bool = False,
+    ):
+        super().__init__()
+        widths = pyramid_widths(halvings(*shape[1:]), channels, max_channels)[::-1]
+
+        def behind(upward: nn.ConvTranspose2d) -> list[nn.Module]:
+            return [
+                constrained(initialize(upward), spectral),
+                *make_normalization(normalization, upward.out_channels, dimensions=2),
+                make_activation(activation),
+                *make_dropout(dropout, dimensions=2),
+            ]
+
+        layers = behind(nn.ConvTranspose2d(in_features, widths[0], kernel_size=4, bias=False))
+        for width, next_width in pairwise(widths):
+            layers += behind(nn.ConvTranspose2d(width, next_width, kernel_size=4, stride=2, padding=1, bias=False))
+        last = nn.ConvTranspose2d(widths[-1], shape[0], kernel_size=4, stride=2, padding=1, bias=False)
+        self.body = nn.Sequential(
+            nn.Unflatten(1, (in_features, 1, 1)), *layers, constrained(initialize(last), spectral)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(x)

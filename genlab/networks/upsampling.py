@@ -1,0 +1,119 @@
+"""A generator that enlarges maps before it convolves them, and a discriminator of strided convolutions to match.
+
+A transposed convolution whose kernel overlaps itself unevenly paints checkerboards; the nearest pixel repeated, then a
+3x3 convolution of stride 1, does not. Two such steps, so the sides are multiples of 4. The discriminator halves the
+picture four times, rounding up, and drops out before it normalizes.
+
+References:
+    Odena, Dumoulin, Olah 2016, Deconvolution and Checkerboard Artifacts, https://doi.org/10.23915/distill.00003
+    Radford, Metz, Chintala 2016, Unsupervised Representation Learning with DCGANs, https://arxiv.org/abs/1511.06434
+        (batch normalization of all layers but the one at the picture, the weights at the start)
+"""
+
+from itertools import pairwise
+from math import ceil, prod
+
+from torch import Tensor, nn
+
+from genlab.networks.convolutional import pyramid_widths
+from genlab.networks.layers import (
+    Activation,
+    Normalization,
+    constrained,
+    initialize,
+    make_activation,
+    make_dropout,
+    make_normalization,
+)
+
+LEVELS = 4
+"""Strided convolutions of the encoder."""
+
+
+def quarter(height: int, width: int) -> tuple[int, int]:
+    """The size of the maps that the decoder begins with."""
+    if height % 4 or width % 4:
+        raise ValueError(
+            f"pictures of {height}x{width}: the upsampling networks serve heights and widths that are multiples of 4; "
+            "choose such a size, as in dataset.size=32, or model.network=conv"
+        )
+    return height // 4, width // 4
+
+
+class StridedEncoder(nn.Module):
+    """Pictures to vectors: [N, C, H, W] -> [N, out_features], raw outputs, for any H, W.
+
+    channels: maps behind the first layer; they double layer by layer, up to `max_channels`.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, int, int],
+        out_features: int,
+        channels: int = 16,
+        max_channels: int = 256,
+        activation: Activation = "leaky_relu",
+        normalization: Normalization = "batch",
+        dropout: float = 0.0,
+        spectral: bool = False,
+    ):
+        super().__init__()
+        height, width = (ceil(side / 2**LEVELS) for side in shape[1:])
+        widths = [shape[0], *pyramid_widths(LEVELS, channels, max_channels)]
+
+        layers: list[nn.Module] = []
+        for in_channels, out_channels in pairwise(widths):
+            downward = nn.Conv2d(in_channels, out_channels, kernel_size=3, stride=2, padding=1)
+            layers += [
+                constrained(initialize(downward), spectral),
+                make_activation(activation),
+                *make_dropout(dropout, dimensions=2),
+                *make_normalization(normalization if layers else "none", out_channels, dimensions=2),
+            ]
+        head = nn.Linear(widths[-1] * height * width, out_features)
+        self.body = nn.Sequential(*layers, nn.Flatten(), constrained(head, spectral))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(x)
+
+
+class UpsamplingDecoder(nn.Module):
+    """Vectors to pictures: [N, in_features] -> [N, C, H, W], raw outputs (logits), for H, W that are multiples of 4.
+
+    channels, max_channels: the maps are those of `StridedEncoder`'s last two layers in reverse: 8 * channels at a
+    quarter and at half the size, 4 * channels at the full size.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        shape: tuple[int, int, int],
+        channels: int = 16,
+        max_channels: int = 256,
+        activation: Activation = "leaky_relu",
+        normalization: Normalization = "batch",
+        dropout: float = 0.0,
+        spectral: bool = False,
+    ):
+        super().__init__()
+        *_, narrow, wide = pyramid_widths(LEVELS, channels, max_channels)
+        smallest = (wide, *quarter(*shape[1:]))
+
+        layers: list[nn.Module] = [
+            constrained(nn.Linear(in_features, prod(smallest)), spectral),
+            nn.Unflatten(1, smallest),
+            *make_normalization(normalization, wide, dimensions=2),
+        ]
+        for width, next_width in pairwise((wide, wide, narrow)):
+            layers += [
+                nn.Upsample(scale_factor=2),
+                constrained(initialize(nn.Conv2d(width, next_width, kernel_size=3, padding=1)), spectral),
+                *make_normalization(normalization, next_width, dimensions=2),
+                make_activation(activation),
+                *make_dropout(dropout, dimensions=2),
+            ]
+        last = nn.Conv2d(narrow, shape[0], kernel_size=3, padding=1)
+        self.body = nn.Sequential(*layers, constrained(initialize(last), spectral))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(x)
