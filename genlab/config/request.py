@@ -119,6 +119,8 @@ def _model_problems(config: DictConfig, source: Source, optimizer_is_known: bool
         yield str(error)
     if optimizer_is_known:
         yield from _player_problems(config, model)
+    if config.device.cuda_graph:
+        yield from _graph_problems(config, model)
     metric = config.trainer.early_stop_metric
     if metric and metric not in model.metrics:
         yield f"trainer.early_stop_metric={metric}: {did_you_mean(metric, list(model.metrics))}"
@@ -127,6 +129,19 @@ def _model_problems(config: DictConfig, source: Source, optimizer_is_known: bool
     best = (config.trainer.best_metric or "").removeprefix("validation/")
     if best and "/" not in best and best not in model.metrics:
         yield f"trainer.best_metric=validation/{best}: {did_you_mean(best, list(model.metrics))}"
+
+
+def _graph_problems(config: DictConfig, model: GenerativeModel) -> Iterator[str]:
+    device = config.device
+    if device.name not in ("cuda", "auto") or not torch.cuda.is_available():
+        yield "device.cuda_graph=true: needs an NVIDIA GPU; give device=cuda on a machine that has one"
+    for key, plain in (("processes", 1), ("micro_batch", None)):
+        if device[key] != plain:
+            yield f"device.cuda_graph=true: goes with device.{key}={'null' if plain is None else plain} only"
+    if device.precision == "fp16":
+        yield "device.cuda_graph=true: the loss scale of fp16 changes from step to step; give device.precision=bf16"
+    if model.step_kind(0) is None:
+        yield f"device.cuda_graph=true: no two steps of {type(model).__name__} with these settings are alike; leave it"
 
 
 def _evaluation_problems(config: DictConfig) -> Iterator[str]:

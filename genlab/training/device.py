@@ -66,9 +66,9 @@ def shorten_factors(short: bool) -> None:
         operation.fp32_precision = "bf16" if short else "ieee"
 
 
-def autocast(device: torch.device, precision: str) -> torch.autocast | None:
-    """What runs networks in the half precision that `device.precision` names; None for those that need none."""
-    return torch.autocast(device.type, dtype=_AUTOCAST[precision]) if precision in _AUTOCAST else None
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """What runs networks in the half precision that `device.precision` names, or in none of them."""
+    return torch.autocast(device.type, dtype=_AUTOCAST.get(precision), enabled=precision in _AUTOCAST)
 
 
 def _keep_memory() -> None:

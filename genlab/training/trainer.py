@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 import torch
@@ -15,6 +15,7 @@ from genlab.data.spec import Batch
 from genlab.models.base import GenerativeModel, Update
 from genlab.seeding import mix, seed_device
 from genlab.training import distributed
+from genlab.training.cuda_graph import GPU, StepGraphs, make_capturable, portable
 from genlab.training.device import autocast
 from genlab.training.ema import MovingAverage
 from genlab.training.interruption import Interrupted, Interruption
@@ -64,8 +65,12 @@ class Trainer:
         self.max_steps = planned_steps(settings, train.size)
         share = settings.batch_size // distributed.world()
         self.rounds = math.ceil(share / (device.micro_batch or share))
+        self.casting = autocast(train.device, device.precision)
         self.scaler = torch.amp.GradScaler(train.device.type, enabled=device.precision == "fp16")
         self.ema = MovingAverage(model, model.averaged, settings.ema) if settings.ema and model.averaged else None
+        self.graphs = StepGraphs(self._make_updates, GPU) if device.cuda_graph else None
+        if self.graphs:
+            make_capturable(optimizers.values())
         self.window = ScalarWindow()
         self.step = 0
         self.rate_factor = 1.0  # on all learning rates; a callback that goes back to an earlier state may lower it
@@ -162,25 +167,40 @@ class Trainer:
         return self.train.batches(self.settings.batch_size, self.step)
 
     def train_step(self, batch: Batch) -> None:
-        """One step: the turns of all micro-batches advance together, update by update."""
+        """One step: seed the generators, set the rates, make the updates, note their scalars."""
         seed_device(self.train.device, mix(self.train.seed, distributed.rank(), self.step))
         rate = self.rate_factor * self.schedule((self.step + 0.5) / self.max_steps)
         for player, optimizer in self.optimizers.items():
             for group, base in zip(optimizer.param_groups, self.base_rates[player], strict=True):
-                group["lr"] = base * rate
-        turns = [self.model.training_step(part, self.step) for part in batch.split(self.rounds)]
-        logged: set[str] = set()
-        while updates := [update for turn in turns if (update := self._backward(turn)) is not None]:
-            scalars = self._apply(updates)
-            # A player's later updates of a step (lazy penalties) must not mix into the mean of its loss.
-            self.window.add(self.step + 1, {name: value for name, value in scalars.items() if name not in logged})
-            logged |= scalars.keys()
+                if self.graphs:
+                    group["lr"].fill_(base * rate)
+                else:
+                    group["lr"] = base * rate
+        if self.graphs:
+            scalars = self.graphs.step((self.model.step_kind(self.step), self._norm_is_due()), batch)
+        else:
+            scalars = self._make_updates(batch)
+        self.window.add(self.step + 1, scalars)
         if self.ema:
             self.ema.update(self.step)
         self.step += 1
 
+    def _make_updates(self, batch: Batch) -> dict[str, Tensor]:
+        """The turns of all micro-batches advance together, update by update; returns what is to be logged."""
+        parts = [batch] if self.rounds == 1 else batch.split(self.rounds)
+        turns = [self.model.training_step(part, self.step) for part in parts]
+        logged: dict[str, Tensor] = {}
+        while updates := [update for turn in turns if (update := self._backward(turn)) is not None]:
+            # A player's later updates of a step (lazy penalties) must not mix into the mean of its loss.
+            logged |= {name: value for name, value in self._apply(updates).items() if name not in logged}
+        return logged
+
+    def _norm_is_due(self) -> bool:
+        """Whether this step's gradient norms are asked for, which take long beside a small network's step."""
+        return self.settings.clip is not None or (self.step + 1) % self.settings.log_every == 0
+
     def _backward(self, turn: Iterator[Update]) -> Update | None:
-        with self.autocast():
+        with self.casting:
             update = next(turn, None)
         if update is not None:
             self.scaler.scale(update.loss / self.rounds).backward(inputs=self.parameters[update.player])
@@ -197,7 +217,7 @@ class Trainer:
         prefix = "" if len(self.parameters) == 1 else f"{player}/"
         scalars = {f"{prefix}loss": mean([update.loss for update in updates])}
         scalars |= {prefix + name: mean([update.log[name] for update in updates]) for name in updates[0].log}
-        if self.settings.clip or (self.step + 1) % self.settings.log_every == 0:
+        if self._norm_is_due():
             norm = get_total_norm(gradients)
             # A float16 overflow is skipped by the scaler and no sign of divergence; the losses would tell.
             scalars[f"gradient_norm/{player}"] = norm.nan_to_num(0, 0, 0) if self.scaler.is_enabled() else norm
@@ -216,7 +236,7 @@ class Trainer:
         row = {"step": self.step, "epoch": self.step / self.steps_per_epoch}
         for name, value in self.window.means(keep).items():
             row[name if name.startswith("gradient_norm/") else f"train/{name}"] = value
-        row |= {f"learning_rate/{name}": opt.param_groups[0]["lr"] for name, opt in self.optimizers.items()}
+        row |= {f"learning_rate/{name}": float(opt.param_groups[0]["lr"]) for name, opt in self.optimizers.items()}
         return row
 
     def validate(self) -> dict[str, float]:
@@ -246,16 +266,13 @@ class Trainer:
         """
         self.model.eval()
         try:
-            with torch.no_grad(), self.autocast(), self.ema.applied() if self.ema else nullcontext():
+            with torch.no_grad(), self.casting, self.ema.applied() if self.ema else nullcontext():
                 seed_device(self.train.device, mix(self.seed))
                 breaks = breakable and distributed.world() == 1
                 with self.interruption.breakable() if breaks else nullcontext():
                     yield
         finally:
             self.model.train()
-
-    def autocast(self) -> AbstractContextManager:
-        return autocast(self.train.device, self.device_settings.precision) or nullcontext()
 
     def emit(self, event: str, *arguments) -> None:
         for callback in self.callbacks:
@@ -270,7 +287,7 @@ class Trainer:
             "stop_reason": self.stop_reason,
             "told": self.told,
             "model": self.model.state_dict(),
-            "optimizers": {player: optimizer.state_dict() for player, optimizer in self.optimizers.items()},
+            "optimizers": {player: portable(optimizer.state_dict()) for player, optimizer in self.optimizers.items()},
             "ema": self.ema.state_dict() if self.ema else {},
             "scaler": self.scaler.state_dict(),
             "window": self.window.state_dict(),
@@ -284,6 +301,9 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         for player, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][player])
+        if self.graphs:
+            make_capturable(self.optimizers.values())
+            self.graphs.forget()
         if self.ema:
             self.ema.load_state_dict(state["ema"])
         self.scaler.load_state_dict(state["scaler"])

@@ -1,11 +1,16 @@
 """The machine's side of a run, and what is written down about it."""
 
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import lab
 import pytest
 import torch
+from omegaconf import OmegaConf
 
+from genlab.config.compose import register
 from genlab.training.device import prepare, resolve
 from genlab.training.provenance import environment, fingerprint
 
@@ -29,6 +34,27 @@ def test_threads_and_determinism_are_set():
     assert torch.get_num_threads() == 2 and torch.are_deterministic_algorithms_enabled()
     prepare(replace(SETTINGS, processes=1000, threads=None))
     assert torch.get_num_threads() == 1 and not torch.are_deterministic_algorithms_enabled()
+
+
+def test_memory_can_be_kept_and_training_goes_on():
+    script = (
+        "import torch, lab; from genlab.training.device import prepare\n"
+        "prepare(lab.device_config(keep_memory=True))\n"
+        "print(sum(float(torch.ones(2**22).sum()) for _ in range(3)))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=Path(lab.__file__).parent
+    )
+    assert ended.stdout.strip() == str(3.0 * 2**22), ended.stderr
+
+
+@pytest.mark.parametrize("fast, expected", [(True, "bf16"), (False, "fp32")])
+def test_recipes_take_bf16_where_the_device_multiplies_it(fast, expected, monkeypatch):
+    monkeypatch.setattr("genlab.training.device.multiplies_bf16", lambda device: fast)
+    register()
+    OmegaConf.clear_cache(config := OmegaConf.create({"precision": "${genlab.bf16_where_fast:cpu}"}))
+    assert config.precision == expected
+    assert OmegaConf.create({"precision": "${genlab.bf16_where_fast:toaster}"}).precision == "fp32"
 
 
 def test_fingerprint_tells_data_apart():

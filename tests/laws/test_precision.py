@@ -1,0 +1,57 @@
+"""In every precision and memory format a model trains, and says about the same on its first step."""
+
+import lab
+import pytest
+import torch
+
+from genlab.training.device import autocast, shorten_factors
+
+SETTINGS = {
+    "fast-fp32": ["device.precision=fast-fp32"],
+    "bf16": ["device.precision=bf16"],
+    "bf16, channels last": ["device.precision=bf16", "device.memory_format=channels_last"],
+    "channels last": ["device.memory_format=channels_last"],
+}
+
+
+@pytest.fixture(autouse=True)
+def full_precision_afterwards():
+    yield
+    shorten_factors(False)
+
+
+def first_row(model, *settings):
+    trainer = lab.trainer(lab.compose(model, "trainer.batch_size=16", "trainer.log_every=3", *settings))
+    shorten_factors("device.precision=fast-fp32" in settings)
+    lab.run_steps(trainer, 3)
+    return trainer, trainer.log_row()
+
+
+@pytest.mark.parametrize("settings", SETTINGS.values(), ids=list(SETTINGS))
+@pytest.mark.parametrize("model", lab.MODELS)
+def test_losses_are_about_those_of_full_precision(model, settings):
+    _, expected = first_row(model)
+    trainer, row = first_row(model, *settings)
+    assert row.keys() == expected.keys()
+    for name in expected:
+        if name.endswith("/loss"):
+            assert row[name] == pytest.approx(expected[name], rel=0.05, abs=0.02)
+    assert all(parameter.dtype == torch.float32 for parameter in trainer.model.parameters())
+    for name, picture in trainer.preview().items():
+        assert picture.isfinite().all() and 0 <= picture.min() <= picture.max() <= 1, name
+
+
+def test_networks_run_in_the_precision_asked_for():
+    network, x = torch.nn.Linear(4, 4), torch.rand(2, 4)
+    found = {}
+    for precision in ("fp32", "fast-fp32", "bf16", "fp16"):
+        with autocast(lab.CPU, precision):
+            found[precision] = network(x).dtype
+    assert list(found.values()) == [torch.float32, torch.float32, torch.bfloat16, torch.float16]
+
+
+def test_factors_are_shortened_only_while_asked_for():
+    for short, on_cpu, on_gpu in ((True, "bf16", True), (False, "ieee", False)):
+        shorten_factors(short)
+        assert torch.backends.mkldnn.matmul.fp32_precision == torch.backends.mkldnn.conv.fp32_precision == on_cpu
+        assert torch.backends.cudnn.allow_tf32 is torch.backends.cuda.matmul.allow_tf32 is on_gpu
