@@ -34,8 +34,8 @@ class Callback:
     def alarmed(self, trainer: Trainer, alarm: "Alarm") -> None:  # noqa: F821
         """Something went wrong, as `genlab.callbacks.watch` tells."""
 
-    def previewed(self, trainer: Trainer, grids: dict[str, "Tensor"]) -> None:  # noqa: F821
-        """The model's picture grids [rows, columns, C, H, W] are ready."""
+    def previewed(self, trainer: Trainer, pictures: dict[str, "Png"]) -> None:  # noqa: F821
+        """The model's picture grids are ready, by name, as PNG files."""
 
     def saving(self, trainer: Trainer) -> None:
         """A checkpoint is about to be written: rows and pictures of the steps before it belong on the disk first."""

@@ -3,11 +3,10 @@
 import re
 from pathlib import Path
 
-from torch import Tensor
-
 from genlab.callbacks.base import Measurement, due
-from genlab.sampling.grids import save_png
+from genlab.sampling.grids import to_png
 from genlab.sampling.origin import Origin
+from genlab.sampling.write import Png
 from genlab.training.trainer import Trainer
 
 
@@ -25,10 +24,10 @@ class Previews(Measurement):
                     path.unlink()
 
     def measure(self, trainer: Trainer) -> None:
-        trainer.emit("previewed", trainer.preview())
-
-    def previewed(self, trainer: Trainer, grids: dict[str, Tensor]) -> None:
-        self.folder.mkdir(exist_ok=True)
         origin = self.origin and self.origin.at(trainer.step)
-        for name, grid in grids.items():
-            save_png(grid, self.folder / f"step_{trainer.step:07d}-{name}.png", origin)
+        trainer.emit("previewed", {name: to_png(grid, origin) for name, grid in trainer.preview().items()})
+
+    def previewed(self, trainer: Trainer, pictures: dict[str, Png]) -> None:
+        self.folder.mkdir(exist_ok=True)
+        for name, picture in pictures.items():
+            (self.folder / f"step_{trainer.step:07d}-{name}.png").write_bytes(picture.content)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from genlab.callbacks.base import Callback
 from genlab.callbacks.watch import Alarm
-from genlab.sampling.grids import tile
+from genlab.sampling.write import Png
 from genlab.training.trainer import Trainer
 
 _END = ".end"
@@ -99,9 +99,13 @@ class TensorBoard(Callback):
         if self.alarm:
             self.alarmed(trainer, self.alarm)
 
-    def previewed(self, trainer: Trainer, grids: dict[str, Tensor]) -> None:
-        for name, grid in grids.items():
-            self.writer.add_image(name, tile(grid), trainer.step)
+    def previewed(self, trainer: Trainer, pictures: dict[str, Png]) -> None:
+        # `SummaryWriter.add_image` would encode them once more.
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        for name, (content, height, width) in pictures.items():
+            image = Summary.Image(height=height, width=width, encoded_image_string=content)
+            self.writer.file_writer.add_summary(Summary(value=[Summary.Value(tag=name, image=image)]), trainer.step)
 
     def finish(self, trainer: Trainer) -> None:
         if self.projector_size and hasattr(trainer.model, "encode"):

@@ -51,7 +51,9 @@ def load_run(config: DictConfig):
     place = Path(config.run)
     if state_of(place) == "running" and not (place / "checkpoints/last.pt").exists():
         raise ValueError(f"run={place}: is still training and has saved no checkpoint yet; wait for {_first(place)}")
-    run = load(config.run, prepare(DeviceConfig(**config.device)), config.output_dir, config.weights)
+    settings = DeviceConfig(**config.device)
+    kernels = {"precision": settings.precision, "memory_format": settings.memory_format}
+    run = load(config.run, prepare(settings), config.output_dir, config.weights, **kernels)
     check_writable(run.folder)
     if state_of(run.folder) == "running":
         logging.getLogger("genlab").warning(

@@ -93,7 +93,7 @@ def evaluate(run: Run, bench: Bench, names: Sequence[str], seed: int = 0) -> dic
         "dataset": bench.title,
         "split": bench.split,
         "data_sha256": bench.fingerprint,
-        "precision": "float32",
+        "precision": "float32" if run.precision == "fp32" else run.precision,
         "torch": torch.__version__,
     }
     repeated = {"seed": seed, "repeats": bench.settings.repeats}
@@ -101,7 +101,7 @@ def evaluate(run: Run, bench: Bench, names: Sequence[str], seed: int = 0) -> dic
     for name in (name for name in names if name in DATA_METRICS):
         metric = DATA_METRICS[name]
         repeats = []
-        with torch.no_grad(), torch.autocast(run.device.type, enabled=False):
+        with run.inference():
             for number in range(bench.settings.repeats if metric.draws else 1):
                 repeats.append(metric.measure(run, bench, mix(seed, number)))
         protocol = {**common, **(repeated if metric.draws else {}), **(_extractor(bench) if metric.reads else {})}

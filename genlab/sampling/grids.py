@@ -5,23 +5,33 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from genlab.sampling.origin import Origin
-from genlab.sampling.write import save_picture, to_uint8
+from genlab.sampling.write import Png, encode, to_uint8
 
 _LINE = 0.5
 """Grey of the lines between pictures and of places that none fills."""
+
+_SIDE = 720
+"""Pixels that images are enlarged to, as far as whole numbers allow."""
+
+_WIDTH = 2
+"""Pixels of a line."""
 
 _COLUMNS = 8
 """Pictures beside each other where a row has no length of its own."""
 
 
 def tile(pictures: Tensor) -> Tensor:
-    """One image [C, H', W'] of pictures [rows, columns, C, H, W] in [0, 1], with a grey line between neighbours."""
-    from torchvision.utils import make_grid
+    """One image [C, H', W'] of pictures [rows, columns, C, H, W] in [0, 1], with a grey line between neighbours.
 
-    columns = pictures.shape[1]
-    return make_grid(pictures.flatten(0, 1).clamp(0, 1), nrow=columns, padding=2, pad_value=_LINE)
+    torchvision's `make_grid` would do, but importing it takes longer than hundreds of steps of a small network.
+    """
+    rows, columns, channels, height, width = pictures.shape
+    framed = pad(pictures.clamp(0, 1), (_WIDTH, 0, _WIDTH, 0), value=_LINE)  # each with the lines above and left of it
+    image = framed.permute(2, 0, 3, 1, 4).reshape(channels, rows * (height + _WIDTH), columns * (width + _WIDTH))
+    return pad(image, (0, _WIDTH, 0, _WIDTH), value=_LINE)
 
 
 def wrap(pictures: Tensor, columns: int | None = _COLUMNS) -> Tensor:
@@ -42,10 +52,14 @@ def in_blocks(*kinds: Tensor, columns: int = _COLUMNS, blocks: int = 4) -> Tenso
     return torch.stack([wrap(kind[: blocks * columns], columns) for kind in kinds], 1).flatten(0, 1)
 
 
-def enlarge(image: Tensor, side: int = 720) -> Tensor:
+def enlarge(image: Tensor, side: int = _SIDE) -> Tensor:
     """An image [C, H, W] whose pixels are repeated as often as it fits into `side`; a larger one stays as it is."""
-    scale = max(1, side // max(image.shape[-2:]))
+    scale = _scale(image, side)
     return image.repeat_interleave(scale, -1).repeat_interleave(scale, -2)
+
+
+def _scale(image: Tensor, side: int = _SIDE) -> int:
+    return max(1, side // max(image.shape[-2:]))
 
 
 def frames(pictures: Tensor) -> list[Tensor]:
@@ -55,9 +69,15 @@ def frames(pictures: Tensor) -> list[Tensor]:
     return [enlarge(tile(wrap(step, columns)))[:channels] for step in pictures.unbind(1)]
 
 
-def save_png(pictures: Tensor, path: Path, origin: Origin | None = None) -> None:
-    """Write pictures [rows, columns, C, H, W] in [0, 1] as one PNG, enlarged by whole numbers where they are small.
+def to_png(pictures: Tensor, origin: Origin | None = None) -> Png:
+    """Pictures [rows, columns, C, H, W] in [0, 1] as one PNG, enlarged by whole numbers where they are small.
 
     origin: what the file says about them; None says nothing.
     """
-    save_picture(to_uint8(enlarge(tile(pictures))[None])[0], path, origin)
+    image = tile(pictures.float().cpu())
+    return encode(to_uint8(image[None])[0], origin, scale=_scale(image))
+
+
+def save_png(pictures: Tensor, path: Path, origin: Origin | None = None) -> None:
+    """Write what `to_png` makes of pictures [rows, columns, C, H, W] in [0, 1]."""
+    path.write_bytes(to_png(pictures, origin).content)

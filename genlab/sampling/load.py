@@ -1,6 +1,7 @@
 """A trained run, ready to use: the checkpoint alone says what to build, and holds the weights."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from genlab.sampling.scoring import choose_method, score_portion
 from genlab.sampling.traversal import check_latents, num_latents, one_at_a_time
 from genlab.seeding import seeded
 from genlab.training import checkpoint
+from genlab.training.device import MEMORY_FORMATS, autocast
 
 PORTION = 256
 """Pictures that go through a model at once."""
@@ -32,7 +34,8 @@ class Run:
     """A model in evaluation mode, and where it came from. What its methods take and give lies on the CPU.
 
     folder: the run's folder; step: that of the checkpoint; config: the run's whole config; data: what it was shaped
-    for; weights: "averaged" (their moving average where the run kept one) or "raw".
+    for; weights: "averaged" (their moving average where the run kept one) or "raw"; precision: of `device.precision`,
+    in which the networks are computed.
 
     Every method that asks for a capability which the model lacks raises `ValueError`, naming the models that have it.
     """
@@ -44,6 +47,14 @@ class Run:
     model: GenerativeModel
     device: torch.device
     weights: str = "averaged"
+    precision: str = "fp32"
+
+    def inference(self) -> AbstractContextManager:
+        """What the model is called in: no gradients, and the run's own precision, whatever surrounds it."""
+        context = ExitStack()
+        context.enter_context(torch.no_grad())
+        context.enter_context(autocast(self.device, self.precision))
+        return context
 
     def can(self, *names: str) -> bool:
         """Whether the model has all these capabilities, of `genlab.models.base.CAPABILITIES`."""
@@ -94,7 +105,7 @@ class Run:
             if self.takes_labels:
                 turns = torch.arange(start, start + count) % self.data.num_classes
                 labels = turns if label is None else torch.full((count,), label)
-            with torch.no_grad(), seeded(seed, number):
+            with self.inference(), seeded(seed, number):
                 if truncation is None:
                     x = self.model.sample(count, label=None if labels is None else labels.to(self.device))
                 else:
@@ -111,7 +122,7 @@ class Run:
         """Latents [num_samples, L] to decode: those of the pictures that `sample` gives for this seed."""
         prior, parts = self.capability("prior"), []
         for number, start in enumerate(range(0, num_samples, PORTION)):
-            with torch.no_grad(), seeded(seed, number):
+            with self.inference(), seeded(seed, number):
                 parts.append(prior(min(PORTION, num_samples - start), truncation).cpu())
         return torch.cat(parts)
 
@@ -186,7 +197,7 @@ class Run:
         return self.model.decode(z) if labels is None else self.model.decode(z, label=labels.to(self.device))
 
     def _portions(self, function: Callable[..., Tensor], *arguments: Tensor) -> Tensor:
-        with torch.no_grad():
+        with self.inference():
             parts = zip(*(argument.split(PORTION) for argument in arguments), strict=True)
             return torch.cat([function(*(part.to(self.device) for part in row)).float().cpu() for row in parts])
 
@@ -234,17 +245,22 @@ def load(
     device: str | torch.device = "cpu",
     output_dir: str = "outputs",
     weights: str = "averaged",
+    precision: str = "fp32",
+    memory_format: str = "contiguous",
 ) -> Run:
     """A run folder, a checkpoint file or "latest" (below `output_dir`), ready to use on `device`.
 
-    weights: "averaged" (their moving average where the run kept one) or "raw". `ValueError` where it cannot be used.
+    weights: "averaged" (their moving average where the run kept one) or "raw"; precision, memory_format: as
+    `device.precision` and `device.memory_format`. `ValueError` where it cannot be used.
 
     >>> run = genlab.load("outputs/vae-mnist/20261120-153012-5306")
     >>> pictures = run.sample(16, seed=0)      # [16, 1, 28, 28] in [0, 1]
     >>> codes = run.encode(pictures)           # [16, 20]
     """
-    if weights not in CHOICES["weights"]:
-        raise ValueError(f"weights={weights}: must be one of {', '.join(CHOICES['weights'])}")
+    asked = {"weights": weights, "device.precision": precision, "device.memory_format": memory_format}
+    for key, value in asked.items():
+        if value not in CHOICES[key]:
+            raise ValueError(f"{key}={value}: must be one of {', '.join(CHOICES[key])}")
     path, state = checkpoint.find(latest(output_dir) if run == "latest" else run)
     if missing := [name for name in ("config", "data", "step", "model", "ema") if name not in state]:
         raise ValueError(f"{path}: is no checkpoint of a run, it holds no {', '.join(missing)}")
@@ -262,5 +278,5 @@ def load(
         model = build_model(config, data)
     model.load_state_dict(found)
     folder = path.parent.parent if path.parent.name == "checkpoints" else path.parent
-    model = model.to(device).eval().requires_grad_(False)
-    return Run(folder, state["step"], config, data, model, torch.device(device), weights)
+    model = model.to(device, memory_format=MEMORY_FORMATS[memory_format]).eval().requires_grad_(False)
+    return Run(folder, state["step"], config, data, model, torch.device(device), weights, precision)

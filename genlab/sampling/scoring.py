@@ -99,7 +99,7 @@ def score_portion(
 
     number: of the portion among others; method: one that `choose_method` gives.
     """
-    with torch.no_grad(), seeded(seed, number):
+    with run.inference(), seeded(seed, number):
         return METHODS[method].score(run.model, x.to(run.device), importance_samples).cpu().double()
 
 

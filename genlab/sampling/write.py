@@ -1,8 +1,9 @@
 """Pictures as files: arrays in the form that `dataset=npz` reads, single PNGs, animated GIFs."""
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from torch import Tensor
@@ -11,6 +12,10 @@ from genlab.sampling.origin import Origin
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+
+_COMPRESSION = 3
+"""Of PNG files, 0 to 9: twice as fast as PIL's own choice of 6, for files that are an eighth larger."""
 
 
 def to_uint8(images: Tensor) -> np.ndarray:
@@ -26,9 +31,30 @@ def save_npz(path: Path, images: Tensor, labels: Tensor | None = None, **arrays:
     np.savez_compressed(path, images=to_uint8(images), **extra)
 
 
+class Png(NamedTuple):
+    """The content of a PNG file, and its size in pixels."""
+
+    content: bytes
+    height: int
+    width: int
+
+
+def encode(pixels: np.ndarray, origin: Origin | None = None, scale: int = 1) -> Png:
+    """One picture, uint8 [H, W, C] with 1 or 3 channels, as a PNG that tells its origin, if that is given.
+
+    scale: how often pixels are repeated along both axes.
+    """
+    height, width, channels = pixels.shape
+    shape = (height, scale, width, scale, channels)
+    large = np.broadcast_to(pixels[:, None, :, None], shape).reshape(height * scale, width * scale, channels)
+    file = BytesIO()
+    _image(large).save(file, "PNG", compress_level=_COMPRESSION, pnginfo=origin and origin.png_info())
+    return Png(file.getvalue(), *large.shape[:2])
+
+
 def save_picture(pixels: np.ndarray, path: Path, origin: Origin | None = None) -> None:
     """Write one picture, uint8 [H, W, C] with 1 or 3 channels, as a PNG that tells its origin, if that is given."""
-    _image(pixels).save(path, pnginfo=origin and origin.png_info())
+    path.write_bytes(encode(pixels, origin).content)
 
 
 def save_gif(frames: Sequence[Tensor], path: Path, origin: Origin | None = None, milliseconds: int = 80) -> None:

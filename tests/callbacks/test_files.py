@@ -183,7 +183,7 @@ def test_previews_are_pictures_and_everybody_is_told(tmp_path):
     trainer.emit = lambda event, argument: (told.append(event), getattr(callback, event)(trainer, argument))
     callback.stepped(trainer)
     assert told == ["previewed"]
-    for name, mode in (("samples", "RGB"), ("colours", "RGB")):
+    for name, mode in (("samples", "L"), ("colours", "RGB")):
         with Image.open(tmp_path / "previews" / f"step_0000005-{name}.png") as image:
             image.load()
             assert image.mode == mode and min(image.size) > 8

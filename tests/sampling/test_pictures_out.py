@@ -13,7 +13,7 @@ from genlab.sampling.write import save_npz
 def test_tile_puts_every_picture_in_its_place():
     pictures = torch.rand(2, 3, 1, 4, 5)
     image = tile(pictures)
-    assert image.shape == (3, 2 * 6 + 2, 3 * 7 + 2)
+    assert image.shape == (1, 2 * 6 + 2, 3 * 7 + 2)
     for row in range(2):
         for column in range(3):
             top, left = 2 + 6 * row, 2 + 7 * column
