@@ -1,0 +1,88 @@
+"""Race `genlab train` against the same networks in a plain loop by hand and in the usual script, on this CPU."""
+
+import argparse
+import json
+import shlex
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from bench import report
+from bench.measure import Course, Plan, Row, breakdowns, measure
+from bench.workloads import WORKLOADS
+
+
+def main() -> int:
+    options = _options()
+    chosen = [WORKLOADS[name] for name in options.workloads or WORKLOADS]
+    plan = Plan(
+        rounds=options.rounds or (3 if options.quick else 7),
+        seconds=options.seconds or (1.0 if options.quick else 3.0),
+        launches=1 if options.quick else 3,
+        workers=None if options.quick else options.workers,
+    )
+    try:
+        for workload in chosen:
+            _ = Course(workload).root  # data that is missing is told of before anything is measured
+    except ValueError as error:
+        print(f"scripts/bench: {error}", file=sys.stderr)
+        return 2
+    rows, profiles = [], {}
+    for workload in chosen:
+        begin = time.monotonic()
+        if options.profile:
+            seconds = 5.0 if options.quick else 20.0
+            profiles |= {(workload.name, name): pieces for name, pieces in breakdowns(workload, seconds)}
+        else:
+            rows += measure(workload, plan)
+        print(f"{workload.name}: {time.monotonic() - begin:.0f} s", file=sys.stderr, flush=True)
+    table = report.profile(profiles) if options.profile else report.comparison(rows)
+    notes = report.PROFILE_NOTES if options.profile else report.NOTES
+    head = report.head(f"scripts/bench {shlex.join(sys.argv[1:])}".strip())
+    print(f"{head}\n\n{report.plain(table)}\n\n{notes}")
+    if options.markdown:
+        options.markdown.write_text(f"{head}\n\n{report.markdown(table)}\n\n{notes}\n")
+    if options.json:
+        options.json.write_text(
+            json.dumps(
+                {
+                    "head": head,
+                    "rows": list(map(_record, rows)),
+                    "profile": [
+                        {"workload": name, "precision": precision, **pieces}
+                        for (name, precision), pieces in profiles.items()
+                    ],
+                },
+                indent=2,
+            )
+        )
+    return 0
+
+
+def _record(row: Row) -> dict:
+    """Everything that was measured, for other programs."""
+    return {**asdict(row), "workload": row.workload.name, "batch_size": row.workload.batch_size}
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
+    parser.add_argument("workloads", nargs="*", metavar="WORKLOAD", help=f"{', '.join(WORKLOADS)}; default: all")
+    parser.add_argument("--quick", action="store_true", help="all workloads in five minutes: without the usual script")
+    parser.add_argument("--rounds", type=int, metavar="N", help="turns of each contestant (default: 7, quick: 3)")
+    parser.add_argument("--seconds", type=float, metavar="S", help="of a turn at least (default: 3, quick: 1)")
+    parser.add_argument("--workers", type=int, default=0, metavar="N", help="of the usual script's loader (default: 0)")
+    parser.add_argument("--profile", action="store_true", help="instead, show what a step spends its time on")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there as well")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there as well")
+    options = parser.parse_args()
+    if unknown := set(options.workloads) - WORKLOADS.keys():
+        parser.error(f"{', '.join(sorted(unknown))}: no such workload; there are {', '.join(WORKLOADS)}")
+    for name in ("rounds", "seconds"):
+        if (value := getattr(options, name)) is not None and value <= 0:
+            parser.error(f"--{name} {value}: must be greater than 0")
+    return options
+
+
+if __name__ == "__main__":
+    sys.exit(main())

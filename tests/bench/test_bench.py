@@ -1,0 +1,128 @@
+"""The benchmark is fair and sound: equal networks, equal batches, turns that are counted right, tables that hold it."""
+
+import json
+import os
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import torch
+from bench import plain, report
+from bench.breakdown import WARM_UP, Stopwatch, share_outside
+from bench.measure import Course, Row
+from bench.plain import Settings
+from bench.turns import Score, Turn, race, strangers_seconds
+from bench.workloads import WORKLOADS
+
+from genlab.config.build import build_model, build_source
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_both_train_the_same_network_on_the_same_batches(name):
+    config, workload = Course(WORKLOADS[name]).config, WORKLOADS[name]
+    with torch.device("meta"):
+        model, players = build_model(config, build_source(config).spec), workload.players(Settings())
+
+    def sizes(modules) -> list[int]:
+        return sorted(sum(parameter.numel() for parameter in module.parameters()) for module in modules)
+
+    own = model.players().values() if len(model.players()) == 2 else (model.encoder, model.decoder)
+    assert sizes(own) == sizes(players)
+    assert config.trainer.batch_size == workload.batch_size
+    assert model.data.shape[1] == workload.size
+
+
+def test_a_plain_loop_lowers_its_loss():
+    workload = WORKLOADS["burgess"]
+    images = torch.zeros(64, 1, 32, 32, dtype=torch.uint8)
+    labels = torch.zeros(64, dtype=torch.int64)
+    encoder, decoder = workload.players(Settings())
+    step = plain.vae((encoder, decoder), plain.batches(images, labels, 64, Settings()), Settings())
+
+    def darkness() -> float:
+        with torch.no_grad():
+            return float(decoder(torch.zeros(1, 10)).sigmoid().mean())
+
+    before = darkness()
+    for _ in range(20):
+        step()
+    assert darkness() < before / 2
+
+
+@pytest.mark.parametrize("name", ["cgan", "dcgan32", "cyclegan"])
+def test_a_plain_step_moves_both_players(name):
+    workload = WORKLOADS["cyclegan@64" if name == "cyclegan" else name]
+    players = workload.players(Settings())
+    before = [torch.cat([p.detach().flatten() for p in player.parameters()]) for player in players]
+    pictures = torch.randint(256, (4, 3 if name == "cyclegan" else 1, 32, 32), dtype=torch.uint8)
+
+    def data():
+        return plain.batches(pictures, torch.arange(4), 2, Settings())
+
+    if name == "cyclegan":
+        step = plain.cyclegan(players, data(), data(), Settings())
+    else:
+        step = plain.gan(players, data(), Settings(), plain.least_squares, conditional=name == "cgan")
+    step()
+    for player, weights in zip(players, before, strict=True):
+        assert not torch.equal(torch.cat([p.detach().flatten() for p in player.parameters()]), weights)
+
+
+def test_contestants_take_turns(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+    toys = {"quick": ["bench.toy", "5"], "slow": ["bench.toy", "20"]}
+    scores = race(toys, tmp_path, rounds=2, seconds=0.2, launches=1)
+    quick, slow = scores["quick"], scores["slow"]
+    assert [len(score.turns) for score in scores.values()] == [2, 2]
+    assert all(turn.seconds >= 0.2 and turn.peak_bytes > 2**20 for turn in quick.turns)
+    assert 100 < quick.overall_rate <= 200
+    assert all(2 < ratio < 6 for ratio in quick.over(slow))
+    assert all(0 < score.start_ups[0] < 60 for score in scores.values())
+
+
+def test_a_contestant_that_dies_is_told_of(tmp_path):
+    with pytest.raises(RuntimeError, match=r"doomed: ended with code 1\n.*no_such_module"):
+        race({"doomed": ["no_such_module", "x"]}, tmp_path, rounds=1, seconds=0.1, launches=1)
+
+
+def test_own_work_is_no_disturbance():
+    before = strangers_seconds({os.getsid(0)}), strangers_seconds(set())
+    end = time.process_time() + 0.3
+    while time.process_time() < end:
+        pass
+    after = strangers_seconds({os.getsid(0)}), strangers_seconds(set())
+    assert (after[1] - before[1]) - (after[0] - before[0]) > 0.2
+
+
+def test_a_breakdown_adds_up():
+    watch = Stopwatch()
+    nap = watch.around("backward", time.sleep)
+    for _ in range(WARM_UP + 5):
+        nap(0.004)
+        time.sleep(0.001)
+        watch.stepped()
+    milliseconds = watch.milliseconds()
+    assert milliseconds["backward"] >= 4
+    assert 1 <= milliseconds["loop"] < 3
+    assert milliseconds["step"] == pytest.approx(milliseconds["backward"] + milliseconds["loop"])
+    assert share_outside(milliseconds) == pytest.approx(milliseconds["loop"] / milliseconds["step"])
+
+
+def test_the_tables_hold_what_was_measured():
+    def score(*steps: int) -> Score:
+        return Score("contestant", [2.0, 4.0, 3.0], [Turn(count, 2.0, 100 * 2**20) for count in steps])
+
+    row = Row(WORKLOADS["vae_mlp"], Settings("bf16"), score(90, 100, 120), score(100, 100, 100), None, 10**9, 10**11)
+    cells = dict(zip(*report.comparison([row]), strict=True))
+    assert cells["GenLab img/s"] == "6,400"
+    assert cells["GenLab / plain"] == "1.00 [0.90, 1.20]"
+    assert cells["over all turns"] == "1.03"
+    assert cells["usual img/s"] == "skipped"
+    assert cells["start-up s"] == "3.0 / 3.0"
+    assert cells["memory MiB"] == "100 / 100"
+    assert cells["of ceiling"] == "50 %"
+    assert report.markdown(report.comparison([row])).count("\n") == 2
+    assert "6,400" in report.plain(report.comparison([row]))
+    assert torch.__version__ in report.head("scripts/bench")
+    assert json.loads(json.dumps(asdict(row.genlab)))["turns"][0]["steps"] == 90
