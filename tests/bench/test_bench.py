@@ -1,7 +1,8 @@
 """The benchmark is fair and sound: equal networks, equal batches, turns that are counted right, tables that hold it."""
 
 import json
-import os
+import subprocess
+import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -86,12 +87,15 @@ def test_a_contestant_that_dies_is_told_of(tmp_path):
         race({"doomed": ["no_such_module", "x"]}, tmp_path, rounds=1, seconds=0.1, launches=1)
 
 
-def test_own_work_is_no_disturbance():
-    before = strangers_seconds({os.getsid(0)}), strangers_seconds(set())
-    end = time.process_time() + 0.3
-    while time.process_time() < end:
-        pass
-    after = strangers_seconds({os.getsid(0)}), strangers_seconds(set())
+def test_strangers_disturb_and_contestants_do_not():
+    busy = "while True: pass"
+    with subprocess.Popen([sys.executable, "-c", busy], start_new_session=True) as process:
+        try:
+            before = strangers_seconds({process.pid}), strangers_seconds(set())
+            time.sleep(1)
+            after = strangers_seconds({process.pid}), strangers_seconds(set())
+        finally:
+            process.kill()
     assert (after[1] - before[1]) - (after[0] - before[0]) > 0.2
 
 

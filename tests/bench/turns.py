@@ -125,7 +125,7 @@ def race(commands: dict[str, list[str]], folder: Path, rounds: int, seconds: flo
 
 
 def _undisturbed(contestant: Contestant, all_of_them: Iterable[Contestant], seconds: float) -> Turn:
-    sessions = {other.process.pid for other in all_of_them} | {os.getsid(0)}
+    sessions = {other.process.pid for other in all_of_them}
     for _ in range(ATTEMPTS):
         begin, before = time.monotonic(), strangers_seconds(sessions)
         turn = contestant.turn(seconds)
@@ -137,17 +137,17 @@ def _undisturbed(contestant: Contestant, all_of_them: Iterable[Contestant], seco
 
 
 def strangers_seconds(sessions: set[int]) -> float:
-    """Seconds of processor time that everything outside `sessions` (ids of sessions) has used since the machine booted.
+    """Seconds of processor time that all but this process and those of `sessions` (ids) have used since the boot.
 
     What ended meanwhile counts as a stranger, so sessions should live through the time that is measured.
     """
     user, nice, system, _, _, irq, softirq = map(int, Path("/proc/stat").read_text().split()[1:8])
     own = 0
-    for stat in Path("/proc").glob("[0-9]*/stat"):
+    for process in Path("/proc").glob("[0-9]*"):
         try:
-            fields = stat.read_text().rsplit(")", 1)[1].split()
+            fields = (process / "stat").read_text().rsplit(")", 1)[1].split()
         except OSError:  # it has just ended
             continue
-        if int(fields[3]) in sessions:
+        if int(process.name) == os.getpid() or int(fields[3]) in sessions:
             own += sum(map(int, fields[11:15]))
     return (user + nice + system + irq + softirq - own) / os.sysconf("SC_CLK_TCK")

@@ -21,7 +21,7 @@ TINY += ["trainer.preview_every=null", "trainer.max_steps=3"]
 SETTINGS = {
     "vae": ["model.hidden=[16]", "model.latent_dim=4"],
     "ae": ["model.hidden=[16]", "model.latent_dim=4"],
-    "cgan": ["model.channels=4", "model.dense=8", "model.latent_dim=3"],
+    "cgan": ["model.channels=4", "model.dense=[8]", "model.latent_dim=3"],
     "cyclegan": ["model.width=4", "model.discriminator_width=4", "dataset.size=16", "dataset.num_validation=8"],
 }
 
