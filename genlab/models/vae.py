@@ -64,12 +64,8 @@ class VAE(GenerativeModel):
 
     def training_step(self, batch: Batch, step: int) -> Iterator[Update]:
         _, reconstruction, kl = self.terms(batch)
-        kl = kl.sum(1).mean()
-        yield Update(
-            "model",
-            reconstruction.mean() + self.weighted(kl, step),
-            {"reconstruction": reconstruction.mean(), "kl": kl},
-        )
+        reconstruction, kl = reconstruction.mean(), kl.sum(1).mean()
+        yield Update("model", reconstruction + self.weighted(kl, step), {"reconstruction": reconstruction, "kl": kl})
 
     def step_kind(self, step: int) -> Hashable | None:
         return "any"

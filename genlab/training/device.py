@@ -13,6 +13,10 @@ MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.
 
 _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
+_LARGEST_HEAP_BLOCK = 2**25 - 2**14
+"""Bytes of a tensor that teaches glibc, when it is freed, to take blocks up to this size from its heap and to return the
+heap's end to the kernel only beyond twice of it. Else it does so at every step, and gets it back page by page."""
+
 _LARGEST_THRESHOLD, _PADDING = 2**31 - 1, 256 * 2**20
 _MALLOPT = {"M_MMAP_MAX": (-4, 0), "M_TRIM_THRESHOLD": (-1, _LARGEST_THRESHOLD), "M_TOP_PAD": (-2, _PADDING)}
 """Numbers of glibc's malloc.h, and what they are set to: no block gets a mapping of its own, whose pages the kernel
@@ -45,9 +49,12 @@ def multiplies_bf16(device: torch.device) -> bool:
 
 def prepare(settings: DeviceConfig) -> torch.device:
     """Set threads, precision, memory and determinism for this process and return its device."""
+    # Averages that Adam keeps of gradients which are mostly zero shrink until processors calculate with them slowly.
+    torch.set_flush_denormal(True)
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", settings.processes))
     torch.set_num_threads(settings.threads or max(1, cores.available() // processes))
     shorten_factors(settings.precision == "fast-fp32")
+    torch.empty(_LARGEST_HEAP_BLOCK, dtype=torch.uint8)
     if settings.keep_memory:
         _keep_memory()
     if settings.deterministic:

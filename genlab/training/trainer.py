@@ -203,21 +203,24 @@ class Trainer:
         with self.casting:
             update = next(turn, None)
         if update is not None:
-            self.scaler.scale(update.loss / self.rounds).backward(inputs=self.parameters[update.player])
+            loss = update.loss if self.rounds == 1 else update.loss / self.rounds
+            self.scaler.scale(loss).backward(inputs=self.parameters[update.player])
         return update
 
     def _apply(self, updates: list[Update]) -> dict[str, Tensor]:
         """Step the optimizer of the player that all micro-batches asked for; returns what is to be logged."""
         player, optimizer = updates[0].player, self.optimizers[updates[0].player]
         parameters = self.parameters[player]
-        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        distributed.average(gradients)
+        norm_is_due = self._norm_is_due()
+        if norm_is_due or distributed.world() > 1:
+            gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+            distributed.average(gradients)
         if self.scaler.is_enabled():
             self.scaler.unscale_(optimizer)
         prefix = "" if len(self.parameters) == 1 else f"{player}/"
         scalars = {f"{prefix}loss": mean([update.loss for update in updates])}
         scalars |= {prefix + name: mean([update.log[name] for update in updates]) for name in updates[0].log}
-        if self._norm_is_due():
+        if norm_is_due:
             norm = get_total_norm(gradients)
             # A float16 overflow is skipped by the scaler and no sign of divergence; the losses would tell.
             scalars[f"gradient_norm/{player}"] = norm.nan_to_num(0, 0, 0) if self.scaler.is_enabled() else norm
@@ -225,7 +228,8 @@ class Trainer:
                 clip_grads_with_norm_(parameters, self.settings.clip, norm)
         self.scaler.step(optimizer)
         self.scaler.update()
-        optimizer.zero_grad()
+        for parameter in parameters:
+            parameter.grad = None
         return scalars
 
     def log_row(self, keep: bool = False) -> dict[str, float]:
