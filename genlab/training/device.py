@@ -14,8 +14,8 @@ MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.
 _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 _LARGEST_HEAP_BLOCK = 2**25 - 2**14
-"""Bytes of a tensor that teaches glibc, when it is freed, to take blocks up to this size from its heap and to return the
-heap's end to the kernel only beyond twice of it. Else it does so at every step, and gets it back page by page."""
+"""Bytes of a tensor that teaches glibc, when it is freed, to take blocks up to this size from its heap and to return
+the heap's end to the kernel only beyond twice of it. Else it does so at every step, and gets it back page by page."""
 
 _LARGEST_THRESHOLD, _PADDING = 2**31 - 1, 256 * 2**20
 _MALLOPT = {"M_MMAP_MAX": (-4, 0), "M_TRIM_THRESHOLD": (-1, _LARGEST_THRESHOLD), "M_TOP_PAD": (-2, _PADDING)}
