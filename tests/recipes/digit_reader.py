@@ -1,8 +1,13 @@
 """A classifier of MNIST digits that reads generated pictures, and what its readings say of a set of samples."""
 
+from pathlib import Path
+
+import numpy as np
+import pytest
 import torch
 from torch import Tensor, nn
 
+from genlab.cli import main
 from genlab.data.torchvision_sets import Mnist
 
 
@@ -45,3 +50,14 @@ def spread(x: Tensor) -> float:
     """Mean Euclidean distance in pixels between two different pictures of x [N, C, H, W]."""
     flat = x.flatten(1)
     return (torch.cdist(flat, flat).sum() / (len(x) * (len(x) - 1))).item()
+
+
+def draw(run: Path, num_samples: int = 2000) -> tuple[Tensor, Tensor | None]:
+    """Pictures and labels that `genlab sample` writes for the finished run."""
+    with pytest.raises(SystemExit) as stop:
+        main(["sample", f"run={run}", f"num_samples={num_samples}"])
+    assert stop.value.code == 0
+    (path,) = run.glob("samples/*/samples.npz")
+    arrays = np.load(path, allow_pickle=False)
+    labels = torch.from_numpy(arrays["labels"]) if "labels" in arrays else None
+    return torch.from_numpy(arrays["images"]).permute(0, 3, 1, 2).float() / 255, labels

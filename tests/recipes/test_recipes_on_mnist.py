@@ -4,34 +4,17 @@ Minutes each: `scripts/test -m slow tests/recipes`. Figures and picture grids st
 """
 
 import json
-import os
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from digit_reader import mnist, probabilities, spread, train_reader
+from digit_reader import draw, mnist, probabilities, spread
 from sklearn.decomposition import PCA
 
 from genlab.cli import main
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="session")
-def data_dir() -> str:
-    folder = os.environ.get("GENLAB_DATA")
-    if not folder or not (Path(folder) / "MNIST").is_dir():
-        pytest.skip("needs MNIST below $GENLAB_DATA")
-    return folder
-
-
-@pytest.fixture(scope="session")
-def reader(data_dir):
-    found, accuracy = train_reader(data_dir)
-    assert accuracy >= 0.985
-    return found
 
 
 def train(folder: Path, *overrides: str) -> tuple[Path, dict, float]:
@@ -42,17 +25,6 @@ def train(folder: Path, *overrides: str) -> tuple[Path, dict, float]:
         main(["train", "dataset=mnist", f"hydra.run.dir={run}", *overrides])
     assert stop.value.code == 0
     return run, json.loads((run / "status.json").read_text())["final"], (time.monotonic() - start) / 60
-
-
-def draw(run: Path, num_samples: int = 2000) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Pictures and labels that `genlab sample` writes for the finished run."""
-    with pytest.raises(SystemExit) as stop:
-        main(["sample", f"run={run}", f"num_samples={num_samples}"])
-    assert stop.value.code == 0
-    (path,) = run.glob("samples/*/samples.npz")
-    arrays = np.load(path, allow_pickle=False)
-    labels = torch.from_numpy(arrays["labels"]) if "labels" in arrays else None
-    return torch.from_numpy(arrays["images"]).permute(0, 3, 1, 2).float() / 255, labels
 
 
 def report(name: str, folder: Path, **figures) -> None:
