@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bench import report
-from bench.measure import Course, Plan, Row, breakdowns, measure
+from bench.measure import Course, Plan, Row, breakdowns, logging_costs, measure
 from bench.workloads import WORKLOADS
 
 
@@ -28,41 +28,42 @@ def main() -> int:
     except ValueError as error:
         print(f"scripts/bench: {error}", file=sys.stderr)
         return 2
-    rows, profiles = [], {}
+    rows, profiles, costs = [], {}, []
     for workload in chosen:
         begin = time.monotonic()
         if options.profile:
             seconds = 5.0 if options.quick else 20.0
             profiles |= {(workload.name, name): pieces for name, pieces in breakdowns(workload, seconds)}
+        elif options.logging:
+            costs += [(workload.name, *cost) for cost in logging_costs(workload, plan)]
         else:
             rows += measure(workload, plan)
         print(f"{workload.name}: {time.monotonic() - begin:.0f} s", file=sys.stderr, flush=True)
-    table = report.profile(profiles) if options.profile else report.comparison(rows)
-    notes = report.PROFILE_NOTES if options.profile else report.NOTES
+    if options.profile:
+        table, notes = report.profile(profiles), report.PROFILE_NOTES
+    elif options.logging:
+        table, notes = report.logging(costs), report.LOGGING_NOTES
+    else:
+        table, notes = report.comparison(rows), report.NOTES
     head = report.head(f"scripts/bench {shlex.join(sys.argv[1:])}".strip())
     print(f"{head}\n\n{report.plain(table)}\n\n{notes}")
     if options.markdown:
         options.markdown.write_text(f"{head}\n\n{report.markdown(table)}\n\n{notes}\n")
     if options.json:
-        options.json.write_text(
-            json.dumps(
-                {
-                    "head": head,
-                    "rows": list(map(_record, rows)),
-                    "profile": [
-                        {"workload": name, "precision": precision, **pieces}
-                        for (name, precision), pieces in profiles.items()
-                    ],
-                },
-                indent=2,
-            )
-        )
+        options.json.write_text(json.dumps({"head": head, **_records(rows, profiles, costs)}, indent=2))
     return 0
 
 
-def _record(row: Row) -> dict:
+def _records(rows: list[Row], profiles: dict, costs: list[tuple]) -> dict:
     """Everything that was measured, for other programs."""
-    return {**asdict(row), "workload": row.workload.name, "batch_size": row.workload.batch_size}
+    return {
+        "rows": [{**asdict(row), "workload": row.workload.name, "batch_size": row.workload.batch_size} for row in rows],
+        "profile": [{"workload": name, "precision": kind, **pieces} for (name, kind), pieces in profiles.items()],
+        "logging": [
+            {"workload": name, "precision": kind, "telling": asdict(telling), "silent": asdict(silent)}
+            for name, kind, telling, silent in costs
+        ],
+    }
 
 
 def _options() -> argparse.Namespace:
@@ -73,6 +74,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, metavar="S", help="of a turn at least (default: 3, quick: 1)")
     parser.add_argument("--workers", type=int, default=0, metavar="N", help="of the usual script's loader (default: 0)")
     parser.add_argument("--profile", action="store_true", help="instead, show what a step spends its time on")
+    parser.add_argument("--logging", action="store_true", help="instead, show what logging and saving take")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there as well")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there as well")
     options = parser.parse_args()

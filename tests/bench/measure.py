@@ -22,6 +22,13 @@ ENDLESS = 10**9
 """Steps that no run here reaches."""
 
 
+SILENT = (
+    *("logger.console=false", "logger.tensorboard=false", f"trainer.log_every={ENDLESS}"),
+    *("trainer.preview_every=null", "trainer.checkpoint_every=null"),
+)
+"""Overrides of a run that tells and keeps nothing."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """How thoroughly to measure.
@@ -130,3 +137,14 @@ def breakdowns(workload: Workload, seconds: float) -> Iterator[tuple[str, dict[s
                 yield settings.precision, process.reply()
             finally:
                 process.end()
+
+
+def logging_costs(workload: Workload, plan: Plan) -> Iterator[tuple[str, Score, Score]]:
+    """Each precision, and GenLab's scores in it as users start it and without logging, previews and checkpoints."""
+    course = Course(workload)
+    for settings in course.settings:
+        with tempfile.TemporaryDirectory(prefix="genlab-bench-") as folder:
+            usual = course.genlab(settings, Path(folder, "telling"))
+            commands = {"telling": usual, "silent": [*course.genlab(settings, Path(folder, "silent")), *SILENT]}
+            scores = race(commands, Path(folder), plan.rounds, plan.seconds, launches=1)
+        yield settings.precision, scores["telling"], scores["silent"]

@@ -32,6 +32,8 @@ NOTES = (
 )
 
 
+LOGGING_NOTES = "Steps a second with logging, previews and checkpoints at their defaults, and without any of them."
+
 PROFILE_NOTES = (
     "Milliseconds of a step: medians, and for logging (rows, previews, checkpoints) the mean over all steps. Loop: "
     "what no piece accounts for. Outside: the part of a step that is none of model, loss, backward and optimizer."
@@ -76,6 +78,21 @@ def profile(breakdowns: dict[tuple[str, str], dict[str, float]]) -> Table:
     for names, milliseconds in breakdowns.items():
         pieces = (f"{milliseconds[piece]:.3f}" for piece in (*PIECES, "loop", "step"))
         lines.append((*names, *pieces, f"{100 * share_outside(milliseconds):.1f} %"))
+    return lines
+
+
+def logging(costs: Sequence[tuple[str, str, Score, Score]]) -> Table:
+    """What logging, previews and checkpoints take; `costs` by workload and precision: scores with and without them."""
+    lines: Table = [("workload", "precision", "steps/s", "without", "cost over all turns", "rounds")]
+    for workload, precision, telling, silent in costs:
+        ratios = telling.over(silent)
+        lines.append(
+            (
+                *(workload, precision, f"{telling.overall_rate:.1f}", f"{silent.overall_rate:.1f}"),
+                f"{100 * (1 - telling.overall_rate / silent.overall_rate):.1f} %",
+                f"{median(ratios):.3f} [{min(ratios):.3f}, {max(ratios):.3f}]",
+            )
+        )
     return lines
 
 

@@ -130,3 +130,10 @@ def test_the_tables_hold_what_was_measured():
     assert "6,400" in report.plain(report.comparison([row]))
     assert torch.__version__ in report.head("scripts/bench")
     assert json.loads(json.dumps(asdict(row.genlab)))["turns"][0]["steps"] == 90
+
+
+def test_the_cost_of_logging_is_what_is_lost():
+    telling = Score("telling", [], [Turn(95, 1.0, 0), Turn(97, 1.0, 0)])
+    silent = Score("silent", [], [Turn(100, 1.0, 0), Turn(100, 1.0, 0)])
+    _, line = report.logging([("vae_mlp", "fp32", telling, silent)])
+    assert line == ("vae_mlp", "fp32", "96.0", "100.0", "4.0 %", "0.960 [0.950, 0.970]")
