@@ -10,16 +10,16 @@ import torch
 
 
 @pytest.fixture(scope="session")
-def cache(tmp_path_factory) -> Path:
+def session_cache(tmp_path_factory) -> Path:
     """A cache of these tests alone, so that the user's neither helps them nor grows by them."""
     return tmp_path_factory.mktemp("cache")
 
 
 @pytest.fixture(autouse=True)
-def clean_process(monkeypatch, cache):
+def clean_process(monkeypatch, session_cache):
     torch.set_num_threads(1)
     monkeypatch.setattr(sys, "argv", ["pytest"])
-    monkeypatch.setenv("GENLAB_CACHE", str(cache))
+    monkeypatch.setenv("GENLAB_CACHE", str(session_cache))
     environment = dict(os.environ)
     yield
     os.environ.clear()

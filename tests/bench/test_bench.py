@@ -108,7 +108,7 @@ def test_a_breakdown_adds_up():
         watch.stepped()
     milliseconds = watch.milliseconds()
     assert milliseconds["backward"] >= 4
-    assert 1 <= milliseconds["loop"] < 3
+    assert milliseconds["loop"] >= 1
     assert milliseconds["step"] == pytest.approx(milliseconds["backward"] + milliseconds["loop"])
     assert share_outside(milliseconds) == pytest.approx(milliseconds["loop"] / milliseconds["step"])
 

@@ -11,6 +11,10 @@ from genlab import __version__
 from genlab.cli import COMMANDS
 from genlab.commands.completion import candidates
 from genlab.config.compose import compose_jobs, register
+from genlab.config.schema import CHOICES
+
+DEVICE_KEYS = ("name", "index", "precision", "memory_format", "threads", "keep_memory", "deterministic")
+"""What a command that uses a run heeds of `device`."""
 
 
 def test_usage_lists_every_command(genlab):
@@ -101,10 +105,10 @@ for arguments in {lines!r}:
         ("genlab sample r", {"run=latest"}),
         ("genlab train model=nothing-like-it model.", set()),
         ("genlab train model=gan optimizer=adam_gan optimizer.b", {"optimizer.betas="}),
-        ("genlab train device.precision=", {f"device.precision={word}" for word in ("fp32", "bf16", "fp16")}),
+        ("genlab train device.precision=", {f"device.precision={word}" for word in CHOICES["device.precision"]}),
         ("genlab train loader.flip=", {"loader.flip=true", "loader.flip=false"}),
         ("genlab sample run=", {"run=latest"}),
-        ("genlab sample d", {"device="} | {f"device.{key}=" for key in ("name", "index", "threads", "deterministic")}),
+        ("genlab sample d", {"device=", *(f"device.{key}=" for key in DEVICE_KEYS)}),
         ("genlab sample dataset=", set()),
         ("genlab sample device=c", {"device=cpu", "device=cuda"}),
         ("genlab sample format=", {"format=grid", "format=npz", "format=png"}),

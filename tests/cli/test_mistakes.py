@@ -43,7 +43,7 @@ FIXED = [
     (["train", "trainer.ema=1"], "trainer.ema=1.0: the decay must be at least 0 and below 1"),
     (["train", "trainer.clip=-1"], "trainer.clip=-1.0: must be at least 0"),
     (["train", "trainer.early_stop_metric=elbow"], "trainer.early_stop_metric=elbow: did you mean 'elbo'?"),
-    (["train", "device.precision=fp8"], "device.precision=fp8: must be one of fp32, bf16, fp16"),
+    (["train", "device.precision=fp8"], "device.precision=fp8: must be one of fp32, fast-fp32, bf16, fp16"),
     (["train", "device.micro_batch=100"], "device.micro_batch=100: must divide the 128 examples"),
     (["train", "device.processes=3"], "trainer.batch_size=128: must divide evenly over device.processes=3"),
     (["train", "loader.storage=disk"], "loader.storage=disk: must be one of auto, memory, stream"),

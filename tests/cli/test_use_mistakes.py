@@ -58,7 +58,10 @@ KEYS = [
     # settings that only training heeds
     (["sample", "hydra.run.dir=x"], "hydra.run.dir=x: genlab sample takes no settings of Hydra's"),
     (["compare", "hydra/job_logging=none"], "hydra/job_logging=none: genlab compare takes no settings of Hydra's"),
-    (["sample", "device.foo=1"], "there are: deterministic, index, name, threads"),
+    (
+        ["sample", "device.foo=1"],
+        "there are: deterministic, index, keep_memory, memory_format, ",
+    ),
 ]
 
 

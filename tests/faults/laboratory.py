@@ -58,6 +58,8 @@ class Laboratory:
         self.work = work
         work.mkdir(parents=True, exist_ok=True)
         _paint_folders(work / "pictures")
+        # The first child waits for the server that all are forked from, which would count as time of its run.
+        Child(["--version"], work / "server.txt").wait()
 
     def recipe(self, model: str, variety: str = "plain", *more: str, steps: int = 60, **intervals: int) -> Recipe:
         """A tiny run. `more` are settings, `intervals` steps between events by the last part of their keys."""
