@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from genlab.config.paths import config_folder
-from genlab.config.schema import CHOICES, TRAINING_ONLY
+from genlab.config.schema import CHOICES, unheeded
 
 _SCRIPT = """_genlab() {
     local line="${COMP_LINE:0:COMP_POINT}"
@@ -86,8 +86,8 @@ def _groups_and_keys(command: str, chosen: dict[str, str]) -> tuple[dict[str, li
         if group in ("model", "experiment", "sweep"):  # files of the whole config
             content = content.get(group, {})
         keys |= {f"{group}.{key}": value for key, value in content.items() if not key.startswith("_")}
-    if command != "train":
-        keys = {key: value for key, value in keys.items() if key not in {f"device.{name}" for name in TRAINING_ONLY}}
+    ignored = {f"device.{name}" for name in unheeded(command)}
+    keys = {key: value for key, value in keys.items() if key not in ignored}
     return known, keys
 
 

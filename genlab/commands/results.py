@@ -23,7 +23,8 @@ from genlab.config.compose import compose_jobs
 _TITLE_BYTES = 60  # of the 255 that the name of a folder may have
 
 _WHERE = ("run", "output_dir", "data_dir", "device", "weights", "choices", "picture_metadata")
-"""Keys that say where things lie and what computes them; what is computed is a function of the others."""
+"""Keys that say where things lie and what computes them; what is computed is a function of the others, and of
+`device.precision`."""
 
 _PLACES = ("input", "against", "pictures", "dataset.path", "dataset.data_dir")
 """Keys whose values may name files."""
@@ -90,7 +91,8 @@ def _name(run, config: DictConfig, parts: tuple[str, ...]) -> str:
     text = json.dumps(asked, sort_keys=True)
     digest = None if asked == _defaults(config.choices.command) else hashlib.sha256(text.encode()).hexdigest()[:6]
     raw = "raw" if config.weights == "raw" else None
-    return "-".join(filter(None, [f"step_{run.step:07d}", raw, title, digest]))
+    precision = None if run.precision == "fp32" else run.precision
+    return "-".join(filter(None, [f"step_{run.step:07d}", raw, precision, title, digest]))
 
 
 @cache

@@ -26,7 +26,8 @@ keys
 keys of the run that may change
   trainer.     max_steps max_epochs early_stop_patience keep_checkpoints
                log_every validate_every preview_every evaluate_every checkpoint_every
-  device.      all; results stay the same to the bit with the same kind of device, precision, threads and processes
+  device.      all; results stay the same to the bit with the same kind of device, precision, memory_format, compile,
+               cuda_graph, threads and processes
   loader.      storage memory_limit workers
   logger.      all
   data_dir     where the data lies

@@ -25,9 +25,9 @@ keys that are met most
   seed, output_dir, data_dir (default: $GENLAB_DATA, else data), init_from=RUN
   trainer.    max_steps (or max_steps=null max_epochs=20) batch_size clip ema log_every validate_every
               preview_every checkpoint_every early_stop_metric evaluate_every best_metric
-  device.     precision compile micro_batch threads deterministic processes
+  device.     precision memory_format compile cuda_graph micro_batch threads keep_memory deterministic processes
   optimizer.  lr betas weight_decay players
-  loader.     storage flip shift
+  loader.     storage memory_limit workers flip shift
   evaluation. metrics num_samples extractor importance_samples repeats: what trainer.evaluate_every measures
   watch.      action (warn, stop or rollback) every num_samples diversity_bound accuracy_bound
 

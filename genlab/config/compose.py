@@ -21,7 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 from genlab.config.hints import fits, hint_of, misfit
 from genlab.config.misuse import misuses, several_values
 from genlab.config.paths import config_folder, groups
-from genlab.config.schema import COMMANDS, TRAINING_ONLY
+from genlab.config.schema import COMMANDS, unheeded
 
 
 class RequestError(ValueError):
@@ -201,7 +201,7 @@ def _explain_value(command: str, override: Override, config: DictConfig, error: 
     for part in override.key_or_group.split("."):
         if not isinstance(node, DictConfig) or part not in node:
             names = [str(name) for name in node] if isinstance(node, DictConfig) else []
-            names = [name for name in names if command == "train" or name not in TRAINING_ONLY]
+            names = [name for name in names if name not in unheeded(command)]
             where = ".".join(walked) or "the config"
             if node is None and where in groups():
                 return f"{override.input_line}: choose one first, as in {where}={options(where)[0]}"

@@ -7,7 +7,7 @@ from hydra.core.override_parser.types import Override
 
 from genlab.config.hints import hint_of, takes_list
 from genlab.config.paths import groups
-from genlab.config.schema import COMMANDS, TRAINING_ONLY
+from genlab.config.schema import COMMANDS, unheeded
 
 
 def misuses(command: str, parsed: list[Override]) -> Iterator[tuple[str, str]]:
@@ -20,8 +20,8 @@ def misuses(command: str, parsed: list[Override]) -> Iterator[tuple[str, str]]:
         exists = command == "train" and key not in groups() and hint_of(COMMANDS[command], key) is not None
         if key.startswith("hydra"):
             yield line, f"{line}: genlab {command} takes no settings of Hydra's; see genlab {command} --help"
-        elif command != "train" and key in [f"device.{name}" for name in TRAINING_ONLY]:
-            yield line, f"{line}: means something to genlab train alone"
+        elif key in [f"device.{name}" for name in unheeded(command)]:
+            yield line, f"{line}: means nothing to genlab {command}"
         elif override.package is not None:
             yield line, f"{line}: write {key}={line.partition('=')[2]}, without @{override.package}"
         elif override.is_delete() and not free:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
+from inspect import signature
 from math import prod
 from pathlib import Path
 
@@ -119,7 +120,7 @@ def _model_problems(config: DictConfig, source: Source, optimizer_is_known: bool
         yield str(error)
     if optimizer_is_known:
         yield from _player_problems(config, model)
-    if config.device.cuda_graph:
+    if config.device.cuda_graph and optimizer_is_known:
         yield from _graph_problems(config, model)
     metric = config.trainer.early_stop_metric
     if metric and metric not in model.metrics:
@@ -138,6 +139,10 @@ def _graph_problems(config: DictConfig, model: GenerativeModel) -> Iterator[str]
     for key, plain in (("processes", 1), ("micro_batch", None)):
         if device[key] != plain:
             yield f"device.cuda_graph=true: goes with device.{key}={'null' if plain is None else plain} only"
+    for player in model.players():
+        found = locate("optimizer", player_settings(config, player)["_target_"])
+        if "capturable" not in signature(found).parameters:
+            yield f"device.cuda_graph=true: {found.__name__} of {player} cannot be captured; take optimizer=adam"
     if device.precision == "fp16":
         yield "device.cuda_graph=true: the loss scale of fp16 changes from step to step; give device.precision=bf16"
     if model.step_kind(0) is None:

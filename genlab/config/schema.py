@@ -36,7 +36,7 @@ class DeviceConfig:
     threads: int | None = MISSING
     deterministic: bool = MISSING
     processes: int = MISSING
-    # Runs of earlier versions hold no values for these.
+    # With defaults, for runs that were stored before there was a choice: see `genlab.config.earlier`.
     cuda_graph: bool = False
     keep_memory: bool = False
 
@@ -199,7 +199,13 @@ STOPPING = ("trainer.max_steps", "trainer.max_epochs", "trainer.early_stop_patie
 """Keys that decide when a run ends."""
 
 TRAINING_ONLY = ("compile", "cuda_graph", "micro_batch", "processes")
-"""Keys of a device that only training heeds; files of devices are shared, so a skeleton of their own would not do."""
+
+
+def unheeded(command: str) -> tuple[str, ...]:
+    """Keys of `device` that mean nothing to `command`; files of devices are shared, so a skeleton of their own would
+    not do. What is exported is float32 and checked on the CPU."""
+    exceptions = {"train": (), "export": (*TRAINING_ONLY, "precision", "memory_format")}
+    return exceptions.get(command, TRAINING_ONLY)
 
 
 @dataclass

@@ -25,6 +25,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from genlab import seeding
+
 log = logging.getLogger("genlab")
 
 FORMAT = 1
@@ -60,9 +62,9 @@ def kept(
     """
     try:
         key = _key(request, files)
-    except OSError:  # a file that is gone: whoever reads it knows what to say
+        folder = cache_dir() / "tables" / key[:32]
+    except (OSError, RuntimeError):  # a file that is gone: whoever reads it knows what to say; or nobody's home
         return make()
-    folder = cache_dir() / "tables" / key[:32]
     if found := _read(folder, key, layout):
         return found
     start = time.perf_counter()
@@ -90,7 +92,8 @@ def _code() -> list[str]:
     """The versions of all that renders, decodes and resizes: of this package by its text, as it changes most often."""
     import PIL
 
-    text = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+    code = [*sorted(Path(__file__).parent.glob("*.py")), Path(seeding.__file__)]
+    text = b"".join(path.read_bytes() for path in code)
     return [hashlib.sha256(text).hexdigest(), torch.__version__, PIL.__version__, np.__version__]
 
 
@@ -101,14 +104,14 @@ def _described(layout: Layout) -> dict[str, list]:
 
 def _read(folder: Path, key: str, layout: Layout) -> dict[str, Tensor] | None:
     """The table in `folder`; None, with a word in the log, where it is not what was asked for to the last bit."""
-    if not folder.exists():
-        return None
     try:
         with _opened(folder / _MANIFEST) as file:
             manifest = json.loads(file.read(_LARGEST_MANIFEST))
         if (manifest["key"], manifest["fields"]) != (key, _described(layout)):
             raise ValueError("its manifest is of another table")
         table = {name: _mapped(folder / f"{name}.npy", *layout[name], manifest["sha256"][name]) for name in layout}
+    except FileNotFoundError:
+        return None
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         log.info("data: %s is damaged and made again (%s)", folder, " ".join(str(error).split())[:200])
         return None
@@ -169,6 +172,8 @@ def _make_room(tables: Path, size: int) -> None:
     entries = {}
     for entry in tables.iterdir():
         with suppress(FileNotFoundError):  # another job removed it
+            if entry.is_symlink():
+                continue
             used = sum(file.lstat().st_size for file in entry.rglob("*"))
             entries[entry] = (entry.lstat().st_mtime, used)
     total = size + sum(used for _, used in entries.values())

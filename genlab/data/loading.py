@@ -1,7 +1,6 @@
 """From tables of examples to batches on the device: gathered from memory, or streamed by a DataLoader."""
 
 import logging
-import os
 import signal
 import time
 from collections import deque
@@ -12,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from genlab import memory
+from genlab import cores, memory
 from genlab.config.schema import LoaderConfig
 from genlab.data.augment import augment
 from genlab.data.order import IndexStream
@@ -119,9 +118,13 @@ class Loader:
         elif isinstance(table, StoredExamples):
             held, where = _Gathered(table, self.device), "read from the disk as they are drawn"
         else:
-            held, where = _Streamed(table, self.workers), f"streamed by {self.workers} workers"
+            held, where = _Streamed(table, self.workers), f"streamed, decoded {self._decoder}"
         self.storage.append(f"{name}: {len(table)} examples, {gibibytes:.3f} GiB, {where} ({chosen})")
         return held
+
+    @property
+    def _decoder(self) -> str:
+        return f"by {self.workers} workers" if self.workers else "by the training process"
 
     def _watched(self, batches: Iterator[tuple], size: int) -> Iterator[tuple]:
         """`batches` without end, of `size`; a line in the log, once, where training waits for them much of its time."""
@@ -141,7 +144,7 @@ class Loader:
             "loader: training waited %.0f %% of the time for pictures (%s, %.0f a second); %s or loader.storage=memory "
             "would help",
             100 * share,
-            f"decoded by {self.workers} workers" if decoding else "read from the disk",
+            f"decoded {self._decoder}" if decoding else "read from the disk",
             _WATCHED_BATCHES * size / seconds,
             "more loader.workers, smaller files" if decoding else "a faster disk",
         )
@@ -159,8 +162,7 @@ class Loader:
 
 def _default_workers(world: int) -> int:
     """Processes that decode beside each of `world` training ones: half the cores, as a step needs the others."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(max(1, cores // (2 * world)), _MOST_WORKERS)
+    return min(max(1, cores.available() // (2 * world)), _MOST_WORKERS)
 
 
 class _Resident:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from genlab import memory
 from genlab.data.arrays import DAMAGE, Header, count_classes, read_npy_header
 from genlab.data.checks import check_choice, check_range
 from genlab.data.source import Examples, Source, StoredExamples
@@ -56,6 +57,7 @@ class Npy(Source):
         else:
             self.stored, self.channel_axis = (*header.shape[1:], 1), _CHANNEL_AXES["channels_last"]
         height, width = (side for axis, side in enumerate(self.stored) if axis != self.channel_axis)
+        memory.check(16 * header.shape[0], f"{where}: the order of its pictures needs", "give a file with fewer")
         self.labels = None if labels_path is None else _read_labels(labels_path, header.shape[0])
         num_classes = 0 if self.labels is None else count_classes(self.labels, f"dataset.labels_path={labels_path}")
         self.spec = DataSpec((self.stored[self.channel_axis], height, width), num_classes)
@@ -90,8 +92,12 @@ class RowFile:
         """
         found = torch.empty(len(rows), *self.shape, dtype=torch.uint8)
         for row, target in zip(rows.tolist(), found.view(len(rows), self.row_bytes).numpy(), strict=True):
-            if os.preadv(self.handle, [target], self.start + row * self.row_bytes) != self.row_bytes:
-                raise ValueError(f"{self.path} has become shorter since it was opened. Put it back as it was.")
+            done = 0
+            while done < self.row_bytes:  # a signal or a network may cut a read short
+                count = os.preadv(self.handle, [target[done:]], self.start + row * self.row_bytes + done)
+                if not count:
+                    raise ValueError(f"{self.path} has become shorter since it was opened. Put it back as it was.")
+                done += count
         return found
 
     def announce(self, rows: Tensor) -> None:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from genlab import cores
 from genlab.data.cache import kept
 from genlab.data.source import Examples
 
@@ -147,7 +148,7 @@ class PictureFiles(Examples):
             return len(rows)
 
         bar = tqdm(desc="reading pictures", total=len(self), leave=False, disable=None)
-        with bar, ThreadPoolExecutor(os.cpu_count()) as pool:
+        with bar, ThreadPoolExecutor(cores.available()) as pool:
             try:
                 # Several in a row: to hand over single small ones takes as long as to decode them.
                 for count in pool.map(decode_rows, torch.arange(len(self)).split(_DECODED_IN_A_ROW)):

@@ -30,6 +30,7 @@ from genlab.data.source import ArrayExamples, Examples, Source
 from genlab.data.spec import DataSpec
 from genlab.evaluation import cache
 from genlab.seeding import mix, seeded
+from genlab.training.device import computing
 
 logger = logging.getLogger("genlab")
 
@@ -122,7 +123,7 @@ def train(source: Source, seed: int) -> Classifier:
     order = IndexStream(len(x), seed)
     optimizer = torch.optim.Adam(network.parameters(), fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RECIPE["learning_rate"], RECIPE["steps"])
-    with seeded(seed, 1), torch.autocast("cpu", enabled=False):  # dropout; the same weights whoever asks
+    with seeded(seed, 1), computing(x.device, "fp32"):  # dropout; the same weights whoever asks
         for step in tqdm(range(RECIPE["steps"]), "training the classifier", leave=False, disable=None):
             rows = order.take(step * RECIPE["batch_size"], RECIPE["batch_size"])
             _, logits = network(x[rows].float() / 255)
@@ -132,7 +133,7 @@ def train(source: Source, seed: int) -> Classifier:
             schedule.step()
     network.eval().requires_grad_(False)
     x, y = _gather(source, "validation", RECIPE["most_validation_examples"], seed)
-    with torch.autocast("cpu", enabled=False):
+    with computing(x.device, "fp32"):
         logits = torch.cat([network(part.float() / 255)[1] for part in x.split(_CHUNK)])
     return Classifier(network, weights_hash(network), (logits.argmax(1) == y).double().mean().item())
 
@@ -169,7 +170,7 @@ def weights_hash(network: nn.Module) -> str:
 def _evidence(table: Examples) -> dict[str, Tensor]:
     if isinstance(table, ArrayExamples):
         return table.load()
-    return table.rows(torch.linspace(0, len(table) - 1, min(_FINGERPRINT_ROWS, len(table))).long())
+    return table.rows(torch.linspace(0, len(table) - 1, min(_FINGERPRINT_ROWS, len(table)), dtype=torch.float64).long())
 
 
 def _gather(source: Source, split: str, most: int, seed: int) -> tuple[Tensor, Tensor]:

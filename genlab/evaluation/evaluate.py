@@ -17,6 +17,7 @@ from genlab.evaluation.sample_metrics import SAMPLE_METRICS, Copies, Drawn, Samp
 from genlab.models.base import CAPABILITIES
 from genlab.sampling.load import Run
 from genlab.seeding import mix
+from genlab.training.device import computing
 
 METRICS = (*DATA_METRICS, *SAMPLE_METRICS)
 """Names by which metrics are asked for."""
@@ -108,7 +109,7 @@ def evaluate(run: Run, bench: Bench, names: Sequence[str], seed: int = 0) -> dic
         entries |= _entries(repeats, protocol)
     metrics = [SAMPLE_METRICS[name] for name in names if name in SAMPLE_METRICS]
     if metrics:
-        with torch.autocast(run.device.type, enabled=False):
+        with computing(run.device, "fp32"):
             seeds = [mix(seed, number) for number in range(bench.settings.repeats)]
             repeats = [_measure_samples(run, bench, metrics, own) for own in seeds]
         protocol = {**common, **repeated, "num_samples": bench.settings.num_samples}

@@ -30,6 +30,7 @@ from tqdm import tqdm
 from genlab.data.source import Examples, Source
 from genlab.data.torchvision_sets import DOWNLOAD_TIMEOUT
 from genlab.evaluation.classifier import LARGEST_SIDE, NUM_FEATURES, load_classifier, reduce
+from genlab.training.device import computing
 
 logger = logging.getLogger("genlab")
 
@@ -70,7 +71,7 @@ class Extractor(ABC):
         """
         if not x.isfinite().all():
             raise ValueError("the pictures hold values that are not finite: has the run diverged?")
-        with torch.autocast(x.device.type, enabled=False):  # an extractor is the same whoever calls it
+        with computing(x.device, "fp32"):  # an extractor is the same whoever calls it
             readings = [self._read(part.float()) for part in x.split(self.batch)]
         features, probabilities = zip(*readings, strict=True)
         return Reading(torch.cat(features), torch.cat(probabilities) if self.num_classes else None)

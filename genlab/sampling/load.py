@@ -12,6 +12,7 @@ from torch import Tensor
 from genlab.config.build import build_model
 from genlab.config.check import locate, problems_of
 from genlab.config.compose import options
+from genlab.config.earlier import brought_up
 from genlab.config.paths import config_folder
 from genlab.config.request import check_size, sketch
 from genlab.config.schema import CHOICES
@@ -23,7 +24,7 @@ from genlab.sampling.scoring import choose_method, score_portion
 from genlab.sampling.traversal import check_latents, num_latents, one_at_a_time
 from genlab.seeding import seeded
 from genlab.training import checkpoint
-from genlab.training.device import MEMORY_FORMATS, autocast
+from genlab.training.device import MEMORY_FORMATS, computing
 
 PORTION = 256
 """Pictures that go through a model at once."""
@@ -53,7 +54,7 @@ class Run:
         """What the model is called in: no gradients, and the run's own precision, whatever surrounds it."""
         context = ExitStack()
         context.enter_context(torch.no_grad())
-        context.enter_context(autocast(self.device, self.precision))
+        context.enter_context(computing(self.device, self.precision))
         return context
 
     def can(self, *names: str) -> bool:
@@ -222,7 +223,7 @@ def latest(output_dir: str, file: str = "checkpoints/last.pt") -> Path:
 def _request(state: dict) -> tuple[DictConfig, DataSpec]:
     """Config and data of a checkpoint. `ValueError` with a line for each reason why it is none of GenLab's."""
     check_config(state["config"])
-    config = OmegaConf.create(state["config"])
+    config = brought_up(state["config"])
     if problems := problems_of(config):
         raise ValueError("\n".join(line for lines in problems.values() for line in lines))
     if type(state["step"]) is not int or state["step"] < 0:

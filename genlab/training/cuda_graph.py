@@ -26,10 +26,6 @@ def make_capturable(optimizers: Iterable[Optimizer]) -> None:
     """Let optimizers read their rates and count their steps on the device, also after a state was loaded into them."""
     for optimizer in optimizers:
         for group in optimizer.param_groups:
-            if "capturable" not in group:
-                raise ValueError(
-                    f"device.cuda_graph=true: {type(optimizer).__name__} cannot be captured; take optimizer=adam"
-                )
             group["capturable"] = True
             group["lr"] = torch.as_tensor(group["lr"], dtype=torch.float32, device=group["params"][0].device)
 
@@ -116,22 +112,23 @@ class _FixedBatch(Batch):
         return self.drawn[self.taken - 1][-1]
 
 
-class _Gpu:
+class GPU:
     """Records the kernels that are launched on the current CUDA device."""
 
+    def __init__(self):
+        self.stream = torch.cuda.Stream()  # recording is refused on the default one, so warming up leaves that as well
+        self.memory = torch.cuda.graph_pool_handle()  # for all recordings: no two of them are ever played at once
+
     def warm_up(self, work: Callable[[], Scalars]) -> Scalars:
-        stream = torch.cuda.Stream()  # as recording will take another one than the default as well
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
+        self.stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self.stream):
             scalars = work()
-        torch.cuda.current_stream().wait_stream(stream)
+        torch.cuda.current_stream().wait_stream(self.stream)
         return scalars
 
     def record(self, work: Callable[[], None]) -> Callable[[], None]:
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        # What loaders' threads do meanwhile, pinning memory, is none of the recording's business.
+        with torch.cuda.graph(graph, pool=self.memory, stream=self.stream, capture_error_mode="thread_local"):
             work()
         return graph.replay
-
-
-GPU = _Gpu()

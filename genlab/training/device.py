@@ -3,6 +3,8 @@
 import ctypes
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -42,7 +44,7 @@ def multiplies_bf16(device: torch.device) -> bool:
     """Whether `device` has units that multiply bfloat16 numbers; without them bf16 is slower than fp32."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    if device.type == "cpu":
+    if device.type == "cpu" and hasattr(torch.cpu, "get_capabilities"):
         return any(torch.cpu.get_capabilities().get(name) for name in ("avx512_bf16", "amx_bf16", "arm_bf16", "bf16"))
     return False
 
@@ -61,8 +63,10 @@ def prepare(settings: DeviceConfig) -> torch.device:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS repeats only with a fixed workspace
     if settings.deterministic != torch.are_deterministic_algorithms_enabled():
         torch.use_deterministic_algorithms(settings.deterministic)  # imports torch's compiler
-    local = int(os.environ.get("LOCAL_RANK", 0))
-    return resolve(settings.name, settings.index + local)
+    device = resolve(settings.name, settings.index + int(os.environ.get("LOCAL_RANK", 0)))
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # streams and graphs belong to the current one
+    return device
 
 
 def shorten_factors(short: bool) -> None:
@@ -71,6 +75,18 @@ def shorten_factors(short: bool) -> None:
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = short
     for operation in (torch.backends.mkldnn.conv, torch.backends.mkldnn.matmul):
         operation.fp32_precision = "bf16" if short else "ieee"
+
+
+@contextmanager
+def computing(device: torch.device, precision: str) -> Iterator[None]:
+    """Networks on `device` are computed in `device.precision`, whatever surrounds this."""
+    before = torch.backends.mkldnn.matmul.fp32_precision == "bf16"
+    shorten_factors(precision == "fast-fp32")
+    try:
+        with autocast(device, precision):
+            yield
+    finally:
+        shorten_factors(before)
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:

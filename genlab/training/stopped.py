@@ -8,6 +8,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from genlab.config import revise
+from genlab.config.earlier import brought_up
 from genlab.config.stranger import check_config, check_state
 from genlab.config.untrusted_files import read_json, read_yaml
 from genlab.training import checkpoint
@@ -82,12 +83,12 @@ def _config(folder: Path, path: Path | None, state: dict[str, Any]) -> DictConfi
             check_state(state)
     except ValueError as error:
         raise ValueError(f"{path or folder / 'config.yaml'}: no run can go on from it\n{error}") from error
-    config = OmegaConf.create(state["config"])
+    config = brought_up(state["config"])
     with suppress(ValueError):  # it may be damaged, or lost
         written = read_yaml(folder / "config.yaml")
         check_config(written)
-        if not revise.differences(config, OmegaConf.create(written)):
-            return OmegaConf.create(written)
+        if not revise.differences(config, brought_up(written)):
+            return brought_up(written)
     return config
 
 

@@ -65,10 +65,10 @@ class Trainer:
         self.max_steps = planned_steps(settings, train.size)
         share = settings.batch_size // distributed.world()
         self.rounds = math.ceil(share / (device.micro_batch or share))
-        self.casting = autocast(train.device, device.precision)
+        self.casting = autocast(train.device, device.precision)  # entered anew each time, never within itself
         self.scaler = torch.amp.GradScaler(train.device.type, enabled=device.precision == "fp16")
         self.ema = MovingAverage(model, model.averaged, settings.ema) if settings.ema and model.averaged else None
-        self.graphs = StepGraphs(self._make_updates, GPU) if device.cuda_graph else None
+        self.graphs = StepGraphs(self._make_updates, GPU()) if device.cuda_graph else None
         if self.graphs:
             make_capturable(optimizers.values())
         self.window = ScalarWindow()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from genlab.config.schema import TRAINING_ONLY
+from genlab.config.schema import unheeded
 
 KEYS = [
     # groups that a command has not, and null, which stands for the run's own data
@@ -70,9 +70,11 @@ def test_is_explained(arguments, message, refused):
     assert message in refused(*arguments)
 
 
-@pytest.mark.parametrize("key", TRAINING_ONLY)
-def test_what_training_alone_heeds_is_refused_elsewhere(key, refused):
-    assert f"device.{key}=1: means something to genlab train alone" in refused("sample", f"device.{key}=1")
+@pytest.mark.parametrize("command", ["sample", "export"])
+def test_what_a_command_does_not_heed_is_refused(command, refused):
+    keys = unheeded(command)
+    text = refused(command, *(f"device.{key}=1" for key in keys), problems=len(keys))
+    assert all(f"device.{key}=1: means nothing to genlab {command}" in text for key in keys)
 
 
 def test_several_mistakes_are_told_at_once(refused):

@@ -13,7 +13,7 @@ from genlab.commands.use import command_line, compose_use
 
 @pytest.fixture
 def run(tmp_path):
-    return SimpleNamespace(folder=tmp_path / "run", step=12)
+    return SimpleNamespace(folder=tmp_path / "run", step=12, precision="fp32")
 
 
 def write(run, config, *parts, text="new", name="a.txt"):
