@@ -136,17 +136,15 @@ class Trainer:
 
     def _tell_step(self) -> None:
         """Tell callbacks that a step has ended; all but those that had been told when a signal broke one off."""
-        told = self.told or []
-        self.told = None
-        for callback in self.callbacks:
-            name = type(callback).__name__
-            if name not in told:
-                try:
-                    callback.stepped(self)
-                except Interrupted:
-                    self.told = told
-                    raise
-                told.append(name)
+        told, self.told = self.told or [], None
+        for place, callback in enumerate(self.callbacks):
+            if told and type(callback).__name__ in told:
+                continue
+            try:
+                callback.stepped(self)
+            except Interrupted:
+                self.told = [type(earlier).__name__ for earlier in self.callbacks[:place]]
+                raise
 
     def _end(self, finite: bool) -> None:
         """Measure what this step was not due for. The state that was saved before knows nothing of it, so that a run
