@@ -1,6 +1,7 @@
 """Recipes that take bf16 where a device multiplies it reach what they reach in float32, over three seeds.
 
-Half an hour on two cores: `scripts/test -m slow tests/recipes/test_precision_of_recipes.py`; longer where bf16 is emulated.
+Half an hour on two cores, longer where bf16 is emulated:
+`scripts/test -m slow tests/recipes/test_precision_of_recipes.py`.
 """
 
 import json
