@@ -105,13 +105,13 @@ def _described(layout: Layout) -> dict[str, list]:
 def _read(folder: Path, key: str, layout: Layout) -> dict[str, Tensor] | None:
     """The table in `folder`; None, with a word in the log, where it is not what was asked for to the last bit."""
     try:
+        if not folder.exists():
+            return None
         with _opened(folder / _MANIFEST) as file:
             manifest = json.loads(file.read(_LARGEST_MANIFEST))
         if (manifest["key"], manifest["fields"]) != (key, _described(layout)):
             raise ValueError("its manifest is of another table")
         table = {name: _mapped(folder / f"{name}.npy", *layout[name], manifest["sha256"][name]) for name in layout}
-    except FileNotFoundError:
-        return None
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         log.info("data: %s is damaged and made again (%s)", folder, " ".join(str(error).split())[:200])
         return None

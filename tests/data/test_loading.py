@@ -190,7 +190,7 @@ def test_says_once_where_training_waits_for_pictures(pause, expected, monkeypatc
             time.sleep(pause)
     assert len(caplog.messages) == expected
     assert all(
-        re.search(r"training waited \d+ % .*\(decoded by 0 workers, \d+ a second\)", line) for line in caplog.messages
+        re.search(r"training waited \d+ % .*\(decoded by the training process, \d+ a second\)", line) for line in caplog.messages
     )
     caplog.clear()
     take(loader(), 25)
