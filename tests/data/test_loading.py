@@ -189,9 +189,8 @@ def test_says_once_where_training_waits_for_pictures(pause, expected, monkeypatc
         ):
             time.sleep(pause)
     assert len(caplog.messages) == expected
-    assert all(
-        re.search(r"training waited \d+ % .*\(decoded by the training process, \d+ a second\)", line) for line in caplog.messages
-    )
+    told = r"training waited \d+ % .*\(decoded by the training process, \d+ a second\)"
+    assert all(re.search(told, line) for line in caplog.messages)
     caplog.clear()
     take(loader(), 25)
     assert not caplog.messages, "what is in memory is not waited for"
