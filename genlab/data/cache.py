@@ -1,8 +1,9 @@
 """Tables that take long to make, kept as plain numbers on the disk: a second run maps them and starts at once.
 
 An entry is a folder of the cache: a .npy file for each field, which jobs that run side by side share in memory, and a
-manifest of what was asked for. It is nobody's only copy: one that is damaged or outdated is made again, one that cannot
-be written is done without, and all of them may be removed at any time. GENLAB_CACHE=/dev/null keeps none.
+manifest of what was asked for. Jobs that start together make one once, as far as the file system has locks. It is
+nobody's only copy: one that is damaged or outdated is made again, one that cannot be written is done without, and all
+of them may be removed at any time. GENLAB_CACHE=/dev/null keeps none.
 """
 
 import hashlib
@@ -11,21 +12,21 @@ import logging
 import mmap
 import os
 import shutil
-import stat
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import cache
 from math import prod
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from genlab import seeding
+from genlab.files import one_maker, open_plain
 
 log = logging.getLogger("genlab")
 
@@ -40,6 +41,7 @@ WORTH_SECONDS, WORTH_SPEED = 0.1, 1e9
 _MANIFEST = "manifest.json"
 _LARGEST_MANIFEST = 2**16
 _LARGEST_HEADER = 2**10  # bytes of a .npy file before its numbers
+_DAMAGE = (OSError, ValueError, KeyError, TypeError, RecursionError)
 
 Layout = dict[str, tuple[torch.dtype, tuple[int, ...]]]
 """Type and shape of each field of a table."""
@@ -65,8 +67,20 @@ def kept(
         folder = cache_dir() / "tables" / key[:32]
     except (OSError, RuntimeError):  # a file that is gone: whoever reads it knows what to say; or nobody's home
         return make()
-    if found := _read(folder, key, layout):
-        return found
+    with suppress(*_DAMAGE):  # told of below, unless another job mends it meanwhile
+        if found := _read(folder, key, layout):
+            return found
+    with one_maker(folder):
+        try:
+            if found := _read(folder, key, layout):
+                return found
+        except _DAMAGE as error:
+            log.info("data: %s is damaged and made again (%s)", folder, " ".join(str(error).split())[:200])
+        return _made(folder, key, make)
+
+
+def _made(folder: Path, key: str, make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
+    """The table that `make` gives, put in `folder` if that is worth while."""
     start = time.perf_counter()
     table = make()
     seconds, size = time.perf_counter() - start, sum(value.nbytes for value in table.values())
@@ -103,18 +117,14 @@ def _described(layout: Layout) -> dict[str, list]:
 
 
 def _read(folder: Path, key: str, layout: Layout) -> dict[str, Tensor] | None:
-    """The table in `folder`; None, with a word in the log, where it is not what was asked for to the last bit."""
-    try:
-        if not folder.exists():
-            return None
-        with _opened(folder / _MANIFEST) as file:
-            manifest = json.loads(file.read(_LARGEST_MANIFEST))
-        if (manifest["key"], manifest["fields"]) != (key, _described(layout)):
-            raise ValueError("its manifest is of another table")
-        table = {name: _mapped(folder / f"{name}.npy", *layout[name], manifest["sha256"][name]) for name in layout}
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        log.info("data: %s is damaged and made again (%s)", folder, " ".join(str(error).split())[:200])
+    """The table in `folder`, None where there is none; one of `_DAMAGE` where it is not as it was to the last bit."""
+    if not folder.exists():
         return None
+    with open_plain(folder / _MANIFEST) as file:
+        manifest = json.loads(file.read(_LARGEST_MANIFEST))
+    if (manifest["key"], manifest["fields"]) != (key, _described(layout)):
+        raise ValueError("its manifest is of another table")
+    table = {name: _mapped(folder / f"{name}.npy", *layout[name], manifest["sha256"][name]) for name in layout}
     with suppress(OSError):  # somebody else's folder can be read all the same
         os.utime(folder)  # when it was used last
     return table
@@ -125,7 +135,7 @@ def _mapped(path: Path, dtype: torch.dtype, shape: tuple[int, ...], sha256: str)
 
     The size is looked at before the file is touched: beyond its end a mapping holds nothing, and reading it kills.
     """
-    with _opened(path) as file:
+    with open_plain(path) as file:
         header = os.fstat(file.fileno()).st_size - prod(shape) * dtype.itemsize
         if not 0 < header <= _LARGEST_HEADER or header % dtype.itemsize:
             raise ValueError(f"{path.name} has another size")
@@ -135,27 +145,18 @@ def _mapped(path: Path, dtype: torch.dtype, shape: tuple[int, ...], sha256: str)
     return torch.frombuffer(content, dtype=dtype, offset=header).view(shape)
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
-    """A plain file, to read: a link may lead anywhere, and a pipe keeps its reader waiting."""
-    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK)) as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise ValueError(f"{path.name} is no plain file")
-        yield file
-
-
 def _write(folder: Path, key: str, table: dict[str, Tensor]) -> None:
     """Put an entry in place whole. Nothing waits for the disk: what a loss of power damages fails its checksum."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     _make_room(folder.parent, sum(value.nbytes for value in table.values()))
-    # Jobs that start together write the same entry: each works in a folder of its own.
+    # Without locks, jobs that start together write the same entry: each works in a folder of its own.
     with tempfile.TemporaryDirectory(prefix=".writing-", dir=folder.parent) as scratch:
         entry, former = Path(scratch, "entry"), Path(scratch, "former")
         entry.mkdir()
         checksums = {}
         for name, value in table.items():
             np.save(entry / f"{name}.npy", value.numpy())
-            with _opened(entry / f"{name}.npy") as file:
+            with open_plain(entry / f"{name}.npy") as file:
                 checksums[name] = hashlib.file_digest(file, "sha256").hexdigest()
         layout = {name: (value.dtype, tuple(value.shape)) for name, value in table.items()}
         manifest = {"format": FORMAT, "key": key, "fields": _described(layout), "sha256": checksums}

@@ -35,6 +35,7 @@ from genlab.data.checks import check_choice, check_range, check_table
 from genlab.data.pictures import PictureFiles, picture_shape, resize
 from genlab.data.source import ArrayExamples, Examples, Source
 from genlab.data.spec import DataSpec
+from genlab.files import one_maker
 
 DOWNLOAD_TIMEOUT = 30.0
 """Seconds that a server may stay silent."""
@@ -91,13 +92,20 @@ class PublishedSet(Source):
         for root in (self.data_dir, target, cache_dir()):
             if self.lies_in(root):
                 return root
+        with one_maker(target / self.name):
+            if not self.lies_in(target):
+                self._unpack(target)
+        return target
+
+    def _unpack(self, target: Path) -> None:
+        """Have torchvision put the set into `target`, from the archives that are there or downloads."""
         sound = self._sound_archives(target)
         timeout = socket.getdefaulttimeout()
         socket.setdefaulttimeout(DOWNLOAD_TIMEOUT)
         try:
             target.mkdir(parents=True, exist_ok=True)
-            # Jobs that start together may all come here. Each works in a folder of its own and moves the results
-            # into place whole, so that no other ever sees half a file.
+            # Without locks, jobs that start together all come here. Each works in a folder of its own and moves the
+            # results into place whole, so that no other ever sees half a file.
             with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=target) as scratch:
                 for place, path in sound.items():
                     link = Path(scratch, place)
@@ -109,7 +117,6 @@ class PublishedSet(Source):
             raise ValueError(self._explain(sound, target, error)) from error
         finally:
             socket.setdefaulttimeout(timeout)
-        return target
 
     def _sound_archives(self, target: Path) -> dict[str, Path]:
         """Published files that are there already, with the published md5, by their place."""

@@ -17,7 +17,6 @@ import json
 import logging
 import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -93,6 +92,10 @@ class Classifier:
     identity: str
     accuracy: float
 
+    def state_dict(self) -> dict:
+        """What the cache keeps."""
+        return {"weights": self.network.state_dict(), "identity": self.identity, "accuracy": self.accuracy}
+
 
 def load_classifier(source: Source, seed: int = 0) -> Classifier:
     """The classifier of the labels of `source`, on the CPU: from the cache, else trained and put there.
@@ -106,13 +109,19 @@ def load_classifier(source: Source, seed: int = 0) -> Classifier:
             "or extractor=inception"
         )
     key = hashlib.sha256(json.dumps([RECIPE, data_fingerprint(source), seed]).encode()).hexdigest()
-    path = cache_dir() / "classifiers" / f"{key[:32]}.pt"
-    classifier = _read(path, _initial(spec, seed))
-    if classifier is None:
+    network = _initial(spec, seed)
+
+    def parse(state: dict) -> Classifier:
+        network.load_state_dict(state["weights"])
+        if weights_hash(network) != state["identity"]:
+            raise ValueError("these are not the weights that were written")
+        return Classifier(network.eval().requires_grad_(False), state["identity"], float(state["accuracy"]))
+
+    def make() -> Classifier:
         logger.info("training the classifier that reads samples, once for this dataset")
-        classifier = train(source, seed)
-        _write(path, classifier)
-    return classifier
+        return train(source, seed)
+
+    return cache.kept(cache_dir() / "classifiers" / f"{key[:32]}.pt", parse, make, Classifier.state_dict)
 
 
 @torch.inference_mode(False)  # measuring runs without gradients, and this needs them
@@ -190,20 +199,3 @@ def _gather(source: Source, split: str, most: int, seed: int) -> tuple[Tensor, T
 def _initial(spec: DataSpec, seed: int) -> Network:
     with seeded(seed):
         return Network(spec.shape, spec.num_classes).float()
-
-
-def _read(path: Path, network: Network) -> Classifier | None:
-    """What the cache holds, in `network`; None where that is nothing, or damaged."""
-
-    def parse(state: dict) -> Classifier:
-        network.load_state_dict(state["weights"])
-        if weights_hash(network) != state["identity"]:
-            raise ValueError("these are not the weights that were written")
-        return Classifier(network.eval().requires_grad_(False), state["identity"], float(state["accuracy"]))
-
-    return cache.read(path, parse)
-
-
-def _write(path: Path, classifier: Classifier) -> None:
-    weights = classifier.network.state_dict()
-    cache.write(path, {"weights": weights, "identity": classifier.identity, "accuracy": classifier.accuracy})

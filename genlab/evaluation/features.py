@@ -30,6 +30,7 @@ from tqdm import tqdm
 from genlab.data.source import Examples, Source
 from genlab.data.torchvision_sets import DOWNLOAD_TIMEOUT
 from genlab.evaluation.classifier import LARGEST_SIDE, NUM_FEATURES, load_classifier, reduce
+from genlab.files import one_maker
 from genlab.training.device import computing
 
 logger = logging.getLogger("genlab")
@@ -203,7 +204,9 @@ def _build_inception(url: str, sha256: str) -> torch.nn.Module:
         ) from error
     path = Path(torch.hub.get_dir(), "checkpoints", url.rpartition("/")[2])
     if not path.is_file():
-        _download(url, path, sha256, alternatives)
+        with one_maker(path):
+            if not path.is_file():
+                _download(url, path, sha256, alternatives)
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != sha256:
         raise ValueError(

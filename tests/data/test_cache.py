@@ -1,10 +1,14 @@
 """What was made before is read back to the bit; whatever is wrong with it, it is made again."""
 
+import errno
+import fcntl
 import json
 import logging
 import multiprocessing
 import os
+import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -216,7 +220,8 @@ def make_slowly(barrier, results):
     results.put(kept({"request": ["x"]}, [], LAYOUT, make)["image"].tolist())
 
 
-def test_jobs_that_start_together(making, folder):
+def test_jobs_that_start_together_without_locks(making, folder, monkeypatch):
+    monkeypatch.setattr(fcntl, "lockf", Mock(side_effect=OSError(errno.ENOLCK, "No locks available")))
     context = multiprocessing.get_context("fork")
     barrier, results = context.Barrier(2), context.Queue()
     jobs = [context.Process(target=make_slowly, args=(barrier, results)) for _ in range(2)]
@@ -226,6 +231,49 @@ def test_jobs_that_start_together(making, folder):
     for job in jobs:
         job.join(30)
     assert making() == 0 and len(list(folder.iterdir())) == 1
+
+
+def make_and_count(log, start, results):
+    """What a job does that has to make a table which takes a while."""
+
+    def make():
+        with log.open("a") as file:
+            file.write("made\n")
+        time.sleep(0.3)
+        return table()
+
+    start.wait(30)
+    found = kept({"request": ["x"]}, [], LAYOUT, make)
+    results.put({name: value.numpy() for name, value in found.items()})
+
+
+def test_jobs_that_start_together_make_a_table_once(folder, tmp_path):
+    context = multiprocessing.get_context("fork")
+    start, results = context.Barrier(4), context.SimpleQueue()
+    jobs = [context.Process(target=make_and_count, args=(tmp_path / "log", start, results)) for _ in range(4)]
+    for job in jobs:
+        job.start()
+    for found in [results.get() for _ in jobs]:
+        assert all(np.array_equal(found[name], value) for name, value in table().items())
+    for job in jobs:
+        job.join(30)
+    assert (tmp_path / "log").read_text() == "made\n" and len(list(folder.iterdir())) == 1
+
+
+def test_an_entry_of_a_folder_that_cannot_be_written_is_read(making, folder, monkeypatch):
+    making()
+    monkeypatch.setattr(os, "open", read_only(os.open))
+    assert making() == 1
+    assert [making(["y"]), len(list(folder.iterdir()))] == [2, 2], "and another one is made without a lock"
+
+
+def read_only(opening):
+    def opened(path, flags, *rest, **options):
+        if str(path).endswith(".lock"):
+            raise OSError(errno.EROFS, "Read-only file system")
+        return opening(path, flags, *rest, **options)
+
+    return opened
 
 
 def pictures(root):
