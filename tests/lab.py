@@ -22,7 +22,7 @@ from genlab.callbacks.metrics_file import MetricsFile
 from genlab.callbacks.validation import Validation
 from genlab.config.build import build_model, build_source
 from genlab.config.check import locate
-from genlab.config.compose import compose_jobs, options, register
+from genlab.config.compose import compose_job, options, register
 from genlab.config.request import plain
 from genlab.config.schema import DeviceConfig, LoaderConfig
 from genlab.data.loading import Loader
@@ -62,7 +62,7 @@ def device_config(**settings) -> DeviceConfig:
 @cache
 def _keys(node: str, *choices: str) -> tuple[str, ...]:
     register()
-    return tuple(compose_jobs("train", list(choices))[0].config[node])
+    return tuple(compose_job("train", list(choices)).config[node])
 
 
 def small_network(model: str) -> list[str]:
@@ -81,7 +81,7 @@ def compose(model: str, *overrides: str, small: bool = True) -> DictConfig:
     """The config of `genlab train model=MODEL ...` on one CPU thread, resolved and plain as a run carries it."""
     register()
     sizes = small_network(model) if small else []
-    job = compose_jobs("train", [f"model={model}", *QUIET, *sizes, *overrides])[0]
+    job = compose_job("train", [f"model={model}", *QUIET, *sizes, *overrides])
     return OmegaConf.create(plain(job.config, job.choices))
 
 

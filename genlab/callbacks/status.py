@@ -60,6 +60,8 @@ class Status(Callback):
             "reason": reason,
             "process": os.getpid(),
         }
+        if trainer:
+            entry["max_steps"] = trainer.max_steps
         if trainer and trainer.step > self.first_step:
             rate = (trainer.step - self.first_step) / (time.monotonic() - self.first_time)
             entry |= {

@@ -61,7 +61,7 @@ def main(arguments: list[str]) -> int:
         ) from error
     for problem in problems:
         print(f"genlab: {_plain(problem)}", file=sys.stderr)
-    _show(comparison)
+    show(comparison)
     print(f"table      {output}/comparison.csv\npage       {output}/comparison.html")
     best = comparison.rows[0].best_record(comparison.metric, comparison.descending)
     print(f"next       {_plain(command_line('sample', run=best.folder))}")
@@ -96,12 +96,16 @@ def _write_csv(comparison: "Comparison", path: Path) -> None:
                 writer.writerow([*about, *settings, *(record.metrics.get(name) for name in comparison.metrics)])
 
 
-def _show(comparison: "Comparison") -> None:
-    """The table, as many of its columns as fit, in a line for each row."""
+def show(comparison: "Comparison", most: int | None = None) -> None:
+    """The table, as many of its columns as fit, in a line for each row; the first `most` rows."""
     columns, left_out = _fitting(_columns(comparison))
     widths = [max(map(len, column)) for column in columns]
-    for line in zip(*columns, strict=True):
+    lines = list(zip(*columns, strict=True))
+    shown = lines[: None if most is None else most + 1]
+    for line in shown:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    if len(shown) < len(lines):
+        print(f"... and {len(lines) - len(shown)} more")
     print()
     if left_out:
         text = f"not shown  {', '.join(left_out)} (all are in the files)"

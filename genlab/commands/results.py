@@ -18,7 +18,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from genlab.config.compose import compose_jobs
+from genlab.config.compose import compose_job
 
 _TITLE_BYTES = 60  # of the 255 that the name of a folder may have
 
@@ -97,7 +97,7 @@ def _name(run, config: DictConfig, parts: tuple[str, ...]) -> str:
 
 @cache
 def _defaults(command: str) -> dict[str, Any]:
-    return _settings(compose_jobs(command, [])[0].config)
+    return _settings(compose_job(command, []).config)
 
 
 def _settings(config: DictConfig) -> dict[str, Any]:

@@ -6,10 +6,13 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from genlab.commands.train import carry_out, log_to_console
+from genlab.commands.sweep import go_on as go_on_with_sweep
+from genlab.commands.sweep import holds_sweep
+from genlab.commands.train import carry_out
 from genlab.commands.use import command_line
-from genlab.config.compose import RequestError, compose_jobs, parse, register
+from genlab.config.compose import RequestError, compose_job, parse, register
 from genlab.config.untrusted_files import read_json
+from genlab.logs import log_to_console
 
 HELP = """usage: genlab resume run=DIR [key=value ...]
 
@@ -18,9 +21,10 @@ Go on with a run that was stopped, killed or finished, in its own folder and to 
   genlab resume                                        the run below outputs/ that wrote something last
   genlab resume run=outputs/vae-mnist/20261120-153012-5306 trainer.max_steps=50000
   genlab resume run=RUN/checkpoints/step_0010000.pt    from an earlier checkpoint; what lies behind it is done again
+  genlab resume run=outputs/sweeps/vae-mnist/20261120-160000-a96f sweep.retry=true     what is left of a sweep
 
 keys
-  run          a run folder, one of its checkpoints, or latest (default)
+  run          a run folder, one of its checkpoints, a sweep's folder, or latest (default)
   output_dir   where run=latest looks
 
 keys of the run that may change
@@ -31,6 +35,10 @@ keys of the run that may change
   loader.      storage memory_limit workers
   logger.      all
   data_dir     where the data lies
+
+keys of a sweep
+  sweep.       retry: true tries jobs again that failed
+  hydra        hydra/launcher=NAME and hydra.launcher.KEY, as in genlab train -m; other keys stay as they are
 
 Anything else would be another run: genlab train ... init_from=RUN begins one from the weights of this."""
 
@@ -44,10 +52,13 @@ def main(arguments: list[str]) -> int:
         raise ValueError(f"{flags[0]}: no such option; see genlab resume --help")
     register()
     own = [override.input_line for override in parse(arguments) if override.key_or_group in ("run", "output_dir")]
-    config = compose_jobs("resume", own)[0].config
+    config = compose_job("resume", own).config
     run = latest(config.output_dir, "status.json") if config.run == "latest" else config.run
+    others = [argument for argument in arguments if argument not in own]
+    if holds_sweep(Path(run)):
+        return go_on_with_sweep(Path(run), others)
     stopped = Stopped.read(run)
-    request = _revised(stopped, [argument for argument in arguments if argument not in own])
+    request = _revised(stopped, others)
     if not stopped.is_done(request):
         check(request, None)
     go_on(stopped.folder, OmegaConf.to_container(request), stopped)

@@ -1,15 +1,14 @@
 """`genlab train`: compose, check, hand over to the loop; `-m` hands a grid of jobs to Hydra's sweeper and launcher."""
 
-import logging
 import os
 import shlex
 import sys
 from pathlib import Path
 
 from genlab.commands.use import command_line
-from genlab.config.compose import Job, RequestError, compose_jobs, register
+from genlab.config.compose import Job, RequestError, compose_job, register
 from genlab.config.paths import config_folder
-from genlab.training.lock import holds_run
+from genlab.logs import log_to_console
 
 HELP = """usage: genlab train [-m] [key=value ...] [--cfg job]
 
@@ -51,24 +50,20 @@ def main(arguments: list[str]) -> int:
     keys = {override.split("=")[0] for override in overrides}
     if "trainer.max_epochs" in keys and "trainer.max_steps" not in keys:
         raise RequestError(["trainer.max_epochs: the recipe counts steps, which win; add trainer.max_steps=null"])
-    if not multirun and "sweep" in keys:
-        raise RequestError([f"sweep=NAME needs -m: genlab train -m {' '.join(overrides)}"])
-    jobs = _compose(overrides, multirun)
+    if not multirun and (of_sweeps := [key for key in keys if key.split(".")[0] == "sweep"]):
+        raise RequestError([f"{of_sweeps[0]} needs -m: genlab train -m {' '.join(overrides)}"])
+    if multirun:
+        from genlab.commands.sweep import sweep
+
+        return sweep(overrides)
+    job = _compose(overrides)
 
     from genlab.config.request import check, plain
 
     if "RANK" in os.environ and "hydra.run.dir" not in keys:
         raise RequestError(["under torchrun every process must be told one folder: add hydra.run.dir=FOLDER"])
-    for job in jobs:
-        check(job.config, None if multirun and holds_run(job.folder) else job.folder)
-    if multirun:
-        _check_begun([job for job in jobs if holds_run(job.folder)])
-        folder = _sweep_folder(jobs)
-        status = _sweep([override for override in overrides if not override.startswith("hydra.sweep.dir=")], folder)
-        print(f"\nsweep      {folder} ({len(list(folder.glob('*/status.json')))} runs)")
-        print(f"next       tensorboard --logdir {folder}")
-        return status
-    _run(plain(jobs[0].config, jobs[0].choices), jobs[0].folder)
+    check(job.config, job.folder)
+    carry_out(plain(job.config, job.choices), job.folder)
     return 0
 
 
@@ -78,14 +73,19 @@ def _print_config(arguments: list[str]) -> int:
     flags, overrides = arguments[place : place + 2], arguments[:place] + arguments[place + 2 :]
     if flags[1:] not in (["job"], ["hydra"], ["all"]):
         raise RequestError(["--cfg: takes job, hydra or all, as in genlab train model=gan --cfg job"])
-    compose_jobs("train", [override for override in overrides if override != "--resolve"])
-    return _hydra([*flags, *overrides])
+    compose_job("train", [override for override in overrides if override != "--resolve"])
+
+    import hydra
+
+    sys.argv = ["genlab train", *flags, *overrides]
+    hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="train")(lambda config: None)()
+    return 0
 
 
-def _compose(overrides: list[str], multirun: bool) -> list[Job]:
-    """The jobs asked for. Where composition finds mistakes, those that checking the rest finds are added to them."""
+def _compose(overrides: list[str]) -> Job:
+    """The job asked for. Where composition finds mistakes, those that checking the rest finds are added to them."""
     try:
-        return compose_jobs("train", overrides, multirun)
+        return compose_job("train", overrides)
     except RequestError as error:
         if error.rest is None:
             raise
@@ -96,67 +96,6 @@ def _compose(overrides: list[str], multirun: bool) -> list[Job]:
         except RequestError as more:
             raise RequestError([*error.problems, *more.problems]) from None
         raise
-
-
-def _sweep(overrides: list[str], folder: Path) -> int:
-    """Launch the jobs; the command that goes on with them where a signal ends that."""
-    quoted = str(folder).replace("\\", "\\\\").replace("'", "\\'")
-    place = f"hydra.sweep.dir='{quoted}'"
-    try:
-        return _hydra(["-m", *overrides, place])
-    except KeyboardInterrupt as error:
-        again = shlex.join(["genlab", "train", "-m", *overrides, f"hydra.sweep.dir={folder}"])
-        error.args = (f"{error}\nsweep      {again}",)
-        raise
-
-
-def _check_begun(jobs: list[Job]) -> None:
-    """`RequestError` where the run in a job's folder is another one than the job asks for: all are known to fit before
-    the first goes on."""
-    from genlab.config.request import plain
-    from genlab.training.stopped import Stopped
-
-    problems = []
-    for job in jobs:
-        begun = Stopped.read(job.folder)
-        problems += [f"{job.folder}: {line}" for line in begun.differences(plain(job.config, job.choices))]
-    if problems:
-        raise RequestError([*problems, "a sweep that is started again asks for the same runs; give it another folder"])
-
-
-def _sweep_folder(jobs: list[Job]) -> Path:
-    """One folder for all jobs, named by all that they train: each job alone would name it by its own model."""
-    folder = jobs[0].folder.parent
-    if len({job.folder.parent for job in jobs}) == 1:
-        return folder
-    names = ["+".join(dict.fromkeys(job.choices[group] for job in jobs)) for group in ("model", "dataset")]
-    return folder.parent.with_name("-".join(names)) / folder.name
-
-
-def _hydra(arguments: list[str]) -> int:
-    """Let Hydra's application parse the command line and, in a sweep, launch a job for each combination."""
-    import hydra
-    from hydra.core.hydra_config import HydraConfig
-
-    def task(config):
-        from genlab.config.request import plain
-
-        settings = HydraConfig.get()
-        return _run(plain(config, settings.runtime.choices), Path(settings.runtime.output_dir))
-
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to genlab.cli, which says them in its own way
-    sys.argv = ["genlab train", *arguments]
-    hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="train")(task)()
-    return 0
-
-
-def _run(request: dict, folder: Path) -> dict[str, float]:
-    """Train one run; one of a sweep that is started again goes on, or was done before."""
-    if holds_run(folder):
-        from genlab.commands.resume import go_on
-
-        return go_on(folder, request)
-    return carry_out(request, folder)
 
 
 def carry_out(request: dict, folder: Path, start: "Start | None" = None) -> dict[str, float]:  # noqa: F821
@@ -187,14 +126,3 @@ def next_command(folder: Path, request: dict) -> str:
         return command_line("translate", run=folder, input="FOLDER")
     able = next((name for name in ("sample", "reconstruct") if hasattr(model, name)), "evaluate")
     return command_line(able, run=folder)
-
-
-def log_to_console() -> None:
-    """Show the log on what is standard error now; a launcher that reuses its process may have changed it."""
-    logger = logging.getLogger("genlab")
-    logger.handlers = [handler for handler in logger.handlers if type(handler) is not logging.StreamHandler]
-    handler = logging.StreamHandler()
-    handler.setLevel(logging.INFO)
-    logger.addHandler(handler)
-    logger.setLevel(logging.DEBUG)
-    logger.propagate = False

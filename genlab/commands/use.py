@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, open_dict
 
 from genlab.commands.results import check_writable
-from genlab.config.compose import RequestError, compose_jobs, register
+from genlab.config.compose import RequestError, compose_job, register
 from genlab.config.untrusted_files import read_yaml
 
 COMMON_KEYS = """  run          a run folder, a checkpoint file, or latest (default)
@@ -24,7 +24,7 @@ def compose_use(command: str, arguments: list[str]) -> DictConfig:
     if flags := [argument for argument in arguments if argument.startswith("-")]:
         raise ValueError(f"{flags[0]}: no such option; see genlab {command} --help")
     register()
-    job = compose_jobs(command, arguments)[0]
+    job = compose_job(command, arguments)
     with open_dict(job.config):
         job.config.choices = {"command": command, "dataset": job.choices.get("dataset")}
     from genlab.config.check import problems_of_node, words_and_numbers

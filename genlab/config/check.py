@@ -59,11 +59,12 @@ def _skeleton(config: DictConfig) -> Iterator[str]:
         yield "trainer.clip=0: would stop all learning; null means no clipping"
     if config.trainer.ema is not None and (config.trainer.ema < 0 or config.trainer.ema >= 1):
         yield f"trainer.ema={config.trainer.ema}: the decay must be at least 0 and below 1, as in 0.999"
-    kind, _, name = (config.trainer.get("best_metric") or "validation/any").partition("/")
-    if kind not in ("validation", "evaluation") or not name:
-        yield f"trainer.best_metric={config.trainer.best_metric}: must begin with validation/ or evaluation/"
-    elif kind == "evaluation" and not config.trainer.get("evaluate_every"):
-        yield f"trainer.best_metric={config.trainer.best_metric}: is measured only with trainer.evaluate_every=STEPS"
+    for key, metric in ranking_metrics(config).items():
+        kind, _, name = metric.partition("/")
+        if kind not in ("validation", "evaluation") or not name:
+            yield f"{key}={metric}: must begin with validation/ or evaluation/"
+        elif kind == "evaluation" and not config.trainer.get("evaluate_every"):
+            yield f"{key}={metric}: is measured only with trainer.evaluate_every=STEPS"
     batch, micro_batch = config.trainer.batch_size, config.device.micro_batch
     processes = int(os.environ.get("WORLD_SIZE", config.device.processes))  # torchrun's, where it started this
     share = batch // max(processes, 1)
@@ -71,6 +72,13 @@ def _skeleton(config: DictConfig) -> Iterator[str]:
         yield f"trainer.batch_size={batch}: must divide evenly over device.processes={processes}"
     elif micro_batch and micro_batch < share and share % micro_batch:
         yield f"device.micro_batch={micro_batch}: must divide the {share} examples of a process evenly"
+
+
+def ranking_metrics(config: DictConfig) -> dict[str, str]:
+    """Metrics by which a training config asks to rank checkpoints, or the jobs of a sweep; a run that goes on is part
+    of none."""
+    found = {key: OmegaConf.select(config, key) for key in ("trainer.best_metric", "sweep.metric")}
+    return {key: metric for key, metric in found.items() if metric}
 
 
 def words_and_numbers(config: DictConfig) -> Iterator[str]:

@@ -1,7 +1,6 @@
 """From a command line to configs: composed by Hydra, with all mistakes explained at once."""
 
 import difflib
-import itertools
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -79,27 +78,24 @@ def did_you_mean(word: str, words: Sequence[str]) -> str:
 
 
 @contextmanager
-def _hydra() -> Iterator[None]:
+def composing() -> Iterator[None]:
+    """Let Hydra read GenLab's configs inside the block."""
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
         yield
 
 
-def compose_jobs(command: str, overrides: Sequence[str], multirun: bool = False) -> list[Job]:
-    """The jobs that `overrides` ask for: one, or one for each combination of a sweep.
-
-    Raises `RequestError` with all problems that composition can see.
-    """
-    parsed = parse(overrides)
-    if not multirun and (sweeps := [override for override in parsed if override.is_sweep_override()]):
+def compose_job(command: str, overrides: Sequence[str]) -> Job:
+    """What `overrides` ask for. `RequestError` with all problems that composition can see."""
+    if sweeps := [override for override in parse(overrides) if override.is_sweep_override()]:
         raise RequestError([several_values(command, override) for override in sweeps])
-    with _hydra():
-        if multirun:
-            parsed = parse(_sweep_file(command, parsed)) + parsed
-        return [
-            _compose_or_explain(command, combination, str(number) if multirun else None)
-            for number, combination in enumerate(_expand(parsed))
-        ]
+    with composing():
+        return _compose_or_explain(command, overrides, None)
+
+
+def compose_each(command: str, combinations: Sequence[Sequence[str]]) -> list[Job]:
+    """A job of a sweep for each combination of overrides, inside of `composing`. `RequestError` as above."""
+    return [_compose_or_explain(command, overrides, str(number)) for number, overrides in enumerate(combinations)]
 
 
 def _compose_or_explain(command: str, overrides: Sequence[str], subfolder: str | None) -> Job:
@@ -118,16 +114,6 @@ def _compose_or_explain(command: str, overrides: Sequence[str], subfolder: str |
     if problems:
         raise RequestError(list(problems.values()), job)
     return job
-
-
-def _sweep_file(command: str, parsed: list[Override]) -> list[str]:
-    """The overrides that a `sweep=NAME` file adds to the command line's."""
-    plain = [override.input_line for override in parsed if not override.is_sweep_override()]
-    try:
-        sweeper = compose(command, plain, return_hydra_config=True).hydra.sweeper
-    except (HydraException, OmegaConfBaseException, ValueError):
-        return []  # explained when the jobs are composed
-    return [f"{key}={values}" for key, values in (sweeper.get("params") or {}).items()]
 
 
 def _compose(command: str, overrides: Sequence[str], subfolder: str | None = None) -> Job:
@@ -151,18 +137,6 @@ def parse(overrides: Sequence[str]) -> list[Override]:
     if problems:
         raise RequestError(problems)
     return parsed
-
-
-def _expand(parsed: list[Override]) -> Iterator[tuple[str, ...]]:
-    """Every combination of the values of a sweep, as the basic sweeper will launch them."""
-    choices = []
-    for override in parsed:
-        if override.is_sweep_override():
-            prefix = override.input_line.split("=", 1)[0]
-            choices.append([f"{prefix}={value}" for value in override.sweep_string_iterator()])
-        else:
-            choices.append([override.input_line])
-    yield from itertools.product(*choices)
 
 
 def _without_null(command: str, overrides: Sequence[str]) -> list[str]:

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from genlab import memory
 from genlab.config.build import build_model, build_optimizers, build_schedule, build_source, player_settings
-from genlab.config.check import locate, mismatches, problems_of
+from genlab.config.check import locate, mismatches, problems_of, ranking_metrics
 from genlab.config.compose import RequestError, did_you_mean, options
 from genlab.config.paths import config_folder
 from genlab.config.stranger import check_weights
@@ -28,6 +28,7 @@ _SMALLER = "make it smaller, as in model.latent_dim=16, or the pictures, as in d
 def plain(config: DictConfig, choices: Mapping[str, str]) -> dict:
     """The resolved config as plain values, with the names chosen for it; what runs, checkpoints and workers carry."""
     values = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    del values["sweep"]  # how its sweep goes on is not part of a run
     return {"choices": {group: choices[group] for group in ("model", "dataset")}, **values}
 
 
@@ -127,9 +128,10 @@ def _model_problems(config: DictConfig, source: Source, optimizer_is_known: bool
         yield f"trainer.early_stop_metric={metric}: {did_you_mean(metric, list(model.metrics))}"
     if config.trainer.evaluate_every:
         yield from _evaluation_problems(config)
-    best = (config.trainer.best_metric or "").removeprefix("validation/")
-    if best and "/" not in best and best not in model.metrics:
-        yield f"trainer.best_metric=validation/{best}: {did_you_mean(best, list(model.metrics))}"
+    for key, ranking in ranking_metrics(config).items():
+        name = ranking.removeprefix("validation/")
+        if "/" not in name and name not in model.metrics:
+            yield f"{key}=validation/{name}: {did_you_mean(name, list(model.metrics))}"
 
 
 def _graph_problems(config: DictConfig, model: GenerativeModel) -> Iterator[str]:
@@ -155,11 +157,11 @@ def _evaluation_problems(config: DictConfig) -> Iterator[str]:
     asked = config.evaluation.metrics
     problems = [f"evaluation.{line}" for line in unknown(asked or ())]
     yield from problems
-    kind, _, name = (config.trainer.best_metric or "").partition("/")
-    if kind == "evaluation" and not problems:
+    for key, metric in ranking_metrics(config).items() if not problems else ():
+        kind, _, name = metric.partition("/")
         ranking = [figure for figure, best in figures_of(asked).items() if best]
-        if name not in ranking:
-            yield f"trainer.best_metric={config.trainer.best_metric}: {did_you_mean(name, ranking)}"
+        if kind == "evaluation" and name not in ranking:
+            yield f"{key}={metric}: {did_you_mean(name, ranking)}"
 
 
 def _player_problems(config: DictConfig, model: GenerativeModel) -> Iterator[str]:

@@ -86,6 +86,18 @@ class WatchConfig:
 
 
 @dataclass
+class SweepConfig:
+    """How a sweep goes about its jobs; no part of a run. With defaults here, so that files of sweeps can set them.
+
+    metric: what ranks jobs, and what a search improves, as in validation/elbo; null for what the model ranks by first.
+    retry: whether jobs that failed are tried again where a sweep is started again.
+    """
+
+    metric: str | None = None
+    retry: bool = False
+
+
+@dataclass
 class TrainConfig:
     """What `genlab train` reads. `Any` nodes name a class by `_target_` and are held against its signature."""
 
@@ -103,6 +115,7 @@ class TrainConfig:
     logger: LoggerConfig = field(default_factory=LoggerConfig)
     watch: WatchConfig = field(default_factory=WatchConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    sweep: SweepConfig = field(default_factory=SweepConfig)
 
 
 EXTRACTORS = ("auto", "digits", "pixels", "inception")

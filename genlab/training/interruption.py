@@ -18,6 +18,11 @@ _ECHO_SECONDS = 0.3
 """Launchers send a signal to a process and to its group: a second one so soon is the first one again."""
 
 
+def is_echo(first: float) -> bool:
+    """Whether a signal that comes now is the one of time `first` again, by `time.monotonic`."""
+    return time.monotonic() - first <= _ECHO_SECONDS
+
+
 class Interrupted(KeyboardInterrupt):
     """A signal ended the run. Like KeyboardInterrupt no `Exception`, so that nothing takes it for a failure."""
 
@@ -81,11 +86,10 @@ class Interruption:
             self._breakable = False
 
     def _receive(self, number: int, frame: Any) -> None:
-        now = time.monotonic()
-        if self.received and now - self._time > _ECHO_SECONDS:
+        if self.received and not is_echo(self._time):
             os._exit(128 + number)  # without a word: what would be said or cleared away may be what hangs
         if self.received:
             return
-        self.received, self._time = number, now
+        self.received, self._time = number, time.monotonic()
         if self._breakable:
             raise Interrupted(number)

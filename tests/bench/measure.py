@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 
 from genlab import cores
 from genlab.config.build import build_source
-from genlab.config.compose import compose_jobs, register
+from genlab.config.compose import compose_job, register
 from genlab.data.torchvision_sets import PublishedSet
 
 ENDLESS = 10**9
@@ -74,7 +74,7 @@ class Course:
     @cached_property
     def config(self) -> DictConfig:
         register()
-        return compose_jobs("train", self.overrides())[0].config
+        return compose_job("train", self.overrides()).config
 
     @property
     def settings(self) -> list[Settings]:

@@ -17,7 +17,7 @@ from torch import nn
 from genlab.callbacks.base import Callback
 from genlab.callbacks.watch import Watch
 from genlab.config.check import words_and_numbers
-from genlab.config.compose import compose_jobs, register
+from genlab.config.compose import compose_job, register
 from genlab.config.schema import WatchConfig
 from genlab.data.spec import Batch
 from genlab.training import checkpoint
@@ -31,7 +31,7 @@ SAMPLING = [name for name in ADVERSARIAL if hasattr(MODELS[name], "sample")]
 
 def settings(**changes):
     register()
-    return WatchConfig(**(OmegaConf.to_container(compose_jobs("train", [])[0].config.watch) | changes))
+    return WatchConfig(**(OmegaConf.to_container(compose_job("train", []).config.watch) | changes))
 
 
 class Painter(nn.Module):

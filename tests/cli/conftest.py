@@ -1,10 +1,12 @@
 """Run the command line in this process and look at what a person would see."""
 
+import os
 from dataclasses import dataclass
 
 import pytest
 
 from genlab.cli import main
+from genlab.training.trainer import Trainer
 
 
 @dataclass
@@ -93,3 +95,22 @@ def trained(tmp_path_factory):
     assert stopped.value.code == 0
     (folder,) = output.glob("vae-digits/*")
     return output, folder
+
+
+@pytest.fixture
+def stop(monkeypatch):
+    """`stop(step, number)`: this process gets a signal when it makes that step the next time."""
+    honest = Trainer.train_step
+
+    def plan(step, number):
+        planned = [step]
+
+        def train_step(trainer, batch):
+            honest(trainer, batch)
+            if trainer.step in planned:
+                planned.clear()
+                os.kill(os.getpid(), number)
+
+        monkeypatch.setattr(Trainer, "train_step", train_step)
+
+    return plan

@@ -10,7 +10,7 @@ import yaml
 from genlab import __version__
 from genlab.cli import COMMANDS
 from genlab.commands.completion import candidates
-from genlab.config.compose import compose_jobs, register
+from genlab.config.compose import compose_job, register
 from genlab.config.schema import CHOICES
 
 DEVICE_KEYS = ("name", "index", "precision", "memory_format", "threads", "keep_memory", "deterministic")
@@ -139,7 +139,7 @@ def test_completion_offers_the_keys_of_the_chosen_model(model):
 @pytest.mark.parametrize("command", [command for command in COMMANDS if command != "train"])
 def test_completion_offers_every_key_that_a_command_heeds(command):
     register()
-    config = compose_jobs(command, [])[0].config
+    config = compose_job(command, []).config
     words = {word.partition("=")[0] for word in candidates(f"genlab {command} ") if "." not in word}
     assert words == set(config)
 

@@ -11,7 +11,6 @@ import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from genlab.training import checkpoint
-from genlab.training.trainer import Trainer
 
 RUN = [
     "output_dir=runs",
@@ -23,25 +22,6 @@ RUN = [
     "trainer.ema=0.9",
     "loader.shift=1",
 ]
-
-
-@pytest.fixture
-def stop(monkeypatch):
-    """`stop(step, number)`: this process gets a signal when it makes that step the next time."""
-    honest = Trainer.train_step
-
-    def plan(step, number):
-        planned = [step]
-
-        def train_step(trainer, batch):
-            honest(trainer, batch)
-            if trainer.step in planned:
-                planned.clear()
-                os.kill(os.getpid(), number)
-
-        monkeypatch.setattr(Trainer, "train_step", train_step)
-
-    return plan
 
 
 def status(folder):
@@ -203,27 +183,6 @@ def test_training_into_a_folder_that_holds_a_run_names_resume(genlab, tiny, whol
     outcome = genlab("train", *tiny, f"hydra.run.dir={whole}")
     assert outcome.code == 2
     assert f"{whole}: holds a run already; go on with it by genlab resume run={whole}" in outcome.err
-
-
-def test_a_sweep_that_is_started_again_does_what_is_left(genlab, tiny, tmp_path, stop, monkeypatch):
-    arguments = ["train", "-m", "seed=0,1,2", *tiny, *RUN, "logger.tensorboard=false", "hydra.sweep.dir=sweep"]
-    stop(13, signal.SIGTERM)
-    trained = Trainer.train_step
-    monkeypatch.setattr(Trainer, "train_step", lambda trainer, batch: trained(trainer, batch))
-    outcome = genlab(*arguments)
-    assert outcome.code == 143
-    assert "genlab train -m seed=0,1,2" in outcome.err and "hydra.sweep.dir=sweep" in outcome.err
-    assert status(tmp_path / "sweep/0")["status"] == "interrupted" and not (tmp_path / "sweep/1").exists()
-    monkeypatch.undo()
-    monkeypatch.chdir(tmp_path)
-    outcome = genlab(*arguments)
-    assert outcome.code == 0 and outcome.err.count("resumed    at step 13") == 1
-    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "sweep").rglob("*.pt")}
-    outcome = genlab(*arguments)
-    assert outcome.code == 0 and outcome.out.count("finished   at step 30") == 3
-    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "sweep").rglob("*.pt")} == before
-    outcome = genlab(*arguments, "model.dropout=0.5")
-    assert outcome.code == 2 and "sweep/0: model.dropout: 0.5 is asked for, the run has 0.0" in outcome.err
 
 
 def test_what_is_asked_of_a_run_outlives_a_process_that_saved_nothing(genlab, whole, stop):

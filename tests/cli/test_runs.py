@@ -143,40 +143,6 @@ def test_a_run_can_start_from_another(trained, genlab, tiny, tmp_path):
     assert not list(lab.differences({**source["model"], **source["ema"]}, begun["model"]))
 
 
-def test_a_sweep_gives_a_folder_for_each_combination(genlab, tiny, tmp_path):
-    settings = [*tiny, "trainer.max_steps=2", "logger.tensorboard=false", "logger.console=false"]
-    outcome = genlab("train", "-m", "seed=0,1", *settings)
-    assert outcome.code == 0, outcome.err
-    (sweep,) = (tmp_path / "outputs/sweeps").glob("*/*")
-    assert {path.name for path in sweep.iterdir() if path.is_dir()} == {"0", "1"}
-    for seed in (0, 1):
-        status = json.loads((sweep / str(seed) / "status.json").read_text())
-        assert status["status"] == "finished"
-        assert yaml.safe_load((sweep / str(seed) / "config.yaml").read_text())["seed"] == seed
-    states = [torch.load(sweep / str(seed) / "checkpoints/last.pt", weights_only=True)["model"] for seed in (0, 1)]
-    assert lab.moved(*states)
-    assert genlab("sample", "run=latest", "num_samples=1", "device=cpu").code == 0
-    assert list(sweep.glob("1/samples/*/grid.png"))
-
-
-def test_a_sweep_over_models_has_one_folder(genlab, tmp_path):
-    settings = ["device=cpu", "device.threads=1", "trainer.max_steps=1", "trainer.batch_size=8", "model.latent_dim=2"]
-    outcome = genlab("train", "-m", "model=ae,vae", *settings, "logger.tensorboard=false", "logger.console=false")
-    assert outcome.code == 0, outcome.err
-    (sweep,) = (tmp_path / "outputs/sweeps").glob("*/*")
-    models = [yaml.safe_load((sweep / job / "config.yaml").read_text())["choices"]["model"] for job in ("0", "1")]
-    assert models == ["ae", "vae"]
-
-
-def test_a_failing_job_of_a_sweep_is_a_failure(genlab, tiny, tmp_path):
-    settings = [*tiny, "schedule=constant", "optimizer=sgd", "trainer.max_steps=6", "logger.tensorboard=false"]
-    outcome = genlab("train", "-m", "optimizer.lr=0,1e20", *settings, "logger.console=false")
-    assert outcome.code == 1 and "Traceback" not in outcome.err and " became " in outcome.err
-    (sweep,) = (tmp_path / "outputs/sweeps").glob("*/*")
-    assert json.loads((sweep / "0/status.json").read_text())["status"] == "finished"
-    assert json.loads((sweep / "1/status.json").read_text())["status"] == "failed"
-
-
 @pytest.mark.slow
 def test_two_processes_share_a_run(genlab, tiny, tmp_path):
     outcome = genlab("train", *tiny, "trainer.max_steps=3", "device.processes=2", "trainer.log_every=1")

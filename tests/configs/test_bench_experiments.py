@@ -6,7 +6,7 @@ import lab
 import pytest
 
 from genlab.config.build import build_source
-from genlab.config.compose import compose_jobs, register
+from genlab.config.compose import compose_job, register
 from genlab.config.request import sketch
 
 
@@ -71,7 +71,7 @@ PICTURES = {
 
 def compose(experiment):
     register()
-    return compose_jobs("train", [f"experiment={experiment}", *lab.QUIET])[0].config
+    return compose_job("train", [f"experiment={experiment}", *lab.QUIET]).config
 
 
 @pytest.mark.parametrize("experiment", PARAMETERS)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from faults import damage, disk, kills, locks, memory, report, signals
+from faults import damage, disk, kills, locks, memory, report, signals, sweeps
 from faults.laboratory import Laboratory
 
 Section = Callable[[Laboratory, argparse.Namespace], list[report.Row]]
@@ -23,6 +23,7 @@ SECTIONS: dict[str, Section] = {
     "disk": lambda laboratory, options: disk.campaign(laboratory),
     "memory": lambda laboratory, options: memory.campaign(laboratory, options.steps),
     "signals": lambda laboratory, options: signals.campaign(laboratory, options.seed),
+    "sweeps": lambda laboratory, options: sweeps.campaign(laboratory, options.seed),
     "locks": lambda laboratory, options: locks.campaign(laboratory),
 }
 

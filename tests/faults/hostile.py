@@ -32,7 +32,7 @@ import genlab.evaluation.evaluate
 from genlab import memory
 from genlab.cli import COMMANDS, main
 from genlab.config.build import build_model
-from genlab.config.compose import compose_jobs, register
+from genlab.config.compose import compose_job, register
 from genlab.config.request import plain
 from genlab.data.spec import DataSpec
 from genlab.training import checkpoint
@@ -192,7 +192,7 @@ class Evil:
 def _state(*overrides: str) -> dict:
     """What the checkpoint of a tiny run holds."""
     register()
-    job = compose_jobs("train", [*CPU, "model.hidden=[8]", "model.latent_dim=2", "dataset.size=8", *overrides])[0]
+    job = compose_job("train", [*CPU, "model.hidden=[8]", "model.latent_dim=2", "dataset.size=8", *overrides])
     data = DataSpec((1, 8, 8), 10)
     weights = build_model(job.config, data).state_dict()
     config = plain(job.config, job.choices)

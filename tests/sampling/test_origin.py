@@ -11,7 +11,7 @@ from PIL import Image
 
 from genlab import __version__
 from genlab.cli import main
-from genlab.config.compose import compose_jobs, register
+from genlab.config.compose import compose_job, register
 from genlab.config.request import plain
 from genlab.sampling.origin import CHOSEN, COMPARED, GENERATED, PREVIEW, Origin, training_origin
 from genlab.training.run import train
@@ -33,7 +33,7 @@ def train_into(folder: Path, model: str, *settings: str) -> None:
     register()
     every = ["trainer.max_steps=2", "trainer.preview_every=1", "trainer.batch_size=8", "seed=5", *settings]
     sizes = lab.small_network(model) + lab.small_data(f"model={model}")
-    job = compose_jobs("train", [f"model={model}", *lab.QUIET, *sizes, *every])[0]
+    job = compose_job("train", [f"model={model}", *lab.QUIET, *sizes, *every])
     train(plain(job.config, job.choices), folder)
 
 

@@ -1,0 +1,136 @@
+"""What a command line with `-m` asks for: every combination of a grid, or a search of which only the space is known."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from hydra import compose
+from hydra.core.override_parser.types import ChoiceSweep, Override, RangeSweep
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from genlab.config.compose import Job, RequestError, compose_each, composing, parse
+
+EXTRAS = {"joblib": None, "submitit_local": "slurm", "submitit_slurm": "slurm", "ray": "ray", "optuna": "optuna"}
+"""Launchers and sweepers, and the extra of GenLab's that installs each."""
+
+
+@dataclass
+class Plan:
+    """A sweep that can be launched.
+
+    jobs: all of a grid; of a search its two ends, for checking. folder: of the sweep. total: how many jobs will be
+    launched. varied: the keys that tell them apart. hydra: Hydra's own node, of the command line as a whole.
+    """
+
+    jobs: list[Job]
+    folder: Path
+    total: int
+    varied: list[str]
+    hydra: DictConfig
+
+    @property
+    def launcher(self) -> str:
+        return self.hydra.runtime.choices["hydra/launcher"]
+
+    @property
+    def searches(self) -> bool:
+        """Whether later jobs depend on how earlier ones end."""
+        return self.hydra.runtime.choices["hydra/sweeper"] != "basic"
+
+
+def plan(overrides: Sequence[str]) -> Plan:
+    """The sweep of `genlab train -m OVERRIDES`. `RequestError` with all problems that composition can see."""
+    parsed = parse(overrides)
+    with composing():
+        hydra = _hydra_node(parsed)
+        searches = hydra.runtime.choices["hydra/sweeper"] != "basic"
+        parsed = _with_file(hydra, parsed)
+        varied = [override for override in parsed if override.is_sweep_override()]
+        if searches:
+            total = hydra.sweeper.n_trials
+            combinations = [tuple(_end(override, last) for override in parsed) for last in (False, True)]
+        else:
+            combinations = list(_grid(parsed))
+            total = len(combinations)
+        jobs = compose_each("train", combinations)
+    folder = _folder(jobs)
+    jobs = [replace(job, folder=folder / str(number)) for number, job in enumerate(jobs)]
+    return Plan(jobs, folder, total, [override.key_or_group for override in varied], hydra)
+
+
+def _folder(jobs: list[Job]) -> Path:
+    """One folder for all jobs, named by all that they train: each job alone would name it by its own model."""
+    folder = jobs[0].folder.parent
+    if len({job.folder.parent.parent for job in jobs}) == 1:
+        return folder
+    names = ["+".join(dict.fromkeys(job.choices[group] for job in jobs)) for group in ("model", "dataset")]
+    return folder.parent.with_name("-".join(names)) / folder.name
+
+
+def _hydra_node(parsed: list[Override]) -> DictConfig:
+    """Hydra's own node: which sweeper and launcher there are, and their settings."""
+    for override in parsed:
+        if override.key_or_group == "hydra.sweep.subdir":
+            raise RequestError([f"{override.input_line}: jobs are numbered; leave it out"])
+    fixed = [override.input_line for override in parsed if not override.is_sweep_override()]
+    own = [line for line in fixed if line.startswith("hydra")]
+    try:
+        return compose("train", fixed, return_hydra_config=True).hydra
+    except (HydraException, OmegaConfBaseException, ValueError):
+        pass  # explained when the jobs are composed, unless it is Hydra's own part
+    try:
+        return compose("train", own, return_hydra_config=True).hydra
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
+        raise RequestError(list(_plugin_problems(own, error))) from error
+
+
+def _plugin_problems(own: list[str], error: Exception) -> Iterator[str]:
+    """Why Hydra's own settings cannot be composed."""
+    for line in own:
+        key, _, name = line.partition("=")
+        try:
+            compose("train", [line], return_hydra_config=True)
+        except (HydraException, OmegaConfBaseException, ValueError):
+            if key in ("hydra/launcher", "hydra/sweeper"):
+                if name in EXTRAS:
+                    yield f"{line}: is not installed; pip install 'genlab[{EXTRAS[name]}]'"
+                else:
+                    yield f"{line}: no such {key.removeprefix('hydra/')}; there are: basic, {', '.join(EXTRAS)}"
+                return
+    yield f"{' '.join(own)}: {str(error).splitlines()[0]}"
+
+
+def _with_file(hydra: DictConfig, parsed: list[Override]) -> list[Override]:
+    """The command line's overrides and those of a `sweep=NAME` file, in the order that sweepers give them: the file's
+    come first, and the command line's values win."""
+    file = parse([f"{key}={values}" for key, values in (hydra.sweeper.get("params") or {}).items()])
+    return list({override.get_key_element(): override for override in (*file, *parsed)}.values())
+
+
+def _grid(parsed: list[Override]) -> Iterator[tuple[str, ...]]:
+    """Every combination of the values, in the order in which the basic sweeper launches them."""
+    choices = []
+    for override in parsed:
+        prefix = override.input_line.split("=", 1)[0]
+        if override.is_discrete_sweep():
+            choices.append([f"{prefix}={value}" for value in override.sweep_string_iterator()])
+        elif override.is_sweep_override():
+            raise RequestError(
+                [f"{override.input_line}: a grid takes single values; a search needs hydra/sweeper=optuna"]
+            )
+        else:
+            choices.append([override.input_line])
+    yield from itertools.product(*choices)
+
+
+def _end(override: Override, last: bool) -> str:
+    """The override with the first or the last of its values."""
+    prefix, value = override.input_line.split("=", 1)[0], override.value()
+    if not override.is_sweep_override():
+        return override.input_line
+    if isinstance(value, (ChoiceSweep, RangeSweep)) and override.is_discrete_sweep():
+        return f"{prefix}={list(override.sweep_string_iterator())[-1 if last else 0]}"
+    return f"{prefix}={value.end if last else value.start}"

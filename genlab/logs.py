@@ -1,0 +1,15 @@
+"""Where the log is shown."""
+
+import logging
+
+
+def log_to_console(level: int = logging.INFO) -> None:
+    """Show the log from `level` on, on what is standard error now: a launcher that reuses its process may have changed
+    it."""
+    logger = logging.getLogger("genlab")
+    logger.handlers = [handler for handler in logger.handlers if type(handler) is not logging.StreamHandler]
+    handler = logging.StreamHandler()
+    handler.setLevel(level)
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    logger.propagate = False

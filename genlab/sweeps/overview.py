@@ -1,0 +1,125 @@
+"""How the jobs of a sweep stand, as their folders tell: the same wherever they run. Imports nothing slow."""
+
+import csv
+import math
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from io import StringIO
+from pathlib import Path
+
+from genlab.config.untrusted_files import read_json
+from genlab.files import replace_text
+
+JOB_FILE = "job.json"
+"""In the folder of each job: its overrides, and whether it has ended since it was launched last."""
+
+SUMMARY = "summary.csv"
+
+
+@dataclass
+class State:
+    """How one job stands.
+
+    word: waiting, running, finished or failed. done: the share of its steps that is made. settings: values of the keys
+    that the sweep varies. final: its metrics so far.
+    """
+
+    number: int
+    word: str = "waiting"
+    step: int = 0
+    done: float = 0.0
+    steps_per_second: float | None = None
+    reason: str | None = None
+    settings: dict[str, str] = field(default_factory=dict)
+    final: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def ended(self) -> bool:
+        return self.word in ("finished", "failed")
+
+    @property
+    def title(self) -> str:
+        return " ".join(f"{key}={value}" for key, value in self.settings.items())
+
+
+class Overview:
+    """The jobs 0 ... total - 1 in numbered folders below `folder`.
+
+    varied: keys whose values tell the jobs apart. metric, direction: what ranks them; None where nothing does.
+    A job counts from when it is launched: what an earlier launch left in its folder says nothing before.
+    """
+
+    def __init__(self, folder: Path, total: int, varied: Sequence[str], metric: str | None, direction: str | None):
+        self.folder, self.varied, self.metric, self.direction = folder, varied, metric, direction
+        self.states = [State(number) for number in range(total)]
+        self.relaunch()
+
+    def relaunch(self) -> None:
+        """From here on a job runs when it is launched anew; those that have ended have ended."""
+        self._before = [self._launched(number) for number in range(len(self.states))]
+
+    def update(self) -> list[State]:
+        """Look at the folders again; the jobs that have ended since the last look."""
+        ended = []
+        for number, before in enumerate(self.states):
+            if not before.ended:
+                self.states[number] = state = self._look(number)
+                if state.ended:
+                    ended.append(state)
+        return ended
+
+    def count(self, word: str) -> int:
+        return sum(state.word == word for state in self.states)
+
+    @property
+    def best(self) -> State | None:
+        """The finished job with the best value."""
+        ranked = [state for state in self.states if state.word == "finished" and self.value(state) is not None]
+        if not ranked or self.direction is None:
+            return None
+        return (max if self.direction == "max" else min)(ranked, key=self.value)
+
+    def value(self, state: State) -> float | None:
+        """What a job is ranked by, where it was measured and is a number."""
+        found = state.final.get(self.metric)
+        return found if found is not None and math.isfinite(found) else None
+
+    def write(self) -> None:
+        """Put all jobs that were launched into `summary.csv`, a line each."""
+        measured = dict.fromkeys(name for state in self.states for name in state.final)
+        metrics = sorted(measured, key=lambda name: name != self.metric)
+        text = StringIO()
+        writer = csv.writer(text)
+        writer.writerow(["job", "state", "step", "steps_per_second", *self.varied, *metrics, "reason"])
+        for state in self.states:
+            if state.word != "waiting":
+                about = [state.number, state.word, state.step, state.steps_per_second]
+                settings = [state.settings.get(key) for key in self.varied]
+                writer.writerow([*about, *settings, *(state.final.get(name) for name in metrics), state.reason])
+        replace_text(self.folder / SUMMARY, text.getvalue(), durable=False)
+
+    def _launched(self, number: int) -> dict:
+        """What the job wrote when it was launched last; empty where it was not."""
+        with suppress(ValueError):
+            record = read_json(self.folder / str(number) / JOB_FILE)
+            if isinstance(record, dict):
+                return record
+        return {}
+
+    def _look(self, number: int) -> State:
+        record, before = self._launched(number), self._before[number]
+        if not record or record.get("begun") == before.get("begun"):
+            return State(number)
+        given = dict(re.split("=", text.lstrip("+"), maxsplit=1) for text in record["overrides"] if "=" in text)
+        state = State(number, "running", settings={key: given[key] for key in self.varied if key in given})
+        with suppress(ValueError):
+            status = read_json(self.folder / str(number) / "status.json")
+            state.step, state.final, state.reason = status["step"], status["final"], status["reason"]
+            state.steps_per_second = status.get("steps_per_second")
+            if record["ended"]:
+                state.word = status["status"]
+            elif status["status"] == "running":
+                state.done = status["step"] / max(1, status.get("max_steps", math.inf))
+        return state

@@ -1,0 +1,114 @@
+"""How a sweep stands is read from the folders of its jobs."""
+
+import csv
+import json
+import math
+
+import pytest
+
+from genlab.sweeps.overview import JOB_FILE, Overview
+from genlab.sweeps.progress import ending
+
+
+class Folder:
+    """Jobs as launchers and runs leave them."""
+
+    def __init__(self, place):
+        self.place, self.launches = place, 0
+
+    def job(self, number, ended=False, status=None, final=None, step=10, reason=None, lr="1e-3"):
+        folder = self.place / str(number)
+        folder.mkdir(exist_ok=True)
+        if status:
+            entry = {"status": status, "step": step, "max_steps": 40, "final": final or {}, "reason": reason}
+            (folder / "status.json").write_text(json.dumps(entry))
+        self.launches += not ended
+        record = {"overrides": ["model=vae", f"optimizer.lr={lr}"], "begun": str(self.launches), "ended": ended}
+        (folder / JOB_FILE).write_text(json.dumps(record))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return Folder(tmp_path)
+
+
+def overview(folder, total=3, metric="validation/elbo", direction="max"):
+    return Overview(folder.place, total, ["optimizer.lr"], metric, direction)
+
+
+def words(view):
+    return [state.word for state in view.states]
+
+
+def test_jobs_wait_run_and_end(folder):
+    view = overview(folder)
+    assert view.update() == [] and words(view) == ["waiting"] * 3
+    folder.job(0)
+    folder.job(1, status="running", step=10)
+    view.update()
+    assert words(view) == ["running", "running", "waiting"]
+    assert [state.done for state in view.states] == [0, 0.25, 0]
+    folder.job(0, ended=True, status="finished", final={"validation/elbo": -1.0})
+    folder.job(1, ended=True, status="failed", reason="no memory\nmore")
+    assert [state.number for state in view.update()] == [0, 1]
+    assert view.update() == [], "an end is told once"
+    assert (view.count("finished"), view.count("failed"), view.count("waiting")) == (1, 1, 1)
+    assert ending(view, view.states[0]).split() == [
+        "job",
+        "0",
+        "finished",
+        "validation/elbo",
+        "-1",
+        "optimizer.lr=1e-3",
+    ]
+    assert "no memory" in ending(view, view.states[1]) and "more" not in ending(view, view.states[1])
+
+
+def test_what_an_earlier_launch_left_says_nothing_until_the_job_begins_again(folder):
+    folder.job(0, ended=True, status="failed")
+    folder.job(1, ended=True, status="finished")
+    view = overview(folder)
+    view.update()
+    assert words(view) == ["waiting"] * 3
+    folder.job(0)
+    view.update()
+    assert words(view) == ["running", "waiting", "waiting"], "it may be tried again"
+    folder.job(0, ended=True)
+    view.update()
+    assert words(view) == ["failed", "waiting", "waiting"], "it was not"
+
+
+@pytest.mark.parametrize(("direction", "best"), [("max", 1), ("min", 0), (None, None)])
+def test_the_best_is_the_finished_job_with_the_best_number(folder, direction, best):
+    view = overview(folder, 4, direction=direction)
+    for number, value in enumerate((-3.0, -1.0, math.nan, 5.0)):
+        word = "running" if number == 3 else "finished"
+        folder.job(number, ended=number != 3, status=word, final={"validation/elbo": value})
+    view.update()
+    assert (view.best and view.best.number) == best
+
+
+def test_the_summary_has_a_line_for_each_job_that_was_launched(folder):
+    view = overview(folder)
+    folder.job(0, ended=True, status="finished", final={"validation/mse": 2.0, "validation/elbo": -1.0})
+    folder.job(2, ended=True, status="failed", reason="a, b", lr="[1,2]")
+    view.update()
+    view.write()
+    with (folder.place / "summary.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0])[:6] == ["job", "state", "step", "steps_per_second", "optimizer.lr", "validation/elbo"]
+    assert [(row["job"], row["state"], row["optimizer.lr"], row["reason"]) for row in rows] == [
+        ("0", "finished", "1e-3", ""),
+        ("2", "failed", "[1,2]", "a, b"),
+    ]
+    assert rows[0]["validation/mse"] == "2.0" and rows[1]["validation/mse"] == ""
+
+
+def test_damaged_files_are_no_news(folder):
+    view = overview(folder)
+    folder.job(0, status="running")
+    (folder.place / "0/status.json").write_text("{")
+    (folder.place / "1").mkdir()
+    (folder.place / "1" / JOB_FILE).write_text("[]")
+    view.update()
+    assert words(view) == ["running", "waiting", "waiting"]
