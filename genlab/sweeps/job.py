@@ -94,15 +94,15 @@ def _alone(folder: Path) -> Iterator[None]:
 def share_of_machine(hydra: DictConfig, device: dict[str, Any]) -> dict[str, Any]:
     """What of `device` is set so that jobs side by side on one machine do not get in each other's way: none gets more
     threads than its share of the cores, and each its GPUs."""
-    launcher, side_by_side = hydra.runtime.choices["hydra/launcher"], 1
-    if launcher == "joblib":
-        side_by_side = hydra.launcher.n_jobs
-    elif launcher == "ray":
-        allotted = hydra.launcher.ray.remote.get("num_cpus") or 1  # one is Ray's own default
-        side_by_side = cores.available() / allotted
-    settings = {}
-    if device["threads"] is None and side_by_side > 1:
-        settings["threads"] = max(1, int(cores.available() / (side_by_side * device["processes"])))
+    launcher, settings = hydra.runtime.choices["hydra/launcher"], {}
+    allotted = {
+        "joblib": lambda: cores.available() // hydra.launcher.n_jobs if hydra.launcher.n_jobs > 1 else None,
+        "ray": lambda: hydra.launcher.ray.remote.get("num_cpus") or 1,  # Ray's own default
+        "submitit_local": lambda: hydra.launcher.cpus_per_task or 1,  # it starts all jobs at once
+        "submitit_slurm": lambda: hydra.launcher.cpus_per_task,  # where None, Slurm binds the job to its cores
+    }.get(launcher, lambda: None)()
+    if device["threads"] is None and allotted is not None:
+        settings["threads"] = max(1, allotted // device["processes"])
     if launcher == "joblib" and resolve(device["name"]).type == "cuda":
         settings["index"] = (device["index"] + hydra.job.num * device["processes"]) % torch.cuda.device_count()
     return settings

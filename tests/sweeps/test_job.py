@@ -31,7 +31,9 @@ def hydra(launcher, number=0, **settings):
         (hydra("joblib", n_jobs=1), {}, None),
         (hydra("ray", ray={"remote": {"num_cpus": 4}}), {}, 4),
         (hydra("ray", ray={"remote": {}}), {}, 1),
-        (hydra("submitit_slurm", cpus_per_task=4), {}, None),
+        (hydra("submitit_slurm", cpus_per_task=4), {}, 4),
+        (hydra("submitit_slurm", cpus_per_task=None), {}, None),
+        (hydra("submitit_local", cpus_per_task=None), {}, 1),
     ],
 )
 def test_jobs_side_by_side_share_the_cores(node, changes, threads):
@@ -48,7 +50,8 @@ def test_jobs_side_by_side_take_the_gpus_in_turn():
         device = {**CPU, "name": "cuda", "processes": 2}
         found = [job.share_of_machine(hydra("joblib", number, n_jobs=2), device)["index"] for number in range(4)]
         assert found == [0, 2, 0, 2]
-        assert "index" not in job.share_of_machine(hydra("submitit_slurm", 3), device), "Slurm shows each its own"
+        slurm = hydra("submitit_slurm", 3, cpus_per_task=None)
+        assert "index" not in job.share_of_machine(slurm, device), "Slurm shows each its own"
 
 
 def test_a_failure_keeps_its_traceback_and_what_was_known(tmp_path):
