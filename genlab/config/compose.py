@@ -128,10 +128,12 @@ def _compose(command: str, overrides: Sequence[str], subfolder: str | None = Non
 
 def parse(overrides: Sequence[str]) -> list[Override]:
     """Overrides in Hydra's grammar. `RequestError` with a line for each that cannot be read."""
-    parser, parsed, problems = OverridesParser.create(), [], []
+    hydra = GlobalHydra.instance()  # inside of `composing` it knows the choices that glob(...) means
+    parser = OverridesParser.create(hydra.config_loader() if hydra.is_initialized() else None)
+    parsed, problems = [], []
     for text in overrides:
         try:
-            parsed.append(parser.parse_override(text))
+            parsed += parser.parse_overrides([text])
         except HydraException:
             problems.append(f"{text!r}: cannot be read; write key=value, and quote special characters: 'key=\"a, b\"'")
     if problems:

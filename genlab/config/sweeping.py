@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hydra import compose
-from hydra.core.override_parser.types import ChoiceSweep, Override, RangeSweep
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
@@ -43,8 +43,8 @@ class Plan:
 
 def plan(overrides: Sequence[str]) -> Plan:
     """The sweep of `genlab train -m OVERRIDES`. `RequestError` with all problems that composition can see."""
-    parsed = parse(overrides)
     with composing():
+        parsed = parse(overrides)
         hydra = _hydra_node(parsed)
         searches = hydra.runtime.choices["hydra/sweeper"] != "basic"
         parsed = _with_file(hydra, parsed)
@@ -55,6 +55,8 @@ def plan(overrides: Sequence[str]) -> Plan:
         else:
             combinations = list(_grid(parsed))
             total = len(combinations)
+        if not combinations:
+            raise RequestError([f"{line.input_line}: fits no choice" for line in varied if not _values(line)])
         jobs = compose_each("train", combinations)
     folder = _folder(jobs)
     jobs = [replace(job, folder=folder / str(number)) for number, job in enumerate(jobs)]
@@ -75,6 +77,8 @@ def _hydra_node(parsed: list[Override]) -> DictConfig:
     for override in parsed:
         if override.key_or_group == "hydra.sweep.subdir":
             raise RequestError([f"{override.input_line}: jobs are numbered; leave it out"])
+        if override.key_or_group == "sweep" and override.is_sweep_override():
+            raise RequestError([f"{override.input_line}: choose one; values on the command line are added to its own"])
     fixed = [override.input_line for override in parsed if not override.is_sweep_override()]
     own = [line for line in fixed if line.startswith("hydra")]
     try:
@@ -116,7 +120,7 @@ def _grid(parsed: list[Override]) -> Iterator[tuple[str, ...]]:
     for override in parsed:
         prefix = override.input_line.split("=", 1)[0]
         if override.is_discrete_sweep():
-            choices.append([f"{prefix}={value}" for value in override.sweep_string_iterator()])
+            choices.append([f"{prefix}={value}" for value in _values(override)])
         elif override.is_sweep_override():
             raise RequestError(
                 [f"{override.input_line}: a grid takes single values; a search needs hydra/sweeper=optuna"]
@@ -126,11 +130,16 @@ def _grid(parsed: list[Override]) -> Iterator[tuple[str, ...]]:
     yield from itertools.product(*choices)
 
 
+def _values(override: Override) -> list[str]:
+    """Those of a sweep over single values."""
+    return list(override.sweep_string_iterator())
+
+
 def _end(override: Override, last: bool) -> str:
     """The override with the first or the last of its values."""
     prefix, value = override.input_line.split("=", 1)[0], override.value()
     if not override.is_sweep_override():
         return override.input_line
-    if isinstance(value, (ChoiceSweep, RangeSweep)) and override.is_discrete_sweep():
-        return f"{prefix}={list(override.sweep_string_iterator())[-1 if last else 0]}"
+    if override.is_discrete_sweep():
+        return f"{prefix}={_values(override)[-1 if last else 0]}"
     return f"{prefix}={value.end if last else value.start}"

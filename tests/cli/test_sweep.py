@@ -85,6 +85,13 @@ def test_a_sweep_over_models_has_one_folder(genlab, tmp_path):
     assert models == ["ae", "vae"]
 
 
+def test_a_glob_means_the_choices_whose_names_fit(genlab, tmp_path):
+    settings = ["device=cpu", "device.threads=1", "trainer.max_steps=1", "trainer.batch_size=8", "model.latent_dim=2"]
+    outcome = genlab("train", "-m", "model=glob(*vae)", *settings, "logger.tensorboard=false", "hydra.sweep.dir=sweep")
+    assert outcome.code == 0, outcome.err
+    assert [row["model"] for row in summary(tmp_path / "sweep")] == ["beta-vae", "vae"]
+
+
 def test_a_pool_gives_what_one_after_another_gives(genlab, tiny, tmp_path, pool):
     command = ["train", "-m", *tiny, *QUIET, "trainer.max_steps=12", "seed=0,1", "model.latent_dim=2,3"]
     assert genlab(*command, "hydra.sweep.dir=one").code == 0
@@ -184,6 +191,8 @@ def test_a_process_of_a_pool_that_dies_costs_its_job_alone(genlab, tiny, tmp_pat
         (["seed=0,1", "sweep.metric=evaluation/kernel_distance"], "is measured only with trainer.evaluate_every=STEPS"),
         (["model=vea", "seed=0,1"], "model=vea: no such model; did you mean 'vae'?"),
         (["sweep=seed"], "sweep=seed: no such sweep; did you mean 'seeds'?"),
+        (["sweep=seeds,beta"], "sweep=seeds,beta: choose one"),
+        (["model=glob(x*)"], "model=glob(x*): fits no choice"),
     ],
 )
 def test_mistakes_are_refused_before_the_first_job_begins(refused, arguments, message):
