@@ -5,7 +5,6 @@ import importlib
 import os
 import signal
 import sys
-from contextlib import nullcontext
 
 from genlab import __version__
 from genlab.training.interruption import leaving_at_once
@@ -71,8 +70,14 @@ def _dispatch(arguments: list[str]) -> int:
         close = difflib.get_close_matches(name, COMMANDS, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(COMMANDS)}"
         raise ValueError(f"{name}: no such command; {hint}")
-    with leaving_at_once() if name in ("train", "resume") else nullcontext():
+    if name not in ("train", "resume"):
         return _carry_out(name, rest)
+    with leaving_at_once():
+        if "RANK" not in os.environ:
+            return _carry_out(name, rest)
+        from genlab.training.run import carry_out_under_torchrun
+
+        return carry_out_under_torchrun(lambda: _carry_out(name, rest))
 
 
 def _carry_out(name: str, rest: list[str]) -> int:

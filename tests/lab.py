@@ -29,7 +29,7 @@ from genlab.data.loading import Loader
 from genlab.data.source import ArrayExamples, Examples, Source
 from genlab.data.spec import DataSpec
 from genlab.models.base import GenerativeModel
-from genlab.training import run
+from genlab.training import distributed, run
 from genlab.training.trainer import Trainer
 
 MODELS = options("model")
@@ -167,14 +167,18 @@ def without_mixing_layers(model: GenerativeModel) -> GenerativeModel:
 
 
 def with_files(trainer: Trainer, config: DictConfig, source_spec: DataSpec, folder: Path) -> Trainer:
-    """Give `trainer` the callbacks that measure and save, all at frequent intervals: a checkpoint at every step."""
+    """Give `trainer` the callbacks that measure and save, all at frequent intervals: a checkpoint at every step.
+
+    Of several processes number 0 alone writes, as in a run.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     constants = {"config": OmegaConf.to_container(config), "data": source_spec.to_dict()}
     trainer.callbacks = [
-        MetricsFile(folder / "metrics.jsonl"),
         Validation(trainer.settings.validate_every),
         Checkpoints(folder / "checkpoints", 1, 100, constants),
     ]
+    if distributed.rank() == 0:
+        trainer.callbacks.insert(0, MetricsFile(folder / "metrics.jsonl"))
     return trainer
 
 
@@ -191,12 +195,18 @@ def _one_of_two(rank: int, port: int, function: Callable[..., None], arguments: 
     dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
     try:
         function(rank, *arguments)
+        distributed.barrier()
     finally:
         dist.destroy_process_group()  # an exception would else be hidden behind an abort of gloo's threads
 
 
 def default_source(config: DictConfig) -> Source:
     return build_source(config)
+
+
+def keys_of(model: str) -> tuple[str, ...]:
+    """The keys under `model` of a model's recipe."""
+    return _keys("model", f"model={model}")
 
 
 def run_steps(trainer: Trainer, steps: int) -> None:

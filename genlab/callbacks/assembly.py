@@ -1,7 +1,7 @@
 """Which callbacks a run has, and in which order a step tells them."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 def assemble(config: DictConfig, trainer: Trainer, source: Source, folder: Path, status: Status) -> list[Callback]:
     """In the order in which a step tells them: watch, which adds to rows; write rows, measure, look, then save.
 
-    Every process measures, so that all decide alike; process 0 alone writes.
+    Every process measures and saves, so that all decide alike and a checkpoint holds what each of them knows; process 0
+    alone writes.
     """
     settings = trainer.settings
     bench = _bench(config, trainer, source) if settings.evaluate_every else None
@@ -36,19 +37,19 @@ def assemble(config: DictConfig, trainer: Trainer, source: Source, folder: Path,
     if settings.early_stop_metric:
         direction = trainer.model.metrics[settings.early_stop_metric]
         measuring.append(EarlyStopping(settings.early_stop_metric, direction, settings.early_stop_patience))
+    if bench:
+        measuring.append(_evaluation(config, trainer, bench, folder))
+    constants = {"config": OmegaConf.to_container(config), "data": source.spec.to_dict()}
+    keeping = (settings.checkpoint_every, settings.keep_checkpoints)
+    saving = Checkpoints(folder / "checkpoints", *keeping, constants, settings.best_metric)
     if rank() != 0:
-        return [watch, *measuring]
+        return [watch, *measuring, saving]
     watching: list[Callback] = [MetricsFile(folder / "metrics.jsonl"), status]
     if config.logger.tensorboard:
         text = OmegaConf.to_yaml(config)
         watching.append(TensorBoard(folder / "tensorboard", text, _hparams(config), config.logger.projector_size))
     if config.logger.console:
         watching.append(Console())
-    constants = {"config": OmegaConf.to_container(config), "data": source.spec.to_dict()}
-    if bench:
-        measuring.append(_evaluation(config, trainer, bench, folder))
-    keeping = (settings.checkpoint_every, settings.keep_checkpoints)
-    saving = Checkpoints(folder / "checkpoints", *keeping, constants, settings.best_metric)
     previews = Previews(folder / "previews", settings.preview_every, training_origin(config, folder))
     return [watch, *watching, *measuring, previews, saving]
 
@@ -75,7 +76,8 @@ def _evaluation(config: DictConfig, trainer: Trainer, bench: "Bench", folder: Pa
 
 
 def _hparams(config: DictConfig) -> dict[str, int | float | str | bool]:
-    """The settings by which runs of a sweep commonly differ, flat, as TensorBoard's HParams takes them.
+    """The settings by which runs of a sweep commonly differ, or those that `logger.hparams` names, flat, as
+    TensorBoard's HParams takes them.
 
     The dashboard opens with the first five columns by name, so what describes the machine or the data stays out.
     """
@@ -83,5 +85,15 @@ def _hparams(config: DictConfig) -> dict[str, int | float | str | bool]:
     for node in ("model", "optimizer", "schedule", "trainer"):
         for key, value in config[node].items():
             if not key.startswith("_") and key != "players" and value is not None:
-                flat[f"{node}.{key}"] = value if isinstance(value, (int, float, str, bool)) else str(value)
-    return flat
+                flat[f"{node}.{key}"] = _plain(value)
+    if (chosen := config.logger.get("hparams")) is None:
+        return flat
+    values = {key: flat.get(key, OmegaConf.select(config, key)) for key in chosen}
+    return {key: _plain(value) for key, value in values.items() if value is not None}
+
+
+def _plain(value: Any) -> int | float | str | bool:
+    """Of a setting: a group of them is called by the class that it names."""
+    if isinstance(value, DictConfig):
+        return str(value.get("_target_", "")).rpartition(".")[2]
+    return value if isinstance(value, (int, float, str, bool)) else str(value)

@@ -4,7 +4,7 @@ from genlab.training.trainer import Trainer
 
 
 class Callback:
-    """Base of all callbacks; each event does nothing unless overridden. Only process 0 has callbacks that write.
+    """Base of all callbacks; each event does nothing unless overridden. Only in process 0 do they write.
 
     `state_dict` is kept in checkpoints for callbacks whose decisions depend on the past.
     """
@@ -38,7 +38,8 @@ class Callback:
         """The model's picture grids are ready, by name, as PNG files."""
 
     def saving(self, trainer: Trainer) -> None:
-        """A checkpoint is about to be written: rows and pictures of the steps before it belong on the disk first."""
+        """A checkpoint is about to be written, by this process: rows and pictures of the steps before it belong on the
+        disk first."""
 
     def ending(self, trainer: Trainer) -> None:
         """The last step is done and saved: measure what it was not due for, without a trace in `state_dict`."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from genlab.callbacks.base import Callback, at_end, due
-from genlab.training import checkpoint
+from genlab.training import checkpoint, distributed
 from genlab.training.scalars import TrainingDiverged
 from genlab.training.trainer import Trainer
 
@@ -14,7 +14,8 @@ _BEFORE_END = "best_before_end.pt"
 
 
 class Checkpoints(Callback):
-    """Stands after Validation and Previews, so that what it saves holds their outcome.
+    """Stands after Validation and Previews, so that what it saves holds their outcome; in every process, as each adds
+    to the state that process 0 writes.
 
     constants: entries that every checkpoint of the run carries (config, data spec).
     best_metric: which chooses `best.pt`, as "validation/NAME" or "evaluation/NAME"; None for the model's first metric.
@@ -23,11 +24,17 @@ class Checkpoints(Callback):
     def __init__(self, folder: Path, every: int | None, keep: int, constants: dict, best_metric: str | None = None):
         self.folder, self.every, self.keep, self.constants = folder, every, keep, constants
         self.best_metric = best_metric
+        self.writes = distributed.rank() == 0
         self.best = -math.inf
         self.improved = False
         self.saved: int | None = None  # the step of last.pt
 
     def start(self, trainer: Trainer) -> None:
+        if self.writes:
+            self._clear()
+
+    def _clear(self) -> None:
+        """Take away what the state gone on from knows nothing of."""
         self.folder.mkdir(exist_ok=True)
         for left in self.folder.glob(".*.tmp"):  # by a process that was killed
             left.unlink()
@@ -75,7 +82,7 @@ class Checkpoints(Callback):
 
     def ending(self, trainer: Trainer) -> None:
         best = self.folder / "best.pt"
-        if self.improved:  # by a measurement that only the end asked for: a run made longer takes it back
+        if self.improved and self.writes:  # by a measurement that only the end asked for: a longer run takes it back
             if best.exists():
                 checkpoint.link(best, self.folder / _BEFORE_END)
             checkpoint.link(self.folder / "last.pt", best)
@@ -92,10 +99,12 @@ class Checkpoints(Callback):
     def _keep(self, trainer: Trainer) -> None:
         numbered = self.folder / f"step_{trainer.step:07d}.pt"
         self._save(trainer, numbered)
+        self.saved = trainer.step
+        if not self.writes:
+            return
         if self.improved:  # before last.pt, which knows of it
             checkpoint.link(numbered, self.folder / "best.pt")
         checkpoint.link(numbered, self.folder / "last.pt")
-        self.saved = trainer.step
         for old in checkpoint.numbered(self.folder)[: -self.keep or None]:
             old.unlink()
 
@@ -104,8 +113,9 @@ class Checkpoints(Callback):
         for name, value in state["model"].items():
             if not value.isfinite().all():  # the loss of the next step would tell, but then this file would be spoilt
                 raise TrainingDiverged(f"weight {name} became infinite or NaN by step {trainer.step}")
-        trainer.emit("saving")
-        checkpoint.save({**self.constants, **state}, path)
+        if self.writes:
+            trainer.emit("saving")
+            checkpoint.save({**self.constants, **state}, path)
 
     def state_dict(self) -> dict:
         return {"best": self.best}

@@ -7,6 +7,7 @@ from genlab.evaluation.bench import Bench
 from genlab.evaluation.evaluate import choose, evaluate
 from genlab.evaluation.sample_metrics import SAMPLE_METRICS
 from genlab.sampling.load import Run
+from genlab.training.distributed import first_process_first
 from genlab.training.trainer import Trainer
 
 
@@ -23,9 +24,10 @@ class Evaluation(Measurement):
 
     def start(self, trainer: Trainer) -> None:
         """Refuse what cannot be measured, train the extractor and read the real pictures before the first step."""
-        self.names = choose(self.as_run(trainer), self.bench, self.bench.settings.metrics)
-        if any(SAMPLE_METRICS[name].reads for name in self.names if name in SAMPLE_METRICS):
-            _ = self.bench.real
+        with first_process_first():  # the others find in the cache what it trains and reads
+            self.names = choose(self.as_run(trainer), self.bench, self.bench.settings.metrics)
+            if any(SAMPLE_METRICS[name].reads for name in self.names if name in SAMPLE_METRICS):
+                _ = self.bench.real
 
     def measure(self, trainer: Trainer) -> None:
         with trainer.inference(breakable=True):

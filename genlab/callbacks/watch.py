@@ -155,8 +155,8 @@ class Watch(Callback):
                     self._judge(trainer, kind, value, bound, not value >= bound)  # NaN is no spread either
 
     def _measure(self, trainer: Trainer) -> dict[str, float]:
-        """Diversity and class entropy, the mean over the processes: their batch statistics differ, and all must decide
-        alike. The step after this one seeds its own noise, so nothing of the drawing here reaches training."""
+        """Diversity and class entropy, as process 0 finds them: all must decide alike. The step after this one seeds
+        its own noise, so nothing of the drawing here reaches training."""
         if self.pictures is None:
             self.pictures = trainer.validation.spread(self.settings.num_samples)
         with trainer.inference():
@@ -170,9 +170,7 @@ class Watch(Callback):
                         self.real_entropy = self._class_entropy([real for _, real in painted])
                 if self.real_entropy > _LEAST_ENTROPY:
                     found["class_entropy"] = self._class_entropy([fake for fake, _ in painted]) / self.real_entropy
-        pooled = torch.tensor(list(found.values()), dtype=torch.float64)
-        distributed.average([pooled])
-        return dict(zip(found, pooled.tolist(), strict=True))
+        return distributed.from_first(found)
 
     def _class_entropy(self, pictures: list[Tensor]) -> float:
         """Entropy in nats of the classes' mean probabilities; 0 where the classifier knows no classes."""
@@ -239,9 +237,10 @@ class Watch(Callback):
 
     def went_back(self, trainer: Trainer) -> None:
         """Make the state after a rollback the run's last one, so that a resume goes on from it."""
+        state = trainer.earlier | trainer.state_dict()
         if distributed.rank() == 0:
             last = self.checkpoints / "last.pt"
-            checkpoint.save(trainer.earlier | trainer.state_dict(), last)
+            checkpoint.save(state, last)
             checkpoint.make_last(last, trainer.step)
 
     def state_dict(self) -> dict:

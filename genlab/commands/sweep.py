@@ -1,6 +1,7 @@
 """`genlab train -m`, and `genlab resume` of its folder: check all jobs, launch them, tell how many came through."""
 
 import json
+import os
 import shlex
 import sys
 from contextlib import suppress
@@ -25,6 +26,11 @@ def sweep(overrides: list[str]) -> int:
     """Carry out what is left of the sweep that `overrides` ask for; 0 where all of its jobs have finished."""
     planned = plan(overrides)
     folder = planned.folder
+    if "RANK" in os.environ:
+        if planned.launcher != "basic":
+            raise RequestError([f"hydra/launcher={planned.launcher}: torchrun has started all processes; leave it out"])
+        if not any(line.startswith("hydra.sweep.dir=") for line in overrides):
+            raise RequestError(["under torchrun a sweep must be told its folder: add hydra.sweep.dir=FOLDER"])
     own = [line for line in overrides if not line.startswith("hydra.sweep.dir=")]
     _check(planned)
 

@@ -9,6 +9,7 @@ from genlab.commands.use import command_line
 from genlab.config.compose import Job, RequestError, compose_job, register
 from genlab.config.paths import config_folder
 from genlab.logs import log_to_console
+from genlab.training.lock import holds_run
 
 HELP = """usage: genlab train [-m] [key=value ...] [--cfg job]
 
@@ -16,7 +17,7 @@ Train a model on a dataset; without arguments a VAE on the embedded digits.
 
   genlab train model=gan dataset=mnist trainer.max_steps=5000 optimizer.lr=1e-4
   genlab train model=vae dataset=image-folder dataset.path=PICTURES dataset.size=64
-  genlab train -m model=vae,beta-vae seed=range(3)      a sweep: every combination
+  genlab train -m model=vae,beta-vae seed=0,1,2         a sweep: every combination
 
 {groups}
 
@@ -29,6 +30,8 @@ keys that are met most
   loader.     storage memory_limit workers flip shift
   evaluation. metrics num_samples extractor importance_samples repeats: what trainer.evaluate_every measures
   watch.      action (warn, stop or rollback) every num_samples diversity_bound accuracy_bound
+  sweep.      metric (what ranks jobs, as in validation/elbo) retry (jobs that failed before)
+  hydra/      launcher (basic, joblib, submitit_slurm, ray) and sweeper (basic, optuna) of a sweep
 
 options
   -m, --multirun   run every combination of comma-separated values; stands before them
@@ -61,9 +64,16 @@ def main(arguments: list[str]) -> int:
     from genlab.config.request import check, plain
 
     if "RANK" in os.environ and "hydra.run.dir" not in keys:
-        raise RequestError(["under torchrun every process must be told one folder: add hydra.run.dir=FOLDER"])
-    check(job.config, job.folder)
-    carry_out(plain(job.config, job.choices), job.folder)
+        raise RequestError(["under torchrun a run must have a folder to be found again in: add hydra.run.dir=FOLDER"])
+    request = plain(job.config, job.choices)
+    if int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) and holds_run(job.folder):
+        from genlab.commands.resume import go_on
+
+        check(job.config, None)
+        go_on(job.folder, request)
+    else:
+        check(job.config, job.folder)
+        carry_out(request, job.folder)
     return 0
 
 
@@ -109,11 +119,10 @@ def carry_out(request: dict, folder: Path, start: "Start | None" = None) -> dict
         final = train(request, folder, start)
     except Interrupted as error:
         raise Interrupted(error.number, f"{error}\nnext       {command_line('resume', run=folder)}") from None
-    if int(os.environ.get("RANK", 0)) == 0:
-        values = "  ".join(f"{name} {value:.4g}" for name, value in final.items() if name != "step")
-        print(f"\nrun        {folder}\nfinal      {values}\npictures   {folder}/previews")
-        print(f"next       {next_command(folder, request)}")
-        print(f"           {shlex.join(['tensorboard', '--logdir', request['output_dir']])}")
+    values = "  ".join(f"{name} {value:.4g}" for name, value in final.items() if name != "step")
+    print(f"\nrun        {folder}\nfinal      {values}\npictures   {folder}/previews")
+    print(f"next       {next_command(folder, request)}")
+    print(f"           {shlex.join(['tensorboard', '--logdir', request['output_dir']])}")
     return final
 
 

@@ -56,6 +56,7 @@ class LoggerConfig:
     tensorboard: bool = MISSING
     projector_size: int = MISSING
     picture_metadata: bool = MISSING
+    hparams: list[str] | None = None  # with a default, for runs that were stored before there was a choice
 
 
 @dataclass

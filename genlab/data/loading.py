@@ -18,10 +18,11 @@ from genlab.data.order import IndexStream
 from genlab.data.source import Examples, Source, StoredExamples
 from genlab.data.spec import Batch
 from genlab.seeding import mix
+from genlab.training import distributed
 from genlab.training.interruption import SIGNALS
 
 _TRAIN, _VALIDATION = 1, 2  # keep the noise of the two apart
-_VALIDATION_BATCH = 256
+VALIDATION_BATCH = 256
 _MOST_WORKERS = 8  # that are started unasked
 _AHEAD = 3  # batches that the disk fetches while a step computes
 _WATCHED_BATCHES = 100  # over which waiting is measured
@@ -82,19 +83,22 @@ class Loader:
             augment(batch, self.domains, self.settings.flip, self.settings.shift)
             yield batch
 
-    def in_order(self, limit: int | None = None) -> Iterator[Batch]:
+    def in_order(self, limit: int | None = None, shared: bool = False) -> Iterator[Batch]:
         """Every example once, in the order of the split (at most `limit`); the noise is the same at every call.
 
         A domain smaller than the other starts again from its first example.
+        shared: only those batches that are this process's share.
         """
-        starts = range(0, min(self.size, limit or self.size), _VALIDATION_BATCH)
+        batches = list(enumerate(range(0, min(self.size, limit or self.size), VALIDATION_BATCH)))
+        if shared:
+            batches = list(distributed.share(batches))
 
         def indices(size: int) -> Iterator[Tensor]:
-            for start in starts:
-                yield torch.arange(start, min(start + _VALIDATION_BATCH, self.size, limit or self.size)) % size
+            for _, start in batches:
+                yield torch.arange(start, min(start + VALIDATION_BATCH, self.size, limit or self.size)) % size
 
         tables = [table.fetch(indices(stream.size)) for table, stream in zip(self.tables, self.streams, strict=True)]
-        for number, parts in enumerate(zip(*tables, strict=True)):
+        for (number, _), parts in zip(batches, zip(*tables, strict=True), strict=True):
             yield Batch(self._fields(parts), mix(self.seed, _VALIDATION, number))
 
     def spread(self, count: int) -> Batch:

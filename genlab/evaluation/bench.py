@@ -2,10 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
 from omegaconf import DictConfig
@@ -14,7 +15,7 @@ from tqdm import tqdm
 
 from genlab.config.schema import EvaluationConfig
 from genlab.data.cache import cache_dir
-from genlab.data.loading import Loader
+from genlab.data.loading import VALIDATION_BATCH, Loader
 from genlab.data.source import Examples, Source
 from genlab.data.spec import Batch
 from genlab.evaluation import cache
@@ -23,6 +24,9 @@ from genlab.evaluation.classifier import data_fingerprint
 from genlab.evaluation.features import Extractor, make_extractor, read_table
 from genlab.evaluation.frechet import Moments
 from genlab.sampling.inputs import open_split
+from genlab.training import distributed
+
+T = TypeVar("T")
 
 Best = Literal["min", "max"] | None
 """Which way of a figure is better; None where neither is."""
@@ -136,12 +140,16 @@ class Bench:
         """Batches of the split, on the device."""
         return open_split(self.config, self.source, self.split, self.device)
 
-    def batches(self, what: str) -> Iterator[Batch]:
-        """All batches of the split with a progress bar that says `what` is being measured."""
-        with tqdm(total=self.loader.size, desc=what, disable=None if self.progress else True, leave=False) as bar:
-            for batch in self.loader.in_order():
-                yield batch
-                bar.update(batch.size)
+    def over_batches(self, what: str, work: Callable[[int, Batch], T]) -> Iterator[T]:
+        """What `work(number, batch)` makes of each batch of the split, in order, with a bar that says `what` it is.
+
+        It lies on the CPU and is not None. The processes of a run share the batches, and all get what became of each.
+        """
+        count = math.ceil(self.loader.size / VALIDATION_BATCH)
+        numbers = distributed.share(range(count))
+        own = map(work, numbers, self.loader.in_order(shared=True))
+        hidden = None if self.progress else True
+        yield from tqdm(distributed.merge(own), what, count, disable=hidden, leave=False)
 
     def table(self, split: str) -> Examples:
         """The examples of "train" or "validation", of data that is not unpaired."""

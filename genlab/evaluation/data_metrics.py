@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import l1_loss
 
+from genlab.data.loading import VALIDATION_BATCH
 from genlab.data.spec import Batch
 from genlab.evaluation.bench import Bench, Best, Figure
 from genlab.evaluation.disentanglement.scores import SCORES, disentanglement_scores
@@ -42,12 +43,15 @@ class DataMetric:
 
 def measure_likelihood(run: Run, bench: Bench, seed: int) -> dict[str, Figure]:
     """elbo (beta = 1) and importance_weighted_bound in nats, from the same draws, and the latter in bits_per_dim."""
-    draws, bounds = bench.settings.importance_samples, []
-    for number, batch in enumerate(bench.batches("bounds on the likelihood")):
+    draws = bench.settings.importance_samples
+
+    def bounds(number: int, batch: Batch) -> tuple[Tensor, Tensor]:
         with seeded(seed, number):
-            bounds.append(likelihood_bounds(run.model, batch["image"], draws, max(1, _MOST_DECODED // batch.size)))
-    elbo = torch.cat([part.elbo for part in bounds])
-    tighter = torch.cat([part.importance_weighted for part in bounds])
+            found = likelihood_bounds(run.model, batch["image"], draws, max(1, _MOST_DECODED // batch.size))
+        return found.elbo.cpu(), found.importance_weighted.cpu()
+
+    parts = bench.over_batches("bounds on the likelihood", bounds)
+    elbo, tighter = (torch.cat(column) for column in zip(*parts, strict=True))
     details = {"unit": "nats per picture", "draws": draws, "pictures": len(elbo)}
     bits = float(run.model.bits_per_dim(tighter.mean()))
     return {
@@ -59,20 +63,24 @@ def measure_likelihood(run: Run, bench: Bench, seed: int) -> dict[str, Figure]:
 
 def measure_exact_likelihood(run: Run, bench: Bench, seed: int) -> dict[str, Figure]:
     """log_likelihood in nats."""
-    parts = [run.model.log_prob(batch["image"]).cpu().double() for batch in bench.batches("likelihood")]
-    return {"log_likelihood": _over_pictures(torch.cat(parts), {"unit": "nats per picture"})}
+
+    def log_prob(number: int, batch: Batch) -> Tensor:
+        return run.model.log_prob(batch["image"]).cpu().double()
+
+    nats = torch.cat(list(bench.over_batches("likelihood", log_prob)))
+    return {"log_likelihood": _over_pictures(nats, {"unit": "nats per picture"})}
 
 
 def measure_reconstruction(run: Run, bench: Bench, seed: int) -> dict[str, Figure]:
     """mse, psnr (of each picture, then the mean; dB) and ssim of reconstructions."""
     measures = {"mse": mean_squared_error, "psnr": peak_signal_to_noise, "ssim": structural_similarity}
-    found: dict[str, list[Tensor]] = {name: [] for name in measures}
-    for batch in bench.batches("reconstructions"):
-        x = batch["image"].float()
-        y = run.model.reconstruct(batch["image"]).float()
-        for name, measure in measures.items():
-            found[name].append(measure(x, y))
-    return {name: _over_pictures(torch.cat(parts), {"range": 1}) for name, parts in found.items()}
+
+    def compare(number: int, batch: Batch) -> list[Tensor]:
+        x, y = batch["image"].float(), run.model.reconstruct(batch["image"]).float()
+        return [measure(x, y).cpu() for measure in measures.values()]
+
+    columns = zip(*bench.over_batches("reconstructions", compare), strict=True)
+    return {name: _over_pictures(torch.cat(parts), {"range": 1}) for name, parts in zip(measures, columns, strict=True)}
 
 
 def _over_pictures(values: Tensor, details: dict) -> Figure:
@@ -83,7 +91,11 @@ def _over_pictures(values: Tensor, details: dict) -> Figure:
 
 def measure_latents(run: Run, bench: Bench, seed: int) -> dict[str, Figure]:
     """active_units, where the model has a prior whose units these are, and total_correlation, given enough pictures."""
-    codes = torch.cat([run.model.encode(batch["image"]).float().cpu() for batch in bench.batches("latents")])
+
+    def encode(number: int, batch: Batch) -> Tensor:
+        return run.model.encode(batch["image"]).float().cpu()
+
+    codes = torch.cat(list(bench.over_batches("latents", encode)))
     details = {"pictures": len(codes), "latents": codes.shape[1]}
     figures = {}
     if run.can("prior") and len(codes) > 1:
@@ -97,11 +109,11 @@ def measure_latents(run: Run, bench: Bench, seed: int) -> dict[str, Figure]:
 
 def measure_disentanglement(run: Run, bench: Bench, seed: int) -> dict[str, Figure]:
     """mig, sap, dci, FactorVAE and beta-VAE scores against the known factors."""
-    codes, factors = [], []
-    for batch in bench.batches("factors"):
-        codes.append(run.model.encode(batch["image"]).float().cpu())
-        factors.append(batch["factors"].float().cpu())
-    codes, factors = torch.cat(codes), torch.cat(factors)
+
+    def encode(number: int, batch: Batch) -> tuple[Tensor, Tensor]:
+        return run.model.encode(batch["image"]).float().cpu(), batch["factors"].float().cpu()
+
+    codes, factors = (torch.cat(column) for column in zip(*bench.over_batches("factors", encode), strict=True))
     scores = disentanglement_scores(codes, factors, seed, bench.source.categorical_factors)
     details = {"pictures": len(codes), "latents": codes.shape[1], "factors": factors.shape[1]}
     return {name: Figure(value, details=details) for name, value in scores.items()}
@@ -115,29 +127,45 @@ def measure_translation(run: Run, bench: Bench, seed: int) -> dict[str, Figure]:
     figures = {}
     sizes = [len(table) for table in bench.source.open(bench.split)]
     for domain, other, size in zip(run.data.domains, run.data.domains[::-1], sizes, strict=True):
-        with seeded(seed):
-            figures |= {f"{name}/{domain}": figure for name, figure in _one_way(run, bench, domain, other, size)}
+        way = _one_way(run, bench, seed, domain, other, size)
+        figures |= {f"{name}/{domain}": figure for name, figure in way}
     return figures
 
 
-def _one_way(run: Run, bench: Bench, domain: str, other: str, size: int) -> Iterator[tuple[str, Figure]]:
+@dataclass(frozen=True)
+class _Translated:
+    """Part of a domain: pictures, sums of their errors by name, and the features of what became of them."""
+
+    pictures: int
+    errors: dict[str, float]
+    features: Tensor
+
+
+def _one_way(run: Run, bench: Bench, seed: int, domain: str, other: str, size: int) -> Iterator[tuple[str, Figure]]:
     """The figures of carrying all `size` pictures of `domain` to the `other` one."""
+
+    def carry(number: int, batch: Batch) -> _Translated:
+        x = batch[domain][: max(0, size - number * VALIDATION_BATCH)]  # the smaller domain starts again at its end
+        if not len(x):
+            return _Translated(0, {}, real.features[:0])
+        with seeded(seed, number):
+            translated = torch.cat([run.model.translate(part, other) for part in x.split(_small(x))])
+            cycle = torch.cat([run.model.translate(part, domain) for part in translated.split(_small(x))])
+        errors = {"cycle": l1_loss(cycle, x).item() * len(x)}
+        if (truth := batch.fields.get(f"{domain}_as_{other}")) is not None:
+            errors["error"] = l1_loss(translated, truth[: len(x)]).item() * len(x)
+            errors["untouched"] = l1_loss(x, truth[: len(x)]).item() * len(x)
+        return _Translated(len(x), errors, bench.extractor(translated.float()).cpu())
+
     real = bench.read_field(other)
     distance = KernelDistance(real.features, min(BLOCK, len(real.features), size))
     totals = dict.fromkeys(("cycle", "error", "untouched"), 0.0)
     pictures = 0
-    for batch in bench.batches(f"translating {domain} to {other}"):
-        x = batch[domain][: size - pictures]  # the smaller domain starts again where the larger one goes on
-        if not len(x):
-            break
-        translated = torch.cat([run.model.translate(part, other) for part in x.split(_small(x))])
-        cycle = torch.cat([run.model.translate(part, domain) for part in translated.split(_small(x))])
-        totals["cycle"] += l1_loss(cycle, x).item() * len(x)
-        if (truth := batch.fields.get(f"{domain}_as_{other}")) is not None:
-            totals["error"] += l1_loss(translated, truth[: len(x)]).item() * len(x)
-            totals["untouched"] += l1_loss(x, truth[: len(x)]).item() * len(x)
-        distance.update(bench.extractor(translated.float()))
-        pictures += len(x)
+    for part in bench.over_batches(f"translating {domain} to {other}", carry):
+        pictures += part.pictures
+        for name, error in part.errors.items():
+            totals[name] += error
+        distance.update(part.features)
     details = {"pictures": pictures, "direction": f"{domain} to {other}"}
     yield "cycle_error", Figure(totals["cycle"] / pictures, details=details)
     if totals["untouched"]:

@@ -5,19 +5,23 @@ import math
 import os
 import statistics
 from collections.abc import Iterator, Sequence
+from itertools import starmap
 from pathlib import Path
 
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from genlab.config.compose import did_you_mean
 from genlab.evaluation.bench import Bench, Best, Figure
 from genlab.evaluation.data_metrics import DATA_METRICS, fields_of
+from genlab.evaluation.features import Reading
 from genlab.evaluation.sample_metrics import SAMPLE_METRICS, Copies, Drawn, SampleMetric
 from genlab.models.base import CAPABILITIES
 from genlab.sampling.load import Run
 from genlab.seeding import mix
 from genlab.training.device import computing
+from genlab.training.distributed import from_first, merge, rank
 
 METRICS = (*DATA_METRICS, *SAMPLE_METRICS)
 """Names by which metrics are asked for."""
@@ -104,7 +108,7 @@ def evaluate(run: Run, bench: Bench, names: Sequence[str], seed: int = 0) -> dic
         repeats = []
         with run.inference():
             for number in range(bench.settings.repeats if metric.draws else 1):
-                repeats.append(metric.measure(run, bench, mix(seed, number)))
+                repeats.append(from_first(metric.measure(run, bench, mix(seed, number))))
         protocol = {**common, **(repeated if metric.draws else {}), **(_extractor(bench) if metric.reads else {})}
         entries |= _entries(repeats, protocol)
     metrics = [SAMPLE_METRICS[name] for name in names if name in SAMPLE_METRICS]
@@ -124,18 +128,23 @@ def evaluate(run: Run, bench: Bench, names: Sequence[str], seed: int = 0) -> dic
 def _measure_samples(
     run: Run, bench: Bench, chosen: Sequence[type[SampleMetric]], seed: int
 ) -> list[dict[str, Figure]]:
-    """The figures of each metric of samples, all in one pass."""
+    """The figures of each metric of samples, all in one pass, whose portions the processes of a run share."""
     count = bench.settings.num_samples
     metrics = [metric(bench, count, seed) for metric in chosen]
     reads = any(metric.reads for metric in metrics)
     hidden = None if bench.progress else True
+
+    def read(pictures: Tensor, labels: Tensor | None) -> Drawn:
+        found = bench.extractor.read(pictures.to(run.device)) if reads else None
+        return Drawn(pictures, labels, found and Reading(*(part if part is None else part.cpu() for part in found)))
+
+    own = starmap(read, run.draw(count, seed, shared=True))
     with tqdm(total=count, desc="measuring samples", disable=hidden, leave=False) as bar:
-        for pictures, labels in run.draw(count, seed):
-            reading = bench.extractor.read(pictures.to(run.device)) if reads else None
+        for drawn in merge(own):
             for metric in metrics:
-                metric.update(Drawn(pictures, labels, reading))
-            bar.update(len(pictures))
-    return [metric.result() for metric in metrics]
+                metric.update(drawn)
+            bar.update(len(drawn.pictures))
+    return from_first([metric.result() for metric in metrics] if rank() == 0 else None)
 
 
 def _extractor(bench: Bench) -> dict[str, str]:

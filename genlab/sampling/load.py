@@ -25,6 +25,7 @@ from genlab.sampling.traversal import check_latents, num_latents, one_at_a_time
 from genlab.seeding import seeded
 from genlab.training import checkpoint
 from genlab.training.device import MEMORY_FORMATS, computing
+from genlab.training.distributed import share
 
 PORTION = 256
 """Pictures that go through a model at once."""
@@ -88,19 +89,26 @@ class Run:
             raise ValueError(f"label={named}: this run knows the classes 0 to {self.data.num_classes - 1}")
 
     def draw(
-        self, num_samples: int, seed: int = 0, label: int | None = None, truncation: float | None = None
+        self,
+        num_samples: int,
+        seed: int = 0,
+        label: int | None = None,
+        truncation: float | None = None,
+        shared: bool = False,
     ) -> Iterator[tuple[Tensor, Tensor | None]]:
         """Portions of pictures [n, C, H, W] in [0, 1] and their labels [n], None for models that take none.
 
         Every portion is a function of (seed, its number). label: class of all of them, None for all classes in turn.
         truncation: see `genlab.models.latents.standard_normal`; needs a model with a prior.
+        shared: only those portions that are this process's share, of several that train.
         """
         self.check_label(label)
         if num_samples < 1:
             raise ValueError(f"num_samples={num_samples}: must be at least 1")
         for name in ("sample",) if truncation is None else ("prior", "decode"):
             self.capability(name)
-        for number, start in enumerate(range(0, num_samples, PORTION)):
+        portions = enumerate(range(0, num_samples, PORTION))
+        for number, start in share(portions) if shared else portions:
             count = min(PORTION, num_samples - start)
             labels = None
             if self.takes_labels:

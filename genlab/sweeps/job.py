@@ -17,6 +17,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from genlab import cores
+from genlab.config.compose import parse
 from genlab.config.request import plain
 from genlab.config.untrusted_files import read_json
 from genlab.files import replace_text
@@ -26,8 +27,8 @@ from genlab.sweeps.overview import JOB_FILE
 from genlab.training.device import resolve
 from genlab.training.interruption import SIGNALS, Interrupted
 from genlab.training.lock import holds_run, is_locked, state_of
-from genlab.training.processes import RunFailed
-from genlab.training.run import reason_of, train
+from genlab.training.processes import RunFailed, reason_of
+from genlab.training.run import train
 from genlab.training.stopped import Stopped
 
 _SUSPECTS = ".suspects"
@@ -52,9 +53,11 @@ def carry_out(config: DictConfig) -> float | None:
         if _received:
             return None
     request = plain(config, hydra.runtime.choices)
-    request["logger"]["console"] = False  # the sweep has a bar
-    request["device"] |= share_of_machine(hydra, request["device"])
     overrides = OmegaConf.to_container(hydra.overrides.task)
+    request["logger"]["console"] = False  # the sweep has a bar
+    if request["logger"]["hparams"] is None:  # a dashboard of all settings hides those that the user is after
+        request["logger"]["hparams"] = [override.key_or_group for override in parse(overrides)]
+    request["device"] |= share_of_machine(hydra, request["device"])
     sys.argv = ["genlab", "train", *overrides]  # what provenance records: a worker's own command line says nothing
     log_to_console(logging.WARNING)
     record = {"overrides": overrides, "begun": os.urandom(8).hex(), "ended": False}

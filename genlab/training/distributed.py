@@ -1,11 +1,22 @@
-"""The few collective operations that training needs, each the identity in a run of one process."""
+"""The few collective operations that a run of several processes needs, each the identity in a run of one.
 
-from collections.abc import Iterator
+Tensors on a GPU travel by NCCL, all others by gloo; what is said in objects or numbers lies on the CPU for that.
+"""
+
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 from torch import distributed as dist
+
+T = TypeVar("T")
+
+
+class Deserted(RuntimeError):
+    """Another process of this run is gone, and the others cannot go on without it."""
 
 
 def world() -> int:
@@ -18,20 +29,51 @@ def rank() -> int:
     return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
 
 
+@contextmanager
+def _together() -> Iterator[None]:
+    """A collective operation: it fails where one of the processes is gone."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise Deserted("another process of this run is gone") from error
+
+
 def barrier() -> None:
     """Return once every process has come here."""
-    if world() > 1:
-        # `dist.barrier` would ask NCCL for a device; a sum on the CPU waits for all just as well.
-        dist.all_reduce(torch.zeros(1))
+    largest(0)  # `dist.barrier` would ask NCCL for a device; a number on the CPU waits for all just as well
 
 
 def largest(value: int) -> int:
     """The largest of the processes' values."""
-    if world() == 1:
-        return value
-    found = torch.tensor(value)
-    dist.all_reduce(found, dist.ReduceOp.MAX)
-    return int(found)
+    poll = Poll()
+    return max(poll(value), poll.settle())
+
+
+class Poll:
+    """The largest of the numbers that the processes gave one call before: they travel while a step is computed, so that
+    no step waits for them. Alone, the number itself."""
+
+    def __init__(self):
+        self._number: Tensor | None = None
+        self._work: dist.Work | None = None
+
+    def __call__(self, number: int) -> int:
+        if world() == 1:
+            return number
+        found = self.settle()
+        self._number = torch.tensor(number)
+        with _together():
+            self._work = dist.all_reduce(self._number, dist.ReduceOp.MAX, async_op=True)
+        return found
+
+    def settle(self) -> int:
+        """The answer to the last call, 0 where there was none."""
+        if self._work is None:
+            return 0
+        with _together():
+            self._work.wait()
+        self._work = None
+        return int(self._number)
 
 
 @contextmanager
@@ -49,7 +91,8 @@ def average(tensors: list[Tensor]) -> None:
     if world() == 1 or not tensors:
         return
     flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
-    dist.all_reduce(flat)
+    with _together():
+        dist.all_reduce(flat)
     flat /= world()
     for tensor, piece in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
         tensor.copy_(piece.view_as(tensor))
@@ -60,5 +103,40 @@ def gather_rows(rows: Tensor) -> Tensor:
     if world() == 1:
         return rows
     pieces = [torch.empty_like(rows) for _ in range(world())]
-    dist.all_gather(pieces, rows.contiguous())
+    with _together():
+        dist.all_gather(pieces, rows.contiguous())
     return torch.cat(pieces)
+
+
+def from_first(value: T) -> T:
+    """What process 0 has: plain values and tensors on the CPU."""
+    if world() == 1:
+        return value
+    box = [value]
+    with _together():
+        dist.broadcast_object_list(box)
+    return box[0]
+
+
+def share(pieces: Iterable[T]) -> Iterator[T]:
+    """Those of `pieces` that are this process's to work on: they are dealt out in turn."""
+    return islice(pieces, rank(), None, world())
+
+
+def merge(own: Iterable[T]) -> Iterator[T]:
+    """What became of all pieces, in their order and in every process, of what each made of its `share`.
+
+    Plain values and tensors on the CPU, not None. Memory holds one piece of each process at a time.
+    """
+    if world() == 1:
+        yield from own
+        return
+    own = iter(own)
+    while True:
+        found = [None] * world()
+        piece = next(own, None)
+        with _together():
+            dist.all_gather_object(found, piece)
+        yield from (piece for piece in found if piece is not None)
+        if found[-1] is None:  # the last one is the first to run out of pieces
+            return

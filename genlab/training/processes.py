@@ -1,42 +1,178 @@
-"""Several processes on one machine that share a run: started, handed the signals that come, and asked how it went."""
+"""Processes that share a run, started here or by torchrun: how they meet, follow one of them, and part.
+
+A store that outlives them all, in the process that started them, keeps the word of the first one that fails.
+"""
 
 import json
 import os
 import signal
-import socket
+import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import timedelta
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
+from torch import distributed as dist
 from torch import multiprocessing
 
 from genlab.files import replace_text
+from genlab.training.distributed import Deserted, barrier, from_first
 from genlab.training.interruption import Interrupted, handling
+
+_PATIENCE = timedelta(hours=2)
+"""How long a process waits for the others: process 0 alone trains classifiers and writes, and the defaults of 10 and
+30 minutes are less than that may take. A process that dies ends the others without it."""
+
+_PREFIX = "genlab/{}"
+_WORD = "word"
+"""Where it lies there. A process leaves it before it leaves the others, so that these find it when they notice."""
+
+_GRACE_SECONDS = 10
+"""How long the others may take to end once one has failed."""
+
+_NO_WORD = "another process of this run ended without a word, as one does that is killed"
 
 
 class RunFailed(RuntimeError):
     """A run that began and could not end; its folder and message tell why."""
 
+    def __init__(self, reason: str, folder: Path):
+        self.reason = reason
+        super().__init__(f"{reason}\nrun        {folder} (status.json, train.log)")
+
+
+def reason_of(error: BaseException) -> str:
+    """What went wrong, in the words of the system where it is its own error: without its number."""
+    if isinstance(error, RunFailed):
+        return error.reason
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error) or type(error).__name__
+
+
+class _Group:
+    """The processes of this run, as one of them sees them."""
+
+    store: dist.Store | None = None
+    followers_wait = False  # for what process 0 says
+
+
+@contextmanager
+def _group() -> Iterator[None]:
+    """Meet the others, as environment variables say where; they learn of what ends the block in this one."""
+    store, rank, world = next(dist.rendezvous("env://", timeout=_PATIENCE))
+    # torchrun's store still holds, when it starts all again, what those that failed had said to each other.
+    _Group.store = dist.PrefixStore(_PREFIX.format(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)), store)
+    dist.init_process_group(store=_Group.store, rank=rank, world_size=world, timeout=_PATIENCE)
+    try:
+        yield
+    except BaseException as error:
+        if not isinstance(error.__cause__ or error, Deserted):
+            _leave_word(error)
+        raise
+    finally:
+        dist.destroy_process_group()
+        _Group.store = None
+
+
+def _leave_word(error: BaseException) -> None:
+    """Tell why this process ends, unless another has done so."""
+    number = getattr(error, "number", signal.SIGINT) if isinstance(error, KeyboardInterrupt) else None
+    word = {"reason": reason_of(error), "signal": number, "refused": isinstance(error, ValueError)}
+    with suppress(RuntimeError):
+        _Group.store.compare_set(_WORD, "", json.dumps(word))
+
+
+def word_of_the_first() -> Exception | Interrupted:
+    """Why the process ended that left this one alone, as far as it could say."""
+    with suppress(RuntimeError):  # the one that started all may be gone, and the store with it
+        return _word_in(_Group.store) or Deserted(_NO_WORD)
+    return Deserted(_NO_WORD)
+
+
+def _word_in(store: dist.Store) -> Exception | Interrupted | None:
+    if not store.check([_WORD]):
+        return None
+    word = json.loads(store.get(_WORD))
+    if word["signal"]:
+        return Interrupted(word["signal"])
+    return (ValueError if word["refused"] else Deserted)(word["reason"])
+
+
+def under_torchrun() -> bool:
+    """Whether torchrun, or another launcher that speaks its language, started this process."""
+    return "RANK" in os.environ
+
+
+def under_one_command(command: Callable[[], int], train: Callable) -> int:
+    """What the processes of torchrun do: number 0 carries out the command, the others `train` when it does.
+
+    So one alone reads the command line, looks at folders and speaks. Returns the exit code.
+    """
+    if int(os.environ["RANK"]) > 0:
+        return _follow(train)
+    with _group():
+        _Group.followers_wait = True
+        try:
+            return command()
+        finally:
+            if _Group.followers_wait:
+                from_first(None)
+                barrier()
+
+
+def _follow(train: Callable) -> int:
+    try:
+        with _group():
+            while (order := from_first(None)) is not None:
+                train(*order)
+            barrier()
+    except Interrupted as error:
+        return 128 + error.number
+    except Exception:  # process 0 tells of it
+        return 1
+    return 0
+
+
+def leads() -> bool:
+    """Whether this is process 0 of torchrun's, and the others wait for what it says."""
+    return _Group.followers_wait
+
+
+def lead(train: Callable, arguments: tuple) -> dict[str, float]:
+    """Have all processes `train`; what comes of it."""
+    from_first(arguments)
+    _Group.followers_wait = False
+    final = train(*arguments)
+    _Group.followers_wait = True
+    return final
+
 
 def in_processes(processes: int, folder: Path, function: Callable, arguments: tuple) -> dict[str, float]:
-    """Have `processes` call `function(*arguments)`, which trains into `folder`; the run's final metrics.
+    """Have `processes` on this machine call `function(*arguments)`, which trains into `folder`; the final metrics.
 
-    `RunFailed` where one of them fails, `Interrupted` where a signal ended them.
+    `RunFailed`, or the `ValueError` of a run that did not begin, where one of them fails; `Interrupted` where a signal
+    ended them.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    context = multiprocessing.spawn(_work, (processes, port, function, arguments), nprocs=processes, join=False)
+    store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    context = multiprocessing.spawn(_work, (processes, store.port, function, arguments), nprocs=processes, join=False)
     with _forwarding([process.pid for process in context.processes]) as received:
-        try:
-            while not context.join():
-                pass
-        except (multiprocessing.ProcessRaisedException, multiprocessing.ProcessExitedException) as error:
-            if received:  # it came before they listened
-                raise Interrupted(received[0]) from error
-            raise RunFailed(_reason(folder, error)) from error
+        failed = _wait_for(context.processes)
     status = _status(folder)
+    if failed and received:
+        raise Interrupted(received[0])
+    if failed:
+        error = _word_in(dist.PrefixStore(_PREFIX.format(0), store))
+        if isinstance(error, ValueError | Interrupted):
+            raise error
+        reason = str(error) if error else _how_it_ended(*failed)
+        if status.get("process") in [process.pid for process in context.processes]:
+            status |= {"status": "failed", "reason": reason}
+            replace_text(folder / "status.json", json.dumps(status, indent=2))
+        raise RunFailed(reason, folder)
     if status["status"] == "interrupted":
         raise Interrupted(received[0] if received else signal.SIGTERM, status["reason"])
     return status["final"]
@@ -46,9 +182,37 @@ def _work(number: int, processes: int, port: int, function: Callable, arguments:
     """One of the processes, set up as torchrun would."""
     os.setpgrp()  # Ctrl-C reaches the whole group of a terminal, and these by their parent alone
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(processes)}
-    os.environ |= {"RANK": str(number), "LOCAL_RANK": str(number)}
-    with suppress(Interrupted):  # taken for a failure, it would have the processes ended that are still saving
-        function(*arguments)
+    os.environ |= {"RANK": str(number), "LOCAL_RANK": str(number), "TORCHELASTIC_USE_AGENT_STORE": "True"}
+    try:
+        with _group():
+            function(*arguments)
+            barrier()  # one that leaves early may have gloo abort the others
+    except Interrupted:
+        pass  # no failure: the others may still be saving
+    except Exception:
+        sys.exit(1)  # it left word
+
+
+def _wait_for(processes: list) -> tuple[int, int] | None:
+    """Number and exit code of the first process that failed, None where none did; once all are gone."""
+    alive, failed, deadline = dict(enumerate(processes)), None, None
+    while alive:
+        wait([process.sentinel for process in alive.values()], deadline and max(0.0, deadline - time.monotonic()))
+        for number, process in list(alive.items()):
+            if process.exitcode is not None:
+                del alive[number]
+                if process.exitcode and not failed:
+                    failed, deadline = (number, process.exitcode), time.monotonic() + _GRACE_SECONDS
+        if failed and time.monotonic() >= deadline:
+            for process in alive.values():
+                process.kill()
+    return failed
+
+
+def _how_it_ended(number: int, code: int) -> str:
+    how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+    hint = "; the system does that where memory runs out" if code == -signal.SIGKILL else ""
+    return f"process {number} of the run {how}{hint}"
 
 
 @contextmanager
@@ -69,12 +233,3 @@ def _forwarding(children: list[int]) -> Iterator[list[int]]:
 def _status(folder: Path) -> dict:
     path = folder / "status.json"
     return json.loads(path.read_text()) if path.is_file() else {}
-
-
-def _reason(folder: Path, error: Exception) -> str:
-    """Why one of several processes failed: what process 0 wrote down, else the last line of the traceback."""
-    status = _status(folder)
-    reason = status.get("reason") or str(error).strip().splitlines()[-1]
-    if status.get("status") == "running":  # process 0 was ended with the one that failed
-        replace_text(folder / "status.json", json.dumps({**status, "status": "failed", "reason": reason}, indent=2))
-    return f"{reason}\nrun        {folder} (status.json, train.log)"

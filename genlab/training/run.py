@@ -2,17 +2,14 @@
 
 import json
 import logging
-import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from datetime import timedelta
 from pathlib import Path
 from traceback import clear_frames
 
 import torch
 from omegaconf import DictConfig, OmegaConf
-from torch import distributed as dist
 from torch import nn
 
 from genlab.callbacks.assembly import assemble
@@ -24,23 +21,29 @@ from genlab.config.untrusted_files import read_json
 from genlab.data.loading import Loader
 from genlab.data.source import Source
 from genlab.files import replace_text
+from genlab.networks.global_batch_norm import share_statistics
 from genlab.seeding import seeded
 from genlab.training import checkpoint
 from genlab.training.checkpoint import Start
 from genlab.training.device import MEMORY_FORMATS, prepare
-from genlab.training.distributed import rank, world
+from genlab.training.distributed import Deserted, largest, rank, world
 from genlab.training.interruption import Interrupted, Interruption
 from genlab.training.lock import holds_run, locked
-from genlab.training.processes import RunFailed, in_processes
+from genlab.training.processes import (
+    RunFailed,
+    in_processes,
+    lead,
+    leads,
+    reason_of,
+    under_one_command,
+    under_torchrun,
+    word_of_the_first,
+)
 from genlab.training.provenance import changed_environment, environment, with_resumption
 from genlab.training.trainer import Trainer
 from genlab.training.transfer import transfer
 
 log = logging.getLogger("genlab")
-
-_PATIENCE = timedelta(hours=2)
-"""How long a process waits for the others: process 0 alone evaluates, trains classifiers and writes, and the defaults
-of 10 and 30 minutes are less than an evaluation may take. A process that dies ends the others without it."""
 
 
 def train(request: dict, folder: Path, start: Start | None = None) -> dict[str, float]:
@@ -49,15 +52,16 @@ def train(request: dict, folder: Path, start: Start | None = None) -> dict[str, 
     start: where the run in `folder` goes on from, None for a new one. `Interrupted` where a signal ended it.
     """
     processes = request["device"]["processes"]
-    if processes > 1 and "RANK" not in os.environ:
-        return in_processes(processes, folder, train, (request, folder, start))
-    if "RANK" in os.environ and not dist.is_initialized():
-        dist.init_process_group(timeout=_PATIENCE)
-    try:
-        return _train(request, folder, start)
-    finally:
-        if dist.is_initialized():
-            dist.destroy_process_group()
+    if leads():
+        return lead(_train, (request, folder, start))
+    if processes > 1 and not under_torchrun():
+        return in_processes(processes, folder, _train, (request, folder, start))
+    return _train(request, folder, start)
+
+
+def carry_out_under_torchrun(command: Callable[[], int]) -> int:
+    """Carry out a command that trains, in all processes that torchrun started; returns its exit code."""
+    return under_one_command(command, _train)
 
 
 def _train(request: dict, folder: Path, start: Start | None) -> dict[str, float]:
@@ -79,8 +83,8 @@ def _train(request: dict, folder: Path, start: Start | None) -> dict[str, float]
                 checkpoint.make_last(start.path, state["step"], start.damaged)
         interruption = stack.enter_context(Interruption().listening())
         final = _fit(config, folder, state, source, loaders, device, interruption)
-    if interruption.received:  # by a run that was at its end: those that were to follow it are not to begin
-        raise Interrupted(interruption.received, f"{Interrupted(interruption.received)}, when the run had ended")
+    if number := largest(interruption.received or 0):  # those that were to follow this run are not to begin
+        raise Interrupted(number, f"{Interrupted(number)}, when the run had ended")
     return final
 
 
@@ -100,14 +104,15 @@ def _fit(
         status.go_on(state)
     trainer = None
     try:
-        with interruption.breakable():
+        with interruption.breakable(), _explaining():
             trainer = build_trainer(config, source, loaders, device, fresh=state is None)
             trainer.interruption = interruption
             trainer.callbacks = assemble(config, trainer, source, folder, status)
             if state:
                 trainer.load_state_dict(state)
                 state.clear()  # it would be held beside the model for the whole run
-        trainer.fit()
+        with _explaining():
+            trainer.fit()
         if writes:
             status.write("finished", trainer, trainer.stop_reason)
         return status.final
@@ -119,22 +124,27 @@ def _fit(
     except Exception as error:
         if writes:
             log.debug("the run failed", exc_info=True)
+        elif not isinstance(error, Deserted):
+            with _log_to(folder / "train.log"):
+                log.debug("process %d of the run failed", rank(), exc_info=True)
         clear_frames(error.__traceback__)
         if writes:
             with suppress(OSError):  # a full disk may be why it failed
                 status.write("failed", None, reason_of(error))
-        raise RunFailed(f"{reason_of(error)}\nrun        {folder} (status.json, train.log)") from error
+        raise RunFailed(reason_of(error), folder) from error
     finally:
         if trainer:
             with suppress(OSError):  # a full disk has had its say above
                 trainer.emit("close")
 
 
-def reason_of(error: Exception) -> str:
-    """What went wrong, in the words of the system where it is its own error: without its number."""
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return str(error) or type(error).__name__
+@contextmanager
+def _explaining() -> Iterator[None]:
+    """Where another process left this one alone, say why it did."""
+    try:
+        yield
+    except Deserted as error:
+        raise word_of_the_first() from error
 
 
 def _state(config: DictConfig, path: Path, device: torch.device) -> dict:
@@ -192,6 +202,8 @@ def build_trainer(
         _, state = checkpoint.find(config.init_from)
         log.info(transfer(model, {**state["model"], **state["ema"]}))
     model.to(device, memory_format=MEMORY_FORMATS[config.device.memory_format])
+    if world() > 1:
+        share_statistics(model)
     trainer = Trainer(
         model,
         build_optimizers(config, model),

@@ -43,9 +43,9 @@ class ScalarWindow:
         self.pending = {}
 
     def finite(self) -> bool:
-        """Whether every value since the last row is finite. Waits for the device."""
+        """Whether every value since the last row is finite, in all processes. Waits for the device."""
         self.fetch()
-        return not self.bad
+        return not distributed.largest(len(self.bad))
 
     def refuse(self) -> None:
         """Raise `TrainingDiverged`, naming the first value that was not finite."""
@@ -79,11 +79,21 @@ class ScalarWindow:
         return found
 
     def state_dict(self) -> dict[str, list[float]]:
-        """What a checkpoint keeps of an unfinished window; refused where a value is not finite."""
+        """What a checkpoint keeps of an unfinished window: by name, the sum in each process and the number of values.
+
+        Asked for in all processes at once; refused in all where a value of one is not finite.
+        """
         if not self.finite():
             self.refuse()
-        return {name: list(values) for name, values in self.fetched.items()}
+        own = torch.tensor([total for total, _ in self.fetched.values()], dtype=torch.float64)
+        sums = distributed.gather_rows(own[None]).T.tolist()
+        return {name: [*sums[place], count] for place, (name, (_, count)) in enumerate(self.fetched.items())}
 
     def load_state_dict(self, state: dict[str, list[float]]) -> None:
-        self.pending, self.fetched = {}, {name: list(values) for name, values in state.items()}
+        """Each process takes up its own sum; their mean where they are not as many as they were."""
+        place, world = distributed.rank(), distributed.world()
+        self.pending, self.fetched = {}, {}
+        for name, (*sums, count) in state.items():
+            total = sums[place] if len(sums) == world else sum(sums) / len(sums)
+            self.fetched[name] = [total, count]
         self.bad = []  # belonged to the state that is left

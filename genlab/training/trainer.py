@@ -78,6 +78,7 @@ class Trainer:
         self.earlier: dict | None = None
         self.rescue: Callable[[Trainer, TrainingDiverged], None] | None = None
         self.interruption = Interruption()
+        self.poll = distributed.Poll()  # for signals, so that all processes stop at one step
         self.told: list[str] | None = None  # the callbacks that know of this step, where a signal broke one of them off
 
     def fit(self) -> None:
@@ -94,6 +95,7 @@ class Trainer:
             self._end(finite)
         except Interrupted:
             self.emit("interrupted")
+            distributed.barrier()
             raise
 
     def _train(self) -> bool:
@@ -104,7 +106,7 @@ class Trainer:
             self._tell_step()
         batches = self.train.batches(self.settings.batch_size, self.step)
         while self.step < self.max_steps and not self.stop_reason:
-            if number := distributed.largest(self.interruption.received or 0):
+            if number := self.poll(self.interruption.received or 0):
                 raise Interrupted(number)
             self.train_step(next(batches))
             finite = self._tell_row()
@@ -112,6 +114,7 @@ class Trainer:
                 batches = self._go_back()
             elif finite:
                 self._tell_step()
+        self.poll.settle()
         return finite
 
     def _tell_row(self) -> bool:
@@ -242,16 +245,20 @@ class Trainer:
         return row
 
     def validate(self) -> dict[str, float]:
-        """Mean of each validation scalar over the validation split, under the averaged weights."""
-        totals: dict[str, Tensor] = {}
+        """Mean of each validation scalar over the validation split, under the averaged weights.
+
+        The processes share the batches; all come to what one alone would.
+        """
+        totals: dict[str, float] = {}
         with self.inference(breakable=True):
-            for batch in self.validation.in_order():
-                share = batch.size / self.validation.size
-                for name, value in self.model.evaluate(batch).items():
-                    totals[name] = totals.get(name, 0) + value.detach().cpu().double() * share
-        pooled = torch.stack(list(totals.values())) if totals else torch.zeros(0)
-        distributed.average([pooled])
-        return dict(zip(totals, pooled.tolist(), strict=True))
+            for size, scalars in distributed.merge(map(self._measure, self.validation.in_order(shared=True))):
+                for name, value in scalars.items():
+                    totals[name] = totals.get(name, 0.0) + value * (size / self.validation.size)
+        return totals
+
+    def _measure(self, batch: Batch) -> tuple[int, dict[str, float]]:
+        """Size and validation scalars of a batch."""
+        return batch.size, {name: float(value) for name, value in self.model.evaluate(batch).items()}
 
     def preview(self) -> dict[str, Tensor]:
         """The model's picture grids for the first validation examples with fixed noise, on the CPU."""

@@ -267,7 +267,8 @@ def test_a_folder_that_holds_a_run(refused, tmp_path):
 
 
 def test_under_torchrun_one_folder_is_demanded(refused, monkeypatch):
-    monkeypatch.setenv("RANK", "0")
+    for name, value in {"RANK": 0, "WORLD_SIZE": 1, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": 0}.items():
+        monkeypatch.setenv(name, str(value))
     assert "add hydra.run.dir=FOLDER" in refused("train")
 
 

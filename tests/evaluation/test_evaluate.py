@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import lab
 import pytest
@@ -272,3 +273,34 @@ def test_what_was_measured_before_stays(tmp_path):
 
 def test_every_metric_is_asked_for_by_a_name_of_its_own():
     assert len(METRICS) == len(set(METRICS)) == len(DATA_METRICS) + len(SAMPLE_METRICS)
+
+
+def measured(model: str) -> dict[str, dict]:
+    """Everything that fits a model, on three batches of pictures and three portions of samples."""
+    torch.set_num_threads(1)
+    requires = lab.requirements(lab.compose(model))
+    run, bench = subject(model, source=lab.RandomPictures(requires, validation=600), num_samples=600)
+    return evaluate(run, bench, choose(run, bench, None), seed=1)
+
+
+def measure_as_a_rank(rank: int, folder: Path) -> None:
+    os.environ["GENLAB_CACHE"] = f"{folder}/cache-{rank}"
+    for model in lab.MODELS:
+        entries = measured(model)
+        (folder / f"{model}-{rank}.json").write_text(json.dumps(entries))
+
+
+@pytest.fixture(scope="module")
+def ranks(tmp_path_factory):
+    """What two processes measured of every model."""
+    folder = tmp_path_factory.mktemp("ranks")
+    lab.two_processes(measure_as_a_rank, folder)
+    return folder
+
+
+@pytest.mark.parametrize("model", lab.MODELS)
+def test_two_processes_measure_what_one_does(model, ranks):
+    """They share the batches and the samples; the numbers are the same to the bit."""
+    first, second = (json.loads((ranks / f"{model}-{rank}.json").read_text()) for rank in range(2))
+    assert first == second
+    assert first == json.loads(json.dumps(measured(model)))

@@ -2,11 +2,13 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import lab
 import pytest
+import torch
 
-from genlab.training import checkpoint
+from genlab.training import checkpoint, distributed
 
 STEPS = 9
 SETTINGS = [
@@ -72,3 +74,64 @@ def test_saving_and_validating_do_not_touch_training(model, tmp_path):
     alone = lab.trainer(config)
     lab.run_steps(alone, STEPS)
     assert not list(lab.differences(alone.model.state_dict(), observed.model.state_dict()))
+
+
+def stop_and_go_on(rank: int, folder: Path, models: list[str]) -> None:
+    """One of two processes: each model trained to the end, and again from two of its checkpoints."""
+    for model in models:
+        config = lab.compose(model, *SETTINGS, "trainer.ema=0.99")
+
+        def begin(place: Path, stop: int | None = None, config=config) -> dict:
+            source = lab.RandomPictures(lab.requirements(config))
+            trainer = lab.trainer(config, source, rank=rank, world=2)
+            trainer = lab.with_files(trainer, config, source.spec, place)
+            if stop:
+                trainer.load_state_dict(checkpoint.load(place / f"checkpoints/step_{stop:07d}.pt"))
+            trainer.fit()
+            return trainer.state_dict()
+
+        ends = [begin(folder / model / "whole")]
+        for stop in STOPS:
+            place = folder / model / f"resumed-{stop}"
+            if rank == 0:
+                shutil.copytree(folder / model / "whole", place)
+            distributed.barrier()
+            ends.append(begin(place, stop))
+        torch.save(ends, folder / f"{model}-{rank}.pt")
+
+
+STOPS = (4, 6)
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    """Runs of two processes, one start of these for all models."""
+    folder = tmp_path_factory.mktemp("two")
+    lab.two_processes(stop_and_go_on, folder, lab.MODELS)
+    return folder
+
+
+@pytest.mark.parametrize("model", lab.MODELS)
+def test_two_processes_resumed_equal_two_never_stopped(model, two):
+    """In the middle of a row as well, of which each process had made a part."""
+    expected = rows(two / model / "whole")
+    for rank in range(2):
+        whole, *resumed = torch.load(two / f"{model}-{rank}.pt")
+        for end in resumed:
+            assert not list(lab.differences(whole, end))
+    for stop in STOPS:
+        assert rows(two / model / f"resumed-{stop}") == expected
+
+
+@pytest.mark.parametrize("model", lab.MODELS)
+def test_one_process_goes_on_with_the_unfinished_row_of_two(model, two, tmp_path):
+    """To rounding: the row is the mean over steps that two made and steps that one made."""
+    config = lab.compose(model, *SETTINGS, "trainer.ema=0.99")
+    state = checkpoint.load(two / model / "whole/checkpoints/step_0000005.pt")
+    assert all(len(entry) == 3 for entry in state["window"].values())
+    resumed = fresh(config, tmp_path)
+    resumed.load_state_dict({**state, "callbacks": {}})
+    resumed.model.train()
+    resumed.train_step(next(resumed.train.batches(resumed.settings.batch_size, resumed.step)))
+    (expected,) = (row for row in rows(two / model / "whole") if row["step"] == 6 and "epoch" in row)
+    assert resumed.log_row() == pytest.approx(expected, rel=1e-4)

@@ -10,11 +10,11 @@ from unittest import mock
 import lab
 import pytest
 import torch
+from torch import distributed as dist
 
-from genlab.callbacks.validation import Validation
 from genlab.callbacks.watch import Watch
 from genlab.config.schema import WatchConfig
-from genlab.training import distributed, run
+from genlab.training import distributed, processes
 from genlab.training.scalars import TrainingDiverged
 
 SETTINGS = ["trainer.batch_size=8", "trainer.max_steps=6", "trainer.log_every=2", "watch.action=rollback"]
@@ -33,11 +33,14 @@ def test_alone_there_is_nobody_to_wait_for():
         assert distributed.rank() == 0
 
 
-def test_processes_wait_for_one_that_evaluates_longer_than_the_defaults_allow(monkeypatch, tmp_path):
-    monkeypatch.setenv("RANK", "0")
-    with mock.patch.object(run.dist, "init_process_group") as init, mock.patch.object(run, "_train"):
-        run.train({"device": {"processes": 1}}, tmp_path)
-    assert init.call_args.kwargs["timeout"].total_seconds() >= 2 * 3600
+def test_processes_wait_longer_for_each_other_than_the_defaults_allow(monkeypatch):
+    with (
+        mock.patch.object(processes.dist, "rendezvous", return_value=iter([(dist.HashStore(), 0, 1)])),
+        mock.patch.object(processes.dist, "init_process_group") as init,
+        mock.patch.object(processes.dist, "destroy_process_group"),
+        processes._group(),
+    ):
+        assert init.call_args.kwargs["timeout"].total_seconds() >= 2 * 3600
 
 
 def go_in_turn(rank: int, folder: Path) -> bool:
@@ -68,11 +71,8 @@ def find_no_checkpoint(rank: int, folder: Path, watch: Watch) -> str:
 
 def fall_and_go_back(rank: int, folder: Path, config) -> dict:
     """Where a run ends in which a loss of process 1 alone becomes NaN in step 3."""
-    trainer = lab.trainer(config, rank=rank, world=2, independent_rows=True)
-    if rank == 0:
-        trainer = lab.with_files(trainer, config, trainer.model.data, folder)
-    else:
-        trainer.callbacks = [Validation(trainer.settings.validate_every)]
+    trainer = lab.trainer(config, rank=rank, world=2)
+    trainer = lab.with_files(trainer, config, trainer.model.data, folder)
     trainer.callbacks.insert(0, Watch(WatchConfig(**config.watch), folder / "checkpoints"))
     honest, spoils = trainer.model.training_step, [math.nan] * rank
 
@@ -87,9 +87,22 @@ def fall_and_go_back(rank: int, folder: Path, config) -> dict:
     return state | {"rollbacks": trainer.callbacks[0].rollbacks}
 
 
+def hand_out(rank: int) -> dict:
+    """Pieces that are shared and merged, a number that process 1 alone knows, and what process 0 says."""
+    poll = distributed.Poll()
+    return {
+        "merged": [list(distributed.merge(10 * piece for piece in distributed.share(range(n)))) for n in range(6)],
+        "own": list(distributed.share(range(5))),
+        "polls": [poll(number if rank else 0) for number in (0, 15, 0, 0)] + [poll.settle()],
+        "largest": distributed.largest(rank),
+        "said": distributed.from_first({"by": rank}),
+    }
+
+
 def live(rank: int, folder: Path, config) -> None:
     """One of two processes, which writes down what it saw."""
     seen = {
+        "pieces": hand_out(rank),
         "turn": go_in_turn(rank, folder),
         "reason": find_no_checkpoint(rank, folder, Watch(WatchConfig(**config.watch), folder)),
         "end": fall_and_go_back(rank, folder / "run", config),
@@ -118,3 +131,24 @@ def test_all_go_back_where_a_loss_of_one_is_nan(seen):
     first, second = (process["end"] for process in seen)
     assert (first["step"], first["rate_factor"], first["rollbacks"]) == (6, 0.5, 1)
     assert not list(lab.differences(first, second)), "the processes drifted apart"
+
+
+def test_pieces_are_dealt_out_and_come_back_in_order_to_all(seen):
+    assert [process["pieces"]["own"] for process in seen] == [[0, 2, 4], [1, 3]]
+    for process in seen:
+        assert process["pieces"]["merged"] == [[10 * piece for piece in range(n)] for n in range(6)]
+
+
+def test_all_learn_of_a_signal_to_one_at_the_same_call(seen):
+    """That is the call after it: no step waits for the answer."""
+    assert all(process["pieces"]["polls"] == [0, 0, 15, 0, 0] for process in seen)
+    assert all(process["pieces"]["largest"] == 1 for process in seen)
+
+
+def test_process_0_has_its_say(seen):
+    assert all(process["pieces"]["said"] == {"by": 0} for process in seen)
+
+
+def test_alone_everything_is_this_process_s():
+    assert list(distributed.merge(distributed.share([1, 2, 3]))) == [1, 2, 3]
+    assert distributed.Poll()(2) == 2
