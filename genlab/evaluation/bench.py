@@ -128,12 +128,12 @@ class Bench:
         """Readings of one field of pictures of the split: "image", or a domain of unpaired data."""
         key = hashlib.sha256(json.dumps([self.fingerprint, self.extractor.identity, name, FEATURES_KEPT]).encode())
         path = cache_dir() / "features" / f"{key.hexdigest()[:32]}.pt"
-        if (known := cache.read(path, Real.from_state)) is not None:
-            return known
-        (table,) = (table for table in self.source.open(self.split) if name in table.rows(torch.zeros(1).long()))
-        real = gather(table, self.extractor, name, self.progress)
-        cache.write(path, real.state_dict())
-        return real
+
+        def read() -> Real:
+            (table,) = (table for table in self.source.open(self.split) if name in table.rows(torch.zeros(1).long()))
+            return gather(table, self.extractor, name, self.progress)
+
+        return cache.kept(path, Real.from_state, read, Real.state_dict)
 
     @cached_property
     def loader(self) -> Loader:

@@ -3,6 +3,7 @@
 Tensors on a GPU travel by NCCL, all others by gloo; what is said in objects or numbers lies on the CPU for that.
 """
 
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -13,6 +14,9 @@ from torch import Tensor
 from torch import distributed as dist
 
 T = TypeVar("T")
+
+_PATIENCE_MICROSECONDS, _MOST_STEPS = 50_000, 100
+"""Time that may pass between two questions whether a signal came, and steps. Each costs a tenth of a small step."""
 
 
 class Deserted(RuntimeError):
@@ -50,30 +54,41 @@ def largest(value: int) -> int:
 
 
 class Poll:
-    """The largest of the numbers that the processes gave one call before: they travel while a step is computed, so that
-    no step waits for them. Alone, the number itself."""
+    """Asks the processes for a number in every step, or every so many short ones, and tells all of them the largest.
+
+    It travels while steps are computed, so that none waits for it: an answer is that to the question before. All know
+    by the same numbers which step asks next. Alone, the number itself.
+    """
 
     def __init__(self):
-        self._number: Tensor | None = None
+        self._numbers: Tensor | None = None  # what was asked for, and microseconds of a step
         self._work: dist.Work | None = None
+        self._interval, self._passed, self._asked = 1, 0, time.monotonic()
 
     def __call__(self, number: int) -> int:
         if world() == 1:
             return number
+        self._passed += 1
+        if self._passed < self._interval:
+            return 0
         found = self.settle()
-        self._number = torch.tensor(number)
+        now = time.monotonic()
+        self._numbers = torch.tensor([number, round(1e6 * (now - self._asked) / self._passed)])
+        self._asked, self._passed = now, 0
         with _together():
-            self._work = dist.all_reduce(self._number, dist.ReduceOp.MAX, async_op=True)
+            self._work = dist.all_reduce(self._numbers, dist.ReduceOp.MAX, async_op=True)
         return found
 
     def settle(self) -> int:
-        """The answer to the last call, 0 where there was none."""
+        """The answer to the last question, 0 where there was none."""
         if self._work is None:
             return 0
         with _together():
             self._work.wait()
         self._work = None
-        return int(self._number)
+        number, microseconds = self._numbers.tolist()
+        self._interval = min(max(1, _PATIENCE_MICROSECONDS // max(1, microseconds)), _MOST_STEPS)
+        return number
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Several processes: one goes first, all wait for each other, and all decide alike."""
 
 import math
+import signal
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -89,14 +90,30 @@ def fall_and_go_back(rank: int, folder: Path, config) -> dict:
 
 def hand_out(rank: int) -> dict:
     """Pieces that are shared and merged, a number that process 1 alone knows, and what process 0 says."""
-    poll = distributed.Poll()
     return {
         "merged": [list(distributed.merge(10 * piece for piece in distributed.share(range(n)))) for n in range(6)],
         "own": list(distributed.share(range(5))),
-        "polls": [poll(number if rank else 0) for number in (0, 15, 0, 0)] + [poll.settle()],
         "largest": distributed.largest(rank),
         "said": distributed.from_first({"by": rank}),
     }
+
+
+def ask_for_signals(rank: int) -> tuple[int, int, int]:
+    """In which short step this process learns of a signal that process 1 gets in step 40, and how often it asked."""
+    poll, asked = distributed.Poll(), []
+    reduce = distributed.dist.all_reduce
+
+    def counted(*arguments, **settings):
+        asked.append(arguments)
+        return reduce(*arguments, **settings)
+
+    with mock.patch.object(distributed.dist, "all_reduce", counted):
+        for step in range(2000):
+            time.sleep(0.0005)
+            if number := poll(signal.SIGTERM if rank == 1 and step >= 40 else 0):
+                poll.settle()
+                return step, number, len(asked)
+    return 2000, 0, len(asked)
 
 
 def live(rank: int, folder: Path, config) -> None:
@@ -105,6 +122,7 @@ def live(rank: int, folder: Path, config) -> None:
         "pieces": hand_out(rank),
         "turn": go_in_turn(rank, folder),
         "reason": find_no_checkpoint(rank, folder, Watch(WatchConfig(**config.watch), folder)),
+        "signal": ask_for_signals(rank),
         "end": fall_and_go_back(rank, folder / "run", config),
     }
     torch.save(seen, folder / f"seen-{rank}.pt")
@@ -127,6 +145,13 @@ def test_none_writes_a_checkpoint_before_all_have_looked_for_one(seen):
     assert len(reasons) == 1 and "no checkpoint to go back to" in reasons.pop()
 
 
+def test_all_stop_at_one_step_and_short_steps_seldom_ask(seen):
+    assert seen[0]["signal"] == seen[1]["signal"]
+    step, number, asked = seen[0]["signal"]
+    assert number == signal.SIGTERM and 40 <= step <= 40 + 2 * distributed._MOST_STEPS
+    assert asked < step / 2
+
+
 def test_all_go_back_where_a_loss_of_one_is_nan(seen):
     first, second = (process["end"] for process in seen)
     assert (first["step"], first["rate_factor"], first["rollbacks"]) == (6, 0.5, 1)
@@ -139,9 +164,7 @@ def test_pieces_are_dealt_out_and_come_back_in_order_to_all(seen):
         assert process["pieces"]["merged"] == [[10 * piece for piece in range(n)] for n in range(6)]
 
 
-def test_all_learn_of_a_signal_to_one_at_the_same_call(seen):
-    """That is the call after it: no step waits for the answer."""
-    assert all(process["pieces"]["polls"] == [0, 0, 15, 0, 0] for process in seen)
+def test_all_know_the_largest_number(seen):
     assert all(process["pieces"]["largest"] == 1 for process in seen)
 
 
