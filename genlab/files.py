@@ -65,6 +65,7 @@ def one_maker(path: Path) -> Iterator[None]:
     It is a record lock, which belongs to the process and not to the open file: forked workers do not keep it.
     """
     lock = path.with_name(f".{path.name}.lock")
+    missing = [folder for folder in lock.parents if not folder.exists()]
     with ExitStack() as stack:
         holds = False
         with suppress(OSError, ValueError):  # a folder that cannot be written, or a lock that was removed meanwhile
@@ -80,6 +81,8 @@ def one_maker(path: Path) -> Iterator[None]:
             if holds:  # that its file is gone tells a lock of one who is through from one that was left behind
                 with suppress(OSError):
                     lock.unlink()
+                    for folder in missing:  # where nothing was kept, nothing is left
+                        folder.rmdir()
 
 
 def _wait(file: BinaryIO, lock: Path, path: Path) -> bool:
