@@ -1,4 +1,4 @@
-"""Where the log is shown."""
+"""Where the log is shown, and what text from anybody's files looks like on a terminal."""
 
 import logging
 
@@ -13,3 +13,8 @@ def log_to_console(level: int = logging.INFO) -> None:
     logger.addHandler(handler)
     logger.setLevel(logging.DEBUG)
     logger.propagate = False
+
+
+def printable(text: str) -> str:
+    """Without what a terminal would obey."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from omegaconf import ListConfig
 
 from genlab.commands.use import command_line, compose_use
+from genlab.logs import printable
 
 if TYPE_CHECKING:
     from genlab.comparison.rows import Comparison
@@ -47,7 +48,7 @@ def main(arguments: list[str]) -> int:
         raise ValueError(f"runs={', '.join(places)}: no run there; train one with: genlab train")
     records, problems = collect(folders)
     if not records:
-        raise ValueError("\n".join([f"runs={', '.join(places)}: no run there can be read", *map(_plain, problems)]))
+        raise ValueError("\n".join([f"runs={', '.join(places)}: no run there can be read", *map(printable, problems)]))
     comparison = compare(records, config.metric, config.order)
     output = Path(config.output or _above([record.folder for record in records], places))
     try:
@@ -60,11 +61,11 @@ def main(arguments: list[str]) -> int:
             f"output={output}: cannot be written ({error.strerror}); name another folder: output=FOLDER"
         ) from error
     for problem in problems:
-        print(f"genlab: {_plain(problem)}", file=sys.stderr)
+        print(f"genlab: {printable(problem)}", file=sys.stderr)
     show(comparison)
     print(f"table      {output}/comparison.csv\npage       {output}/comparison.html")
     best = comparison.rows[0].best_record(comparison.metric, comparison.descending)
-    print(f"next       {_plain(command_line('sample', run=best.folder))}")
+    print(f"next       {printable(command_line('sample', run=best.folder))}")
     return 0
 
 
@@ -118,7 +119,7 @@ def show(comparison: "Comparison", most: int | None = None) -> None:
     known = comparison.metric in comparison.directions
     way = "descending" if comparison.descending else "ascending"
     hint = "" if known else "; nothing says which way is better, order=descending turns it round"
-    print(f"sorted     by {_plain(comparison.metric)}, {way}{hint}")
+    print(f"sorted     by {printable(comparison.metric)}, {way}{hint}")
 
 
 def _columns(comparison: "Comparison") -> list[tuple[int, list[str]]]:
@@ -156,11 +157,6 @@ def _fitting(columns: list[tuple[int, list[str]]]) -> tuple[list[list[str]], lis
     return shown, [cells[0] for number, (_, cells) in enumerate(columns) if number not in kept]
 
 
-def _plain(text: str) -> str:
-    """Without what a terminal would obey."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
-
-
 def _short(text: str, width: int = _WIDEST) -> str:
-    text = _plain(text)
+    text = printable(text)
     return text if len(text) <= width else text[: width - 3] + "..."

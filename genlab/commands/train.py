@@ -68,9 +68,13 @@ def main(arguments: list[str]) -> int:
     request = plain(job.config, job.choices)
     if int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) and holds_run(job.folder):
         from genlab.commands.resume import go_on
+        from genlab.training.stopped import Stopped
 
         check(job.config, None)
-        go_on(job.folder, request)
+        stopped = Stopped.read(job.folder)
+        if differences := stopped.differences(request):
+            raise ValueError("\n".join([f"{job.folder}: holds another run", *differences]))
+        go_on(job.folder, request, stopped)
     else:
         check(job.config, job.folder)
         carry_out(request, job.folder)

@@ -72,10 +72,10 @@ def _first(folder: Path) -> str:
 
 def command_line(command: str, **keys: Any) -> str:
     """A line to paste, as in genlab sample run=outputs/a seed=3: quoted for GenLab's grammar and for the shell."""
-    return shlex.join(["genlab", command, *(f"{key}={_quoted(str(value))}" for key, value in keys.items())])
+    return shlex.join(["genlab", command, *(f"{key}={quoted(str(value))}" for key, value in keys.items())])
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """A value as the grammar of overrides reads it back, in quotes where it must be."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException

@@ -14,6 +14,9 @@ def misuses(command: str, parsed: list[Override]) -> Iterator[tuple[str, str]]:
     """Each override that this command does not heed, though Hydra may, and why."""
     for override in parsed:
         line, key = override.input_line, override.key_or_group
+        if key in groups() and "/" in str(override.value()):  # it could climb out of the folder of configs
+            yield line, f"{line}: {key} takes a name, and no path"
+            continue
         if command == "train" and key.startswith("hydra"):
             continue
         free = _is_free(command, key)

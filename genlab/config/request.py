@@ -18,6 +18,7 @@ from genlab.config.stranger import check_weights
 from genlab.data.source import Source
 from genlab.data.spec import DataSpec
 from genlab.models.base import GenerativeModel
+from genlab.sweeps.overview import SWEEP_FILE
 from genlab.training import checkpoint
 from genlab.training.device import resolve
 from genlab.training.lock import holds_run
@@ -210,5 +211,7 @@ def _folder_problems(folder: Path) -> Iterator[str]:
             f"{folder}: holds a run already; go on with it by genlab resume run={folder}, "
             "or leave hydra.run.dir out to get a new folder"
         )
+    elif (folder / SWEEP_FILE).exists():
+        yield f"hydra.run.dir={folder}: holds a sweep; choose another folder"
     elif not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
         yield f"{folder}: cannot write in {existing}; choose another place, as in output_dir=/tmp/outputs"

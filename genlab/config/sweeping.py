@@ -46,6 +46,10 @@ def plan(overrides: Sequence[str]) -> Plan:
     with composing():
         parsed = parse(overrides)
         hydra = _hydra_node(parsed)
+        if hydra.runtime.choices["hydra/launcher"] == "joblib" and not hydra.launcher.n_jobs:
+            raise RequestError(
+                [f"hydra.launcher.n_jobs={hydra.launcher.n_jobs}: must be at least 1, or -1 for all cores"]
+            )
         searches = hydra.runtime.choices["hydra/sweeper"] != "basic"
         parsed = _with_file(hydra, parsed)
         varied = [override for override in parsed if override.is_sweep_override()]
@@ -79,6 +83,8 @@ def _hydra_node(parsed: list[Override]) -> DictConfig:
             raise RequestError([f"{override.input_line}: jobs are numbered; leave it out"])
         if override.key_or_group == "sweep" and override.is_sweep_override():
             raise RequestError([f"{override.input_line}: choose one; values on the command line are added to its own"])
+        if override.key_or_group.startswith(("hydra", "sweep.")) and override.is_sweep_override():
+            raise RequestError([f"{override.input_line}: is of the sweep as a whole and takes one value"])
     fixed = [override.input_line for override in parsed if not override.is_sweep_override()]
     own = [line for line in fixed if line.startswith("hydra")]
     try:
@@ -92,19 +98,27 @@ def _hydra_node(parsed: list[Override]) -> DictConfig:
 
 
 def _plugin_problems(own: list[str], error: Exception) -> Iterator[str]:
-    """Why Hydra's own settings cannot be composed."""
-    for line in own:
+    """Why Hydra's own settings cannot be composed: a choice of a plugin, else each setting that does not fit it."""
+    choices = [line for line in own if "/" in line.partition("=")[0]]
+    for line in choices:
         key, _, name = line.partition("=")
-        try:
-            compose("train", [line], return_hydra_config=True)
-        except (HydraException, OmegaConfBaseException, ValueError):
-            if key in ("hydra/launcher", "hydra/sweeper"):
-                if name in EXTRAS:
-                    yield f"{line}: is not installed; pip install 'genlab[{EXTRAS[name]}]'"
-                else:
-                    yield f"{line}: no such {key.removeprefix('hydra/')}; there are: basic, {', '.join(EXTRAS)}"
-                return
-    yield f"{' '.join(own)}: {str(error).splitlines()[0]}"
+        if key in ("hydra/launcher", "hydra/sweeper") and not _composes([line]):
+            if name in EXTRAS:
+                yield f"{line}: is not installed; pip install 'genlab[{EXTRAS[name]}]'"
+            else:
+                yield f"{line}: no such {key.removeprefix('hydra/')}; there are: basic, {', '.join(EXTRAS)}"
+            return
+    misfits = [line for line in own if line not in choices and not _composes([*choices, line])]
+    for line in misfits or own:
+        yield f"{line}: {str(error).splitlines()[0]}; genlab train {' '.join(choices)} --cfg hydra shows what there is"
+
+
+def _composes(overrides: list[str]) -> bool:
+    try:
+        compose("train", overrides, return_hydra_config=True)
+    except (HydraException, OmegaConfBaseException, ValueError):
+        return False
+    return True
 
 
 def _with_file(hydra: DictConfig, parsed: list[Override]) -> list[Override]:

@@ -27,12 +27,14 @@ class GlobalBatchNorm(_BatchNorm):
     """A batch norm layer for inputs [n, C, ...] that are the rows of one of several processes, as many in each."""
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self.training:
+        if not self.training and self.running_mean is not None:
             return super().forward(x)
+        if (count := x.numel() // x.shape[1] * world()) < 2:
+            raise ValueError("trainer.batch_size: batch normalization needs two values per channel or more")
         with torch.no_grad():
             mean, variance = _moments(x)
-            if self.track_running_stats:
-                self._follow(mean, variance, x.numel() // x.shape[1] * world())
+            if self.training and self.track_running_stats:
+                self._follow(mean, variance, count)
         return _Normalize.apply(x, mean, variance, self.weight, self.bias, self.eps)
 
     def _follow(self, mean: Tensor, variance: Tensor, count: int) -> None:

@@ -41,12 +41,12 @@ def launch(plan: Plan, overrides: list[str], overview: Overview) -> None:
             except Exception as error:
                 if received:  # a process that had not begun its job yet did not know what to do about it
                     raise Interrupted(received[0]) from error
-                overview.update()
-                if all(state.ended for state in overview.states):
+                states = overview.at_this_moment()
+                if all(state.ended for state in states):
                     break  # a search of which every job failed has no result to write
                 if not isinstance(error, BrokenExecutor):
                     raise
-                running = {state.number for state in overview.states if state.word == "running"}
+                running = {state.number for state in states if state.word == "running"}
                 for number in running & suspects:
                     leave_word(overview.folder / str(number), RuntimeError(_KILLED))
                 if not running:  # it died before it began a job

@@ -3,7 +3,7 @@
 import csv
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from io import StringIO
@@ -12,10 +12,16 @@ from pathlib import Path
 from genlab.config.untrusted_files import read_json
 from genlab.files import replace_text
 
+SWEEP_FILE = "sweep.json"
+"""In a sweep's folder: the overrides that asked for it."""
+
 JOB_FILE = "job.json"
-"""In the folder of each job: its overrides, and whether it has ended since it was launched last."""
+"""In the folder of each job: its overrides, whether it has ended since it was launched last, and why it could not be
+carried out where `status.json` does not tell, as that is another run's."""
 
 SUMMARY = "summary.csv"
+
+_DAMAGE = (ValueError, TypeError, KeyError, AttributeError)
 
 
 @dataclass
@@ -41,34 +47,48 @@ class State:
 
     @property
     def title(self) -> str:
-        return " ".join(f"{key}={value}" for key, value in self.settings.items())
+        """Its settings in brackets."""
+        settings = " ".join(f"{key}={value}" for key, value in self.settings.items())
+        return f" ({settings})" if settings else ""
 
 
 class Overview:
     """The jobs 0 ... total - 1 in numbered folders below `folder`.
 
     varied: keys whose values tell the jobs apart. metric, direction: what ranks them; None where nothing does.
-    A job counts from when it is launched: what an earlier launch left in its folder says nothing before.
+    done: jobs that had finished before. Of all others an earlier launch says nothing: a job counts from when it begins.
     """
 
-    def __init__(self, folder: Path, total: int, varied: Sequence[str], metric: str | None, direction: str | None):
+    def __init__(
+        self,
+        folder: Path,
+        total: int,
+        varied: Sequence[str],
+        metric: str | None,
+        direction: str | None,
+        done: Collection[int] = (),
+    ):
         self.folder, self.varied, self.metric, self.direction = folder, varied, metric, direction
-        self.states = [State(number) for number in range(total)]
+        self.states = [self._look(number, {}) if number in done else State(number) for number in range(total)]
         self.relaunch()
 
     def relaunch(self) -> None:
         """From here on a job runs when it is launched anew; those that have ended have ended."""
-        self._before = [self._launched(number) for number in range(len(self.states))]
+        self._before = [job_record(self.folder / str(number)) for number in range(len(self.states))]
 
     def update(self) -> list[State]:
         """Look at the folders again; the jobs that have ended since the last look."""
         ended = []
         for number, before in enumerate(self.states):
             if not before.ended:
-                self.states[number] = state = self._look(number)
+                self.states[number] = state = self._look(number, self._before[number])
                 if state.ended:
                     ended.append(state)
         return ended
+
+    def at_this_moment(self) -> list[State]:
+        """How all jobs stand, without taking note of it: `update` tells of each end once."""
+        return [state if state.ended else self._look(state.number, self._before[state.number]) for state in self.states]
 
     def count(self, word: str) -> int:
         return sum(state.word == word for state in self.states)
@@ -100,26 +120,32 @@ class Overview:
                 writer.writerow([*about, *settings, *(state.final.get(name) for name in metrics), state.reason])
         replace_text(self.folder / SUMMARY, text.getvalue(), durable=False)
 
-    def _launched(self, number: int) -> dict:
-        """What the job wrote when it was launched last; empty where it was not."""
-        with suppress(ValueError):
-            record = read_json(self.folder / str(number) / JOB_FILE)
-            if isinstance(record, dict):
-                return record
-        return {}
-
-    def _look(self, number: int) -> State:
-        record, before = self._launched(number), self._before[number]
+    def _look(self, number: int, before: dict) -> State:
+        folder = self.folder / str(number)
+        record = job_record(folder)
         if not record or record.get("begun") == before.get("begun"):
             return State(number)
         given = dict(re.split("=", text.lstrip("+"), maxsplit=1) for text in record["overrides"] if "=" in text)
         state = State(number, "running", settings={key: given[key] for key in self.varied if key in given})
-        with suppress(ValueError):
-            status = read_json(self.folder / str(number) / "status.json")
-            state.step, state.final, state.reason = status["step"], status["final"], status["reason"]
+        if record.get("refused"):
+            state.word, state.reason = "failed", record["refused"]
+            return state
+        with suppress(*_DAMAGE):
+            status = read_json(folder / "status.json")
+            state.step, state.reason = int(status["step"]), status["reason"]
+            state.final = {name: float(value) for name, value in status["final"].items()}
             state.steps_per_second = status.get("steps_per_second")
             if record["ended"]:
                 state.word = status["status"]
             elif status["status"] == "running":
-                state.done = status["step"] / max(1, status.get("max_steps", math.inf))
+                state.done = state.step / max(1, status.get("max_steps", math.inf))
         return state
+
+
+def job_record(folder: Path) -> dict:
+    """What a job wrote when it was launched last; empty where it was not."""
+    with suppress(ValueError):
+        record = read_json(folder / JOB_FILE)
+        if isinstance(record, dict) and isinstance(record.get("overrides"), list):
+            return record
+    return {}

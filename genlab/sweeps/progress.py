@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from tqdm import tqdm
 
+from genlab.logs import printable
 from genlab.sweeps.overview import Overview, State
 
 _SECONDS_BETWEEN_LOOKS = 0.5
@@ -55,4 +56,5 @@ def ending(overview: Overview, state: State) -> str:
     if state.word == "finished":
         value = overview.value(state)
         outcome = "" if value is None else f"{overview.metric} {value:.5g}"
-    return "  ".join(part for part in (f"job {state.number:<4}", f"{state.word:<8}", outcome, state.title) if part)
+    parts = (f"job {state.number:<4}", f"{state.word:<8}", outcome)
+    return printable("  ".join(part for part in parts if part) + state.title)

@@ -157,6 +157,8 @@ def in_processes(processes: int, folder: Path, function: Callable, arguments: tu
     `RunFailed`, or the `ValueError` of a run that did not begin, where one of them fails; `Interrupted` where a signal
     ended them.
     """
+    if multiprocessing.get_start_method() not in multiprocessing.get_all_start_methods():
+        multiprocessing.set_start_method("spawn", force=True)  # joblib's own, which the processes would not know
     store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     context = multiprocessing.spawn(_work, (processes, store.port, function, arguments), nprocs=processes, join=False)
     with _forwarding([process.pid for process in context.processes]) as received:

@@ -49,7 +49,7 @@ class Stopped:
             raise ValueError(f"run={run}: no run began in this folder; begin one by genlab train")
         if is_locked(folder):
             raise ValueError(f"run={run}: {TAKEN}")
-        _refuse_links(folder)
+        refuse_links(folder)
         start, state, damaged = _find(place)
         config = _config(folder, start.path, state)
         word, step = state_of(folder), state["step"]
@@ -92,7 +92,7 @@ def _config(folder: Path, path: Path | None, state: dict[str, Any]) -> DictConfi
     return config
 
 
-def _refuse_links(folder: Path) -> None:
+def refuse_links(folder: Path) -> None:
     """`ValueError` where going on would write through a symbolic link to a place outside of the run's folder."""
     for path in folder.rglob("*"):
         if path.is_symlink():

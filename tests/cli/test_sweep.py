@@ -130,7 +130,7 @@ def test_a_job_that_fails_stops_no_other_and_is_tried_again_on_request(genlab, s
     assert outcome.code == 1 and "Traceback" not in outcome.err
     assert "2 of 4 jobs finished, 2 failed" in outcome.out
     assert [row["state"] for row in summary(tmp_path / "sweep")] == ["finished", "finished", "failed", "failed"]
-    assert "failed     job 2 (optimizer.lr=1e+20 seed=0): " in outcome.out and "sweep.retry=" in outcome.out
+    assert "failed     job 2 (optimizer.lr=1e+20 seed=0): " in outcome.out and "sweep.retry=true" in outcome.out
     log = tmp_path / "sweep/2/train.log"
     assert log.read_text().count("Traceback") == log.read_text().count("TrainingDiverged: ") > 0
     kept = log.read_bytes()
@@ -193,6 +193,14 @@ def test_a_process_of_a_pool_that_dies_costs_its_job_alone(genlab, tiny, tmp_pat
         (["sweep=seed"], "sweep=seed: no such sweep; did you mean 'seeds'?"),
         (["sweep=seeds,beta"], "sweep=seeds,beta: choose one"),
         (["model=glob(x*)"], "model=glob(x*): fits no choice"),
+        (
+            ["seed=0,1", "hydra/launcher=joblib", "hydra.launcher.n_jobs=0"],
+            "hydra.launcher.n_jobs=0: must be at least 1",
+        ),
+        (["seed=0,1", "hydra/launcher=joblib", "hydra.launcher.n_jobs=two"], "hydra.launcher.n_jobs=two: "),
+        (["hydra/launcher=joblib,basic"], "hydra/launcher=joblib,basic: is of the sweep as a whole"),
+        (["sweep.retry=true,false"], "sweep.retry=true,false: is of the sweep as a whole"),
+        (["seed=0,1", "experiment=../../x"], "experiment=../../x: experiment takes a name, and no path"),
     ],
 )
 def test_mistakes_are_refused_before_the_first_job_begins(refused, arguments, message):
@@ -216,6 +224,8 @@ def test_jobs_that_are_training_are_waited_for(sweep, tmp_path, monkeypatch):
         ('{"overrides": ["hydra.launcher.setup=[touch owned]"]}', "hydra.launcher.setup=[touch owned] is not taken"),
         ('{"overrides": ["hydra/launcher=evil"]}', "hydra/launcher=evil is not taken from a file"),
         ('{"overrides": ["hydra.callbacks.x._target_=os.system"]}', "is not taken from a file"),
+        ('{"overrides": ["seed=0,1", "experiment=../../../x"]}', "experiment takes a name, and no path"),
+        ('{"overrides": ["seed=0,1", "dataset=mnist", "data_dir=/tmp/x"]}', "data_dir=/tmp/x is not taken from a file"),
         ('{"overrides": "seed=0"}', "damaged"),
         ("[", "damaged"),
     ],
@@ -226,6 +236,89 @@ def test_a_strangers_sweep_runs_nothing(genlab, tmp_path, content, message):
     outcome = genlab("resume", "run=sweep")
     assert outcome.code == 2 and message in outcome.err and "Traceback" not in outcome.err
     assert sorted(path.name for path in (tmp_path / "sweep").iterdir()) == ["sweep.json"]
+
+
+def test_what_a_file_may_not_say_is_given_once_more(genlab, sweep, tmp_path):
+    (tmp_path / "here").mkdir()
+    outcome = sweep("seed=0,1", *FAILING[:3], "optimizer.lr=1e20", "data_dir=here")
+    assert outcome.code == 1 and "next       genlab resume run=sweep data_dir=here sweep.retry=true" in outcome.out
+    assert genlab("resume", "run=sweep").code == 2
+    assert "2 failed" in genlab("resume", "run=sweep", "data_dir=here").out
+
+
+@pytest.mark.parametrize("name", ["a,b", "it's", "x=y", "a b"])
+def test_folders_of_any_name_are_found_again(genlab, tiny, tmp_path, name):
+    (tmp_path / "odd").mkdir()
+    folder = tmp_path / "odd" / name
+    place = str(folder).replace("'", "\\'")
+    assert (
+        genlab("train", "-m", "seed=0,1", *tiny, *QUIET, "trainer.max_steps=1", f"hydra.sweep.dir='{place}'").code == 0
+    )
+    outcome = genlab("resume", f"run={folder}" if name == "a b" else f"run='{place}'")
+    assert outcome.code == 0 and "2 of 2 jobs finished" in outcome.out
+    assert [path.name for path in (tmp_path / "odd").iterdir()] == [name]
+
+
+def test_links_lead_nowhere(genlab, sweep, tmp_path):
+    assert sweep("seed=0,1", "trainer.max_steps=2").code == 0
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "sweep/1/train.log").unlink()
+    (tmp_path / "sweep/1/train.log").symlink_to(tmp_path / "outside/log")
+    outcome = genlab("resume", "run=sweep")
+    assert outcome.code == 2 and "sweep/1/train.log: is a symbolic link" in outcome.err
+    assert not list((tmp_path / "outside").iterdir())
+
+
+def test_sweeps_and_runs_have_folders_of_their_own(genlab, sweep, tiny):
+    assert sweep("seed=0,1", "trainer.max_steps=2").code == 0
+    outcome = genlab("train", *tiny, "hydra.run.dir=sweep")
+    assert outcome.code == 2 and "hydra.run.dir=sweep: holds a sweep" in outcome.err
+    outcome = genlab("train", "-m", "seed=0,1", *tiny, "hydra.sweep.dir=sweep/0")
+    assert outcome.code == 2 and "hydra.sweep.dir=sweep/0: holds a run" in outcome.err
+
+
+def test_another_run_in_a_jobs_place_is_left_as_it_is(genlab, sweep, tmp_path):
+    pytest.importorskip("optuna")
+    search = [
+        "hydra/sweeper=optuna",
+        "hydra.sweeper.n_trials=2",
+        "optimizer.lr=interval(1e-4,1e-2)",
+        "trainer.max_steps=2",
+    ]
+    assert sweep(*search).code == 0
+    before = status(tmp_path / "sweep/0")
+    outcome = sweep(*search, "hydra.sweeper.sampler.seed=1")
+    assert (
+        outcome.code == 1 and "failed     job 0" in outcome.out and "holds another run: optimizer.lr: " in outcome.out
+    )
+    assert status(tmp_path / "sweep/0") == before
+    assert genlab("resume", "run=sweep", "hydra.sweeper.sampler.seed=2").code == 2, "other jobs are another sweep"
+
+
+def test_a_job_that_was_another_one_when_it_failed_is_tried(sweep, tmp_path, monkeypatch):
+    from genlab.sweeps import job
+
+    with monkeypatch.context() as patch:
+        patch.setattr(job, "train", lambda *_: 1 / 0)
+        assert sweep("seed=0,1", "trainer.max_steps=2").code == 1
+    outcome = sweep("seed=2,1", "trainer.max_steps=2")
+    assert [row["state"] for row in summary(tmp_path / "sweep")] == ["finished", "failed"], outcome.out
+
+
+def test_a_sweep_stopped_again_at_once_still_knows_what_was_done(genlab, sweep, tmp_path, stop, monkeypatch):
+    assert sweep("seed=0,1", "trainer.max_steps=12").code == 0
+    stop(3, signal.SIGTERM)
+    outcome = sweep("seed=0,1,2", "trainer.max_steps=12")
+    assert outcome.code == 143 and "2 of 3 jobs finished, 1 left" in outcome.err
+    assert [row["state"] for row in summary(tmp_path / "sweep")] == ["finished", "finished", "running"]
+
+
+@pytest.mark.slow
+def test_jobs_of_a_pool_may_have_processes_of_their_own(genlab, tiny, pool, tmp_path):
+    command = ["train", "-m", *tiny, *QUIET, "trainer.max_steps=4", "device.processes=2", "seed=0,1", *pool]
+    outcome = genlab(*command, "hydra.sweep.dir=sweep")
+    assert outcome.code == 0, outcome.err + outcome.out
+    assert [row["state"] for row in summary(tmp_path / "sweep")] == ["finished", "finished"]
 
 
 def test_a_sweep_that_goes_on_asks_for_the_same_jobs(genlab, sweep):

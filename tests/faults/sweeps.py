@@ -74,7 +74,7 @@ def failed(arguments: list[str], folder: Path) -> Iterator[str]:
         yield f"exits with {code}: {child.printed[-500:]}"
     with (folder / "summary.csv").open() as file:
         rows = list(csv.DictReader(file))
-    wrong = {row["job"] for row in rows if row["optimizer.lr"] == "1e20"}
+    wrong = {row["job"] for row in rows if float(row["optimizer.lr"]) == 1e20}
     for row in rows:
         if row["state"] != ("failed" if row["job"] in wrong else "finished"):
             yield f"job {row['job']} is {row['state']}"

@@ -104,10 +104,11 @@ def test_the_summary_has_a_line_for_each_job_that_was_launched(folder):
     assert rows[0]["validation/mse"] == "2.0" and rows[1]["validation/mse"] == ""
 
 
-def test_damaged_files_are_no_news(folder):
+@pytest.mark.parametrize("content", ["{", "[1]", "{}", '{"step": 1, "status": "finished", "final": [], "reason": ""}'])
+def test_damaged_files_are_no_news(folder, content):
     view = overview(folder)
     folder.job(0, status="running")
-    (folder.place / "0/status.json").write_text("{")
+    (folder.place / "0/status.json").write_text(content)
     (folder.place / "1").mkdir()
     (folder.place / "1" / JOB_FILE).write_text("[]")
     view.update()
