@@ -109,8 +109,9 @@ def _plugin_problems(own: list[str], error: Exception) -> Iterator[str]:
                 yield f"{line}: no such {key.removeprefix('hydra/')}; there are: basic, {', '.join(EXTRAS)}"
             return
     misfits = [line for line in own if line not in choices and not _composes([*choices, line])]
+    reason = str(error).splitlines()[0].rstrip(".")
     for line in misfits or own:
-        yield f"{line}: {str(error).splitlines()[0]}; genlab train {' '.join(choices)} --cfg hydra shows what there is"
+        yield f"{line}: {reason}; genlab train {' '.join(choices)} --cfg hydra shows what there is"
 
 
 def _composes(overrides: list[str]) -> bool:

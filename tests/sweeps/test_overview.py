@@ -53,14 +53,8 @@ def test_jobs_wait_run_and_end(folder):
     assert [state.number for state in view.update()] == [0, 1]
     assert view.update() == [], "an end is told once"
     assert (view.count("finished"), view.count("failed"), view.count("waiting")) == (1, 1, 1)
-    assert ending(view, view.states[0]).split() == [
-        "job",
-        "0",
-        "finished",
-        "validation/elbo",
-        "-1",
-        "optimizer.lr=1e-3",
-    ]
+    assert ending(view, view.states[0]).split()[:5] == ["job", "0", "finished", "validation/elbo", "-1"]
+    assert ending(view, view.states[0]).endswith(" (optimizer.lr=1e-3)")
     assert "no memory" in ending(view, view.states[1]) and "more" not in ending(view, view.states[1])
 
 
