@@ -48,7 +48,7 @@ def broken(
     """A sweep that is ended at random moments and started again is the unbroken one, and does nothing twice."""
     done: dict[Path, int] = {}
     for turn in range(_KILLS):
-        child = _start(arguments, folder) if turn == 0 else _resume(folder)
+        child = _start(arguments, folder) if turn == 0 else _resume(arguments, folder)
         if child.wait(chance.uniform(0.2, 0.4) * seconds) is not None:
             yield f"had ended before signal {turn + 1}"
         child.send(number)
@@ -56,7 +56,7 @@ def broken(
         if number == SIGTERM and (code != 128 + number or "Traceback" in child.printed):
             yield f"exits with {code}: {child.printed[-500:]}"
         done |= {path: path.stat().st_mtime_ns for path in folder.glob("*/status.json") if _word(path) == "finished"}
-    child = _resume(folder)
+    child = _resume(arguments, folder)
     if (code := child.wait()) != 0:
         yield f"exits with {code} in the end: {child.printed[-1000:]}"
         return
@@ -97,8 +97,9 @@ def _start(arguments: list[str], folder: Path) -> Child:
     return Child([*arguments, f"hydra.sweep.dir={folder}"], Laboratory.log(folder), real=True)
 
 
-def _resume(folder: Path) -> Child:
-    return Child(["resume", f"run={folder}"], Laboratory.log(folder), real=True)
+def _resume(arguments: list[str], folder: Path) -> Child:
+    places = [line for line in arguments if line.startswith("data_dir=")]  # nobody's file decides on them
+    return Child(["resume", f"run={folder}", *places], Laboratory.log(folder), real=True)
 
 
 def _word(path: Path) -> str:
