@@ -76,7 +76,7 @@ def _request(config: DictConfig, hydra: DictConfig) -> dict:
     request = plain(config, hydra.runtime.choices)
     request["logger"]["console"] = False  # the sweep has a bar
     if request["logger"]["hparams"] is None:  # a dashboard of all settings hides those that the user is after
-        request["logger"]["hparams"] = [override.key_or_group for override in parse(hydra.overrides.task)]
+        request["logger"]["hparams"] = sorted({override.key_or_group for override in parse(hydra.overrides.task)})
     request["device"] |= share_of_machine(hydra, request["device"])
     return request
 
