@@ -166,7 +166,7 @@ def _stop_twice(reference: Reference, folder: Path, waits: list[float]) -> Itera
 def starting(laboratory: Laboratory, numbers: random.Random, times: int) -> Row:
     """A signal in the first seconds of a real process, while it imports and reads data: no traceback, no harm."""
     row = Row("signals", "SIGINT or SIGTERM while starting")
-    reference = laboratory.reference(laboratory.recipe(MODELS[0]), "signals-starting")
+    reference = laboratory.reference(laboratory.recipe(MODELS[0], steps=600), "signals-starting")
     for attempt in range(times):
         number = (SIGINT, SIGTERM)[attempt % 2]
         folder, seconds = laboratory.work / f"signals-starting-{attempt}", numbers.uniform(0.2, 3.5)
