@@ -49,7 +49,7 @@ def open_plain(path: Path, flags: int = os.O_RDONLY) -> BinaryIO:
     handle = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
-        raise ValueError(f"{path.name} is no plain file")
+        raise ValueError(f"{path}: is no plain file; remove it")
     return os.fdopen(handle, "r+b" if flags & os.O_RDWR else "rb")
 
 

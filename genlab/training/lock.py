@@ -4,13 +4,12 @@ import errno
 import fcntl
 import logging
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 from genlab.config.untrusted_files import read_json
+from genlab.files import open_plain
 
 log = logging.getLogger("genlab")
 
@@ -27,7 +26,7 @@ def locked(folder: Path) -> Iterator[None]:
     A record lock belongs to the process and not to the open file: forked workers of a loader that outlive a killed run
     for a moment do not keep it.
     """
-    with _opened(folder / _NAME, os.O_RDWR | os.O_CREAT) as file:
+    with open_plain(folder / _NAME, os.O_RDWR | os.O_CREAT) as file:
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -37,20 +36,11 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def _opened(path: Path, flags: int) -> IO[bytes]:
-    """The file of the lock. `ValueError` where a stranger put something else there: a pipe would wait for ever."""
-    handle = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        raise ValueError(f"{path}: is no plain file; remove it")
-    return os.fdopen(handle, "r+b" if flags & os.O_RDWR else "rb")
-
-
 def is_locked(folder: Path) -> bool:
     """Whether another process holds the lock of a run folder. Never to be asked by the one that may hold it itself:
     closing the file would let go of its lock."""
     try:
-        file = _opened(folder / _NAME, os.O_RDONLY)
+        file = open_plain(folder / _NAME, os.O_RDONLY)
     except (OSError, ValueError):  # none was made, or it is not ours to look at
         return False
     with file:
