@@ -1,48 +1,23 @@
-"""The `genlab` command: a table of commands, and what a person sees when one fails. Imports nothing slow."""
+"""The `genlab` command: which command runs, and what a person sees if it fails. Imports nothing slow."""
 
-import difflib
 import importlib
 import os
 import signal
 import sys
+from typing import NoReturn
 
-from genlab import __version__
-from genlab.training.interruption import leaving_at_once
-
-COMMANDS = {
-    "train": "train a model, or a sweep of models with -m",
-    "resume": "go on with a run that was stopped, killed or finished",
-    "sample": "draw new pictures from a trained run",
-    "reconstruct": "show pictures beside what a trained run makes of them",
-    "interpolate": "walk from one picture to another through the latent space",
-    "traverse": "move one latent at a time and look",
-    "translate": "carry pictures to the other domain",
-    "score": "say how unlikely pictures are, and find outliers",
-    "encode": "write the latents of pictures, and plot them",
-    "evaluate": "measure how good a trained run is",
-    "compare": "put runs into one table and one page",
-    "export": "write networks for use without GenLab",
-}
-
-EPILOGUE = """
-  genlab COMMAND --help      what a command takes
-  genlab completion          a line for ~/.bashrc that completes commands and keys
-
-Start with `genlab train`: a VAE on handwritten digits, in under a minute."""
+from genlab.commands import completion
+from genlab.commands.pages import help_page, usage
+from genlab.config.commands import COMMANDS
+from genlab.system.signals import leaving_at_once
+from genlab.system.text import did_you_mean
+from genlab.system.version import __version__
 
 
-def usage() -> str:
-    lines = [f"GenLab {__version__}: train deep generative models from the command line.", ""]
-    lines += ["usage: genlab COMMAND [key=value ...]", ""]
-    lines += [f"  {name:<12} {summary}" for name, summary in COMMANDS.items()]
-    return "\n".join(lines) + "\n" + EPILOGUE
-
-
-def main(arguments: list[str] | None = None) -> None:
+def main(arguments: list[str] | None = None) -> NoReturn:
     """Run one command and exit: 0 done, 1 the run failed, 2 the request is wrong, 128 + N stopped by signal N."""
-    arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        sys.exit(_dispatch(arguments))
+        sys.exit(_dispatch(sys.argv[1:] if arguments is None else arguments))
     except KeyboardInterrupt as error:
         _explain(str(error) or "stopped from the keyboard", 128 + getattr(error, "number", signal.SIGINT))
     except BrokenPipeError:
@@ -63,37 +38,34 @@ def _dispatch(arguments: list[str]) -> int:
         print(__version__)
         return 0
     if name in ("completion", "complete"):
-        from genlab.commands import completion
-
         return completion.main(name, rest)
     if name not in COMMANDS:
-        close = difflib.get_close_matches(name, COMMANDS, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(COMMANDS)}"
-        raise ValueError(f"{name}: no such command; {hint}")
+        raise ValueError(f"{name}: no such command; {did_you_mean(name, COMMANDS)}")
+    if "--help" in rest or "-h" in rest:
+        print(help_page(name))
+        return 0
     if name not in ("train", "resume"):
-        return _carry_out(name, rest)
+        return _run(name, rest)
     with leaving_at_once():
         if "RANK" not in os.environ:
-            return _carry_out(name, rest)
-        from genlab.training.run import carry_out_under_torchrun
+            return _run(name, rest)
+        from genlab.runs.train import run_under_torchrun  # torch takes a second
 
-        return carry_out_under_torchrun(lambda: _carry_out(name, rest))
-
-
-def _carry_out(name: str, rest: list[str]) -> int:
-    command = importlib.import_module(f"genlab.commands.{name}")
-    if "--help" in rest or "-h" in rest:
-        from genlab.commands import completion
-
-        print(command.HELP.format(groups=completion.group_table()))
-        return 0
-    return command.main(rest)
+        return run_under_torchrun(lambda: _run(name, rest))
 
 
-def _explain(message: str, code: int) -> None:
+def _run(name: str, arguments: list[str]) -> int:
+    """Compose what is asked for, then import the command and hand it over."""
+    from genlab.commands.requests import compose_request  # Hydra takes a quarter of a second
+
+    request = compose_request(name, arguments)
+    return importlib.import_module(f"genlab.commands.{name}").main(request)
+
+
+def _explain(message: str, code: int) -> NoReturn:
     """Say what is wrong in one line or list and exit; `GENLAB_DEBUG=1` shows the traceback as well."""
     if os.environ.get("GENLAB_DEBUG"):
-        import traceback
+        import traceback  # for debugging only
 
         traceback.print_exc()
     first, *others = message.splitlines() or [""]

@@ -22,14 +22,14 @@ from genlab.callbacks.metrics_file import MetricsFile
 from genlab.callbacks.validation import Validation
 from genlab.config.build import build_model, build_source
 from genlab.config.check import locate
-from genlab.config.compose import compose_job, options, register
-from genlab.config.request import plain
-from genlab.config.schema import DeviceConfig, LoaderConfig
+from genlab.config.compose import compose_job, options, plain, register
+from genlab.contract.data import DataSpec
+from genlab.contract.model import GenerativeModel
+from genlab.contract.settings import DeviceConfig, LoaderConfig
 from genlab.data.loading import Loader
 from genlab.data.source import ArrayExamples, Examples, Source
-from genlab.data.spec import DataSpec
-from genlab.models.base import GenerativeModel
-from genlab.training import distributed, run
+from genlab.runs import train as run
+from genlab.system import distributed
 from genlab.training.trainer import Trainer
 
 MODELS = options("model")
@@ -85,12 +85,12 @@ def compose(model: str, *overrides: str, small: bool = True) -> DictConfig:
     return OmegaConf.create(plain(job.config, job.choices))
 
 
-class RandomPictures(Source):
+class RandomImages(Source):
     """Noise with the fields that a model may require, deterministic, without any file."""
 
     def __init__(self, requires: frozenset[str], train: int = 96, validation: int = 32, size: int = 16):
         unknown = requires - {"image", "label", "a", "b"}
-        assert not unknown, f"the laboratory has no data for {unknown}: teach RandomPictures to make it"
+        assert not unknown, f"the laboratory has no data for {unknown}: teach RandomImages to make it"
         if "image" in requires:
             self.spec = DataSpec((1, size, size), num_classes=3)
         else:
@@ -101,13 +101,13 @@ class RandomPictures(Source):
         generator = torch.Generator().manual_seed(len(split))
         count = self.sizes[split]
 
-        def pictures() -> Tensor:
+        def images() -> Tensor:
             return torch.randint(0, 256, (count, *self.spec.shape), dtype=torch.uint8, generator=generator)
 
         if self.spec.domains == ("image",):
             label = torch.randint(self.spec.num_classes, (count,), generator=generator)
-            return [ArrayExamples(image=pictures(), label=label)]
-        return [ArrayExamples(**{domain: pictures()}) for domain in self.spec.domains]
+            return [ArrayExamples(image=images(), label=label)]
+        return [ArrayExamples(**{domain: images()}) for domain in self.spec.domains]
 
 
 class OneBatch(Source):
@@ -138,11 +138,11 @@ def loaders(config: DictConfig, source: Source, rank: int = 0, world: int = 1) -
 def trainer(
     config: DictConfig, source: Source | None = None, *, rank: int = 0, world: int = 1, independent_rows: bool = False
 ) -> Trainer:
-    """What `genlab train` would run, on `source` (default: random pictures).
+    """What `genlab train` would run, on `source` (default: random images).
 
     independent_rows: without the layers through which an example's output depends on the other examples.
     """
-    source = source or RandomPictures(requirements(config))
+    source = source or RandomImages(requirements(config))
 
     def build(config: DictConfig, data: DataSpec) -> GenerativeModel:
         model = build_model(config, data)

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from genlab import cores
+from genlab.system import cores
 
 
 def machine(monkeypatch, tmp_path, siblings, quota=None):

@@ -12,8 +12,8 @@ from unittest.mock import Mock
 
 import pytest
 
-from genlab import files
-from genlab.files import one_maker, open_plain
+from genlab.system import files
+from genlab.system.files import build_once, open_plain
 
 FORK = multiprocessing.get_context("fork")
 
@@ -45,7 +45,7 @@ def lock_of(path):
 
 def hold(path, inside):
     """Stay in the block for good."""
-    with one_maker(path):
+    with build_once(path):
         inside.set()
         time.sleep(60)
 
@@ -61,16 +61,16 @@ def held(run, path):
 
 def make(path):
     """What a job does: make it unless it is there."""
-    with one_maker(path):
+    with build_once(path):
         if not path.exists():
             path.write_text(str(os.getpid()))
 
 
 def test_the_lock_goes_with_the_block(path):
-    with one_maker(path):
+    with build_once(path):
         assert lock_of(path).exists()
     assert not lock_of(path).exists()
-    with pytest.raises(ZeroDivisionError), one_maker(path):
+    with pytest.raises(ZeroDivisionError), build_once(path):
         raise ZeroDivisionError
     assert not lock_of(path).exists()
 
@@ -90,7 +90,7 @@ def test_a_forked_worker_does_not_keep_the_lock(run, path):
     worker = FORK.SimpleQueue()
 
     def job():
-        with one_maker(path):
+        with build_once(path):
             pid = os.fork()
             if pid:
                 worker.put(pid)
@@ -115,7 +115,7 @@ def test_what_the_first_did_not_leave_is_not_made_one_after_another(failing, run
     inside, waiting, together = FORK.Event(), FORK.Barrier(4), FORK.Barrier(3)
 
     def first():
-        with one_maker(path):
+        with build_once(path):
             inside.set()
             waiting.wait(30)
             time.sleep(0.3)
@@ -125,7 +125,7 @@ def test_what_the_first_did_not_leave_is_not_made_one_after_another(failing, run
 
     def other():
         waiting.wait(30)
-        with one_maker(path):
+        with build_once(path):
             together.wait(20)
 
     run(first)
@@ -159,7 +159,7 @@ def test_who_waits_can_be_interrupted(number, held, run, path):
 
 
 def test_who_is_interrupted_leaves_it_to_another(path):
-    with pytest.raises(KeyboardInterrupt), one_maker(path):
+    with pytest.raises(KeyboardInterrupt), build_once(path):
         raise KeyboardInterrupt
     assert lock_of(path).exists(), "else all that wait would make it"
     make(path)
@@ -210,11 +210,11 @@ def pipe_lock(path):
 def test_where_no_lock_can_be_made_it_is_gone_on_without(hinder, path):
     hinder(path)
     entered = False
-    with one_maker(path):
+    with build_once(path):
         entered = True
     assert entered
 
 
 def test_errors_of_the_block_come_through(path):
-    with pytest.raises(FileNotFoundError), one_maker(path):
+    with pytest.raises(FileNotFoundError), build_once(path):
         open_plain(path)

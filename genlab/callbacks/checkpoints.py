@@ -3,25 +3,31 @@
 import math
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
-from genlab.callbacks.base import Callback, at_end, due
-from genlab.training import checkpoint, distributed
+from genlab.checkpoints import file as checkpoint
+from genlab.checkpoints.folder import RunFolder
+from genlab.checkpoints.rotation import link
+from genlab.system import distributed
+from genlab.training.callback import Callback, at_end, is_due
 from genlab.training.scalars import TrainingDiverged
+from genlab.training.state import state_dict
 from genlab.training.trainer import Trainer
-
-_BEFORE_END = "best_before_end.pt"
-"""What was best.pt before the run's end measured once more."""
 
 
 class Checkpoints(Callback):
-    """Stands after Validation and Previews, so that what it saves holds their outcome; in every process, as each adds
-    to the state that process 0 writes.
+    """Comes after Validation and Previews, so that what it saves holds their outcome. It runs in every process, as each
+    adds to the state that process 0 writes.
 
-    constants: entries that every checkpoint of the run carries (config, data spec).
+    constants: entries that every checkpoint of the run has (config, data spec).
     best_metric: which chooses `best.pt`, as "validation/NAME" or "evaluation/NAME"; None for the model's first metric.
     """
 
-    def __init__(self, folder: Path, every: int | None, keep: int, constants: dict, best_metric: str | None = None):
+    key = "checkpoints"
+
+    def __init__(
+        self, folder: RunFolder, every: int | None, keep: int, constants: dict[str, Any], best_metric: str | None = None
+    ):
         self.folder, self.every, self.keep, self.constants = folder, every, keep, constants
         self.best_metric = best_metric
         self.writes = distributed.rank() == 0
@@ -29,38 +35,37 @@ class Checkpoints(Callback):
         self.improved = False
         self.saved: int | None = None  # the step of last.pt
 
-    def start(self, trainer: Trainer) -> None:
+    def on_start(self, trainer: Trainer) -> None:
         if self.writes:
             self._clear()
 
     def _clear(self) -> None:
-        """Take away what the state gone on from knows nothing of."""
-        self.folder.mkdir(exist_ok=True)
-        for left in self.folder.glob(".*.tmp"):  # by a process that was killed
+        """Delete files newer than the checkpoint being resumed."""
+        self.folder.checkpoints.mkdir(exist_ok=True)
+        for left in self.folder.checkpoints.glob(".*.tmp"):  # by a process that was killed
             left.unlink()
-        best, before_end = self.folder / "best.pt", self.folder / _BEFORE_END
-        if self.best == -math.inf:  # nothing was measured by now but at the end
-            best.unlink(missing_ok=True)
-        elif before_end.exists():
-            before_end.replace(best)
+        if self.best == -math.inf:  # only the end of the run has measured anything yet
+            self.folder.best.unlink(missing_ok=True)
+        elif self.folder.best_before_end.exists():
+            self.folder.best_before_end.replace(self.folder.best)
 
-    def validated(self, trainer: Trainer, metrics: dict[str, float]) -> None:
-        ranks = trainer.model.metrics
+    def on_validate(self, trainer: Trainer, metrics: dict[str, float]) -> None:
+        directions = trainer.model.metrics
         kind, _, wanted = (self.best_metric or "validation/").partition("/")
         if kind == "validation":
-            ranked = [name for name in ([wanted] if wanted else ranks) if name in metrics]
+            ranked = [name for name in ([wanted] if wanted else directions) if name in metrics]
             if wanted and not ranked:
                 self._refuse(metrics)
             if ranked:
-                self._rank(metrics[ranked[0]], ranks[ranked[0]])
+                self._rank(metrics[ranked[0]], directions[ranked[0]])
 
-    def evaluated(self, trainer: Trainer, entries: dict[str, dict]) -> None:
+    def on_evaluate(self, trainer: Trainer, entries: dict[str, dict[str, Any]]) -> None:
         kind, _, wanted = (self.best_metric or "").partition("/")
         if kind == "evaluation":
-            ranked = [name for name, entry in entries.items() if entry["best"]]
+            ranked = [name for name, entry in entries.items() if entry["direction"]]
             if wanted not in ranked:
                 self._refuse(ranked)
-            self._rank(entries[wanted]["value"], entries[wanted]["best"])
+            self._rank(entries[wanted]["value"], entries[wanted]["direction"])
 
     def _rank(self, value: float, direction: str) -> None:
         score = value if direction == "max" else -value
@@ -71,50 +76,49 @@ class Checkpoints(Callback):
     def _refuse(self, measured: Iterable[str]) -> None:
         raise ValueError(f"trainer.best_metric={self.best_metric}: not measured here; there are {', '.join(measured)}")
 
-    def stepped(self, trainer: Trainer) -> None:
-        regular = due(trainer, self.every) or at_end(trainer)
+    def on_step_end(self, trainer: Trainer) -> None:
+        regular = is_due(trainer, self.every) or at_end(trainer)
         if (regular or self.improved) and not self._awaits_refusal(trainer):
             if regular:
                 self._keep(trainer)
             else:
-                self._save(trainer, self.folder / "best.pt")
+                self._save(trainer, self.folder.best)
         self.improved = False
 
-    def ending(self, trainer: Trainer) -> None:
-        best = self.folder / "best.pt"
+    def on_last_step(self, trainer: Trainer) -> None:
         if self.improved and self.writes:  # by a measurement that only the end asked for: a longer run takes it back
-            if best.exists():
-                checkpoint.link(best, self.folder / _BEFORE_END)
-            checkpoint.link(self.folder / "last.pt", best)
+            if self.folder.best.exists():
+                link(self.folder.best, self.folder.best_before_end)
+            link(self.folder.last, self.folder.best)
 
-    def interrupted(self, trainer: Trainer) -> None:
+    def on_interrupt(self, trainer: Trainer) -> None:
         if trainer.step != self.saved:
-            self._save(trainer, self.folder / "last.pt")
+            self._save(trainer, self.folder.last)
 
     @staticmethod
     def _awaits_refusal(trainer: Trainer) -> bool:
-        """Whether the row of metrics to come will be refused, in all processes alike: nothing is kept until then."""
-        return not at_end(trainer) and not trainer.window.finite()
+        """Whether the next row of metrics will be refused, in all processes alike: nothing is kept until then."""
+        return not at_end(trainer) and not trainer.metric_window.finite()
 
     def _keep(self, trainer: Trainer) -> None:
-        numbered = self.folder / f"step_{trainer.step:07d}.pt"
+        numbered = self.folder.numbered(trainer.step)
         self._save(trainer, numbered)
         self.saved = trainer.step
         if not self.writes:
             return
         if self.improved:  # before last.pt, which knows of it
-            checkpoint.link(numbered, self.folder / "best.pt")
-        checkpoint.link(numbered, self.folder / "last.pt")
-        for old in checkpoint.numbered(self.folder)[: -self.keep or None]:
+            link(numbered, self.folder.best)
+        link(numbered, self.folder.last)
+        for old in self.folder.all_numbered()[: -self.keep or None]:
             old.unlink()
 
     def _save(self, trainer: Trainer, path: Path) -> None:
-        state = trainer.state_dict()
+        state = state_dict(trainer)
         for name, value in state["model"].items():
-            if not value.isfinite().all():  # the loss of the next step would tell, but then this file would be spoilt
+            if not value.isfinite().all():  # the loss of the next step would tell, but this file would be spoilt
                 raise TrainingDiverged(f"weight {name} became infinite or NaN by step {trainer.step}")
         if self.writes:
-            trainer.emit("saving")
+            trainer.emit("on_save")
             checkpoint.save({**self.constants, **state}, path)
 
     def state_dict(self) -> dict:

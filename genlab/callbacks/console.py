@@ -4,14 +4,16 @@ import sys
 
 from tqdm import tqdm
 
-from genlab.callbacks.base import Callback
+from genlab.training.callback import Callback
 from genlab.training.trainer import Trainer
 
 
 class Console(Callback):
-    """A tqdm bar on standard error; where that is no terminal, a line every 10 seconds."""
+    """A tqdm bar on standard error; a line every 10 seconds if that is no terminal."""
 
-    def start(self, trainer: Trainer) -> None:
+    key = "console"
+
+    def on_start(self, trainer: Trainer) -> None:
         interactive = sys.stderr.isatty()
         self.bar = tqdm(
             total=trainer.max_steps,
@@ -22,24 +24,24 @@ class Console(Callback):
             maxinterval=10 if interactive else 30,
         )
 
-    def stepped(self, trainer: Trainer) -> None:
+    def on_step_end(self, trainer: Trainer) -> None:
         self.bar.update(trainer.step - self.bar.n)  # a run that went back counts its steps again
 
-    def logged(self, trainer: Trainer, row: dict[str, float]) -> None:
+    def on_log(self, trainer: Trainer, row: dict[str, float]) -> None:
         terms = {name.removeprefix("train/"): value for name, value in row.items() if name.startswith("train/")}
         # One player's terms fit into a line; of several players only the losses do.
         shown = {name: f"{value:.4g}" for name, value in terms.items() if "/" not in name or name.endswith("/loss")}
         self.bar.set_postfix(shown, refresh=False)
 
-    def validated(self, trainer: Trainer, metrics: dict[str, float]) -> None:
+    def on_validate(self, trainer: Trainer, metrics: dict[str, float]) -> None:
         values = "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
         if values:
             self.bar.write(f"step {trainer.step}: validation  {values}", file=sys.stderr)
 
-    def evaluated(self, trainer: Trainer, entries: dict[str, dict]) -> None:
+    def on_evaluate(self, trainer: Trainer, entries: dict[str, dict]) -> None:
         values = "  ".join(f"{name} {entry['value']:.4g}" for name, entry in entries.items())
         self.bar.write(f"step {trainer.step}: evaluation  {values}", file=sys.stderr)
 
-    def close(self, trainer: Trainer) -> None:
+    def on_close(self, trainer: Trainer) -> None:
         if hasattr(self, "bar"):
             self.bar.close()

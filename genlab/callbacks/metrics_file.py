@@ -4,33 +4,35 @@ import json
 import os
 from pathlib import Path
 
-from genlab.callbacks.base import Callback
+from genlab.training.callback import Callback
 from genlab.training.trainer import Trainer
 
 
 class MetricsFile(Callback):
     """Keeps its place in checkpoints: a resumed run cuts off the rows that it is going to write again."""
 
+    key = "metrics_file"
+
     def __init__(self, path: Path):
         self.path = path
-        self.kept = 0  # bytes that the state gone on from knows of
+        self.kept = 0  # bytes written when the checkpoint being resumed was saved
 
-    def start(self, trainer: Trainer) -> None:
+    def on_start(self, trainer: Trainer) -> None:
         if self._size() > self.kept:
             os.truncate(self.path, self.kept)
 
-    def saving(self, trainer: Trainer) -> None:
+    def on_save(self, trainer: Trainer) -> None:
         if self._size():
             with self.path.open("rb") as file:
                 os.fsync(file.fileno())
 
-    def logged(self, trainer: Trainer, row: dict[str, float]) -> None:
+    def on_log(self, trainer: Trainer, row: dict[str, float]) -> None:
         self._write(row)
 
-    def validated(self, trainer: Trainer, metrics: dict[str, float]) -> None:
+    def on_validate(self, trainer: Trainer, metrics: dict[str, float]) -> None:
         self._write({"step": trainer.step} | {f"validation/{name}": value for name, value in metrics.items()})
 
-    def evaluated(self, trainer: Trainer, entries: dict[str, dict]) -> None:
+    def on_evaluate(self, trainer: Trainer, entries: dict[str, dict]) -> None:
         self._write({"step": trainer.step} | {f"evaluation/{name}": entry["value"] for name, entry in entries.items()})
 
     def state_dict(self) -> dict:

@@ -1,16 +1,19 @@
-"""TensorBoard: scalars, picture grids, latent histograms, config, hparams, and at the end an embedding projector."""
+"""TensorBoard: scalars, image grids, latent histograms, config, hparams, and at the end an embedding projector."""
 
 import resource
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from genlab.callbacks.base import Callback
 from genlab.callbacks.watch import Alarm
-from genlab.sampling.write import Png
+from genlab.checkpoints.status import RunStatus
+from genlab.media.images import Png
+from genlab.training.callback import Callback
+from genlab.training.inference import inference
 from genlab.training.trainer import Trainer
 
 _END = ".end"
@@ -21,19 +24,22 @@ class TensorBoard(Callback):
     """Writes event files under `folder`.
 
     config: the run's config as YAML text; hparams: its settings as a flat dict of plain values.
-    projector_size: validation pictures in the embedding projector, for models that encode.
+    projector_size: validation images in the embedding projector, for models that encode.
+    status: whose final metrics the HParams tab shows.
     """
 
-    def __init__(self, folder: Path, config: str, hparams: dict, projector_size: int):
+    key = "tensorboard"
+
+    def __init__(self, folder: Path, config: str, hparams: dict, projector_size: int, status: RunStatus):
         self.folder, self.config, self.hparams, self.projector_size = folder, config, hparams, projector_size
-        self.final: dict[str, float] = {}
+        self.status = status
         self.purge_step = 0
         self.alarm: Alarm | None = None
-        self._writer = None
+        self._writer: Any = None
         self._suffix = ""
 
     @property
-    def writer(self):
+    def writer(self) -> Any:
         """Opened when first written to: importing TensorBoard must not delay the first step."""
         if self._writer is None:
             from torch.utils.tensorboard import SummaryWriter
@@ -47,42 +53,38 @@ class TensorBoard(Callback):
                 self._writer.add_text("config", "```yaml\n" + self.config + "\n```", self.purge_step - 1)
         return self._writer
 
-    def start(self, trainer: Trainer) -> None:
+    def on_start(self, trainer: Trainer) -> None:
         self.time, self.step = time.perf_counter(), trainer.step
         self.purge_step = trainer.step + 1
         for path in self.folder.glob(f"*{_END}"):
             path.unlink()
 
-    def ending(self, trainer: Trainer) -> None:
-        """From here on in a file of its own, which a run made longer takes away."""
-        self.close(trainer)
+    def on_last_step(self, trainer: Trainer) -> None:
+        """From here on write to a file of its own, which a longer run deletes."""
+        self.on_close(trainer)
         self._writer, self._suffix = None, _END
 
-    def logged(self, trainer: Trainer, row: dict[str, float]) -> None:
+    def on_log(self, trainer: Trainer, row: dict[str, float]) -> None:
         if trainer.step < self.step:
-            self._go_back(trainer)
+            self._hide_steps(trainer)
             return
         now = time.perf_counter()
         speed = (trainer.step - self.step) * trainer.settings.batch_size / (now - self.time)
         self.time, self.step = now, trainer.step
         scalars = {name: value for name, value in row.items() if name not in ("step", "epoch")}
-        scalars |= {"system/images_per_second": speed, "system/memory_gib": _memory(trainer.train.device)}
+        scalars |= {"system/images_per_second": speed, "system/memory_gib": _memory(trainer.train_loader.device)}
         self._add_scalars(scalars, trainer.step)
 
-    def validated(self, trainer: Trainer, metrics: dict[str, float]) -> None:
-        self._add_final({f"validation/{name}": value for name, value in metrics.items()}, trainer.step)
+    def on_validate(self, trainer: Trainer, metrics: dict[str, float]) -> None:
+        self._add_scalars({f"validation/{name}": value for name, value in metrics.items()}, trainer.step)
         if hasattr(trainer.model, "encode"):
             latents = self._encode(trainer, limit=1000)[0]
             self.writer.add_histogram("latents/all", latents, trainer.step)
             for number, column in enumerate(latents.T[:16]):
                 self.writer.add_histogram(f"latents/{number}", column, trainer.step)
 
-    def evaluated(self, trainer: Trainer, entries: dict[str, dict]) -> None:
-        self._add_final({f"evaluation/{name}": entry["value"] for name, entry in entries.items()}, trainer.step)
-
-    def _add_final(self, scalars: dict[str, float], step: int) -> None:
-        self.final |= scalars
-        self._add_scalars(scalars, step)
+    def on_evaluate(self, trainer: Trainer, entries: dict[str, dict]) -> None:
+        self._add_scalars({f"evaluation/{name}": entry["value"] for name, entry in entries.items()}, trainer.step)
 
     def _add_scalars(self, scalars: dict[str, float], step: int) -> None:
         """All in one event: `SummaryWriter.add_scalar` would make one of each, and take ten times as long."""
@@ -91,71 +93,67 @@ class TensorBoard(Callback):
         values = [Summary.Value(tag=name, simple_value=value) for name, value in scalars.items()]
         self.writer.file_writer.add_summary(Summary(value=values), step)
 
-    def alarmed(self, trainer: Trainer, alarm: Alarm) -> None:
+    def on_alarm(self, trainer: Trainer, alarm: Alarm) -> None:
         self.alarm = alarm
         self.writer.add_scalar(f"alarm/{alarm.kind}", alarm.value, trainer.step)
         self.writer.add_text(f"alarm/{alarm.kind}", str(alarm), trainer.step)
 
-    def _go_back(self, trainer: Trainer) -> None:
-        """Go on in a new event file, which hides the steps given up; the alarm behind it is told again there."""
-        self.close(trainer)
+    def _hide_steps(self, trainer: Trainer) -> None:
+        """Continue in a new event file, which hides the steps given up, and repeat the alarm that caused it there."""
+        self.on_close(trainer)
         self._writer = None
-        self.start(trainer)
+        self.on_start(trainer)
         if self.alarm:
-            self.alarmed(trainer, self.alarm)
+            self.on_alarm(trainer, self.alarm)
 
-    def previewed(self, trainer: Trainer, pictures: dict[str, Png]) -> None:
+    def on_preview(self, trainer: Trainer, images: dict[str, Png]) -> None:
         # `SummaryWriter.add_image` would encode them once more.
         from tensorboard.compat.proto.summary_pb2 import Summary
 
-        for name, (content, height, width) in pictures.items():
+        for name, (content, height, width) in images.items():
             image = Summary.Image(height=height, width=width, encoded_image_string=content)
             self.writer.file_writer.add_summary(Summary(value=[Summary.Value(tag=name, image=image)]), trainer.step)
 
-    def finish(self, trainer: Trainer) -> None:
+    def on_finish(self, trainer: Trainer) -> None:
         if self.projector_size and hasattr(trainer.model, "encode"):
-            latents, pictures, labels = self._encode(trainer, self.projector_size)
-            self.writer.add_embedding(latents, metadata=labels, label_img=_sprites(pictures), global_step=trainer.step)
+            latents, images, labels = self._encode(trainer, self.projector_size)
+            self.writer.add_embedding(latents, metadata=labels, label_img=_sprites(images), global_step=trainer.step)
         self._write_hparams()
         self.writer.flush()  # what cannot be written is to fail the run, not to be lost with it
 
-    def saving(self, trainer: Trainer) -> None:
+    def on_save(self, trainer: Trainer) -> None:
         if self._writer is not None:  # else a killed process takes along what a resume would not write again
             self._writer.flush()
 
-    def close(self, trainer: Trainer) -> None:
+    def on_close(self, trainer: Trainer) -> None:
         if self._writer is not None:
             self._writer.close()
 
-    def state_dict(self) -> dict:
-        return {"final": dict(self.final)}
-
-    def load_state_dict(self, state: dict) -> None:
-        self.final = dict(state["final"])
-
     def _encode(self, trainer: Trainer, limit: int) -> tuple[Tensor, Tensor, list[str] | None]:
-        """Latents [n, D], pictures [n, C, H, W] and labels of the first `limit` validation examples."""
-        with trainer.inference():
-            batches = [(trainer.model.encode(batch["image"]), batch) for batch in trainer.validation.in_order(limit)]
+        """Latents [n, D], images [n, C, H, W] and labels of the first `limit` validation examples."""
+        with inference(trainer):
+            batches = [
+                (trainer.model.encode(batch["image"]), batch) for batch in trainer.validation_loader.in_order(limit)
+            ]
         latents = torch.cat([z for z, _ in batches]).float().cpu().flatten(1)
-        pictures = torch.cat([batch["image"] for _, batch in batches]).float().cpu()
+        images = torch.cat([batch["image"] for _, batch in batches]).float().cpu()
         labelled = all("label" in batch for _, batch in batches)
         labels = [str(int(y)) for _, batch in batches for y in batch["label"]] if labelled else None
-        return latents, pictures, labels
+        return latents, images, labels
 
     def _write_hparams(self) -> None:
         # `SummaryWriter.add_hparams` would open a second run beside this one; the summaries alone do not.
         from torch.utils.tensorboard.summary import hparams
 
-        for summary in hparams(self.hparams, self.final):
+        for summary in hparams(self.hparams, self.status.final):
             self.writer.file_writer.add_summary(summary)
 
 
-def _sprites(pictures: Tensor) -> Tensor:
-    """Pictures [n, C, H, W] as the projector takes them: square, on black, and at most 64 pixels wide."""
-    height, width = pictures.shape[-2:]
+def _sprites(images: Tensor) -> Tensor:
+    """Images [n, C, H, W] as the projector takes them: square, on black, and at most 64 pixels wide."""
+    height, width = images.shape[-2:]
     side = max(height, width)
-    square = torch.nn.functional.pad(pictures, (0, side - width, 0, side - height))
+    square = torch.nn.functional.pad(images, (0, side - width, 0, side - height))
     return torch.nn.functional.adaptive_avg_pool2d(square, min(side, 64))
 
 

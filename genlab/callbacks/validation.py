@@ -2,15 +2,18 @@
 
 import math
 
-from genlab.callbacks.base import Callback, Measurement
+from genlab.training.callback import Callback, Measurement
+from genlab.training.inference import validate
 from genlab.training.trainer import Trainer
 
 
 class Validation(Measurement):
-    """Measures the validation split and tells all callbacks."""
+    """Measures the validation split and notifies all callbacks."""
+
+    key = "validation"
 
     def measure(self, trainer: Trainer) -> None:
-        trainer.emit("validated", trainer.validate())
+        trainer.emit("on_validate", validate(trainer))
 
 
 class EarlyStopping(Callback):
@@ -19,18 +22,21 @@ class EarlyStopping(Callback):
     direction: "min" or "max".
     """
 
+    key = "early_stopping"
+
     def __init__(self, metric: str, direction: str, patience: int):
-        self.metric, self.sign, self.patience = metric, 1 if direction == "max" else -1, patience
+        self.metric, self.direction, self.patience = metric, direction, patience
         self.best = -math.inf
         self.failures = 0
 
-    def validated(self, trainer: Trainer, metrics: dict[str, float]) -> None:
+    def on_validate(self, trainer: Trainer, metrics: dict[str, float]) -> None:
         if self.metric not in metrics:
             measured = ", ".join(metrics)
             raise ValueError(
                 f"trainer.early_stop_metric={self.metric}: not measured on this dataset; it has {measured}"
             )
-        score = self.sign * metrics[self.metric]
+        value = metrics[self.metric]
+        score = value if self.direction == "max" else -value
         if math.isfinite(score) and score > self.best:
             self.best, self.failures = score, 0
         else:

@@ -5,43 +5,21 @@ import os
 import sys
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-from omegaconf import ListConfig
-
-from genlab.commands.use import command_line, compose_use
-from genlab.logs import printable
-
-if TYPE_CHECKING:
-    from genlab.comparison.rows import Comparison
-
-HELP = """usage: genlab compare [runs=FOLDER] [key=value ...]
-
-Put runs into one table, best first; runs that differ in their seed alone share a row, with mean and
-standard deviation. Writes comparison.csv (every run, every setting that differs, every metric) and
-comparison.html (the same with curves and pictures, in one file) beside the runs.
-
-  genlab compare runs=outputs/sweeps/vae-mnist/20261120-160000-a96f
-  genlab compare runs=[outputs/vae-mnist,outputs/gan-mnist] metric=validation/sliced_wasserstein
-  genlab compare metric=evaluation/frechet_distance order=ascending output=RESULTS
-
-keys
-  runs         a run, a sweep or any folder above runs, or a list of them as [A,B] (outputs)
-  metric       what to sort by (what the models rank by, where all runs have it)
-  order        ascending or descending (the better first, as far as that is known)
-  output       folder for the two files (the folder that holds the runs)"""
+from genlab.commands.lines import command_line
+from genlab.comparison.comparison import Comparison, compare, short_key
+from genlab.comparison.page import page
+from genlab.comparison.records import collect, find_runs
+from genlab.comparison.rows import SEEDS
+from genlab.config.commands import CompareConfig
+from genlab.system.text import printable
 
 _WIDTH = 120
 _WIDEST = 34
 
 
-def main(arguments: list[str]) -> int:
-    config = compose_use("compare", arguments)
-
-    from genlab.comparison.page import page
-    from genlab.comparison.records import collect, find_runs
-    from genlab.comparison.rows import compare
-
+def main(config: CompareConfig) -> int:
     places = _places(config.runs)
     folders = find_runs(places)
     if not folders:
@@ -49,7 +27,7 @@ def main(arguments: list[str]) -> int:
     records, problems = collect(folders)
     if not records:
         raise ValueError("\n".join([f"runs={', '.join(places)}: no run there can be read", *map(printable, problems)]))
-    comparison = compare(records, config.metric, config.order)
+    comparison = compare(records, config.metric, config.direction)
     output = Path(config.output or _above([record.folder for record in records], places))
     try:
         output.mkdir(parents=True, exist_ok=True)
@@ -69,9 +47,9 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _places(runs) -> list[str]:
+def _places(runs: Any) -> list[str]:
     """The folders that `runs` names; a folder of a sweep may be called 0."""
-    listed = list(runs) if isinstance(runs, ListConfig) else [runs]
+    listed = runs if isinstance(runs, list) else [runs]
     if not listed or not all(isinstance(place, (str, int)) and not isinstance(place, bool) for place in listed):
         raise ValueError(f"runs={runs}: must be a folder or a list of folders, as in runs=[outputs/a,outputs/b]")
     return [str(place) for place in listed]
@@ -82,10 +60,8 @@ def _above(folders: list[Path], places: list[str]) -> Path:
     return Path(places[0]) if len(places) == 1 else Path(os.path.commonpath([folder.resolve() for folder in folders]))
 
 
-def _write_csv(comparison: "Comparison", path: Path) -> None:
+def _write_csv(comparison: Comparison, path: Path) -> None:
     """A line for each run, in the order of the table."""
-    from genlab.comparison.rows import SEEDS
-
     keys = [*SEEDS, *comparison.differing]
     with path.open("w", newline="", encoding="utf-8", errors="replace") as file:
         writer = csv.writer(file)
@@ -97,7 +73,7 @@ def _write_csv(comparison: "Comparison", path: Path) -> None:
                 writer.writerow([*about, *settings, *(record.metrics.get(name) for name in comparison.metrics)])
 
 
-def show(comparison: "Comparison", most: int | None = None) -> None:
+def show(comparison: Comparison, most: int | None = None) -> None:
     """The table, as many of its columns as fit, in a line for each row; the first `most` rows."""
     columns, left_out = _fitting(_columns(comparison))
     widths = [max(map(len, column)) for column in columns]
@@ -117,15 +93,13 @@ def show(comparison: "Comparison", most: int | None = None) -> None:
         print("sorted     not at all: no run has measured anything yet")
         return
     known = comparison.metric in comparison.directions
-    way = "descending" if comparison.descending else "ascending"
-    hint = "" if known else "; nothing says which way is better, order=descending turns it round"
-    print(f"sorted     by {printable(comparison.metric)}, {way}{hint}")
+    order = "descending" if comparison.descending else "ascending"
+    hint = "" if known else "; its direction is not known, direction=max turns the order round"
+    print(f"sorted     by {printable(comparison.metric)}, {order}{hint}")
 
 
-def _columns(comparison: "Comparison") -> list[tuple[int, list[str]]]:
+def _columns(comparison: Comparison) -> list[tuple[int, list[str]]]:
     """Columns from left to right: how readily each is left out (0: never), and its cells from the heading down."""
-    from genlab.comparison.rows import short_key
-
     rows = comparison.rows
     finished = all(row.status == "finished" for row in rows)
     columns = [(0, ["run", *(row.name for row in rows)])]

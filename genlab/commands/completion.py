@@ -1,11 +1,11 @@
 """Bash completion: commands, config groups and keys with the words that they take. Reads only YAML and tables."""
 
-import textwrap
 from pathlib import Path
 from typing import Any
 
-from genlab.config.paths import config_folder
-from genlab.config.schema import CHOICES, unheeded
+from genlab.config.commands import COMMANDS, ignored_device_keys
+from genlab.config.paths import config_folder, group_choices
+from genlab.contract.settings import limits_of
 
 _SCRIPT = """_genlab() {
     local line="${COMP_LINE:0:COMP_POINT}"
@@ -30,26 +30,8 @@ def main(name: str, arguments: list[str]) -> int:
     return 0
 
 
-def group_choices() -> dict[str, list[str]]:
-    """Config groups that have files, each with its choices."""
-    folders = sorted(path for path in config_folder().iterdir() if path.is_dir())
-    return {folder.name: names for folder in folders if (names := sorted(p.stem for p in folder.glob("*.yaml")))}
-
-
-def group_table() -> str:
-    """The groups as help shows them."""
-    rows = ["groups (group=choice)"]
-    for group, names in group_choices().items():
-        if len(names) > 1:
-            indent = {"initial_indent": f"  {group:<11}", "subsequent_indent": 13 * " "}
-            rows += textwrap.wrap(", ".join(names), width=100, break_on_hyphens=False, **indent)
-    return "\n".join(rows)
-
-
 def candidates(line: str) -> list[str]:
     """Words that may stand at the end of a command line that begins with `line`."""
-    from genlab.cli import COMMANDS
-
     words = line.split(" ")
     current = words[-1]
     if len(words) <= 2:
@@ -60,18 +42,18 @@ def candidates(line: str) -> list[str]:
     groups, keys = _groups_and_keys(words[1], chosen)
     name, equals, _ = current.partition("=")
     if equals:
-        found = [f"{name}={value}" for value in groups.get(name) or _values(name, keys.get(name))]
+        found = [f"{name}={value}" for value in groups.get(name) or _values(words[1], name, keys.get(name))]
     else:
         found = [f"{key}=" for key in dict.fromkeys((*groups, *keys)) if key != "run"]
         found += ["run=latest"] if "run" in keys else []
     return [word for word in found if word.startswith(current)]
 
 
-def _values(key: str, default: Any) -> list[str]:
+def _values(command: str, key: str, default: Any) -> list[str]:
     """Words that a key takes, where they are few."""
     if isinstance(default, bool):
         return ["true", "false"]
-    return ["latest"] if key == "run" else list(CHOICES.get(key, []))
+    return ["latest"] if key == "run" else list(limits_of(COMMANDS[command].skeleton, key).choices)
 
 
 def _groups_and_keys(command: str, chosen: dict[str, str]) -> tuple[dict[str, list[str]], dict[str, Any]]:
@@ -86,7 +68,7 @@ def _groups_and_keys(command: str, chosen: dict[str, str]) -> tuple[dict[str, li
         if group in ("model", "experiment", "sweep"):  # files of the whole config
             content = content.get(group, {})
         keys |= {f"{group}.{key}": value for key, value in content.items() if not key.startswith("_")}
-    ignored = {f"device.{name}" for name in unheeded(command)}
+    ignored = {f"device.{name}" for name in ignored_device_keys(command)}
     keys = {key: value for key, value in keys.items() if key not in ignored}
     return known, keys
 

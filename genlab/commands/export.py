@@ -1,33 +1,16 @@
 """`genlab export`: the networks of a trained run for use without GenLab. Needs the checkpoint alone."""
 
+import json
+from pathlib import Path
+from typing import Any
+
 from genlab.commands.results import results
-from genlab.commands.use import COMMON_KEYS, compose_use, load_run
-
-HELP = f"""usage: genlab export [run=DIR] [onnx=true] [key=value ...]
-
-Write what the model can do as functions that need no GenLab, into RUN/exports/NAME/, by torch.export, for any
-number of rows: decode.pt2 (latents, and labels where the model takes them, to pictures in [0, 1]), encode.pt2
-(pictures to latents), translate_to_a.pt2 and translate_to_b.pt2; with onnx=true the same as .onnx.
-
-Each file is read back and held against the run on random inputs. export.json lists inputs, shapes, ranges,
-the largest difference and versions. Where one differs by more than the tolerance, none is kept: exit code 1.
-
-  genlab export run=outputs/vae-mnist/20261120-153012-5306
-  genlab export run=latest onnx=true
-
-keys
-  onnx       true writes ONNX files as well (false); needs: pip install 'genlab[onnx]'
-  tolerance  largest difference of any number from what the run gives (1e-4)
-{COMMON_KEYS}"""
+from genlab.commands.use import load_run
+from genlab.config.commands import ExportConfig
+from genlab.inspection.exporting import CHECKED_ROWS, check_onnx, export, functions, versions
 
 
-def main(arguments: list[str]) -> int:
-    config = compose_use("export", arguments)
-
-    import json
-
-    from genlab.sampling.exporting import CHECKED_ROWS, check_onnx, export, functions, versions
-
+def main(config: ExportConfig) -> int:
     if config.onnx:
         check_onnx()
     run = load_run(config)
@@ -60,7 +43,7 @@ def _checked(difference: float | None) -> str:
     return "not checked: needs onnxruntime" if difference is None else f"largest difference {difference:.2g}"
 
 
-def _example(folder, name: str, report: dict) -> list[str]:
+def _example(folder: Path, name: str, report: dict[str, Any]) -> list[str]:
     """Lines of Python that call the function on five rows."""
     arguments = []
     for argument, entry in report["inputs"].items():

@@ -10,23 +10,24 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
-
-from genlab.config.compose import compose_job
+from genlab.config.commands import COMMANDS, UseConfig
+from genlab.config.compose import compose_command
+from genlab.contract.settings import typed
+from genlab.inference.run import Run
 
 _TITLE_BYTES = 60  # of the 255 that the name of a folder may have
 
-_WHERE = ("run", "output_dir", "data_dir", "device", "weights", "choices", "picture_metadata")
+_WHERE = ("run", "output_dir", "data_dir", "device", "weights", "image_metadata")
 """Keys that say where things lie and what computes them; what is computed is a function of the others, and of
 `device.precision`."""
 
-_PLACES = ("input", "against", "pictures", "dataset.path", "dataset.data_dir")
+_PLACES = ("input", "against", "images", "dataset.settings.path", "dataset.settings.data_dir")
 """Keys whose values may name files."""
 
 
@@ -48,7 +49,9 @@ def _check_inside(folder: Path, path: Path) -> None:
 
 
 def _unwritable(folder: Path, error: OSError) -> ValueError:
-    return ValueError(f"{folder}: cannot be written ({os.strerror(error.errno)}); copy the run where you may write")
+    return ValueError(
+        f"{folder}: cannot be written ({os.strerror(error.errno or 0)}); copy the run where you may write"
+    )
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ class Result:
 
 
 @contextmanager
-def results(run, kind: str, config: DictConfig, *parts: str) -> Iterator[Result]:
+def results(run: Run, kind: str, config: UseConfig, *parts: str) -> Iterator[Result]:
     """A folder below the run's for one result, named by step, `parts` and, unless all is at its default, settings.
 
     What is written to `writing` replaces an older `path` whole when the block ends, and is gone when it fails.
@@ -83,27 +86,28 @@ def results(run, kind: str, config: DictConfig, *parts: str) -> Iterator[Result]
             path.parent.rmdir()
 
 
-def _name(run, config: DictConfig, parts: tuple[str, ...]) -> str:
+def _name(run: Run, config: UseConfig, parts: tuple[str, ...]) -> str:
     """As in step_0008000-raw-seed_3-1f2a9c: readable first, then a hash by which no two requests meet."""
     title = "".join(letter if letter.isprintable() else "_" for letter in "-".join(filter(None, parts)))
     title = title.encode()[:_TITLE_BYTES].decode(errors="ignore")
     asked = _settings(config)
     text = json.dumps(asked, sort_keys=True)
-    digest = None if asked == _defaults(config.choices.command) else hashlib.sha256(text.encode()).hexdigest()[:6]
+    digest = None if asked == _defaults(type(config)) else hashlib.sha256(text.encode()).hexdigest()[:6]
     raw = "raw" if config.weights == "raw" else None
     precision = None if run.precision == "fp32" else run.precision
     return "-".join(filter(None, [f"step_{run.step:07d}", raw, precision, title, digest]))
 
 
 @cache
-def _defaults(command: str) -> dict[str, Any]:
-    return _settings(compose_job(command, []).config)
+def _defaults(skeleton: type[UseConfig]) -> dict[str, Any]:
+    """The settings of the command with this skeleton where the user gives none."""
+    (command,) = (name for name, command in COMMANDS.items() if command.skeleton is skeleton)
+    return _settings(typed(skeleton, compose_command(command, []).values))
 
 
-def _settings(config: DictConfig) -> dict[str, Any]:
+def _settings(config: UseConfig) -> dict[str, Any]:
     """The part of a request that decides its result, as plain data."""
-    values = OmegaConf.to_container(config, resolve=True)
-    return {key: _absolute(key, value) for key, value in values.items() if key not in _WHERE}
+    return {key: _absolute(key, value) for key, value in asdict(config).items() if key not in _WHERE}
 
 
 def _absolute(key: str, value: Any) -> Any:

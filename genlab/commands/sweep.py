@@ -5,18 +5,25 @@ import os
 import shlex
 import sys
 from contextlib import suppress
-from pathlib import Path
 
 from hydra.core.override_parser.types import Override
 
-from genlab.commands.use import command_line, quoted
+from genlab.checkpoints.folder import RunFolder, SweepFolder
+from genlab.checkpoints.lock import is_locked, locked
+from genlab.commands.compare import show
+from genlab.commands.lines import command_line, quoted
+from genlab.comparison.comparison import compare
+from genlab.comparison.records import collect, find_runs
 from genlab.config.compose import RequestError, parse
 from genlab.config.sweeping import EXTRAS, Plan, plan
-from genlab.config.untrusted_files import read_json
-from genlab.files import replace_text
-from genlab.logs import printable
-from genlab.sweeps.overview import SUMMARY, SWEEP_FILE, Overview
-from genlab.training.lock import holds_run, is_locked, locked
+from genlab.runs.check import check
+from genlab.runs.resumable import StoppedRun, refuse_links
+from genlab.sweeps.launch import launch
+from genlab.sweeps.objective import objective
+from genlab.sweeps.overview import Overview
+from genlab.system.files import replace_text
+from genlab.system.small_files import read_json
+from genlab.system.text import printable
 
 _ROWS = 10
 """Of the table that a sweep ends with."""
@@ -33,17 +40,15 @@ def sweep(overrides: list[str]) -> int:
         )
     planned = plan(overrides)
     done = _check(planned)
-
-    from genlab.sweeps.launch import launch
-    from genlab.sweeps.objective import objective
-
-    folder = planned.folder
+    folder = SweepFolder(planned.folder)
     own = [line for line in overrides if not line.startswith("hydra.sweep.dir=")]
     lasting = [line for line in own if not line.startswith("sweep.retry=")]
-    folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder):
-        replace_text(folder / SWEEP_FILE, json.dumps({"overrides": lasting}, indent=2))
-        overview = Overview(folder, planned.total, planned.varied, *objective(planned.jobs[0].config), done)
+    folder.path.mkdir(parents=True, exist_ok=True)
+    with locked(folder.path):
+        replace_text(folder.request, json.dumps({"overrides": lasting}, indent=2))
+        overview = Overview(
+            folder, planned.total, planned.varied, *objective(planned.jobs[0].config, planned.jobs[0].sweep), done
+        )
         print(f"sweep      {folder} ({planned.total} jobs)", file=sys.stderr)
         try:
             launch(planned, own, overview)
@@ -60,20 +65,15 @@ def sweep(overrides: list[str]) -> int:
     return 0 if overview.count("finished") == planned.total else 1
 
 
-def holds_sweep(folder: Path) -> bool:
-    """Whether a sweep began in this folder."""
-    return (folder / SWEEP_FILE).is_file()
-
-
-def go_on(folder: Path, overrides: list[str]) -> int:
+def resume_sweep(folder: SweepFolder, overrides: list[str]) -> int:
     """Start the sweep in `folder` again, with `overrides` of how it is launched.
 
     `ValueError` where its file, which may be anybody's, asks for more than training and a choice of launcher.
     """
     try:
-        kept = parse([str(line) for line in read_json(folder / SWEEP_FILE)["overrides"]])
+        kept = parse([str(line) for line in read_json(folder.request)["overrides"]])
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{folder / SWEEP_FILE}: is damaged; {_by_command(folder)}") from error
+        raise ValueError(f"{folder.request}: is damaged; {_by_command(folder)}") from error
     given = {override.key_or_group: override for override in parse(overrides)}
     asked = {override.key_or_group: override.input_line for override in kept if not _is_harmless(override)}
     for key, override in given.items():
@@ -84,9 +84,7 @@ def go_on(folder: Path, overrides: list[str]) -> int:
             )
     for key, line in asked.items():
         if key not in given:
-            raise ValueError(
-                f"{folder / SWEEP_FILE}: {line} is not taken from a file; give it once more, if it is yours"
-            )
+            raise ValueError(f"{folder.request}: {line} is not taken from a file; give it once more, if it is yours")
     lines = [override.input_line for override in kept if override.key_or_group not in given]
     return sweep([*lines, *overrides, f"hydra.sweep.dir={quoted(str(folder))}"])
 
@@ -99,42 +97,39 @@ def _is_harmless(override: Override) -> bool:
     return isinstance(value, (bool, int, float)) if key.startswith("hydra") else key not in _PLACES
 
 
-def _again(folder: Path, overrides: list[str]) -> str:
+def _again(folder: SweepFolder, overrides: list[str]) -> str:
     """The command that goes on with a sweep."""
     once_more = [override.input_line for override in parse(overrides) if not _is_harmless(override)]
     return shlex.join([*shlex.split(command_line("resume", run=folder)), *once_more])
 
 
-def _by_command(folder: Path) -> str:
+def _by_command(folder: SweepFolder) -> str:
     return f"give the whole command again: genlab train -m ... hydra.sweep.dir={folder}"
 
 
 def _check(planned: Plan) -> set[int]:
     """Numbers of the jobs that are done; `RequestError` with all reasons why others cannot be carried out."""
-    from genlab.config.request import check, plain
-    from genlab.training.stopped import Stopped, refuse_links
-
-    folder = planned.folder
-    if holds_run(folder):
+    folder = SweepFolder(planned.folder)
+    if RunFolder(planned.folder).holds_run:
         raise RequestError([f"hydra.sweep.dir={folder}: holds a run; choose another folder"])
-    if holds_sweep(folder):
-        refuse_links(folder)
+    if folder.holds_sweep:
+        refuse_links(folder.path)
+    begun = {} if planned.searches else {n: j for n, j in enumerate(planned.jobs) if RunFolder(j.folder).holds_run}
     problems: list[str] = []
-    for job in planned.jobs:
+    for number, job in enumerate(planned.jobs):
         try:
-            check(job.config, None if holds_run(job.folder) or planned.searches else job.folder)
+            check(job.config, None if number in begun or planned.searches else job.folder, job.sweep.metric)
         except RequestError as error:
             problems += error.problems
-    begun = {} if planned.searches else {n: job for n, job in enumerate(planned.jobs) if holds_run(job.folder)}
     if running := [str(number) for number, job in begun.items() if is_locked(job.folder)]:
         problems.append(f"{folder}: jobs {', '.join(running)} are training now; wait for them or end them")
-    done, others = set(), []
+    done: set[int] = set()
+    others: list[str] = []
     for number, job in begun.items() if not problems else ():
-        request = plain(job.config, job.choices)
         with suppress(ValueError):  # its run cannot be read, which is this job's own failure
-            stopped = Stopped.read(job.folder)
-            others += [f"{job.folder}: {line}" for line in stopped.differences(request)]
-            done |= {number} if stopped.is_done(request) else set()
+            stopped = StoppedRun.read(job.folder)
+            others += [f"{job.folder}: {line}" for line in stopped.differences(job.config)]
+            done |= {number} if stopped.is_done(job.config) else set()
     if others:
         problems += [*others, "a sweep that is started again asks for the same runs; give it another folder"]
     if problems:
@@ -152,12 +147,8 @@ def _tally(overview: Overview) -> str:
 
 def _report(overview: Overview, again: str) -> None:
     """The last lines: the jobs side by side, those that failed and why, the best, what is next."""
-    from genlab.commands.compare import show
-    from genlab.comparison.records import collect, find_runs
-    from genlab.comparison.rows import compare
-
     print()
-    records, _ = collect(find_runs([overview.folder]))
+    records, _ = collect(find_runs([overview.folder.path]))
     if len(records) > 1:
         show(compare(records, None, None), most=_ROWS)
         print()
@@ -166,10 +157,10 @@ def _report(overview: Overview, again: str) -> None:
         if state.word == "failed":
             reason = (state.reason or "").partition("\n")[0]
             print(printable(f"failed     job {state.number}{state.title}: {reason}"))
-            print(f"           {overview.folder / str(state.number) / 'train.log'} has its traceback")
+            print(f"           {overview.folder.job(state.number).log} has its traceback")
     if best := overview.best:
         print(printable(f"best       job {best.number}{best.title}: {overview.metric} {overview.value(best):.5g}"))
-    print(f"summary    {overview.folder / SUMMARY}")
+    print(f"summary    {overview.folder.summary}")
     if overview.count("failed"):
         print(f"next       {again} sweep.retry=true")
     elif overview.count("finished") < len(overview.states):

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from genlab.comparison.comparison import Comparison
 from genlab.comparison.records import Record
-from genlab.comparison.rows import Comparison, Row
+from genlab.comparison.rows import Row
 
 _WIDTH, _HEIGHT = 340, 210
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 14, 8, 24
@@ -106,9 +107,9 @@ def _chart(comparison: Comparison, runs: list[RunOnPage], name: str) -> str:
         else:
             path = " ".join(f"{across(step)},{up(value)}" for step, value in points)
             drawn.append(f'<polyline {attributes} points="{path}">{label}</polyline>')
-    note = ", ".join(filter(None, [way(comparison, name), when(logarithmic, "logarithmic")]))
-    picture = f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(name)}">{"".join(drawn)}</svg>'
-    return f'<figure class="card chart"><figcaption>{escape(name)} <small>{note}</small></figcaption>{picture}</figure>'
+    note = ", ".join(filter(None, [better(comparison, name), when(logarithmic, "logarithmic")]))
+    image = f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(name)}">{"".join(drawn)}</svg>'
+    return f'<figure class="card chart"><figcaption>{escape(name)} <small>{note}</small></figcaption>{image}</figure>'
 
 
 def _thinned(points: list) -> list:
@@ -132,7 +133,7 @@ def _decades(low: float, high: float) -> list[float]:
     return [tick for tick in every if low <= math.log10(tick) <= high]
 
 
-def way(comparison: Comparison, metric: str) -> str:
+def better(comparison: Comparison, metric: str) -> str:
     return {"max": "higher is better", "min": "lower is better"}.get(comparison.directions.get(metric), "")
 
 

@@ -1,4 +1,4 @@
-"""A comparison of runs as one HTML file that needs nothing else: no network, no other file, pictures inside.
+"""A comparison of runs as one HTML file that needs nothing else: no network, no other file, images inside.
 
 All text of the runs is escaped, and the page's own policy forbids it to load anything.
 """
@@ -10,16 +10,17 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from genlab.comparison.charts import RunOnPage, curves, runs_on_page, way, when
-from genlab.comparison.rows import Comparison, Row, short_key
+from genlab.comparison.charts import RunOnPage, better, curves, runs_on_page, when
+from genlab.comparison.comparison import Comparison, short_key
+from genlab.comparison.rows import Row
 
-_PICTURE = 360
+_IMAGE = 360
 _PIXELS = 2**25
 _KEYS, _DIFFERENCES = 4, 12
 
 
 def page(comparison: Comparison, title: str) -> str:
-    """The whole HTML of a comparison; `title` says where the runs lie. Pictures that cannot be read are left out."""
+    """The whole HTML of a comparison; `title` says where the runs lie. Images that cannot be read are left out."""
     runs, rows = runs_on_page(comparison), len(comparison.rows)
     count = len(runs)
     heading = f"{count} run{'s' * (count != 1)} side by side"
@@ -32,7 +33,7 @@ def page(comparison: Comparison, title: str) -> str:
         _fold("Every run", _every_run(comparison, runs)) if comparison.repeated else "",
         _differences(comparison, runs),
         curves(comparison, runs),
-        _pictures(runs),
+        _images(runs),
     ]
     policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
     return (
@@ -56,7 +57,7 @@ def _best(comparison: Comparison) -> str:
     folder = row.best_record(comparison.metric, comparison.descending).folder
     return (
         f'<section class="card best"><div><span class="soft">Best</span><b>{escape(row.label)}</b></div>'
-        f'<div><span class="soft">{escape(comparison.metric)}, {way(comparison, comparison.metric)}</span>'
+        f'<div><span class="soft">{escape(comparison.metric)}, {better(comparison, comparison.metric)}</span>'
         f"<b>{row.estimate(comparison.metric)}</b></div>"
         f'<div><span class="soft">Its best run</span><br><code>{escape(str(folder))}</code></div></section>'
     )
@@ -69,10 +70,10 @@ def _results(comparison: Comparison, runs: list[RunOnPage]) -> str:
     heads = ["run", *(["seeds"] if comparison.repeated else []), *map(short_key, keys), *comparison.metrics]
     heads += ["steps", "steps/second", "status"]
     numeric = {*comparison.metrics, "steps", "steps/second", "seeds"}
-    sorted_way = "descending" if comparison.descending else "ascending"
+    order = "descending" if comparison.descending else "ascending"
     top = "".join(
         f'<th scope="col"{when(name in numeric, " class=number")}'
-        f"{when(name == comparison.metric, f' aria-sort={sorted_way}')}>{_heading(name)}</th>"
+        f"{when(name == comparison.metric, f' aria-sort={order}')}>{_heading(name)}</th>"
         for name in heads
     )
     lines = []
@@ -126,23 +127,23 @@ def _settings(comparison: Comparison, runs: list[RunOnPage], keys: list[str]) ->
     return f'<div class="card scroll">{table}</div>'
 
 
-def _pictures(runs: list[RunOnPage]) -> str:
-    """The last previews, a run a picture: the first kind in view, the others folded away."""
+def _images(runs: list[RunOnPage]) -> str:
+    """The last previews, a run an image: the first kind in view, the others folded away."""
     kinds = {kind for run in runs for kind in run.record.previews}
     sections = []
     for kind in sorted(kinds, key=lambda kind: (kind != "samples", kind)):
         figures = "".join(
-            f'<figure class="card"><img alt="{escape(kind)} of {escape(run.record.name)}" src="{picture}">'
+            f'<figure class="card"><img alt="{escape(kind)} of {escape(run.record.name)}" src="{image}">'
             f"<figcaption>{run.dot}{escape(run.caption)}</figcaption></figure>"
             for run in runs
-            if kind in run.record.previews and (picture := _picture(run.record.previews[kind]))
+            if kind in run.record.previews and (image := _image(run.record.previews[kind]))
         )
-        grid = f'<div class="grid pictures">{figures}</div>' if figures else ""
+        grid = f'<div class="grid images">{figures}</div>' if figures else ""
         sections.append(grid if not sections else _fold(kind.capitalize(), grid))
     return f"<h2>Last previews</h2>{''.join(sections)}" if any(sections) else ""
 
 
-def _picture(path: Path) -> str | None:
+def _image(path: Path) -> str | None:
     """A PNG as a data address, scaled down; None where it cannot be read, is too large or is no plain file."""
     from PIL import Image
 
@@ -154,7 +155,7 @@ def _picture(path: Path) -> str | None:
             if image.width * image.height > _PIXELS:  # a few kilobytes can stand for gigabytes
                 return None
             small = image.convert("RGB")
-        small.thumbnail((_PICTURE, _PICTURE))
+        small.thumbnail((_IMAGE, _IMAGE))
         small.save(stored, "WEBP", quality=85)
     except Exception:  # decoders raise whatever they like on damaged files: OSError, SyntaxError, IndexError
         return None

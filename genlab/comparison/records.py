@@ -1,10 +1,9 @@
-"""What the folders of runs say: settings, state, final metrics, curves and pictures.
+"""What the folders of runs say: settings, state, final metrics, curves and images.
 
 Reads YAML and JSON alone. What a folder holds may come from anybody: nothing in it is run, and a folder that cannot be
 read is left out with a line that says why.
 """
 
-import ast
 import json
 import os
 import re
@@ -13,17 +12,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from genlab.config.paths import code_folder
-from genlab.config.untrusted_files import Unreadable, read_json, read_yaml, small_lines
-from genlab.training.lock import read_status
+from genlab.checkpoints.folder import RunFolder
+from genlab.checkpoints.status import read_status
+from genlab.contract.settings import flattened
+from genlab.metrics.catalogue import COMPARABLE
+from genlab.system.small_files import Unreadable, read_json, read_yaml, small_lines
 
 _DAMAGE = (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError)
 
 _CURVES, _LETTERS, _POINTS = 500, 200, 4000
 """Curves that a run may have, letters of the name of one, points of one that are kept."""
-
-_PROTOCOL = ("dataset", "split", "weights", "num_samples", "extractor", "extractor_sha256", "draws", "pictures")
-"""What numbers of one name must have in common to be compared; steps and seeds differ between runs as they may."""
 
 
 @dataclass
@@ -56,7 +54,9 @@ def find_runs(places: Iterable[str | Path]) -> list[Path]:
         if not place.is_dir():
             raise ValueError(f"runs={place}: no such folder")
         for folder, below, files in os.walk(place):
-            if "config.yaml" in files and ({"status.json", "metrics.jsonl"} & {*files} or "checkpoints" in below):
+            run = RunFolder(Path(folder))
+            begun = {run.status.name, run.metrics.name} & {*files} or run.checkpoints.name in below
+            if run.config.name in files and begun:
                 found.setdefault(Path(folder).resolve(), Path(folder))
                 below.clear()
             below[:] = sorted((name for name in below if not name.startswith(".")), key=_natural)
@@ -86,71 +86,38 @@ def short_names(folders: list[Path]) -> list[str]:
 def read_run(folder: Path, name: str) -> Record:
     """One run's folder. `ValueError` with one line where it cannot be read."""
 
-    def part(file: str, load: Callable[[Path], Any], read: Callable[[Any], Any]):
+    def part(file: Path, load: Callable[[Path], Any], read: Callable[[Any], Any]) -> Any:
         try:
-            return read(load(folder / file))
+            return read(load(file))
         except Unreadable:
             raise
         except _DAMAGE as error:
-            raise ValueError(f"{folder}: its {file} is damaged or of another version") from error
+            raise ValueError(f"{folder}: its {file.name} is damaged or of another version") from error
 
-    settings = part("config.yaml", read_yaml, _settings)
-    state = part("status.json", lambda path: read_status(path.parent), _state)
-    logged = (folder / "metrics.jsonl").exists()
-    curves, unfinished = part("metrics.jsonl", small_lines, _curves) if logged else ({}, False)
+    files = RunFolder(folder)
+    settings = part(files.config, read_yaml, _settings)
+    state = part(files.status, lambda _: read_status(files), _state)
+    logged = files.metrics.exists()
+    curves, unfinished = part(files.metrics, small_lines, _curves) if logged else ({}, False)
     notes = [f"{folder}: the last line of its metrics.jsonl is unfinished and not shown"] if unfinished else []
-    directions = {f"validation/{metric}": way for metric, way in ranking(settings["model._target_"]).items()}
-    evaluated = (folder / "evaluation.json").exists()
-    measured, ways, protocols = part("evaluation.json", read_json, _evaluation) if evaluated else ({}, {}, {})
+    evaluated = files.evaluation.exists()
+    measured, directions, protocols = part(files.evaluation, read_json, _evaluation) if evaluated else ({}, {}, {})
     in_training = {name: {"measured": "in training"} for name in state["metrics"] if name.startswith("evaluation/")}
-    protocols = in_training | protocols
     state["metrics"] |= measured
-    return Record(folder, name, settings, **state, curves=curves, directions=directions | ways,
-                  previews=_previews(folder / "previews"), notes=notes, protocols=protocols)  # fmt: skip
-
-
-def ranking(target: str) -> dict[str, str]:
-    """`metrics` of the model class that `target` names: "min" or "max" by name. Empty where that is not GenLab's.
-
-    Taken from the source text: importing a model would run code, and cost the seconds that torch takes.
-    """
-    module, _, name = str(target).rpartition(".")
-    if not re.fullmatch(r"genlab\.models\.\w+", module):
-        return {}
-    path = code_folder().joinpath(*module.split(".")).with_suffix(".py")
-    if not path.is_file():
-        return {}
-    imported, classes = {}, {}
-    for node in ast.parse(path.read_text()).body:
-        if isinstance(node, ast.ImportFrom):
-            imported |= {alias.name: f"{node.module}.{alias.name}" for alias in node.names}
-        elif isinstance(node, ast.ClassDef):
-            classes[node.name] = node
-    if name not in classes:
-        return {}
-    for node in classes[name].body:
-        names = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-        if "metrics" in [getattr(target, "id", None) for target in names]:
-            return ast.literal_eval(node.value)
-    bases = (base.id for base in classes[name].bases if isinstance(base, ast.Name))
-    return next(filter(None, (ranking(imported.get(base, f"{module}.{base}")) for base in bases)), {})
+    state["directions"] |= directions
+    return Record(folder, name, settings, **state, curves=curves, previews=_previews(files.previews), notes=notes,
+                  protocols=in_training | protocols)  # fmt: skip
 
 
 def _settings(config: dict) -> dict[str, Any]:
-    settings = dict(_flat(config))
+    settings = dict(flattened(config))
     str(settings["model._target_"])  # every config of a run names its model
     return settings
 
 
-def _flat(node: dict, above: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in node.items():
-        if isinstance(value, dict) and value:
-            yield from _flat(value, f"{above}{key}.")
-        else:
-            yield f"{above}{key}", value
-
-
 def _state(state: dict) -> dict[str, Any]:
+    if "directions" not in state:
+        raise Unreadable("it was made by an earlier version of GenLab; compare it with that version, or train it again")
     alarms = len(state.get("alarms", []))
     rate = state.get("steps_per_second")
     return {
@@ -158,7 +125,13 @@ def _state(state: dict) -> dict[str, Any]:
         "step": int(float(state["step"])),
         "steps_per_second": None if rate is None else float(rate),
         "metrics": {name: float(value) for name, value in state["final"].items()},
+        "directions": _ranking(state["directions"]),
     }
+
+
+def _ranking(directions: dict[str, Any]) -> dict[str, str]:
+    """Those of `directions` that rank."""
+    return {str(name): direction for name, direction in directions.items() if direction in ("min", "max")}
 
 
 def _evaluation(written: dict) -> tuple[dict[str, float], dict[str, str], dict[str, dict[str, str]]]:
@@ -166,12 +139,12 @@ def _evaluation(written: dict) -> tuple[dict[str, float], dict[str, str], dict[s
     entries = {f"evaluation/{name}": entry for name, entry in written["metrics"].items()}
     entries = {name: entry for name, entry in entries.items() if entry["value"] is not None}
     values = {name: float(entry["value"]) for name, entry in entries.items()}
-    ways = {name: entry.get("best") for name, entry in entries.items()}
+    directions = {name: entry.get("direction") for name, entry in entries.items()}
     protocols = {
-        name: {key: str(value) for key, value in entry.get("protocol", {}).items() if key in _PROTOCOL}
+        name: {key: str(value) for key, value in entry.get("protocol", {}).items() if key in COMPARABLE}
         for name, entry in entries.items()
     }
-    return values, {name: way for name, way in ways.items() if way in ("min", "max")}, protocols
+    return values, _ranking(directions), protocols
 
 
 def _curves(lines: Iterator[bytes]) -> tuple[dict[str, list[tuple[int, float]]], bool]:

@@ -1,19 +1,15 @@
-"""Runs side by side: in which settings they differ, mean and spread over seeds, and which is best."""
+"""Rows of a comparison: runs that differ in their seed alone, with mean and standard deviation of each metric."""
 
 import math
 import statistics
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from genlab.comparison.records import Record
-from genlab.config.compose import did_you_mean
 
 SEEDS = ("seed", "dataset.seed")
 """Settings in which runs may differ and still be repeats of one another."""
 
-_PLACES = ("data_dir", "output_dir")
-_TELLING = 4
 _LARGE = 1e100  # squares beyond it overflow
 
 
@@ -22,17 +18,17 @@ class Estimate:
     """Mean and sample standard deviation (None for a single value) over `count` runs."""
 
     mean: float
-    spread: float | None
+    std: float | None
     count: int
 
     def __str__(self) -> str:
-        if self.spread is None:
+        if self.std is None:
             return f"{self.mean:.4g}"
-        if not 0 < self.spread < math.inf:
-            return f"{self.mean:.4g} ± {self.spread:.2g}"
-        decimals = max(0, 1 - math.floor(math.log10(self.spread)))  # two digits of the spread
+        if not 0 < self.std < math.inf:
+            return f"{self.mean:.4g} ± {self.std:.2g}"
+        decimals = max(0, 1 - math.floor(math.log10(self.std)))  # two digits of the std
         style = f".{decimals}f" if decimals <= 6 and abs(self.mean) < 1e6 else ".4g"
-        return f"{self.mean:{style}} ± {self.spread:{style}}"
+        return f"{self.mean:{style}} ± {self.std:{style}}"
 
 
 @dataclass
@@ -79,176 +75,7 @@ class Row:
         values = [record.metrics[metric] for record in self.records if metric in record.metrics]
         if not values:
             return None
-        spread = None
+        std = None
         if len(values) > 1:
-            spread = statistics.stdev(values) if all(abs(value) < _LARGE for value in values) else math.nan
-        return Estimate(sum(values) / len(values), spread, len(values))
-
-
-@dataclass
-class Comparison:
-    """Rows from best to worst by `metric` (None where no run has measured anything).
-
-    differing: dotted keys whose values are not the same in all runs, seeds apart; keys: those of them that tell the
-    rows apart, without those that the choice of model and dataset brings along; metrics: names, the sorting one first.
-    """
-
-    rows: list[Row]
-    differing: list[str]
-    keys: list[str]
-    metrics: list[str]
-    metric: str | None
-    descending: bool
-    directions: dict[str, str]
-
-    @property
-    def records(self) -> list[Record]:
-        return [record for row in self.rows for record in row.records]
-
-    @property
-    def repeated(self) -> bool:
-        """Whether any row stands for several seeds."""
-        return any(len(row.records) > 1 for row in self.rows)
-
-    @property
-    def caution(self) -> str | None:
-        """What to keep in mind where the numbers of these runs mean different things."""
-        datasets = dict.fromkeys(str(row.settings.get("choices.dataset")) for row in self.rows)
-        return f"measured on different data ({', '.join(datasets)})" if len(datasets) > 1 else None
-
-    def best(self, metric: str) -> Row | None:
-        """The row with the best mean of a metric whose direction is known."""
-        found = [(e.mean, row) for row in self.rows if (e := row.estimate(metric)) and math.isfinite(e.mean)]
-        if not found or metric not in self.directions:
-            return None
-        return (max if self.directions[metric] == "max" else min)(found, key=lambda pair: pair[0])[1]
-
-
-def compare(records: list[Record], metric: str | None = None, order: str | None = None) -> Comparison:
-    """Put runs into rows and sort them by `metric`, or by the first that ranks models and that all runs have.
-
-    order: "ascending" or "descending"; by default the better first, ascending where nothing says what is better.
-    `ValueError` for a metric that no run has.
-    """
-    records = _told_apart(records)
-    rows = _rows(records)
-    directions = _agreed(record.directions for record in records)
-    metrics = list(dict.fromkeys(name for record in records for name in record.metrics))
-    if metric is not None and metric not in metrics:
-        raise ValueError(f"metric={metric}: {_unknown(metric, metrics)}")
-    if metric is None and metrics:
-        ranked = [*(name for name in directions if name in metrics), *metrics]
-        metric = max(ranked, key=lambda name: sum(name in record.metrics for record in records))
-    if metric and order:
-        directions[metric] = "max" if order == "descending" else "min"
-    descending = directions.get(metric) == "max"
-
-    def place(row: Row) -> tuple[bool, float]:
-        estimate = row.estimate(metric) if metric else None
-        measured = estimate is not None and math.isfinite(estimate.mean)
-        return not measured, (-estimate.mean if descending else estimate.mean) if measured else 0.0
-
-    differing = _differing(rows)
-    keys = [key for key in differing if not _brought_along(key, rows)]
-    rows.sort(key=place)
-    for row in rows:
-        row.label = _label(row, keys) if len(rows) > 1 else row.name
-    names = [metric, *(name for name in metrics if name != metric)] if metric else []
-    return Comparison(rows, differing, keys, names, metric, descending, directions)
-
-
-def _told_apart(records: list[Record]) -> list[Record]:
-    """Records whose metrics bear other names where they were measured in other ways, so that nothing mixes them."""
-    ways: dict[str, list[dict[str, str]]] = {}
-    for record in records:
-        for name, protocol in record.protocols.items():
-            ways.setdefault(name, []).append(protocol)
-    changing = {
-        name: [
-            key
-            for key in dict.fromkeys(key for one in several for key in one)
-            if len({o.get(key) for o in several}) > 1
-        ]
-        for name, several in ways.items()
-    }
-
-    def renamed(record: Record, name: str) -> str:
-        own = record.protocols.get(name)
-        told = [f"{key}={own.get(key, '-')[:12]}" for key in changing[name]] if own is not None else []
-        return f"{name} [{', '.join(told)}]" if told else name
-
-    return [
-        replace(
-            record,
-            metrics={renamed(record, name): value for name, value in record.metrics.items()},
-            directions={renamed(record, name): way for name, way in record.directions.items()},
-        )
-        for record in records
-    ]
-
-
-def short_key(key: str) -> str:
-    """A dotted key as a heading."""
-    return key.removeprefix("choices.")
-
-
-def _label(row: Row, keys: list[str]) -> str:
-    """What tells a row from the others, in words as long as these are few, else by the name of its run."""
-    told = {key: str(row.settings[key]) for key in keys if row.settings.get(key) is not None}
-    choices = [value for key, value in told.items() if key.startswith("choices.")]
-    others = [f"{key.rpartition('.')[2]} {value}" for key, value in told.items() if not key.startswith("choices.")]
-    if len(keys) > _TELLING:
-        return ", ".join([*(choice for choice in choices if choice not in row.name), row.name])
-    return ", ".join([*choices, *others]) or row.name
-
-
-def _rows(records: list[Record]) -> list[Row]:
-    """Repeats share a row; a second run of a seed is no repeat but begins another row."""
-    rows: dict[tuple, Row] = {}
-    for record in records:
-        kept = {k: v for k, v in record.settings.items() if k not in (*SEEDS, *_PLACES)}
-        identity = tuple(sorted((key, str(value)) for key, value in kept.items()))
-        turn = 0
-        while _seeds(record) in map(_seeds, getattr(rows.get((identity, turn)), "records", [])):
-            turn += 1
-        rows.setdefault((identity, turn), Row([])).records.append(record)
-    return list(rows.values())
-
-
-def _seeds(record: Record) -> tuple:
-    return tuple(str(record.settings.get(key)) for key in SEEDS)
-
-
-def _differing(rows: list[Row]) -> list[str]:
-    keys = dict.fromkeys(key for row in rows for key in row.settings if key not in (*SEEDS, *_PLACES))
-    nodes = list(dict.fromkeys(key.partition(".")[0] for key in keys))
-    keys = sorted(keys, key=lambda key: nodes.index(key.partition(".")[0]))
-    return [key for key in keys if len({str(row.settings.get(key)) for row in rows}) > 1]
-
-
-def _brought_along(key: str, rows: list[Row]) -> bool:
-    """Whether the chosen model and dataset say what the value of `key` is, in all these rows."""
-    if key.startswith("choices."):
-        return False
-    pairs = {
-        (*(str(row.settings.get(f"choices.{group}")) for group in ("model", "dataset")), str(row.settings.get(key)))
-        for row in rows
-    }
-    return key.endswith("_target_") or len({pair[:2] for pair in pairs}) == len(pairs)
-
-
-def _agreed(several: Iterable[dict[str, str]]) -> dict[str, str]:
-    """Directions that no two runs contradict, in the order of the first that names them."""
-    ways: dict[str, set[str]] = {}
-    for directions in several:
-        for name, way in directions.items():
-            ways.setdefault(name, set()).add(way)
-    return {name: way.pop() for name, way in ways.items() if len(way) == 1}
-
-
-def _unknown(metric: str, metrics: list[str]) -> str:
-    if not metrics:
-        return "no run has measured anything yet"
-    metrics = [name for name in metrics if name.isprintable()]
-    same = [name for name in metrics if name.partition("/")[2] == metric]
-    return "no run has it; " + (f"did you mean {same[0]!r}?" if same else did_you_mean(metric, metrics))
+            std = statistics.stdev(values) if all(abs(value) < _LARGE for value in values) else math.nan
+        return Estimate(sum(values) / len(values), std, len(values))

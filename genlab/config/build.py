@@ -1,52 +1,65 @@
-"""From checked configs to objects: the only caller of Hydra's `instantiate`."""
+"""From a checked config to objects."""
 
 import inspect
 from typing import Any
 
-from hydra.errors import InstantiationException
-from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+import torch
 from torch import optim
 
 from genlab.config.check import locate
+from genlab.contract.data import DataSpec
+from genlab.contract.model import GenerativeModel
+from genlab.contract.settings import RunConfig
 from genlab.data.source import Source
-from genlab.data.spec import DataSpec
-from genlab.models.base import GenerativeModel
-from genlab.training.optimizers import eager
-from genlab.training.schedule import Schedule
+from genlab.system import memory
+from genlab.system.optimizers import eager
+
+_SMALLER = "make it smaller, as in model.latent_dim=16, or the images, as in dataset.size=32"
 
 
-def _build(node: str, config: DictConfig, *arguments: Any, **settings: Any) -> Any:
-    locate(node, config["_target_"])
-    try:
-        return instantiate(config, *arguments, _convert_="all", _recursive_=False, **settings)
-    except InstantiationException as error:
-        raise error.__cause__ or error from None  # the constructor's own message, without Hydra's frame around it
+def _build(node: str, values: dict[str, Any], *arguments: Any) -> Any:
+    settings = {key: value for key, value in values.items() if key != "_target_"}
+    return locate(node, values["_target_"])(*arguments, **settings)
 
 
-def build_source(config: DictConfig) -> Source:
-    """The dataset that `config.dataset` asks for; nothing of it is read yet."""
-    return _build("dataset", config.dataset)
+def build_source(dataset: dict[str, Any]) -> Source:
+    """The dataset that the node `dataset` asks for; nothing of it is read yet."""
+    return _build("dataset", dataset)
 
 
-def build_model(config: DictConfig, data: DataSpec) -> GenerativeModel:
+def build_model(config: RunConfig, data: DataSpec) -> GenerativeModel:
     """The model that `config.model` asks for, shaped for `data`, with weights from torch's global generator."""
     return _build("model", config.model, data)
 
 
-def build_schedule(config: DictConfig) -> Schedule:
+def build_on_meta(config: RunConfig, data: DataSpec) -> GenerativeModel:
+    """The model on the meta device: names and shapes without memory. `ValueError` where there can be none."""
+    try:
+        with torch.device("meta"):
+            return build_model(config, data)
+    except RuntimeError as error:  # more weights than torch counts
+        raise ValueError(f"model: cannot be built ({str(error).splitlines()[0]}); {_SMALLER}") from error
+
+
+def check_size(model: GenerativeModel) -> None:
+    """`ValueError` if this machine cannot hold the parameters and buffers of a model."""
+    tensors = (*model.parameters(), *model.buffers())
+    memory.check(sum(tensor.nbytes for tensor in tensors), "model: its weights need", _SMALLER)
+
+
+def build_schedule(config: RunConfig) -> Any:
+    """The `Schedule` that `config.schedule` asks for."""
     return _build("schedule", config.schedule)
 
 
-def player_settings(config: DictConfig, player: str) -> dict[str, Any]:
-    """The optimizer settings of one player: the common ones under its own."""
-    settings = OmegaConf.to_container(config.optimizer, resolve=True)
-    players = settings.pop("players")
-    return {**settings, **(players.get(player) or {})}
+def player_settings(config: RunConfig, player: str) -> dict[str, Any]:
+    """The optimizer settings of one player: its own over the common ones."""
+    common = {key: value for key, value in config.optimizer.items() if key != "players"}
+    return {**common, **(config.optimizer["players"].get(player) or {})}
 
 
-def build_optimizers(config: DictConfig, model: GenerativeModel, fused: bool = True) -> dict[str, optim.Optimizer]:
-    """One optimizer a player. The `fused` kernel is taken where there is one: the same update in a single call."""
+def build_optimizers(config: RunConfig, model: GenerativeModel, fused: bool = True) -> dict[str, optim.Optimizer]:
+    """An optimizer for each player. The `fused` kernel is used if there is one: the same update in a single call."""
     optimizers = {}
     for player, module in model.players().items():
         settings = player_settings(config, player)

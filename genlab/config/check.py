@@ -1,72 +1,78 @@
-"""Hold a composed config against the signatures that it names, before anything is built, read or written."""
+"""Check a composed config against the signatures that it names, before anything is built, read or written."""
 
 import importlib
 import inspect
 import math
 import os
 import typing
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import fields, is_dataclass
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
-
-from genlab.config.compose import did_you_mean
 from genlab.config.hints import describe, fits, misfit
-from genlab.config.schema import CHOICES, MAXIMA, MINIMA, POSITIVE
+from genlab.contract.settings import NODES, Limits, RunConfig
+from genlab.system.text import did_you_mean
 
 TRUSTED = ("genlab", "torch.nn", "torch.optim")
 
 _KINDS = {
-    "model": ("genlab.models.base", "GenerativeModel"),
+    "model": ("genlab.contract.model", "GenerativeModel"),
     "dataset": ("genlab.data.source", "Source"),
     "optimizer": ("torch.optim", "Optimizer"),
     "schedule": ("genlab.training.schedule", "Schedule"),
 }
-"""Nodes that name a class, and the class that it must derive from."""
+"""Nodes that name a class, and the class that it must derive from; by name, so that none is imported unasked."""
 
-_BUILT_IN = {"model": {"data"}, "optimizer": {"params"}, "dataset": set(), "schedule": set()}
+_FILLED_IN = {"model": {"data"}, "optimizer": {"params"}, "dataset": set(), "schedule": set()}
 """Parameters that GenLab itself fills in."""
 
 _OWN_KEYS = {"optimizer": {"players"}}
 """Keys of a node that GenLab reads itself."""
 
-
 _LARGEST = 2**62
 """Of whole numbers that constructors get: torch counts with 64 bits."""
 
 
-def problems_of(config: DictConfig) -> dict[str, list[str]]:
-    """By node ("model", "trainer", ...) a line for each key of a training config whose value cannot be right."""
+def problems_of(config: RunConfig, sweep_metric: str | None = None) -> dict[str, list[str]]:
+    """By node ("model", "trainer", ...) a line for each key of a run's config whose value cannot be right."""
     problems: dict[str, list[str]] = {}
-    for line in _skeleton(config):
+    for line in _skeleton(config, sweep_metric):
         problems.setdefault(line.split(".")[0], []).append(line)
-    for node in _KINDS:
-        if lines := problems_of_node(node, config[node]):
+    for node in NODES:
+        if lines := problems_of_node(node, getattr(config, node)):
             problems[node] = lines
     return problems
 
 
-def problems_of_node(node: str, values: DictConfig | None) -> list[str]:
+def problems_of_node(node: str, values: Any) -> list[str]:
     """A line for each reason why `values` of `node` ("model", "dataset", ...) name no class or do not fit it."""
-    return list(_target(node, OmegaConf.to_container(values, resolve=True) if values else None))
+    if not isinstance(values, dict) or not isinstance(values.get("_target_"), str):
+        return [f"{node}: names no class; choose one by {node}=NAME"]
+    try:
+        found = locate(node, values["_target_"])
+    except ValueError as error:
+        return [str(error)]
+    own = {"_target_", *_OWN_KEYS.get(node, ())}
+    return list(mismatches(node, found, {k: v for k, v in values.items() if k not in own}, _FILLED_IN[node]))
 
 
-def _skeleton(config: DictConfig) -> Iterator[str]:
-    yield from words_and_numbers(config)
-    if config.trainer.max_steps is None and not config.trainer.max_epochs:
+def _skeleton(config: RunConfig, sweep_metric: str | None) -> Iterator[str]:
+    trainer, device = config.trainer, config.device
+    yield from limit_problems(config)
+    if trainer.max_steps is None and not trainer.max_epochs:
         yield "trainer.max_steps=null: needs trainer.max_epochs, as in trainer.max_epochs=10"
-    if config.trainer.clip == 0:
+    if trainer.clip == 0:
         yield "trainer.clip=0: would stop all learning; null means no clipping"
-    if config.trainer.ema is not None and (config.trainer.ema < 0 or config.trainer.ema >= 1):
-        yield f"trainer.ema={config.trainer.ema}: the decay must be at least 0 and below 1, as in 0.999"
-    for key, metric in ranking_metrics(config).items():
+    if trainer.ema is not None and not 0 <= trainer.ema < 1:
+        yield f"trainer.ema={trainer.ema}: the decay must be at least 0 and below 1, as in 0.999"
+    for key, metric in ranking_metrics(config, sweep_metric).items():
         kind, _, name = metric.partition("/")
         if kind not in ("validation", "evaluation") or not name:
             yield f"{key}={metric}: must begin with validation/ or evaluation/"
-        elif kind == "evaluation" and not config.trainer.get("evaluate_every"):
+        elif kind == "evaluation" and not trainer.evaluate_every:
             yield f"{key}={metric}: is measured only with trainer.evaluate_every=STEPS"
-    batch, micro_batch = config.trainer.batch_size, config.device.micro_batch
-    processes = int(os.environ.get("WORLD_SIZE", config.device.processes))  # torchrun's, where it started this
+    batch, micro_batch = trainer.batch_size, device.micro_batch
+    processes = int(os.environ.get("WORLD_SIZE", device.processes))  # torchrun's, where it started this
     share = batch // max(processes, 1)
     if processes > 1 and batch % processes:
         yield f"trainer.batch_size={batch}: must divide evenly over device.processes={processes}"
@@ -74,35 +80,34 @@ def _skeleton(config: DictConfig) -> Iterator[str]:
         yield f"device.micro_batch={micro_batch}: must divide the {share} examples of a process evenly"
 
 
-def ranking_metrics(config: DictConfig) -> dict[str, str]:
-    """Metrics by which a training config asks to rank checkpoints, or the jobs of a sweep; a run that goes on is part
-    of none."""
-    found = {key: OmegaConf.select(config, key) for key in ("trainer.best_metric", "sweep.metric")}
+def ranking_metrics(config: RunConfig, sweep_metric: str | None = None) -> dict[str, str]:
+    """By key, the metrics that are to rank checkpoints or the jobs of a sweep."""
+    found = {"trainer.best_metric": config.trainer.best_metric, "sweep.metric": sweep_metric}
     return {key: metric for key, metric in found.items() if metric}
 
 
-def words_and_numbers(config: DictConfig) -> Iterator[str]:
-    """A line for each key of the skeleton, as far as `config` has it, that takes another word or another number."""
-    for key, words in CHOICES.items():
-        if (value := OmegaConf.select(config, key)) not in (None, *words):
-            yield f"{key}={value}: must be one of {', '.join(words)}"
-    values = OmegaConf.to_container(config, resolve=True)
-    for key, value in _numbers("", {key: value for key, value in values.items() if key not in _KINDS}):
-        if _is_infinite(value):
-            yield f"{key}={value}: must be a finite number"
-        elif key in POSITIVE and value <= 0:
-            yield f"{key}={value}: must be greater than 0"
-        elif value < MINIMA.get(key, -math.inf):
-            yield f"{key}={value}: must be at least {MINIMA[key]}"
-        elif value > (most := MAXIMA.get(key, math.inf)):
-            yield f"{key}={value}: must be at most {most}"
+def limit_problems(settings: Any, above: str = "") -> Iterator[str]:
+    """A line for each value of typed settings that is not finite or outside the limits of its key."""
+    for entry in fields(settings):
+        key, value = above + entry.name, getattr(settings, entry.name)
+        if is_dataclass(value):
+            yield from limit_problems(value, f"{key}.")
+        elif entry.name not in NODES:
+            limits = entry.metadata.get("limits", Limits())
+            for place, number in _numbers(key, value):
+                if _is_infinite(number):
+                    yield f"{place}={number}: must be a finite number"
+                elif problem := limits.problem(number):
+                    yield f"{place}={number}: {problem}"
+            if isinstance(value, str) and (problem := limits.problem(value)):
+                yield f"{key}={value}: {problem}"
 
 
 def _numbers(key: str, values: Any) -> Iterator[tuple[str, int | float]]:
-    """Every number in `values`, lists and nodes included, and the key that it stands at."""
+    """Every number in `values`, lists and groups included, and its key."""
     if isinstance(values, dict):
         for name, value in values.items():
-            yield from _numbers(f"{key}.{name}" if key else name, value)
+            yield from _numbers(f"{key}.{name}", value)
     elif isinstance(values, list):
         for value in values:
             yield from _numbers(key, value)
@@ -118,7 +123,7 @@ def _is_too_large(number: int | float) -> bool:
     return isinstance(number, int) and number > _LARGEST
 
 
-def locate(node: str, target: str) -> type:
+def locate(node: str, target: str) -> Any:
     """The class that `target` names. `ValueError` unless it lies in a trusted package and is of the node's kind."""
     if not any(target == package or target.startswith(package + ".") for package in TRUSTED):
         raise ValueError(f"{node}._target_={target}: outside the trusted packages ({', '.join(TRUSTED)})")
@@ -133,29 +138,16 @@ def locate(node: str, target: str) -> type:
     return found
 
 
-def _target(node: str, values: Any) -> Iterator[str]:
-    if not isinstance(values, dict) or not isinstance(values.get("_target_"), str):
-        yield f"{node}: names no class; choose one by {node}=NAME"
-        return
-    try:
-        found = locate(node, values["_target_"])
-    except ValueError as error:
-        yield str(error)
-        return
-    own = _OWN_KEYS.get(node, set())
-    yield from mismatches(
-        node, found, {k: v for k, v in values.items() if k != "_target_" and k not in own}, _BUILT_IN[node]
-    )
-
-
-def mismatches(node: str, found: type, values: dict[str, Any], filled_in: set[str] = frozenset()) -> Iterator[str]:
+def mismatches(
+    node: str, found: type, values: dict[str, Any], filled_in: Collection[str] = frozenset()
+) -> Iterator[str]:
     """A line for each of `values` that the constructor of `found` does not take, or not with this type."""
     parameters, hints = settings_of(found, filled_in)
     for key, value in values.items():
         if key not in parameters:
             yield f"{node}.{key}={value}: {found.__name__} has no such setting; {did_you_mean(key, list(parameters))}"
         elif not fits(value, hints.get(key, Any)):
-            yield misfit(f"{node}.{key}", value, hints[key])
+            yield misfit(RunConfig, f"{node}.{key}", value, hints[key])
         else:
             infinite = [pair for pair in _numbers(f"{node}.{key}", value) if _is_infinite(pair[1])]
             yield from (f"{place}={number}: must be a finite number" for place, number in infinite)
@@ -166,16 +158,19 @@ def mismatches(node: str, found: type, values: dict[str, Any], filled_in: set[st
             yield f"{node}.{key}: is missing and must be {describe(hints.get(key, Any))}"
 
 
-def settings_of(found: type, filled_in: set[str] = frozenset()) -> tuple[dict[str, inspect.Parameter], dict[str, Any]]:
+def settings_of(
+    found: type, filled_in: Collection[str] = frozenset()
+) -> tuple[dict[str, inspect.Parameter], dict[str, Any]]:
     """Constructor parameters of a class and their types; `**settings` stands for those of the next base class."""
     parameters: dict[str, inspect.Parameter] = {}
     hints: dict[str, Any] = {}
     for base in found.__mro__:
-        if "__init__" not in vars(base):
+        constructor = vars(base).get("__init__")
+        if constructor is None:
             continue
-        own = list(inspect.signature(base.__init__).parameters.values())[1:]
+        own = list(inspect.signature(constructor).parameters.values())[1:]
         named = {p.name: p for p in own if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL) and p.name not in filled_in}
-        parameters, hints = named | parameters, typing.get_type_hints(base.__init__) | hints
+        parameters, hints = named | parameters, typing.get_type_hints(constructor) | hints
         if not any(p.kind is p.VAR_KEYWORD for p in own):
             break
     return parameters, hints

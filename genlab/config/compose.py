@@ -1,12 +1,12 @@
-"""From a command line to configs: composed by Hydra, with all mistakes explained at once."""
+"""From a command line to typed settings: composed by Hydra, with all mistakes explained at once."""
 
-import difflib
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
@@ -14,67 +14,71 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from genlab.config.commands import COMMANDS, ignored_device_keys
 from genlab.config.hints import fits, hint_of, misfit
-from genlab.config.misuse import misuses, several_values
-from genlab.config.paths import config_folder, groups
-from genlab.config.schema import COMMANDS, unheeded
+from genlab.config.options import plain_dict
+from genlab.config.paths import config_folder, groups, options
+from genlab.config.unsupported import several_values, unsupported
+from genlab.contract.settings import RunConfig, SweepConfig, typed
+from genlab.system.text import did_you_mean
+
+COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, ValueError)
+"""What composing raises on a mistake; ValueError: a group set to a number."""
 
 
 class RequestError(ValueError):
     """A request that cannot be carried out; holds a line for each problem.
 
-    rest: what the request would be without the parts that the problems name, where that can be composed.
+    rest: the request without the parts that the problems name, where that can be composed.
     """
 
-    def __init__(self, problems: Sequence[str], rest: "Job | None" = None):
+    def __init__(self, problems: Sequence[str], rest: "Composed | None" = None):
         self.problems = list(dict.fromkeys(problems))
         self.rest = rest
         super().__init__("\n".join(self.problems))
 
 
 @dataclass
-class Job:
-    """One composed config and what Hydra's own node says about it.
+class Composed:
+    """One composed config as plain values, and what Hydra's own node says about it.
 
-    choices: chosen file by config group; folder: where its run would be.
+    choices: chosen file by config group. folder: where a run of it would be.
     """
 
-    config: DictConfig
+    values: dict[str, Any]
     choices: dict[str, str]
     folder: Path
 
 
+@dataclass
+class Job:
+    """A run to train, in which folder, and what ranks it in a sweep."""
+
+    config: RunConfig
+    sweep: SweepConfig
+    folder: Path
+
+
 def register() -> None:
-    """Tell Hydra the typed skeletons, and OmegaConf the resolvers that configs use."""
-    for command, node in COMMANDS.items():
-        ConfigStore.instance().store(name=f"{command}_skeleton", node=node)
+    """Tell Hydra the skeletons, and OmegaConf the resolvers that configs use."""
+    for name, command in COMMANDS.items():
+        ConfigStore.instance().store(name=f"{name}_skeleton", node=command.skeleton)
     # Cached per composition: a folder's name is asked for several times and must not change.
     OmegaConf.register_new_resolver("genlab.suffix", lambda: os.urandom(2).hex(), use_cache=True, replace=True)
     OmegaConf.register_new_resolver("genlab.bf16_where_fast", _bf16_where_fast, use_cache=True, replace=True)
 
 
 def _bf16_where_fast(device: str) -> str:
-    """The precision for networks that are as good in bf16: that, where `device.name` has units for it, else fp32."""
-    from genlab.training.device import multiplies_bf16, resolve
+    """The precision of networks that are as good in bf16: bf16 if `device.name` has units for it, else fp32."""
+    from genlab.system.device import multiplies_bf16, resolve  # torch takes a second, and few recipes ask
 
     try:
         return "bf16" if multiplies_bf16(resolve(device)) else "fp32"
     except (ValueError, RuntimeError):  # no such device: checking the request says so
         return "fp32"
-
-
-def options(group: str) -> list[str]:
-    """Names that `group=NAME` takes."""
-    return sorted(path.stem for path in (config_folder() / group).glob("*.yaml"))
-
-
-def did_you_mean(word: str, words: Sequence[str]) -> str:
-    """A hint at the closest of `words`, else a list of them."""
-    close = difflib.get_close_matches(word, words, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(sorted(words))}"
 
 
 @contextmanager
@@ -85,7 +89,7 @@ def composing() -> Iterator[None]:
         yield
 
 
-def compose_job(command: str, overrides: Sequence[str]) -> Job:
+def compose_command(command: str, overrides: Sequence[str]) -> Composed:
     """What `overrides` ask for. `RequestError` with all problems that composition can see."""
     if sweeps := [override for override in parse(overrides) if override.is_sweep_override()]:
         raise RequestError([several_values(command, override) for override in sweeps])
@@ -93,37 +97,63 @@ def compose_job(command: str, overrides: Sequence[str]) -> Job:
         return _compose_or_explain(command, overrides, None)
 
 
-def compose_each(command: str, combinations: Sequence[Sequence[str]]) -> list[Job]:
+def compose_job(overrides: Sequence[str]) -> Job:
+    """The run that `genlab train OVERRIDES` asks for; `RequestError` as above."""
+    return as_job(compose_command("train", overrides))
+
+
+def compose_each(combinations: Sequence[Sequence[str]]) -> list[Job]:
     """A job of a sweep for each combination of overrides, inside of `composing`. `RequestError` as above."""
-    return [_compose_or_explain(command, overrides, str(number)) for number, overrides in enumerate(combinations)]
+    return [as_job(_compose_or_explain("train", line, str(number))) for number, line in enumerate(combinations)]
 
 
-def _compose_or_explain(command: str, overrides: Sequence[str], subfolder: str | None) -> Job:
-    """One job; `RequestError` with a line for each override that stands in its way."""
-    problems = dict(misuses(command, parse(overrides)))
-    job = None
-    while job is None:
+def as_job(composed: Composed) -> Job:
+    return Job(*run_config(composed.values, composed.choices), composed.folder)
+
+
+def run_config(values: dict[str, Any], choices: Mapping[str, str]) -> tuple[RunConfig, SweepConfig]:
+    """The typed settings of a composed training config, and those of its sweep, which are no part of a run."""
+    values = {"choices": {group: choices[group] for group in ("model", "dataset")}, **values}
+    sweep = typed(SweepConfig, values.pop("sweep"))
+    return typed(RunConfig, values), sweep
+
+
+def _compose_or_explain(command: str, overrides: Sequence[str], subfolder: str | None) -> Composed:
+    """One config; `RequestError` with a line for each override that stands in its way."""
+    problems = dict(unsupported(command, parse(overrides)))
+    composed = None
+    while composed is None:
         good = [text for text in overrides if text not in problems]
         try:
-            job = _compose(command, good, subfolder)
-        except (HydraException, OmegaConfBaseException, ValueError) as error:  # ValueError: a group set to a number
+            composed = _compose(command, good, subfolder)
+        except COMPOSITION_ERRORS as error:
             found = dict(_explain(command, good))
             if not found:
                 raise RequestError([*problems.values(), _first_line(error)]) from error
             problems |= found
     if problems:
-        raise RequestError(list(problems.values()), job)
-    return job
+        raise RequestError(list(problems.values()), composed)
+    return composed
 
 
-def _compose(command: str, overrides: Sequence[str], subfolder: str | None = None) -> Job:
-    """One job; `subfolder` is its place in a sweep's folder."""
+def _compose(command: str, overrides: Sequence[str], subfolder: str | None = None) -> Composed:
+    """One config; `subfolder` is its place in a sweep's folder."""
     config = compose(command, _without_null(command, overrides), return_hydra_config=True)
     folder = Path(config.hydra.run.dir) if subfolder is None else Path(config.hydra.sweep.dir, subfolder)
     choices = OmegaConf.to_container(config.hydra.runtime.choices)
-    with open_dict(config):
-        del config["hydra"]
-    return Job(config, choices, folder)
+    return Composed(plain(config), choices, folder)
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """A composed config, without Hydra's own node, as resolved plain values."""
+    own = {str(key): config[key] for key in config if key != "hydra"}
+    return {
+        key: plain_dict(value) if isinstance(value, DictConfig) else _plain_list(value) for key, value in own.items()
+    }
+
+
+def _plain_list(value: Any) -> Any:
+    return OmegaConf.to_container(value, resolve=True) if isinstance(value, ListConfig) else value
 
 
 def parse(overrides: Sequence[str]) -> list[Override]:
@@ -143,7 +173,7 @@ def parse(overrides: Sequence[str]) -> list[Override]:
 
 def _without_null(command: str, overrides: Sequence[str]) -> list[str]:
     """`dataset=null` asks for the default of commands that may look at other data, but is none of Hydra's choices."""
-    optional = command != "train" and hint_of(COMMANDS[command], "dataset") is not None
+    optional = command != "train" and hint_of(COMMANDS[command].skeleton, "dataset") is not None
     return [text for text in overrides if not (optional and text == "dataset=null")]
 
 
@@ -166,18 +196,19 @@ def _explain(command: str, overrides: Sequence[str]) -> Iterator[tuple[str, str]
         if override.key_or_group in known or override.key_or_group.startswith("hydra"):
             continue
         try:
-            compose(command, [*chosen, override.input_line])
-        except (HydraException, OmegaConfBaseException, ValueError) as error:
+            plain(compose(command, [*chosen, override.input_line]))
+        except COMPOSITION_ERRORS as error:
             yield override.input_line, _explain_value(command, override, reference, error)
 
 
 def _explain_value(command: str, override: Override, config: DictConfig, error: Exception) -> str:
     """Why one `key=value` was refused: the part of the key that does not exist, or the value's type."""
-    node, walked = config, []
+    skeleton, walked = COMMANDS[command].skeleton, []
+    node: Any = config
     for part in override.key_or_group.split("."):
         if not isinstance(node, DictConfig) or part not in node:
             names = [str(name) for name in node] if isinstance(node, DictConfig) else []
-            names = [name for name in names if name not in unheeded(command)]
+            names = [name for name in names if name not in ignored_device_keys(command)]
             where = ".".join(walked) or "the config"
             if node is None and where in groups():
                 return f"{override.input_line}: choose one first, as in {where}={options(where)[0]}"
@@ -186,11 +217,10 @@ def _explain_value(command: str, override: Override, config: DictConfig, error: 
             return f"{override.input_line}: {where} has no key {part!r}; {did_you_mean(part, names)}"
         walked.append(part)
         node = OmegaConf.select(node, part, throw_on_missing=False)
-    hint = hint_of(COMMANDS[command], override.key_or_group)
+    hint = hint_of(skeleton, override.key_or_group)
     if not fits(override.value(), hint):
-        return misfit(override.key_or_group, override.value(), hint)
-    cause = error.__cause__ or error
-    return f"{override.input_line}: {_first_line(cause)}"
+        return misfit(skeleton, override.key_or_group, override.value(), hint)
+    return f"{override.input_line}: {_first_line(error.__cause__ or error)}"
 
 
 def _first_line(error: BaseException) -> str:

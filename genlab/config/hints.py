@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import is_dataclass
 from typing import Any, Literal, Union
 
-from genlab.config.schema import CHOICES
+from genlab.contract.settings import limits_of
 
 _WORDS = {
     int: "a whole number",
@@ -28,11 +28,11 @@ def hint_of(skeleton: type, key: str) -> Any:
     return hint
 
 
-def misfit(key: str, value: Any, hint: Any) -> str:
-    """Why `value` cannot be that of `key`, in a line that says what can."""
+def misfit(skeleton: type, key: str, value: Any, hint: Any) -> str:
+    """Why `value` cannot be that of `key`, a dotted key of `skeleton` or of a class that it names; says what can be."""
     line = f"{key}={'null' if value is None else repr(value)}: must be "
-    if key in CHOICES:
-        return f"{line}one of {', '.join(CHOICES[key])}"
+    if choices := limits_of(skeleton, key).choices:
+        return f"{line}one of {', '.join(choices)}"
     example = f", as in {key}=[{value}]" if not isinstance(value, list) and fits([value], hint) else ""
     return f"{line}{describe(hint)}{example}"
 

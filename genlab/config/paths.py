@@ -21,3 +21,13 @@ def code_folder() -> Path:
 def groups() -> list[str]:
     """Names of the config groups."""
     return sorted(path.name for path in config_folder().iterdir() if path.is_dir())
+
+
+def group_choices() -> dict[str, list[str]]:
+    """Config groups that have files, each with its choices."""
+    return {group: names for group in groups() if (names := options(group))}
+
+
+def options(group: str) -> list[str]:
+    """Names that `group=NAME` takes."""
+    return sorted(path.stem for path in (config_folder() / group).glob("*.yaml"))

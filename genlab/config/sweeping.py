@@ -7,11 +7,9 @@ from pathlib import Path
 
 from hydra import compose
 from hydra.core.override_parser.types import Override
-from hydra.errors import HydraException
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
 
-from genlab.config.compose import Job, RequestError, compose_each, composing, parse
+from genlab.config.compose import COMPOSITION_ERRORS, Job, RequestError, compose_each, composing, parse
 
 EXTRAS = {"joblib": None, "submitit_local": "slurm", "submitit_slurm": "slurm", "ray": "ray", "optuna": "optuna"}
 """Launchers and sweepers, and the extra of GenLab's that installs each."""
@@ -61,7 +59,7 @@ def plan(overrides: Sequence[str]) -> Plan:
             total = len(combinations)
         if not combinations:
             raise RequestError([f"{line.input_line}: fits no choice" for line in varied if not _values(line)])
-        jobs = compose_each("train", combinations)
+        jobs = compose_each(combinations)
     folder = _folder(jobs)
     jobs = [replace(job, folder=folder / str(number)) for number, job in enumerate(jobs)]
     return Plan(jobs, folder, total, [override.key_or_group for override in varied], hydra)
@@ -72,8 +70,9 @@ def _folder(jobs: list[Job]) -> Path:
     folder = jobs[0].folder.parent
     if len({job.folder.parent.parent for job in jobs}) == 1:
         return folder
-    names = ["+".join(dict.fromkeys(job.choices[group] for job in jobs)) for group in ("model", "dataset")]
-    return folder.parent.with_name("-".join(names)) / folder.name
+    models = dict.fromkeys(job.config.choices.model for job in jobs)
+    datasets = dict.fromkeys(job.config.choices.dataset for job in jobs)
+    return folder.parent.with_name(f"{'+'.join(models)}-{'+'.join(datasets)}") / folder.name
 
 
 def _hydra_node(parsed: list[Override]) -> DictConfig:
@@ -89,11 +88,11 @@ def _hydra_node(parsed: list[Override]) -> DictConfig:
     own = [line for line in fixed if line.startswith("hydra")]
     try:
         return compose("train", fixed, return_hydra_config=True).hydra
-    except (HydraException, OmegaConfBaseException, ValueError):
+    except COMPOSITION_ERRORS:
         pass  # explained when the jobs are composed, unless it is Hydra's own part
     try:
         return compose("train", own, return_hydra_config=True).hydra
-    except (HydraException, OmegaConfBaseException, ValueError) as error:
+    except COMPOSITION_ERRORS as error:
         raise RequestError(list(_plugin_problems(own, error))) from error
 
 
@@ -117,7 +116,7 @@ def _plugin_problems(own: list[str], error: Exception) -> Iterator[str]:
 def _composes(overrides: list[str]) -> bool:
     try:
         compose("train", overrides, return_hydra_config=True)
-    except (HydraException, OmegaConfBaseException, ValueError):
+    except COMPOSITION_ERRORS:
         return False
     return True
 

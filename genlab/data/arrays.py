@@ -1,4 +1,4 @@
-"""Pictures in the arrays of one .npz file, with optional labels. Only headers are read until training opens it."""
+"""Images in the arrays of one .npz file, with optional labels. Only headers are read until training opens it."""
 
 import os
 import struct
@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genlab import memory
+from genlab.contract.data import DataSpec
 from genlab.data.checks import check_range
 from genlab.data.source import ArrayExamples, Examples, Source
-from genlab.data.spec import DataSpec
 from genlab.data.splits import split_rows, split_sizes
+from genlab.system import memory
 
 DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, ValueError, KeyError, EOFError, OSError, RuntimeError)
 """What zipfile and numpy raise on damaged files; RuntimeError: encrypted or compressed in an unknown way."""
@@ -41,7 +41,7 @@ class Npz(Source):
     path: the .npz file, as numpy.savez writes it.
     images_key, labels_key: names of the arrays in it; None for no labels.
     validation_images_key, validation_labels_key: arrays held out; None holds out part of the former two.
-    image_shape: [height, width] or [height, width, channels] of pictures that are stored as flat rows [N, D].
+    image_shape: [height, width] or [height, width, channels] of images that are stored as flat rows [N, D].
     max_value: the stored value that means white, where 0 means black; None is 255 for integers, else 1.
     validation_fraction: share held out, drawn by `seed`, where there are no arrays for it.
     block_size: this many consecutive rows are held out together; about 100 for frames of a video.
@@ -67,7 +67,7 @@ class Npz(Source):
         self.validation_fraction, self.block_size, self.seed = validation_fraction, block_size, seed
         if validation_labels_key is not None and validation_images_key is None:
             raise ValueError(
-                f"dataset.validation_labels_key={validation_labels_key} belongs to pictures that are not named. "
+                f"dataset.validation_labels_key={validation_labels_key} belongs to images that are not named. "
                 "Give dataset.validation_images_key too."
             )
         if validation_images_key is not None and (labels_key is None) != (validation_labels_key is None):
@@ -106,14 +106,14 @@ class Npz(Source):
         return self.headers[key]
 
     def _check_images(self, option: str, key: str) -> tuple[int, int, int]:
-        """(channels, height, width) of the pictures of an array, refused where it cannot hold pictures."""
+        """(channels, height, width) of the images of an array, refused where it cannot hold images."""
         header = self._header(option, key)
         where = f"dataset.{option}={key}: {header}"
         if header.dtype.kind not in "buif" or len(header.shape) < 2 or 0 in header.shape:
-            raise ValueError(f"{where} cannot be pictures. Store them as uint8 [N, height, width, channels].")
+            raise ValueError(f"{where} cannot be images. Store them as uint8 [N, height, width, channels].")
         shape = list(header.shape[1:])
         numbers = prod(header.shape)
-        memory.check(header.nbytes + numbers, f"{where} needs", "give a file with fewer or smaller pictures")
+        memory.check(header.nbytes + numbers, f"{where} needs", "give a file with fewer or smaller images")
         if self.image_shape is not None:
             if prod(shape) != prod(self.image_shape):
                 raise ValueError(f"{where} does not fit dataset.image_shape={self.image_shape}.")
@@ -131,8 +131,8 @@ class Npz(Source):
         where = f"dataset.{option}={key}: {header}"
         count = self.headers[images_key].shape[0]
         if header.dtype.kind not in "ui" or header.shape != (count,):
-            raise ValueError(f"{where} cannot be the labels of {count} pictures. Store one integer for each.")
-        memory.check(header.nbytes + 16 * count, f"{where} needs", "give a file with fewer pictures")
+            raise ValueError(f"{where} cannot be the labels of {count} images. Store one integer for each.")
+        memory.check(header.nbytes + 16 * count, f"{where} needs", "give a file with fewer images")
         return count_classes(self._read_labels(key), where, num_classes)
 
     def _read_labels(self, key: str) -> Tensor:

@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor
 
-from genlab.data.spec import Batch
+from genlab.contract.data import Batch
 
 
 def augment(batch: Batch, names: tuple[str, ...], flip: bool, shift: int) -> None:
-    """Mirror and move the pictures `names` of `batch` in place of the originals.
+    """Mirror and move the images `names` of `batch` in place of the originals.
 
     flip: mirror left to right with probability 1/2.
     shift: move by a whole number of pixels in [-shift, shift] along both axes, repeating the edge.
@@ -23,7 +23,7 @@ def augment(batch: Batch, names: tuple[str, ...], flip: bool, shift: int) -> Non
 
 
 def _shift(x: Tensor, down: Tensor, right: Tensor) -> Tensor:
-    """Move each picture of x [N, C, H, W] by its own `down` and `right` [N] pixels."""
+    """Move each image of x [N, C, H, W] by its own `down` and `right` [N] pixels."""
     _, channels, height, width = x.shape
     rows = (torch.arange(height, device=x.device) - down[:, None]).clamp(0, height - 1)
     columns = (torch.arange(width, device=x.device) - right[:, None]).clamp(0, width - 1)

@@ -1,4 +1,4 @@
-"""Tables that take long to make, kept as plain numbers on the disk: a second run maps them and starts at once.
+"""The cache: tensors that take long to make, kept on the disk, so that a second run maps them and starts at once.
 
 An entry is a folder of the cache: a .npy file for each field, which jobs that run side by side share in memory, and a
 manifest of what was asked for. Jobs that start together make one once, as far as the file system has locks. It is
@@ -25,8 +25,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genlab import seeding
-from genlab.files import one_maker, open_plain
+from genlab.system import seeding
+from genlab.system.files import build_once, open_plain
 
 log = logging.getLogger("genlab")
 
@@ -43,6 +43,10 @@ _LARGEST_MANIFEST = 2**16
 _LARGEST_HEADER = 2**10  # bytes of a .npy file before its numbers
 _DAMAGE = (OSError, ValueError, KeyError, TypeError, RecursionError)
 
+_DTYPES = {
+    str(dtype).removeprefix("torch."): dtype for dtype in (torch.uint8, torch.int64, torch.float32, torch.float64)
+}
+
 Layout = dict[str, tuple[torch.dtype, tuple[int, ...]]]
 """Type and shape of each field of a table."""
 
@@ -54,13 +58,17 @@ def cache_dir() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "genlab"
 
 
-def kept(
-    request: dict[str, Any], files: Iterable[str | Path], layout: Layout, make: Callable[[], dict[str, Tensor]]
+def cached(
+    request: dict[str, Any],
+    files: Iterable[str | Path],
+    layout: Layout | None,
+    make: Callable[[], dict[str, Tensor]],
 ) -> dict[str, Tensor]:
-    """The table that `make` gives, from the cache where it was made before.
+    """The table that `make` gives, from the cache if it was made before.
 
     request: what decides it, as JSON. files: what it is read from, told apart by path, size and time of change.
-    layout: what it holds. A table from the cache may be written to like any other: the files stay as they are.
+    layout: what it must hold; None if that is not known beforehand. A table from the cache may be written to like any
+    other: the files stay as they are.
     """
     try:
         key = _key(request, files)
@@ -70,7 +78,7 @@ def kept(
     with suppress(*_DAMAGE):  # told of below, unless another job mends it meanwhile
         if found := _read(folder, key, layout):
             return found
-    with one_maker(folder):
+    with build_once(folder):
         try:
             if found := _read(folder, key, layout):
                 return found
@@ -116,15 +124,16 @@ def _described(layout: Layout) -> dict[str, list]:
     return {name: [str(dtype).removeprefix("torch."), list(shape)] for name, (dtype, shape) in layout.items()}
 
 
-def _read(folder: Path, key: str, layout: Layout) -> dict[str, Tensor] | None:
+def _read(folder: Path, key: str, layout: Layout | None) -> dict[str, Tensor] | None:
     """The table in `folder`, None where there is none; one of `_DAMAGE` where it is not as it was to the last bit."""
     if not folder.exists():
         return None
     with open_plain(folder / _MANIFEST) as file:
         manifest = json.loads(file.read(_LARGEST_MANIFEST))
-    if (manifest["key"], manifest["fields"]) != (key, _described(layout)):
+    found = {name: (_DTYPES[dtype], tuple(map(int, shape))) for name, (dtype, shape) in manifest["fields"].items()}
+    if manifest["key"] != key or layout not in (None, found) or any("/" in name for name in found):
         raise ValueError("its manifest is of another table")
-    table = {name: _mapped(folder / f"{name}.npy", *layout[name], manifest["sha256"][name]) for name in layout}
+    table = {name: _mapped(folder / f"{name}.npy", *found[name], manifest["sha256"][name]) for name in found}
     with suppress(OSError):  # somebody else's folder can be read all the same
         os.utime(folder)  # when it was used last
     return table

@@ -13,17 +13,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from genlab.contract.data import DataSpec
 from genlab.data.checks import check_range, check_table
-from genlab.data.pictures import resize
+from genlab.data.images import resize
 from genlab.data.source import ArrayExamples, Examples, Source
-from genlab.data.spec import DataSpec
 from genlab.data.splits import split_rows, split_sizes
 
 COUNT, NATIVE_SIZE, WHITE = 1797, 8, 16
 
 
 class Digits(Source):
-    """1797 grey pictures of 8x8 pixels in ten classes, resized once to `size`: uint8 [N, 1, size, size].
+    """1797 grey images of 8x8 pixels in ten classes, resized once to `size`: uint8 [N, 1, size, size].
 
     size: height and width in pixels, 8 or more.
     validation_fraction: share held out, drawn by `seed`.

@@ -1,31 +1,31 @@
-"""Pictures in folders: one set with optional classes, or two unpaired domains. Decoded as they are drawn."""
+"""Images in folders: one set with optional classes, or two unpaired domains. Decoded as they are drawn."""
 
 import os
 from pathlib import Path
 
 import torch
 
-from genlab.data.pictures import PictureFiles, picture_shape
+from genlab.contract.data import DataSpec
+from genlab.data.images import ImageFiles, image_size
 from genlab.data.source import SPLITS, Examples, Source
-from genlab.data.spec import DataSpec
 from genlab.data.splits import split_rows, split_sizes
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
 
 DEEPEST = 30
-"""Folders that pictures may lie in below the one that is named; links may lead in circles."""
+"""Folders that images may lie in below the one that is named; links may lead in circles."""
 
 
 class ImageFolder(Source):
-    """Any folder of pictures: `image` uint8 [N, channels, H, W], and `label` where subfolders are classes.
+    """Any folder of images: `image` uint8 [N, channels, H, W], and `label` where subfolders are classes.
 
-    Pictures may lie directly in the folder (no labels) or in its subfolders, at any depth: two or more subfolders are
+    Images may lie directly in the folder (no labels) or in its subfolders, at any depth: two or more subfolders are
     the classes, in the order of their names; a single one is none.
 
     path: the folder.
-    size: every picture is scaled to cover size x size and cut to it around its centre; or [height, width].
+    size: every image is scaled to cover size x size and cut to it around its centre; or [height, width].
     channels: 3, or 1 for grey.
-    labels: False takes all pictures below the folder without labels.
+    labels: False takes all images below the folder without labels.
     validation_fraction: share held out, drawn by `seed`.
     """
 
@@ -39,15 +39,15 @@ class ImageFolder(Source):
         validation_fraction: float = 0.1,
         seed: int = 0,
     ):
-        shape = picture_shape(channels, size)
+        shape = image_size(channels, size)
         root = check_folder(path, "/data/faces")
-        self.paths = list_pictures(root)
-        # The first part of what follows the root: a subfolder's name, or "" for a picture that lies in the root.
-        homes = [os.path.dirname(os.path.relpath(picture, root)).split(os.sep)[0] for picture in self.paths]
+        self.paths = list_images(root)
+        # The first part of what follows the root: a subfolder's name, or "" for an image that lies in the root.
+        homes = [os.path.dirname(os.path.relpath(image, root)).split(os.sep)[0] for image in self.paths]
         classes = sorted(set(homes)) if labels else []
         if len(classes) > 1 and "" in classes:
             raise ValueError(
-                f"dataset.path={path} holds pictures both directly and in subfolders ({', '.join(classes[1:4])}). "
+                f"dataset.path={path} holds images both directly and in subfolders ({', '.join(classes[1:4])}). "
                 "Move one kind away, or give dataset.labels=false to take all of them without labels."
             )
         self.labels = torch.tensor([classes.index(home) for home in homes]) if len(classes) > 1 else None
@@ -58,11 +58,11 @@ class ImageFolder(Source):
     def open(self, split: str) -> list[Examples]:
         rows = split_rows(len(self.paths), self.validation_fraction, self.seed)[split]
         labels = None if self.labels is None else self.labels[rows]
-        return [PictureFiles("image", [self.paths[row] for row in rows.tolist()], self.spec.shape, labels)]
+        return [ImageFiles("image", [self.paths[row] for row in rows.tolist()], self.spec.shape, labels)]
 
 
 class UnpairedFolder(Source):
-    """Two sets of pictures without pairs: tables of `a` and of `b`, uint8 [N, channels, H, W].
+    """Two sets of images without pairs: tables of `a` and of `b`, uint8 [N, channels, H, W].
 
     path: the folder that holds trainA and trainB, and for validation testA and testB.
     size, channels: as in `ImageFolder`.
@@ -80,12 +80,12 @@ class UnpairedFolder(Source):
         validation_fraction: float = 0.1,
         seed: int = 0,
     ):
-        shape = picture_shape(channels, size)
+        shape = image_size(channels, size)
         root = check_folder(path, "/data/horse2zebra")
         missing = [name for name in ("trainA", "trainB") if not os.path.isdir(os.path.join(root, name))]
         if missing:
             raise ValueError(
-                f"dataset.path={path} has no folder {' and no '.join(missing)}. Put the training pictures of the two "
+                f"dataset.path={path} has no folder {' and no '.join(missing)}. Put the training images of the two "
                 "domains into its subfolders trainA and trainB, those for validation into testA and testB."
             )
         tests = [name for name in ("testA", "testB") if os.path.isdir(os.path.join(root, name))]
@@ -93,9 +93,9 @@ class UnpairedFolder(Source):
             raise ValueError(f"dataset.path={path} has {tests[0]} alone. Give both testA and testB, or neither.")
         self.paths = {}
         for index, domain in enumerate("ab"):
-            train = list_pictures(os.path.join(root, f"train{domain.upper()}"))
+            train = list_images(os.path.join(root, f"train{domain.upper()}"))
             if tests:
-                self.paths[domain] = {"train": train, "validation": list_pictures(os.path.join(root, tests[index]))}
+                self.paths[domain] = {"train": train, "validation": list_images(os.path.join(root, tests[index]))}
             else:
                 split_sizes(len(train), validation_fraction)
                 rows = split_rows(len(train), validation_fraction, seed)
@@ -104,7 +104,7 @@ class UnpairedFolder(Source):
         self.sizes = {split: max(len(paths[split]) for paths in self.paths.values()) for split in SPLITS}
 
     def open(self, split: str) -> list[Examples]:
-        return [PictureFiles(domain, paths[split], self.spec.shape) for domain, paths in self.paths.items()]
+        return [ImageFiles(domain, paths[split], self.spec.shape) for domain, paths in self.paths.items()]
 
 
 def check_folder(path: str | None, example: str, key: str = "dataset.path") -> str:
@@ -112,12 +112,12 @@ def check_folder(path: str | None, example: str, key: str = "dataset.path") -> s
     folder = os.path.expanduser(path or "")
     if not os.path.isdir(folder):
         problem = " is not set" if path is None else f"={path}: no such folder"
-        raise ValueError(f"{key}{problem}. Give the folder that holds the pictures: {key}={example}")
+        raise ValueError(f"{key}{problem}. Give the folder that holds the images: {key}={example}")
     return folder
 
 
-def list_pictures(folder: str, key: str = "dataset.path") -> list[str]:
-    """Paths of all pictures below `folder`, the value of `key`, in the order of their names, without hidden ones."""
+def list_images(folder: str, key: str = "dataset.path") -> list[str]:
+    """Paths of all images below `folder`, the value of `key`, in the order of their names, without hidden ones."""
     found = []
     depth = len(Path(folder).parts)
     for place, subfolders, names in os.walk(folder, followlinks=True):
@@ -129,5 +129,5 @@ def list_pictures(folder: str, key: str = "dataset.path") -> list[str]:
         visible = (name for name in names if name.lower().endswith(SUFFIXES) and not name.startswith("."))
         found += [os.path.join(place, name) for name in visible]
     if not found:
-        raise ValueError(f"{key}: no pictures in {folder}. Give a folder with files that end in {' '.join(SUFFIXES)}")
+        raise ValueError(f"{key}: no images in {folder}. Give a folder with files that end in {' '.join(SUFFIXES)}")
     return sorted(found)

@@ -1,30 +1,26 @@
 """From tables of examples to batches on the device: gathered from memory, or streamed by a DataLoader."""
 
 import logging
-import signal
 import time
-from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
-from genlab import cores, memory
-from genlab.config.schema import LoaderConfig
+from genlab.contract.data import Batch
+from genlab.contract.settings import LoaderConfig
 from genlab.data.augment import augment
 from genlab.data.order import IndexStream
 from genlab.data.source import Examples, Source, StoredExamples
-from genlab.data.spec import Batch
-from genlab.seeding import mix
-from genlab.training import distributed
-from genlab.training.interruption import SIGNALS
+from genlab.data.storage import Gathered, Resident, Storage, Streamed
+from genlab.system import cores, distributed, memory
+from genlab.system.seeding import mix
 
 _TRAIN, _VALIDATION = 1, 2  # keep the noise of the two apart
 VALIDATION_BATCH = 256
 _MOST_WORKERS = 8  # that are started unasked
-_AHEAD = 3  # batches that the disk fetches while a step computes
 _WATCHED_BATCHES = 100  # over which waiting is measured
 _MUCH_WAITING = 0.2  # of the time of training
 
@@ -76,7 +72,7 @@ class Loader:
 
         tables = [table.fetch(indices(stream)) for table, stream in zip(self.tables, self.streams, strict=True)]
         drawn = zip(*tables, strict=True)
-        if not all(isinstance(table, _Resident) for table in self.tables):
+        if not all(isinstance(table, Resident) for table in self.tables):
             drawn = self._watched(drawn, share)
         for step, parts in enumerate(drawn, start_step):
             batch = Batch(self._fields(parts), mix(self.seed, _TRAIN, step), offset, batch_size)
@@ -91,7 +87,7 @@ class Loader:
         """
         batches = list(enumerate(range(0, min(self.size, limit or self.size), VALIDATION_BATCH)))
         if shared:
-            batches = list(distributed.share(batches))
+            batches = list(distributed.shard(batches))
 
         def indices(size: int) -> Iterator[Tensor]:
             for _, start in batches:
@@ -101,7 +97,7 @@ class Loader:
         for (number, _), parts in zip(batches, zip(*tables, strict=True), strict=True):
             yield Batch(self._fields(parts), mix(self.seed, _VALIDATION, number))
 
-    def spread(self, count: int) -> Batch:
+    def evenly_spaced(self, count: int) -> Batch:
         """`count` examples at even distances over the split, each domain over its own, as a split may be sorted.
 
         Fewer where the split, or the smaller domain, holds fewer: no example comes twice.
@@ -112,17 +108,17 @@ class Loader:
         (parts,) = zip(*tables, strict=True)
         return Batch(self._fields(parts), mix(self.seed, _VALIDATION, 0))
 
-    def _held(self, table: Examples, name: str) -> "_Resident | _Gathered | _Streamed":
+    def _held(self, table: Examples, name: str) -> Storage:
         gibibytes = table.nbytes / 2**30
         chosen = f"loader.storage={self.settings.storage}"
         if {"memory": True, "stream": False, "auto": gibibytes <= self.settings.memory_limit}[self.settings.storage]:
             memory.check(table.nbytes, f"{chosen}: the data ({name}) needs",
-                         "give loader.storage=stream, or smaller pictures")  # fmt: skip
-            held, where = _Resident(table, self.device), f"held in memory on {self.device}"
+                         "give loader.storage=stream, or smaller images")  # fmt: skip
+            held, where = Resident(table, self.device), f"held in memory on {self.device}"
         elif isinstance(table, StoredExamples):
-            held, where = _Gathered(table, self.device), "read from the disk as they are drawn"
+            held, where = Gathered(table, self.device), "read from the disk as they are drawn"
         else:
-            held, where = _Streamed(table, self.workers), f"streamed, decoded {self._decoder}"
+            held, where = Streamed(table, self.workers), f"streamed, decoded {self._decoder}"
         self.storage.append(f"{name}: {len(table)} examples, {gibibytes:.3f} GiB, {where} ({chosen})")
         return held
 
@@ -143,9 +139,9 @@ class Loader:
                 yield batch
             seconds = time.perf_counter() - start
             share = waited / seconds
-        decoding = any(isinstance(table, _Streamed) for table in self.tables)
+        decoding = any(isinstance(table, Streamed) for table in self.tables)
         log.warning(
-            "loader: training waited %.0f %% of the time for pictures (%s, %.0f a second); %s or loader.storage=memory "
+            "loader: training waited %.0f %% of the time for images (%s, %.0f a second); %s or loader.storage=memory "
             "would help",
             100 * share,
             f"decoded {self._decoder}" if decoding else "read from the disk",
@@ -169,72 +165,6 @@ def _default_workers(world: int) -> int:
     return min(max(1, cores.available() // (2 * world)), _MOST_WORKERS)
 
 
-class _Resident:
-    """A table held on the device: a batch is one gather."""
-
-    def __init__(self, table: Examples, device: torch.device):
-        self.fields = {name: value.to(device) for name, value in table.load().items()}
-        self.device = device
-
-    def rows(self, index: Tensor) -> dict[str, Tensor]:
-        """The examples at `index` (int64 [n])."""
-        index = index.to(self.device, non_blocking=True)
-        return {name: value.index_select(0, index) for name, value in self.fields.items()}
-
-    def fetch(self, indices: Iterator[Tensor]) -> Iterator[dict[str, Tensor]]:
-        yield from map(self.rows, indices)
-
-
-class _Gathered:
-    """A table whose rows are gathered from the disk in this process, which hears of them some batches ahead."""
-
-    def __init__(self, table: Examples, device: torch.device):
-        self.table, self.pin = table, device.type == "cuda"
-
-    def rows(self, index: Tensor) -> dict[str, Tensor]:
-        """The examples at `index` (int64 [n])."""
-        found = self.table.rows(index)
-        return {name: value.pin_memory() for name, value in found.items()} if self.pin else found
-
-    def fetch(self, indices: Iterator[Tensor]) -> Iterator[dict[str, Tensor]]:
-        announced = deque()
-        for index in indices:
-            self.table.announce(index)
-            announced.append(index)
-            if len(announced) > _AHEAD:
-                yield self.rows(announced.popleft())
-        yield from map(self.rows, announced)
-
-
-def _ignore_signals(worker: int) -> None:
-    """A signal to the whole group is for the run to heed, which needs its workers until the step in progress ends.
-
-    They end when it tells them to, or when it is gone.
-    """
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
-
-
-class _Streamed(Dataset):
-    """A table read batch by batch in worker processes: the index of a "sample" is the index tensor of a batch."""
-
-    def __init__(self, table: Examples, workers: int):
-        self.table, self.workers = table, workers
-
-    def __getitem__(self, index: Tensor) -> dict[str, Tensor] | str:
-        try:
-            return self.table.rows(index)
-        except ValueError as error:  # raised in the worker, it would reach the user wrapped in a traceback
-            return str(error)
-
-    def rows(self, index: Tensor) -> dict[str, Tensor]:
-        """The examples at `index` (int64 [n]), read in this process."""
-        return self.table.rows(index)
-
-    def fetch(self, indices: Iterator[Tensor]) -> Iterator[dict[str, Tensor]]:
-        pin = torch.cuda.is_available()
-        settings = {"num_workers": self.workers, "worker_init_fn": _ignore_signals, "pin_memory": pin}
-        for rows in DataLoader(self, batch_size=None, sampler=indices, **settings):
-            if isinstance(rows, str):
-                raise ValueError(rows)
-            yield rows
+def open_split(source: Source, split: str, settings: LoaderConfig, *, seed: int, device: torch.device) -> Loader:
+    """Batches of a split on `device`, without augmentation."""
+    return Loader(source, split, replace(settings, flip=False, shift=0), seed=seed, device=device)

@@ -1,4 +1,4 @@
-"""Pictures in one .npy file of any size: what does not fit in memory is read row by row as it is drawn.
+"""Images in one .npy file of any size: what does not fit in memory is read row by row as it is drawn.
 
 Rows are stored as a batch needs them, so the training process reads them itself; workers would only copy them once
 more. Where a row lies follows from its number, so a step costs the same however many there are. The system hears of the
@@ -13,15 +13,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genlab import memory
+from genlab.contract.data import DataSpec
 from genlab.data.arrays import DAMAGE, Header, count_classes, read_npy_header
 from genlab.data.checks import check_choice, check_range
 from genlab.data.source import Examples, Source, StoredExamples
-from genlab.data.spec import DataSpec
 from genlab.data.splits import split_rows, split_sizes
+from genlab.system import memory
 
-_CHANNEL_AXES = {"channels_last": 2, "channels_first": 0}  # of a picture in the file
-_PROBED = 64  # pictures that are looked at before training
+_CHANNEL_AXES = {"channels_last": 2, "channels_first": 0}  # of an image in the file
+_PROBED = 64  # images that are looked at before training
 _SLICE = 2**24  # bytes that are read at once
 
 
@@ -49,7 +49,7 @@ class Npy(Source):
         self.path, header, self.start = _open_header("path", path)
         where = f"dataset.path={path}: {header}"
         if header.dtype != np.uint8 or len(header.shape) not in (3, 4) or 0 in header.shape:
-            raise ValueError(f"{where} cannot be pictures. Store them as uint8 [N, height, width, channels].")
+            raise ValueError(f"{where} cannot be images. Store them as uint8 [N, height, width, channels].")
         if layout is not None:
             check_choice("layout", layout, tuple(_CHANNEL_AXES))
         if len(header.shape) == 4:
@@ -57,7 +57,7 @@ class Npy(Source):
         else:
             self.stored, self.channel_axis = (*header.shape[1:], 1), _CHANNEL_AXES["channels_last"]
         height, width = (side for axis, side in enumerate(self.stored) if axis != self.channel_axis)
-        memory.check(16 * header.shape[0], f"{where}: the order of its pictures needs", "give a file with fewer")
+        memory.check(16 * header.shape[0], f"{where}: the order of its images needs", "give a file with fewer")
         self.labels = None if labels_path is None else _read_labels(labels_path, header.shape[0])
         num_classes = 0 if self.labels is None else count_classes(self.labels, f"dataset.labels_path={labels_path}")
         self.spec = DataSpec((self.stored[self.channel_axis], height, width), num_classes)
@@ -100,7 +100,7 @@ class RowFile:
                 done += count
         return found
 
-    def announce(self, rows: Tensor) -> None:
+    def prefetch(self, rows: Tensor) -> None:
         """Have the system fetch these rows from the disk."""
         for row in rows.tolist():
             _advise(self.handle, self.start + row * self.row_bytes, self.row_bytes, "POSIX_FADV_WILLNEED")
@@ -112,7 +112,7 @@ def _advise(handle: int, start: int, size: int, advice: str) -> None:
 
 
 class FileRows(StoredExamples):
-    """Pictures that are rows of a file: row i of the table is row `numbers[i]` (int64) of `file`."""
+    """Images that are rows of a file: row i of the table is row `numbers[i]` (int64) of `file`."""
 
     def __init__(self, file: RowFile, numbers: Tensor, channel_axis: int, labels: Tensor | None):
         self.file, self.numbers, self.channel_axis, self.labels = file, numbers, channel_axis, labels
@@ -125,27 +125,27 @@ class FileRows(StoredExamples):
     def rows(self, index: Tensor) -> dict[str, Tensor]:
         return self._fields(self._read(index).contiguous(), index)
 
-    def announce(self, index: Tensor) -> None:
-        self.file.announce(self.numbers[index])
+    def prefetch(self, index: Tensor) -> None:
+        self.file.prefetch(self.numbers[index])
 
     def load(self) -> dict[str, Tensor]:
-        pictures = torch.empty(len(self), *self.shape, dtype=torch.uint8)
+        images = torch.empty(len(self), *self.shape, dtype=torch.uint8)
         index = torch.arange(len(self))
         for part in index.split(max(1, _SLICE // self.file.row_bytes)):
-            self.announce(part)
-            pictures[part[0] : part[-1] + 1] = self._read(part)
-        return self._fields(pictures, index)
+            self.prefetch(part)
+            images[part[0] : part[-1] + 1] = self._read(part)
+        return self._fields(images, index)
 
     def _read(self, index: Tensor) -> Tensor:
         """uint8 [n, C, H, W], whichever of these lie together in memory."""
         return self.file.read(self.numbers[index]).movedim(1 + self.channel_axis, 1)
 
-    def _fields(self, pictures: Tensor, index: Tensor) -> dict[str, Tensor]:
-        return {"image": pictures} if self.labels is None else {"image": pictures, "label": self.labels[index]}
+    def _fields(self, images: Tensor, index: Tensor) -> dict[str, Tensor]:
+        return {"image": images} if self.labels is None else {"image": images, "label": self.labels[index]}
 
 
 def _channel_axis(stored: tuple[int, ...], layout: str | None, where: str) -> int:
-    """The axis of a stored picture that holds its channels, told by `layout`, else by the side that is 1 or 3."""
+    """The axis of a stored image that holds its channels, told by `layout`, else by the side that is 1 or 3."""
     axes = [axis for name, axis in _CHANNEL_AXES.items() if layout in (None, name) and stored[axis] in (1, 3)]
     if not axes:
         raise ValueError(f"{where} is not [N, height, width, 1 or 3] or [N, 1 or 3, height, width]. Store it so.")
@@ -178,7 +178,6 @@ def _read_labels(path: str, count: int) -> Tensor:
     file, header, start = _open_header("labels_path", path)
     if header.dtype.kind not in "ui" or header.shape != (count,):
         raise ValueError(
-            f"dataset.labels_path={path}: {header} cannot be the labels of {count} pictures. "
-            "Store one integer for each."
+            f"dataset.labels_path={path}: {header} cannot be the labels of {count} images. Store one integer for each."
         )
     return torch.from_numpy(np.fromfile(file, header.dtype, count, offset=start).astype(np.int64))

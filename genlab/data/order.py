@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from genlab.seeding import mix
+from genlab.system.seeding import mix
 
 
 class IndexStream:

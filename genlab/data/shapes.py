@@ -1,8 +1,8 @@
 """Rendered shapes with exact factors of variation, to measure how well a latent space tells them apart.
 
-Every picture shows one white shape on black and is given by five independent factors: which shape, its scale, its
+Every image shows one white shape on black and is given by five independent factors: which shape, its scale, its
 orientation, and its position along x and along y. The grid of factors follows the idea of the data of the beta-VAE
-papers; the pictures, the shapes and the number of values are this file's own, and results do not compare with theirs.
+papers; the images, the shapes and the number of values are this file's own, and results do not compare with theirs.
 
 References:
     beta-VAE: Learning Basic Visual Concepts with a Constrained Variational Framework (Higgins et al., 2017)
@@ -16,23 +16,23 @@ from math import pi, sqrt
 import torch
 from torch import Tensor
 
-from genlab import memory
-from genlab.data.cache import kept
+from genlab.contract.data import DataSpec
+from genlab.data.cache import cached
 from genlab.data.checks import check_range
 from genlab.data.source import ArrayExamples, Examples, Source
-from genlab.data.spec import DataSpec
 from genlab.data.splits import split_rows, split_sizes
-from genlab.seeding import mix
+from genlab.system import memory
+from genlab.system.seeding import mix
 
 FACTORS = ("shape", "scale", "orientation", "x", "y")
 LARGEST = 0.22
-"""Radius of the circle around a shape of scale 1, as a share of the picture; positions leave it inside."""
+"""Radius of the circle around a shape of scale 1, as a share of the image; positions leave it inside."""
 
 
 MOST_VALUES = 10_000
 """Values of a factor."""
 
-_CELL_BYTES, _FACTOR_BYTES = 8, 100  # taken for each cell of the grid and for the factors of each picture
+_CELL_BYTES, _FACTOR_BYTES = 8, 100  # taken for each cell of the grid and for the factors of each image
 _SLICE = 2**24  # pixels that are rendered at once
 
 
@@ -42,9 +42,9 @@ class Shapes(Source):
     size: height and width in pixels, 16 or more.
     num_scales: values between 0.5 and 1.
     num_orientations: values between 0 (included) and a full turn (excluded). A square looks the same after a quarter
-        turn and an ellipse after half of one, so orientation is not wholly to be read from a picture.
+        turn and an ellipse after half of one, so orientation is not wholly to be read from an image.
     num_positions: values along each axis; 1 leaves every shape in the middle.
-    num_images: pictures drawn from the full grid by `seed`; None takes all 3 * scales * orientations * positions^2.
+    num_images: images drawn from the full grid by `seed`; None takes all 3 * scales * orientations * positions^2.
     antialias: smooth edges; False gives pixels that are black or white.
 
     `factors` is float32: shape in {0, 1, 2}, scale in [0.5, 1], orientation in [0, 2 pi) (clockwise), and x and y in
@@ -80,7 +80,7 @@ class Shapes(Source):
             check_range("num_images", num_images, 2, grid)
         memory.check(
             grid * _CELL_BYTES + (num_images or grid) * (size**2 + _FACTOR_BYTES),
-            f"dataset: {num_images or grid} pictures of {size}x{size} from a grid of {grid} need",
+            f"dataset: {num_images or grid} images of {size}x{size} from a grid of {grid} need",
             "ask for fewer, as in dataset.num_positions=8",
         )
         self.grid, self.num_images, self.antialias = grid, num_images or grid, antialias
@@ -96,14 +96,14 @@ class Shapes(Source):
         }
         request = {
             "shapes": [len(values) for values in self.values],
-            "picture": self.spec.shape,
+            "image": self.spec.shape,
             "num_images": self.num_images,
             "antialias": self.antialias,
             "validation_fraction": self.validation_fraction,
             "seed": self.seed,
             "split": split,
         }
-        return [ArrayExamples(**kept(request, [], layout, lambda: self._render(split)))]
+        return [ArrayExamples(**cached(request, [], layout, lambda: self._render(split)))]
 
     def _render(self, split: str) -> dict[str, Tensor]:
         cells = torch.arange(self.grid)
@@ -143,7 +143,7 @@ SHAPES = (square, ellipse, heart)
 
 
 def render(factors: Tensor, size: int, antialias: bool = True) -> Tensor:
-    """Pictures of `factors` [N, 5] (see `Shapes`): uint8 [N, 1, size, size], white shapes on black."""
+    """Images of `factors` [N, 5] (see `Shapes`): uint8 [N, 1, size, size], white shapes on black."""
     images = torch.empty(len(factors), 1, size, size, dtype=torch.uint8)
     pixels = torch.arange(size) + 0.5
     for kind, distance in enumerate(SHAPES):

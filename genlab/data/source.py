@@ -6,13 +6,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from genlab.data.spec import DataSpec
+from genlab.contract.data import DataSpec
 
 SPLITS = ("train", "validation")
 
 
 class Examples(ABC):
-    """A table of examples with random access. Pictures are uint8 [N, C, H, W], labels int64 [N].
+    """A table of examples with random access. Images are uint8 [N, C, H, W], labels int64 [N].
 
     nbytes: size of the whole table in memory, which decides between resident and streamed training.
     """
@@ -35,7 +35,7 @@ class StoredExamples(Examples):
     """Examples that lie on the disk as a batch needs them: when streaming, `rows` is called from training itself."""
 
     @abstractmethod
-    def announce(self, index: Tensor) -> None:
+    def prefetch(self, index: Tensor) -> None:
         """Have the disk begin to fetch the examples at `index` (int64 [n]), as they will be asked for soon."""
 
 

@@ -4,14 +4,14 @@ import torch
 from torch import Tensor
 
 from genlab.data.checks import check_fraction
-from genlab.seeding import mix
+from genlab.system.seeding import mix
 
 
 def split_sizes(count: int, validation_fraction: float) -> dict[str, int]:
     """Number of rows by split; each split keeps at least one."""
     check_fraction("validation_fraction", validation_fraction)
     if count < 2:
-        raise ValueError(f"The dataset holds {count} picture; training and validation need one each. Give more.")
+        raise ValueError(f"The dataset holds {count} image; training and validation need one each. Give more.")
     held_out = min(max(round(count * validation_fraction), 1), count - 1)
     return {"train": count - held_out, "validation": held_out}
 

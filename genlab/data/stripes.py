@@ -1,9 +1,9 @@
 """Rendered unpaired domains whose true translation is known: plain shapes, and the same kind of shapes striped.
 
 Domain a holds circles, squares and triangles in one light colour on a dark ground; in domain b shapes of the same
-distribution are filled with diagonal stripes. The stripes lie still in image coordinates, so every picture of either
+distribution are filled with diagonal stripes. The stripes lie still in image coordinates, so every image of either
 domain has exactly one counterpart in the other: a translation can be scored against it pixel by pixel, which real
-unpaired photographs never allow. Training pictures of the two domains are drawn independently of each other.
+unpaired photographs never allow. Training images of the two domains are drawn independently of each other.
 
 References:
     Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks (Zhu, Park, Isola, Efros, 2017)
@@ -15,21 +15,21 @@ from math import pi
 import torch
 from torch import Tensor
 
-from genlab.data.cache import kept
+from genlab.contract.data import DataSpec
+from genlab.data.cache import cached
 from genlab.data.checks import check_choice, check_range, check_table
 from genlab.data.source import SPLITS, ArrayExamples, Examples, Source
-from genlab.data.spec import DataSpec
-from genlab.seeding import mix
+from genlab.system.seeding import mix
 
 GROUND, LIGHT, MIDDLE = ((20, 28, 64), (248, 228, 164), (224, 88, 72))
 """RGB of the ground, of plain shapes and light stripes, and of the stripes between."""
 
 SIDES = (3.0, 4.0, 64.0)
-"""Sides of the regular polygons; 64 sides draw a circle at any size that pictures have here."""
+"""Sides of the regular polygons; 64 sides draw a circle at any size that images have here."""
 
 
 _PAIRS = (("a", "b"), ("b", "a"))  # a domain and the other one
-_NUMBER_BYTES = 12  # taken for each number of a picture while the colours are mixed
+_NUMBER_BYTES = 12  # taken for each number of an image while the colours are mixed
 _SLICE = 2**24  # pixels of single shapes that are drawn at once
 
 
@@ -38,8 +38,8 @@ class Stripes(Source):
 
     size: height and width in pixels, 16 or more.
     channels: 3, or 1 for the luminance of the same colours.
-    num_train, num_validation: pictures of each domain.
-    max_shapes: every picture holds 1 to this many shapes, which may overlap.
+    num_train, num_validation: images of each domain.
+    max_shapes: every image holds 1 to this many shapes, which may overlap.
     period: distance in pixels, along a row, from a light stripe to the next; even.
 
     The validation tables also hold the true counterparts: {"a", "a_as_b"} and {"b", "b_as_a"}.
@@ -78,7 +78,7 @@ class Stripes(Source):
             "seed": self.seed,
             "split": split,
         }
-        fields = kept(request, [], layout, lambda: self._draw(split))
+        fields = cached(request, [], layout, lambda: self._draw(split))
         return [ArrayExamples(**{name: fields[name] for name in table}) for table in tables]
 
     def _draw(self, split: str) -> dict[str, Tensor]:
@@ -111,16 +111,16 @@ def palette(channels: int) -> Tensor:
     return colours[..., None, None]
 
 
-def draw_shapes(num_pictures: int, size: int, max_shapes: int, generator: torch.Generator) -> Tensor:
+def draw_shapes(num_images: int, size: int, max_shapes: int, generator: torch.Generator) -> Tensor:
     """How much of each pixel is covered by random shapes, all wholly inside: float [N, size, size] in [0, 1]."""
-    count, radius, x, y, turn, kind = torch.rand(6, num_pictures, max_shapes, generator=generator)
+    count, radius, x, y, turn, kind = torch.rand(6, num_images, max_shapes, generator=generator)
     radius = 0.14 + 0.12 * radius
     x, y = (radius + (1 - 2 * radius) * centre for centre in (x, y))
     sides = torch.tensor(SIDES)[(kind * len(SIDES)).long()]
     present = torch.arange(max_shapes) < 1 + (count[:, :1] * max_shapes).floor()
-    coverage = torch.empty(num_pictures, size, size)
+    coverage = torch.empty(num_images, size, size)
     pixels = torch.arange(size) + 0.5
-    for rows in torch.arange(num_pictures).split(max(1, min(64, _SLICE // (max_shapes * size**2)))):
+    for rows in torch.arange(num_images).split(max(1, min(64, _SLICE // (max_shapes * size**2)))):
         right = pixels - size * x[rows, :, None, None]
         down = pixels[:, None] - size * y[rows, :, None, None]
         # Distance to the nearest edge of a regular polygon: turn the point into the sector of that edge.

@@ -1,4 +1,4 @@
-"""A small classifier of a dataset's own labels: what the extractor `digits` reads pictures by.
+"""A small classifier of a dataset's own labels: what the extractor `classifier` reads images by.
 
 Trained once for a dataset with labels, on the CPU whatever the device, so that the same seed and number of threads
 give the same weights to the bit; kept in the cache folder and known by the hash of its weights. Distances between
@@ -23,18 +23,17 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, cross_entropy
 from tqdm import tqdm
 
-from genlab.data.cache import cache_dir
+from genlab.contract.data import DataSpec
+from genlab.data.cache import cached
 from genlab.data.order import IndexStream
 from genlab.data.source import ArrayExamples, Examples, Source
-from genlab.data.spec import DataSpec
-from genlab.evaluation import cache
-from genlab.seeding import mix, seeded
-from genlab.training.device import computing
+from genlab.system.device import computing
+from genlab.system.seeding import mix, seeded
 
 logger = logging.getLogger("genlab")
 
 LARGEST_SIDE = 32
-"""Pictures with longer sides are averaged down to this many pixels first."""
+"""Images with longer sides are averaged down to this many pixels first."""
 NUM_FEATURES = 64
 RECIPE = {
     "widths": [24, 48, 64],
@@ -53,7 +52,7 @@ _CHUNK = 1_000
 
 
 class Network(nn.Module):
-    """Three convolutions that each halve the sides, then two linear layers. Pictures of 8x8 pixels or more.
+    """Three convolutions that each halve the sides, then two linear layers. Images of 8x8 pixels or more.
 
     The features are normalised before their ReLU, so that kernels with a fixed scale see numbers of order 1.
     """
@@ -63,7 +62,7 @@ class Network(nn.Module):
         channels, height, width = shape
         if min(height, width) < 8:
             raise ValueError(
-                f"extractor=digits: its classifier takes 8x8 pixels or more, and these are {height}x{width}"
+                f"extractor=classifier: its classifier takes 8x8 pixels or more, and these are {height}x{width}"
             )
         height, width = (min(side, LARGEST_SIDE) // 8 for side in (height, width))
         layers: list[nn.Module] = []
@@ -76,7 +75,7 @@ class Network(nn.Module):
         self.logits = nn.Linear(NUM_FEATURES, num_classes)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Features [N, 64] and logits [N, K] of pictures [N, C, H, W] in [0, 1]."""
+        """Features [N, 64] and logits [N, K] of images [N, C, H, W] in [0, 1]."""
         features = self.features(reduce(x, LARGEST_SIDE))
         return features, self.logits(features)
 
@@ -92,36 +91,32 @@ class Classifier:
     identity: str
     accuracy: float
 
-    def state_dict(self) -> dict:
-        """What the cache keeps."""
-        return {"weights": self.network.state_dict(), "identity": self.identity, "accuracy": self.accuracy}
+    def to_table(self) -> dict[str, Tensor]:
+        """As tensors by name, for the cache."""
+        return {**self.network.state_dict(), "accuracy": torch.tensor(self.accuracy, dtype=torch.float64)}
 
 
 def load_classifier(source: Source, seed: int = 0) -> Classifier:
     """The classifier of the labels of `source`, on the CPU: from the cache, else trained and put there.
 
-    `ValueError` where the data has no labels, or pictures under 8x8 pixels.
+    `ValueError` where the data has no labels, or images under 8x8 pixels.
     """
     spec = source.spec
     if spec.num_classes < 2:
         raise ValueError(
-            "extractor=digits: its classifier learns from labels, and this dataset has none; use extractor=pixels "
+            "extractor=classifier: its classifier learns from labels, and this dataset has none; use extractor=pixels "
             "or extractor=inception"
         )
-    key = hashlib.sha256(json.dumps([RECIPE, data_fingerprint(source), seed]).encode()).hexdigest()
-    network = _initial(spec, seed)
+    request = {"classifier": RECIPE, "data": data_fingerprint(source), "seed": seed}
 
-    def parse(state: dict) -> Classifier:
-        network.load_state_dict(state["weights"])
-        if weights_hash(network) != state["identity"]:
-            raise ValueError("these are not the weights that were written")
-        return Classifier(network.eval().requires_grad_(False), state["identity"], float(state["accuracy"]))
-
-    def make() -> Classifier:
+    def make() -> dict[str, Tensor]:
         logger.info("training the classifier that reads samples, once for this dataset")
-        return train(source, seed)
+        return train(source, seed).to_table()
 
-    return cache.kept(cache_dir() / "classifiers" / f"{key[:32]}.pt", parse, make, Classifier.state_dict)
+    table = cached(request, [], None, make)
+    network = _initial(spec, seed)
+    network.load_state_dict({name: value for name, value in table.items() if name != "accuracy"})
+    return Classifier(network.eval().requires_grad_(False), weights_hash(network), float(table["accuracy"]))
 
 
 @torch.inference_mode(False)  # measuring runs without gradients, and this needs them
@@ -148,14 +143,14 @@ def train(source: Source, seed: int) -> Classifier:
 
 
 def reduce(x: Tensor, largest: int) -> Tensor:
-    """Pictures [N, C, H, W] averaged over areas to at most `largest` pixels a side; smaller sides stay."""
+    """Images [N, C, H, W] averaged over areas to at most `largest` pixels a side; smaller sides stay."""
     height, width = (min(side, largest) for side in x.shape[-2:])
     return x if (height, width) == x.shape[-2:] else adaptive_avg_pool2d(x, (height, width))
 
 
 def data_fingerprint(source: Source, split: str = "train") -> str:
-    """sha256 of what `split` holds: its spec, its sizes, and all examples in memory; of picture files, the names and
-    sizes of all and 1,000 evenly spread pictures."""
+    """sha256 of what `split` holds: its spec, its sizes, and all examples in memory; of image files, the names and
+    sizes of all and 1,000 evenly spread images."""
     digest = hashlib.sha256(json.dumps([source.spec.to_dict(), split]).encode())
     for table in source.open(split):
         digest.update(str(len(table)).encode())
@@ -183,17 +178,17 @@ def _evidence(table: Examples) -> dict[str, Tensor]:
 
 
 def _gather(source: Source, split: str, most: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Pictures as uint8, averaged down, and labels of at most `most` examples drawn by `seed`."""
+    """Images as uint8, averaged down, and labels of at most `most` examples drawn by `seed`."""
     (table,) = source.open(split)
     generator = torch.Generator().manual_seed(mix(seed))
     index = torch.randperm(len(table), generator=generator)[:most].sort().values
-    pictures, labels = [], []
+    images, labels = [], []
     chunks = index.split(_CHUNK)
-    for rows in tqdm(chunks, f"reading {split} pictures", leave=False, disable=None):
+    for rows in tqdm(chunks, f"reading {split} images", leave=False, disable=None):
         fields = table.rows(rows)
-        pictures.append(reduce(fields["image"].float(), LARGEST_SIDE).round().byte())
+        images.append(reduce(fields["image"].float(), LARGEST_SIDE).round().byte())
         labels.append(fields["label"])
-    return torch.cat(pictures), torch.cat(labels)
+    return torch.cat(images), torch.cat(labels)
 
 
 def _initial(spec: DataSpec, seed: int) -> Network:

@@ -1,6 +1,6 @@
-"""What pictures are compared by: extractors turn them into features and, where they know classes, probabilities.
+"""What images are compared by: extractors turn them into features and, where they know classes, probabilities.
 
-    digits     a small classifier trained on the dataset's own labels (`classifier.py`)
+    classifier a small classifier trained on the dataset's own labels (`classifier.py`)
     pixels     the pixels themselves
     inception  the Inception network of the published Frechet distances, through torch-fidelity
 
@@ -16,7 +16,6 @@ import hashlib
 import io
 import logging
 import pickle
-import socket
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -28,16 +27,16 @@ from torch import Tensor
 from tqdm import tqdm
 
 from genlab.data.source import Examples, Source
-from genlab.data.torchvision_sets import DOWNLOAD_TIMEOUT
 from genlab.evaluation.classifier import LARGEST_SIDE, NUM_FEATURES, load_classifier, reduce
-from genlab.files import one_maker
-from genlab.training.device import computing
+from genlab.system.device import computing
+from genlab.system.download import patient
+from genlab.system.files import build_once
 
 logger = logging.getLogger("genlab")
 
 
 class Reading(NamedTuple):
-    """What an extractor says of N pictures.
+    """What an extractor says of N images.
 
     features: float32 [N, D]. probabilities: float32 [N, K], rows sum to 1; None where there are no classes.
     """
@@ -47,7 +46,7 @@ class Reading(NamedTuple):
 
 
 class Extractor(ABC):
-    """A fixed map from pictures to features.
+    """A fixed map from images to features.
 
     identity: sha256 of what defines it. Numbers compare only where it is the same.
     description: resize, layer and whatever else a reader of the numbers must know.
@@ -56,7 +55,7 @@ class Extractor(ABC):
 
     name: ClassVar[str]
     batch: ClassVar[int] = 500
-    """Pictures at a time, which bounds the memory."""
+    """Images at a time, which bounds the memory."""
 
     identity: str
     description: str
@@ -66,12 +65,12 @@ class Extractor(ABC):
 
     @torch.no_grad()
     def read(self, x: Tensor) -> Reading:
-        """Features and probabilities of pictures [N, C, H, W] in [0, 1], on the extractor's device, in float32.
+        """Features and probabilities of images [N, C, H, W] in [0, 1], on the extractor's device, in float32.
 
         `ValueError` where pixels are not finite, or the shape is not one that the extractor reads.
         """
         if not x.isfinite().all():
-            raise ValueError("the pictures hold values that are not finite: has the run diverged?")
+            raise ValueError("the images hold values that are not finite: has the run diverged?")
         with computing(x.device, "fp32"):  # an extractor is the same whoever calls it
             readings = [self._read(part.float()) for part in x.split(self.batch)]
         features, probabilities = zip(*readings, strict=True)
@@ -86,7 +85,7 @@ class Extractor(ABC):
 
 
 class Pixels(Extractor):
-    """Pixels, after pictures above 32x32 are averaged over areas to at most 32 pixels a side."""
+    """Pixels, after images above 32x32 are averaged over areas to at most 32 pixels a side."""
 
     name = "pixels"
 
@@ -98,10 +97,10 @@ class Pixels(Extractor):
         return Reading(reduce(x.float(), LARGEST_SIDE).flatten(1), None)
 
 
-class Digits(Extractor):
+class ClassifierFeatures(Extractor):
     """The last hidden layer of a classifier trained on the labels of `source`."""
 
-    name = "digits"
+    name = "classifier"
     reads_labels = True
 
     def __init__(self, source: Source, device: torch.device | str, seed: int = 0):
@@ -118,7 +117,7 @@ class Digits(Extractor):
     def _read(self, x: Tensor) -> Reading:
         if x.shape[1:] != self.shape:
             raise ValueError(
-                f"extractor=digits: its classifier reads pictures {list(self.shape)}, not {list(x.shape[1:])}; give "
+                f"extractor=classifier: its classifier reads images {list(self.shape)}, not {list(x.shape[1:])}; give "
                 "the dataset that the run was trained on"
             )
         features, logits = self.network(x.to(self.device, torch.float32))
@@ -134,7 +133,7 @@ class Inception(Extractor):
     identity = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"  # of the published file
     description = (
         "torch-fidelity's InceptionV3 with the TensorFlow weights of 2015-12-05: layer 2048 (pooled), probabilities "
-        "from logits_unbiased; pictures rounded to 8 bits, grey repeated to 3 channels, resized to 299x299 bilinearly "
+        "from logits_unbiased; images rounded to 8 bits, grey repeated to 3 channels, resized to 299x299 bilinearly "
         "as TensorFlow 1 does"
     )
     num_classes = 1008
@@ -146,8 +145,8 @@ class Inception(Extractor):
     def _read(self, x: Tensor) -> Reading:
         if x.shape[1] not in (1, 3):
             raise ValueError(
-                f"extractor=inception: it reads grey or colour pictures, and these have {x.shape[1]} channels; use "
-                "extractor=digits or extractor=pixels"
+                f"extractor=inception: it reads grey or colour images, and these have {x.shape[1]} channels; use "
+                "extractor=classifier or extractor=pixels"
             )
         x = (x.to(self.device) * 255).round().clamp(0, 255).byte().expand(-1, 3, -1, -1)
         features, logits = self.network(x)
@@ -157,24 +156,24 @@ class Inception(Extractor):
 def make_extractor(
     name: str, source: Source | None = None, *, device: torch.device | str = "cpu", seed: int = 0
 ) -> Extractor:
-    """The extractor "digits", "pixels" or "inception"; "auto" is `digits` where `source` has labels, else `pixels`.
+    """The extractor "classifier", "pixels" or "inception"; "auto": "classifier" if `source` has labels, else "pixels".
 
-    source: only `digits` and "auto" ask for it. seed: of the classifier's training. `ValueError` where there is no such
-    extractor, where `digits` has no labels to learn from, or where torch-fidelity or its weights are missing.
+    source: needed by "classifier" and "auto" only. seed: of the classifier's training. `ValueError` if there is no such
+    extractor, if "classifier" has no labels to learn from, or if torch-fidelity or its weights are missing.
     """
     if name == "auto":
-        name = "digits" if source is not None and source.spec.num_classes > 1 else "pixels"
+        name = "classifier" if source is not None and source.spec.num_classes > 1 else "pixels"
     if name == "pixels":
         return Pixels()
     if name == "inception":
         return Inception(device)
-    if name != "digits":
-        raise ValueError(f"extractor={name}: no such extractor; use auto, digits, pixels or inception")
+    if name != "classifier":
+        raise ValueError(f"extractor={name}: no such extractor; use auto, classifier, pixels or inception")
     if source is None:
         raise ValueError(
-            "extractor=digits: its classifier learns from a dataset; give dataset=..., or extractor=pixels"
+            "extractor=classifier: its classifier learns from a dataset; give dataset=..., or extractor=pixels"
         )
-    return Digits(source, device, seed)
+    return ClassifierFeatures(source, device, seed)
 
 
 def read_table(
@@ -186,15 +185,15 @@ def read_table(
     chunk: int = 500,
     progress: bool = True,
 ) -> Iterator[Reading]:
-    """Readings of the pictures of a table, `chunk` at a time: those at `index` (int64 [n]), or all in order."""
+    """Readings of the images of a table, `chunk` at a time: those at `index` (int64 [n]), or all in order."""
     index = torch.arange(len(table)) if index is None else index
-    for rows in tqdm(index.split(chunk), "reading pictures", leave=False, disable=None if progress else True):
+    for rows in tqdm(index.split(chunk), "reading images", leave=False, disable=None if progress else True):
         yield extractor.read(table.rows(rows)[field].float() / 255)
 
 
 def _build_inception(url: str, sha256: str) -> torch.nn.Module:
     """torch-fidelity's network with the published weights, which are plain tensors or are refused."""
-    alternatives = "or use extractor=digits or extractor=pixels"
+    alternatives = "or use extractor=classifier or extractor=pixels"
     try:
         from torch_fidelity import FeatureExtractorInceptionV3
     except ImportError as error:
@@ -204,7 +203,7 @@ def _build_inception(url: str, sha256: str) -> torch.nn.Module:
         ) from error
     path = Path(torch.hub.get_dir(), "checkpoints", url.rpartition("/")[2])
     if not path.is_file():
-        with one_maker(path):
+        with build_once(path):
             if not path.is_file():
                 _download(url, path, sha256, alternatives)
     content = path.read_bytes()
@@ -226,17 +225,14 @@ def _build_inception(url: str, sha256: str) -> torch.nn.Module:
 
 
 def _download(url: str, path: Path, sha256: str, alternatives: str) -> None:
-    timeout = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(DOWNLOAD_TIMEOUT)
     logger.info("downloading %s to %s", url, path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(url, str(path), hash_prefix=sha256, progress=sys.stderr.isatty())
+        with patient():
+            torch.hub.download_url_to_file(url, str(path), hash_prefix=sha256, progress=sys.stderr.isatty())
     except (OSError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise ValueError(
             f"extractor=inception: the weights cannot be downloaded ({reason}); put {url} (sha256 {sha256}) at {path} "
             f"by hand, {alternatives}"
         ) from error
-    finally:
-        socket.setdefaulttimeout(timeout)

@@ -42,12 +42,12 @@ GENERATOR: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def discriminator_loss(name: AdversarialLoss, real: Tensor, fake: Tensor) -> Tensor:
-    """What the discriminator lowers, from its logits on real and on generated pictures, both [N]; a scalar."""
+    """What the discriminator lowers, from its logits on real and on generated images, both [N]; a scalar."""
     return _choose(DISCRIMINATOR, name)(real, fake)
 
 
 def generator_loss(name: AdversarialLoss, fake: Tensor) -> Tensor:
-    """What the generator lowers, from the discriminator's logits [N] on its pictures; a scalar."""
+    """What the generator lowers, from the discriminator's logits [N] on its images; a scalar."""
     return _choose(GENERATOR, name)(fake)
 
 
@@ -70,7 +70,7 @@ def r1_penalty(discriminator: Callable[[Tensor], Tensor], real: Tensor) -> Tenso
 def gradient_penalty(discriminator: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, position: Tensor) -> Tensor:
     """E (|grad D(u)| - 1)^2 at points u between data and samples: keeps the critic close to 1-Lipschitz.
 
-    position: [N] uniform in [0, 1), where on the line from the real to the generated picture u lies.
+    position: [N] uniform in [0, 1), where on the line from the real to the generated image u lies.
     """
     position = position.view(-1, *[1] * (real.dim() - 1))
     between = real.lerp(fake.detach(), position)

@@ -1,4 +1,4 @@
-"""Likelihoods of a picture given what a decoder says: log p(x | z) in nats per example.
+"""Likelihoods of an image given what a decoder says: log p(x | z) in nats per example.
 
 References:
 - Kingma and Welling 2014, Auto-Encoding Variational Bayes, https://arxiv.org/abs/1312.6114
@@ -21,12 +21,12 @@ class Bernoulli(nn.Module):
     """Every pixel is 1 with probability sigmoid(output). Grey pixels count as expected values of such bits."""
 
     def log_prob(self, output: Tensor, x: Tensor) -> Tensor:
-        """log p(x | output) [N] for raw outputs and pictures [N, C, H, W]."""
+        """log p(x | output) [N] for raw outputs and images [N, C, H, W]."""
         # sum_i x_i log p_i + (1 - x_i) log(1 - p_i), from logits: never the log of a rounded 0
         return -F.binary_cross_entropy_with_logits(output.to(x.dtype), x, reduction="none").flatten(1).sum(1)
 
     def mean(self, output: Tensor) -> Tensor:
-        """The expected picture, in [0, 1]."""
+        """The expected image, in [0, 1]."""
         return output.sigmoid()
 
     def bits_per_dim(self, nats: Tensor, dimensions: int) -> Tensor:
@@ -48,7 +48,7 @@ class Gaussian(nn.Module):
         self.log_variance = nn.Parameter(log_variance, requires_grad=learned)
 
     def log_prob(self, output: Tensor, x: Tensor) -> Tensor:
-        """log p(x | output) [N] for raw outputs and pictures [N, C, H, W]."""
+        """log p(x | output) [N] for raw outputs and images [N, C, H, W]."""
         log_variance = self.log_variance.clamp(min=_SMALLEST_LOG_VARIANCE)
         # -((x - m)^2 / sigma^2 + log sigma^2 + log 2 pi) / 2
         squared = (x - self.mean(output.to(x.dtype))).square()
@@ -56,7 +56,7 @@ class Gaussian(nn.Module):
         return -terms.flatten(1).sum(1) / 2
 
     def mean(self, output: Tensor) -> Tensor:
-        """The expected picture, in [0, 1]."""
+        """The expected image, in [0, 1]."""
         return output.sigmoid()
 
     def bits_per_dim(self, nats: Tensor, dimensions: int) -> Tensor:

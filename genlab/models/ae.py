@@ -1,4 +1,4 @@
-"""Autoencoders: compress a picture to a few numbers and paint it again from them.
+"""Autoencoders: compress an image to a few numbers and paint it again from them.
 
 References:
 - Hinton and Salakhutdinov 2006, Reducing the Dimensionality of Data with Neural Networks, https://doi.org/10.1126/science.1127647
@@ -11,11 +11,11 @@ from typing import Literal
 from torch import Tensor
 from torch.nn import functional as F
 
-from genlab.data.spec import Batch, DataSpec
-from genlab.models.base import GenerativeModel, Update
+from genlab.contract.data import Batch, DataSpec
+from genlab.contract.model import GenerativeModel, Update
+from genlab.media.grids import in_blocks
 from genlab.networks.choice import Network, make_decoder, make_encoder
 from genlab.networks.layers import Activation
-from genlab.sampling.grids import in_blocks
 
 
 class AE(GenerativeModel):
@@ -69,21 +69,21 @@ class AE(GenerativeModel):
         return "any"
 
     def encode(self, x: Tensor) -> Tensor:
-        """Codes [N, latent_dim] of pictures [N, C, H, W] in [0, 1]."""
+        """Codes [N, latent_dim] of images [N, C, H, W] in [0, 1]."""
         return self.encoder(x)
 
     def decode(self, z: Tensor) -> Tensor:
-        """Pictures [N, C, H, W] in [0, 1] from codes [N, latent_dim]."""
+        """Images [N, C, H, W] in [0, 1] from codes [N, latent_dim]."""
         return self.decoder(z).sigmoid()
 
     def reconstruct(self, x: Tensor) -> Tensor:
-        """What is left of pictures [N, C, H, W] behind the bottleneck, in [0, 1]."""
+        """What is left of images [N, C, H, W] behind the bottleneck, in [0, 1]."""
         return self.decode(self.encode(x))
 
     def evaluate(self, batch: Batch) -> dict[str, Tensor]:
-        """mse: squared error of the reconstruction, mean over pixels (range 1) and pictures."""
+        """mse: squared error of the reconstruction, mean over pixels (range 1) and images."""
         return {"mse": (self.reconstruct(batch["image"]).float() - batch["image"]).square().mean()}
 
     def preview(self, batch: Batch) -> dict[str, Tensor]:
-        """Reconstructions: rows of pictures, each above the row of what came back."""
+        """Reconstructions: rows of images, each above the row of what came back."""
         return {"reconstructions": in_blocks(batch["image"], self.reconstruct(batch["image"]))}

@@ -9,7 +9,7 @@ from collections.abc import Hashable
 
 from torch import Tensor
 
-from genlab.data.spec import DataSpec
+from genlab.contract.data import DataSpec
 from genlab.models.vae import VAE
 
 

@@ -1,9 +1,9 @@
-"""Conditional GAN: the label is an input of the generator, and the discriminator judges picture and label together.
+"""Conditional GAN: the label is an input of the generator, and the discriminator judges image and label together.
 
 The generator takes the label as a one-hot vector beside the noise, G(z, y). The discriminator has one output for "real
 at all" and one for each class, D(x, y) = d_0(x) + d_y(x): this is the projection discriminator, whose inner product
 <v_y, phi(x)> is row y of its last layer. Or it takes the label as the generator does, a one-hot vector beside the
-picture, and has one output.
+image, and has one output.
 
 References:
 - Mirza and Osindero 2014, Conditional Generative Adversarial Nets, https://arxiv.org/abs/1411.1784
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from genlab.data.spec import Batch, DataSpec
+from genlab.contract.data import Batch, DataSpec
 from genlab.models.gan import GAN
 from genlab.networks.choice import Network, make_encoder
 
@@ -26,7 +26,7 @@ _PREVIEW_COLUMNS = 10
 class CGAN(GAN):
     """A `GAN` told the class: x = (1 + tanh G(z, y)) / 2 with z ~ N(0, I), y in 0 .. num_classes - 1.
 
-    label_input: the label goes into the discriminator beside the picture (mlp only), instead of choosing an output.
+    label_input: the label goes into the discriminator beside the image (mlp only), instead of choosing an output.
     Takes the settings of `GAN` as well.
     """
 
@@ -41,7 +41,7 @@ class CGAN(GAN):
         return self.data.num_classes
 
     def make_discriminator(self, network: Network, **options) -> nn.Module:
-        """Pictures to [N, 1 + num_classes]; with `label_input`, pictures and labels in one row each to [N, 1]."""
+        """Images to [N, 1 + num_classes]; with `label_input`, images and labels in one row each to [N, 1]."""
         if not self.label_input:
             return super().make_discriminator(network, **options)
         if network != "mlp":
@@ -52,7 +52,7 @@ class CGAN(GAN):
         return make_encoder(network, (prod(self.data.shape) + self.num_conditions, 1, 1), 1, **options)
 
     def paint(self, z: Tensor, label: Tensor) -> Tensor:
-        """G(z, y): noise [N, latent_dim] and labels [N] to pictures [N, C, H, W] in [-1, 1]."""
+        """G(z, y): noise [N, latent_dim] and labels [N] to images [N, C, H, W] in [-1, 1]."""
         return super().paint(self._beside_label(z, label))
 
     def _beside_label(self, rows: Tensor, label: Tensor) -> Tensor:
@@ -68,15 +68,15 @@ class CGAN(GAN):
         return outputs[:, 0] + outputs.gather(1, 1 + label[:, None]).squeeze(1)
 
     def sample(self, num_samples: int, label: Tensor | int | None = None) -> Tensor:
-        """Pictures [num_samples, C, H, W] in [0, 1] of class `label` (one for all, or [num_samples]), else of all
+        """Images [num_samples, C, H, W] in [0, 1] of class `label` (one for all, or [num_samples]), else of all
         classes in turn."""
         device = next(self.generator.parameters()).device
         if label is None:
             label = torch.arange(num_samples, device=device) % self.num_conditions
         return super().sample(num_samples, torch.as_tensor(label, device=device).expand(num_samples))
 
-    def realness(self, x: Tensor) -> Tensor:
-        """log mean_y exp D(x, y), [N]: the logit where the class of pictures [N, C, H, W] in [0, 1] is not known."""
+    def discriminator_score(self, x: Tensor) -> Tensor:
+        """log mean_y exp D(x, y), [N]: the logit where the class of images [N, C, H, W] in [0, 1] is not known."""
         x = 2 * x - 1
         if self.label_input:
             labels = torch.arange(self.num_conditions, device=x.device)

@@ -1,7 +1,7 @@
-"""CycleGAN: translation between two domains of pictures that come without pairs.
+"""CycleGAN: translation between two domains of images that come without pairs.
 
 A generator a -> b and one b -> a are trained against a discriminator each; what goes there and back again must be the
-picture that it was, which is what ties a translation to its original.
+image that it was, which is what ties a translation to its original.
 
 References:
 - Zhu, Park, Isola, Efros 2017, Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks,
@@ -17,24 +17,24 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
-from genlab.data.spec import Batch, DataSpec
-from genlab.evaluation.sliced_wasserstein import sliced_wasserstein
+from genlab.contract.data import Batch, DataSpec
+from genlab.contract.model import GenerativeModel, Update
 from genlab.losses.adversarial import discriminator_loss, generator_loss
-from genlab.models.base import GenerativeModel, Update
+from genlab.metrics.sliced_wasserstein import sliced_wasserstein
 from genlab.models.gan import accuracy
 from genlab.networks.image_pool import ImagePool
 from genlab.networks.layers import initialize
 from genlab.networks.patchgan import PatchDiscriminator
-from genlab.networks.resnet import Padding, PictureNormalization, ResNetGenerator
+from genlab.networks.resnet import ImageNormalization, Padding, ResNetGenerator
 
 
 class CycleGAN(GenerativeModel):
-    """G: a -> b, F: b -> a, D_b judges pictures of b, D_a those of a. Pictures are in [-1, 1] inside.
+    """G: a -> b, F: b -> a, D_b judges images of b, D_a those of a. Images are in [-1, 1] inside.
 
     blocks, width, padding, normalization: of the generators, as `ResNetGenerator` explains them.
     discriminator_width: maps behind the first layer of the discriminators.
     discriminator_layers: layers of stride 2 in the discriminators, which decide how large their patches are; None for
-        as many as suit the pictures.
+        as many as suit the images.
     cycle_weight: weight of the cycle terms against the adversarial ones (lambda in the paper).
     identity_weight: weight of the identity terms as a multiple of `cycle_weight`; 0 leaves them out.
     pool_size: earlier translations that are kept for each discriminator; 0 for none.
@@ -42,11 +42,11 @@ class CycleGAN(GenerativeModel):
 
     averaged = ("generators",)
     requires = frozenset({"a", "b"})
-    # The cycle error ranks nothing: generators that leave pictures alone have none.
+    # The cycle error ranks nothing: generators that leave images alone have none.
     metrics = {
-        "counterpart_error": "min",
-        "counterpart_error/a": "min",
-        "counterpart_error/b": "min",
+        "paired_error": "min",
+        "paired_error/a": "min",
+        "paired_error/b": "min",
         "sliced_wasserstein": "min",
     }
 
@@ -57,7 +57,7 @@ class CycleGAN(GenerativeModel):
         blocks: int = 1,
         width: int = 48,
         padding: Padding = "zeros",
-        normalization: PictureNormalization = "pixel",
+        normalization: ImageNormalization = "pixel",
         discriminator_width: int = 32,
         discriminator_layers: int | None = None,
         cycle_weight: float = 10.0,
@@ -106,7 +106,7 @@ class CycleGAN(GenerativeModel):
         yield Update("discriminators", sum(loss for loss, _ in judged.values()), log)
 
     def _paint(self, real: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
-        """Translations, cycles and identities, each by the domain that the picture is then in."""
+        """Translations, cycles and identities, each by the domain that the image is then in."""
         to_b, to_a = self.generators["a_to_b"], self.generators["b_to_a"]
         if not self.identity_weight:
             fake = {"a": to_a(real["b"]), "b": to_b(real["a"])}
@@ -132,7 +132,7 @@ class CycleGAN(GenerativeModel):
         return discriminator(x).to(next(discriminator.parameters()).dtype)
 
     def translate(self, x: Tensor, to: str) -> Tensor:
-        """Counterparts in domain `to` ("a" or "b") of pictures of the other one: [N, C, H, W] in [0, 1], both."""
+        """Counterparts in domain `to` ("a" or "b") of images of the other one: [N, C, H, W] in [0, 1], both."""
         if to not in ("a", "b"):
             raise ValueError(f"to={to!r}: choose from a, b")
         generator = self.generators["a_to_b" if to == "b" else "b_to_a"]
@@ -142,9 +142,9 @@ class CycleGAN(GenerativeModel):
         """Errors are mean absolute differences of pixels in [0, 1].
 
         cycle_error: of what went there and back, mean of both ways.
-        counterpart_error/a, counterpart_error/b: of the translation of a (or b) from its true counterpart, where the
-            batch holds it, as a multiple of the error of no translation: 1 is no better than leaving a picture alone.
-        sliced_wasserstein: distance in pixel space between translations and pictures of their domain, mean of both.
+        paired_error/a, paired_error/b: of the translation of a (or b) from its true counterpart, where the
+            batch holds it, as a multiple of the error of no translation: 1 is no better than leaving an image alone.
+        sliced_wasserstein: distance in pixel space between translations and images of their domain, mean of both.
         """
         scores, cycle_errors, distances = {}, [], []
         directions = batch.randn(batch["a"][0].numel())
@@ -156,14 +156,14 @@ class CycleGAN(GenerativeModel):
             distances.append(sliced_wasserstein(translated, wanted, directions))
             if truth in batch:
                 error, untouched = l1_loss(translation, batch[truth]), l1_loss(x, batch[truth])
-                scores[f"counterpart_error/{domain}"] = error / untouched
+                scores[f"paired_error/{domain}"] = error / untouched
         if scores:
-            scores = {"counterpart_error": torch.stack(list(scores.values())).mean(), **scores}
+            scores = {"paired_error": torch.stack(list(scores.values())).mean(), **scores}
         scores["sliced_wasserstein"] = torch.stack(distances).mean()
         return {"cycle_error": torch.stack(cycle_errors).mean(), **scores}
 
     def preview(self, batch: Batch) -> dict[str, Tensor]:
-        """Six rows of up to 8: pictures of a, their translations, their cycles, then the same for b."""
+        """Six rows of up to 8: images of a, their translations, their cycles, then the same for b."""
         batch, rows = batch.head(8), []
         for domain, other in (("a", "b"), ("b", "a")):
             translation = self.translate(batch[domain], other)

@@ -1,4 +1,4 @@
-"""Generative adversarial networks: a generator paints pictures, a discriminator tells them from real ones.
+"""Generative adversarial networks: a generator paints images, a discriminator tells them from real ones.
 
 One class serves the classical variants; they differ in the loss, in what bounds the discriminator's slope and in how
 often the generator moves: non-saturating with R1 (the default), hinge with spectral normalization, least squares,
@@ -20,11 +20,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from genlab.data.spec import Batch, DataSpec
-from genlab.evaluation.sliced_wasserstein import sliced_wasserstein
+from genlab.contract.data import Batch, DataSpec
+from genlab.contract.model import GenerativeModel, Update
 from genlab.losses.adversarial import AdversarialLoss, discriminator_loss, generator_loss, r1_penalty
 from genlab.losses.adversarial import gradient_penalty as penalty_between
-from genlab.models.base import GenerativeModel, Update
+from genlab.metrics.sliced_wasserstein import sliced_wasserstein
 from genlab.models.latents import standard_normal
 from genlab.networks.choice import Network, make_decoder, make_encoder
 from genlab.networks.layers import Activation, Normalization
@@ -35,7 +35,7 @@ anything."""
 
 
 def accuracy(loss: AdversarialLoss, real: Tensor, fake: Tensor) -> Tensor:
-    """Share of logits on the right side of `BOUNDARY`, mean of real and generated pictures: 1/2 for a blind judge."""
+    """Share of logits on the right side of `BOUNDARY`, mean of real and generated images: 1/2 for a blind judge."""
     correct = (real > BOUNDARY[loss]), (fake <= BOUNDARY[loss])
     return sum(side.to(real.dtype).mean() for side in correct) / 2
 
@@ -102,7 +102,7 @@ class GAN(GenerativeModel):
         if self.discriminator_mixes_rows and (r1_gamma or gradient_penalty):
             raise ValueError(
                 f"model.r1_gamma={r1_gamma}, model.gradient_penalty={gradient_penalty}: these penalties need a "
-                f"discriminator that judges every picture by itself, and that of model.network={network} normalizes "
+                f"discriminator that judges every image by itself, and that of model.network={network} normalizes "
                 "batches; set model.r1_gamma=0 model.gradient_penalty=0, or choose model.network=conv"
             )
 
@@ -112,18 +112,18 @@ class GAN(GenerativeModel):
         return 0
 
     def make_discriminator(self, network: Network, **options) -> nn.Module:
-        """What maps the pictures that `judge` shows it to [N, 1 + num_conditions]."""
+        """What maps the images that `judge` shows it to [N, 1 + num_conditions]."""
         return make_encoder(network, self.data.shape, 1 + self.num_conditions, **options)
 
     def players(self) -> dict[str, nn.Module]:
         return {"discriminator": self.discriminator, "generator": self.generator}
 
     def paint(self, z: Tensor, label: Tensor | None = None) -> Tensor:
-        """G(z): noise [N, latent_dim] to pictures [N, C, H, W] in [-1, 1]."""
+        """G(z): noise [N, latent_dim] to images [N, C, H, W] in [-1, 1]."""
         return self.generator(z).to(z.dtype).tanh()
 
     def judge(self, x: Tensor, label: Tensor | None = None, smooth: bool = False) -> Tensor:
-        """D(x): pictures [N, C, H, W] in [-1, 1] to logits [N], large for what is taken for real.
+        """D(x): images [N, C, H, W] in [-1, 1] to logits [N], large for what is taken for real.
 
         smooth: the slope will be differentiated again, which a compiled network cannot do; `forward` is the plain one.
         """
@@ -131,7 +131,7 @@ class GAN(GenerativeModel):
         return self.logits(discriminator(self.shown(x, label)).to(x.dtype), label)
 
     def shown(self, x: Tensor, label: Tensor | None) -> Tensor:
-        """What the discriminator sees of pictures [N, C, H, W] in [-1, 1] and their labels."""
+        """What the discriminator sees of images [N, C, H, W] in [-1, 1] and their labels."""
         return x
 
     def logits(self, outputs: Tensor, label: Tensor | None) -> Tensor:
@@ -183,20 +183,20 @@ class GAN(GenerativeModel):
         return standard_normal(num_samples, self.latent_dim, self.generator, truncation)
 
     def decode(self, z: Tensor, label: Tensor | None = None) -> Tensor:
-        """Pictures [N, C, H, W] in [0, 1] from noise [N, latent_dim]."""
+        """Images [N, C, H, W] in [0, 1] from noise [N, latent_dim]."""
         return (1 + self.paint(z, label)) / 2
 
     def sample(self, num_samples: int, label: Tensor | None = None) -> Tensor:
-        """Pictures [num_samples, C, H, W] in [0, 1], z drawn by torch's global generator."""
+        """Images [num_samples, C, H, W] in [0, 1], z drawn by torch's global generator."""
         return self.decode(self.prior(num_samples), label)
 
-    def realness(self, x: Tensor) -> Tensor:
-        """The discriminator's logit [N] for pictures [N, C, H, W] in [0, 1]: the larger, the more like the data."""
+    def discriminator_score(self, x: Tensor) -> Tensor:
+        """The discriminator's logit [N] for images [N, C, H, W] in [0, 1]: the larger, the more like the data."""
         return self.judge(2 * x - 1)
 
     def evaluate(self, batch: Batch) -> dict[str, Tensor]:
         """sliced_wasserstein: distance between the batch and as many samples, on random lines through pixel space;
-        diversity: mean distance of two samples over that of two pictures, near 0 where the generator has collapsed.
+        diversity: mean distance of two samples over that of two images, near 0 where the generator has collapsed.
         """
         x = batch["image"].flatten(1)
         label = batch["label"] if "label" in self.requires else None

@@ -11,14 +11,14 @@ from collections.abc import Hashable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from genlab.data.spec import Batch, DataSpec
+from genlab.contract.data import Batch, DataSpec
+from genlab.contract.model import GenerativeModel, Update
 from genlab.losses.divergence import kl_to_standard_normal
 from genlab.losses.likelihood import LikelihoodName, make_likelihood
-from genlab.models.base import GenerativeModel, Update
+from genlab.media.grids import in_blocks
 from genlab.models.latents import standard_normal
 from genlab.networks.choice import Network, make_decoder, make_encoder
 from genlab.networks.layers import Activation
-from genlab.sampling.grids import in_blocks
 
 _TRAVERSED_LATENTS = 10
 _TRAVERSED_VALUES = 9
@@ -85,7 +85,7 @@ class VAE(GenerativeModel):
         return output, -self.likelihood.log_prob(output, x), kl_to_standard_normal(mu, log_var)
 
     def encode(self, x: Tensor) -> Tensor:
-        """Means of q(z | x) [N, latent_dim] for pictures [N, C, H, W] in [0, 1]."""
+        """Means of q(z | x) [N, latent_dim] for images [N, C, H, W] in [0, 1]."""
         return self.posterior(x)[0]
 
     def prior(self, num_samples: int, truncation: float | None = None) -> Tensor:
@@ -93,15 +93,15 @@ class VAE(GenerativeModel):
         return standard_normal(num_samples, self.latent_dim, self.decoder, truncation)
 
     def decode(self, z: Tensor) -> Tensor:
-        """Expected pictures [N, C, H, W] in [0, 1] given z [N, latent_dim]."""
+        """Expected images [N, C, H, W] in [0, 1] given z [N, latent_dim]."""
         return self.likelihood.mean(self.decoder(z))
 
     def reconstruct(self, x: Tensor) -> Tensor:
-        """Pictures decoded from the posterior's mean, [N, C, H, W] in [0, 1]."""
+        """Images decoded from the posterior's mean, [N, C, H, W] in [0, 1]."""
         return self.decode(self.encode(x))
 
     def sample(self, num_samples: int, label: Tensor | None = None) -> Tensor:
-        """Expected pictures [num_samples, C, H, W] in [0, 1] for z drawn from the prior by torch's global generator."""
+        """Expected images [num_samples, C, H, W] in [0, 1] for z drawn from the prior by torch's global generator."""
         return self.decode(self.prior(num_samples))
 
     def log_weights(self, x: Tensor, num_samples: int) -> Tensor:
@@ -121,7 +121,7 @@ class VAE(GenerativeModel):
         return log_likelihood.unflatten(0, (num_samples, -1)) + prior_over_posterior
 
     def bits_per_dim(self, nats: Tensor) -> Tensor:
-        """A bound on log p(x) in nats as bits for each of the picture's dimensions, in any shape: smaller is better."""
+        """A bound on log p(x) in nats as bits for each of the image's dimensions, in any shape: smaller is better."""
         return self.likelihood.bits_per_dim(nats, math.prod(self.data.shape))
 
     def evaluate(self, batch: Batch) -> dict[str, Tensor]:
@@ -138,7 +138,7 @@ class VAE(GenerativeModel):
         }
 
     def preview(self, batch: Batch) -> dict[str, Tensor]:
-        """Samples, reconstructions below their pictures, and traversals: one latent a row, the most used ones first."""
+        """Samples, reconstructions below their images, and traversals: one latent a row, the most used ones first."""
         side = max(1, int(batch.size**0.5))
         samples = self.decode(batch.randn(self.latent_dim)[: side * side]).unflatten(0, (side, side))
         reconstructions = in_blocks(batch["image"], self.reconstruct(batch["image"]))
@@ -147,7 +147,7 @@ class VAE(GenerativeModel):
     def _traversals(self, x: Tensor) -> Tensor:
         """One latent moved from -2 to 2, the others held: [latents, values, C, H, W].
 
-        They are held at the most ordinary of the pictures, the one whose code lies nearest to the prior's mean.
+        They are held at the most ordinary of the images, the one whose code lies nearest to the prior's mean.
         """
         mu, log_var = self.posterior(x)
         used = kl_to_standard_normal(mu, log_var).mean(0).argsort(descending=True)[:_TRAVERSED_LATENTS]

@@ -1,4 +1,4 @@
-"""A pyramid of strided convolutions and its mirror image, for pictures of any size from 8x8 on.
+"""A pyramid of strided convolutions and its mirror image, for images of any size from 8x8 on.
 
 The shape follows DCGAN (Radford, Metz, Chintala 2016, https://arxiv.org/abs/1511.06434): 4x4 kernels, stride 2,
 padding 1, no pooling. A convolution of that kind maps a side h to floor(h / 2); it repeats until the smaller side
@@ -27,8 +27,8 @@ def pyramid(height: int, width: int) -> list[tuple[int, int]]:
     """The sizes from (height, width) down to the smallest map, each half the one before (rounded down)."""
     if min(height, width) < 8:
         raise ValueError(
-            f"pictures of {height}x{width}: the convolutional networks serve any height and width of at least 8; "
-            "use larger pictures or a fully connected network"
+            f"images of {height}x{width}: the convolutional networks serve any height and width of at least 8; "
+            "use larger images or a fully connected network"
         )
     sizes = [(height, width)]
     while min(sizes[-1]) >= 8:
@@ -37,16 +37,16 @@ def pyramid(height: int, width: int) -> list[tuple[int, int]]:
 
 
 def pyramid_widths(levels: int, channels: int, max_channels: int) -> list[int]:
-    """Channels of the maps below the picture: doubling, up to `max_channels`."""
+    """Channels of the maps below the image: doubling, up to `max_channels`."""
     if not 1 <= channels <= max_channels:
         raise ValueError(f"channels={channels}, max_channels={max_channels}: need 1 <= channels <= max_channels")
     return [min(channels * 2**level, max_channels) for level in range(levels)]
 
 
 class ConvEncoder(nn.Module):
-    """Pictures to vectors: [N, C, H, W] -> [N, out_features], raw outputs.
+    """Images to vectors: [N, C, H, W] -> [N, out_features], raw outputs.
 
-    dense: widths of fully connected layers behind the smallest maps, which see the picture as a whole; none if empty.
+    dense: widths of fully connected layers behind the smallest maps, which see the image as a whole; none if empty.
     `features` stops before the last linear layer: [N, num_features], the last dense layer or else the maps, flattened.
     The first layer is never normalized: that would hide brightness and contrast from everything above it.
     """
@@ -93,7 +93,7 @@ class ConvEncoder(nn.Module):
 
 
 class ConvDecoder(nn.Module):
-    """Vectors to pictures, the mirror of `ConvEncoder`: [N, in_features] -> [N, C, H, W], raw outputs (logits).
+    """Vectors to images, the mirror of `ConvEncoder`: [N, in_features] -> [N, C, H, W], raw outputs (logits).
 
     dense: widths of the encoder's fully connected layers; here they stand before the maps, in reverse.
     """

@@ -1,7 +1,7 @@
-"""DCGAN's networks: 4x4 convolutions without biases, from a square picture to a single point and back.
+"""DCGAN's networks: 4x4 convolutions without biases, from a square image to a single point and back.
 
 A convolution of stride 2 and padding 1 halves the side until it is 4, and a 4x4 one without padding makes one point of
-what is left; transposed ones go back the same way. Every layer is normalized but the one behind the picture, where
+what is left; transposed ones go back the same way. Every layer is normalized but the one behind the image, where
 that would hide brightness and contrast, and the last one.
 
 Reference: Radford, Metz, Chintala 2016, Unsupervised Representation Learning with Deep Convolutional Generative
@@ -25,18 +25,18 @@ from genlab.networks.layers import (
 
 
 def halvings(height: int, width: int) -> int:
-    """How often the side of the picture is to be halved until it is 4."""
+    """How often the side of the image is to be halved until it is 4."""
     levels = height.bit_length() - 3
     if height != width or height < 8 or height != 4 * 2**levels:
         raise ValueError(
-            f"pictures of {height}x{width}: the dcgan networks serve squares with a side of 8, 16, 32, 64 and so on "
+            f"images of {height}x{width}: the dcgan networks serve squares with a side of 8, 16, 32, 64 and so on "
             "(4 * 2^k); choose such a size, as in dataset.size=32, or model.network=conv"
         )
     return levels
 
 
 class DCGANEncoder(nn.Module):
-    """Square pictures to vectors, the discriminator of DCGAN: [N, C, H, H] -> [N, out_features], raw outputs.
+    """Square images to vectors, the discriminator of DCGAN: [N, C, H, H] -> [N, out_features], raw outputs.
 
     channels: maps behind the first layer; they double layer by layer, up to `max_channels`.
     """
@@ -72,7 +72,7 @@ class DCGANEncoder(nn.Module):
 
 
 class DCGANDecoder(nn.Module):
-    """Vectors to square pictures, the generator of DCGAN: [N, in_features] -> [N, C, H, H], raw outputs (logits).
+    """Vectors to square images, the generator of DCGAN: [N, in_features] -> [N, C, H, H], raw outputs (logits).
 
     channels: maps before the last layer; they are `DCGANEncoder`'s in reverse.
     """

@@ -13,7 +13,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import batch_norm
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from genlab.training.distributed import average, gather_rows, world
+from genlab.system.distributed import average, gather_rows, world
 
 
 def share_statistics(model: nn.Module) -> None:

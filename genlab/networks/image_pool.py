@@ -1,22 +1,22 @@
-"""A history of generated pictures, so that a discriminator does not forget what the generator painted before.
+"""A history of generated images, so that a discriminator does not forget what the generator painted before.
 
 Shrivastava et al. 2017 (https://arxiv.org/abs/1612.07828), as used by Zhu et al. 2017
-(https://arxiv.org/abs/1703.10593): until the pool is full, pictures go in and pass through; from then on each one
+(https://arxiv.org/abs/1703.10593): until the pool is full, images go in and pass through; from then on each one
 either passes through or, with probability 1/2, changes places with a stored one.
 
-Stored pictures are met in turn instead of by lot. A picture then stays for as long on average (2 * size queries), and
+Stored images are met in turn instead of by lot. An image then stays for as long on average (2 * size queries), and
 no two rows of a batch meet the same slot, which makes a query for a whole batch the same as queries for its slices.
 """
 
 import torch
 from torch import Tensor, nn
 
-from genlab.data.spec import Batch
-from genlab.training.distributed import gather_rows
+from genlab.contract.data import Batch
+from genlab.system.distributed import gather_rows
 
 
 class ImagePool(nn.Module):
-    """Up to `size` pictures [C, H, W] in buffers, which a checkpoint holds; size 0 passes everything through."""
+    """Up to `size` images [C, H, W] in buffers, which a checkpoint holds; size 0 passes everything through."""
 
     def __init__(self, size: int, shape: tuple[int, int, int]):
         super().__init__()
@@ -28,7 +28,7 @@ class ImagePool(nn.Module):
 
     @torch.no_grad()
     def query(self, fakes: Tensor, batch: Batch, step: int) -> Tensor:
-        """Pictures to show the discriminator in place of `fakes`: detached, [N, C, H, W], row by row.
+        """Images to show the discriminator in place of `fakes`: detached, [N, C, H, W], row by row.
 
         `fakes` belong to the rows of `batch`, drawn at `step`. Every process stores the rows of all processes, so
         that all hold one pool.

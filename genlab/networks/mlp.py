@@ -1,4 +1,4 @@
-"""Fully connected networks, for points and for small pictures.
+"""Fully connected networks, for points and for small images.
 
 All take the same options: `hidden` widths, `activation`, `normalization` of the hidden layers, `dropout` behind
 them, and `spectral`, which divides every weight matrix by its largest singular value (Miyato et al. 2018). The first
@@ -10,14 +10,7 @@ from math import prod
 
 from torch import Tensor, nn
 
-from genlab.networks.layers import (
-    Activation,
-    Normalization,
-    check_dropout,
-    check_widths,
-    constrained,
-    hidden_layer,
-)
+from genlab.networks.layers import Activation, Normalization, check_dropout, check_widths, constrained, hidden_layer
 
 
 class MLP(nn.Module):
@@ -59,7 +52,7 @@ class MLP(nn.Module):
 
 
 class MLPEncoder(MLP):
-    """An MLP that reads pictures: [N, C, H, W] -> [N, out_features]."""
+    """An MLP that reads images: [N, C, H, W] -> [N, out_features]."""
 
     def __init__(
         self,
@@ -79,7 +72,7 @@ class MLPEncoder(MLP):
 
 
 class MLPDecoder(MLP):
-    """An MLP that paints pictures: [N, in_features] -> [N, C, H, W], raw outputs (logits, not in [0, 1])."""
+    """An MLP that paints images: [N, in_features] -> [N, C, H, W], raw outputs (logits, not in [0, 1])."""
 
     def __init__(
         self,

@@ -1,8 +1,8 @@
-"""A discriminator that judges overlapping patches instead of whole pictures.
+"""A discriminator that judges overlapping patches instead of whole images.
 
 PatchGAN of Isola et al. 2017: strided 4x4 convolutions, then two of stride 1, the last of which gives one number per
-patch. Three strided layers see patches of 70x70, two see 34x34, one sees 16x16; here the picture decides unless told
-otherwise, so that small pictures still get a map of several judgements a side.
+patch. Three strided layers see patches of 70x70, two see 34x34, one sees 16x16; here the image decides unless told
+otherwise, so that small images still get a map of several judgements a side.
 
 References:
     Isola, Zhu, Zhou, Efros 2017, Image-to-Image Translation with Conditional Adversarial Networks,
@@ -15,18 +15,18 @@ from torch import Tensor, nn
 
 
 def strided_layers(height: int, width: int) -> int:
-    """How many layers of stride 2 suit the picture: 1 below 24 pixels on the smaller side, 2 below 128, else 3."""
+    """How many layers of stride 2 suit the image: 1 below 24 pixels on the smaller side, 2 below 128, else 3."""
     smaller = min(height, width)
     if smaller < 8:
         raise ValueError(
-            f"pictures of {height}x{width}: the patch discriminator serves any height and width of at least 8; "
-            "use larger pictures"
+            f"images of {height}x{width}: the patch discriminator serves any height and width of at least 8; "
+            "use larger images"
         )
     return 1 if smaller < 24 else 2 if smaller < 128 else 3
 
 
 class PatchDiscriminator(nn.Module):
-    """Pictures to a map of raw judgements, one per patch: [N, C, H, W] -> [N, 1, h, w], for any H, W of at least 8.
+    """Images to a map of raw judgements, one per patch: [N, C, H, W] -> [N, 1, h, w], for any H, W of at least 8.
 
     n layers of stride 2 give h = floor(H / 2^n) - 2: 6x6 for 32x32, 14x14 for 64x64, 30x30 for 256x256.
     width: maps behind the first layer; they double layer by layer, up to 8 times.
@@ -42,7 +42,7 @@ class PatchDiscriminator(nn.Module):
             strided = suitable
         if not 1 <= strided <= most:
             raise ValueError(
-                f"discriminator_layers={strided}: must be at least 1 and at most {most} for pictures of "
+                f"discriminator_layers={strided}: must be at least 1 and at most {most} for images of "
                 f"{size[0]}x{size[1]}"
             )
         if width < 1:

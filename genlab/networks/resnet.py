@@ -1,4 +1,4 @@
-"""A residual network from pictures to pictures of the same size.
+"""A residual network from images to images of the same size.
 
 The generator of Zhu et al. 2017, after Johnson et al. 2016: a 7x7 convolution, two strided ones, residual blocks at a
 quarter of the resolution, two transposed convolutions, a 7x7 convolution, tanh; instance normalization throughout.
@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from genlab.networks.layers import MOST_LAYERS
 
 Padding = Literal["zeros", "reflect"]
-PictureNormalization = Literal["instance", "pixel"]
+ImageNormalization = Literal["instance", "pixel"]
 
 
 class PixelNorm(nn.Module):
@@ -36,8 +36,8 @@ class PixelNorm(nn.Module):
         return x * torch.rsqrt(x.square().mean(dim=1, keepdim=True) + self.epsilon)
 
 
-def make_picture_normalization(name: PictureNormalization, width: int) -> nn.Module:
-    """Normalization that mixes no pictures: over all pixels of a map ("instance") or all maps at a pixel ("pixel")."""
+def make_image_normalization(name: ImageNormalization, width: int) -> nn.Module:
+    """Normalization that mixes no images: over all pixels of a map ("instance") or all maps at a pixel ("pixel")."""
     choices = {"instance": lambda: nn.InstanceNorm2d(width), "pixel": PixelNorm}
     if name not in choices:
         raise ValueError(f"normalization={name!r}: choose from {', '.join(choices)}")
@@ -47,14 +47,14 @@ def make_picture_normalization(name: PictureNormalization, width: int) -> nn.Mod
 class ResidualBlock(nn.Module):
     """x + F(x), F two 3x3 convolutions: [N, width, H, W] -> [N, width, H, W]."""
 
-    def __init__(self, width: int, padding: Padding, normalization: PictureNormalization):
+    def __init__(self, width: int, padding: Padding, normalization: ImageNormalization):
         super().__init__()
         self.body = nn.Sequential(
             nn.Conv2d(width, width, kernel_size=3, padding=1, padding_mode=padding),
-            make_picture_normalization(normalization, width),
+            make_image_normalization(normalization, width),
             nn.ReLU(),
             nn.Conv2d(width, width, kernel_size=3, padding=1, padding_mode=padding),
-            make_picture_normalization(normalization, width),
+            make_image_normalization(normalization, width),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -62,14 +62,14 @@ class ResidualBlock(nn.Module):
 
 
 class ResNetGenerator(nn.Module):
-    """Pictures to pictures: [N, C, H, W] -> [N, C, H, W] in [-1, 1], for any C and any H, W of at least 8.
+    """Images to images: [N, C, H, W] -> [N, C, H, W] in [-1, 1], for any C and any H, W of at least 8.
 
     width: maps behind the first layer; they double at each of the two reductions.
     blocks: residual blocks at a quarter of the resolution; 6 for 128x128 and 9 for 256x256 in the paper.
     padding: "reflect" leaves no seam at the edge (the strided layers pad with zeros in any case);
         "zeros" is faster, and the edge it leaves tells the network positions.
-    normalization: "instance" takes style out of a picture, and with it how much of what there is in it; "pixel" lets
-        equal surroundings look equal in all pictures.
+    normalization: "instance" takes style out of an image, and with it how much of what there is in it; "pixel" lets
+        equal surroundings look equal in all images.
     """
 
     def __init__(
@@ -78,14 +78,14 @@ class ResNetGenerator(nn.Module):
         width: int = 64,
         blocks: int = 9,
         padding: Padding = "reflect",
-        normalization: PictureNormalization = "instance",
+        normalization: ImageNormalization = "instance",
     ):
         super().__init__()
         channels, *size = shape
         if min(size) < 8:
             raise ValueError(
-                f"pictures of {size[0]}x{size[1]}: the residual generator serves any height and width of at least 8; "
-                "use larger pictures"
+                f"images of {size[0]}x{size[1]}: the residual generator serves any height and width of at least 8; "
+                "use larger images"
             )
         if width < 1:
             raise ValueError(f"width={width}: must be at least 1")
@@ -102,7 +102,7 @@ class ResNetGenerator(nn.Module):
             )
 
         def normalized(layer: nn.Module, out_width: int) -> list[nn.Module]:
-            return [layer, make_picture_normalization(normalization, out_width), nn.ReLU()]
+            return [layer, make_image_normalization(normalization, out_width), nn.ReLU()]
 
         self.body = nn.Sequential(
             *normalized(nn.Conv2d(channels, width, kernel_size=7, padding=3, padding_mode=padding), width),

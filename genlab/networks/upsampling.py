@@ -2,12 +2,12 @@
 
 A transposed convolution whose kernel overlaps itself unevenly paints checkerboards; the nearest pixel repeated, then a
 3x3 convolution of stride 1, does not. Two such steps, so the sides are multiples of 4. The discriminator halves the
-picture four times, rounding up, and drops out before it normalizes.
+image four times, rounding up, and drops out before it normalizes.
 
 References:
     Odena, Dumoulin, Olah 2016, Deconvolution and Checkerboard Artifacts, https://doi.org/10.23915/distill.00003
     Radford, Metz, Chintala 2016, Unsupervised Representation Learning with DCGANs, https://arxiv.org/abs/1511.06434
-        (batch normalization of all layers but the one at the picture, the weights at the start)
+        (batch normalization of all layers but the one at the image, the weights at the start)
 """
 
 from itertools import pairwise
@@ -34,14 +34,14 @@ def quarter(height: int, width: int) -> tuple[int, int]:
     """The size of the maps that the decoder begins with."""
     if height % 4 or width % 4:
         raise ValueError(
-            f"pictures of {height}x{width}: the upsampling networks serve heights and widths that are multiples of 4; "
+            f"images of {height}x{width}: the upsampling networks serve heights and widths that are multiples of 4; "
             "choose such a size, as in dataset.size=32, or model.network=conv"
         )
     return height // 4, width // 4
 
 
 class StridedEncoder(nn.Module):
-    """Pictures to vectors: [N, C, H, W] -> [N, out_features], raw outputs, for any H, W.
+    """Images to vectors: [N, C, H, W] -> [N, out_features], raw outputs, for any H, W.
 
     channels: maps behind the first layer; they double layer by layer, up to `max_channels`.
     """
@@ -78,7 +78,7 @@ class StridedEncoder(nn.Module):
 
 
 class UpsamplingDecoder(nn.Module):
-    """Vectors to pictures: [N, in_features] -> [N, C, H, W], raw outputs (logits), for H, W that are multiples of 4.
+    """Vectors to images: [N, in_features] -> [N, C, H, W], raw outputs (logits), for H, W that are multiples of 4.
 
     channels, max_channels: the maps are those of `StridedEncoder`'s last two layers in reverse: 8 * channels at a
     quarter and at half the size, 4 * channels at the full size.

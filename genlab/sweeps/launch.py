@@ -13,13 +13,13 @@ from typing import Any
 
 import hydra
 
-from genlab import cores
 from genlab.config.paths import config_folder
 from genlab.config.sweeping import Plan
-from genlab.sweeps.job import carry_out, leave_word, name_suspects
+from genlab.sweeps.job import record_failure, run_job, run_one_at_a_time
 from genlab.sweeps.overview import Overview
 from genlab.sweeps.progress import shown
-from genlab.training.interruption import Interrupted, handling, is_echo
+from genlab.system import cores
+from genlab.system.signals import Interrupted, handling, is_echo
 
 _KILLED = "its process was killed twice, perhaps for want of memory: lower hydra.launcher.n_jobs or trainer.batch_size"
 
@@ -33,11 +33,11 @@ def launch(plan: Plan, overrides: list[str], overview: Overview) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to genlab.cli, which says them in its own way
     logging.getLogger("hydra_plugins").setLevel(logging.CRITICAL)  # jobs that failed are told of here
     suspects: set[int] = set()
-    name_suspects(overview.folder, suspects)
+    run_one_at_a_time(overview.folder, suspects)
     with shown(overview), _ending_in_order() as received:
         while True:
             try:
-                _sweep([*overrides, *_settings(plan, overview)], overview.folder)
+                _sweep([*overrides, *_settings(plan, overview)], overview.folder.path)
             except Exception as error:
                 if received:  # a process that had not begun its job yet did not know what to do about it
                     raise Interrupted(received[0]) from error
@@ -48,11 +48,11 @@ def launch(plan: Plan, overrides: list[str], overview: Overview) -> None:
                     raise
                 running = {state.number for state in states if state.word == "running"}
                 for number in running & suspects:
-                    leave_word(overview.folder / str(number), RuntimeError(_KILLED))
+                    record_failure(overview.folder.job(number), RuntimeError(_KILLED))
                 if not running:  # it died before it began a job
                     raise RuntimeError("a process that was to train was killed before it began") from error
                 suspects |= running
-                name_suspects(overview.folder, suspects)
+                run_one_at_a_time(overview.folder, suspects)
                 overview.relaunch()
                 overrides = [*(line for line in overrides if not line.startswith("sweep.retry=")), "sweep.retry=false"]
             else:
@@ -65,7 +65,7 @@ def _sweep(overrides: list[str], folder: Path) -> None:
     """Hydra's multirun, from its own command line as ever."""
     quoted = str(folder).replace("\\", "\\\\").replace("'", "\\'")
     sys.argv = ["genlab train", "-m", *overrides, f"hydra.sweep.dir='{quoted}'"]
-    hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="train")(carry_out)()
+    hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="train")(run_job)()
 
 
 def _settings(plan: Plan, overview: Overview) -> Iterator[str]:

@@ -1,20 +1,16 @@
-"""By what the jobs of a sweep are ranked."""
+"""What the jobs of a sweep are ranked by."""
 
-from omegaconf import DictConfig
+from genlab.config.check import locate
+from genlab.contract.settings import RunConfig, SweepConfig
+from genlab.metrics.catalogue import directions_of
 
-from genlab.comparison.records import ranking
 
+def objective(config: RunConfig, sweep: SweepConfig) -> tuple[str | None, str | None]:
+    """Name of a final metric of a run, as "validation/elbo", and its direction: "min" or "max".
 
-def objective(config: DictConfig) -> tuple[str | None, str | None]:
-    """Name among the final metrics of a run, as "validation/elbo", and which way is better: "min" or "max".
-
-    What `sweep.metric` says, else what the model of the composed training config ranks by first.
+    What `sweep.metric` says, else what the model of `config` ranks by first.
     """
-    metrics = ranking(config.model._target_)
-    name = config.sweep.metric or next((f"validation/{metric}" for metric in metrics), None)
+    metrics = locate("model", config.model["_target_"]).metrics
+    name = sweep.metric or next((f"validation/{metric}" for metric in metrics), None)
     kind, _, metric = (name or "").partition("/")
-    if kind == "evaluation":
-        from genlab.evaluation.evaluate import FIGURES  # scikit-learn takes a second to import
-
-        return name, FIGURES.get(metric)
-    return name, metrics.get(metric)
+    return name, (directions_of() if kind == "evaluation" else metrics).get(metric)

@@ -7,19 +7,10 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from io import StringIO
-from pathlib import Path
 
-from genlab.config.untrusted_files import read_json
-from genlab.files import replace_text
-
-SWEEP_FILE = "sweep.json"
-"""In a sweep's folder: the overrides that asked for it."""
-
-JOB_FILE = "job.json"
-"""In the folder of each job: its overrides, whether it has ended since it was launched last, and why it could not be
-carried out where `status.json` does not tell, as that is another run's."""
-
-SUMMARY = "summary.csv"
+from genlab.checkpoints.folder import JobFolder, SweepFolder
+from genlab.system.files import replace_text
+from genlab.system.small_files import read_json
 
 _DAMAGE = (ValueError, TypeError, KeyError, AttributeError)
 
@@ -61,7 +52,7 @@ class Overview:
 
     def __init__(
         self,
-        folder: Path,
+        folder: SweepFolder,
         total: int,
         varied: Sequence[str],
         metric: str | None,
@@ -74,7 +65,7 @@ class Overview:
 
     def relaunch(self) -> None:
         """From here on a job runs when it is launched anew; those that have ended have ended."""
-        self._before = [job_record(self.folder / str(number)) for number in range(len(self.states))]
+        self._before = [job_record(self.folder.job(number)) for number in range(len(self.states))]
 
     def update(self) -> list[State]:
         """Look at the folders again; the jobs that have ended since the last look."""
@@ -118,10 +109,10 @@ class Overview:
                 about = [state.number, state.word, state.step, state.steps_per_second]
                 settings = [state.settings.get(key) for key in self.varied]
                 writer.writerow([*about, *settings, *(state.final.get(name) for name in metrics), state.reason])
-        replace_text(self.folder / SUMMARY, text.getvalue(), durable=False)
+        replace_text(self.folder.summary, text.getvalue(), durable=False)
 
     def _look(self, number: int, before: dict) -> State:
-        folder = self.folder / str(number)
+        folder = self.folder.job(number)
         record = job_record(folder)
         if not record or record.get("begun") == before.get("begun"):
             return State(number)
@@ -131,7 +122,7 @@ class Overview:
             state.word, state.reason = "failed", record["refused"]
             return state
         with suppress(*_DAMAGE):
-            status = read_json(folder / "status.json")
+            status = read_json(folder.status)
             state.step, state.reason = int(status["step"]), status["reason"]
             state.final = {name: float(value) for name, value in status["final"].items()}
             state.steps_per_second = status.get("steps_per_second")
@@ -142,10 +133,10 @@ class Overview:
         return state
 
 
-def job_record(folder: Path) -> dict:
+def job_record(folder: JobFolder) -> dict:
     """What a job wrote when it was launched last; empty where it was not."""
     with suppress(ValueError):
-        record = read_json(folder / JOB_FILE)
+        record = read_json(folder.record)
         if isinstance(record, dict) and isinstance(record.get("overrides"), list):
             return record
     return {}

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 from tqdm import tqdm
 
-from genlab.logs import printable
 from genlab.sweeps.overview import Overview, State
+from genlab.system.text import printable
 
 _SECONDS_BETWEEN_LOOKS = 0.5
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from genlab.data.spec import Batch
+from genlab.contract.data import Batch
 
 _WARM_UP = 3
 """Steps of a kind that run as ever before one is recorded: libraries choose their kernels in them."""

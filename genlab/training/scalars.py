@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from genlab.training import distributed
+from genlab.system import distributed
 
 
 class TrainingDiverged(RuntimeError):

@@ -89,9 +89,9 @@ def main(seconds: str, replies: str, *overrides: str) -> None:
     import torch
     from bench.contestant import train
 
-    from genlab.callbacks import assembly
     from genlab.data.loading import Loader
-    from genlab.training import run
+    from genlab.runs import callbacks as assembly
+    from genlab.runs import train as run
     from genlab.training.trainer import Trainer
 
     watch = Stopwatch()

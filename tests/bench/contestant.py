@@ -62,8 +62,8 @@ def train(overrides: list[str], stepped: Callable[[], None]) -> None:
 
     def watched(*arguments):
         # Only now, where the command itself imports them: what it does before that is part of its start-up.
-        from genlab.callbacks.base import Callback
-        from genlab.training import run
+        from genlab.runs import train as run
+        from genlab.training.callback import Callback
 
         class StepEnd(Callback):  # no other callback may have its name
             def stepped(self, trainer) -> None:

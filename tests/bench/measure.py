@@ -13,10 +13,10 @@ from bench.turns import Contestant, Score, race
 from bench.workloads import Workload
 from omegaconf import DictConfig
 
-from genlab import cores
 from genlab.config.build import build_source
 from genlab.config.compose import compose_job, register
 from genlab.data.torchvision_sets import PublishedSet
+from genlab.system import cores
 
 ENDLESS = 10**9
 """Steps that no run here reaches."""

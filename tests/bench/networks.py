@@ -112,7 +112,7 @@ def dcgan32(memory_format: torch.memory_format) -> tuple[nn.Module, nn.Module]:
 
 
 def dcgan64(memory_format: torch.memory_format) -> tuple[nn.Module, nn.Module]:
-    """Radford, Metz, Chintala 2016 (https://arxiv.org/abs/1511.06434) with 64 maps next to the picture."""
+    """Radford, Metz, Chintala 2016 (https://arxiv.org/abs/1511.06434) with 64 maps next to the image."""
 
     def painted(inputs: int, outputs: int, stride: int, padding: int) -> tuple[nn.Module, ...]:
         convolution = nn.ConvTranspose2d(inputs, outputs, 4, stride, padding, bias=False)

@@ -1,8 +1,8 @@
 """The plain loop of each workload: PyTorch by hand with every lever that helps on a CPU, and nothing of GenLab.
 
 This is the rival that GenLab's shared loop is held against, so a loop here is as fast as we know how to write it:
-pictures as bytes in memory and one gather a batch, fused Adam, losses on logits, nothing fetched from a step, real
-and generated pictures judged in one pass where no layer mixes them, a frozen discriminator in the generator's turn.
+images as bytes in memory and one gather a batch, fused Adam, losses on logits, nothing fetched from a step, real
+and generated images judged in one pass where no layer mixes them, a frozen discriminator in the generator's turn.
 It reports nothing, previews nothing and saves nothing.
 """
 
@@ -59,10 +59,10 @@ def keep_freed_memory() -> None:
 
 
 def mnist(raw: Path, size: int) -> tuple[Tensor, Tensor]:
-    """Training pictures uint8 [60000, 1, size, size] and labels int64 [60000] from a folder of idx files."""
+    """Training images uint8 [60000, 1, size, size] and labels int64 [60000] from a folder of idx files."""
     images = _idx(raw / "train-images-idx3-ubyte").unsqueeze(1)
     if size != images.shape[-1]:
-        # In portions: floats of all pictures at once would be the peak of the whole run.
+        # In portions: floats of all images at once would be the peak of the whole run.
         images = torch.cat([_resized(part, size) for part in images.split(4096)])
     return images, _idx(raw / "train-labels-idx1-ubyte").long()
 
@@ -80,13 +80,13 @@ def _resized(images: Tensor, size: int) -> Tensor:
 
 
 def batches(images: Tensor, labels: Tensor, batch_size: int, settings: Settings) -> Iterator[tuple[Tensor, Tensor]]:
-    """Endless shuffled batches: pictures float [N, C, H, W] in [0, 1], and labels."""
+    """Endless shuffled batches: images float [N, C, H, W] in [0, 1], and labels."""
     memory_format = MEMORY_FORMATS[settings.memory_format]
     while True:
         for rows in torch.randperm(len(images)).split(batch_size):
             if len(rows) == batch_size:
-                pictures = images.index_select(0, rows).to(torch.float32, memory_format=memory_format)
-                yield pictures.mul_(1 / 255), labels.index_select(0, rows)
+                images = images.index_select(0, rows).to(torch.float32, memory_format=memory_format)
+                yield images.mul_(1 / 255), labels.index_select(0, rows)
 
 
 def adam(parameters: Iterable[nn.Parameter], lr: float, beta1: float = 0.9) -> torch.optim.Adam:
@@ -169,16 +169,16 @@ class Pool:
     """Up to 50 earlier translations, one of which is shown in every second call on average."""
 
     def __init__(self):
-        self.pictures: list[Tensor] = []
+        self.images: list[Tensor] = []
 
-    def exchange(self, picture: Tensor) -> Tensor:
-        if len(self.pictures) < 50:
-            self.pictures.append(picture)
-            return picture
+    def exchange(self, image: Tensor) -> Tensor:
+        if len(self.images) < 50:
+            self.images.append(image)
+            return image
         if random.random() < 0.5:
-            return picture
+            return image
         slot = random.randrange(50)
-        shown, self.pictures[slot] = self.pictures[slot], picture
+        shown, self.images[slot] = self.images[slot], image
         return shown
 
 

@@ -13,7 +13,7 @@ from bench.breakdown import PIECES, share_outside
 from bench.measure import Row
 from bench.turns import Score
 
-from genlab import cores
+from genlab.system import cores
 
 Table = list[tuple[str, ...]]
 
@@ -23,9 +23,9 @@ HEADINGS = (
 )
 
 NOTES = (
-    "img/s: pictures a second (pairs for CycleGAN) in steady training, GenLab with all its logging, previews and "
+    "img/s: images a second (pairs for CycleGAN) in steady training, GenLab with all its logging, previews and "
     "checkpoints; median of the rounds. GenLab / plain: median [least, most] of the rounds' ratios; over all turns: "
-    "ratio of all pictures over all seconds. Usual: the script of tutorials, in fp32. Start-up: from the start of the "
+    "ratio of all images over all seconds. Usual: the script of tutorials, in fp32. Start-up: from the start of the "
     "process to the end of its first step, and memory: most held, each GenLab / plain loop. Of ceiling: FLOP/s of "
     "GenLab's steps over those of a large matrix product in the same precision. Disturbed: turns in which other "
     "processes took part of the machine."

@@ -56,10 +56,10 @@ def test_a_plain_step_moves_both_players(name):
     workload = WORKLOADS["cyclegan@64" if name == "cyclegan" else name]
     players = workload.players(Settings())
     before = [torch.cat([p.detach().flatten() for p in player.parameters()]) for player in players]
-    pictures = torch.randint(256, (4, 3 if name == "cyclegan" else 1, 32, 32), dtype=torch.uint8)
+    images = torch.randint(256, (4, 3 if name == "cyclegan" else 1, 32, 32), dtype=torch.uint8)
 
     def data():
-        return plain.batches(pictures, torch.arange(4), 2, Settings())
+        return plain.batches(images, torch.arange(4), 2, Settings())
 
     if name == "cyclegan":
         step = plain.cyclegan(players, data(), data(), Settings())

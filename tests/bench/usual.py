@@ -1,7 +1,7 @@
 """The usual script of each workload: the same networks trained as tutorials do it, in fp32.
 
-A torchvision dataset whose pictures pass through transforms one by one, a DataLoader, Adam as it comes, losses on
-probabilities, real and generated pictures one after the other, `.item()` of every loss at every step.
+A torchvision dataset whose images pass through transforms one by one, a DataLoader, Adam as it comes, losses on
+probabilities, real and generated images one after the other, `.item()` of every loss at every step.
 """
 
 from collections.abc import Iterator
@@ -33,25 +33,25 @@ def script(name: str, root: Path, workers: int) -> Step:
     between_0_and_1 = transforms.Compose([*resize, transforms.ToTensor()])
     around_0 = transforms.Compose([*resize, transforms.ToTensor(), transforms.Normalize([0.5], [0.5])])
     if name.startswith("cyclegan"):
-        return _cyclegan(first, second, *(loader(RandomPictures(workload.size, around_0)) for _ in range(2)))
+        return _cyclegan(first, second, *(loader(RandomImages(workload.size, around_0)) for _ in range(2)))
     if name in ("vae_mlp", "burgess"):
         return _vae(first, second, loader(datasets.MNIST(root, transform=between_0_and_1)))
     data = loader(datasets.MNIST(root, transform=around_0))
     return _conditional_gan(first, second, data) if name == "cgan" else _gan(first, second, data)
 
 
-class RandomPictures(Dataset):
-    """RGB pictures of noise in memory: reading and decoding files, which scripts do as well, is not counted."""
+class RandomImages(Dataset):
+    """RGB images of noise in memory: reading and decoding files, which scripts do as well, is not counted."""
 
     def __init__(self, size: int, transform: transforms.Compose):
         noise = torch.randint(256, (TRANSLATED, size, size, 3), dtype=torch.uint8)
-        self.pictures, self.transform = [Image.fromarray(picture.numpy()) for picture in noise], transform
+        self.images, self.transform = [Image.fromarray(image.numpy()) for image in noise], transform
 
     def __len__(self) -> int:
         return TRANSLATED
 
     def __getitem__(self, index: int) -> Tensor:
-        return self.transform(self.pictures[index])
+        return self.transform(self.images[index])
 
 
 def _vae(encoder: nn.Module, decoder: nn.Module, data: Iterator) -> Step:

@@ -10,12 +10,12 @@ from bench.plain import MEMORY_FORMATS, Settings, Step
 from torch import nn
 
 TRANSLATED = 64
-"""Pictures of each domain of a CycleGAN's data."""
+"""Images of each domain of a CycleGAN's data."""
 
 
 @dataclass(frozen=True)
 class Workload:
-    """experiment: a file of `configs/experiment`; size: side of the pictures; networks: how to make them."""
+    """experiment: a file of `configs/experiment`; size: side of the images; networks: how to make them."""
 
     name: str
     experiment: str
@@ -28,7 +28,7 @@ class Workload:
         return self.networks(MEMORY_FORMATS[settings.memory_format])
 
     def plain_step(self, raw: Path, settings: Settings) -> Step:
-        """The plain loop's step, on the idx files of MNIST in `raw`; translation is between random pictures."""
+        """The plain loop's step, on the idx files of MNIST in `raw`; translation is between random images."""
         players, loader = self.players(settings), (self.batch_size, settings)
         if self.name.startswith("cyclegan"):
             a, b = (torch.randint(256, (TRANSLATED, 3, self.size, self.size), dtype=torch.uint8) for _ in range(2))

@@ -2,7 +2,7 @@
 
 import lab
 
-from genlab.callbacks.assembly import _hparams
+from genlab.runs.callbacks import _hparams
 
 
 def test_without_a_choice_all_settings_of_the_run_are_shown_and_none_of_the_machine():

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from genlab.config.compose import RequestError
-from genlab.config.request import check
 from genlab.evaluation import classifier
-from genlab.training.run import train
+from genlab.runs.check import check
+from genlab.runs.train import train
 
 SETTINGS = [
     "dataset=digits",

@@ -10,13 +10,13 @@ import pytest
 import torch
 from PIL import Image
 
-from genlab.callbacks.base import Callback, Measurement, due
 from genlab.callbacks.checkpoints import Checkpoints
 from genlab.callbacks.metrics_file import MetricsFile
 from genlab.callbacks.previews import Previews
 from genlab.callbacks.status import Status
 from genlab.callbacks.validation import EarlyStopping, Validation
-from genlab.training import checkpoint
+from genlab.checkpoints import file as checkpoint
+from genlab.training.callback import Callback, Measurement, due
 from genlab.training.scalars import ScalarWindow, TrainingDiverged
 
 
@@ -27,7 +27,7 @@ def state_at(step):
 def stub(step=0, max_steps=10, **metrics):
     """A trainer as far as callbacks look at it."""
     return SimpleNamespace(
-        breakable=nullcontext,
+        interruptible=nullcontext,
         emit=lambda event, *arguments: None,
         step=step,
         max_steps=max_steps,
@@ -174,7 +174,7 @@ def test_early_stopping_carries_its_count_over_a_resume():
     assert walk([second], [{"mse": 1.0}]).stop_reason
 
 
-def test_previews_are_pictures_and_everybody_is_told(tmp_path):
+def test_previews_are_images_and_everybody_is_told(tmp_path):
     grids = {"samples": torch.rand(2, 3, 1, 8, 8), "colours": torch.rand(1, 2, 3, 8, 8)}
     told = []
     callback = Previews(tmp_path / "previews", every=5)
@@ -231,7 +231,7 @@ def test_status_of_a_failure_tells_the_last_known_step(tmp_path):
 def test_a_run_that_is_stopped_early_says_why(tmp_path):
     from omegaconf import OmegaConf
 
-    from genlab.training.run import train
+    from genlab.runs.train import train
 
     config = lab.compose(
         "vae",

@@ -14,14 +14,14 @@ from omegaconf import OmegaConf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
-from genlab.callbacks.base import Callback
 from genlab.callbacks.watch import Watch
+from genlab.checkpoints import file as checkpoint
 from genlab.config.check import words_and_numbers
 from genlab.config.compose import compose_job, register
-from genlab.config.schema import WatchConfig
-from genlab.data.spec import Batch
-from genlab.training import checkpoint
-from genlab.training.run import train
+from genlab.contract.data import Batch
+from genlab.contract.settings import WatchConfig
+from genlab.runs.train import train
+from genlab.training.callback import Callback
 from genlab.training.scalars import TrainingDiverged
 
 MODELS = {name: lab.trainer(lab.compose(name)).model for name in lab.MODELS}
@@ -35,7 +35,7 @@ def settings(**changes):
 
 
 class Painter(nn.Module):
-    """A model of two players whose samples lie within `width` of a grey picture."""
+    """A model of two players whose samples lie within `width` of a grey image."""
 
     def __init__(self, width=1.0):
         super().__init__()
@@ -56,8 +56,8 @@ class Stage:
         self.step, self.stop_reason, self.earlier, self.rate_factor = 0, None, None, 1.0
         self.settings = SimpleNamespace(log_every=log_every)
         torch.manual_seed(7)
-        pictures = Batch({"image": torch.rand(64, 1, 4, 4)}, seed=0)
-        self.validation = SimpleNamespace(spread=pictures.head)
+        images = Batch({"image": torch.rand(64, 1, 4, 4)}, seed=0)
+        self.validation = SimpleNamespace(spread=images.head)
         self.train = SimpleNamespace(seed=0)
 
     def inference(self):
@@ -132,14 +132,14 @@ def test_a_look_is_taken_every_so_many_steps_and_counts_after_the_warmup(tmp_pat
     assert [alarm.step for alarm in run.alarms] == [80]
 
 
-def test_as_many_pictures_are_looked_at_as_the_settings_say(tmp_path):
+def test_as_many_images_are_looked_at_as_the_settings_say(tmp_path):
     run = stage(tmp_path, warmup=0, every=10, num_samples=30)
     run.row()
-    assert run.watch.pictures.size == 30
+    assert run.watch.images.size == 30
 
 
 def by_brightness(border):
-    """A classifier that knows a thousand classes and sees two: pictures whose first pixel is above `border`, others."""
+    """A classifier that knows a thousand classes and sees two: images whose first pixel is above `border`, others."""
     return lambda x: torch.eye(1000)[(x[:, 0, 0, 0] > border).long()]
 
 

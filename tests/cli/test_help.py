@@ -11,7 +11,7 @@ from genlab import __version__
 from genlab.cli import COMMANDS
 from genlab.commands.completion import candidates
 from genlab.config.compose import compose_job, register
-from genlab.config.schema import CHOICES
+from genlab.contract.settings import CHOICES
 
 DEVICE_KEYS = ("name", "index", "precision", "memory_format", "threads", "keep_memory", "deterministic")
 """What a command that uses a run heeds of `device`."""

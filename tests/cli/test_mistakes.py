@@ -92,7 +92,7 @@ FIXED = [
     (["sample", "num_sample=3"], "the config has no key 'num_sample'; did you mean 'num_samples'?"),
     (["sample", "num_samples=lots"], "num_samples='lots': must be a whole number"),
     (["sample", "-m"], "-m: no such option; see genlab sample --help"),
-    (["translate"], "input=null: name a folder of pictures"),
+    (["translate"], "input=null: name a folder of images"),
 ]
 
 
@@ -129,10 +129,10 @@ OUTSIDE = [
     ("model", "torch.load", "outside the trusted packages"),
     ("model", "genlabelled.models.vae.VAE", "outside the trusted packages"),
     ("model", "genlab.seeding.torch.load", "no such class"),
-    ("model", "genlab.training.run.train", "must be a GenerativeModel"),
+    ("model", "genlab.runs.train.train", "must be a GenerativeModel"),
     ("model", "genlab.data.digits.Digits", "must be a GenerativeModel"),
     ("model", "torch.nn.Linear", "must be a GenerativeModel"),
-    ("model", "genlab.models.base.nothing", "no such class"),
+    ("model", "genlab.contract.model.nothing", "no such class"),
     ("model", "genlab", "no such class"),
     ("dataset", "subprocess.run", "outside the trusted packages"),
     ("dataset", "genlab.models.vae.VAE", "must be a Source"),
@@ -154,7 +154,7 @@ def test_a_players_target_is_held_against_the_same_rule(refused):
 
 
 def test_labels_are_required_where_a_model_needs_them(refused, tmp_path):
-    folder = pictures(tmp_path / "plain")
+    folder = images(tmp_path / "plain")
     text = refused("train", "model=cgan", "dataset=image-folder", f"dataset.path={folder}", "trainer.batch_size=4")
     assert "requires label" in text and "datasets that fit: " in text and "digits" in text
     assert "stripes" not in text.split("datasets that fit: ")[1]
@@ -167,7 +167,7 @@ def test_two_domains_are_required_where_a_model_needs_them(refused):
 
 @pytest.mark.parametrize("model", ["vae", "gan"])
 def test_a_size_that_a_network_cannot_serve_is_refused(model, refused, tmp_path):
-    folder = pictures(tmp_path / "plain")
+    folder = images(tmp_path / "plain")
     text = refused(
         "train",
         f"model={model}",
@@ -193,7 +193,7 @@ def test_a_gpu_that_is_not_there(refused):
     )
 
 
-def pictures(folder: Path, count: int = 12, size: int = 8) -> Path:
+def images(folder: Path, count: int = 12, size: int = 8) -> Path:
     folder.mkdir(parents=True)
     for number in range(count):
         shade = (number * 20, 255 - number * 20, 100)
@@ -207,11 +207,11 @@ SHORT = ["device=cpu", "device.threads=1", "trainer.max_steps=2", "trainer.batch
 def test_an_empty_folder(refused, tmp_path):
     (tmp_path / "empty").mkdir()
     text = refused("train", "dataset=image-folder", f"dataset.path={tmp_path}/empty")
-    assert f"no pictures in {tmp_path}/empty" in text
+    assert f"no images in {tmp_path}/empty" in text
 
 
-def test_a_damaged_picture_is_named(genlab, tmp_path):
-    folder = pictures(tmp_path / "plain")
+def test_a_damaged_image_is_named(genlab, tmp_path):
+    folder = images(tmp_path / "plain")
     damaged = folder / "05.png"
     damaged.write_bytes(damaged.read_bytes()[:40])
     outcome = genlab("train", "dataset=image-folder", f"dataset.path={folder}", "dataset.size=8", *SHORT)
@@ -220,8 +220,8 @@ def test_a_damaged_picture_is_named(genlab, tmp_path):
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_damaged_picture_is_named_when_streaming(workers, genlab, tmp_path):
-    folder = pictures(tmp_path / "plain")
+def test_a_damaged_image_is_named_when_streaming(workers, genlab, tmp_path):
+    folder = images(tmp_path / "plain")
     for number in range(12):
         (folder / f"{number:02}.png").write_bytes(b"\x89PNG broken")
     settings = ["loader.storage=stream", f"loader.workers={workers}"]
@@ -231,20 +231,20 @@ def test_a_damaged_picture_is_named_when_streaming(workers, genlab, tmp_path):
 
 
 ARRAYS = [
-    ({"pictures": np.zeros((9, 8, 8), np.uint8)}, [], "dataset.images_key=images: no such array"),
+    ({"images": np.zeros((9, 8, 8), np.uint8)}, [], "dataset.images_key=images: no such array"),
     ({"images": np.zeros((9, 64), np.uint8)}, [], "holds flat rows. Give dataset.image_shape"),
     ({"images": np.zeros((9, 8, 8, 2), np.uint8)}, [], "is not [N, height, width] or [N, height, width, 1 or 3]"),
-    ({"images": np.array(["a", "b"])}, [], "cannot be pictures"),
+    ({"images": np.array(["a", "b"])}, [], "cannot be images"),
     (
         {"images": np.zeros((9, 8, 8), np.uint8), "y": np.zeros(8, int)},
         ["dataset.labels_key=y"],
-        "labels of 9 pictures",
+        "labels of 9 images",
     ),
 ]
 
 
 @pytest.mark.parametrize("arrays, settings, message", ARRAYS, ids=[message[:25] for _, _, message in ARRAYS])
-def test_arrays_that_are_no_pictures(arrays, settings, message, refused, tmp_path):
+def test_arrays_that_are_no_images(arrays, settings, message, refused, tmp_path):
     np.savez(tmp_path / "data.npz", **arrays)
     assert message in refused("train", "dataset=npz", f"dataset.path={tmp_path}/data.npz", *settings)
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from genlab.training import checkpoint
+from genlab.checkpoints import file as checkpoint
 
 RUN = [
     "output_dir=runs",

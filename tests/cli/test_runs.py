@@ -61,7 +61,7 @@ def test_checkpoints_carry_everything(trained):
     assert {"model", "optimizers", "ema", "scaler", "callbacks", "window"} <= state.keys()
 
 
-def test_previews_are_pictures(trained):
+def test_previews_are_images(trained):
     _, folder = trained
     names = {path.name for path in (folder / "previews").iterdir()}
     kinds = ("samples", "reconstructions", "traversals")
@@ -113,7 +113,7 @@ def test_sampling_needs_the_checkpoint_alone(trained, genlab, monkeypatch):
     assert f"{made}/grid.png" in outcome.out and f"{made}/samples.npz" in outcome.out
     genlab("sample", f"run={folder}/checkpoints/last.pt", "num_samples=10", "seed=3", "device=cpu")
     with np.load(made / "samples.npz") as arrays:
-        assert (arrays["images"] == first).all(), "the same seed, the same pictures"
+        assert (arrays["images"] == first).all(), "the same seed, the same images"
 
 
 def test_latest_is_found(trained, genlab):

@@ -29,7 +29,7 @@ def made_by(outcome):
 
 @pytest.fixture
 def noise(tmp_path):
-    """A folder with 20 pictures of black and white noise."""
+    """A folder with 20 images of black and white noise."""
     folder = tmp_path / "noise"
     folder.mkdir()
     random = np.random.default_rng(0)
@@ -62,8 +62,8 @@ def test_scores_of_files_are_those_of_python(trained, genlab, noise):
     outcome = genlab("score", f"run={folder}", f"input={noise}", *settings, "device=cpu")
     rows = table(made_by(outcome) / "scores.csv")
     assert [row["name"] for row in rows] == [f"{number:02d}.png" for number in range(20)] and "label" not in rows[0]
-    pictures = [np.asarray(Image.open(noise / row["name"])) for row in rows]
-    x = torch.from_numpy(np.stack(pictures))[:, None].float() / 255
+    images = [np.asarray(Image.open(noise / row["name"])) for row in rows]
+    x = torch.from_numpy(np.stack(images))[:, None].float() / 255
     expected = package.load(folder).score(x, "elbo", seed=3, importance_samples=5)
     np.testing.assert_allclose([float(row["score"]) for row in rows], expected, rtol=1e-6)
 
@@ -80,10 +80,10 @@ def test_noise_is_told_from_digits(trained, genlab, noise):
     assert report["aupr"] == pytest.approx(average_precision_score(truth, scores))
     protocol = report["protocol"]
     assert (protocol["method"], protocol["checkpoint_step"], protocol["weights"]) == ("reconstruction", 30, "averaged")
-    assert (protocol["pictures"]["count"], protocol["against"]["count"], protocol["seed"]) == (180, 20, 0)
+    assert (protocol["images"]["count"], protocol["against"]["count"], protocol["seed"]) == (180, 20, 0)
     assert protocol["against"]["mean_score"] == pytest.approx(np.mean(strange))
     assert protocol["against"]["origin"] == {"path": str(noise.resolve())}
-    origin = protocol["pictures"]["origin"]
+    origin = protocol["images"]["origin"]
     assert (origin["dataset"], origin["split"]) == ("digits", "validation")
     assert origin["settings"]["_target_"] == "genlab.data.digits.Digits"
     with Image.open(made / "histogram.png") as image:
@@ -93,7 +93,7 @@ def test_noise_is_told_from_digits(trained, genlab, noise):
 
 def test_a_dataset_against_itself_cannot_be_told(trained, genlab):
     _, folder = trained
-    outcome = genlab("score", f"run={folder}", "against=digits", "num_pictures=30", "method=elbo", "device=cpu")
+    outcome = genlab("score", f"run={folder}", "against=digits", "num_images=30", "method=elbo", "device=cpu")
     made = made_by(outcome)
     assert made.name.startswith("step_0000030-validation-elbo-against_digits-seed_0-")
     assert len(table(made / "scores.csv")) == 30
@@ -105,7 +105,7 @@ def test_a_dataset_against_itself_cannot_be_told(trained, genlab):
     [
         (
             "method=discriminator",
-            "method=discriminator: model vae cannot judge pictures; it can score by reconstruction, imp",
+            "method=discriminator: model vae cannot judge images; it can score by reconstruction, imp",
         ),
         ("method=luck", "method=luck: no such method; model vae can score by reconstruction"),
         ("against=nowhere", "against=nowhere: neither a folder, nor a file, nor a dataset"),
@@ -121,20 +121,20 @@ def test_mistakes_are_refused_before_a_folder_is_made(key, message, trained, ref
     assert sorted(folder.rglob("*")) == before
 
 
-def test_a_damaged_picture_is_refused_or_left_out(trained, refused, genlab, noise):
+def test_a_damaged_image_is_refused_or_left_out(trained, refused, genlab, noise):
     _, folder = trained
-    (noise / "05.png").write_bytes(b"not a picture")
-    assert "05.png" in refused("score", f"run={folder}", f"against={noise}", "device=cpu", "num_pictures=30")
+    (noise / "05.png").write_bytes(b"not an image")
+    assert "05.png" in refused("score", f"run={folder}", f"against={noise}", "device=cpu", "num_images=30")
     outcome = genlab("score", f"run={folder}", f"input={noise}", "skip_damaged=true", "device=cpu")
-    assert outcome.code == 0 and "(19 pictures, 1 damaged ones left out)" in outcome.out
+    assert outcome.code == 0 and "(19 images, 1 damaged ones left out)" in outcome.out
     assert "05.png" not in [row["name"] for row in table(made_by(outcome) / "scores.csv")]
 
 
-def test_damaged_pictures_alone_are_refused_by_the_key_that_named_them(trained, refused, tmp_path):
+def test_damaged_images_alone_are_refused_by_the_key_that_named_them(trained, refused, tmp_path):
     (tmp_path / "onlybad").mkdir()
-    (tmp_path / "onlybad/a.png").write_bytes(b"not a picture")
+    (tmp_path / "onlybad/a.png").write_bytes(b"not an image")
     line = refused("score", f"run={trained[1]}", "against=onlybad", "skip_damaged=true", "device=cpu", problems=None)
-    assert "against=onlybad: none of its 1 pictures can be read" in line and "input=" not in line
+    assert "against=onlybad: none of its 1 images can be read" in line and "input=" not in line
 
 
 def test_labels_of_an_npz_file_are_written_whatever_their_numbers(trained, genlab, tmp_path):
@@ -187,7 +187,7 @@ def test_onnx_files_and_a_tolerance_that_they_miss(trained, genlab):
 
 def test_missing_packages_are_said_before_anything_is_written(trained, refused, monkeypatch):
     _, folder = trained
-    monkeypatch.setattr("genlab.sampling.exporting.find_spec", lambda name: None)
+    monkeypatch.setattr("genlab.inspection.exporting.find_spec", lambda name: None)
     before = sorted(folder.rglob("*"))
     assert refused("export", f"run={folder}", "device=cpu", "onnx=true") == (
         "genlab: onnx=true needs: pip install 'genlab[onnx]'\n"

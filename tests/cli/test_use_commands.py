@@ -68,7 +68,7 @@ def refuses(refused):
 
 @pytest.fixture
 def photographs(tmp_path):
-    """A folder with grey pictures of a larger size, two of them of one name, and its names."""
+    """A folder with grey images of a larger size, two of them of one name, and its names."""
     folder = tmp_path / "photographs"
     (folder / "more").mkdir(parents=True)
     names = ["a.png", "b.png", "more/a.png", "more/twin.jpg", "more/twin.png"]
@@ -84,7 +84,7 @@ def arrays(path):
         return dict(file)
 
 
-def pictures_of(images):
+def images_of(images):
     return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
 
 
@@ -102,7 +102,7 @@ def test_reconstruct_shows_validation_data_and_its_errors(runs, done):
         "reconstructions": (180, 16, 16, 1),
         "errors": (180,),
     }
-    x = pictures_of(found["images"])
+    x = images_of(found["images"])
     y = package.load(runs.vae).reconstruct(x)
     assert (np.abs(found["reconstructions"] / 255 - y.permute(0, 2, 3, 1).numpy()) < 0.501 / 255).all()
     np.testing.assert_allclose(found["errors"], (x - y).square().mean((1, 2, 3)), rtol=1e-5)
@@ -112,22 +112,22 @@ def test_reconstruct_shows_validation_data_and_its_errors(runs, done):
     np.testing.assert_allclose([float(row["mse"]) for row in rows], found["errors"], rtol=1e-6)
     assert f"mean {found['errors'].mean():.5f}" in out
     with Image.open(folder / "grid.png") as image:
-        assert image.size == (8 * 18 * 4 + 8, 8 * 18 * 4 + 8), "4 blocks of 2 rows of 8 pictures"
+        assert image.size == (8 * 18 * 4 + 8, 8 * 18 * 4 + 8), "4 blocks of 2 rows of 8 images"
 
 
-def test_reconstruct_takes_a_folder_and_leaves_damaged_pictures_out_when_asked(
+def test_reconstruct_takes_a_folder_and_leaves_damaged_images_out_when_asked(
     runs, done, refuses, photographs, monkeypatch
 ):
     monkeypatch.setattr(Digits, "open", lambda *_: pytest.fail("the data is not needed"))
-    monkeypatch.setattr("genlab.sampling.inputs.PORTION", 2)  # so that the damaged one comes when others are done
+    monkeypatch.setattr("genlab.inspection.inputs.PORTION", 2)  # so that the damaged one comes when others are done
     folder, names = photographs
     _, made = done("reconstruct", runs.vae, f"input={folder}")
     rows = (made / "errors.csv").read_text().splitlines()[1:]
     assert [row.split(",")[0] for row in rows] == names
-    (folder / "more/b.png").write_bytes(b"not a picture")
+    (folder / "more/b.png").write_bytes(b"not an image")
     before = (made / "errors.csv").read_text()
     line = refuses("reconstruct", runs.vae, f"input={folder}")
-    assert "more/b.png cannot be read as a picture" in line and "skip_damaged=true" in line
+    assert "more/b.png cannot be read as an image" in line and "skip_damaged=true" in line
     assert (made / "errors.csv").read_text() == before
     out, made = done("reconstruct", runs.vae, f"input={folder}", "skip_damaged=true")
     assert "5 of photographs, 1 damaged ones left out" in out
@@ -143,11 +143,11 @@ def test_encode_writes_codes_names_and_labels_and_plots_them(runs, done):
         assert np.ptp(np.asarray(image.convert("RGB")).astype(int), axis=2).max() > 100, "in the colours of labels"
     assert "of the variance" in out
     reconstruction = arrays(done("reconstruct", runs.vae)[1] / "reconstructions.npz")["images"]
-    codes = package.load(runs.vae).encode(pictures_of(reconstruction))
+    codes = package.load(runs.vae).encode(images_of(reconstruction))
     np.testing.assert_allclose(found["latents"], codes, atol=1e-5)
 
 
-def test_encode_takes_pictures_without_labels_and_need_not_plot(runs, done, photographs):
+def test_encode_takes_images_without_labels_and_need_not_plot(runs, done, photographs):
     folder, names = photographs
     _, made = done("encode", runs.ae, f"input={folder}", "plot=none")
     found = arrays(made / "latents.npz")
@@ -163,25 +163,25 @@ def test_interpolate_walks_between_draws_from_the_prior(runs, done):
     z = torch.from_numpy(found["latents"])
     ends = run.prior(6, seed=2)
     torch.testing.assert_close(z.view(3, 5, 4)[:, [0, -1]].flatten(0, 1), ends)
-    torch.testing.assert_close(pictures_of(found["images"]), run.decode(z), rtol=0, atol=0.51 / 255)
+    torch.testing.assert_close(images_of(found["images"]), run.decode(z), rtol=0, atol=0.51 / 255)
     torch.testing.assert_close(run.interpolate(ends[::2], ends[1::2], 5).flatten(0, 1), run.decode(z))
     assert animated(folder / "animation.gif") and (folder / "grid.png").exists()
 
 
-def test_interpolate_walks_between_two_seeds_or_two_pictures(runs, done, photographs):
+def test_interpolate_walks_between_two_seeds_or_two_images(runs, done, photographs):
     run, folder = package.load(runs.vae), photographs[0]
     _, made = done("interpolate", runs.vae, "seeds=[3,8]", "path=linear", "steps=3")
     z = torch.from_numpy(arrays(made / "interpolations.npz")["latents"])
     torch.testing.assert_close(z[[0, 2]], torch.cat([run.prior(1, 3), run.prior(1, 8)]))
     torch.testing.assert_close(z[1], (z[0] + z[2]) / 2)
-    _, made = done("interpolate", runs.vae, f"pictures=[{folder}/a.png,{folder}/b.png]")
+    _, made = done("interpolate", runs.vae, f"images=[{folder}/a.png,{folder}/b.png]")
     encoded = arrays(done("encode", runs.vae, f"input={folder}", "plot=none")[1] / "latents.npz")["latents"]
     z = arrays(made / "interpolations.npz")["latents"]
     np.testing.assert_allclose(z[[0, -1]], encoded[:2], atol=1e-5)
     assert made.name.startswith("step_0000003-a_b-spherical-")
 
 
-def test_a_model_without_a_prior_walks_between_validation_pictures(runs, done):
+def test_a_model_without_a_prior_walks_between_validation_images(runs, done):
     out, made = done("interpolate", runs.ae, "rows=2", "steps=3")
     assert "validation-seed_0, linear: 2 rows" in out
     z = arrays(made / "interpolations.npz")["latents"]
@@ -201,17 +201,17 @@ def test_every_row_of_a_conditional_model_has_one_label(runs, done):
     _, made = done("traverse", runs.cgan, "label=3", "steps=3")
     found, run = arrays(made / "traversals.npz"), package.load(runs.cgan)
     painted = run.decode(torch.from_numpy(found["latents"]), label=3)
-    torch.testing.assert_close(pictures_of(found["images"]), painted, rtol=0, atol=0.51 / 255)
+    torch.testing.assert_close(images_of(found["images"]), painted, rtol=0, atol=0.51 / 255)
 
 
-def test_traverse_sorts_latents_by_how_much_they_move_the_picture(runs, done):
+def test_traverse_sorts_latents_by_how_much_they_move_the_image(runs, done):
     out, folder = done("traverse", runs.vae, "steps=5", "rows=3", "extent=2")
     found, run = arrays(folder / "traversals.npz"), package.load(runs.vae)
     order, changes = found["order"], found["changes"]
     assert sorted(order) == [0, 1, 2, 3] and (np.diff(changes[order]) <= 0).all()
-    pictures = run.traverse(order[:3].tolist(), torch.linspace(-2, 2, 5))
-    torch.testing.assert_close(pictures_of(found["images"]), pictures.flatten(0, 1), rtol=0, atol=0.51 / 255)
-    moved = pictures.diff(dim=1).abs().sum(1).mean((1, 2, 3))
+    images = run.traverse(order[:3].tolist(), torch.linspace(-2, 2, 5))
+    torch.testing.assert_close(images_of(found["images"]), images.flatten(0, 1), rtol=0, atol=0.51 / 255)
+    moved = images.diff(dim=1).abs().sum(1).mean((1, 2, 3))
     np.testing.assert_allclose(changes[order[:3]], moved, rtol=1e-4)
     with (folder / "changes.csv").open() as file:
         assert [int(row["latent"]) for row in csv.DictReader(file)] == order.tolist()
@@ -222,11 +222,11 @@ def test_traverse_sorts_latents_by_how_much_they_move_the_picture(runs, done):
     assert animated(folder / "animation.gif") and (folder / "grid.png").exists() and (folder / "plane.png").exists()
 
 
-def test_traverse_starts_from_a_picture_and_shows_what_is_named(runs, done, photographs):
-    picture = photographs[0] / "b.png"
-    out, made = done("traverse", runs.vae, f"input={picture}", "latents=[0,3]", "plane=[3,1]", "steps=3")
+def test_traverse_starts_from_a_image_and_shows_what_is_named(runs, done, photographs):
+    image = photographs[0] / "b.png"
+    out, made = done("traverse", runs.vae, f"input={image}", "latents=[0,3]", "plane=[3,1]", "steps=3")
     found = arrays(made / "traversals.npz")
-    code = arrays(done("encode", runs.vae, f"input={picture}", "plot=none")[1] / "latents.npz")["latents"][0]
+    code = arrays(done("encode", runs.vae, f"input={image}", "plot=none")[1] / "latents.npz")["latents"][0]
     z = found["latents"].reshape(2, 3, 4)
     first = [latent for latent in found["order"] if latent in (0, 3)]
     for row, latent in zip(z, first, strict=True):
@@ -248,33 +248,33 @@ def test_traverse_of_a_model_without_a_prior_follows_the_codes_of_data(runs, don
 
 @pytest.mark.parametrize("to, back", [("b", "a"), ("a", "b")])
 def test_translate_keeps_names_and_comes_back(to, back, runs, done, photographs, monkeypatch):
-    monkeypatch.setattr("genlab.sampling.inputs.PORTION", 2)
+    monkeypatch.setattr("genlab.inspection.inputs.PORTION", 2)
     folder, _ = photographs
     out, made = done("translate", runs.cyclegan, f"input={folder}", f"to={to}")
     targets = ["a.png", "b.png", "more/a.png", "more/twin.jpg.png", "more/twin.png.png"]
-    pictures = made / "pictures"
+    images = made / "images"
     assert made.name.startswith(f"step_0000003-photographs-to_{to}")
-    assert sorted(str(path.relative_to(pictures)) for path in pictures.rglob("*.png")) == targets
+    assert sorted(str(path.relative_to(images)) for path in images.rglob("*.png")) == targets
     found, run = arrays(made / "translations.npz"), package.load(runs.cyclegan)
     assert found["images"].shape == found["cycles"].shape == (5, 16, 16, 3)
-    for target, picture in zip(targets, found["images"], strict=True):
-        with Image.open(pictures / target) as image:
-            assert (np.asarray(image) == picture).all()
-    cycles = run.translate(pictures_of(found["images"]), back)
-    torch.testing.assert_close(pictures_of(found["cycles"]), cycles, rtol=0, atol=0.05)
+    for target, image in zip(targets, found["images"], strict=True):
+        with Image.open(images / target) as image:
+            assert (np.asarray(image) == image).all()
+    cycles = run.translate(images_of(found["images"]), back)
+    torch.testing.assert_close(images_of(found["cycles"]), cycles, rtol=0, atol=0.05)
     with Image.open(made / "grid.png") as image:
         width, height = image.size
-    assert height * (5 * 18 + 2) == width * (3 * 18 + 2), "one block: 3 rows of 5 pictures"
+    assert height * (5 * 18 + 2) == width * (3 * 18 + 2), "one block: 3 rows of 5 images"
     assert "cycle      mean absolute error" in out and f"to={back}" in out
 
 
-def test_translate_leaves_nothing_behind_where_a_picture_is_damaged(runs, done, refuses, photographs, monkeypatch):
-    monkeypatch.setattr("genlab.sampling.inputs.PORTION", 2)
+def test_translate_leaves_nothing_behind_where_a_image_is_damaged(runs, done, refuses, photographs, monkeypatch):
+    monkeypatch.setattr("genlab.inspection.inputs.PORTION", 2)
     folder = photographs[0].rename(photographs[0].with_name("damaged"))
     (folder / "more/b.png").write_bytes((folder / "a.png").read_bytes()[:60])
     assert "damaged/more/b.png cannot be read" in refuses("translate", runs.cyclegan, f"input={folder}")
     out, made = done("translate", runs.cyclegan, f"input={folder}", "skip_damaged=true")
-    assert "1 damaged ones left out" in out and len(list((made / "pictures").rglob("*.png"))) == 5
+    assert "1 damaged ones left out" in out and len(list((made / "images").rglob("*.png"))) == 5
 
 
 @pytest.mark.parametrize(
@@ -284,7 +284,7 @@ def test_translate_leaves_nothing_behind_where_a_picture_is_damaged(runs, done, 
         ("reconstruct", "cyclegan", [], "models that can: ae, "),
         ("encode", "cgan", [], "model cgan cannot encode"),
         ("interpolate", "cyclegan", [], "model cyclegan cannot decode"),
-        ("interpolate", "cgan", ["pictures=[a.png,b.png]"], "model cgan cannot encode"),
+        ("interpolate", "cgan", ["images=[a.png,b.png]"], "model cgan cannot encode"),
         ("interpolate", "ae", ["seeds=[3,8]"], "model ae cannot draw latents from a prior"),
         ("traverse", "cyclegan", [], "model cyclegan cannot decode"),
         ("traverse", "cgan", ["input=a.png"], "model cgan cannot encode"),
@@ -295,21 +295,21 @@ def test_translate_leaves_nothing_behind_where_a_picture_is_damaged(runs, done, 
             "encode",
             "vae",
             ["dataset=digits", "dataset.size=8"],
-            "holds pictures of 1x8x8 (channels, height, width), but",
+            "holds images of 1x8x8 (channels, height, width), but",
         ),
-        ("interpolate", "ae", ["dataset=digits", "dataset.size=8"], "dataset=digits: holds pictures of 1x8x8"),
-        ("interpolate", "ae", ["rows=91"], "rows=91: 180 pictures of validation make fewer pairs"),
+        ("interpolate", "ae", ["dataset=digits", "dataset.size=8"], "dataset=digits: holds images of 1x8x8"),
+        ("interpolate", "ae", ["rows=91"], "rows=91: 180 images of validation make fewer pairs"),
         ("interpolate", "vae", ["rows=0"], "rows=0: must be at least 1"),
         ("interpolate", "vae", ["steps=1"], "steps=1: must be at least 2"),
         ("interpolate", "vae", ["path=crooked"], "path=crooked: must be one of spherical, linear"),
         ("interpolate", "vae", ["seeds=[3]"], "seeds=[3]: give two, as in seeds=[3,8]"),
-        ("interpolate", "vae", ["pictures=[a.png]"], "pictures=[a.png]: give two, as in pictures=[a.png,b.png]"),
-        ("interpolate", "vae", ["pictures=[a.png,b.png]", "seeds=[3,8]"], "seeds and pictures: give one of the two"),
-        ("interpolate", "vae", ["pictures=[nowhere.png,b.png]"], "pictures=nowhere.png"),
+        ("interpolate", "vae", ["images=[a.png]"], "images=[a.png]: give two, as in images=[a.png,b.png]"),
+        ("interpolate", "vae", ["images=[a.png,b.png]", "seeds=[3,8]"], "seeds and images: give one of the two"),
+        ("interpolate", "vae", ["images=[nowhere.png,b.png]"], "images=nowhere.png"),
         ("interpolate", "vae", ["seeds=[3,8]", "dataset=digits"], "dataset=digits: not looked at, since the ends come"),
         ("interpolate", "vae", ["dataset=digits"], "the ends come from the model's prior"),
         ("traverse", "vae", ["dataset=digits"], "dataset=digits: not looked at, since the model's prior says how far"),
-        ("traverse", "vae", ["input=nowhere.png"], "input=nowhere.png: no such file; name the file of one picture"),
+        ("traverse", "vae", ["input=nowhere.png"], "input=nowhere.png: no such file; name the file of one image"),
         ("reconstruct", "vae", ["input=nowhere.png"], "input=nowhere.png: no such file"),
         ("interpolate", "vae", ["label=3"], "label=3: model vae takes no labels"),
         ("interpolate", "cgan", ["label=10"], "label=10: this run knows the classes 0 to 9"),
@@ -319,10 +319,10 @@ def test_translate_leaves_nothing_behind_where_a_picture_is_damaged(runs, done, 
         ("traverse", "vae", ["plane=[0,4]"], "plane=[0,4]: this run has the latents 0 to 3"),
         ("traverse", "vae", ["plane=[2,2]"], "plane=[2,2]: give two different latents"),
         ("traverse", "vae", ["extent=0"], "extent=0.0: must be greater than 0"),
-        ("traverse", "ae", ["dataset=digits", "dataset.size=8"], "dataset=digits: holds pictures of 1x8x8"),
+        ("traverse", "ae", ["dataset=digits", "dataset.size=8"], "dataset=digits: holds images of 1x8x8"),
         ("encode", "vae", ["plot=circle"], "plot=circle: must be one of pca, tsne, none"),
-        ("encode", "vae", ["num_pictures=2"], "plot=pca: needs 3 pictures and 2 latents, here are 2 and 4"),
-        ("translate", "cyclegan", [], "input=null: name a folder of pictures"),
+        ("encode", "vae", ["num_images=2"], "plot=pca: needs 3 images and 2 latents, here are 2 and 4"),
+        ("translate", "cyclegan", [], "input=null: name a folder of images"),
     ],
 )
 def test_a_mistake_costs_one_line(command, model, arguments, message, runs, refuses):
@@ -330,27 +330,27 @@ def test_a_mistake_costs_one_line(command, model, arguments, message, runs, refu
 
 
 @pytest.mark.parametrize("command, model", [("reconstruct", "vae"), ("encode", "ae"), ("translate", "cyclegan")])
-def test_a_folder_without_pictures_is_refused(command, model, runs, refuses, tmp_path):
+def test_a_folder_without_images_is_refused(command, model, runs, refuses, tmp_path):
     (tmp_path / "empty").mkdir()
     line = refuses(command, getattr(runs, model), f"input={tmp_path}/empty")
-    assert f"input: no pictures in {tmp_path}/empty" in line
+    assert f"input: no images in {tmp_path}/empty" in line
 
 
-def test_pictures_that_do_not_fit_the_run_are_refused(runs, refuses, photographs, tmp_path):
+def test_images_that_do_not_fit_the_run_are_refused(runs, refuses, photographs, tmp_path):
     folder, _ = photographs
     colour = np.zeros((20, 20, 3), np.uint8)
     colour[:, :, 0] = 200
     Image.fromarray(colour).save(tmp_path / "red.png")
     for command, key in (("reconstruct", "input"), ("encode", "input"), ("traverse", "input")):
         line = refuses(command, runs.vae, f"{key}={tmp_path}/red.png")
-        assert "red.png: is in colour, but this run takes grey pictures" in line
-    assert "red.png: is in colour" in refuses("interpolate", runs.vae, f"pictures=[{tmp_path}/red.png,{folder}/a.png]")
-    assert f"input={folder}: holds 5 pictures; name the file of one" in refuses("traverse", runs.vae, f"input={folder}")
+        assert "red.png: is in colour, but this run takes grey images" in line
+    assert "red.png: is in colour" in refuses("interpolate", runs.vae, f"images=[{tmp_path}/red.png,{folder}/a.png]")
+    assert f"input={folder}: holds 5 images; name the file of one" in refuses("traverse", runs.vae, f"input={folder}")
     assert "to=c: this run translates to a and b" in refuses("translate", runs.cyclegan, f"input={folder}", "to=c")
     np.savez(tmp_path / "small.npz", images=np.zeros((20, 8, 8), np.uint8))
-    assert "holds pictures of 1x8x8" in refuses("reconstruct", runs.vae, f"input={tmp_path}/small.npz")
-    line = refuses("interpolate", runs.vae, f"pictures=[{folder}/a.png,nope.png]")
-    assert "pictures=nope.png: no such file; name the file of one picture" in line
+    assert "holds images of 1x8x8" in refuses("reconstruct", runs.vae, f"input={tmp_path}/small.npz")
+    line = refuses("interpolate", runs.vae, f"images=[{folder}/a.png,nope.png]")
+    assert "images=nope.png: no such file; name the file of one image" in line
 
 
 @pytest.mark.parametrize(
@@ -359,10 +359,10 @@ def test_pictures_that_do_not_fit_the_run_are_refused(runs, refuses, photographs
         ({"x": np.zeros((9, 16, 16), np.uint8)}, "images: no such array in "),
         (
             {"images": np.zeros((9, 256), np.uint8)},
-            "holds flat rows. Store pictures as uint8 [N, height, width, channels]",
+            "holds flat rows. Store images as uint8 [N, height, width, channels]",
         ),
-        ({"images": np.full((9, 16, 16), 7.0)}, "outside 0 to 1. Store pictures as uint8 [N, height, width, channels]"),
-        ({"images": np.ones((9, 16, 16), int)}, "holds only 0 and 1. Store pictures as uint8"),
+        ({"images": np.full((9, 16, 16), 7.0)}, "outside 0 to 1. Store images as uint8 [N, height, width, channels]"),
+        ({"images": np.ones((9, 16, 16), int)}, "holds only 0 and 1. Store images as uint8"),
     ],
 )
 def test_an_npz_file_that_does_not_serve_is_named_by_its_key(arrays, message, runs, refuses, tmp_path):
@@ -371,7 +371,7 @@ def test_an_npz_file_that_does_not_serve_is_named_by_its_key(arrays, message, ru
     assert line.startswith("genlab: input=wrong.npz: images") and message in line and "dataset." not in line
 
 
-def test_labels_of_an_npz_file_go_with_its_pictures(runs, done, tmp_path):
+def test_labels_of_an_npz_file_go_with_its_images(runs, done, tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (6, 16, 16), np.uint8)
     np.savez(tmp_path / "named.npz", images=images, labels=np.array([7, 7, 3, 7, 3, 3]))
     _, made = done("encode", runs.vae, "input=named.npz")
@@ -382,15 +382,15 @@ def test_labels_of_an_npz_file_go_with_its_pictures(runs, done, tmp_path):
     assert (np.abs(pixels - orange).max(2) < 60).any(), "two labels, two colours"
 
 
-def test_translate_gives_every_picture_a_file_of_its_own(runs, done, tmp_path):
+def test_translate_gives_every_image_a_file_of_its_own(runs, done, tmp_path):
     folder = tmp_path / "names"
     folder.mkdir()
     for number, name in enumerate(["x.jpg", "x.jpg.png", "x.png"]):
         Image.fromarray(np.full((16, 16, 3), 80 * number, np.uint8)).save(folder / name)
     out, made = done("translate", runs.cyclegan, f"input={folder}")
-    assert "(3 of " in out and len(list((made / "pictures").iterdir())) == 3
+    assert "(3 of " in out and len(list((made / "images").iterdir())) == 3
     _, again = done("translate", runs.cyclegan, f"input={made}/translations.npz", "to=a")
-    assert [path.name for path in sorted((again / "pictures").iterdir())] == ["0.png", "1.png", "2.png"]
+    assert [path.name for path in sorted((again / "images").iterdir())] == ["0.png", "1.png", "2.png"]
 
 
 def test_different_requests_lie_side_by_side_and_the_same_one_is_replaced_whole(runs, done, tmp_path):
@@ -417,14 +417,14 @@ def test_the_grid_shows_all_samples_or_says_how_many(runs, done):
 
 
 def test_a_command_that_is_stopped_leaves_the_older_result(runs, done, genlab, monkeypatch):
-    _, made = done("encode", runs.vae, "num_pictures=20")
+    _, made = done("encode", runs.vae, "num_images=20")
     before = {path: path.read_bytes() for path in made.parent.rglob("*") if path.is_file()}
 
     def stopped(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("genlab.sampling.plots.save_scatter", stopped)
-    assert genlab("encode", f"run={runs.vae}", "num_pictures=20", "device=cpu").code == 130
+    monkeypatch.setattr("genlab.media.plots.save_scatter", stopped)
+    assert genlab("encode", f"run={runs.vae}", "num_images=20", "device=cpu").code == 130
     assert {path: path.read_bytes() for path in made.parent.rglob("*") if path.is_file()} == before
 
 
@@ -440,7 +440,7 @@ def test_a_run_that_cannot_be_written_is_refused_before_the_computing(runs, refu
 
 @pytest.mark.parametrize("every, moment", [(500, "step 500 (trainer.checkpoint_every)"), (None, "its last step")])
 def test_a_run_without_a_checkpoint_yet_is_waited_for(every, moment, refused, tmp_path, monkeypatch):
-    monkeypatch.setattr("genlab.training.lock.is_locked", lambda folder: True)
+    monkeypatch.setattr("genlab.checkpoints.lock.is_locked", lambda folder: True)
     folder = tmp_path / "run"
     folder.mkdir()
     (folder / "status.json").write_text(json.dumps({"status": "running", "process": os.getpid()}))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from genlab.config.schema import unheeded
+from genlab.contract.settings import ignored_device_keys
 
 KEYS = [
     # groups that a command has not, and null, which stands for the run's own data
@@ -72,7 +72,7 @@ def test_is_explained(arguments, message, refused):
 
 @pytest.mark.parametrize("command", ["sample", "export"])
 def test_what_a_command_does_not_heed_is_refused(command, refused):
-    keys = unheeded(command)
+    keys = ignored_device_keys(command)
     text = refused(command, *(f"device.{key}=1" for key in keys), problems=len(keys))
     assert all(f"device.{key}=1: means nothing to genlab {command}" in text for key in keys)
 

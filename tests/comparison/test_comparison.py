@@ -252,7 +252,7 @@ class Reader(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
-def pictured_runs(tmp_path):
+def imaged_runs(tmp_path):
     for seed in (0, 1):
         for latents in (2, 4):
             curves = [{"step": s, "train/loss": 9.0 / s, "validation/elbo": -s / latents} for s in range(1, 4)]
@@ -265,11 +265,11 @@ def pictured_runs(tmp_path):
 
 
 def test_the_page_holds_everything_and_asks_for_nothing(tmp_path):
-    reader = Reader(page(compare(read(pictured_runs(tmp_path))), "runs"))
-    pictures = [attributes["src"] for attributes in reader.all("img")]
-    assert len(pictures) == 4 and all(source.startswith("data:image/webp;base64,") for source in pictures)
+    reader = Reader(page(compare(read(imaged_runs(tmp_path))), "runs"))
+    images = [attributes["src"] for attributes in reader.all("img")]
+    assert len(images) == 4 and all(source.startswith("data:image/webp;base64,") for source in images)
     addresses = [a.get(key) for _, a in reader.tags for key in ("src", "href", "action", "data") if a.get(key)]
-    assert addresses == pictures and not reader.all("link")
+    assert addresses == images and not reader.all("link")
     assert len(reader.all("svg")) == 2, "a chart for the loss and one for the ELBO"
     assert len(reader.all("polyline")) == 8
     colours = {attributes["style"] for attributes in reader.all("polyline")}
@@ -279,7 +279,7 @@ def test_the_page_holds_everything_and_asks_for_nothing(tmp_path):
 
 
 def test_the_best_cell_is_marked(tmp_path):
-    text = page(compare(read(pictured_runs(tmp_path))), "runs")
+    text = page(compare(read(imaged_runs(tmp_path))), "runs")
     marked = [attributes for attributes in Reader(text).all("td") if "top" in attributes.get("class", "")]
     assert [float(attributes["data-value"]) for attributes in marked] == [-1.25]
 
@@ -312,7 +312,7 @@ def test_any_curve_can_be_drawn(values, tmp_path):
 
 
 def test_nothing_slow_is_imported(tmp_path):
-    pictured_runs(tmp_path)
+    imaged_runs(tmp_path)
     program = (
         "import sys; from genlab.cli import main\n"
         f"try: main(['compare', 'runs={tmp_path}'])\n"

@@ -16,7 +16,7 @@ from PIL import Image
 from genlab.comparison.page import page
 from genlab.comparison.records import collect, find_runs, read_run
 from genlab.comparison.rows import compare
-from genlab.config.untrusted_files import LARGEST, read_json, read_yaml
+from genlab.system.small_files import LARGEST, read_json, read_yaml
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -175,7 +175,7 @@ def test_pipes_devices_and_folders_are_not_read(file, tmp_path):
             read_run(bad, "bad")
 
 
-def test_numbers_that_are_none_are_shown_and_hostile_pictures_left_out(tmp_path):
+def test_numbers_that_are_none_are_shown_and_hostile_images_left_out(tmp_path):
     folder = write_run(tmp_path / "run")
     final = {"validation/a": math.nan, "train/b": -1e308}
     state = {"status": "x", "step": 1e308, "steps_per_second": math.inf, "final": final}

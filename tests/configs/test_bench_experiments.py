@@ -5,9 +5,8 @@ from itertools import pairwise
 import lab
 import pytest
 
-from genlab.config.build import build_source
+from genlab.config.build import build_source, sketch
 from genlab.config.compose import compose_job, register
-from genlab.config.request import sketch
 
 
 def linear(*widths):
@@ -57,7 +56,7 @@ PARAMETERS = {
     "bench-cyclegan-128": CYCLEGAN,
 }
 
-PICTURES = {
+IMAGES = {
     "bench-vae-mlp": (128, (1, 28, 28)),
     "bench-vae-burgess": (64, (1, 32, 32)),
     "bench-cgan-mlp": (64, (1, 32, 32)),
@@ -66,7 +65,7 @@ PICTURES = {
     "bench-cyclegan-64": (1, (3, 64, 64)),
     "bench-cyclegan-128": (1, (3, 128, 128)),
 }
-"""Batch size and shape of a picture."""
+"""Batch size and shape of an image."""
 
 
 def compose(experiment):
@@ -82,10 +81,10 @@ def test_every_player_has_the_parameters_of_the_plain_network(experiment):
     assert counted == PARAMETERS[experiment]
 
 
-@pytest.mark.parametrize("experiment", PICTURES)
-def test_pictures_batches_and_rates_are_those_of_the_workload(experiment):
+@pytest.mark.parametrize("experiment", IMAGES)
+def test_images_batches_and_rates_are_those_of_the_workload(experiment):
     config = compose(experiment)
-    assert (config.trainer.batch_size, build_source(config).spec.shape) == PICTURES[experiment]
+    assert (config.trainer.batch_size, build_source(config).spec.shape) == IMAGES[experiment]
     lr, momentum = (1e-3, 0.9) if "vae" in experiment else (2e-4, 0.5)
     optimizer = config.optimizer
     assert (optimizer._target_, optimizer.lr, list(optimizer.betas)) == ("torch.optim.Adam", lr, [momentum, 0.999])

@@ -11,8 +11,8 @@ from genlab.config.build import build_source
 from genlab.config.check import _KINDS, locate, problems_of, settings_of
 from genlab.config.compose import compose_job, groups, options, register
 from genlab.config.paths import config_folder
-from genlab.config.schema import CHOICES, COMMANDS, MAXIMA, MINIMA, POSITIVE, unheeded
 from genlab.config.sweeping import plan
+from genlab.contract.settings import CHOICES, COMMANDS, MAXIMA, MINIMA, POSITIVE, ignored_device_keys
 
 GENERATED = ("digits", "shapes", "stripes")
 """Datasets that need no file."""
@@ -137,7 +137,7 @@ def test_tables_of_the_skeleton_name_keys_that_exist():
             known.add(field.name)
             if is_dataclass(field.type):
                 known |= {f"{field.name}.{inner.name}" for inner in fields(field.type)}
-    assert {*CHOICES, *MINIMA, *MAXIMA, *POSITIVE, *(f"device.{key}" for key in unheeded("export"))} <= known
+    assert {*CHOICES, *MINIMA, *MAXIMA, *POSITIVE, *(f"device.{key}" for key in ignored_device_keys("export"))} <= known
 
 
 @pytest.mark.parametrize("group", ["device", "trainer", "loader", "logger", "watch"])

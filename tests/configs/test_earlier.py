@@ -6,10 +6,10 @@ import lab
 import pytest
 from omegaconf import OmegaConf
 
+from genlab.checkpoints import file as checkpoint
 from genlab.cli import main
 from genlab.config.earlier import brought_up
-from genlab.config.request import check
-from genlab.training import checkpoint
+from genlab.runs.check import check
 
 
 @pytest.mark.parametrize("width, widths", [(256, [256]), (0, []), ([8, 8], [8, 8])])

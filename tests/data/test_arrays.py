@@ -1,4 +1,4 @@
-"""Arrays: every layout and kind of number becomes the same pictures, and what cannot be pictures is refused."""
+"""Arrays: every layout and kind of number becomes the same images, and what cannot be images is refused."""
 
 import numpy as np
 import pytest
@@ -11,13 +11,13 @@ LABELS = np.arange(10) % 3
 
 
 def store(tmp_path, **arrays):
-    path = tmp_path / "pictures.npz"
+    path = tmp_path / "images.npz"
     np.savez_compressed(path, **arrays)
     return str(path)
 
 
 def whole(source):
-    """Both splits together, pictures in the order of their first pixels."""
+    """Both splits together, images in the order of their first pixels."""
     tables = [source.open(split)[0].load() for split in ("train", "validation")]
     fields = {name: torch.cat([table[name] for table in tables]) for name in tables[0]}
     order = fields["image"].flatten(1)[:, 0].argsort(stable=True)
@@ -36,7 +36,7 @@ def whole(source):
         (VALUES.astype(">u2") * 257, {"max_value": 65535.0}),
     ],
 )
-def test_every_layout_gives_the_same_pictures(tmp_path, images, options):
+def test_every_layout_gives_the_same_images(tmp_path, images, options):
     source = Npz(path=store(tmp_path, images=images), **options)
     assert source.spec.shape == (1, 6, 4) and source.sizes == {"train": 9, "validation": 1}
     expected = torch.from_numpy(VALUES[VALUES[:, 0, 0].argsort(kind="stable")])[:, None]
@@ -45,7 +45,7 @@ def test_every_layout_gives_the_same_pictures(tmp_path, images, options):
 
 
 @pytest.mark.parametrize("kind", [np.uint8, bool])
-def test_binary_pictures_are_black_and_white(tmp_path, kind):
+def test_binary_images_are_black_and_white(tmp_path, kind):
     source = Npz(path=store(tmp_path, images=(VALUES > 99).astype(kind)), max_value=1.0)
     assert whole(source)["image"].unique().tolist() == [0, 255]
 
@@ -84,18 +84,18 @@ def test_blocks(tmp_path):
     "arrays, options, message",
     [
         ({"x": VALUES}, {}, r"dataset\.images_key=images: no such array in .*, which holds x uint8\[10, 6, 4\]"),
-        ({"images": np.array([VALUES, None], object)}, {}, "cannot be pictures"),
-        ({"images": VALUES.astype(complex)}, {}, "cannot be pictures"),
-        ({"images": np.array(3)}, {}, "cannot be pictures"),
-        ({"images": VALUES[:0]}, {}, "cannot be pictures"),
+        ({"images": np.array([VALUES, None], object)}, {}, "cannot be images"),
+        ({"images": VALUES.astype(complex)}, {}, "cannot be images"),
+        ({"images": np.array(3)}, {}, "cannot be images"),
+        ({"images": VALUES[:0]}, {}, "cannot be images"),
         ({"images": VALUES.reshape(10, 24)}, {}, r"holds flat rows. Give dataset\.image_shape"),
         ({"images": VALUES.reshape(10, 24)}, {"image_shape": [5, 5]}, r"does not fit dataset\.image_shape=\[5, 5\]"),
         ({"images": np.stack([VALUES] * 3, 1)}, {}, r"is not \[N, height, width\]"),
-        ({"images": VALUES, "y": LABELS[:9]}, {"labels_key": "y"}, "cannot be the labels of 10 pictures"),
-        ({"images": VALUES, "y": LABELS / 2}, {"labels_key": "y"}, "cannot be the labels of 10 pictures"),
+        ({"images": VALUES, "y": LABELS[:9]}, {"labels_key": "y"}, "cannot be the labels of 10 images"),
+        ({"images": VALUES, "y": LABELS / 2}, {"labels_key": "y"}, "cannot be the labels of 10 images"),
         ({"images": VALUES, "y": LABELS + 1}, {"labels_key": "y"}, "holds the values 1, 2, 3. Number the classes"),
         ({"images": VALUES, "y": LABELS * 2}, {"labels_key": "y"}, "holds the values 0, 2, 4. Number the classes"),
-        ({"images": VALUES[:1]}, {}, "holds 1 picture"),
+        ({"images": VALUES[:1]}, {}, "holds 1 image"),
     ],
 )
 def test_refuses_from_the_headers(tmp_path, arrays, options, message):

@@ -1,10 +1,10 @@
-"""Flips and shifts of a whole batch against a plain loop over its pictures."""
+"""Flips and shifts of a whole batch against a plain loop over its images."""
 
 import pytest
 import torch
 
+from genlab.contract.data import Batch
 from genlab.data.augment import augment
-from genlab.data.spec import Batch
 
 
 def batch_of(n=32, names=("image",), seed=5, height=6, width=9):
@@ -27,7 +27,7 @@ def moved(x, down, right):
     return y
 
 
-def test_each_picture_is_mirrored_or_left_alone():
+def test_each_image_is_mirrored_or_left_alone():
     batch = batch_of(400)
     before = batch["image"].clone()
     augment(batch, ("image",), flip=True, shift=0)
@@ -38,7 +38,7 @@ def test_each_picture_is_mirrored_or_left_alone():
 
 
 @pytest.mark.parametrize("shift", [1, 3])
-def test_each_picture_is_shifted_by_its_own_whole_pixels(shift):
+def test_each_image_is_shifted_by_its_own_whole_pixels(shift):
     batch = batch_of(60)
     before = batch["image"].clone()
     augment(batch, ("image",), flip=False, shift=shift)

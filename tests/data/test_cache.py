@@ -84,7 +84,7 @@ def test_another_request_is_another_table(making, folder, tmp_path, monkeypatch)
     assert making(files=[file]) == 4, "it was written to"
     monkeypatch.setattr(torch, "__version__", "0.1")
     cache._code.cache_clear()
-    assert making() == 5, "other code may render other pictures"
+    assert making() == 5, "other code may render other images"
     cache._code.cache_clear()
 
 
@@ -276,7 +276,7 @@ def read_only(opening):
     return opened
 
 
-def pictures(root):
+def images(root):
     for label in "ab":
         (root / label).mkdir(parents=True)
         for number in range(6):
@@ -291,7 +291,7 @@ def test_sources_give_the_same_from_the_cache(kind, split, folder, tmp_path):
     small = {
         Shapes: lambda: {"size": 16, "num_images": 40},
         Stripes: lambda: {"size": 16, "num_train": 20, "num_validation": 5},
-        ImageFolder: lambda: pictures(tmp_path / "pictures"),
+        ImageFolder: lambda: images(tmp_path / "images"),
     }
     options = small[kind]()
     first, second = ([examples.load() for examples in kind(**options).open(split)] for _ in range(2))
@@ -301,10 +301,10 @@ def test_sources_give_the_same_from_the_cache(kind, split, folder, tmp_path):
         assert all(torch.equal(one[name], other[name]) and one[name].dtype == other[name].dtype for name in one)
 
 
-def test_a_changed_picture_is_seen(folder, tmp_path):
-    options = pictures(tmp_path / "pictures")
+def test_a_changed_image_is_seen(folder, tmp_path):
+    options = images(tmp_path / "images")
     before = ImageFolder(**options).open("train")[0].load()["image"]
-    for path in (tmp_path / "pictures").rglob("*.png"):
+    for path in (tmp_path / "images").rglob("*.png"):
         Image.new("RGB", (9, 11), "white").save(path)
     after = ImageFolder(**options).open("train")[0].load()["image"]
     assert after.min() == 255 and not torch.equal(before, after)

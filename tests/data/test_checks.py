@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from genlab import memory
-from genlab.config.schema import LoaderConfig
+from genlab.contract.data import DataSpec
+from genlab.contract.settings import LoaderConfig
 from genlab.data.digits import Digits
 from genlab.data.loading import Loader
-from genlab.data.pictures import MOST_PIXELS, decode
+from genlab.data.images import MOST_PIXELS, decode
 from genlab.data.shapes import Shapes
-from genlab.data.spec import DataSpec
 from genlab.data.stripes import Stripes
+from genlab.system import memory
 
 
 def test_a_container_has_less_memory_than_its_machine(tmp_path, monkeypatch):
@@ -59,7 +59,7 @@ def test_large_photographs_are_decoded_at_a_fraction_of_their_size(tmp_path):
         ({"shape": [1, 8, 8]}, "must hold shape"),
         ({"shape": (1, 8, 8), "num_classes": 0, "domains": ["image"]}, r"data\.shape=\(1, 8, 8\)"),
         ({"shape": [1, 8, True], "num_classes": 0, "domains": ["image"]}, r"data\.shape="),
-        ({"shape": [1, 8, -8], "num_classes": 0, "domains": ["image"]}, "pictures of 1x8x-8"),
+        ({"shape": [1, 8, -8], "num_classes": 0, "domains": ["image"]}, "images of 1x8x-8"),
         ({"shape": [1, 8, 8], "num_classes": -1, "domains": ["image"]}, r"data\.num_classes=-1"),
         ({"shape": [1, 8, 8], "num_classes": 0, "domains": ["x"]}, r"data\.domains="),
     ],
@@ -75,5 +75,5 @@ def test_a_spec_comes_back(data):
 
 
 def test_files_of_pixels_are_no_folders(tmp_path: Path):
-    with pytest.raises(ValueError, match="cannot be read as a picture \\(it is no file\\)"):
+    with pytest.raises(ValueError, match="cannot be read as an image \\(it is no file\\)"):
         decode(str(tmp_path), (1, 8, 8))

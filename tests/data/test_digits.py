@@ -29,12 +29,12 @@ def test_fields_match_the_spec():
 
 
 def test_the_seed_chooses_the_split_and_nothing_is_lost():
-    def pictures(split, seed):
+    def images(split, seed):
         return Digits(size=8, seed=seed).open(split)[0].load()["image"]
 
-    assert torch.equal(pictures("train", 0), pictures("train", 0))
-    assert not torch.equal(pictures("train", 0), pictures("train", 1))
-    whole = [torch.cat([pictures(split, seed) for split in ("train", "validation")]).double() for seed in (0, 1)]
+    assert torch.equal(images("train", 0), images("train", 0))
+    assert not torch.equal(images("train", 0), images("train", 1))
+    whole = [torch.cat([images(split, seed) for split in ("train", "validation")]).double() for seed in (0, 1)]
     assert torch.equal(whole[0].sum(0), whole[1].sum(0))
 
 

@@ -14,15 +14,15 @@ def fill(folder, count, shade=0):
 
 
 def shades(source, split, table=0):
-    """First pixel of every picture, the label where there is one."""
+    """First pixel of every image, the label where there is one."""
     fields = source.open(split)[table].load()
-    picture = next(iter(fields.values()))
-    return list(zip(picture[:, 0, 0, 0].tolist(), fields.get("label", torch.zeros(len(picture))).tolist(), strict=True))
+    image = next(iter(fields.values()))
+    return list(zip(image[:, 0, 0, 0].tolist(), fields.get("label", torch.zeros(len(image))).tolist(), strict=True))
 
 
-def test_pictures_directly_in_the_folder(tmp_path):
+def test_images_directly_in_the_folder(tmp_path):
     fill(tmp_path, 20)
-    (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / "notes.txt").write_text("no image")
     (tmp_path / "._00.png").write_text("left by another system")
     source = ImageFolder(path=str(tmp_path), size=[8, 6], channels=1, validation_fraction=0.2)
     assert source.spec.shape == (1, 8, 6) and source.spec.num_classes == 0
@@ -49,7 +49,7 @@ def test_a_single_subfolder_is_no_class(tmp_path):
     assert ImageFolder(path=str(tmp_path)).spec.num_classes == 0
 
 
-def test_pictures_both_directly_and_in_subfolders_are_refused(tmp_path):
+def test_images_both_directly_and_in_subfolders_are_refused(tmp_path):
     fill(tmp_path, 3)
     fill(tmp_path / "faces", 5)
     with pytest.raises(ValueError, match=r"dataset\.labels=false"):
@@ -64,7 +64,7 @@ def test_missing_and_empty_folders_are_refused(tmp_path, kind):
             kind(path=path)
     for name in ("trainA", "trainB"):
         (tmp_path / name).mkdir()
-    with pytest.raises(ValueError, match="no pictures in"):
+    with pytest.raises(ValueError, match="no images in"):
         kind(path=str(tmp_path))
 
 
@@ -101,8 +101,8 @@ def test_incomplete_unpaired_folders_are_refused(tmp_path):
 def test_real_faces(need):
     source = ImageFolder(path=need("lfw64"), size=64)
     assert source.spec.shape == (3, 64, 64) and source.spec.num_classes == 0 and sum(source.sizes.values()) == 5749
-    picture = source.open("train")[0].rows(torch.tensor([0]))["image"]
-    assert picture.shape == (1, 3, 64, 64) and picture.float().std() > 10
+    image = source.open("train")[0].rows(torch.tensor([0]))["image"]
+    assert image.shape == (1, 3, 64, 64) and image.float().std() > 10
 
 
 def test_real_classes(need):

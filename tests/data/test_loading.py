@@ -9,18 +9,18 @@ import lab
 import pytest
 import torch
 
-from genlab.config.schema import LoaderConfig
+from genlab.contract.data import DataSpec
+from genlab.contract.settings import LoaderConfig
 from genlab.data import loading
 from genlab.data.loading import Loader
 from genlab.data.source import ArrayExamples, Examples, Source
-from genlab.data.spec import DataSpec
 
 SETTINGS = LoaderConfig(storage="memory", memory_limit=1.0, workers=0, flip=False, shift=0)
 STEPS, BATCH = 12, 10  # 120 draws from 37 examples: several epochs, borders within batches
 
 
 class Numbered(Source):
-    """Pictures that carry their number, so that a batch tells where it came from."""
+    """Images that carry their number, so that a batch tells where it came from."""
 
     def __init__(self, train=37, validation=300):
         self.spec, self.sizes = DataSpec((1, 1, 2), num_classes=2), {"train": train, "validation": validation}
@@ -56,7 +56,7 @@ def numbers(batches):
     return torch.cat([batch["label"] for batch in batches])
 
 
-def test_pictures_are_floats_in_zero_to_one():
+def test_images_are_floats_in_zero_to_one():
     batch = take(loader(), 1)[0]
     assert batch["image"].dtype == torch.float32 and batch["label"].dtype == torch.int64
     assert torch.equal((batch["image"][:, 0, 0, 1] * 255).round().long(), batch["label"])
@@ -179,7 +179,7 @@ class Slow(Examples):
 
 
 @pytest.mark.parametrize("pause, expected", [(0.0, 1), (0.02, 0)])
-def test_says_once_where_training_waits_for_pictures(pause, expected, monkeypatch, caplog):
+def test_says_once_where_training_waits_for_images(pause, expected, monkeypatch, caplog):
     monkeypatch.setattr(loading, "_WATCHED_BATCHES", 5)
     source = Numbered(10)
     monkeypatch.setattr(source, "open", lambda split: [Slow()])

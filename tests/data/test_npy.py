@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from genlab.config.schema import LoaderConfig
+from genlab.contract.settings import LoaderConfig
 from genlab.data.loading import Loader
 from genlab.data.npy import Npy
-from genlab.training.provenance import fingerprint
+from genlab.runs.provenance import fingerprint
 
 COLOUR = np.random.default_rng(0).integers(0, 256, (40, 6, 4, 3), np.uint8)
 COLOUR[:, 0, 0, 0] = np.random.default_rng(1).permutation(40)  # what each is told by
@@ -19,13 +19,13 @@ LABELS = np.arange(40) % 3
 STREAM = LoaderConfig(storage="stream", memory_limit=1.0, workers=0, flip=True, shift=1)
 
 
-def store(tmp_path, array, name="pictures.npy", **options):
+def store(tmp_path, array, name="images.npy", **options):
     np.save(tmp_path / name, array, **options)
     return str(tmp_path / name)
 
 
 def whole(source):
-    """Both splits together, pictures in the order of their first pixels."""
+    """Both splits together, images in the order of their first pixels."""
     tables = [source.open(split)[0].load() for split in ("train", "validation")]
     fields = {name: torch.cat([table[name] for table in tables]) for name in tables[0]}
     order = fields["image"][:, 0, 0, 0].argsort()
@@ -46,7 +46,7 @@ def whole(source):
     ],
     ids=["last", "first", "told last", "told first", "grey", "low grey", "grey last", "grey first"],
 )
-def test_every_layout_gives_the_same_pictures(tmp_path, array, options):
+def test_every_layout_gives_the_same_images(tmp_path, array, options):
     source = Npy(path=store(tmp_path, array), **options)
     channels, height, width = source.spec.shape
     expected = torch.from_numpy(COLOUR[:, :height, :width, :channels]).permute(0, 3, 1, 2)
@@ -56,7 +56,7 @@ def test_every_layout_gives_the_same_pictures(tmp_path, array, options):
     assert source.sizes == {"train": 36, "validation": 4} and source.spec.num_classes == 0
 
 
-def test_labels_stay_with_their_pictures(tmp_path):
+def test_labels_stay_with_their_images(tmp_path):
     labels_path = store(tmp_path, LABELS.astype(">i2"), "labels.npy")
     source = Npy(path=store(tmp_path, COLOUR), labels_path=labels_path, validation_fraction=0.3, seed=3)
     assert source.spec.num_classes == 3
@@ -101,7 +101,7 @@ def test_rows_are_announced_before_they_are_read(tmp_path, monkeypatch):
     file = loader.tables[0].table.file
     events = []
     read = file.read
-    monkeypatch.setattr(file, "announce", lambda rows: events.append(("announced", rows.tolist())))
+    monkeypatch.setattr(file, "prefetch", lambda rows: events.append(("announced", rows.tolist())))
     monkeypatch.setattr(file, "read", lambda rows: events.append(("read", rows.tolist())) or read(rows))
     for _ in zip(range(5), loader.batches(10), strict=False):
         pass
@@ -123,17 +123,17 @@ def test_a_file_that_shrinks_is_no_crash(tmp_path):
 @pytest.mark.parametrize(
     "array, options, message",
     [
-        (COLOUR / 255, {}, r"float64\[40, 6, 4, 3\] cannot be pictures. Store them as uint8"),
-        (COLOUR.reshape(40, -1), {}, "cannot be pictures"),
-        (COLOUR[:0], {}, "cannot be pictures"),
+        (COLOUR / 255, {}, r"float64\[40, 6, 4, 3\] cannot be images. Store them as uint8"),
+        (COLOUR.reshape(40, -1), {}, "cannot be images"),
+        (COLOUR[:0], {}, "cannot be images"),
         (np.zeros((4, 6, 4, 2), np.uint8), {}, r"is not \[N, height, width, 1 or 3\]"),
         (COLOUR, {"layout": "channels_first"}, r"is not \[N, height, width, 1 or 3\]"),
         (COLOUR[:, :3].copy(), {}, r"Give dataset\.layout=channels_last or channels_first"),
         (COLOUR, {"layout": "NHWC"}, r"dataset\.layout=NHWC is not known"),
         (np.asfortranarray(COLOUR), {}, "is stored by columns"),
-        (COLOUR[:1], {}, "holds 1 picture"),
-        (COLOUR, {"labels": LABELS[:9]}, "cannot be the labels of 40 pictures"),
-        (COLOUR, {"labels": LABELS / 2}, "cannot be the labels of 40 pictures"),
+        (COLOUR[:1], {}, "holds 1 image"),
+        (COLOUR, {"labels": LABELS[:9]}, "cannot be the labels of 40 images"),
+        (COLOUR, {"labels": LABELS / 2}, "cannot be the labels of 40 images"),
         (COLOUR, {"labels": LABELS * 2}, "holds the values 0, 2, 4. Number the classes"),
     ],
 )
@@ -145,7 +145,7 @@ def test_refuses_from_the_headers(tmp_path, array, options, message):
         Npy(path=store(tmp_path, array), **options)
 
 
-def test_pictures_of_zeros_and_ones_are_refused(tmp_path):
+def test_images_of_zeros_and_ones_are_refused(tmp_path):
     with pytest.raises(ValueError, match="holds only 0 and 1"):
         Npy(path=store(tmp_path, (COLOUR > 99).astype(np.uint8))).open("train")
 
@@ -157,9 +157,9 @@ def test_objects_are_refused_and_never_run(tmp_path):
 
     objects = np.empty((4, 6, 4), object)
     objects[:] = [[[Explosive()]]]
-    with pytest.raises(ValueError, match="cannot be pictures"):
+    with pytest.raises(ValueError, match="cannot be images"):
         Npy(path=store(tmp_path, objects, allow_pickle=True))
-    path = store(tmp_path, COLOUR[:4], "pictures2.npy")
+    path = store(tmp_path, COLOUR[:4], "images2.npy")
     labels = store(tmp_path, objects[:, 0, 0], "labels.npy", allow_pickle=True)
     with pytest.raises(ValueError, match="cannot be the labels"):
         Npy(path=path, labels_path=labels)
@@ -168,7 +168,7 @@ def test_objects_are_refused_and_never_run(tmp_path):
 
 @pytest.mark.parametrize("damage", ["short", "text", "empty", "version"])
 def test_damaged_files_are_refused(tmp_path, damage):
-    path = tmp_path / "pictures.npy"
+    path = tmp_path / "images.npy"
     sound = Path(store(tmp_path, COLOUR, "sound.npy")).read_bytes()
     path.write_bytes(
         {"short": sound[:-1], "text": b"no array", "empty": b"", "version": sound[:6] + b"\x09\x00" + sound[8:]}[damage]

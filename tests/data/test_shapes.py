@@ -1,4 +1,4 @@
-"""The rendered shapes: the pictures show the factors that come with them."""
+"""The rendered shapes: the images show the factors that come with them."""
 
 from math import pi, sqrt
 
@@ -60,7 +60,7 @@ def test_position_moves_the_centre_and_leaves_the_shape_inside():
         assert torch.allclose(y, low + (high - low) * places[:, 1].double(), atol=0.1 + 32 * LARGEST * shift)
 
 
-def test_a_quarter_turn_turns_the_picture():
+def test_a_quarter_turn_turns_the_image():
     for kind in range(len(SHAPES)):
         upright, turned = render(torch.tensor([[kind, 1, turn, 0.5, 0.5] for turn in (0, pi / 2)]), 32)
         assert (upright.rot90(-1, (1, 2)).int() - turned.int()).abs().max() <= 1  # clockwise
@@ -68,10 +68,10 @@ def test_a_quarter_turn_turns_the_picture():
 
 def test_the_heart_stands_on_its_tip():
     _, _, y = moments(render(torch.tensor([[2, 1, 0, 0.5, 0.5]]), 64))
-    picture = render(torch.tensor([[2, 1, 0, 0.5, 0.5]]), 64)[0, 0]
-    widths = (picture > 127).sum(1)
+    image = render(torch.tensor([[2, 1, 0, 0.5, 0.5]]), 64)[0, 0]
+    widths = (image > 127).sum(1)
     assert widths.argmax() < 32 and y < 32
-    assert torch.equal(picture, picture.flip(1))
+    assert torch.equal(image, image.flip(1))
     assert widths[widths > 0][-1] < 4 < widths.max() / 4
     assert int((widths > 0).sum()) == pytest.approx(0.5606 * (1 + 1.5 * sqrt(2)) * LARGEST * 64, abs=1.5)
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from genlab.data.spec import Batch, DataSpec
+from genlab.contract.data import Batch, DataSpec
 
 
 def whole(n=24, seed=9):
@@ -44,7 +44,7 @@ def test_draws_are_fresh_and_repeat_with_the_seed():
     assert not torch.equal(first, other.randn(3))
 
 
-def test_noise_has_the_distribution_and_the_dtype_of_the_pictures():
+def test_noise_has_the_distribution_and_the_dtype_of_the_images():
     batch = Batch({"image": torch.zeros(1000, 1, 1, 1, dtype=torch.float64)}, seed=0)
     normal, uniform, integers = batch.randn(50), batch.rand(50), batch.randint(5)
     assert normal.dtype == uniform.dtype == torch.float64 and integers.dtype == torch.int64

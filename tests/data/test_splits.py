@@ -27,6 +27,6 @@ def test_blocks_stay_together():
     assert counts.tolist() == [50] * 4 and blocks.tolist() != [0, 1, 2, 3]
 
 
-def test_refuses_a_single_picture():
-    with pytest.raises(ValueError, match="holds 1 picture"):
+def test_refuses_a_single_image():
+    with pytest.raises(ValueError, match="holds 1 image"):
         split_sizes(1, 0.1)

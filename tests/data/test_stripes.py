@@ -24,14 +24,14 @@ def test_fields_match_the_spec():
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_counterparts_follow_from_the_pictures(channels):
-    """Both translations can be computed pixel by pixel from what the picture shows alone."""
+def test_counterparts_follow_from_the_images(channels):
+    """Both translations can be computed pixel by pixel from what the image shows alone."""
     ground, light, middle = palette(channels)
     along = torch.arange(32)
     stripes = torch.where((along[:, None] + along) % 4 >= 2, middle, light)
 
-    def translate(pictures, fill, new_fill):
-        coverage = (((pictures - ground) * (fill - ground)).sum(1, True) / (fill - ground).square().sum(0)).clamp(0, 1)
+    def translate(images, fill, new_fill):
+        coverage = (((images - ground) * (fill - ground)).sum(1, True) / (fill - ground).square().sum(0)).clamp(0, 1)
         return ground + coverage * (new_fill - ground)
 
     a, b = tables("validation", channels=channels)
@@ -41,16 +41,16 @@ def test_counterparts_follow_from_the_pictures(channels):
 
 def test_domains_are_unpaired_but_alike():
     (a, b), (held_out, _) = tables(), tables("validation")
-    shown_a, shown_b = ((pictures - palette(3)[0]).abs().amax(1) > 30 for pictures in (a["a"].float(), b["b"].float()))
+    shown_a, shown_b = ((images - palette(3)[0]).abs().amax(1) > 30 for images in (a["a"].float(), b["b"].float()))
     assert not any(torch.equal(one, other) for one in shown_a for other in shown_b)
     assert abs(shown_a.float().mean() - shown_b.float().mean()) < 0.06
     assert not torch.equal(a["a"][:20], held_out["a"])
 
 
-def test_shapes_lie_wholly_inside_and_every_picture_has_one():
+def test_shapes_lie_wholly_inside_and_every_image_has_one():
     ground = palette(3)[0].round()
-    pictures = tables(size=48)[0]["a"].float()
-    covered = (pictures - ground).abs().amax(1) > 128
+    images = tables(size=48)[0]["a"].float()
+    covered = (images - ground).abs().amax(1) > 128
     assert covered.flatten(1).any(1).all()
     single = Stripes(num_train=300, size=48, max_shapes=1).open("train")[0].load()["a"].float()
     area = ((single - ground).abs().amax(1) > 100).flatten(1).sum(1)

@@ -31,7 +31,7 @@ def idx(array):
 
 
 def write_idx_set(root, source, pack=lambda content: content, suffix=""):
-    """Twelve pictures for either split; the source is told to expect as many."""
+    """Twelve images for either split; the source is told to expect as many."""
     for file in source.files():
         path = root / (file + suffix)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -193,7 +193,7 @@ def test_a_failed_download_says_what_to_do(published):
 def test_other_contents_than_the_published_are_refused(tmp_path):
     source = write_idx_set(tmp_path, Mnist(data_dir=str(tmp_path)))
     source.sizes = {"train": 60_000, "validation": 10_000}
-    with pytest.raises(ValueError, match=r"pictures \[12, 1, 28, 28\].*not the published \[60000, 1, 28, 28\]"):
+    with pytest.raises(ValueError, match=r"images \[12, 1, 28, 28\].*not the published \[60000, 1, 28, 28\]"):
         source.open("train")
 
 
@@ -237,14 +237,14 @@ def test_svhn(tmp_path, monkeypatch):
 
 
 def test_celeba(tmp_path):
-    pictures = tmp_path / "celeba" / "img_align_celeba"
-    pictures.mkdir(parents=True)
+    images = tmp_path / "celeba" / "img_align_celeba"
+    images.mkdir(parents=True)
     for index in range(6):
-        Image.new("RGB", (178, 218), (40 * index, 0, 0)).save(pictures / f"{index}.jpg")
+        Image.new("RGB", (178, 218), (40 * index, 0, 0)).save(images / f"{index}.jpg")
     lines = [f"{index}.jpg {part}" for index, part in enumerate([0, 0, 1, 0, 2, 1])]
     (tmp_path / "celeba" / "list_eval_partition.txt").write_text("\n".join(lines))
     source = Celeba(data_dir=str(tmp_path))
-    with pytest.raises(ValueError, match="lists 3 pictures for train, not the published 162770"):
+    with pytest.raises(ValueError, match="lists 3 images for train, not the published 162770"):
         source.open("train")
     source.sizes = {"train": 3, "validation": 2}
     images = [source.open(split)[0].load()["image"] for split in source.sizes]

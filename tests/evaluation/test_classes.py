@@ -4,7 +4,7 @@ import pytest
 import torch
 from scipy.stats import entropy as scipy_entropy
 
-from genlab.evaluation.classes import ClassCounts, entropy, modes_covered
+from genlab.metrics.classes import ClassCounts, entropy, modes_covered
 
 
 def certain_of(labels, num_classes, certainty=1.0):

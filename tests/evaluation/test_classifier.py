@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from genlab.contract.data import DataSpec
 from genlab.data.digits import Digits
 from genlab.data.source import ArrayExamples, Source
-from genlab.data.spec import DataSpec
 from genlab.data.torchvision_sets import Mnist
 from genlab.evaluation import classifier
 from genlab.evaluation.classifier import Network, data_fingerprint, load_classifier, reduce
@@ -25,23 +25,23 @@ def cache(tmp_path, monkeypatch):
 
 
 class Stripes(Source):
-    """Noisy pictures whose upper (0) or lower (1) half is bright."""
+    """Noisy images whose upper (0) or lower (1) half is bright."""
 
     def __init__(self, shape, train=96, validation=32, num_classes=2):
         self.spec, self.sizes = DataSpec(shape, num_classes), {"train": train, "validation": validation}
 
     def open(self, split):
         generator = torch.Generator().manual_seed(len(split))
-        pictures = torch.randint(0, 128, (self.sizes[split], *self.spec.shape), generator=generator)
-        label = torch.randint(2, (len(pictures),), generator=generator)
+        images = torch.randint(0, 128, (self.sizes[split], *self.spec.shape), generator=generator)
+        label = torch.randint(2, (len(images),), generator=generator)
         half = self.spec.shape[1] // 2
-        pictures[label == 0, :, :half] += 127
-        pictures[label == 1, :, half:] += 127
-        return [ArrayExamples(image=pictures.byte(), label=label)]
+        images[label == 0, :, :half] += 127
+        images[label == 1, :, half:] += 127
+        return [ArrayExamples(image=images.byte(), label=label)]
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 20, 9), (2, 50, 64)])
-def test_it_learns_pictures_of_any_shape(shape):
+def test_it_learns_images_of_any_shape(shape):
     found = load_classifier(Stripes(shape))
     assert found.accuracy == 1
     features, logits = found.network(torch.rand(5, *shape))
@@ -144,7 +144,7 @@ def test_data_without_labels_is_refused_with_the_way_out():
         load_classifier(Stripes((1, 8, 8), num_classes=0))
 
 
-def test_pictures_too_small_are_refused():
+def test_images_too_small_are_refused():
     with pytest.raises(ValueError, match="8x8 pixels or more, and these are 7x9"):
         Network((1, 7, 9), 3)
 
@@ -160,7 +160,7 @@ def test_the_fingerprint_sees_a_single_pixel_and_the_split():
     assert before != data_fingerprint(source)
 
 
-def test_large_pictures_are_averaged_over_areas_and_small_ones_left_alone():
+def test_large_images_are_averaged_over_areas_and_small_ones_left_alone():
     x = torch.rand(2, 3, 64, 20)
     torch.testing.assert_close(reduce(x, 32), x.view(2, 3, 32, 2, 20).mean(3))
     assert reduce(x, 64) is x

@@ -7,15 +7,15 @@ from pathlib import Path
 import lab
 import pytest
 import torch
+from genlab.inference.run import Run
 
-from genlab.config.schema import EvaluationConfig
-from genlab.evaluation import bench as benches
+from genlab.contract.settings import EvaluationConfig
 from genlab.evaluation import classifier, sample_metrics
-from genlab.evaluation.bench import Bench
+from genlab.evaluation import context as benches
+from genlab.evaluation.context import EvaluationContext
 from genlab.evaluation.data_metrics import DATA_METRICS
 from genlab.evaluation.evaluate import METRICS, choose, evaluate, figures_of, write
-from genlab.evaluation.sample_metrics import SAMPLE_METRICS, nearest_pictures
-from genlab.sampling.load import Run
+from genlab.evaluation.sample_metrics import SAMPLE_METRICS, nearest_images
 
 SETTINGS = EvaluationConfig(None, 300, "pixels", importance_samples=3, repeats=1, nearest=2)
 
@@ -25,13 +25,13 @@ def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("GENLAB_CACHE", str(tmp_path / "cache"))
 
 
-def subject(model, *overrides, source=None, **settings) -> tuple[Run, Bench]:
+def subject(model, *overrides, source=None, **settings) -> tuple[Run, EvaluationContext]:
     """An untrained run of `model` and a bench with its data."""
     config = lab.compose(model, *overrides)
-    source = source or lab.RandomPictures(lab.requirements(config))
+    source = source or lab.RandomImages(lab.requirements(config))
     trainer = lab.trainer(config, source)
     run = Run(None, 0, config, source.spec, trainer.model.eval(), lab.CPU)
-    return run, Bench(source, "noise", EvaluationConfig(**{**vars(SETTINGS), **settings}), config, lab.CPU)
+    return run, EvaluationContext(source, "noise", EvaluationConfig(**{**vars(SETTINGS), **settings}), config, lab.CPU)
 
 
 @pytest.mark.parametrize("model", lab.MODELS)
@@ -89,8 +89,8 @@ def test_numbers_do_not_depend_on_the_autocast_around_them(monkeypatch):
     assert evaluate(run, bench, names) == inside
 
 
-def test_copies_of_training_pictures_are_found_out_among_all_of_them():
-    source = lab.RandomPictures(frozenset({"image"}), train=500, validation=40)
+def test_copies_of_training_images_are_found_out_among_all_of_them():
+    source = lab.RandomImages(frozenset({"image"}), train=500, validation=40)
     run, bench = subject("gan", source=source)
     honest = evaluate(run, bench, ["copies"])
     train = bench.table("train").load()["image"].float() / 255
@@ -98,11 +98,11 @@ def test_copies_of_training_pictures_are_found_out_among_all_of_them():
     copied = evaluate(run, bench, ["copies"])
     assert (copied["copying_gap"]["value"], copied["closer_than_held_out"]["value"]) == (1, 1)
     assert honest["copying_gap"]["value"] < 0.5
-    assert copied["copying_gap"]["protocol"]["training_pictures"] == 500
+    assert copied["copying_gap"]["protocol"]["training_images"] == 500
 
 
-def test_a_set_of_one_picture_gives_valid_json(tmp_path):
-    source = lab.RandomPictures(frozenset({"image"}), validation=1)
+def test_a_set_of_one_image_gives_valid_json(tmp_path):
+    source = lab.RandomImages(frozenset({"image"}), validation=1)
     run, bench = subject("vae", source=source)
     names = choose(run, bench, None)
     assert not {"manifold", "kernel", "frechet"} & set(names)
@@ -110,7 +110,7 @@ def test_a_set_of_one_picture_gives_valid_json(tmp_path):
     assert entries["mse"]["spread"] is None and "total_correlation" not in entries
     write(entries, tmp_path / "evaluation.json")
     with pytest.raises(
-        ValueError, match="metrics=kernel: needs 2 real pictures or more, and validation of noise has 1"
+        ValueError, match="metrics=kernel: needs 2 real images or more, and validation of noise has 1"
     ):
         choose(run, bench, ["kernel"])
 
@@ -146,8 +146,8 @@ def test_other_data_asks_no_question_about_training_data():
 
 
 def test_a_smaller_domain_is_counted_once(tmp_path):
+    from genlab.contract.data import DataSpec
     from genlab.data.source import ArrayExamples, Source
-    from genlab.data.spec import DataSpec
 
     class Unequal(Source):
         spec = DataSpec((3, 16, 16), domains=("a", "b"))
@@ -163,8 +163,8 @@ def test_a_smaller_domain_is_counted_once(tmp_path):
 
     run, bench = subject("cyclegan", source=Unequal())
     entries = evaluate(run, bench, ["translation"])
-    assert entries["cycle_error/a"]["protocol"]["pictures"] == 40
-    assert entries["cycle_error/b"]["protocol"]["pictures"] == 12
+    assert entries["cycle_error/a"]["protocol"]["images"] == 40
+    assert entries["cycle_error/b"]["protocol"]["images"] == 12
 
 
 def test_repeats_draw_anew_and_give_a_spread():
@@ -213,7 +213,7 @@ def test_classes_are_read_by_a_classifier_of_the_datasets_labels(monkeypatch):
     assert 0 <= entries["agreement"]["value"] <= 1 <= entries["inception_score"]["value"]
 
 
-def test_readings_of_real_pictures_are_kept_and_used_again(monkeypatch):
+def test_readings_of_real_images_are_kept_and_used_again(monkeypatch):
     _, bench = subject("gan")
     first = bench.real
     monkeypatch.setattr(benches, "gather", None)  # reading again would fail
@@ -237,10 +237,10 @@ def test_portions_beyond_what_is_compared_are_let_go(monkeypatch):
     _, bench = subject("gan")
     metrics = [metric(bench, 500, 0) for metric in SAMPLE_METRICS.values() if not metric.reads_classes]
     for _ in range(5):
-        pictures = torch.rand(100, *bench.source.spec.shape)
-        reading = bench.extractor.read(pictures)
+        images = torch.rand(100, *bench.source.spec.shape)
+        reading = bench.extractor.read(images)
         for metric in metrics:
-            metric.update(sample_metrics.Drawn(pictures, None, reading))
+            metric.update(sample_metrics.SampleBatch(images, None, reading))
     kept = sum(part.untyped_storage().nbytes() for metric in metrics for part in getattr(metric, "kept", []))
     assert kept == sum(part.nbytes for metric in metrics for part in getattr(metric, "kept", []))
     assert all(sum(map(len, metric.kept)) == 20 for metric in metrics if hasattr(metric, "kept"))
@@ -252,9 +252,9 @@ def test_memory_is_bounded_by_what_is_kept(monkeypatch):
     assert len(bench.real.features) == 10 and bench.real.count == 32 == bench.real.moments.count
 
 
-def test_shows_samples_above_their_nearest_training_pictures():
+def test_shows_samples_above_their_nearest_training_images():
     run, bench = subject("gan", nearest=3)
-    rows = nearest_pictures(run, bench, seed=0)
+    rows = nearest_images(run, bench, seed=0)
     assert rows.shape == (4, 3, *run.data.shape)
     train = bench.table("train").load()["image"].float() / 255
     distances = (train[None] - run.sample(3)[:, None]).flatten(2).norm(dim=2)
@@ -276,10 +276,10 @@ def test_every_metric_is_asked_for_by_a_name_of_its_own():
 
 
 def measured(model: str) -> dict[str, dict]:
-    """Everything that fits a model, on three batches of pictures and three portions of samples."""
+    """Everything that fits a model, on three batches of images and three portions of samples."""
     torch.set_num_threads(1)
     requires = lab.requirements(lab.compose(model))
-    run, bench = subject(model, source=lab.RandomPictures(requires, validation=600), num_samples=600)
+    run, bench = subject(model, source=lab.RandomImages(requires, validation=600), num_samples=600)
     return evaluate(run, bench, choose(run, bench, None), seed=1)
 
 

@@ -1,4 +1,4 @@
-"""What pictures are compared by: pixels, the classifier of their own labels, Inception features."""
+"""What images are compared by: pixels, the classifier of their own labels, Inception features."""
 
 import hashlib
 import io
@@ -12,9 +12,9 @@ from urllib.error import URLError
 import pytest
 import torch
 
+from genlab.contract.data import DataSpec
 from genlab.data.digits import Digits
 from genlab.data.source import ArrayExamples
-from genlab.data.spec import DataSpec
 from genlab.evaluation import classifier
 from genlab.evaluation.features import Inception, make_extractor, read_table
 
@@ -37,7 +37,7 @@ def weights_file():
     return path
 
 
-def test_pixels_are_the_pictures_and_large_ones_are_averaged():
+def test_pixels_are_the_images_and_large_ones_are_averaged():
     pixels = make_extractor("pixels")
     x = torch.rand(3, 2, 10, 12)
     assert torch.equal(pixels(x), x.flatten(1))
@@ -61,7 +61,7 @@ def test_digits_reads_features_and_probabilities_in_one_pass():
     assert not features.requires_grad
 
 
-def test_the_chunks_that_pictures_come_in_do_not_matter(monkeypatch):
+def test_the_chunks_that_images_come_in_do_not_matter(monkeypatch):
     digits = make_extractor("digits", Digits(size=8))
     x = torch.rand(20, 1, 8, 8)
     whole = digits.read(x)
@@ -70,14 +70,14 @@ def test_the_chunks_that_pictures_come_in_do_not_matter(monkeypatch):
         torch.testing.assert_close(a, b)
 
 
-def test_pictures_of_another_shape_are_refused_by_digits():
+def test_images_of_another_shape_are_refused_by_digits():
     digits = make_extractor("digits", Digits(size=8))
-    with pytest.raises(ValueError, match=r"reads pictures \[1, 8, 8\], not \[3, 8, 8\]"):
+    with pytest.raises(ValueError, match=r"reads images \[1, 8, 8\], not \[3, 8, 8\]"):
         digits(torch.rand(2, 3, 8, 8))
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_pictures_of_a_diverged_run_are_refused(value):
+def test_images_of_a_diverged_run_are_refused(value):
     with pytest.raises(ValueError, match="not finite: has the run diverged"):
         make_extractor("pixels")(torch.full((1, 1, 8, 8), value))
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 from scipy.linalg import sqrtm
 
-from genlab.evaluation.frechet import Moments, frechet_distance
+from genlab.metrics.frechet import Moments, frechet_distance
 
 
 def features(count, dimensions, seed):

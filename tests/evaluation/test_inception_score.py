@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from genlab.evaluation.inception_score import InceptionScore
+from genlab.metrics.inception_score import InceptionScore
 
 
 def score(probabilities, splits=10, chunk=1_000):

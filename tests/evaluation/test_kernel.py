@@ -3,7 +3,7 @@ import pytest
 import torch
 from scipy.spatial.distance import cdist, pdist
 
-from genlab.evaluation.kernel import KernelDistance, gaussian_mmd
+from genlab.metrics.kernel import KernelDistance, gaussian_mmd
 
 
 def two_sets(samples, real, dimensions=6):
@@ -27,7 +27,7 @@ def test_one_block_is_the_unbiased_estimate_pair_by_pair():
     expected = by_loops(x.numpy(), y.numpy(), lambda a, b: (a @ b / 6 + 1) ** 3)
     result = distance.result()
     assert result["mean"] == pytest.approx(expected)
-    assert (result["spread"], result["blocks"], result["block_size"], result["real_pictures"]) == (None, 1, 25, 25)
+    assert (result["spread"], result["blocks"], result["block_size"], result["real_images"]) == (None, 1, 25, 25)
 
 
 def test_it_agrees_with_torch_fidelity_and_torchmetrics_on_the_same_subset():

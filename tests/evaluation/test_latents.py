@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch.distributions import Independent, MultivariateNormal, Normal, kl_divergence
 
-from genlab.evaluation.latents import active_units, total_correlation
+from genlab.metrics.latents import active_units, total_correlation
 
 
-def test_units_are_active_where_pictures_move_them():
+def test_units_are_active_where_images_move_them():
     torch.manual_seed(0)
     codes = torch.randn(5000, 5) * torch.tensor([1.0, 0.11, 0.09, 0.0, 0.5]) + 3
     assert active_units(codes) == 3

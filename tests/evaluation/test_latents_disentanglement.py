@@ -5,13 +5,13 @@ import pytest
 import torch
 
 from genlab.data.shapes import Shapes
-from genlab.evaluation.disentanglement.beta_vae import beta_vae_score
-from genlab.evaluation.disentanglement.dci import dci
-from genlab.evaluation.disentanglement.factor_vae import factor_vae_score
-from genlab.evaluation.disentanglement.mig import mig, mutual_information_gaps
-from genlab.evaluation.disentanglement.sap import predictability_gaps, sap
-from genlab.evaluation.disentanglement.scores import disentanglement_scores
-from genlab.evaluation.disentanglement.table import tabulate
+from genlab.metrics.disentanglement.beta_vae import beta_vae_score
+from genlab.metrics.disentanglement.dci import dci
+from genlab.metrics.disentanglement.factor_vae import factor_vae_score
+from genlab.metrics.disentanglement.mig import mig, mutual_information_gaps
+from genlab.metrics.disentanglement.sap import predictability_gaps, sap
+from genlab.metrics.disentanglement.scores import disentanglement_scores
+from genlab.metrics.disentanglement.table import tabulate
 
 SHAPE = 0
 

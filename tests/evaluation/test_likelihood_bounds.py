@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
-from genlab.evaluation.likelihood import likelihood_bounds
+from genlab.metrics.likelihood import likelihood_bounds
 
 LATENTS, PIXELS, NOISE = 2, 6, 0.5
 
@@ -42,7 +42,7 @@ class LinearGaussian:
         )
         return self.log_likelihood(x) - gap
 
-    def pictures(self, n):
+    def images(self, n):
         return torch.randn(n, LATENTS).double() @ self.w.T + self.b + NOISE * torch.randn(n, PIXELS)
 
 
@@ -58,7 +58,7 @@ class Given:
 
 def test_bound_reaches_a_known_likelihood_from_below(float64):
     model = LinearGaussian()
-    x = model.pictures(20)
+    x = model.images(20)
     exact = model.log_likelihood(x)
     estimates = torch.stack([likelihood_bounds(model, x, 5000, chunk=500).importance_weighted for _ in range(8)])
     error = estimates.std(0) / 8**0.5
@@ -68,7 +68,7 @@ def test_bound_reaches_a_known_likelihood_from_below(float64):
 
 def test_bound_rises_with_the_number_of_draws(float64):
     model = LinearGaussian()
-    x = model.pictures(400)
+    x = model.images(400)
     bounds = [likelihood_bounds(model, x, k).importance_weighted.mean() for k in (1, 4, 16, 256)]
     assert bounds == sorted(bounds)
     assert bounds[0] < model.log_likelihood(x).mean() - 0.1 < bounds[-1]
@@ -76,7 +76,7 @@ def test_bound_rises_with_the_number_of_draws(float64):
 
 def test_elbo_is_the_one_of_theory(float64):
     model = LinearGaussian()
-    x = model.pictures(10)
+    x = model.images(10)
     torch.testing.assert_close(likelihood_bounds(model, x, 20_000, chunk=5000).elbo, model.elbo(x), atol=0.03, rtol=0)
 
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 from scipy.spatial.distance import cdist
 
-from genlab.evaluation.manifold import manifold_metrics
+from genlab.metrics.manifold import manifold_metrics
 
 
 def two_sets(samples, real, dimensions=8):

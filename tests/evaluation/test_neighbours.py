@@ -2,7 +2,7 @@ import pytest
 import torch
 from sklearn.neighbors import NearestNeighbors
 
-from genlab.evaluation.neighbours import data_copying, nearest
+from genlab.metrics.neighbours import data_copying, nearest
 
 
 def draw(count, seed, dimensions=5):

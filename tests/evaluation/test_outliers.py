@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from genlab.evaluation.outliers import detection
+from genlab.metrics.outliers import detection
 
 
 def scores():
@@ -29,14 +29,14 @@ def test_false_positives_are_counted_at_the_highest_threshold_that_catches_95_pe
     ordinary, strange = scores()
     threshold = max(s for s in strange if (strange >= s).double().mean() >= 0.95)
     expected = (ordinary >= threshold).double().mean().item()
-    assert detection(ordinary, strange)["false_positive_rate_at_95_true_positives"] == pytest.approx(expected)
+    assert detection(ordinary, strange)["fpr_at_95_tpr"] == pytest.approx(expected)
 
 
 def test_perfect_and_useless_scores():
     apart = detection(torch.arange(10.0), torch.arange(10.0, 15.0))
-    assert apart == {"auroc": 1.0, "aupr": 1.0, "false_positive_rate_at_95_true_positives": 0.0}
+    assert apart == {"auroc": 1.0, "aupr": 1.0, "fpr_at_95_tpr": 0.0}
     same = detection(torch.zeros(30), torch.zeros(10))
-    assert same == {"auroc": 0.5, "aupr": 0.25, "false_positive_rate_at_95_true_positives": 1.0}
+    assert same == {"auroc": 0.5, "aupr": 0.25, "fpr_at_95_tpr": 1.0}
 
 
 def test_refuses_what_cannot_be_ranked():

@@ -5,11 +5,11 @@ import pytest
 import torch
 from skimage import metrics
 
-from genlab.evaluation.reconstruction import mean_squared_error, peak_signal_to_noise, structural_similarity
+from genlab.metrics.reconstruction import mean_squared_error, peak_signal_to_noise, structural_similarity
 
 
 def pairs(*shape):
-    """Smooth pictures (where local variances are small), flat ones, and disturbed copies."""
+    """Smooth images (where local variances are small), flat ones, and disturbed copies."""
     torch.manual_seed(0)
     x = torch.rand(*shape).cumsum(-1).cumsum(-2)
     x = x / x.amax((1, 2, 3), keepdim=True)
@@ -41,7 +41,7 @@ def test_errors_agree_with_scikit_image(shape):
     np.testing.assert_allclose(peak_signal_to_noise(x, y), expected)
 
 
-def test_small_pictures_are_seen_through_one_smaller_window():
+def test_small_images_are_seen_through_one_smaller_window():
     """A side of 8 leaves room for 7: the similarity at each place by the definition, weighted sums over the window."""
     x, y = pairs(2, 1, 8, 9)
     line = torch.exp(-((torch.arange(7) - 3.0) ** 2) / (2 * 1.5**2)).double()
@@ -60,13 +60,13 @@ def test_small_pictures_are_seen_through_one_smaller_window():
     torch.testing.assert_close(structural_similarity(x, y), torch.stack(places).mean(0))
 
 
-def test_equal_pictures_are_perfect():
+def test_equal_images_are_perfect():
     x = torch.rand(3, 3, 16, 16)
     torch.testing.assert_close(structural_similarity(x, x), torch.ones(3).double())
     assert (mean_squared_error(x, x) == 0).all() and (peak_signal_to_noise(x, x) == torch.inf).all()
 
 
-def test_every_picture_is_judged_alone():
+def test_every_image_is_judged_alone():
     x, y = pairs(6, 3, 12, 12)
     for metric in (mean_squared_error, peak_signal_to_noise, structural_similarity):
         torch.testing.assert_close(metric(x, y), torch.cat([metric(x[i : i + 1], y[i : i + 1]) for i in range(6)]))

@@ -2,7 +2,7 @@ import pytest
 import torch
 from scipy.stats import wasserstein_distance
 
-from genlab.evaluation.sliced_wasserstein import sliced_wasserstein
+from genlab.metrics.sliced_wasserstein import sliced_wasserstein
 
 
 def test_in_one_dimension_it_is_the_wasserstein_distance():

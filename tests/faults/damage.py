@@ -10,7 +10,7 @@ from faults.laboratory import MODELS, Laboratory, Reference, finish, train
 from faults.launch import Child
 from faults.report import Row
 
-from genlab.training import checkpoint
+from genlab.checkpoints import file as checkpoint
 
 COUNTS = {
     "cut short": 50,

@@ -14,7 +14,7 @@ from faults.laboratory import MODELS, Laboratory, Recipe, Reference, finish, tra
 from faults.launch import Child
 from faults.report import Row
 
-from genlab.training import checkpoint
+from genlab.checkpoints import file as checkpoint
 
 _NEVER = {"log_every": 10_000, "validate_every": 10_000, "preview_every": 10_000, "checkpoint_every": 10_000}
 

@@ -29,13 +29,12 @@ from PIL import Image
 import genlab
 import genlab.comparison.page
 import genlab.evaluation.evaluate
-from genlab import memory
+from genlab.checkpoints import file as checkpoint
 from genlab.cli import COMMANDS, main
 from genlab.config.build import build_model
-from genlab.config.compose import compose_job, register
-from genlab.config.request import plain
-from genlab.data.spec import DataSpec
-from genlab.training import checkpoint
+from genlab.config.compose import compose_job, plain, register
+from genlab.contract.data import DataSpec
+from genlab.system import memory
 
 for command in COMMANDS:  # here, where it costs no case time or memory
     importlib.import_module(f"genlab.commands.{command}")
@@ -276,7 +275,7 @@ def of_file(name: str, says: str, content: Callable[[Path], bytes], sealed: bool
     )
 
 
-# Pictures and arrays
+# Images and arrays
 
 
 def png(width: int, height: int, rows: int | None = None) -> bytes:
@@ -312,9 +311,9 @@ def gif(side: int) -> bytes:
     return head + b"," + struct.pack("<HHHHB", 0, 0, side, side, 0) + b"\x02\x02\x4c\x01\x00;"
 
 
-def pictures(folder: Path, name: str, content: bytes, good: int = 6) -> Path:
-    """A folder of pictures, one of which is `content`."""
-    place = folder / "pictures"
+def images(folder: Path, name: str, content: bytes, good: int = 6) -> Path:
+    """A folder of images, one of which is `content`."""
+    place = folder / "images"
     place.mkdir()
     for number in range(good):
         Image.new("RGB", (8, 8), (number, 0, 0)).save(place / f"good{number}.png")
@@ -322,16 +321,16 @@ def pictures(folder: Path, name: str, content: bytes, good: int = 6) -> Path:
     return place
 
 
-IMAGES = ["dataset=image-folder", "dataset.path=pictures", "dataset.size=8", "dataset.validation_fraction=0.2"]
+IMAGES = ["dataset=image-folder", "dataset.path=images", "dataset.size=8", "dataset.validation_fraction=0.2"]
 SHORT = [*CPU, "trainer.max_steps=2", "trainer.batch_size=2", "model.hidden=[8]", "logger.tensorboard=false"]
 
 
-def of_picture(name: str, file: str, content: Callable[[], bytes], says: str) -> Case:
+def of_image(name: str, file: str, content: Callable[[], bytes], says: str) -> Case:
     def arguments(folder: Path) -> list[str]:
-        pictures(folder, file, content())
+        images(folder, file, content())
         return ["train", *IMAGES, *SHORT]
 
-    return Case(f"picture: {name}", arguments, says)
+    return Case(f"image: {name}", arguments, says)
 
 
 def npy(shape: str, data: bytes, descr: str = "'|u1'") -> bytes:
@@ -394,14 +393,14 @@ def idx(folder: Path, sides: tuple[int, ...]) -> list[str]:
 
 
 def circle(folder: Path) -> list[str]:
-    place = pictures(folder, "x.png", png(8, 8))
+    place = images(folder, "x.png", png(8, 8))
     for name in ("a", "b", "c"):
         (place / name).symlink_to(place)
     return ["train", *IMAGES, *SHORT]
 
 
 def pipe(folder: Path) -> list[str]:
-    os.mkfifo(pictures(folder, "x.png", png(8, 8)) / "pipe.png")
+    os.mkfifo(images(folder, "x.png", png(8, 8)) / "pipe.png")
     return ["train", *IMAGES, *SHORT]
 
 
@@ -480,26 +479,26 @@ CASES = [
     train("layers", "hidden: 1001 layers", f"model.hidden={[8] * 1001}".replace(" ", "")),
     train("blocks", "blocks=1000000000", "model=cyclegan", f"model.blocks={10**9}"),
     train("pool", "model: ", "model=cyclegan", f"model.pool_size={TRILLION}"),
-    train("pixels", "pictures of 1x1000000x1000000", "dataset.size=1000000"),
-    train("table", "1797 pictures of 1x8000x8000", "dataset.size=8000"),
+    train("pixels", "images of 1x1000000x1000000", "dataset.size=1000000"),
+    train("table", "1797 images of 1x8000x8000", "dataset.size=8000"),
     Case(
         "train: photographs",
         lambda folder: [
             "train",
             *SHORT,
             *IMAGES[:1],
-            f"dataset.path={pictures(folder, 'x.png', b'')}",
+            f"dataset.path={images(folder, 'x.png', b'')}",
             "dataset.size=100000",
         ],
-        "pictures of 3x100000x100000",
+        "images of 3x100000x100000",
     ),
     train("shapes", "num_images=1000000000000", "dataset=shapes", f"dataset.num_images={TRILLION}"),
     train("factors", "num_scales=1000000000", "dataset=shapes", f"dataset.num_scales={10**9}"),
-    train("grid", "pictures of 32x32 from a grid", "dataset=shapes", "dataset.num_positions=10000"),
-    train("shapes' pixels", "pictures of 1x1000000x1000000", "dataset=shapes", "dataset.size=1000000"),
-    train("stripes", "1000000000200 pictures", "model=cyclegan", f"dataset.num_train={TRILLION}"),
-    train("shapes in a picture", "max_shapes=1000000000", "model=cyclegan", f"dataset.max_shapes={10**9}"),
-    train("stripes' pixels", "pictures of 3x1000000000x1000000000", "model=cyclegan", f"dataset.size={10**9}"),
+    train("grid", "images of 32x32 from a grid", "dataset=shapes", "dataset.num_positions=10000"),
+    train("shapes' pixels", "images of 1x1000000x1000000", "dataset=shapes", "dataset.size=1000000"),
+    train("stripes", "1000000000200 images", "model=cyclegan", f"dataset.num_train={TRILLION}"),
+    train("shapes in an image", "max_shapes=1000000000", "model=cyclegan", f"dataset.max_shapes={10**9}"),
+    train("stripes' pixels", "images of 3x1000000000x1000000000", "model=cyclegan", f"dataset.size={10**9}"),
     train("processes", "must be at most 1024", f"device.processes={10**6}", f"trainer.batch_size={10**6}"),
     train("workers", "loader.workers=1000000000: must be at most 1024", f"loader.workers={10**9}"),
     train("threads", "device.threads=1000000000: must be at most 1024", "device.threads=1000000000"),
@@ -507,33 +506,33 @@ CASES = [
     use("steps", "steps=1000000000000: must be at most", "interpolate", f"steps={TRILLION}"),
     use("draws", "importance_samples=1000000000000: must be", "evaluate", f"importance_samples={TRILLION}"),
     use("label", "takes no labels", "sample", "label=3"),
-    # folders and pictures
+    # folders and images
     train("no folder", "no such folder", *IMAGES),
     Case(
-        "picture: none",
-        lambda folder: (folder / "pictures").mkdir() or ["train", *IMAGES, *SHORT],
-        "no pictures in pictures",
+        "image: none",
+        lambda folder: (folder / "images").mkdir() or ["train", *IMAGES, *SHORT],
+        "no images in images",
     ),
-    Case("picture: links in circles", circle, "folders deep"),
-    Case("picture: a pipe", pipe, "pipe.png cannot be read as a picture (it is no file)"),
-    of_picture("damaged", "x.png", lambda: png(8, 8)[:45], "x.png cannot be read as a picture"),
-    of_picture("text", "x.png", lambda: b"hello", "x.png cannot be read as a picture"),
-    of_picture("empty", "x.png", lambda: b"", "x.png cannot be read as a picture"),
-    of_picture(
+    Case("image: links in circles", circle, "folders deep"),
+    Case("image: a pipe", pipe, "pipe.png cannot be read as an image (it is no file)"),
+    of_image("damaged", "x.png", lambda: png(8, 8)[:45], "x.png cannot be read as an image"),
+    of_image("text", "x.png", lambda: b"hello", "x.png cannot be read as an image"),
+    of_image("empty", "x.png", lambda: b"", "x.png cannot be read as an image"),
+    of_image(
         "program", "x.png", lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "x.png cannot be read"
     ),
-    of_picture("header of 10^12 pixels", "x.png", lambda: png(10**6, 10**6, 0), "x.png cannot be read as a picture"),
-    of_picture("bomb", "x.png", lambda: png(12000, 12000), "it has 12000x12000 pixels"),
-    of_picture("bomb in bounds", "x.png", lambda: png(9000, 9000), "it has 9000x9000 pixels"),
-    of_picture("cut jpeg", "x.jpg", lambda: encoded("JPEG", 512)[:700], "x.jpg cannot be read as a picture"),
-    of_picture("tiff", "x.tif", lambda: tiff(30000, 5000), "x.tif cannot be read as a picture"),
-    of_picture("gif", "x.gif", lambda: gif(65535), "x.gif cannot be read as a picture"),
+    of_image("header of 10^12 pixels", "x.png", lambda: png(10**6, 10**6, 0), "x.png cannot be read as an image"),
+    of_image("bomb", "x.png", lambda: png(12000, 12000), "it has 12000x12000 pixels"),
+    of_image("bomb in bounds", "x.png", lambda: png(9000, 9000), "it has 9000x9000 pixels"),
+    of_image("cut jpeg", "x.jpg", lambda: encoded("JPEG", 512)[:700], "x.jpg cannot be read as an image"),
+    of_image("tiff", "x.tif", lambda: tiff(30000, 5000), "x.tif cannot be read as an image"),
+    of_image("gif", "x.gif", lambda: gif(65535), "x.gif cannot be read as an image"),
     # arrays
     train("no file", "no such file", "dataset=npz", "dataset.path=data.npz"),
     of_arrays("text", "is not a sound .npz file", lambda folder: (folder / "data.npz").write_text("hello")),
     of_arrays(
         "objects",
-        "images: object[3] cannot be pictures",
+        "images: object[3] cannot be images",
         lambda folder: np.savez(folder / "data.npz", images=pickled(folder / "outside/canary")),
     ),
     of_arrays(
@@ -568,10 +567,10 @@ CASES = [
     ),
     of_arrays("bomb", "GiB, this machine has", bomb("(1000000, 1000, 1000)", 10**12)),
     of_arrays("bomb that would fit", "data.npz: its array images is damaged", bomb("(1000000, 32, 32)", 1024 * 10**6)),
-    of_arrays("pixels", "pictures of 1x10000x10000", bomb("(3, 10000, 10000)", 3 * 10**8)),
+    of_arrays("pixels", "images of 1x10000x10000", bomb("(3, 10000, 10000)", 3 * 10**8)),
     of_arrays(
         "negative shape",
-        "pictures of 1x-8x-8",
+        "images of 1x-8x-8",
         lambda folder: npz(folder, images=npy("(9, 64)", bytes(576))),
         "dataset.image_shape=[-8,-8]",
     ),
@@ -661,7 +660,7 @@ CASES = [
     of_run("latents", "its weights need", _set("config", "model", "latent_dim", value=10**9)),
     of_run("more latents than weights", "its weights do not fit", _set("config", "model", "latent_dim", value=10**6)),
     of_run("workers", "must be at most 1024", _set("config", "loader", "workers", value=10**9)),
-    of_run("pixels", "pictures of 1x1000000x1000000", _set("data", "shape", value=[1, 10**6, 10**6])),
+    of_run("pixels", "images of 1x1000000x1000000", _set("data", "shape", value=[1, 10**6, 10**6])),
     of_run("no shape", "data.shape=", _set("data", "shape", value=["a", "b"])),
     of_run("classes", "data.num_classes=1000000000000", _set("data", "num_classes", value=TRILLION)),
     of_run("domains", "data.domains=", _set("data", "domains", value=["../x"])),
@@ -709,14 +708,14 @@ CASES = [
     Case("place: data is fetched to where the user says", unfetched, f"{Path('data/MNIST/raw')}/train-images"),
     # what commands are given beside a run
     Case(
-        "use: picture bomb",
+        "use: image bomb",
         with_file("x.png", png(9000, 9000), "reconstruct", "input=x.png"),
         "it has 9000x9000 pixels",
     ),
-    Case("use: text for a picture", with_file("x.png", b"hello", "encode", "input=x.png"), "x.png cannot be read"),
+    Case("use: text for an image", with_file("x.png", b"hello", "encode", "input=x.png"), "x.png cannot be read"),
     Case("use: text for arrays", with_file("x.npz", b"hello", "score", "input=x.npz"), "not a sound .npz file"),
     use("nothing to score against", "against=nowhere: neither a folder", "score", "against=nowhere"),
-    use("other shape", "holds pictures of 1x16x16", "reconstruct", "dataset=digits"),
+    use("other shape", "holds images of 1x16x16", "reconstruct", "dataset=digits"),
     Case("use: no runs to compare", lambda _: ["compare", "runs=outside"], "outside"),
     Case("use: no folder to compare", lambda _: ["compare", "runs=nowhere"], "runs=nowhere: no such folder"),
 ]

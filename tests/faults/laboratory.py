@@ -13,8 +13,8 @@ from faults.launch import Child
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from genlab.checkpoints import file as checkpoint
 from genlab.config.check import locate
-from genlab.training import checkpoint
 
 MODELS = lab.MODELS
 
@@ -57,7 +57,7 @@ class Laboratory:
     def __init__(self, work: Path):
         self.work = work
         work.mkdir(parents=True, exist_ok=True)
-        _paint_folders(work / "pictures")
+        _paint_folders(work / "images")
         # The first child waits for the server that all are forked from, which would count as time of its run.
         Child(["--version"], work / "server.txt").wait()
 
@@ -77,8 +77,8 @@ class Laboratory:
     def _varieties(self, model: str) -> dict[str, list[str]]:
         """Settings that use one feature each, on the data that the model takes."""
         config = lab.compose(model)
-        pictures = "image-folder" if "image" in lab.requirements(config) else "unpaired-folder"
-        folder = [f"dataset={pictures}", f"dataset.path={self.work}/pictures/{pictures}", "dataset.size=16"]
+        images = "image-folder" if "image" in lab.requirements(config) else "unpaired-folder"
+        folder = [f"dataset={images}", f"dataset.path={self.work}/images/{images}", "dataset.size=16"]
         made = ["dataset=shapes"] if "image" in lab.requirements(config) else []
         small = [*made, *lab.small_data(f"model={model}", *made)]
         found = {
@@ -207,12 +207,12 @@ def _names(folder: Path) -> set[str]:
 
 
 def _pixels(path: Path) -> list:
-    with Image.open(path) as picture:
-        return [picture.mode, picture.size, picture.tobytes()]
+    with Image.open(path) as image:
+        return [image.mode, image.size, image.tobytes()]
 
 
 def _events(folder: Path) -> dict[str, list]:
-    """By kind and tag, what TensorBoard shows: scalars with their values, pictures and histograms by their steps."""
+    """By kind and tag, what TensorBoard shows: scalars with their values, images and histograms by their steps."""
     if not (folder / "tensorboard").exists():
         return {}
     events = EventAccumulator(str(folder / "tensorboard"), {"scalars": 0, "images": 0, "histograms": 0})
@@ -225,7 +225,7 @@ def _events(folder: Path) -> dict[str, list]:
 
 
 def _paint_folders(root: Path) -> None:
-    """Pictures for both kinds of folder: two classes, and two domains."""
+    """Images for both kinds of folder: two classes, and two domains."""
     generator = numpy.random.default_rng(0)
     for name in ("image-folder/x", "image-folder/y", "unpaired-folder/trainA", "unpaired-folder/trainB"):
         (root / name).mkdir(parents=True, exist_ok=True)

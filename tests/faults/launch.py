@@ -20,9 +20,9 @@ _PRELOADED = [
     "genlab.cli",
     "genlab.commands.train",
     "genlab.commands.resume",
-    "genlab.config.request",
-    "genlab.training.run",
-    "genlab.evaluation.bench",
+    "genlab.runs.check",
+    "genlab.runs.train",
+    "genlab.evaluation.context",
 ]
 
 _PATIENCE = 300

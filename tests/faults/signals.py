@@ -14,7 +14,7 @@ from faults.laboratory import MODELS, Laboratory, Reference, finish, train
 from faults.launch import Child
 from faults.report import Row
 
-from genlab.training import checkpoint
+from genlab.checkpoints import file as checkpoint
 
 _ECHO = 0.5
 """Seconds between two signals that are meant as two: launchers send one twice."""

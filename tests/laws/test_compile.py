@@ -28,8 +28,8 @@ def test_compiled_networks_train_resume_and_paint(model):
 
     resumed.load_state_dict(lab.snapshot(state))
     assert not list(lab.differences(resumed.state_dict(), state))
-    pictures = compiled.preview()
+    images = compiled.preview()
     for trainer in (resumed, plain):
         trainer.load_state_dict(lab.snapshot(state))
         for name, grid in trainer.preview().items():
-            assert (grid - pictures[name]).abs().max() < 1e-3
+            assert (grid - images[name]).abs().max() < 1e-3

@@ -4,7 +4,7 @@ import lab
 import pytest
 import torch
 
-from genlab.training.run import _loaders, build_trainer
+from genlab.runs.train import _loaders, build_trainer
 
 pytestmark = [
     pytest.mark.gpu,
@@ -17,7 +17,7 @@ STEPS = 40
 def trainer_on_gpu(model, *settings):
     config = lab.compose(model, "device.name=cuda", "trainer.batch_size=16", "trainer.log_every=1000", *settings)
     device = torch.device("cuda", 0)
-    source = lab.RandomPictures(lab.requirements(config))
+    source = lab.RandomImages(lab.requirements(config))
     return build_trainer(config, source, _loaders(config, source, device), device)
 
 

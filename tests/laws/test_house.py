@@ -51,12 +51,12 @@ def test_a_model_lives_in_its_own_file(model):
     assert locate("model", target).__doc__
 
 
-TOY = '''"""The mean picture: the smallest model there can be."""
+TOY = '''"""The mean image: the smallest model there can be."""
 
 import torch
 
-from genlab.data.spec import Batch, DataSpec
-from genlab.models.base import GenerativeModel, Update
+from genlab.contract.data import Batch, DataSpec
+from genlab.contract.model import GenerativeModel, Update
 
 
 class Toy(GenerativeModel):
@@ -88,7 +88,7 @@ class Toy(GenerativeModel):
 '''
 
 TOY_YAML = """# @package _global_
-# Mean picture
+# Mean image
 model:
   _target_: genlab.models.toy.Toy
   deviation: 0.1   # of a pixel

@@ -1,11 +1,11 @@
-"""One batch of real pictures can be learnt by heart, and every player can win where the others stand still."""
+"""One batch of real images can be learnt by heart, and every player can win where the others stand still."""
 
 import lab
 import pytest
 
 from genlab.training.schedule import Constant
 
-PICTURES = 16
+IMAGES = 16
 SIZES = {
     "hidden": [64],
     "channels": 8,
@@ -18,19 +18,19 @@ SIZES = {
 SHARE_LEFT = 0.75
 """Of the distance from perfect, at most this must be left."""
 
-# Without pairs, nothing in a few pictures says which translation is the true one: there is no batch to learn by heart.
+# Without pairs, nothing in a few images says which translation is the true one: there is no batch to learn by heart.
 PAIRED = [model for model in lab.MODELS if "image" in lab.requirements(lab.compose(model))]
 
 
 @pytest.fixture
 def trainer_on_one_batch(monkeypatch):
-    """The model on the first pictures of its own default dataset, at its own full learning rates."""
+    """The model on the first images of its own default dataset, at its own full learning rates."""
     monkeypatch.setattr(lab, "SMALL_NETWORK", SIZES)
 
     def make(model):
-        sizes = [f"trainer.batch_size={PICTURES}", "trainer.max_steps=1000", "trainer.ema=null"]
+        sizes = [f"trainer.batch_size={IMAGES}", "trainer.max_steps=1000", "trainer.ema=null"]
         config = lab.compose(model, *lab.small_data(f"model={model}"), *sizes)
-        trainer = lab.trainer(config, lab.OneBatch(lab.default_source(config), PICTURES))
+        trainer = lab.trainer(config, lab.OneBatch(lab.default_source(config), IMAGES))
         trainer.schedule = Constant()
         return trainer
 
@@ -69,7 +69,7 @@ def test_every_player_lowers_its_loss_where_the_others_stand_still(model, traine
             trainer.base_rates[other] = [5 * rate if other == player else 0.0 for rate in rates]
         name = "train/loss" if len(trainer.parameters) == 1 else f"train/{player}/loss"
         losses = []
-        batches = trainer.train.batches(PICTURES)
+        batches = trainer.train.batches(IMAGES)
         for _ in range(8):
             for _ in range(10):
                 trainer.train_step(next(batches))

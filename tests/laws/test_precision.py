@@ -4,7 +4,7 @@ import lab
 import pytest
 import torch
 
-from genlab.training.device import autocast, shorten_factors
+from genlab.system.device import autocast, allow_reduced_precision_matmul
 
 SETTINGS = {
     "fast-fp32": ["device.precision=fast-fp32"],
@@ -17,12 +17,12 @@ SETTINGS = {
 @pytest.fixture(autouse=True)
 def full_precision_afterwards():
     yield
-    shorten_factors(False)
+    allow_reduced_precision_matmul(False)
 
 
 def first_row(model, *settings):
     trainer = lab.trainer(lab.compose(model, "trainer.batch_size=16", "trainer.log_every=3", *settings))
-    shorten_factors("device.precision=fast-fp32" in settings)
+    allow_reduced_precision_matmul("device.precision=fast-fp32" in settings)
     lab.run_steps(trainer, 3)
     return trainer, trainer.log_row()
 
@@ -37,8 +37,8 @@ def test_losses_are_about_those_of_full_precision(model, settings):
         if name.endswith("/loss"):
             assert row[name] == pytest.approx(expected[name], rel=0.05, abs=0.02)
     assert all(parameter.dtype == torch.float32 for parameter in trainer.model.parameters())
-    for name, picture in trainer.preview().items():
-        assert picture.isfinite().all() and 0 <= picture.min() <= picture.max() <= 1, name
+    for name, image in trainer.preview().items():
+        assert image.isfinite().all() and 0 <= image.min() <= image.max() <= 1, name
 
 
 def test_networks_run_in_the_precision_asked_for():
@@ -52,6 +52,6 @@ def test_networks_run_in_the_precision_asked_for():
 
 def test_factors_are_shortened_only_while_asked_for():
     for short, on_cpu, on_gpu in ((True, "bf16", True), (False, "ieee", False)):
-        shorten_factors(short)
+        allow_reduced_precision_matmul(short)
         assert torch.backends.mkldnn.matmul.fp32_precision == torch.backends.mkldnn.conv.fp32_precision == on_cpu
         assert torch.backends.cudnn.allow_tf32 is torch.backends.cuda.matmul.allow_tf32 is on_gpu

@@ -8,7 +8,8 @@ import lab
 import pytest
 import torch
 
-from genlab.training import checkpoint, distributed
+from genlab.checkpoints import file as checkpoint
+from genlab.system import distributed
 
 STEPS = 9
 SETTINGS = [
@@ -21,7 +22,7 @@ SETTINGS = [
 
 
 def fresh(config, folder):
-    source = lab.RandomPictures(lab.requirements(config))
+    source = lab.RandomImages(lab.requirements(config))
     return lab.with_files(lab.trainer(config, source), config, source.spec, folder)
 
 
@@ -82,7 +83,7 @@ def stop_and_go_on(rank: int, folder: Path, models: list[str]) -> None:
         config = lab.compose(model, *SETTINGS, "trainer.ema=0.99")
 
         def begin(place: Path, stop: int | None = None, config=config) -> dict:
-            source = lab.RandomPictures(lab.requirements(config))
+            source = lab.RandomImages(lab.requirements(config))
             trainer = lab.trainer(config, source, rank=rank, world=2)
             trainer = lab.with_files(trainer, config, source.spec, place)
             if stop:

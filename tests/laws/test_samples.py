@@ -1,24 +1,25 @@
-"""Pictures have the promised shape, range and dtype, follow from their seed, and survive being saved."""
+"""Images have the promised shape, range and dtype, follow from their seed, and survive being saved."""
 
 import lab
 import pytest
 import torch
+from genlab.inference.run import Run
 
-from genlab.sampling.load import Run, load
-from genlab.seeding import seeded
+from genlab.inference.load import load
+from genlab.system.seeding import seeded
 
 SETTINGS = ["trainer.batch_size=32", "trainer.max_steps=3", "trainer.ema=0.9", "trainer.validate_every=2"]
 
 
 def trained(model, folder):
     config = lab.compose(model, *SETTINGS)
-    source = lab.RandomPictures(lab.requirements(config))
+    source = lab.RandomImages(lab.requirements(config))
     trainer = lab.with_files(lab.trainer(config, source), config, source.spec, folder)
     trainer.fit()
     return trainer, config, source.spec
 
 
-def pictures_of(model, data, validation, seed):
+def images_of(model, data, validation, seed):
     """What the model makes, by capability, as a function of `seed`."""
     made, batch = {}, next(validation.in_order(limit=6))
     with torch.no_grad(), seeded(seed):
@@ -34,24 +35,24 @@ def pictures_of(model, data, validation, seed):
 
 
 @pytest.mark.parametrize("model", lab.MODELS)
-def test_pictures_keep_their_promise(model, tmp_path):
+def test_images_keep_their_promise(model, tmp_path):
     trainer, _, data = trained(model, tmp_path)
     with trainer.inference():
-        made = pictures_of(trainer.model, data, trainer.validation, seed=5)
-        again = pictures_of(trainer.model, data, trainer.validation, seed=5)
-        other = pictures_of(trainer.model, data, trainer.validation, seed=6)
+        made = images_of(trainer.model, data, trainer.validation, seed=5)
+        again = images_of(trainer.model, data, trainer.validation, seed=5)
+        other = images_of(trainer.model, data, trainer.validation, seed=6)
     assert made, "a generative model must sample, translate or reconstruct"
-    for name, pictures in made.items():
-        assert pictures.shape == (6, *data.shape), name
-        assert pictures.dtype == torch.get_default_dtype(), name
-        assert pictures.min() >= 0 and pictures.max() <= 1, name
-        assert pictures.std() > 0, name
-    assert not list(lab.differences(made, again)), "a seed gives its pictures"
+    for name, images in made.items():
+        assert images.shape == (6, *data.shape), name
+        assert images.dtype == torch.get_default_dtype(), name
+        assert images.min() >= 0 and images.max() <= 1, name
+        assert images.std() > 0, name
+    assert not list(lab.differences(made, again)), "a seed gives its images"
     assert "sample" not in made or not torch.equal(made["sample"], other["sample"]), "another seed gives others"
 
 
 @pytest.mark.parametrize("model", lab.MODELS)
-def test_previews_are_grids_of_pictures(model, tmp_path):
+def test_previews_are_grids_of_images(model, tmp_path):
     trainer, _, data = trained(model, tmp_path)
     grids = trainer.preview()
     assert grids
@@ -94,12 +95,12 @@ def test_saved_and_loaded_draws_the_same(model, tmp_path):
     assert not loaded.model.training and not any(p.requires_grad for p in loaded.model.parameters())
     with trainer.inference():
         live = Run(tmp_path, 3, config, data, trainer.model, lab.CPU)
-        expected = pictures_of(trainer.model, data, trainer.validation, seed=1)
-        assert not list(lab.differences(expected, pictures_of(loaded.model, data, trainer.validation, seed=1)))
+        expected = images_of(trainer.model, data, trainer.validation, seed=1)
+        assert not list(lab.differences(expected, images_of(loaded.model, data, trainer.validation, seed=1)))
         if hasattr(trainer.model, "sample"):
-            ((pictures, labels),) = loaded.draw(7, seed=2)
+            ((images, labels),) = loaded.draw(7, seed=2)
             ((again, same_labels),) = live.draw(7, seed=2)
-            assert pictures.shape == (7, *data.shape) and torch.equal(pictures, again)
+            assert images.shape == (7, *data.shape) and torch.equal(images, again)
             assert (labels is None) == ("label" not in trainer.model.requires)
             assert labels is None or torch.equal(labels, same_labels)
         else:
@@ -125,17 +126,19 @@ def test_samples_are_decoded_draws_from_the_prior(model, tmp_path):
 
 
 @pytest.mark.parametrize("model", lab.MODELS)
-def test_opinions_are_one_number_a_picture(model, tmp_path):
+def test_opinions_are_one_number_a_image(model, tmp_path):
     trainer, _, _ = trained(model, tmp_path)
     network = trainer.model.eval()
     if "image" not in network.requires:
         return
     x = next(trainer.validation.in_order(limit=6))["image"]
     with torch.no_grad(), seeded(0):
-        opinions = {name: getattr(network, name)(x) for name in ("realness", "log_prob") if hasattr(network, name)}
+        opinions = {
+            name: getattr(network, name)(x) for name in ("discriminator_score", "log_prob") if hasattr(network, name)
+        }
         if hasattr(network, "log_weights"):
             opinions["log_weights"] = network.log_weights(x, 4).mean(0)
         for name, opinion in opinions.items():
             assert opinion.shape == (6,) and opinion.isfinite().all() and opinion.unique().numel() == 6, name
-        if hasattr(network, "realness"):
-            torch.testing.assert_close(network.realness(x[:2]), opinions["realness"][:2])
+        if hasattr(network, "discriminator_score"):
+            torch.testing.assert_close(network.discriminator_score(x[:2]), opinions["discriminator_score"][:2])

@@ -7,7 +7,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from genlab.training.run import train
+from genlab.runs.train import train
 
 
 @pytest.mark.parametrize("model", lab.MODELS)

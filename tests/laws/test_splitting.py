@@ -51,7 +51,7 @@ def variants(model: str) -> list[tuple[str, ...]]:
 
 CASES = [(model, *overrides) for model in lab.MODELS for overrides in variants(model)]
 
-MANY_PICTURES = 600
+MANY_IMAGES = 600
 """In the validation split: three batches, of which one process measures two."""
 
 
@@ -59,7 +59,7 @@ def at_work(case: tuple[str, ...], *settings: str, rank: int = 0, world: int = 1
     """A trainer of a model with all of its layers."""
     model, *overrides = case
     config = lab.compose(model, *settings, *overrides)
-    source = lab.RandomPictures(lab.requirements(config), validation=MANY_PICTURES)
+    source = lab.RandomImages(lab.requirements(config), validation=MANY_IMAGES)
     return lab.trainer(config, source, rank=rank, world=world)
 
 

@@ -53,7 +53,7 @@ def test_the_players_pull_in_opposite_directions(name):
     real, fake = torch.tensor([0.2], requires_grad=True), torch.tensor([0.3], requires_grad=True)
     up, down = torch.autograd.grad(discriminator_loss(name, real, fake), (real, fake))
     (wish,) = torch.autograd.grad(generator_loss(name, fake), fake)
-    assert up < 0  # lowering the loss raises the logit of the real picture
+    assert up < 0  # lowering the loss raises the logit of the real image
     assert down > 0
     assert wish < 0
 

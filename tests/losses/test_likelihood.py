@@ -10,20 +10,20 @@ from genlab.losses.likelihood import Bernoulli, Gaussian, make_likelihood
 
 
 @pytest.fixture
-def pictures(float64):
-    """Raw decoder outputs and grey pictures in [0, 1], each [5, 2, 3, 4]."""
+def images(float64):
+    """Raw decoder outputs and grey images in [0, 1], each [5, 2, 3, 4]."""
     torch.manual_seed(0)
     return 3 * torch.randn(5, 2, 3, 4), torch.rand(5, 2, 3, 4)
 
 
-def test_bernoulli_is_that_of_torch_on_binary_pictures(pictures):
-    output, x = pictures[0], pictures[1].round()
+def test_bernoulli_is_that_of_torch_on_binary_images(images):
+    output, x = images[0], images[1].round()
     expected = distributions.Bernoulli(logits=output).log_prob(x).flatten(1).sum(1)
     torch.testing.assert_close(Bernoulli().log_prob(output, x), expected, rtol=1e-12, atol=1e-12)
 
 
-def test_bernoulli_of_grey_pixels_is_the_expectation_over_bits(pictures):
-    output, x = pictures
+def test_bernoulli_of_grey_pixels_is_the_expectation_over_bits(images):
+    output, x = images
     bits = distributions.Bernoulli(logits=output)
     expected = (x * bits.log_prob(torch.ones_like(x)) + (1 - x) * bits.log_prob(torch.zeros_like(x))).flatten(1).sum(1)
     torch.testing.assert_close(Bernoulli().log_prob(output, x), expected, rtol=1e-12, atol=1e-12)
@@ -36,21 +36,21 @@ def test_bernoulli_survives_certainty():
 
 
 @pytest.mark.parametrize("learned", [False, True])
-def test_gaussian_is_that_of_torch(learned, pictures):
-    output, x = pictures
+def test_gaussian_is_that_of_torch(learned, images):
+    output, x = images
     expected = distributions.Normal(output.sigmoid(), math.sqrt(0.03)).log_prob(x).flatten(1).sum(1)
     torch.testing.assert_close(Gaussian(0.03, learned).log_prob(output, x), expected, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", ["bernoulli", "gaussian", "gaussian-learned"])
-def test_mean_is_a_picture_and_one_number_comes_for_each(name, pictures):
-    output, x = pictures
+def test_mean_is_a_image_and_one_number_comes_for_each(name, images):
+    output, x = images
     likelihood = make_likelihood(name, 0.01)
     assert likelihood.log_prob(output, x).shape == (5,)
     torch.testing.assert_close(likelihood.mean(output), distributions.Bernoulli(logits=output).mean)
 
 
-def test_half_precision_outputs_are_summed_in_the_precision_of_the_pictures():
+def test_half_precision_outputs_are_summed_in_the_precision_of_the_images():
     torch.manual_seed(0)
     output, x = torch.randn(2, 1, 32, 32), torch.rand(2, 1, 32, 32)
     for likelihood in (Bernoulli(), Gaussian(0.01, learned=False)):
@@ -59,9 +59,9 @@ def test_half_precision_outputs_are_summed_in_the_precision_of_the_pictures():
         torch.testing.assert_close(value, likelihood.log_prob(output.bfloat16().float(), x))
 
 
-def test_learned_variance_is_led_to_the_mean_squared_error(pictures):
+def test_learned_variance_is_led_to_the_mean_squared_error(images):
     """The optimum of a Gaussian's likelihood is known: sigma^2 = mean (x - m)^2 (Rybkin et al. 2021)."""
-    output, x = pictures
+    output, x = images
     likelihood = Gaussian(0.01, learned=True)
     optimizer = torch.optim.LBFGS(likelihood.parameters(), lr=0.5, max_iter=200, tolerance_grad=1e-10)
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from genlab.data.spec import Batch, DataSpec
+from genlab.contract.data import Batch, DataSpec
 from genlab.models.ae import AE
 
 DATA = DataSpec((1, 8, 8))
@@ -21,7 +21,7 @@ def loss_of(model, batch):
     return update.loss
 
 
-def test_mse_is_the_sum_over_pixels_and_the_mean_over_pictures():
+def test_mse_is_the_sum_over_pixels_and_the_mean_over_images():
     model, batch = AE(DATA, latent_dim=2, hidden=[7]), batch_of()
     x = batch["image"]
     expected = sum((model.reconstruct(x)[i] - x[i]).square().sum() for i in range(5)) / 5
@@ -29,7 +29,7 @@ def test_mse_is_the_sum_over_pixels_and_the_mean_over_pictures():
     torch.testing.assert_close(model.evaluate(batch)["mse"], expected / 64)
 
 
-def test_bce_is_the_sum_over_pixels_and_the_mean_over_pictures():
+def test_bce_is_the_sum_over_pixels_and_the_mean_over_images():
     model, batch = AE(DATA, latent_dim=2, hidden=[7], loss="bce"), batch_of()
     x, p = batch["image"], model.reconstruct(batch["image"])
     expected = -(x * p.log() + (1 - x) * (1 - p).log()).sum() / 5
@@ -49,7 +49,7 @@ class Watched(nn.Module):
 
 
 def test_noise_goes_to_the_input_alone():
-    """The target of a denoising autoencoder is the clean picture (Vincent et al. 2008)."""
+    """The target of a denoising autoencoder is the clean image (Vincent et al. 2008)."""
     model, batch = AE(DATA, latent_dim=2, hidden=[7], input_noise=0.5), batch_of(400)
     model.encoder = Watched(model.encoder)
     x = batch["image"]
@@ -62,7 +62,7 @@ def test_noise_goes_to_the_input_alone():
     assert torch.equal(model.encoder.seen, x), "validation sees no noise"
 
 
-def test_without_noise_the_encoder_sees_the_picture():
+def test_without_noise_the_encoder_sees_the_image():
     model, batch = AE(DATA, latent_dim=2, hidden=[7]), batch_of()
     model.encoder = Watched(model.encoder)
     loss_of(model, batch)
@@ -85,7 +85,7 @@ def test_refuses(options, message):
 
 
 @pytest.mark.parametrize("network", ["mlp", "conv", "dcgan", "upsampling"])
-def test_every_network_trains_and_gives_pictures_back(network):
+def test_every_network_trains_and_gives_images_back(network):
     torch.manual_seed(0)
     model, batch = AE(DATA, latent_dim=3, hidden=[8], channels=2, dense=[6], network=network), batch_of()
     (update,) = model.training_step(batch, 0)

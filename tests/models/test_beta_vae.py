@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from genlab.data.spec import Batch, DataSpec
+from genlab.contract.data import Batch, DataSpec
 from genlab.models.beta_vae import BetaVAE
 from genlab.models.vae import VAE
 

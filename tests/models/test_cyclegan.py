@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch.nn.functional import l1_loss
 
-from genlab.data.spec import Batch, DataSpec
+from genlab.contract.data import Batch, DataSpec
 from genlab.models.cyclegan import CycleGAN
-from genlab.seeding import seeded
+from genlab.system.seeding import seeded
 
 
 def make_model(shape=(3, 16, 16), **options):
@@ -17,8 +17,8 @@ def make_model(shape=(3, 16, 16), **options):
 
 def make_batch(shape=(3, 16, 16), size=4, seed=0, **fields):
     with seeded(seed, 1):
-        pictures = {domain: torch.rand(size, *shape, dtype=torch.float64) for domain in ("a", "b")}
-    return Batch({**pictures, **fields}, seed)
+        images = {domain: torch.rand(size, *shape, dtype=torch.float64) for domain in ("a", "b")}
+    return Batch({**images, **fields}, seed)
 
 
 @pytest.mark.parametrize("shape", [(3, 64, 64), (1, 28, 20), (3, 17, 23), (2, 8, 8)])
@@ -103,11 +103,11 @@ def test_counterpart_error_is_one_for_doing_nothing_and_zero_for_the_truth(monke
     monkeypatch.setattr(model, "translate", lambda x, to: x)
     scores = model.evaluate(batch)
     assert scores["cycle_error"] == 0
-    assert scores["counterpart_error/a"] == scores["counterpart_error/b"] == scores["counterpart_error"] == 1
+    assert scores["paired_error/a"] == scores["paired_error/b"] == scores["paired_error"] == 1
 
     monkeypatch.setattr(model, "translate", lambda x, to: torch.full_like(x, float(to == "a")))
     scores = model.evaluate(batch)
-    assert scores["counterpart_error/a"] == scores["counterpart_error/b"] == 0
+    assert scores["paired_error/a"] == scores["paired_error/b"] == 0
     torch.testing.assert_close(scores["cycle_error"], ((1 - batch["a"]).mean() + batch["b"].mean()) / 2)
 
 
@@ -127,7 +127,7 @@ def test_every_ranked_metric_is_evaluated():
     assert make_model().evaluate(make_batch(a_as_b=truth, b_as_a=truth)).keys() >= CycleGAN.metrics.keys()
 
 
-def test_preview_shows_pictures_translations_and_cycles_of_both_domains():
+def test_preview_shows_images_translations_and_cycles_of_both_domains():
     model, batch = make_model(), make_batch()
     rows = model.preview(batch)["translations"]
     assert rows.shape == (6, 4, 3, 16, 16)

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from genlab.data.spec import Batch, DataSpec
+from genlab.contract.data import Batch, DataSpec
 from genlab.losses.adversarial import DISCRIMINATOR, r1_penalty
 from genlab.models.cgan import CGAN
 from genlab.models.gan import GAN, accuracy
@@ -19,8 +19,8 @@ def build(family: type[GAN], **options) -> GAN:
 
 def make_batch(size: int = 8, shape: tuple[int, int, int] = SHAPE) -> Batch:
     torch.manual_seed(1)
-    pictures = torch.rand(size, *shape, dtype=torch.float64)
-    return Batch({"image": pictures, "label": torch.arange(size) % 3}, seed=5)
+    images = torch.rand(size, *shape, dtype=torch.float64)
+    return Batch({"image": images, "label": torch.arange(size) % 3}, seed=5)
 
 
 def gradients(model: GAN, batch: Batch, parts: int) -> list[torch.Tensor]:
@@ -70,7 +70,7 @@ def test_lazy_r1_has_the_weight_of_the_steps_it_stands_for():
         ("hinge", [0.0, 0.0], [0.0, 0.0], 1 / 2),  # a judge that always says the same knows nothing
     ],
 )
-def test_accuracy_is_the_share_of_pictures_judged_rightly(loss, real, fake, expected):
+def test_accuracy_is_the_share_of_images_judged_rightly(loss, real, fake, expected):
     assert accuracy(loss, torch.tensor(real), torch.tensor(fake)).item() == pytest.approx(expected)
 
 
@@ -128,7 +128,7 @@ def test_the_conditional_discriminator_is_a_projection(network):
     assert torch.allclose(model.judge(x, label), expected)
 
 
-def test_a_label_that_is_an_input_stands_beside_the_picture():
+def test_a_label_that_is_an_input_stands_beside_the_image():
     model, batch = build(CGAN, **LABEL_INPUT), make_batch()
     x, label = batch["image"], batch["label"]
     rows = torch.cat([x.flatten(1), torch.eye(3, dtype=x.dtype)[label]], dim=1)
@@ -149,11 +149,11 @@ def test_only_the_mlp_takes_labels_as_an_input(network):
 def test_realness_without_a_label_is_that_of_an_even_mixture_of_classes(options):
     model, x = build(CGAN, **options).eval(), make_batch()["image"]
     of_class = [model.judge(2 * x - 1, torch.full((len(x),), y)).exp() for y in range(3)]
-    assert torch.allclose(model.realness(x).exp(), sum(of_class) / 3)
+    assert torch.allclose(model.discriminator_score(x).exp(), sum(of_class) / 3)
 
 
 @pytest.mark.parametrize(("network", "passes"), [("mlp", [16, 8]), ("conv", [16, 8]), ("dcgan", [8, 8, 8])])
-def test_real_and_generated_pictures_are_judged_together_unless_that_would_mix_them(network, passes):
+def test_real_and_generated_images_are_judged_together_unless_that_would_mix_them(network, passes):
     torch.manual_seed(0)
     shape = (1, 16, 16)
     model = CGAN(DataSpec(shape, num_classes=3), **SMALL, network=network, r1_gamma=0.0).double()
@@ -224,7 +224,7 @@ def test_diversity_tells_a_collapsed_generator():
         assert model.evaluate(make_batch())["diversity"].item() == pytest.approx(0, abs=1e-6)
 
 
-def test_pictures_of_the_generator_itself_are_as_near_and_as_diverse_as_can_be():
+def test_images_of_the_generator_itself_are_as_near_and_as_diverse_as_can_be():
     model = build(GAN).eval()
     with torch.no_grad():
         own = (1 + model.paint(make_batch().randn(4))) / 2

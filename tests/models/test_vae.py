@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.distributions import Independent, Normal
 
-from genlab.data.spec import Batch, DataSpec
+from genlab.contract.data import Batch, DataSpec
 from genlab.models.vae import VAE
 
 DATA = DataSpec((1, 8, 8))
@@ -24,7 +24,7 @@ def batch_of(n=6):
 
 
 class Constant(nn.Module):
-    """An encoder that says the same of every picture."""
+    """An encoder that says the same of every image."""
 
     def __init__(self, mu, log_var):
         super().__init__()
@@ -121,18 +121,18 @@ def test_log_weights_are_joint_over_posterior(float64, likelihood):
         weights = model.log_weights(x, 5)
         z = model.decoder.seen.view(5, 4, 3)
         mu, log_var = model.posterior(x)
-        pictures = model.decode(z.flatten(0, 1)).view(5, *x.shape)
+        images = model.decode(z.flatten(0, 1)).view(5, *x.shape)
     if likelihood == "bernoulli":
-        pixels = x * pictures.log() + (1 - x) * (1 - pictures).log()
+        pixels = x * images.log() + (1 - x) * (1 - images).log()
     else:
-        pixels = Normal(pictures, math.sqrt(0.1)).log_prob(x)
+        pixels = Normal(images, math.sqrt(0.1)).log_prob(x)
     prior, posterior = Independent(Normal(torch.zeros(4, 3), 1.0), 1), Independent(Normal(mu, (log_var / 2).exp()), 1)
     assert weights.shape == (5, 4)
     torch.testing.assert_close(weights, pixels.flatten(2).sum(2) + prior.log_prob(z) - posterior.log_prob(z))
 
 
 def test_log_weights_average_to_the_elbo(float64):
-    """With z drawn afresh for every picture and sample, from an encoder that is asked once."""
+    """With z drawn afresh for every image and sample, from an encoder that is asked once."""
     model, x, asked = small(), batch_of()["image"].double(), []
     hook = model.encoder.register_forward_hook(lambda *_: asked.append(True))
     with torch.no_grad():
@@ -162,9 +162,9 @@ def test_bits_per_dim_of_any_number_of_bounds():
 def test_samples_decode_the_prior():
     model = small()
     torch.manual_seed(7)
-    pictures = model.sample(5)
+    images = model.sample(5)
     torch.manual_seed(7)
-    torch.testing.assert_close(pictures, model.decode(torch.randn(5, 3)))
+    torch.testing.assert_close(images, model.decode(torch.randn(5, 3)))
 
 
 def test_traversals_move_one_latent_a_row():
@@ -208,7 +208,7 @@ def test_refuses(options, message):
 
 
 @pytest.mark.parametrize("network", ["mlp", "conv", "dcgan", "upsampling"])
-def test_every_network_trains_and_gives_pictures_back(network):
+def test_every_network_trains_and_gives_images_back(network):
     torch.manual_seed(0)
     model, batch = VAE(DATA, latent_dim=3, hidden=[8], channels=2, dense=[6], network=network), batch_of()
     (update,) = model.training_step(batch, 0)

@@ -80,7 +80,7 @@ def test_spectral_normalization_bounds_the_last_layer():
 
 
 @pytest.mark.parametrize("shape", [(1, 7, 28), (3, 28, 4)])
-def test_pictures_that_are_too_small_are_refused_with_what_works(shape):
+def test_images_that_are_too_small_are_refused_with_what_works(shape):
     for build in (lambda: ConvEncoder(shape, 2), lambda: ConvDecoder(2, shape)):
         with pytest.raises(ValueError, match=f"{shape[1]}x{shape[2]}.*at least 8"):
             build()

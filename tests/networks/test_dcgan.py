@@ -10,7 +10,7 @@ from genlab.networks.layers import INITIAL_DEVIATION
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 16, 16), (1, 64, 64)], ids=str)
 @pytest.mark.parametrize("options", [{}, {"normalization": "none", "dropout": 0.1}, {"spectral": True}], ids=str)
-def test_encoder_and_decoder_keep_the_shape_of_pictures(shape, options):
+def test_encoder_and_decoder_keep_the_shape_of_images(shape, options):
     encoder = DCGANEncoder(shape, 5, channels=4, max_channels=12, **options)
     decoder = DCGANDecoder(5, shape, channels=4, max_channels=12, **options)
     x = torch.rand(3, *shape)
@@ -24,7 +24,7 @@ def test_maps_double_and_halve_as_in_the_paper():
     assert [layer.out_channels for layer in decoder.body if isinstance(layer, nn.ConvTranspose2d)] == [64, 32, 16, 8, 1]
 
 
-def test_neither_the_layer_at_the_picture_nor_the_last_is_normalized():
+def test_neither_the_layer_at_the_image_nor_the_last_is_normalized():
     encoder, decoder = DCGANEncoder((1, 16, 16), 1, channels=2), DCGANDecoder(3, (1, 16, 16), channels=2)
     kinds = [type(layer).__name__ for layer in encoder.body]
     assert kinds == ["Conv2d", "LeakyReLU", "Conv2d", "BatchNorm2d", "LeakyReLU", "Conv2d", "Flatten"]

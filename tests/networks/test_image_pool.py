@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from genlab.data.spec import Batch
+from genlab.contract.data import Batch
 from genlab.networks import image_pool
 from genlab.networks.image_pool import ImagePool
 
@@ -11,7 +11,7 @@ SHAPE = (1, 2, 2)
 
 
 def fakes_of(step, total):
-    """Pictures whose every pixel tells which step and row they come from: step + row / 1000."""
+    """Images whose every pixel tells which step and row they come from: step + row / 1000."""
     numbers = step + torch.arange(total) / 1000
     return numbers[:, None, None, None].expand(total, *SHAPE).clone()
 
@@ -39,17 +39,17 @@ def test_full_pool_swaps_half_of_the_time_and_loses_nothing():
         left += shown[:, 0, 0, 0].tolist()
         passed += (shown == fakes).flatten(1).all(1).sum().item() if step >= 2 else 0
     assert passed / (size * (steps - 2)) == pytest.approx(0.5, abs=0.05)
-    # Each picture is shown once, at once or later, or is still stored; the first fill is shown and stored.
+    # Each image is shown once, at once or later, or is still stored; the first fill is shown and stored.
     shown_or_stored = sorted(left + pool.images[:, 0, 0, 0].tolist())
     assert shown_or_stored == pytest.approx(sorted(entered + entered[:8]))
 
 
-def test_stored_pictures_are_older():
+def test_stored_images_are_older():
     pool = ImagePool(50, SHAPE)
     ages = [step - pool.query(fakes_of(step, 4), whole_batch(step, 4), step)[:, 0, 0, 0].floor() for step in range(400)]
     ages = torch.cat(ages[200:])
     assert (ages == 0).float().mean() == pytest.approx(0.5, abs=0.06)
-    # A slot is met every 50 / 4 steps and its picture leaves with probability 1/2: 25 steps on average.
+    # A slot is met every 50 / 4 steps and its image leaves with probability 1/2: 25 steps on average.
     assert ages[ages > 0].mean() == pytest.approx(25, abs=5)
 
 
@@ -136,7 +136,7 @@ def test_a_checkpoint_holds_the_pool():
         assert torch.equal(*shown)
 
 
-def test_shows_detached_pictures_and_keeps_them_unchanged():
+def test_shows_detached_images_and_keeps_them_unchanged():
     pool = ImagePool(4, SHAPE)
     weight = torch.ones((), requires_grad=True)
     shown = pool.query(fakes_of(0, 4) * weight, whole_batch(0, 4), 0)

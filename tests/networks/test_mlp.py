@@ -19,7 +19,7 @@ def test_hidden_layers_are_what_was_asked_for():
 
 
 @pytest.mark.parametrize("shape", [(1, 28, 20), (3, 5, 7)])
-def test_encoder_and_decoder_keep_the_shape_of_pictures(shape):
+def test_encoder_and_decoder_keep_the_shape_of_images(shape):
     encoder, decoder = MLPEncoder(shape, 4, hidden=[8]), MLPDecoder(4, shape, hidden=[8])
     x = torch.rand(2, *shape)
     assert encoder(x).shape == (2, 4)

@@ -19,7 +19,7 @@ from genlab.networks.patchgan import PatchDiscriminator
         ((1, 64, 100), (14, 23)),
     ],
 )
-def test_map_of_judgements_suits_the_picture(shape, judgements):
+def test_map_of_judgements_suits_the_image(shape, judgements):
     assert PatchDiscriminator(shape, width=2)(torch.rand(2, *shape)).shape == (2, 1, *judgements)
 
 
@@ -28,7 +28,7 @@ def test_map_of_judgements_suits_the_picture(shape, judgements):
     [(20, None, 16), (64, None, 34), (127, None, 34), (128, None, 70), (256, None, 70), (96, 3, 70), (64, 1, 16)],
 )
 def test_patches_have_the_sizes_of_the_paper(size, strided, patch):
-    """The pixels that one judgement depends on; without normalization, whose statistics see the whole picture."""
+    """The pixels that one judgement depends on; without normalization, whose statistics see the whole image."""
     torch.manual_seed(0)
     discriminator = PatchDiscriminator((1, size, size), width=4, strided=strided).double()
     for layer in discriminator.modules():

@@ -51,7 +51,7 @@ def test_pixel_normalization_alone_keeps_what_is_far_away_out(normalization, loc
     x = torch.rand(1, 1, 64, 64, dtype=torch.float64)
     changed = x.clone()
     changed[..., :8] = 1 - changed[..., :8]
-    corner = [generator(picture)[..., 56:] for picture in (x, changed)]
+    corner = [generator(image)[..., 56:] for image in (x, changed)]
     assert torch.equal(*corner) is local
 
 

@@ -9,7 +9,7 @@ from genlab.networks.upsampling import StridedEncoder, UpsamplingDecoder
 
 @pytest.mark.parametrize("shape", [(1, 4, 4), (3, 16, 16), (1, 28, 28), (2, 20, 36)], ids=str)
 @pytest.mark.parametrize("options", [{}, {"normalization": "none", "dropout": 0.1}, {"spectral": True}], ids=str)
-def test_encoder_and_decoder_keep_the_shape_of_pictures(shape, options):
+def test_encoder_and_decoder_keep_the_shape_of_images(shape, options):
     encoder = StridedEncoder(shape, 5, channels=2, max_channels=12, **options)
     decoder = UpsamplingDecoder(5, shape, channels=2, max_channels=12, **options)
     x = torch.rand(3, *shape)
@@ -30,7 +30,7 @@ def test_the_encoder_drops_out_before_it_normalizes_and_leaves_the_first_layer_a
 
 
 def test_what_is_even_stays_even():
-    """No checkerboard: where all maps are constant, the inner pixels of the picture are."""
+    """No checkerboard: where all maps are constant, the inner pixels of the image are."""
     torch.manual_seed(0)
     decoder = UpsamplingDecoder(2, (1, 32, 32), channels=2, normalization="none").double()
     start = decoder.body[1](decoder.body[0](torch.randn(1, 2, dtype=torch.float64)))

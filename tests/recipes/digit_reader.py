@@ -1,4 +1,4 @@
-"""A classifier of MNIST digits that reads generated pictures, and what its readings say of a set of samples."""
+"""A classifier of MNIST digits that reads generated images, and what its readings say of a set of samples."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from genlab.data.torchvision_sets import Mnist
 
 
 def mnist(split: str, data_dir: str) -> tuple[Tensor, Tensor]:
-    """Pictures [N, 1, 28, 28] in [0, 1] and labels [N] of a published split."""
+    """Images [N, 1, 28, 28] in [0, 1] and labels [N] of a published split."""
     (table,) = Mnist(data_dir=data_dir, size=None).open(split)
     fields = table.load()
     return fields["image"].float() / 255, fields["label"]
@@ -42,18 +42,18 @@ def train_reader(data_dir: str, epochs: int = 4) -> tuple[nn.Module, float]:
 
 
 def probabilities(reader: nn.Module, x: Tensor) -> Tensor:
-    """Class probabilities [N, 10] of pictures [N, 1, 28, 28]."""
+    """Class probabilities [N, 10] of images [N, 1, 28, 28]."""
     return torch.cat([reader(part).softmax(1) for part in x.split(500)])
 
 
 def spread(x: Tensor) -> float:
-    """Mean Euclidean distance in pixels between two different pictures of x [N, C, H, W]."""
+    """Mean Euclidean distance in pixels between two different images of x [N, C, H, W]."""
     flat = x.flatten(1)
     return (torch.cdist(flat, flat).sum() / (len(x) * (len(x) - 1))).item()
 
 
 def draw(run: Path, num_samples: int = 2000) -> tuple[Tensor, Tensor | None]:
-    """Pictures and labels that `genlab sample` writes for the finished run."""
+    """Images and labels that `genlab sample` writes for the finished run."""
     with pytest.raises(SystemExit) as stop:
         main(["sample", f"run={run}", f"num_samples={num_samples}"])
     assert stop.value.code == 0

@@ -9,7 +9,7 @@ from torch import Tensor
 from genlab.cli import main
 from genlab.config.build import build_source
 from genlab.data.shapes import FACTORS
-from genlab.sampling.load import load
+from genlab.inference.load import load
 
 pytestmark = pytest.mark.slow
 

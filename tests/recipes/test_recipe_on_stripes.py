@@ -18,6 +18,6 @@ def test_translations_come_close_to_true_counterparts(tmp_path):
     assert stop.value.code == 0
     final = json.loads((tmp_path / "run" / "status.json").read_text())["final"]
     print(json.dumps({"minutes": minutes, **final}))
-    assert final["validation/counterpart_error/a"] <= 0.15
-    assert final["validation/counterpart_error/b"] <= 0.15
+    assert final["validation/paired_error/a"] <= 0.15
+    assert final["validation/paired_error/b"] <= 0.15
     assert minutes <= 10

@@ -1,6 +1,6 @@
 """Every recipe at its defaults on MNIST against a bar that its samples, reconstructions or likelihood must reach.
 
-Minutes each: `scripts/test -m slow tests/recipes`. Figures and picture grids stay below pytest's --basetemp.
+Minutes each: `scripts/test -m slow tests/recipes`. Figures and image grids stay below pytest's --basetemp.
 """
 
 import json

@@ -5,9 +5,9 @@ import pytest
 import torch
 from test_scoring import run_of
 
-from genlab.models.base import GenerativeModel
-from genlab.sampling import exporting
-from genlab.sampling.exporting import ExportFailed, export, functions
+from genlab.contract.model import GenerativeModel
+from genlab.inspection import exporting
+from genlab.inspection.exporting import ExportFailed, export, functions
 
 
 def asked_of_the_run(run, name, inputs):

@@ -1,9 +1,9 @@
-"""Laying pictures out: none is lost, counterparts stay below each other, animations keep their greys."""
+"""Laying images out: none is lost, counterparts stay below each other, animations keep their greys."""
 
 import pytest
 import torch
 
-from genlab.sampling.grids import enlarge, frames, in_blocks, wrap
+from genlab.media.grids import enlarge, frames, in_blocks, wrap
 
 
 def numbered(count, channels=1):
@@ -35,7 +35,7 @@ def test_counterparts_stand_below_each_other():
     assert torch.equal(grid[[0, 3]].flatten(0, 1), x[:10]), "what goes beyond the blocks is left out"
 
 
-def test_pictures_grow_by_whole_numbers_and_large_ones_stay():
+def test_images_grow_by_whole_numbers_and_large_ones_stay():
     image = torch.rand(3, 10, 20)
     assert torch.equal(enlarge(image, 65)[:, ::3, 1::3], image) and enlarge(image, 65).shape == (3, 30, 60)
     assert torch.equal(enlarge(image, 15), image)

@@ -1,11 +1,11 @@
-"""Pictures that commands look at: which of them are drawn."""
+"""Images that commands look at: which of them are drawn."""
 
 from types import SimpleNamespace
 
 import torch
 from omegaconf import OmegaConf
 
-from genlab.sampling import inputs
+from genlab.inspection import inputs
 
 
 def test_pairs_are_drawn_from_all_of_the_split_and_only_they_are_read(monkeypatch):
@@ -21,9 +21,9 @@ def test_pairs_are_drawn_from_all_of_the_split_and_only_they_are_read(monkeypatc
     def draw(seed):
         read.clear()
         config = OmegaConf.create({"rows": 20, "seed": seed, "dataset": None})
-        pictures, title = inputs.drawn_pairs(None, config)
-        assert pictures.shape == (40, 1, 2, 2) and title == "validation"
-        torch.testing.assert_close(pictures, torch.full_like(pictures, 0.2))
+        images, title = inputs.drawn_pairs(None, config)
+        assert images.shape == (40, 1, 2, 2) and title == "validation"
+        torch.testing.assert_close(images, torch.full_like(images, 0.2))
         return list(read)
 
     first = draw(0)

@@ -6,12 +6,13 @@ from types import SimpleNamespace
 import lab
 import pytest
 import torch
+from genlab.inference.run import Run
 from omegaconf import OmegaConf
 
 import genlab
-from genlab.data.spec import DataSpec
-from genlab.sampling.load import Run, latest, load, models_that_can
-from genlab.training import checkpoint
+from genlab.checkpoints import file as checkpoint
+from genlab.contract.data import DataSpec
+from genlab.inference.load import latest, load, models_that_can
 
 
 class Painter:
@@ -34,14 +35,14 @@ def run_of(requires, tmp_path):
 
 def test_draws_in_portions_as_a_function_of_the_seed(tmp_path):
     run = run_of(frozenset(), tmp_path)
-    pictures = run.sample(600, seed=3)
-    assert pictures.shape == (600, 1, 1, 1)
+    images = run.sample(600, seed=3)
+    assert images.shape == (600, 1, 1, 1)
     assert sum(run.model.portions) == 600 and max(run.model.portions) <= 256
-    assert len(pictures.unique()) > 590, "portions do not repeat each other"
+    assert len(images.unique()) > 590, "portions do not repeat each other"
     state = torch.get_rng_state()
-    assert torch.equal(run.sample(600, seed=3), pictures)
-    assert torch.equal(run.sample(256, seed=3), pictures[:256]), "more pictures change none of the first"
-    assert not torch.equal(run.sample(600, seed=4), pictures)
+    assert torch.equal(run.sample(600, seed=3), images)
+    assert torch.equal(run.sample(256, seed=3), images[:256]), "more images change none of the first"
+    assert not torch.equal(run.sample(600, seed=4), images)
     assert torch.equal(torch.get_rng_state(), state)
 
 
@@ -50,7 +51,7 @@ def test_all_classes_in_turn_or_one(tmp_path):
     portions = list(run.draw(300, seed=0))
     labels = torch.cat([labels for _, labels in portions])
     assert labels.tolist() == [number % 4 for number in range(300)]
-    torch.testing.assert_close(torch.cat([pictures for pictures, _ in portions]).flatten(), labels / 10)
+    torch.testing.assert_close(torch.cat([images for images, _ in portions]).flatten(), labels / 10)
     for label in (2, 0):
         ((_, labels),) = run.draw(5, seed=0, label=label)
         assert labels.tolist() == [label] * 5
@@ -80,7 +81,7 @@ def test_refuses_what_the_model_cannot_and_names_those_that_can(tmp_path):
 def saved(tmp_path):
     """A run folder with one checkpoint, and what it holds."""
     config = lab.compose("vae", "trainer.max_steps=1", "trainer.batch_size=8")
-    source = lab.RandomPictures(frozenset({"image"}))
+    source = lab.RandomImages(frozenset({"image"}))
     lab.with_files(lab.trainer(config, source), config, source.spec, tmp_path / "run").fit()
     return tmp_path / "run", torch.load(tmp_path / "run/checkpoints/last.pt", weights_only=True)
 
@@ -136,9 +137,9 @@ def test_refuses_what_does_not_fit_in_its_own_words(saved):
     for call, message in (
         (
             lambda: run.encode(torch.rand(2, 1, 8, 8)),
-            r"pictures of shape \[2, 1, 8, 8\]: this run takes \['N', 1, 16, 16\]",
+            r"images of shape \[2, 1, 8, 8\]: this run takes \['N', 1, 16, 16\]",
         ),
-        (lambda: run.reconstruct(torch.rand(1, 16, 16)), "pictures of shape"),
+        (lambda: run.reconstruct(torch.rand(1, 16, 16)), "images of shape"),
         (lambda: run.sample(0), "num_samples=0: must be at least 1"),
         (lambda: run.decode(torch.rand(2, 3), label=3), "label=3: model vae takes no labels"),
         (lambda: genlab.load(saved[0], weights="RAW"), "weights=RAW: must be one of averaged, raw"),
@@ -170,7 +171,7 @@ def test_a_run_without_an_average_has_raw_weights(saved):
 
 def test_raw_weights_are_those_that_the_optimizer_left(tmp_path):
     config = lab.compose("vae", "trainer.max_steps=3", "trainer.batch_size=8", "trainer.ema=0.5")
-    source = lab.RandomPictures(frozenset({"image"}))
+    source = lab.RandomImages(frozenset({"image"}))
     lab.with_files(lab.trainer(config, source), config, source.spec, tmp_path).fit()
     state = torch.load(tmp_path / "checkpoints/last.pt", weights_only=True)
     assert state["ema"]

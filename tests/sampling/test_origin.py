@@ -1,4 +1,4 @@
-"""Generated pictures say what they are: in training and in every command that writes some, unless it is turned off."""
+"""Generated images say what they are: in training and in every command that writes some, unless it is turned off."""
 
 import json
 import os
@@ -11,10 +11,9 @@ from PIL import Image
 
 from genlab import __version__
 from genlab.cli import main
-from genlab.config.compose import compose_job, register
-from genlab.config.request import plain
-from genlab.sampling.origin import CHOSEN, COMPARED, GENERATED, PREVIEW, Origin, training_origin
-from genlab.training.run import train
+from genlab.config.compose import compose_job, plain, register
+from genlab.media.metadata import CHOSEN, COMPARED, GENERATED, PREVIEW, Origin, training_origin
+from genlab.runs.train import train
 
 PLACES = {"vae": "vae-digits/20261120-153012-5306", "cyclegan": "cyclegan-stripes/20261120-160000-a96f"}
 ON_CPU = ["device=cpu", "device.threads=1"]
@@ -53,26 +52,26 @@ def expected(model: str, content: str, step: int = 2, seed: int = 0) -> dict[str
     return {"Software": f"GenLab {__version__}", "Description": content, **told}
 
 
-def pictures_below(folder: Path) -> dict[str, Path]:
+def images_below(folder: Path) -> dict[str, Path]:
     return {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*.png"))}
 
 
 @pytest.mark.parametrize("model", PLACES)
 def test_previews_say_of_which_step_they_are(model, runs):
-    previews = pictures_below(runs[model] / "previews")
+    previews = images_below(runs[model] / "previews")
     assert {name[:12] for name in previews} == {"step_0000001", "step_0000002"}
     for name, path in previews.items():
         assert text_of(path) == expected(model, PREVIEW, step=int(name[5:12]), seed=5)
 
 
 COMMANDS = [
-    ("sample", "vae", "samples", ["num_samples=4", "format=png"], {"grid.png": GENERATED, "pictures": GENERATED}),
-    ("reconstruct", "vae", "reconstructions", ["num_pictures=4"], {"grid.png": COMPARED}),
+    ("sample", "vae", "samples", ["num_samples=4", "format=png"], {"grid.png": GENERATED, "images": GENERATED}),
+    ("reconstruct", "vae", "reconstructions", ["num_images=4"], {"grid.png": COMPARED}),
     ("interpolate", "vae", "interpolations", ["rows=2", "steps=3"], {"grid.png": GENERATED}),
     ("traverse", "vae", "traversals", ["steps=3"], {"grid.png": GENERATED, "plane.png": GENERATED}),
-    ("score", "vae", "scores", ["num_pictures=4"], {"least_likely.png": CHOSEN}),
+    ("score", "vae", "scores", ["num_images=4"], {"least_likely.png": CHOSEN}),
     ("evaluate", "vae", "evaluations", ["metrics=[copies]", "num_samples=16"], {"nearest.png": COMPARED}),
-    ("translate", "cyclegan", "translations", [], {"grid.png": COMPARED, "pictures": GENERATED}),
+    ("translate", "cyclegan", "translations", [], {"grid.png": COMPARED, "images": GENERATED}),
 ]
 
 
@@ -83,16 +82,16 @@ def test_results_say_what_they_are(command, model, kind, settings, contents, run
             Image.new("RGB", (20, 20), (number, 200, 90)).save(tmp_path / f"{number}.png")
         settings = [f"input={tmp_path}"]
     found = []
-    for extra in (["seed=3"], ["seed=3"], ["seed=3", "picture_metadata=false"]):
+    for extra in (["seed=3"], ["seed=3"], ["seed=3", "image_metadata=false"]):
         use(command, runs[model], *settings, *extra)
         made = max((runs[model] / kind).iterdir(), key=os.path.getctime)
-        found.append({name: (path.read_bytes(), text_of(path)) for name, path in pictures_below(made).items()})
+        found.append({name: (path.read_bytes(), text_of(path)) for name, path in images_below(made).items()})
         animations = list(made.glob("*.gif"))
         assert len(animations) == (command in ("interpolate", "traverse"))
         for animation in animations:
             with Image.open(animation) as image:
                 comment = image.info.get("comment", b"").decode()
-            assert ("picture_metadata=false" in extra) == (comment == "")
+            assert ("image_metadata=false" in extra) == (comment == "")
             assert not comment or comment == Origin(model, PLACES[model], 2, 3).comment()
     first, again, silent = found
     assert first == again, "a function of the request: no time in it"
@@ -107,15 +106,15 @@ def test_no_path_of_this_machine_is_told(runs, monkeypatch):
     use("sample", Path("."), "num_samples=1", "seed=8")
     (grid,) = runs["vae"].glob("samples/*seed_8*/grid.png")
     assert text_of(grid)["run"] == PLACES["vae"]
-    for path in pictures_below(runs["vae"]).values():
+    for path in images_below(runs["vae"]).values():
         assert str(runs["vae"].parent.parent).encode() not in path.read_bytes()
 
 
 def test_training_is_silent_where_asked(tmp_path):
-    train_into(tmp_path / "a/b", "vae", "logger.picture_metadata=false")
-    previews = pictures_below(tmp_path / "a/b/previews")
+    train_into(tmp_path / "a/b", "vae", "logger.image_metadata=false")
+    previews = images_below(tmp_path / "a/b/previews")
     assert previews and not any(text_of(path) for path in previews.values())
-    assert OmegaConf.load(tmp_path / "a/b/config.yaml").logger.picture_metadata is False
+    assert OmegaConf.load(tmp_path / "a/b/config.yaml").logger.image_metadata is False
 
 
 def test_a_run_of_an_older_version_goes_on_with_the_key_it_lacks():

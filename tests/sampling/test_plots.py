@@ -1,11 +1,11 @@
-"""Latents in two dimensions: against the singular values, and as a picture in the colours of the classes."""
+"""Latents in two dimensions: against the singular values, and as an image in the colours of the classes."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from genlab.sampling import plots
-from genlab.sampling.plots import check_plot, project, save_scatter
+from genlab.media import plots
+from genlab.media.plots import check_plot, project, save_scatter
 
 
 def clouds(count=60, size=5, seed=0):
@@ -54,7 +54,7 @@ def test_small_sets_get_a_smaller_perplexity():
 
 @pytest.mark.parametrize("count, size", [(2, 5), (10, 1)])
 def test_too_little_for_a_plot_is_refused(count, size):
-    with pytest.raises(ValueError, match=f"plot=pca: needs 3 pictures and 2 latents, here are {count} and {size}; add"):
+    with pytest.raises(ValueError, match=f"plot=pca: needs 3 images and 2 latents, here are {count} and {size}; add"):
         project(np.zeros((count, size)), "pca")
     check_plot("none", count, size)
 

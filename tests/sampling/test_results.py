@@ -45,8 +45,8 @@ def test_a_request_at_its_defaults_has_a_plain_name(run):
         ("sample", ["num_samples=7", "num_samples=8", "format=npz", "format=png", "seed=1", "label=1"]),
         ("interpolate", ["steps=3", "rows=3", "seeds=[1,2]", "seeds=[2,1]"]),
         ("traverse", ["extent=1", "steps=3", "rows=3"]),
-        ("score", ["num_pictures=3", "importance_samples=3", "shown=3", "against=digits", "dataset=digits"]),
-        ("encode", ["plot=none", "plot=tsne", "num_pictures=3"]),
+        ("score", ["num_images=3", "importance_samples=3", "shown=3", "against=digits", "dataset=digits"]),
+        ("encode", ["plot=none", "plot=tsne", "num_images=3"]),
         ("translate", ["seed=1", "to=a"]),
         ("export", ["onnx=true", "tolerance=1"]),
         ("reconstruct", ["dataset=npz dataset.path=a.npz", "dataset=npz dataset.path=b.npz"]),
@@ -65,7 +65,7 @@ def test_places_count_by_where_they_are_and_not_how_they_are_written(run, tmp_pa
     assert first == name_of(run, "encode", f"input={tmp_path}/one/photographs")
     monkeypatch.chdir(tmp_path / "two")
     assert first != name_of(run, "encode", "input=photographs")
-    names = {name_of(run, "interpolate", f"pictures=[{place},b]") for place in ("photographs", "../one/photographs")}
+    names = {name_of(run, "interpolate", f"images=[{place},b]") for place in ("photographs", "../one/photographs")}
     assert len(names) == 2
     (tmp_path / "two/linear").touch()
     here = name_of(run, "interpolate", "path=linear")

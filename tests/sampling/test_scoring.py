@@ -1,17 +1,17 @@
-"""Scores: what each method measures, which one is the default, and what is kept of many pictures."""
+"""Scores: what each method measures, which one is the default, and what is kept of many images."""
 
 from types import SimpleNamespace
 
 import lab
 import pytest
 import torch
+from genlab.inference.run import Run
 from omegaconf import OmegaConf
 
 from genlab.config.build import build_model
-from genlab.data.spec import DataSpec
-from genlab.sampling.inputs import Pictures, Portion
-from genlab.sampling.load import Run
-from genlab.sampling.scoring import METHODS, choose_method, score_pictures
+from genlab.contract.data import DataSpec
+from genlab.inspection.inputs import Images, Portion
+from genlab.inspection.scoring import METHODS, choose_method, score_images
 
 
 def brightness(x):
@@ -22,7 +22,7 @@ ABILITIES = {
     "log_prob": brightness,
     "reconstruct": lambda x: x + 0.5,
     "log_weights": lambda x, num_samples: brightness(x).expand(num_samples, -1),
-    "realness": lambda x: 2 * brightness(x),
+    "discriminator_score": lambda x: 2 * brightness(x),
 }
 
 
@@ -36,7 +36,7 @@ def run_with(*names):
 def run_of(name):
     """An untrained run of a real model."""
     config = lab.compose(name)
-    data = lab.RandomPictures(lab.requirements(config)).spec
+    data = lab.RandomImages(lab.requirements(config)).spec
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = build_model(config, data).eval().requires_grad_(False)
@@ -47,8 +47,8 @@ def noise(count, shape, seed=0):
     return torch.rand(count, *shape, generator=torch.Generator().manual_seed(seed))
 
 
-class Album(Pictures):
-    """Pictures in portions of 10."""
+class Album(Images):
+    """Images in portions of 10."""
 
     def __init__(self, x, labels=None):
         super().__init__("album", len(x))
@@ -57,7 +57,7 @@ class Album(Pictures):
     def portions(self):
         for start in range(0, len(self.x), 10):
             part = slice(start, start + 10)
-            names = [f"picture {number}" for number in range(len(self.x))][part]
+            names = [f"image {number}" for number in range(len(self.x))][part]
             yield Portion(names, self.x[part], None if self.labels is None else self.labels[part])
 
 
@@ -80,8 +80,8 @@ def test_every_method_says_what_it_means():
     [
         (["log_prob", "reconstruct"], "log-prob"),
         (["reconstruct", "log_weights"], "reconstruction"),
-        (["log_weights", "realness"], "importance-weighted"),
-        (["realness"], "discriminator"),
+        (["log_weights", "discriminator_score"], "importance-weighted"),
+        (["discriminator_score"], "discriminator"),
     ],
 )
 def test_the_default_is_the_best_that_the_model_can(abilities, default):
@@ -93,13 +93,13 @@ def test_the_default_is_the_best_that_the_model_can(abilities, default):
 def test_what_a_model_cannot_is_refused_by_name():
     x = noise(1, (1, 2, 2))
     with pytest.raises(ValueError, match=r"^method=elbo: model oracle cannot bound the likelihood; it can") as why:
-        run_with("realness").score(x, "elbo")
+        run_with("discriminator_score").score(x, "elbo")
     assert "\n" not in str(why.value)
     with pytest.raises(
         ValueError, match=r"^method=luck: no such method; model oracle can score by reconstruction, imp"
     ):
         run_with("reconstruct", "log_weights").score(x, "luck")
-    with pytest.raises(ValueError, match=r"model oracle has no way to score pictures; models that have one: ae, beta-"):
+    with pytest.raises(ValueError, match=r"model oracle has no way to score images; models that have one: ae, beta-"):
         run_with().score(x)
 
 
@@ -108,7 +108,7 @@ def test_every_model_scores_by_all_that_it_can(name):
     run = run_of(name)
     able = [method for method, way in METHODS.items() if run.can(way.needs)]
     if not able:
-        with pytest.raises(ValueError, match=rf"model {name} has no way to score pictures"):
+        with pytest.raises(ValueError, match=rf"model {name} has no way to score images"):
             choose_method(run)
         return
     x, state = noise(300, run.data.shape), torch.get_rng_state()
@@ -125,20 +125,20 @@ def test_every_model_scores_by_all_that_it_can(name):
         assert (bound <= elbo).all() and (bound < elbo).any(), "Jensen: the bound on the likelihood is tighter"
 
 
-def test_many_pictures_are_scored_as_in_one_portion():
+def test_many_images_are_scored_as_in_one_portion():
     run = run_with("log_prob")
     x, labels = noise(37, (1, 2, 2)), torch.arange(37)
-    scored = score_pictures(run, Album(x, labels), "log-prob", shown=5)
-    assert scored.names == [f"picture {number}" for number in range(37)]
+    scored = score_images(run, Album(x, labels), "log-prob", shown=5)
+    assert scored.names == [f"image {number}" for number in range(37)]
     assert torch.equal(scored.scores, run.score(x)) and torch.equal(scored.labels, labels)
-    assert score_pictures(run, Album(x), "log-prob").labels is None
+    assert score_images(run, Album(x), "log-prob").labels is None
 
 
 def test_the_least_likely_are_kept_the_most_unlikely_first():
     run, x = run_with("log_prob"), noise(37, (1, 2, 2))
-    scored = score_pictures(run, Album(x), "log-prob", shown=12)
+    scored = score_images(run, Album(x), "log-prob", shown=12)
     assert scored.least_likely.tolist() == run.score(x).argsort(descending=True)[:12].tolist()
     assert torch.equal(scored.shown, x[scored.least_likely])
-    equal = score_pictures(run, Album(torch.ones(37, 1, 2, 2)), "log-prob", shown=12)
+    equal = score_images(run, Album(torch.ones(37, 1, 2, 2)), "log-prob", shown=12)
     assert equal.least_likely.tolist() == list(range(12)), "of equal ones those that came first"
-    assert len(score_pictures(run, Album(x), "log-prob", shown=64).shown) == 37
+    assert len(score_images(run, Album(x), "log-prob", shown=64).shown) == 37

@@ -1,4 +1,4 @@
-"""Perturbation analysis: one latent moves, the others do not, and what moves the picture is found."""
+"""Perturbation analysis: one latent moves, the others do not, and what moves the image is found."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -6,18 +6,18 @@ from types import SimpleNamespace
 import lab
 import pytest
 import torch
+from genlab.inference.run import Run
 from omegaconf import OmegaConf
 
-from genlab.data.spec import DataSpec
-from genlab.sampling.interpolation import even
-from genlab.sampling.load import Run
-from genlab.sampling.traversal import Span, changes, check_latents, check_plane, one_at_a_time
+from genlab.contract.data import DataSpec
+from genlab.inspection.interpolation import even
+from genlab.inspection.traversal import Span, changes, check_latents, check_plane, one_at_a_time
 
 WEIGHTS = torch.tensor([0.01, 0.1, 0.0, 0.05])
 
 
 def painter(requires=frozenset()):
-    """A run whose picture is 1/2 + sum_l WEIGHTS[l] z[l] everywhere, and 1/10 darker for each label."""
+    """A run whose image is 1/2 + sum_l WEIGHTS[l] z[l] everywhere, and 1/10 darker for each label."""
 
     def decode(z, label=None):
         grey = 0.5 + z @ WEIGHTS - (0 if label is None else 0.1 * label)
@@ -65,9 +65,9 @@ def test_change_is_the_way_that_pixels_go_and_not_how_far_they_get():
 def test_changes_find_the_latents_that_matter():
     run = painter()
     span = Span(torch.zeros(4), torch.zeros(4), torch.ones(4), extent=2.0)
-    pictures = run.traverse(range(4), span.values(even(9)))
-    assert pictures.shape == (4, 9, 1, 2, 3)
-    torch.testing.assert_close(changes(pictures), 4 * WEIGHTS)
+    images = run.traverse(range(4), span.values(even(9)))
+    assert images.shape == (4, 9, 1, 2, 3)
+    torch.testing.assert_close(changes(images), 4 * WEIGHTS)
 
 
 def test_a_run_traverses_from_its_middle_or_from_a_given_start():
@@ -80,8 +80,8 @@ def test_a_run_traverses_from_its_middle_or_from_a_given_start():
 def test_rows_keep_their_labels():
     run = painter(frozenset({"label"}))
     z = torch.zeros(3, 4)
-    pictures = run.interpolate(z, z, steps=2, label=torch.tensor([0, 1, 2]))
-    torch.testing.assert_close(pictures.mean((2, 3, 4)), torch.tensor([[0.5, 0.5], [0.4, 0.4], [0.3, 0.3]]))
+    images = run.interpolate(z, z, steps=2, label=torch.tensor([0, 1, 2]))
+    torch.testing.assert_close(images.mean((2, 3, 4)), torch.tensor([[0.5, 0.5], [0.4, 0.4], [0.3, 0.3]]))
     torch.testing.assert_close(run.traverse([0], torch.zeros(2), label=2).unique(), torch.tensor([0.3]))
 
 

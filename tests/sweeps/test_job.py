@@ -7,10 +7,10 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from genlab import cores
+from genlab.checkpoints.lock import locked
+from genlab.runs.processes import RunFailed
 from genlab.sweeps import job
-from genlab.training.lock import locked
-from genlab.training.processes import RunFailed
+from genlab.system import cores
 
 CPU = {"name": "cpu", "index": 0, "threads": None, "processes": 1}
 
@@ -59,7 +59,7 @@ def test_a_failure_keeps_its_traceback_and_what_was_known(tmp_path):
     try:
         raise ValueError("dataset.path=x: no such folder")
     except ValueError as error:
-        job.leave_word(tmp_path, error)
+        job.record_failure(tmp_path, error)
     status = json.loads((tmp_path / "status.json").read_text())
     assert (status["status"], status["step"], status["final"]) == ("failed", 7, {"a": 1})
     assert status["reason"] == "dataset.path=x: no such folder"
@@ -69,7 +69,7 @@ def test_a_failure_keeps_its_traceback_and_what_was_known(tmp_path):
 def test_training_that_told_of_its_failure_is_not_spoken_over(tmp_path):
     told = {"status": "failed", "step": 7, "reason": "loss became nan", "alarms": [], "final": {}}
     (tmp_path / "status.json").write_text(json.dumps(told))
-    job.leave_word(tmp_path, RunFailed("loss became nan", tmp_path))
+    job.record_failure(tmp_path, RunFailed("loss became nan", tmp_path))
     assert json.loads((tmp_path / "status.json").read_text()) == told and not (tmp_path / "train.log").exists()
 
 
@@ -85,7 +85,7 @@ def test_a_run_of_another_process_is_let_alone(tmp_path):
     holder = context.Process(target=_hold, args=(tmp_path, ready, done))
     holder.start()
     assert ready.wait(30)
-    job.leave_word(tmp_path, ValueError("another process is training into this folder"))
+    job.record_failure(tmp_path, ValueError("another process is training into this folder"))
     done.set()
     holder.join()
     assert not (tmp_path / "status.json").exists()

@@ -6,8 +6,8 @@ import pickle
 import pytest
 import torch
 
-from genlab.files import replacing
-from genlab.training import checkpoint
+from genlab.checkpoints import file as checkpoint
+from genlab.system.files import replacing
 
 
 def test_comes_back_as_it_was(tmp_path):

@@ -11,8 +11,8 @@ import torch
 from omegaconf import OmegaConf
 
 from genlab.config.compose import register
-from genlab.training.device import prepare, resolve
-from genlab.training.provenance import environment, fingerprint
+from genlab.runs.provenance import environment, fingerprint
+from genlab.system.device import prepare, resolve
 
 SETTINGS = lab.device_config()
 
@@ -38,7 +38,7 @@ def test_threads_and_determinism_are_set():
 
 def test_memory_can_be_kept_and_training_goes_on():
     script = (
-        "import torch, lab; from genlab.training.device import prepare\n"
+        "import torch, lab; from genlab.system.device import prepare\n"
         "prepare(lab.device_config(keep_memory=True))\n"
         "print(sum(float(torch.ones(2**22).sum()) for _ in range(3)))"
     )
@@ -50,7 +50,7 @@ def test_memory_can_be_kept_and_training_goes_on():
 
 @pytest.mark.parametrize("fast, expected", [(True, "bf16"), (False, "fp32")])
 def test_recipes_take_bf16_where_the_device_multiplies_it(fast, expected, monkeypatch):
-    monkeypatch.setattr("genlab.training.device.multiplies_bf16", lambda device: fast)
+    monkeypatch.setattr("genlab.system.device.multiplies_bf16", lambda device: fast)
     register()
     OmegaConf.clear_cache(config := OmegaConf.create({"precision": "${genlab.bf16_where_fast:cpu}"}))
     assert config.precision == expected
@@ -59,7 +59,7 @@ def test_recipes_take_bf16_where_the_device_multiplies_it(fast, expected, monkey
 
 def test_fingerprint_tells_data_apart():
     def mark(requires=frozenset({"image"}), **options):
-        source = lab.RandomPictures(requires, **options)
+        source = lab.RandomImages(requires, **options)
         return fingerprint(lab.loaders(lab.compose("vae"), source)[0])
 
     assert mark() == mark()

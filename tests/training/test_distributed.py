@@ -14,8 +14,9 @@ import torch
 from torch import distributed as dist
 
 from genlab.callbacks.watch import Watch
-from genlab.config.schema import WatchConfig
-from genlab.training import distributed, processes
+from genlab.contract.settings import WatchConfig
+from genlab.runs import processes
+from genlab.system import distributed
 from genlab.training.scalars import TrainingDiverged
 
 SETTINGS = ["trainer.batch_size=8", "trainer.max_steps=6", "trainer.log_every=2", "watch.action=rollback"]
@@ -100,7 +101,7 @@ def hand_out(rank: int) -> dict:
 
 def ask_for_signals(rank: int) -> tuple[int, int, int]:
     """In which short step this process learns of a signal that process 1 gets in step 40, and how often it asked."""
-    poll, asked = distributed.Poll(), []
+    poll, asked = distributed.StopFlag(), []
     reduce = distributed.dist.all_reduce
 
     def counted(*arguments, **settings):
@@ -174,4 +175,4 @@ def test_process_0_has_its_say(seen):
 
 def test_alone_everything_is_this_process_s():
     assert list(distributed.merge(distributed.share([1, 2, 3]))) == [1, 2, 3]
-    assert distributed.Poll()(2) == 2
+    assert distributed.StopFlag()(2) == 2

@@ -10,9 +10,9 @@ import time
 import lab
 import pytest
 
-from genlab.callbacks.base import Callback
-from genlab.training import checkpoint
-from genlab.training.interruption import Interrupted, Interruption
+from genlab.checkpoints import file as checkpoint
+from genlab.system.signals import Interrupted, Interruption
+from genlab.training.callback import Callback
 
 SETTINGS = [
     "trainer.batch_size=32",
@@ -41,7 +41,7 @@ class Disturbance(Callback):
 
 def fresh(folder, *overrides):
     config = lab.compose(MODEL, *SETTINGS, *overrides)
-    source = lab.RandomPictures(lab.requirements(config))
+    source = lab.RandomImages(lab.requirements(config))
     return lab.with_files(lab.trainer(config, source), config, source.spec, folder)
 
 
@@ -160,7 +160,7 @@ def test_signals_are_given_back():
 
 STUBBORN = """
 import time
-from genlab.training.interruption import Interruption
+from genlab.system.signals import Interruption
 with Interruption().listening():
     print("listening", flush=True)
     while True:

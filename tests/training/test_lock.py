@@ -8,12 +8,12 @@ import sys
 
 import pytest
 
-from genlab.training.lock import holds_run, is_locked, locked, state_of
+from genlab.checkpoints.lock import holds_run, is_locked, locked, state_of
 
 OWNER = """
 import sys, time
 from pathlib import Path
-from genlab.training.lock import locked
+from genlab.checkpoints.lock import locked
 with locked(Path(sys.argv[1])):
     print("locked", flush=True)
     time.sleep(60)

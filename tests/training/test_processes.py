@@ -11,7 +11,7 @@ from pathlib import Path
 import lab
 import pytest
 
-from genlab.training import checkpoint
+from genlab.checkpoints import file as checkpoint
 
 SETTINGS = ["dataset=digits", "model.hidden=[16]", "trainer.batch_size=32", "trainer.max_steps=400"]
 SETTINGS += ["trainer.log_every=7", "trainer.checkpoint_every=50", "trainer.validate_every=40", *lab.QUIET]

@@ -2,7 +2,7 @@
 
 import torch
 
-from genlab.seeding import mix, seeded
+from genlab.system.seeding import mix, seeded
 
 
 def test_mix_spreads_and_keeps_order_apart():

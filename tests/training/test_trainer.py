@@ -7,18 +7,18 @@ import pytest
 import torch
 from torch import nn
 
-from genlab.config.schema import LoaderConfig, TrainerConfig
+from genlab.contract.data import DataSpec
+from genlab.contract.model import GenerativeModel, Update
+from genlab.contract.settings import LoaderConfig, TrainerConfig
 from genlab.data.loading import Loader
 from genlab.data.source import ArrayExamples, Source
-from genlab.data.spec import DataSpec
-from genlab.models.base import GenerativeModel, Update
 from genlab.training.scalars import TrainingDiverged
 from genlab.training.schedule import Constant
 from genlab.training.trainer import Trainer
 
 
 class Grey(Source):
-    """Pictures of one pixel: 0, 1, ..., count - 1 in 255ths."""
+    """Images of one pixel: 0, 1, ..., count - 1 in 255ths."""
 
     def __init__(self, count=20):
         self.spec, self.sizes = DataSpec((1, 1, 1)), {"train": count, "validation": 300}
@@ -59,7 +59,7 @@ class TwoPlayers(GenerativeModel):
         return {"mean": batch["image"].mean(), "weight": self.first.weight, "noise": batch.randn().mean()}
 
     def preview(self, batch):
-        return {"pictures": batch["image"][None].expand(2, -1, -1, -1, -1)}
+        return {"images": batch["image"][None].expand(2, -1, -1, -1, -1)}
 
 
 def make(kind=TwoPlayers, micro_batch=None, **settings):
@@ -181,8 +181,8 @@ def test_validation_sees_the_averaged_weights_and_training_goes_on_with_its_own(
     assert trainer.model.training
 
 
-def test_preview_shows_the_first_validation_pictures():
-    grid = make().preview()["pictures"]
+def test_preview_shows_the_first_validation_images():
+    grid = make().preview()["images"]
     assert grid.shape == (2, 64, 1, 1, 1) and grid.dtype == torch.float32
     torch.testing.assert_close(grid[0].flatten(), torch.arange(64) / 255)
 

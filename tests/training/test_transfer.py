@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from genlab.training.transfer import transfer
+from genlab.runs.transfer import transfer
 
 
 def network(width, out=2):

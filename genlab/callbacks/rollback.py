@@ -1,0 +1,48 @@
+"""Rollback: training continues from an earlier checkpoint, with other noise and lower learning rates."""
+
+import logging
+
+from genlab.checkpoints import file as checkpoint
+from genlab.checkpoints.folder import RunFolder
+from genlab.checkpoints.rotation import make_last
+from genlab.system import distributed
+from genlab.training.state import state_dict
+from genlab.training.trainer import Trainer
+
+log = logging.getLogger("genlab")
+
+_SEED_OFFSET = 1_000_003
+"""Added to the seed at every rollback: far from the seeds of the other runs of a sweep."""
+
+
+def load_rollback_state(folder: RunFolder) -> dict | None:
+    """The state of `best.pt`, else of `last.pt`, None if neither can be read. All processes get the same one: none
+    continues, and so writes, before all have read."""
+    state = None
+    for path in (folder.best, folder.last):
+        if state is None and path.exists():
+            try:
+                state = checkpoint.load(path)
+            except ValueError as error:
+                log.warning("%s; it is passed over", error)
+    distributed.barrier()
+    return state
+
+
+def roll_back(trainer: Trainer, state: dict, lr_factor: float, own_state: dict[str, dict]) -> str:
+    """Have `trainer` continue from `state` as a resumed run would, except for noise and learning rates; says so.
+
+    own_state: what replaces the state of callbacks, by their keys.
+    """
+    seed, lr_scale = trainer.train_loader.seed + _SEED_OFFSET, trainer.lr_scale * lr_factor
+    callbacks = state["callbacks"] | own_state
+    trainer.rollback_state = state | {"seed": seed, "lr_scale": lr_scale, "callbacks": callbacks}
+    return f"to step {state['step']}, seed {seed}, learning rates times {lr_scale:.4g}"
+
+
+def save_as_last(trainer: Trainer, folder: RunFolder) -> None:
+    """Make the state after a rollback the run's last one, so that the run resumes from it."""
+    state = (trainer.rollback_state or {}) | state_dict(trainer)
+    if distributed.rank() == 0:
+        checkpoint.save(state, folder.last)
+        make_last(folder.last, trainer.step)

@@ -1,0 +1,145 @@
+"""The files of a run's folder and of a sweep's: their names stand here and nowhere else."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+_NUMBERED = re.compile(r"step_(\d+)\.pt")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A folder that holds a run, or is to hold one. The README says what each file is for."""
+
+    path: Path
+
+    @classmethod
+    def of_checkpoint(cls, checkpoint: Path) -> "RunFolder":
+        """The run that a checkpoint belongs to; the folder around a file that lies elsewhere."""
+        inside = checkpoint.parent.name == "checkpoints"
+        return cls(checkpoint.parent.parent if inside else checkpoint.parent)
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.yaml"
+
+    @property
+    def environment(self) -> Path:
+        return self.path / "environment.json"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "train.log"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def status(self) -> Path:
+        return self.path / "status.json"
+
+    @property
+    def evaluation(self) -> Path:
+        return self.path / "evaluation.json"
+
+    @property
+    def previews(self) -> Path:
+        return self.path / "previews"
+
+    @property
+    def tensorboard(self) -> Path:
+        return self.path / "tensorboard"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def last(self) -> Path:
+        """The checkpoint that a run resumes from."""
+        return self.checkpoints / "last.pt"
+
+    @property
+    def best(self) -> Path:
+        """The checkpoint with the best value of the metric that ranks."""
+        return self.checkpoints / "best.pt"
+
+    @property
+    def best_before_end(self) -> Path:
+        """What `best` was before the end of the run measured once more."""
+        return self.checkpoints / "best_before_end.pt"
+
+    def numbered(self, step: int) -> Path:
+        """The checkpoint of one step."""
+        return self.checkpoints / f"step_{step:07d}.pt"
+
+    def all_numbered(self) -> list[Path]:
+        """The checkpoints `step_NUMBER.pt` that exist, in the order of their steps."""
+        found = (path for path in self.checkpoints.glob("step_*.pt") if _NUMBERED.fullmatch(path.name))
+        return sorted(found, key=step_of)
+
+    @property
+    def holds_run(self) -> bool:
+        """Whether a run began here."""
+        return self.config.exists() or self.checkpoints.exists()
+
+
+def step_of(checkpoint: Path) -> int:
+    """The step in the name of a numbered checkpoint. `ValueError` for other names."""
+    match = _NUMBERED.fullmatch(checkpoint.name)
+    if match is None:
+        raise ValueError(f"{checkpoint}: its name holds no step")
+    return int(match[1])
+
+
+@dataclass(frozen=True)
+class SweepFolder:
+    """A folder that holds a sweep: its jobs are runs in numbered folders below it."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    @property
+    def request(self) -> Path:
+        """The overrides that asked for the sweep."""
+        return self.path / "sweep.json"
+
+    @property
+    def summary(self) -> Path:
+        """A line for each job."""
+        return self.path / "summary.csv"
+
+    @property
+    def suspects(self) -> Path:
+        """Numbers of the jobs that run one at a time, as one of them may have crashed its worker."""
+        return self.path / ".suspects"
+
+    @property
+    def turn(self) -> Path:
+        """The lock of the suspect that is running."""
+        return self.path / ".turn"
+
+    @property
+    def holds_sweep(self) -> bool:
+        """Whether a sweep began here."""
+        return self.request.is_file()
+
+    def job(self, number: int) -> "JobFolder":
+        return JobFolder(self.path / str(number))
+
+
+@dataclass(frozen=True)
+class JobFolder(RunFolder):
+    """A run that is a job of a sweep."""
+
+    @property
+    def record(self) -> Path:
+        """The job's overrides, whether it has ended since its last launch, and why it could not run where `status`
+        cannot tell, as that is another run's."""
+        return self.path / "job.json"

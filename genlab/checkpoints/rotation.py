@@ -1,0 +1,50 @@
+"""Which checkpoints of a run stay, under which names."""
+
+import os
+import shutil
+from collections.abc import Iterable
+from itertools import count
+from pathlib import Path
+
+from genlab.checkpoints.folder import RunFolder, step_of
+from genlab.system.files import replacing
+
+
+def make_last(checkpoint: Path, step: int, damaged: Iterable[Path] = ()) -> None:
+    """Let a run resume from its `checkpoint` of `step`: it becomes `last.pt`, and later ones are deleted.
+
+    damaged: checkpoints that get other names.
+    """
+    folder = RunFolder.of_checkpoint(checkpoint)
+    for path in damaged:
+        _set_aside(folder, path)
+    if checkpoint != folder.last:
+        link(checkpoint, folder.last)
+    for later in folder.all_numbered():
+        if step_of(later) > step:
+            later.unlink()
+
+
+def _set_aside(folder: RunFolder, damaged: Path) -> None:
+    """Rename a file, and every other name of it, so that it is no longer taken for a checkpoint."""
+    others = {damaged, folder.last, *folder.all_numbered()}
+    for name in [path for path in others if path.exists() and path.samefile(damaged)]:
+        free = (name.with_name(f"{name.name}.damaged{again or ''}") for again in count())
+        name.rename(next(path for path in free if not path.exists()))
+
+
+def link(source: Path, target: Path) -> None:
+    """Give a checkpoint a second name, at no cost on file systems with hard links."""
+    if target.exists() and target.samefile(source):
+        return
+    temporary = target.with_name(f".{target.name}.tmp")
+    temporary.unlink(missing_ok=True)
+    try:
+        os.link(source, temporary)
+    except FileExistsError:
+        raise
+    except OSError:
+        with replacing(target) as file, source.open("rb") as original:
+            shutil.copyfileobj(original, file)
+    else:
+        os.replace(temporary, target)

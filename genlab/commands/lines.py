@@ -1,0 +1,25 @@
+"""Commands to paste, quoted for GenLab's grammar and for the shell."""
+
+import re
+import shlex
+from contextlib import suppress
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+
+
+def command_line(command: str, **keys: Any) -> str:
+    """A line to paste, as in genlab sample run=outputs/a seed=3."""
+    return shlex.join(["genlab", command, *(f"{key}={quoted(str(value))}" for key, value in keys.items())])
+
+
+def quoted(text: str) -> str:
+    """A value as the grammar of overrides reads it back, in quotes if it must be."""
+    with suppress(HydraException):
+        read = OverridesParser.create().parse_override(f"key={text}").value()
+        if str(read) == text and "${" not in text:
+            return text
+    # Backslashes are doubled before a quote only, and ${ would be an interpolation.
+    escaped = re.sub(r'(\\*)("|$)', lambda found: found[1] * 2 + ('\\"' if found[2] else ""), text)
+    return '"' + escaped.replace("${", "\\${") + '"'

@@ -1,0 +1,55 @@
+"""The help pages: what `genlab` and `genlab COMMAND --help` print. Imports nothing slow."""
+
+import textwrap
+from pathlib import Path
+
+from genlab.config.commands import COMMANDS
+from genlab.config.paths import group_choices
+from genlab.metrics.catalogue import METRICS
+from genlab.system.version import __version__
+
+_PAGES = Path(__file__).with_name("help")
+
+_EPILOGUE = """
+  genlab COMMAND --help      what a command takes
+  genlab completion          a line for ~/.bashrc that completes commands and keys
+
+Start with `genlab train`: a VAE on handwritten digits, in under a minute."""
+
+
+def usage() -> str:
+    """The page of `genlab` alone: all commands with their summaries."""
+    lines = [f"GenLab {__version__}: train deep generative models from the command line.", ""]
+    lines += ["usage: genlab COMMAND [key=value ...]", ""]
+    lines += [f"  {name:<12} {command.summary}" for name, command in COMMANDS.items()]
+    return "\n".join(lines) + "\n" + _EPILOGUE
+
+
+def help_page(command: str) -> str:
+    """The page of one command."""
+    text = (_PAGES / f"{command}.txt").read_text().rstrip()
+    common_keys = (_PAGES / "common_keys.txt").read_text().rstrip()
+    return text.format(common_keys=common_keys, groups=_group_table(), metrics=_metric_table())
+
+
+def _group_table() -> str:
+    rows = ["groups (group=choice)"]
+    for group, names in group_choices().items():
+        if len(names) > 1:
+            rows += _wrapped(group, ", ".join(names))
+    return "\n".join(rows)
+
+
+def _metric_table() -> str:
+    rows = []
+    for group in ("samples", "data", "translation"):
+        found = {name: metric.summary for name, metric in METRICS.items() if metric.group == group}
+        texts = [name if name == summary else f"{name} ({summary})" for name, summary in found.items()]
+        rows += _wrapped(group, ", ".join(texts))
+    return "\n".join(rows)
+
+
+def _wrapped(heading: str, text: str) -> list[str]:
+    return textwrap.wrap(
+        text, width=100, break_on_hyphens=False, initial_indent=f"  {heading:<13}", subsequent_indent=15 * " "
+    )

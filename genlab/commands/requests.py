@@ -1,0 +1,96 @@
+"""From a command line to what the `main` of a command takes. Imports no torch."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from genlab.config.check import limit_problems, problems_of_node
+from genlab.config.commands import COMMANDS, DatasetChoice
+from genlab.config.compose import Composed, Job, RequestError, as_job, compose_command, parse, register
+from genlab.contract.settings import typed
+
+
+@dataclass
+class TrainRequest:
+    """What `genlab train` is asked for.
+
+    overrides: the command line without its options. job: the run; None for a sweep, and for `show`.
+    found: problems that composing found; `job` is then the rest of the request, as far as that can be composed.
+    show: the options of `--cfg`, for printing the config only.
+    """
+
+    overrides: list[str]
+    job: Job | None = None
+    found: list[str] = field(default_factory=list)
+    show: list[str] = field(default_factory=list)
+
+
+@dataclass
+class ResumeRequest:
+    """What `genlab resume` is asked for. overrides: of the keys of the run or the sweep."""
+
+    run: str
+    output_dir: str
+    overrides: list[str]
+
+
+def compose_request(command: str, arguments: list[str]) -> Any:
+    """What `arguments` ask of `command`. `ValueError` with all problems that can be seen without torch."""
+    register()
+    if command == "train":
+        return _train(arguments)
+    if flags := [argument for argument in arguments if argument.startswith("-")]:
+        raise ValueError(f"{flags[0]}: no such option; see genlab {command} --help")
+    return _resume(arguments) if command == "resume" else _use(command, arguments)
+
+
+def _use(command: str, arguments: list[str]) -> Any:
+    """The typed config of a command that uses trained runs."""
+    composed = compose_command(command, arguments)
+    config = typed(COMMANDS[command].skeleton, composed.values)
+    problems = list(limit_problems(config))
+    if settings := composed.values.get("dataset"):
+        problems += problems_of_node("dataset", settings)
+        config.dataset = DatasetChoice(composed.choices["dataset"], settings)
+    if problems:
+        raise RequestError(problems)
+    return config
+
+
+def _resume(arguments: list[str]) -> ResumeRequest:
+    own = [override.input_line for override in parse(arguments) if override.key_or_group in ("run", "output_dir")]
+    values = compose_command("resume", own).values
+    return ResumeRequest(**values, overrides=[argument for argument in arguments if argument not in own])
+
+
+def _train(arguments: list[str]) -> TrainRequest:
+    if "--cfg" in arguments:
+        return _show(arguments)
+    multirun = arguments[:1] in (["-m"], ["--multirun"])
+    overrides = arguments[1:] if multirun else arguments
+    if misplaced := [argument for argument in overrides if argument.startswith("-")]:
+        rest = " ".join(argument for argument in overrides if not argument.startswith("-"))
+        if misplaced[0] in ("-m", "--multirun"):
+            raise RequestError([f"{misplaced[0]} stands before the settings: genlab train -m {rest}"])
+        raise RequestError([f"{misplaced[0]}: no such option; see genlab train --help"])
+    keys = {override.split("=")[0] for override in overrides}
+    if "trainer.max_epochs" in keys and "trainer.max_steps" not in keys:
+        raise RequestError(["trainer.max_epochs: the recipe counts steps, which win; add trainer.max_steps=null"])
+    if not multirun and (of_sweeps := [key for key in keys if key.split(".")[0] == "sweep"]):
+        raise RequestError([f"{of_sweeps[0]} needs -m: genlab train -m {' '.join(overrides)}"])
+    if multirun:
+        return TrainRequest(overrides)
+    try:
+        return TrainRequest(overrides, as_job(compose_command("train", overrides)))
+    except RequestError as error:
+        if isinstance(error.rest, Composed):  # checking the rest may find more mistakes
+            return TrainRequest(overrides, as_job(error.rest), error.problems)
+        raise
+
+
+def _show(arguments: list[str]) -> TrainRequest:
+    place = arguments.index("--cfg")
+    flags, overrides = arguments[place : place + 2], arguments[:place] + arguments[place + 2 :]
+    if flags[1:] not in (["job"], ["hydra"], ["all"]):
+        raise RequestError(["--cfg: takes job, hydra or all, as in genlab train model=gan --cfg job"])
+    compose_command("train", [override for override in overrides if override != "--resolve"])
+    return TrainRequest(overrides, show=flags)

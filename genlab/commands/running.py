@@ -1,0 +1,65 @@
+"""Training a run from the command line: starting or resuming it, and telling the user what came of it."""
+
+import shlex
+import sys
+
+from genlab.checkpoints.file import Start
+from genlab.checkpoints.folder import RunFolder
+from genlab.commands.lines import command_line
+from genlab.config.build import build_source
+from genlab.config.check import locate
+from genlab.contract.settings import RunConfig
+from genlab.runs.resumable import StoppedRun
+from genlab.runs.train import train
+from genlab.system.logs import log_to_console
+from genlab.system.signals import Interrupted
+from genlab.system.small_files import read_json
+
+
+def train_and_report(config: RunConfig, folder: RunFolder, start: Start | None = None) -> dict[str, float]:
+    """Train a new run, or resume it from `start`; returns its final metrics."""
+    log_to_console()
+    print(f"run        {folder}", file=sys.stderr)
+    try:
+        final = train(config, folder, start)
+    except Interrupted as error:
+        raise Interrupted(error.number, f"{error}\nnext       {command_line('resume', run=folder)}") from None
+    values = "  ".join(f"{name} {value:.4g}" for name, value in final.items() if name != "step")
+    print(f"\nrun        {folder}\nfinal      {values}\nimages     {folder.previews}")
+    print(f"next       {next_command(folder, config)}")
+    print(f"           {shlex.join(['tensorboard', '--logdir', config.output_dir])}")
+    return final
+
+
+def next_command(folder: RunFolder, config: RunConfig) -> str:
+    """What to try with the finished run: what its model can do."""
+    model = locate("model", config.model["_target_"])
+    if hasattr(model, "translate"):
+        return command_line("translate", run=folder, input="FOLDER")
+    able = next((name for name in ("sample", "reconstruct") if hasattr(model, name)), "evaluate")
+    return command_line(able, run=folder)
+
+
+def resume_and_report(stopped: StoppedRun, config: RunConfig) -> dict[str, float]:
+    """Let a run do what is left of `config`; returns its final metrics."""
+    log_to_console()
+    folder = stopped.folder
+    if stopped.is_done(config):
+        longer = command_line("resume", run=folder, **{"trainer.max_steps": 2 * max(stopped.step, 1)})
+        print(f"run        {folder}\nfinished   at step {stopped.step}; to train it longer:\nnext       {longer}")
+        return read_json(folder.status)["final"]
+    _check_length(stopped, config)
+    for line in stopped.damaged:
+        print(f"damaged    {line}", file=sys.stderr)
+    print(f"resumed    at step {stopped.step}" + (f" ({stopped.state})" if stopped.state else ""), file=sys.stderr)
+    return train_and_report(config, folder, stopped.start)
+
+
+def _check_length(stopped: StoppedRun, config: RunConfig) -> None:
+    steps = config.trainer.planned_steps(build_source(config.dataset).sizes["train"])
+    if steps < stopped.step:
+        earlier = command_line("resume", run=stopped.folder.checkpoints / "step_NNNNNNN.pt")
+        raise ValueError(
+            f"trainer.max_steps={steps}: this run has made {stopped.step} steps; ask for more, or continue from one of "
+            f"its earlier checkpoints: {earlier}"
+        )

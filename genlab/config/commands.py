@@ -1,0 +1,174 @@
+"""The commands: what each is for and which keys it reads. Values live in `configs/`. Imports nothing slow."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from genlab.contract.settings import MISSING, DeviceConfig, EvaluationConfig, TrainConfig, limited
+
+
+@dataclass
+class ResumeConfig:
+    """What `genlab resume` reads besides the keys of a training config that it may change."""
+
+    run: str = MISSING
+    output_dir: str = MISSING
+
+
+@dataclass
+class UseConfig:
+    """What every command that uses a trained run reads."""
+
+    run: str = MISSING
+    output_dir: str = MISSING
+    seed: int = MISSING
+    weights: str = limited(choices=("averaged", "raw"))
+    image_metadata: bool = MISSING
+    device: DeviceConfig = field(default_factory=DeviceConfig)
+
+
+@dataclass(frozen=True)
+class DatasetChoice:
+    """A dataset that a command line chose: its name and its settings."""
+
+    name: str
+    settings: dict[str, Any]
+
+
+@dataclass
+class DataUseConfig(UseConfig):
+    """What commands read that may look at data: the run's own, or `dataset`, a `DatasetChoice` once it is composed."""
+
+    dataset: Any = MISSING
+    data_dir: str = MISSING
+
+
+@dataclass
+class SampleConfig(UseConfig):
+    num_samples: int = limited(at_least=1, at_most=10**9)
+    label: int | None = MISSING
+    truncation: float | None = limited(above=0)
+    format: str = limited(choices=("grid", "npz", "png"))
+
+
+@dataclass
+class ReconstructConfig(DataUseConfig):
+    input: str | None = MISSING
+    num_images: int | None = limited(at_least=1)
+    skip_damaged: bool = MISSING
+
+
+@dataclass
+class InterpolateConfig(DataUseConfig):
+    path: str | None = limited(choices=("spherical", "linear"))
+    images: list[str] | None = MISSING
+    seeds: list[int] | None = MISSING
+    label: int | None = MISSING
+    rows: int = limited(at_least=1, at_most=1000)
+    steps: int = limited(at_least=2, at_most=1000)
+
+
+@dataclass
+class TraverseConfig(DataUseConfig):
+    input: str | None = MISSING
+    latents: list[int] | None = MISSING
+    plane: list[int] | None = MISSING
+    extent: float = limited(above=0, at_most=100)
+    steps: int = limited(at_least=2, at_most=1000)
+    rows: int = limited(at_least=1, at_most=1000)
+    label: int | None = MISSING
+
+
+@dataclass
+class TranslateConfig(UseConfig):
+    input: str | None = MISSING
+    to: str = MISSING
+    skip_damaged: bool = MISSING
+
+
+@dataclass
+class ScoreConfig(DataUseConfig):
+    input: str | None = MISSING
+    against: str | None = MISSING
+    method: str | None = MISSING
+    importance_samples: int = limited(at_least=1, at_most=10**5)
+    num_images: int | None = limited(at_least=1)
+    shown: int = limited(at_least=1, at_most=10_000)
+    skip_damaged: bool = MISSING
+
+
+@dataclass
+class EncodeConfig(DataUseConfig):
+    input: str | None = MISSING
+    num_images: int | None = limited(at_least=1)
+    plot: str = limited(choices=("pca", "tsne", "none"))
+    skip_damaged: bool = MISSING
+
+
+@dataclass
+class ExportConfig(UseConfig):
+    onnx: bool = MISSING
+    tolerance: float = limited(at_least=0)
+
+
+@dataclass
+class CompareConfig:
+    """What `genlab compare` reads."""
+
+    runs: Any = MISSING
+    metric: str | None = MISSING
+    direction: str | None = limited(choices=("min", "max"))
+    output: str | None = MISSING
+
+
+@dataclass
+class EvaluateConfig(EvaluationConfig, DataUseConfig):
+    split: str = limited(choices=("validation", "train"))
+
+
+@dataclass(frozen=True)
+class Command:
+    """summary: what it does, in a line. skeleton: the keys that it reads, which Hydra knows as NAME_skeleton."""
+
+    summary: str
+    skeleton: type
+
+
+COMMANDS = {
+    "train": Command("train a model, or a sweep of models with -m", TrainConfig),
+    "resume": Command("continue a run that was stopped, killed or finished", ResumeConfig),
+    "sample": Command("draw new images from a trained run", SampleConfig),
+    "reconstruct": Command("show images beside their reconstructions by a trained run", ReconstructConfig),
+    "interpolate": Command("walk from one image to another through the latent space", InterpolateConfig),
+    "traverse": Command("move one latent at a time and look", TraverseConfig),
+    "translate": Command("translate images to the other domain", TranslateConfig),
+    "score": Command("say how unlikely images are, and find outliers", ScoreConfig),
+    "encode": Command("write the latents of images, and plot them", EncodeConfig),
+    "evaluate": Command("measure how good a trained run is", EvaluateConfig),
+    "compare": Command("put runs into one table and one page", CompareConfig),
+    "export": Command("write networks for use without GenLab", ExportConfig),
+}
+
+_TRAINING_ONLY = ("compile", "cuda_graph", "micro_batch", "processes")
+
+
+def ignored_device_keys(command: str) -> tuple[str, ...]:
+    """Keys of `device` without a meaning for `command`. Device files are shared, so commands cannot have skeletons of
+    their own for them. What is exported is float32 and checked on the CPU."""
+    exceptions = {"train": (), "export": (*_TRAINING_ONLY, "precision", "memory_format")}
+    return exceptions.get(command, _TRAINING_ONLY)
+
+
+RENAMED_KEYS = {
+    "num_pictures": "num_images",
+    "picture_metadata": "image_metadata",
+    "logger.picture_metadata": "logger.image_metadata",
+    "pictures": "images",
+    "order": "direction",
+}
+"""Former names of keys, which are refused with the present name."""
+
+RENAMED_VALUES = {
+    ("extractor", "digits"): "classifier",
+    ("evaluation.extractor", "digits"): "classifier",
+}
+"""Former names of values, by key."""

@@ -1,0 +1,64 @@
+"""Overrides that are valid Hydra but not supported by the command."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from hydra.core.override_parser.types import Override
+
+from genlab.config.commands import COMMANDS, RENAMED_KEYS, RENAMED_VALUES, ignored_device_keys
+from genlab.config.hints import hint_of, takes_list
+from genlab.config.paths import groups
+
+
+def unsupported(command: str, parsed: list[Override]) -> Iterator[tuple[str, str]]:
+    """Each override that this command does not support, though Hydra may, and why."""
+    skeleton = COMMANDS[command].skeleton
+    for override in parsed:
+        line, key = override.input_line, override.key_or_group
+        if renamed := _renamed(skeleton, override):
+            yield line, renamed
+            continue
+        if key in groups() and "/" in str(override.value()):  # it could climb out of the folder of configs
+            yield line, f"{line}: {key} takes a name, and no path"
+            continue
+        if command == "train" and key.startswith("hydra"):
+            continue
+        free = _is_free(command, key)
+        exists = command == "train" and key not in groups() and hint_of(skeleton, key) is not None
+        if key.startswith("hydra"):
+            yield line, f"{line}: genlab {command} takes no settings of Hydra's; see genlab {command} --help"
+        elif key in [f"device.{name}" for name in ignored_device_keys(command)]:
+            yield line, f"{line}: means nothing to genlab {command}"
+        elif override.package is not None:
+            yield line, f"{line}: write {key}={line.partition('=')[2]}, without @{override.package}"
+        elif override.is_delete() and not free:
+            yield line, f"{line}: no key can be taken away here; write key=value"
+        elif (override.is_add() and not free) or (override.is_force_add() and not exists):
+            yield line, f"{line}: write {line.lstrip('+')}, without +"
+
+
+def _renamed(skeleton: type, override: Override) -> str | None:
+    """Why an override with a former name is refused, None for other ones."""
+    line, key = override.input_line, override.key_or_group
+    if hint_of(skeleton, key) is None and (name := RENAMED_KEYS.get(key)) and hint_of(skeleton, name) is not None:
+        return f"{line}: {key} is called {name} now"
+    if not override.is_sweep_override() and (word := RENAMED_VALUES.get((key, str(override.value())))):
+        return f"{line}: write {key}={word}, as it is called now"
+    return None
+
+
+def _is_free(command: str, key: str) -> bool:
+    """Whether a key may be added or taken away: of the nodes of a training config that name a class."""
+    node, _, name = key.partition(".")
+    return command == "train" and name != "" and hint_of(COMMANDS[command].skeleton, node) is Any
+
+
+def several_values(command: str, override: Override) -> str:
+    """Why `override`, which names several values, is refused where no sweep was asked for."""
+    line, key = override.input_line, override.key_or_group
+    if command == "train":
+        return f"{line}: several values make a sweep, which needs -m: genlab train -m {line}"
+    hint = hint_of(COMMANDS[command].skeleton, key)
+    may_be_list = override.is_choice_sweep() and key not in groups() and takes_list(hint)
+    listed = f", or a list as in {key}=[{line.partition('=')[2]}]" if may_be_list else ""
+    return f"{line}: give one value{listed}"

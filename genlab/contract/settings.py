@@ -1,0 +1,238 @@
+"""The settings of a training run: which keys exist, of what type and in which range. Values live in `configs/`.
+
+`TrainConfig` is what Hydra composes, `RunConfig` what a run carries: the same, resolved, with the names of its choices.
+Imports nothing slow.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+MISSING: Any = "???"
+"""OmegaConf's mark of a value that YAML must give; spelled out, so that this file needs no OmegaConf."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Which values a key takes. `choices`: one of these words; else a number within the bounds, each None for none.
+
+    Upper bounds keep a typo, or a hostile config, from exhausting memory or time.
+    """
+
+    choices: tuple[str, ...] = ()
+    at_least: float | None = None
+    at_most: float | None = None
+    above: float | None = None
+
+    def problem(self, value: Any) -> str | None:
+        """Why `value` is not allowed, None if it is."""
+        if self.choices:
+            return None if value in (None, *self.choices) else f"must be one of {', '.join(self.choices)}"
+        if not isinstance(value, (int, float)) or isinstance(value, bool):
+            return None
+        if self.above is not None and value <= self.above:
+            return f"must be greater than {self.above}"
+        if self.at_least is not None and value < self.at_least:
+            return f"must be at least {self.at_least}"
+        if self.at_most is not None and value > self.at_most:
+            return f"must be at most {self.at_most}"
+        return None
+
+
+def limited(default: Any = MISSING, **limits: Any) -> Any:
+    """A field of a skeleton with `Limits`."""
+    return field(default=default, metadata={"limits": Limits(**limits)})
+
+
+def limits_of(skeleton: type, key: str) -> Limits:
+    """The limits of a dotted `key` of a skeleton; none where it has no such key."""
+    name, _, rest = key.partition(".")
+    for entry in fields(skeleton):
+        if entry.name == name:
+            if not rest:
+                return entry.metadata.get("limits", Limits())
+            return limits_of(entry.default_factory, rest) if isinstance(entry.default_factory, type) else Limits()
+    return Limits()
+
+
+EXTRACTORS = ("auto", "classifier", "pixels", "inception")
+MOST_WORKERS = 1024
+
+
+@dataclass
+class TrainerConfig:
+    max_steps: int | None = limited(at_least=1)
+    max_epochs: float | None = limited(at_least=0)
+    batch_size: int = limited(at_least=1)
+    clip: float | None = limited(at_least=0)
+    ema: float | None = MISSING
+    log_every: int = limited(at_least=1)
+    validate_every: int | None = limited(at_least=1)
+    preview_every: int | None = limited(at_least=1)
+    evaluate_every: int | None = limited(at_least=1)
+    best_metric: str | None = MISSING
+    checkpoint_every: int | None = limited(at_least=1)
+    keep_checkpoints: int = limited(at_least=0)
+    early_stop_metric: str | None = MISSING
+    early_stop_patience: int = limited(at_least=1)
+
+    def planned_steps(self, examples: int) -> int:
+        """How many steps a run makes on so many training examples, unless something ends it before."""
+        return self.max_steps or math.ceil((self.max_epochs or 0) * examples / self.batch_size)
+
+
+@dataclass
+class DeviceConfig:
+    name: str = limited(choices=("auto", "cpu", "cuda", "mps"))
+    index: int = limited(at_least=0)
+    precision: str = limited(choices=("fp32", "fast-fp32", "bf16", "fp16"))
+    memory_format: str = limited(choices=("contiguous", "channels_last"))
+    compile: bool = MISSING
+    micro_batch: int | None = limited(at_least=1)
+    threads: int | None = limited(at_least=1, at_most=MOST_WORKERS)
+    deterministic: bool = MISSING
+    processes: int = limited(at_least=1, at_most=MOST_WORKERS)
+    cuda_graph: bool = MISSING
+    keep_memory: bool = MISSING
+
+
+@dataclass
+class LoaderConfig:
+    storage: str = limited(choices=("auto", "memory", "stream"))
+    memory_limit: float = limited(at_least=0)
+    workers: int | None = limited(at_least=0, at_most=MOST_WORKERS)
+    flip: bool = MISSING
+    shift: int = limited(at_least=0)
+
+
+@dataclass
+class LoggerConfig:
+    console: bool = MISSING
+    tensorboard: bool = MISSING
+    projector_size: int = limited(at_least=0, at_most=10**6)
+    image_metadata: bool = MISSING
+    hparams: list[str] | None = MISSING
+
+
+@dataclass
+class EvaluationConfig:
+    """How samples, likelihoods and latents are measured: what `genlab evaluate` and `trainer.evaluate_every` share."""
+
+    metrics: list[str] | None = MISSING
+    num_samples: int = limited(at_least=1, at_most=10**9)
+    extractor: str = limited(choices=EXTRACTORS)
+    importance_samples: int = limited(at_least=1, at_most=10**5)
+    repeats: int = limited(at_least=1, at_most=1000)
+    nearest: int = limited(at_least=0, at_most=1000)
+
+
+@dataclass
+class WatchConfig:
+    action: str = limited(choices=("warn", "stop", "rollback"))
+    every: int = limited(at_least=1)
+    num_samples: int = limited(at_least=2, at_most=10**6)
+    warmup: int = limited(at_least=0)
+    diversity_bound: float = limited(at_least=0)
+    accuracy_bound: float = limited(at_least=0)
+    accuracy_steps: int = limited(at_least=0)
+    gradient_factor: float = limited(at_least=1)
+    class_entropy_bound: float = limited(at_least=0)
+    rollback_lr_factor: float = limited(at_least=0)
+    max_rollbacks: int = limited(at_least=0)
+
+
+@dataclass
+class SweepConfig:
+    """How a sweep runs its jobs; no part of a run. With defaults here, so that files of sweeps can set them.
+
+    metric: what ranks jobs, and what a search improves, as in validation/elbo; null for what the model ranks by first.
+    retry: whether jobs that failed are tried again when a sweep is started again.
+    """
+
+    metric: str | None = None
+    retry: bool = False
+
+
+@dataclass
+class _Settings:
+    """What a training command and a run have in common. `Any` nodes name a class by `_target_` and are checked against
+    its signature."""
+
+    seed: int = MISSING
+    data_dir: str = MISSING
+    output_dir: str = MISSING
+    init_from: str | None = MISSING
+    dataset: Any = MISSING
+    model: Any = MISSING
+    optimizer: Any = MISSING
+    schedule: Any = MISSING
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    device: DeviceConfig = field(default_factory=DeviceConfig)
+    loader: LoaderConfig = field(default_factory=LoaderConfig)
+    logger: LoggerConfig = field(default_factory=LoggerConfig)
+    watch: WatchConfig = field(default_factory=WatchConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+
+
+@dataclass
+class TrainConfig(_Settings):
+    """What `genlab train` reads."""
+
+    sweep: SweepConfig = field(default_factory=SweepConfig)
+
+
+@dataclass
+class Choices:
+    """The names of the model and of the dataset that were chosen."""
+
+    model: str = MISSING
+    dataset: str = MISSING
+
+
+@dataclass
+class RunConfig(_Settings):
+    """Every setting of one run, resolved: `dataset`, `model`, `optimizer` and `schedule` are plain dicts."""
+
+    choices: Choices = field(default_factory=Choices)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values: what checkpoints and `config.yaml` hold."""
+        values = asdict(self)
+        return {"choices": values.pop("choices"), **values}
+
+
+STOPPING = ("trainer.max_steps", "trainer.max_epochs", "trainer.early_stop_patience")
+"""Keys that decide when a run ends."""
+
+NODES = ("dataset", "model", "optimizer", "schedule")
+"""Nodes that name a class by `_target_`."""
+
+
+def typed(skeleton: type[T], values: dict[str, Any]) -> T:
+    """An instance of a skeleton, and of those in it, from nested plain values that fit its keys and types."""
+    groups = {entry.name: entry.default_factory for entry in fields(skeleton)}  # type: ignore[arg-type]
+    return skeleton(
+        **{
+            name: typed(group, value) if isinstance(group := groups[name], type) and is_dataclass(group) else value
+            for name, value in values.items()
+        }
+    )
+
+
+def flattened(values: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted keys and their values; lists and empty groups are values."""
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from flattened(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", value
+
+
+def lookup(values: Any, key: str) -> Any:
+    """The value of a dotted `key` in nested dicts and settings; None where there is none."""
+    for part in key.split("."):
+        values = values.get(part) if isinstance(values, dict) else getattr(values, part, None)
+    return values

@@ -1,0 +1,177 @@
+"""What published datasets share: find their files, or have torchvision unpack or download them.
+
+A set is read from `data_dir`, else from the cache; where neither holds it unpacked, torchvision unpacks the published
+archives that lie in `data_dir`, or downloads them. The result goes to `data_dir`, or to the cache where that is
+read-only.
+"""
+
+import errno
+import os
+import tempfile
+from abc import abstractmethod
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from torch import Tensor
+
+from genlab.contract.data import DataSpec
+from genlab.data.cache import cache_dir, cached
+from genlab.data.checks import check_range, check_table
+from genlab.data.images import resize
+from genlab.data.source import ArrayExamples, Examples, Source
+from genlab.system.download import patient
+from genlab.system.files import build_once
+
+
+class Archive(NamedTuple):
+    """A published file: where it comes from, its md5, and its place below `data_dir`."""
+
+    url: str
+    md5: str
+    place: str
+
+
+class PublishedSet(Source):
+    """What the sets share: find the files, or have torchvision fetch them."""
+
+    name: ClassVar[str]
+    """Of torchvision's class."""
+
+    def __init__(self, data_dir: str):
+        self.data_dir = Path(data_dir).expanduser()
+        if self.data_dir.exists() and not self.data_dir.is_dir():
+            raise ValueError(f"data_dir={data_dir} is not a folder. Give the folder that holds the datasets.")
+
+    @abstractmethod
+    def files(self) -> list[str]:
+        """Paths below the root that are there once the set is unpacked."""
+
+    @abstractmethod
+    def archives(self) -> list[Archive]:
+        """The published files that torchvision unpacks."""
+
+    @abstractmethod
+    def fetch(self, root: str) -> None:
+        """Have torchvision download what `root` lacks, and unpack it there."""
+
+    @property
+    def torchvision(self) -> Any:
+        """torchvision's class; imported when needed only, as that takes longer than reading an unpacked set."""
+        import torchvision
+
+        return getattr(torchvision.datasets, self.name)
+
+    def lies_in(self, root: Path) -> bool:
+        """Whether `root` holds the unpacked set."""
+        return all((root / file).exists() for file in self.files())
+
+    def root(self) -> Path:
+        """The folder that holds the unpacked set, after unpacking it where need be."""
+        target = self.data_dir if writable(self.data_dir / self.files()[0]) else cache_dir()
+        for root in (self.data_dir, target, cache_dir()):
+            if self.lies_in(root):
+                return root
+        with build_once(target / self.name):
+            if not self.lies_in(target):
+                self._unpack(target)
+        return target
+
+    def _unpack(self, target: Path) -> None:
+        """Have torchvision put the set into `target`, from the archives that are there or downloads."""
+        sound = self._sound_archives(target)
+        try:
+            target.mkdir(parents=True, exist_ok=True)
+            # Without locks, jobs that start together all come here. Each works in a folder of its own and moves the
+            # results into place whole, so that no other ever sees half a file.
+            with patient(), tempfile.TemporaryDirectory(prefix=".unpacking-", dir=target) as scratch:
+                for place, path in sound.items():
+                    link = Path(scratch, place)
+                    link.parent.mkdir(parents=True, exist_ok=True)
+                    link.symlink_to(path.absolute())
+                self.fetch(scratch)
+                merge(Path(scratch), target)
+        except (OSError, RuntimeError, ImportError) as error:
+            raise ValueError(self._explain(sound, target, error)) from error
+
+    def _sound_archives(self, target: Path) -> dict[str, Path]:
+        """Published files that are there already, with the published md5, by their place."""
+        from torchvision.datasets.utils import check_integrity
+
+        found = {}
+        for root in dict.fromkeys((target, self.data_dir)):
+            for archive in self.archives():
+                if check_integrity(root / archive.place, archive.md5):
+                    found[archive.place] = root / archive.place
+        return found
+
+    def _explain(self, sound: dict[str, Path], target: Path, error: Exception) -> str:
+        reason = " ".join(str(error).split())[:200]
+        missing = [archive for archive in self.archives() if archive.place not in sound]
+        if not missing:
+            return f"{self.name} cannot be unpacked into {target} ({reason}). Set data_dir to a folder with room."
+        wanted = "".join(f"\n  {target / place}  (md5 {md5}) from {url}" for url, md5, place in missing)
+        return f"{self.name} cannot be downloaded ({reason}). Put these files there by hand:{wanted}"
+
+
+class LabelledSet(PublishedSet):
+    """Images and labels that fit in memory: `image` uint8 [N, C, size, size], `label` int64 [N]."""
+
+    def __init__(self, data_dir: str, native: DataSpec, sizes: dict[str, int], size: int | None):
+        super().__init__(data_dir)
+        if size is not None:
+            check_range("size", size, 1)
+        self.native, self.sizes, self.size = native, sizes, size
+        self.spec = native if size is None else replace(native, shape=(native.shape[0], size, size))
+        if size is not None:
+            check_table(sizes, self.spec.shape)
+
+    @abstractmethod
+    def read(self, root: Path, split: str) -> tuple[Tensor, Tensor]:
+        """Images, uint8 [N, C, H, W], and labels, int64 [N], of an unpacked set."""
+
+    def open(self, split: str) -> list[Examples]:
+        root = self.root()
+        layout = {
+            "image": (torch.uint8, (self.sizes[split], *self.spec.shape)),
+            "label": (torch.int64, (self.sizes[split],)),
+        }
+        request = {"set": self.name, "files": self.files(), "size": self.size, "split": split}
+        files = [root / file for file in self.files()]
+        return [ArrayExamples(**cached(request, files, layout, lambda: self._read_resized(root, split)))]
+
+    def _read_resized(self, root: Path, split: str) -> dict[str, Tensor]:
+        images, labels = self.read(root, split)
+        published = (self.sizes[split], *self.native.shape)
+        if images.shape != published or labels.shape != published[:1]:
+            raise ValueError(
+                f"{root} holds images {list(images.shape)} and labels {list(labels.shape)} for {self.name} {split}, "
+                f"not the published {list(published)}. Remove {', '.join(self.files())} to have them unpacked again."
+            )
+        return {"image": resize(images, self.size), "label": labels}
+
+
+def writable(path: Path) -> bool:
+    """Whether files can be made in the closest existing folder above `path`.
+
+    The mode is asked too: the superuser may write anywhere, yet a folder without any write bit is meant to stay.
+    """
+    while not path.is_dir():
+        path = path.absolute().parent
+    return os.access(path, os.W_OK) and bool(path.stat().st_mode & 0o222)
+
+
+def merge(source: Path, target: Path) -> None:
+    """Move all that lies in `source` into `target`, each file or new folder whole; what is there already stays."""
+    for entry in source.iterdir():
+        place = target / entry.name
+        if entry.is_dir() and place.is_dir():
+            merge(entry, place)
+        elif not place.exists():
+            try:
+                os.replace(entry, place)
+            except OSError as error:
+                # Another job put the same folder there since we looked.
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise

@@ -1,0 +1,97 @@
+"""How a loader holds a table: on the device, gathered from the disk, or streamed by worker processes."""
+
+import signal
+from collections import deque
+from collections.abc import Iterator
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from genlab.data.source import Examples, StoredExamples
+from genlab.system.signals import SIGNALS
+
+_AHEAD = 3
+"""Batches that the disk fetches while a step computes."""
+
+
+class Storage(Protocol):
+    """A table as a loader holds it."""
+
+    def rows(self, index: Tensor) -> dict[str, Tensor]:
+        """The examples at `index` (int64 [n])."""
+
+    def fetch(self, indices: Iterator[Tensor]) -> Iterator[dict[str, Tensor]]:
+        """The examples at each of `indices` (int64 [n] each), in their order."""
+
+
+class Resident:
+    """A table held on the device: a batch is one gather."""
+
+    def __init__(self, table: Examples, device: torch.device):
+        self.fields = {name: value.to(device) for name, value in table.load().items()}
+        self.device = device
+
+    def rows(self, index: Tensor) -> dict[str, Tensor]:
+        """The examples at `index` (int64 [n])."""
+        index = index.to(self.device, non_blocking=True)
+        return {name: value.index_select(0, index) for name, value in self.fields.items()}
+
+    def fetch(self, indices: Iterator[Tensor]) -> Iterator[dict[str, Tensor]]:
+        yield from map(self.rows, indices)
+
+
+class Gathered:
+    """A table whose rows are gathered from the disk in this process, which hears of them some batches ahead."""
+
+    def __init__(self, table: StoredExamples, device: torch.device):
+        self.table, self.pin = table, device.type == "cuda"
+
+    def rows(self, index: Tensor) -> dict[str, Tensor]:
+        """The examples at `index` (int64 [n])."""
+        found = self.table.rows(index)
+        return {name: value.pin_memory() for name, value in found.items()} if self.pin else found
+
+    def fetch(self, indices: Iterator[Tensor]) -> Iterator[dict[str, Tensor]]:
+        announced: deque[Tensor] = deque()
+        for index in indices:
+            self.table.prefetch(index)
+            announced.append(index)
+            if len(announced) > _AHEAD:
+                yield self.rows(announced.popleft())
+        yield from map(self.rows, announced)
+
+
+def _ignore_signals(worker: int) -> None:
+    """A signal to the whole group is for the run to heed, which needs its workers until the step in progress ends.
+
+    They end when it tells them to, or when it is gone.
+    """
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+class Streamed(Dataset):
+    """A table read batch by batch in worker processes: the index of a "sample" is the index tensor of a batch."""
+
+    def __init__(self, table: Examples, workers: int):
+        self.table, self.workers = table, workers
+
+    def __getitem__(self, index: Tensor) -> dict[str, Tensor] | str:
+        try:
+            return self.table.rows(index)
+        except ValueError as error:  # raised in the worker, it would reach the user wrapped in a traceback
+            return str(error)
+
+    def rows(self, index: Tensor) -> dict[str, Tensor]:
+        """The examples at `index` (int64 [n]), read in this process."""
+        return self.table.rows(index)
+
+    def fetch(self, indices: Iterator[Tensor]) -> Iterator[dict[str, Tensor]]:
+        pin = torch.cuda.is_available()
+        settings = {"num_workers": self.workers, "worker_init_fn": _ignore_signals, "pin_memory": pin}
+        for rows in DataLoader(self, batch_size=None, sampler=indices, **settings):
+            if isinstance(rows, str):
+                raise ValueError(rows)
+            yield rows

@@ -1,0 +1,38 @@
+"""Sample quality and whatever else `genlab evaluate` measures, during training."""
+
+from collections.abc import Callable
+
+from genlab.evaluation.context import EvaluationContext
+from genlab.evaluation.evaluate import choose, evaluate
+from genlab.inference.run import Run
+from genlab.metrics.catalogue import METRICS
+from genlab.system.distributed import first_process_first
+from genlab.training.callback import Measurement
+from genlab.training.inference import inference
+from genlab.training.trainer import Trainer
+
+
+class Evaluation(Measurement):
+    """Measures the averaged weights every so many steps and notifies all callbacks.
+
+    as_run: the model in training as a `Run`, which is what measurements take.
+    """
+
+    key = "evaluation"
+
+    def __init__(self, every: int, context: EvaluationContext, as_run: Callable[[Trainer], Run]):
+        super().__init__(every)
+        self.context, self.as_run = context, as_run
+        self.names: list[str] = []
+
+    def on_start(self, trainer: Trainer) -> None:
+        """Refuse what cannot be measured, train the extractor and read the real images before the first step."""
+        with first_process_first():  # the others find in the cache what it trains and reads
+            self.names = choose(self.as_run(trainer), self.context, self.context.settings.metrics)
+            if any(METRICS[name].extractor and METRICS[name].group == "samples" for name in self.names):
+                _ = self.context.real
+
+    def measure(self, trainer: Trainer) -> None:
+        with inference(trainer, interruptible=True):
+            entries = evaluate(self.as_run(trainer), self.context, self.names, trainer.seed)
+        trainer.emit("on_evaluate", {name: entry for name, entry in entries.items() if entry["value"] is not None})

@@ -1,0 +1,171 @@
+"""What runs are measured against: real data and the features that images are compared by."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from genlab.contract.data import Batch
+from genlab.contract.settings import EvaluationConfig, RunConfig
+from genlab.data.cache import cached
+from genlab.data.loading import VALIDATION_BATCH, Loader, open_split
+from genlab.data.source import Examples, Source
+from genlab.evaluation.classifier import data_fingerprint
+from genlab.evaluation.features import Extractor, make_extractor, read_table
+from genlab.metrics.classes import ClassCounts
+from genlab.metrics.frechet import Moments
+from genlab.system import distributed
+
+T = TypeVar("T")
+
+FEATURES_KEPT = 10_000
+"""Real features held in memory; means, covariances and counts of classes are of all."""
+
+
+@dataclass
+class MetricValue:
+    """One measured number.
+
+    std: standard deviation over what `std_over` says. details: what else the number depends on, as plain values.
+    """
+
+    value: float
+    std: float | None = None
+    std_over: str | None = None
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class ReferenceStatistics:
+    """What an extractor finds in real images.
+
+    count: images read; features: float32 [min(count, FEATURES_KEPT), D], evenly spread over them; moments: of all;
+    classes: counts int64 [K] of the classes read, empty if the extractor knows none.
+    """
+
+    count: int
+    features: Tensor
+    moments: Moments
+    classes: Tensor
+
+    def to_table(self) -> dict[str, Tensor]:
+        """As tensors by name, for the cache."""
+        moments = {f"moments_{name}": value for name, value in self.moments.state_dict().items()}
+        return {"count": torch.tensor(self.count), "features": self.features, "classes": self.classes, **moments}
+
+    @classmethod
+    def from_table(cls, table: dict[str, Tensor]) -> "ReferenceStatistics":
+        """What `to_table` gave."""
+        moments = {name.removeprefix("moments_"): value for name, value in table.items() if name.startswith("moments_")}
+        return cls(int(table["count"]), table["features"], Moments.from_state(moments), table["classes"])
+
+
+class CachedSource(Source):
+    """A source that reads each split once, however many ask for it."""
+
+    def __init__(self, source: Source):
+        self.source, self.spec, self.sizes = source, source.spec, source.sizes
+        self.categorical_factors = source.categorical_factors
+        self.tables: dict[str, list[Examples]] = {}
+
+    def open(self, split: str) -> list[Examples]:
+        if split not in self.tables:
+            self.tables[split] = self.source.open(split)
+        return self.tables[split]
+
+
+@dataclass
+class EvaluationContext:
+    """What stays the same while several runs, or several steps of one, are measured.
+
+    title: what the dataset is called; config: the run's, for how its data is loaded; split: the real images.
+    own: whether the run was trained on this dataset. progress: whether bars are shown.
+    """
+
+    source: Source
+    title: str
+    settings: EvaluationConfig
+    config: RunConfig
+    device: torch.device
+    split: str = "validation"
+    own: bool = True
+    progress: bool = True
+
+    def __post_init__(self):
+        self.source = CachedSource(self.source)
+
+    @cached_property
+    def extractor(self) -> Extractor:
+        return make_extractor(self.settings.extractor, self.source, device=self.device)
+
+    def classify(self, images: Tensor) -> Tensor | None:
+        """Probabilities [N, K] of the dataset's labels; None where the extractor reads others, or none."""
+        return self.extractor.read(images).probabilities if self.extractor.reads_labels else None
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 of the split's data."""
+        return data_fingerprint(self.source, self.split)
+
+    @cached_property
+    def real(self) -> ReferenceStatistics:
+        """Of the split's images, from the cache if they were read before."""
+        return self.read_field("image")
+
+    def read_field(self, name: str) -> ReferenceStatistics:
+        """Of one field of images of the split: "image", or a domain of unpaired data."""
+        request = {
+            "features": self.fingerprint,
+            "extractor": self.extractor.identity,
+            "field": name,
+            "kept": FEATURES_KEPT,
+        }
+
+        def read() -> dict[str, Tensor]:
+            (table,) = (table for table in self.source.open(self.split) if name in table.rows(torch.zeros(1).long()))
+            return gather(table, self.extractor, name, self.progress).to_table()
+
+        return ReferenceStatistics.from_table(cached(request, [], None, read))
+
+    @cached_property
+    def loader(self) -> Loader:
+        """Batches of the split, on the device."""
+        return open_split(self.source, self.split, self.config.loader, seed=self.config.seed, device=self.device)
+
+    def over_batches(self, what: str, work: Callable[[int, Batch], T]) -> Iterator[T]:
+        """What `work(number, batch)` makes of each batch of the split, in order, with a bar that says `what` it is.
+
+        It lies on the CPU and is not None. The processes of a run share the batches, and all get what became of each.
+        """
+        count = math.ceil(self.loader.size / VALIDATION_BATCH)
+        numbers = distributed.shard(range(count))
+        own = map(work, numbers, self.loader.in_order(shared=True))
+        hidden = None if self.progress else True
+        yield from tqdm(distributed.gather_in_order(own), what, count, disable=hidden, leave=False)
+
+    def table(self, split: str) -> Examples:
+        """The examples of "train" or "validation", of data that is not unpaired."""
+        return self.source.open(split)[0]
+
+
+def gather(table: Examples, extractor: Extractor, field: str, progress: bool = True) -> ReferenceStatistics:
+    """Read all images of a table, in memory that does not grow with it."""
+    count = len(table)
+    kept = torch.linspace(0, count - 1, min(count, FEATURES_KEPT)).round().long()
+    features, moments, classes, start = [], None, ClassCounts(max(extractor.num_classes, 1)), 0
+    for reading in read_table(table, extractor, field=field, progress=progress):
+        moments = moments or Moments(reading.features.shape[1])
+        moments.update(reading.features)
+        if reading.probabilities is not None:
+            classes.update(reading.probabilities)
+        rows = kept[(kept >= start) & (kept < start + len(reading.features))] - start
+        features.append(reading.features[rows.to(reading.features.device)].cpu())
+        start += len(reading.features)
+    return ReferenceStatistics(
+        count, torch.cat(features), moments, classes.counts if extractor.num_classes else torch.empty(0).long()
+    )

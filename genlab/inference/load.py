@@ -1,0 +1,95 @@
+"""From a checkpoint to a `Run`: the checkpoint alone says what to build, and holds the weights."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from genlab.checkpoints import file as checkpoint
+from genlab.checkpoints.folder import RunFolder
+from genlab.config.build import build_model, build_on_meta, check_size
+from genlab.config.check import problems_of
+from genlab.config.commands import UseConfig
+from genlab.config.stored import check_weights, stored_config
+from genlab.contract.data import DataSpec
+from genlab.contract.settings import DeviceConfig, RunConfig, limits_of
+from genlab.inference.run import Run
+from genlab.system.device import MEMORY_FORMATS
+
+
+def load(
+    run: str | Path = "latest",
+    device: str | torch.device = "cpu",
+    output_dir: str = "outputs",
+    weights: str = "averaged",
+    precision: str = "fp32",
+    memory_format: str = "contiguous",
+) -> Run:
+    """A run folder, a checkpoint file or "latest" (below `output_dir`), ready to use on `device`.
+
+    weights: "averaged" (their moving average if the run kept one) or "raw"; precision, memory_format: as
+    `device.precision` and `device.memory_format`. `ValueError` if it cannot be used.
+
+    >>> run = genlab.load("outputs/vae-mnist/20261120-153012-5306")
+    >>> images = run.sample(16, seed=0)      # [16, 1, 28, 28] in [0, 1]
+    >>> latents = run.encode(images)         # [16, 20]
+    """
+    for skeleton, key, value in (
+        (UseConfig, "weights", weights),
+        (DeviceConfig, "precision", precision),
+        (DeviceConfig, "memory_format", memory_format),
+    ):
+        if problem := limits_of(skeleton, key).problem(value):
+            raise ValueError(f"{'device.' if skeleton is DeviceConfig else ''}{key}={value}: {problem}")
+    path, state = checkpoint.find(latest(output_dir) if run == "latest" else run)
+    if missing := [name for name in ("config", "data", "step", "model", "ema") if name not in state]:
+        raise ValueError(f"{path}: is no checkpoint of a run, it holds no {', '.join(missing)}")
+    if not state["ema"]:
+        weights = "raw"
+    try:
+        config, data = _request(state)
+        check_size(like := build_on_meta(config, data))
+    except ValueError as error:
+        raise ValueError(f"{path}: its config cannot be used by this version\n{error}") from error
+    found = {**state["model"], **(state["ema"] if weights == "averaged" else {})}
+    if reason := next(_misfits(like.state_dict(), found), None):
+        raise ValueError(f"{path}: its weights do not fit the model that its config names ({reason})")
+    with torch.random.fork_rng():
+        model = build_model(config, data)
+    model.load_state_dict(found)
+    folder = RunFolder.of_checkpoint(path).path
+    model.to(device=device, memory_format=MEMORY_FORMATS[memory_format]).eval().requires_grad_(False)
+    return Run(folder, state["step"], config, data, model, torch.device(device), weights, precision)
+
+
+def latest(output_dir: str, with_checkpoint: bool = True) -> Path:
+    """The folder of the run below `output_dir` that saved a checkpoint last, or else wrote its status last."""
+    inside = RunFolder(Path())
+    name = inside.last if with_checkpoint else inside.status
+    found = [*Path(output_dir).glob(f"*/*/{name}"), *Path(output_dir).glob(f"sweeps/*/*/*/{name}")]
+    if not found:
+        what = "run with a checkpoint" if with_checkpoint else "run"
+        raise ValueError(f"run=latest: no {what} below {output_dir}; train one with: genlab train")
+    youngest = max(found, key=lambda path: path.stat().st_mtime)
+    return youngest.parents[len(name.parts) - 1]
+
+
+def _request(state: dict) -> tuple[RunConfig, DataSpec]:
+    """Config and data of a checkpoint. `ValueError` with a line for each reason why it is none of GenLab's."""
+    config = stored_config(state["config"])
+    if problems := problems_of(config):
+        raise ValueError("\n".join(line for lines in problems.values() for line in lines))
+    if type(state["step"]) is not int or state["step"] < 0:
+        raise ValueError(f"step={str(state['step'])[:100]}: must be a whole number of at least 0")
+    check_weights(state)
+    return config, DataSpec.from_dict(state["data"])
+
+
+def _misfits(shapes: dict[str, Tensor], found: dict) -> Iterator[str]:
+    """Why the weights that were found are not those of the model that has `shapes`."""
+    yield from (f"{name} is missing" for name in shapes if name not in found)
+    yield from (f"{str(name)[:100]} is none of its weights" for name in found if name not in shapes)
+    for name, like in shapes.items():
+        if found[name].shape != like.shape:
+            yield f"{name} does not have the shape {list(like.shape)}"

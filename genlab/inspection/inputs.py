@@ -1,0 +1,108 @@
+"""Images that a command line names: files, folders, npz files, datasets."""
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from genlab.config.build import build_source
+from genlab.config.commands import (
+    DatasetChoice,
+    EncodeConfig,
+    ReconstructConfig,
+    ScoreConfig,
+    TranslateConfig,
+)
+from genlab.config.options import dataset_defaults
+from genlab.config.paths import options
+from genlab.data.arrays import Npz, read_array
+from genlab.data.folders import SUFFIXES, check_folder, list_images
+from genlab.data.loading import open_split
+from genlab.inference.run import Run
+from genlab.inspection.dataset import check_fit, check_shape, dataset_images, images_of
+from genlab.inspection.images import DatasetImages, Images, UserImages
+
+
+def find_images(run: Run, config: EncodeConfig | ReconstructConfig | ScoreConfig | TranslateConfig) -> Images:
+    """What `config.input` names, else the validation split of `config.dataset` or of the run's own dataset."""
+    dataset, limit = getattr(config, "dataset", None), getattr(config, "num_images", None)
+    if config.input is None:
+        assert not isinstance(config, TranslateConfig), "it refuses to go without"
+        return dataset_images(run, config)
+    if dataset is not None:
+        raise ValueError(f"input={config.input} and dataset={dataset.name}: give one of the two")
+    return open_input(run, config.input, "input", config.skip_damaged, limit)
+
+
+def open_input(run: Run, place: str, key: str, skip_damaged: bool | None = None, limit: int | None = None) -> Images:
+    """Images of a file, a folder or an npz file. `ValueError` naming `key` if there are none that fit the run."""
+    path = Path(place).expanduser()
+    origin = {"path": str(path.resolve())}
+    if path.suffix == ".npz":
+        return _npz(run, path, key, limit, origin)
+    given: dict[str, Any] = {
+        "origin": origin,
+        "data": run.data,
+        "asked": f"{key}={place}",
+        "skip_damaged": skip_damaged,
+    }
+    if path.is_file():
+        if not path.name.lower().endswith(SUFFIXES):
+            raise ValueError(f"{key}={place}: not an image; give a file that ends in {' '.join(SUFFIXES)} or .npz")
+        return UserImages(path.stem, 1, paths=[path], root=path.parent, **given)
+    if path.suffix.lower() in SUFFIXES and not path.exists():
+        raise ValueError(f"{key}={place}: no such file")
+    root = Path(check_folder(place, "photographs", key=key))
+    paths = [Path(name) for name in list_images(str(root), key=key)][:limit]
+    return UserImages(root.resolve().name, len(paths), paths=paths, root=root, **given)
+
+
+def open_against(run: Run, config: ScoreConfig) -> Images:
+    """What `config.against` names: a dataset's validation split, an image, a folder or an npz file."""
+    place = str(config.against)
+    if place in options("dataset") and not os.path.exists(place):
+        settings = dataset_defaults(place, config.seed, config.data_dir)
+        if "path" in settings and settings["path"] is None:
+            raise ValueError(f"against={place}: is a dataset of your own files; name these: against=photographs")
+        source = build_source(settings)
+        check_fit(run, source, f"against={place}")
+        return images_of(run, source, place, DatasetChoice(place, settings), config.num_images)
+    if not os.path.exists(os.path.expanduser(place)):
+        known = ", ".join(options("dataset"))
+        raise ValueError(f"against={place}: neither a folder, nor a file, nor a dataset (there are: {known})")
+    return open_input(run, place, "against", config.skip_damaged, config.num_images)
+
+
+def _npz(run: Run, path: Path, key: str, limit: int | None, origin: dict[str, Any]) -> DatasetImages:
+    try:
+        source = Npz(path=str(path), validation_images_key="images")
+        check_shape(run, source, f"{key}={path}")
+        loader = open_split(source, "validation", run.config.loader, seed=run.config.seed, device=run.device)
+    except ValueError as error:
+        raise ValueError(_in_terms_of(key, path, str(error))) from error
+    size = min(source.sizes["validation"], limit or source.sizes["validation"])
+    return DatasetImages(path.stem, size, origin, loader=loader, labels=_labels(source))
+
+
+def _in_terms_of(key: str, path: Path, problem: str) -> str:
+    """What the npz dataset finds wrong with a file, in terms of the key that named it and without settings to give."""
+    problem = problem.replace(f"dataset.path={path}", f"{key}={path}")
+    problem = problem.replace("dataset.images_key=images", f"{path}: images")
+    if problem.startswith(f"{path}: "):
+        problem = f"{key}={problem}"
+    if " Give " in problem:
+        advice = " Store images as uint8 [N, height, width, channels], from 0 to 255."
+        problem = re.sub(r" Give [^.]*dataset\..*", advice, problem, flags=re.DOTALL)
+    return problem
+
+
+def _labels(source: Npz) -> Tensor | None:
+    """The array `labels` of the file, if it holds an integer for each image; any integers name classes here."""
+    header = source.headers.get("labels")
+    if header is None or header.dtype.kind not in "ui" or header.shape != (source.sizes["validation"],):
+        return None
+    return torch.from_numpy(read_array(source.path, "labels").astype(np.int64))

@@ -1,0 +1,122 @@
+"""Scores of many images, the least likely of them, and how well scores tell two sets apart."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from genlab.inference.run import Run
+from genlab.inference.scoring import METHODS
+from genlab.inspection.images import Images, labels_of
+
+_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+_BINS = 80
+
+
+@dataclass
+class Scored:
+    """Scores of many images, in their order, and the least likely of them: all that is kept.
+
+    images: what was scored. names; scores float64 [N]; labels int64 [N] if all have one; least_likely: positions [n] of
+    the highest scores, the highest first, and shown: these images [n, C, H, W].
+    """
+
+    images: Images
+    names: list[str]
+    scores: Tensor
+    labels: Tensor | None
+    least_likely: Tensor
+    shown: Tensor
+
+    def summary(self) -> str:
+        """Mean and quantiles, in a line."""
+        low, quarter, median, three_quarters, high = np.quantile(self.scores.numpy(), _QUANTILES)
+        return (
+            f"mean {self.scores.mean():.5g}, median {median:.5g}, half in {quarter:.5g} to {three_quarters:.5g}, "
+            f"90 % in {low:.5g} to {high:.5g} ({len(self.names)} images{self.images.left_out})"
+        )
+
+    def write_table(self, path: Path) -> None:
+        """A CSV file with a line for each image."""
+        columns: dict[str, list[Any]] = {"name": self.names}
+        if self.labels is not None:
+            columns["label"] = self.labels.tolist()
+        columns["score"] = self.scores.tolist()
+        with path.open("w", newline="") as file:
+            csv.writer(file).writerows([tuple(columns), *zip(*columns.values(), strict=True)])
+
+    def write_arrays(self, path: Path) -> None:
+        """An npz file: scores, labels, and positions of the least likely."""
+        labels = {} if self.labels is None else {"labels": self.labels.numpy()}
+        np.savez_compressed(path, scores=self.scores.numpy(), least_likely=self.least_likely.numpy(), **labels)
+
+    def protocol(self) -> dict[str, Any]:
+        """What was scored, as plain data."""
+        values = self.scores.numpy()
+        return {
+            "name": self.images.title,
+            "origin": self.images.origin,
+            "count": len(self.names),
+            "damaged_left_out": len(self.images.skipped),
+            "mean_score": values.mean().item(),
+            "median_score": np.median(values).item(),
+        }
+
+
+def score_images(run: Run, images: Images, method: str, seed: int, importance_samples: int, shown: int) -> Scored:
+    """Score images batch by batch, with a progress bar; the `shown` least likely are kept."""
+    names: list[str] = []
+    scores, batches = [], []
+    highest, highest_at, kept = torch.empty(0).double(), torch.empty(0).long(), torch.empty(0, *run.data.shape)
+    for number, batch in enumerate(images.batches(f"scoring {images.title}")):
+        x = batch.image
+        part = run.score_batch(x, method, seed, number, importance_samples)
+        at = torch.arange(len(names), len(names) + len(x))
+        names += batch.names
+        scores.append(part)
+        highest, highest_at, kept = (torch.cat(pair) for pair in ((highest, part), (highest_at, at), (kept, x)))
+        order = highest.argsort(descending=True, stable=True)[:shown]
+        highest, highest_at, kept = highest[order], highest_at[order], kept[order]
+        batch.image = torch.empty(0)  # labels are all that is kept
+        batches.append(batch)
+    return Scored(images, names, torch.cat(scores), labels_of(batches), highest_at, kept)
+
+
+def detection_protocol(
+    run: Run, method: str, seed: int, importance_samples: int, scored: Scored, other: Scored
+) -> dict[str, Any]:
+    """How it was measured how well a score tells `other` from `scored`, as plain data."""
+    draws = {"importance_samples": importance_samples} if METHODS[method].draws else {}
+    return {
+        "method": method,
+        "score": METHODS[method].meaning,
+        **draws,
+        "seed": seed,
+        "run": str(run.folder),
+        "model": run.config.choices.model,
+        "trained_on": run.config.choices.dataset,
+        "checkpoint_step": run.step,
+        "weights": run.weights,
+        "images": scored.protocol(),
+        "against": other.protocol(),
+        "positive_class": "against",
+    }
+
+
+def save_histogram(scored: Scored, other: Scored, meaning: str, auroc: float, path: Path) -> None:
+    """Both distributions of scores as a PNG."""
+    both = [side.scores.numpy() for side in (scored, other)]
+    bins = np.histogram_bin_edges(np.concatenate(both), _BINS)
+    figure = Figure(figsize=(8, 4.5), dpi=120, layout="constrained")
+    axes = figure.subplots()
+    for side, values in zip((scored, other), both, strict=True):
+        shares = np.full(len(values), 1 / len(values))
+        axes.hist(values, bins, weights=shares, alpha=0.6, label=f"{side.images.title} ({len(values)})")
+    axes.set(xlabel=f"{meaning}: less likely to the right", ylabel="share of the images", title=f"AUROC {auroc:.4f}")
+    axes.legend(frameon=False)
+    figure.savefig(path)

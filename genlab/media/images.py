@@ -1,0 +1,72 @@
+"""Images as files: arrays in the form that `dataset=npz` reads, single PNGs, animated GIFs."""
+
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from torch import Tensor
+
+from genlab.media.metadata import Origin
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+_COMPRESSION = 3
+"""Of PNG files, 0 to 9: twice as fast as PIL's own choice of 6, for files that are an eighth larger."""
+
+
+def to_uint8(images: Tensor) -> np.ndarray:
+    """Images [N, C, H, W] in [0, 1] as uint8 [N, H, W, C]."""
+    return (images.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
+
+
+def save_npz(path: Path, images: Tensor, labels: Tensor | None = None, **arrays: Tensor) -> None:
+    """Write images [N, C, H, W] in [0, 1] as `images` uint8 [N, H, W, C], `labels` int64 [N], and other `arrays`."""
+    extra = {name: value.numpy() for name, value in arrays.items()}
+    if labels is not None:
+        extra["labels"] = labels.numpy()
+    np.savez_compressed(path, images=to_uint8(images), **extra)
+
+
+class Png(NamedTuple):
+    """The content of a PNG file, and its size in pixels."""
+
+    content: bytes
+    height: int
+    width: int
+
+
+def encode(pixels: np.ndarray, origin: Origin | None = None, scale: int = 1) -> Png:
+    """One image, uint8 [H, W, C] with 1 or 3 channels, as a PNG that tells its origin, if that is given.
+
+    scale: how often pixels are repeated along both axes.
+    """
+    height, width, channels = pixels.shape
+    shape = (height, scale, width, scale, channels)
+    large = np.broadcast_to(pixels[:, None, :, None], shape).reshape(height * scale, width * scale, channels)
+    file = BytesIO()
+    _image(large).save(file, "PNG", compress_level=_COMPRESSION, pnginfo=origin and origin.png_info())
+    return Png(file.getvalue(), *large.shape[:2])
+
+
+def save_image(pixels: np.ndarray, path: Path, origin: Origin | None = None) -> None:
+    """Write one image, uint8 [H, W, C] with 1 or 3 channels, as a PNG that tells its origin, if that is given."""
+    path.write_bytes(encode(pixels, origin).content)
+
+
+def save_gif(frames: Sequence[Tensor], path: Path, origin: Origin | None = None, milliseconds: int = 80) -> None:
+    """An endless animation of images [C, H, W] in [0, 1], forwards and then backwards, that tells its origin."""
+    images = [_image(to_uint8(frame[None])[0]) for frame in frames]
+    images += images[-2:0:-1]
+    told = {"comment": origin.comment()} if origin else {}
+    images[0].save(path, save_all=True, append_images=images[1:], duration=milliseconds, loop=0, **told)
+
+
+def _image(pixels: np.ndarray) -> "Image":
+    """uint8 [H, W, C] as an image of PIL; one channel is grey."""
+    from PIL.Image import fromarray
+
+    return fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)

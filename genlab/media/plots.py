@@ -1,0 +1,89 @@
+"""Latents as points of the plane: principal components or t-SNE, coloured by class.
+
+References:
+- Pearson 1901, On Lines and Planes of Closest Fit to Systems of Points in Space, https://doi.org/10.1080/14786440109462720
+- van der Maaten and Hinton 2008, Visualizing Data using t-SNE, https://jmlr.org/papers/v9/vandermaaten08a.html
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from genlab.system.seeding import mix
+
+TSNE_LIMIT = 5000
+"""Points that t-SNE shows at most: its time grows faster than their number, and more would hide each other."""
+
+_PERPLEXITY = 30
+_LEGEND = 20  # classes that a legend can name
+
+
+@dataclass
+class Projection:
+    """Points [n, 2] of the plane, the rows [n] of the latents that they stand for, and what the two axes show."""
+
+    points: np.ndarray
+    rows: np.ndarray
+    axes: tuple[str, str]
+
+
+def check_plot(plot: str, count: int, size: int) -> None:
+    """`ValueError` where `count` latents of `size` numbers make no plot in two dimensions."""
+    if plot != "none" and (count < 3 or size < 2):
+        raise ValueError(f"plot={plot}: needs 3 images and 2 latents, here are {count} and {size}; add plot=none")
+
+
+def project(latents: np.ndarray, plot: str, seed: int = 0) -> Projection:
+    """Latents [N, L] in two dimensions; `plot`: "pca" or "tsne", which is a function of `seed`."""
+    check_plot(plot, *latents.shape)
+    return _principal_components(latents) if plot == "pca" else _neighbours(latents, seed)
+
+
+def _principal_components(latents: np.ndarray) -> Projection:
+    from sklearn.decomposition import PCA
+
+    latents = latents.astype(np.float64)
+    with np.errstate(invalid="ignore"):  # latents that are all the same have no variance to share out
+        model = PCA(2, svd_solver="full").fit(latents)
+    shares = np.nan_to_num(model.explained_variance_ratio_)
+    axes = tuple(f"component {n}: {share:.1%} of the variance" for n, share in enumerate(shares, 1))
+    return Projection(model.transform(latents), np.arange(len(latents)), axes)
+
+
+def _neighbours(latents: np.ndarray, seed: int) -> Projection:
+    from sklearn.manifold import TSNE
+
+    random = np.random.default_rng(mix(seed))
+    rows = np.sort(random.permutation(len(latents))[:TSNE_LIMIT])
+    perplexity = min(_PERPLEXITY, (len(rows) - 1) / 3)
+    model = TSNE(2, perplexity=perplexity, init="pca", random_state=mix(seed) % 2**32)
+    points = model.fit_transform(latents[rows].astype(np.float64))
+    return Projection(points, rows, (f"t-SNE 1, perplexity {perplexity:g}", "t-SNE 2"))
+
+
+def save_scatter(projection: Projection, labels: np.ndarray | None, title: str, path: Path) -> None:
+    """Write the points as a PNG, coloured by `labels` [N] of all latents, where there are any."""
+    from matplotlib import colormaps
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 7), dpi=120, layout="constrained")
+    axes = figure.subplots()
+    style = {"s": float(np.clip(20000 / len(projection.points), 3, 30)), "alpha": 0.8, "linewidths": 0}
+    if labels is None:
+        axes.scatter(*projection.points.T, color="tab:blue", **style)
+    else:
+        own = labels[projection.rows]
+        classes = np.unique(labels)
+        if len(classes) <= _LEGEND:
+            colours = colormaps["tab10" if len(classes) <= 10 else "tab20"].colors
+            for colour, label in zip(colours, classes, strict=False):
+                axes.scatter(*projection.points[own == label].T, color=colour, label=str(label), **style)
+            legend = axes.legend(title="label", loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+            for handle in legend.legend_handles:
+                handle.set_sizes([40])
+        else:
+            points = axes.scatter(*projection.points.T, c=own, cmap="viridis", **style)
+            figure.colorbar(points, label="label")
+    axes.set(xlabel=projection.axes[0], ylabel=projection.axes[1], title=title)
+    figure.savefig(path)

@@ -1,0 +1,132 @@
+"""Every metric of `genlab evaluate`: what it gives, which direction is better, and what it needs. Imports nothing slow.
+
+Everything that asks about metrics reads this table: `genlab evaluate` and its help, `trainer.best_metric`, sweeps,
+`genlab compare`, and the tests of the documentation.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from genlab.system.text import did_you_mean
+
+Direction = Literal["min", "max"] | None
+"""Which values of a number are better; None if neither are."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric, or several that share their work.
+
+    directions: by the name of each number that it may give. needs: capabilities of the model. fields: what a batch
+    must hold besides images. draws: whether it depends on the seed. extractor: whether features are compared, and
+    classes: whether the extractor must know classes. least_samples, least_real: how many samples and real images it
+    takes. own_data: whether it asks about the data that the run was trained on.
+    """
+
+    group: Literal["samples", "data", "translation"]
+    summary: str
+    directions: dict[str, Direction]
+    needs: tuple[str, ...]
+    fields: tuple[str, ...] = ()
+    draws: bool = False
+    extractor: bool = False
+    classes: bool = False
+    least_samples: int = 0
+    least_real: int = 0
+    own_data: bool = False
+
+
+def _samples(summary: str, directions: dict[str, Direction], **more) -> Metric:
+    """A metric of samples that compares features, unless `more` says otherwise."""
+    settings = {"draws": True, "extractor": True, "least_samples": 2, "least_real": 2, **more}
+    return Metric("samples", summary, directions, ("sample",), **settings)
+
+
+METRICS: dict[str, Metric] = {
+    "likelihood": Metric(
+        "data",
+        "ELBO (beta = 1), importance-weighted bound, bits per dimension",
+        {"elbo": "max", "importance_weighted_bound": "max", "bits_per_dim": "min"},
+        ("log_weights",),
+        draws=True,
+    ),
+    "exact_likelihood": Metric("data", "log-likelihood", {"log_likelihood": "max"}, ("log_prob",)),
+    "reconstruction": Metric("data", "MSE, PSNR, SSIM", {"mse": "min", "psnr": "max", "ssim": "max"}, ("reconstruct",)),
+    "latents": Metric(
+        "data",
+        "active units, total correlation",
+        {"active_units": None, "total_correlation": "min"},
+        ("encode",),
+    ),
+    "disentanglement": Metric(
+        "data",
+        "MIG, SAP, DCI, FactorVAE and beta-VAE scores; if factors are known",
+        {
+            "mig": "max",
+            "sap": "max",
+            "dci_disentanglement": "max",
+            "dci_completeness": "max",
+            "dci_informativeness": "max",
+            "factor_vae_score": "max",
+            "beta_vae_score": "max",
+        },
+        ("encode",),
+        fields=("factors",),
+        draws=True,
+    ),
+    "translation": Metric(
+        "translation",
+        "cycle error, error relative to true counterparts, distance to real images",
+        {
+            f"{name}/{domain}": "min"
+            for name in ("cycle_error", "paired_error", "translation_kernel_distance")
+            for domain in ("a", "b")
+        },
+        ("translate",),
+        draws=True,
+        extractor=True,
+    ),
+    "frechet": _samples("Frechet distance", {"frechet_distance": "min"}),
+    "kernel": _samples("kernel distance (KID)", {"kernel_distance": "min"}),
+    "inception_score": _samples("Inception Score", {"inception_score": "max"}, classes=True),
+    "manifold": _samples(
+        "precision, recall, density, coverage",
+        {"precision": "max", "recall": "max", "density": "max", "coverage": "max"},
+        least_samples=6,
+        least_real=6,
+    ),
+    "mmd": _samples("maximum mean discrepancy, Gaussian kernel", {"mmd": "min"}),
+    "sliced_wasserstein": _samples("sliced Wasserstein distance", {"sliced_wasserstein": "min"}),
+    "classes": _samples(
+        "classes covered, their entropy, certainty, agreement with labels",
+        {"classes_covered": "max", "class_entropy": None, "certainty": "max", "agreement": "max"},
+        classes=True,
+    ),
+    "copies": _samples(
+        "distances to the nearest training images",
+        {"copying_gap": None, "closer_than_held_out": None},
+        extractor=False,
+        least_samples=1,
+        least_real=1,
+        own_data=True,
+    ),
+}
+"""By the name under which a metric is asked for."""
+
+COMPARABLE = ("dataset", "split", "weights", "num_samples", "extractor", "extractor_sha256", "importance_samples",
+              "images")  # fmt: skip
+"""Entries of a protocol that must be equal for two numbers to be compared; steps and seeds may differ between runs."""
+
+
+def directions_of(asked: Iterable[str] | None = None) -> dict[str, Direction]:
+    """By name, the numbers that the metrics `asked` for may give (None: all metrics), and their directions."""
+    names = METRICS if asked is None else asked
+    return {name: direction for metric in names for name, direction in METRICS[metric].directions.items()}
+
+
+def unknown(asked: Iterable[str]) -> Iterator[str]:
+    """A line for each of the names `asked` for that is no metric's."""
+    for name in asked:
+        if name not in METRICS:
+            yield f"metrics={name}: no such metric; {did_you_mean(name, METRICS)}"

@@ -1,0 +1,38 @@
+"""MIG, the mutual information gap: does one code alone know a factor?
+
+Reference: Chen, Li, Grosse, Duvenaud 2018, Isolating Sources of Disentanglement in Variational Autoencoders,
+https://arxiv.org/abs/1802.04942
+"""
+
+import numpy as np
+from sklearn.metrics import mutual_info_score
+from torch import Tensor
+
+from genlab.metrics.disentanglement.table import tabulate
+
+_BINS = 20
+
+
+def mig(codes: Tensor, factors: Tensor, bins: int = _BINS) -> float:
+    """Mean over the factors of their mutual information gaps: 1 where each factor has a code of its own, 0 at worst."""
+    return float(np.mean(list(mutual_information_gaps(codes, factors, bins).values())))
+
+
+def mutual_information_gaps(codes: Tensor, factors: Tensor, bins: int = _BINS) -> dict[int, float]:
+    """Gap of each factor that varies, by its column: codes [N, L], factors [N, F] -> numbers in [0, 1].
+
+    (I(z_first; v) - I(z_second; v)) / H(v) for the two codes that know most of factor v. Codes are cut into `bins`
+    equal parts of their range, so a factor with more values than bins cannot reach 1.
+    """
+    table = tabulate(codes, factors)
+    cells = [_cut(code, bins) for code in table.codes.T]
+    gaps = {}
+    for column, value in zip(table.columns, table.values.T, strict=True):
+        second, first = np.sort([0.0, *(mutual_info_score(value, cell) for cell in cells)])[-2:]
+        gaps[column] = float((first - second) / mutual_info_score(value, value))  # H(v) = I(v; v)
+    return gaps
+
+
+def _cut(code: np.ndarray, bins: int) -> np.ndarray:
+    """Numbers of the cells [N], 0 to bins - 1."""
+    return np.digitize(code, np.histogram_bin_edges(code, bins)[1:-1])

@@ -1,0 +1,64 @@
+"""Codes beside the factors that made the images, as all disentanglement scores read them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+_FEWEST = 10  # examples that share a value; with fewer, groups of them would be much the same few images
+
+
+@dataclass(frozen=True)
+class Table:
+    """codes: float64 [N, L]. factors: float64 [N, F], those that take at least two values.
+
+    values: int64 [N, F], each factor's values in order, numbered from 0. columns: where each factor stood before.
+    """
+
+    codes: np.ndarray
+    factors: np.ndarray
+    values: np.ndarray
+    columns: list[int]
+
+    @property
+    def num_factors(self) -> int:
+        return len(self.columns)
+
+    def partners(self, factor: int, rows: np.ndarray, size: int, generator: np.random.Generator) -> np.ndarray:
+        """For each of `rows`, `size` rows with its value of `factor` and any of the others: [len(rows), size].
+
+        Drawn with replacement. `ValueError` where a value occurs too rarely for that.
+        """
+        values = self.values[:, factor]
+        counts = np.bincount(values)
+        if counts.min() < _FEWEST:
+            rare = self.factors[values == counts.argmin(), factor][0]
+            raise ValueError(
+                f"factors: column {self.columns[factor]} is {rare:g} in only {counts.min()} examples; scores that "
+                f"hold a factor fixed need {_FEWEST} of each value: give more examples"
+            )
+        by_value, first = np.argsort(values, kind="stable"), np.cumsum(counts) - counts
+        value = values[rows][:, None]
+        return by_value[first[value] + generator.integers(counts[value], size=(len(rows), size))]
+
+
+def tabulate(codes: Tensor, factors: Tensor) -> Table:
+    """The table of codes [N, L] and factors [N, F] (values from finite sets); factors with a single value are left out.
+
+    `ValueError` where rows do not match, numbers are not finite, or no factor varies.
+    """
+    columns = {
+        name: tensor.detach().cpu().double().numpy() for name, tensor in (("codes", codes), ("factors", factors))
+    }
+    for name, array in columns.items():
+        if array.ndim != 2 or not np.isfinite(array).all():
+            raise ValueError(f"{name}: must be a table [examples, numbers] of finite numbers, not {array.shape}")
+    codes, factors = columns.values()
+    if len(codes) != len(factors):
+        raise ValueError(f"codes: {len(codes)} rows do not match the {len(factors)} rows of factors")
+    varying = [column for column in range(factors.shape[1]) if len(np.unique(factors[:, column])) > 1]
+    if not varying:
+        raise ValueError("factors: none takes more than one value; give examples in which some factor varies")
+    factors = factors[:, varying]
+    values = [np.unique(factor, return_inverse=True)[1] for factor in factors.T]
+    return Table(codes, factors, np.stack(values, axis=1), varying)

@@ -1,0 +1,48 @@
+"""Bounds on log p(x) of a latent variable model by importance weights, in memory that their number does not change.
+
+Reference: Burda, Grosse, Salakhutdinov 2016, Importance Weighted Autoencoders, https://arxiv.org/abs/1509.00519
+"""
+
+from dataclasses import dataclass
+from math import log
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+class Weighing(Protocol):
+    """A model with `log_weights(x, num_samples)`: log p(x, z_k) - log q(z_k | x) in nats, [num_samples, N]."""
+
+    def log_weights(self, x: Tensor, num_samples: int) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Estimates of two lower bounds on log p(x) from the same draws, nats per image, each float64 [N] on the CPU.
+
+    elbo: mean_k log w_k. importance_weighted: log mean_k w_k, never below the elbo and tighter the more draws.
+    Both are below log p(x) in expectation over the draws; a single estimate may lie above it by Monte Carlo error.
+    """
+
+    elbo: Tensor
+    importance_weighted: Tensor
+
+
+@torch.no_grad()
+def likelihood_bounds(model: Weighing, x: Tensor, num_samples: int, chunk: int = 16) -> Bounds:
+    """ELBO and importance-weighted bound of images x [N, C, H, W] from `num_samples` draws for each of them.
+
+    Drawn by torch's global generator, `chunk` draws at a time (N * chunk decodings in memory), so the numbers are a
+    function of its state, of N and of `chunk`. `ValueError` where `num_samples` or `chunk` is less than 1.
+    """
+    for name, value in (("num_samples", num_samples), ("chunk", chunk)):
+        if value < 1:
+            raise ValueError(f"{name}={value}: must be at least 1")
+    total = torch.zeros(len(x), dtype=torch.float64)
+    log_total = torch.full_like(total, -torch.inf)
+    for start in range(0, num_samples, chunk):
+        log_weights = model.log_weights(x, min(chunk, num_samples - start)).cpu().double()
+        total += log_weights.sum(0)
+        log_total = torch.logaddexp(log_total, log_weights.logsumexp(0))  # log of the sum of w_k so far
+    return Bounds(elbo=total / num_samples, importance_weighted=log_total - log(num_samples))

@@ -1,0 +1,109 @@
+"""Which callbacks a run has, and in which order they are notified."""
+
+from typing import Any
+
+import yaml
+
+from genlab.callbacks.checkpoints import Checkpoints
+from genlab.callbacks.console import Console
+from genlab.callbacks.metrics_file import MetricsFile
+from genlab.callbacks.previews import Previews
+from genlab.callbacks.status_file import StatusFile
+from genlab.callbacks.tensorboard import TensorBoard
+from genlab.callbacks.validation import EarlyStopping, Validation
+from genlab.callbacks.watch import Watch
+from genlab.checkpoints.folder import RunFolder
+from genlab.checkpoints.status import RunStatus
+from genlab.config.check import locate
+from genlab.contract.settings import RunConfig, lookup
+from genlab.data.source import Source
+from genlab.inference.run import Run
+from genlab.media.metadata import PREVIEW, Origin, run_id
+from genlab.metrics.catalogue import directions_of
+from genlab.system.distributed import rank
+from genlab.training.callback import Callback
+from genlab.training.trainer import Trainer
+
+
+def directions(config: RunConfig) -> dict[str, str]:
+    """ "min" or "max" by full name, for every metric of the run that ranks; the first one ranks its model."""
+    model = locate("model", config.model["_target_"])
+    found = {f"validation/{name}": direction for name, direction in model.metrics.items()}
+    if config.trainer.evaluate_every:
+        numbers = directions_of(config.evaluation.metrics)
+        found |= {f"evaluation/{name}": direction for name, direction in numbers.items() if direction}
+    return found
+
+
+def make_callbacks(
+    config: RunConfig, trainer: Trainer, source: Source, folder: RunFolder, status: RunStatus
+) -> list[Callback]:
+    """In the order in which they are notified: write rows, measure, preview, then save.
+
+    Every process measures and saves, so that all decide alike and a checkpoint holds what each of them knows; process 0
+    alone writes.
+    """
+    settings = trainer.settings
+    evaluation = _evaluation(config, trainer, source, folder) if settings.evaluate_every else None
+    watch = Watch(config.watch, folder, evaluation and evaluation.context.classify)
+    measuring: list[Callback] = [Validation(settings.validate_every)]
+    if settings.early_stop_metric:
+        direction = trainer.model.metrics[settings.early_stop_metric]
+        measuring.append(EarlyStopping(settings.early_stop_metric, direction, settings.early_stop_patience))
+    if evaluation:
+        measuring.append(evaluation)
+    constants = {"config": config.to_dict(), "data": source.spec.to_dict()}
+    saving = Checkpoints(folder, settings.checkpoint_every, settings.keep_checkpoints, constants, settings.best_metric)
+    if rank() != 0:
+        return [watch, *measuring, saving]
+    writing: list[Callback] = [MetricsFile(folder.metrics), StatusFile(status)]
+    if config.logger.tensorboard:
+        text = yaml.safe_dump(config.to_dict(), sort_keys=False, allow_unicode=True)
+        size = config.logger.projector_size
+        writing.append(TensorBoard(folder.tensorboard, text, _hparams(config), size, status))
+    if config.logger.console:
+        writing.append(Console())
+    origin = Origin(config.choices.model, run_id(folder.path), 0, config.seed, PREVIEW)
+    shown = origin if config.logger.image_metadata else None
+    previews = Previews(folder.previews, settings.preview_every, shown)
+    return [watch, *writing, *measuring, previews, saving]
+
+
+def _evaluation(config: RunConfig, trainer: Trainer, source: Source, folder: RunFolder) -> Any:
+    """What `genlab evaluate` would measure of the model in training, as `evaluation` says."""
+    from genlab.evaluation.callback import Evaluation  # scikit-learn takes a second to import
+    from genlab.evaluation.context import EvaluationContext
+
+    device = trainer.train_loader.device
+    context = EvaluationContext(source, config.choices.dataset, config.evaluation, config, device, progress=False)
+    weights = "averaged" if trainer.ema else "raw"
+
+    def as_run(trainer: Trainer) -> Run:
+        return Run(folder.path, trainer.step, config, source.spec, trainer.model, device, weights)
+
+    return Evaluation(trainer.settings.evaluate_every, context, as_run)
+
+
+def _hparams(config: RunConfig) -> dict[str, int | float | str | bool]:
+    """The settings by which runs of a sweep commonly differ, or those that `logger.hparams` names, flat, as
+    TensorBoard's HParams takes them.
+
+    The dashboard opens with the first five columns by name, so what describes the machine or the data stays out.
+    """
+    flat: dict[str, Any] = {"model": config.choices.model, "dataset": config.choices.dataset, "seed": config.seed}
+    values = config.to_dict()
+    for node in ("model", "optimizer", "schedule", "trainer"):
+        for key, value in values[node].items():
+            if not key.startswith("_") and key != "players" and value is not None:
+                flat[f"{node}.{key}"] = _plain(value)
+    if (chosen := config.logger.hparams) is None:
+        return flat
+    found = {key: flat.get(key, lookup(config, key)) for key in chosen}
+    return {key: _plain(value) for key, value in found.items() if value is not None}
+
+
+def _plain(value: Any) -> int | float | str | bool:
+    """A setting as TensorBoard takes it; a group of settings by the class that it names."""
+    if isinstance(value, dict):
+        return str(value.get("_target_", "")).rpartition(".")[2]
+    return value if isinstance(value, (int, float, str, bool)) else str(value)

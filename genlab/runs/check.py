@@ -1,0 +1,199 @@
+"""Whether a run can be trained: everything that can be known before data is read."""
+
+import os
+from collections.abc import Iterator, Sequence
+from inspect import signature
+from math import prod
+from pathlib import Path
+
+import torch
+
+from genlab.checkpoints import file as checkpoint
+from genlab.checkpoints.folder import RunFolder, SweepFolder
+from genlab.config.build import (
+    build_on_meta,
+    build_optimizers,
+    build_schedule,
+    build_source,
+    check_size,
+    player_settings,
+)
+from genlab.config.check import locate, mismatches, problems_of, ranking_metrics
+from genlab.config.compose import RequestError
+from genlab.config.options import dataset_defaults, read_option
+from genlab.config.paths import options
+from genlab.config.stored import check_weights
+from genlab.contract.data import DataSpec
+from genlab.contract.model import GenerativeModel
+from genlab.contract.settings import RunConfig
+from genlab.data.source import Source
+from genlab.metrics.catalogue import directions_of, unknown
+from genlab.system import memory
+from genlab.system.device import resolve
+from genlab.system.text import did_you_mean
+
+
+def check(
+    config: RunConfig, folder: Path | None, sweep_metric: str | None = None, found_before: Sequence[str] = ()
+) -> None:
+    """Raise `RequestError` with a line for each reason why `config` cannot train into `folder`; None: it has begun.
+
+    sweep_metric: what ranks the jobs of the sweep, if the run is one. found_before: problems to add to.
+    """
+    by_node = problems_of(config, sweep_metric)
+    problems = [*found_before, *(line for lines in by_node.values() for line in lines)]
+    problems += _Check(config, set(by_node), sweep_metric).problems(begins=folder is not None)
+    problems += _folder_problems(RunFolder(folder)) if folder else []
+    if problems:
+        raise RequestError(problems)
+
+
+class _Check:
+    """What only constructors know, for nodes that are not `bad` already."""
+
+    def __init__(self, config: RunConfig, bad: set[str], sweep_metric: str | None):
+        self.config, self.bad = config, bad
+        self.ranking = ranking_metrics(config, sweep_metric)
+
+    def problems(self, begins: bool) -> Iterator[str]:
+        config, bad = self.config, self.bad
+        if "device" not in bad:
+            yield from _error_of(lambda: resolve(config.device.name, config.device.index))
+        if "schedule" not in bad:
+            yield from _error_of(lambda: build_schedule(config))
+        if (start := config.init_from) and begins:
+            yield from (f"init_from: {line}" for line in _error_of(lambda: check_weights(checkpoint.find(start)[1])))
+        if "dataset" in bad:
+            return
+        try:
+            source = build_source(config.dataset)
+        except ValueError as error:
+            yield str(error)
+            return
+        batch, size = config.trainer.batch_size, source.sizes["train"]
+        if "trainer" not in bad and batch > size:
+            yield f"trainer.batch_size={batch}: larger than the dataset, which has {size} training examples"
+        elif "trainer" not in bad:
+            yield from _error_of(lambda: _check_batch(batch, source.spec))
+        if "model" not in bad:
+            yield from self._model_problems(source)
+
+    def _model_problems(self, source: Source) -> Iterator[str]:
+        config = self.config
+        found = locate("model", config.model["_target_"])
+        if missing := found.requires - source.spec.provides:
+            fitting = ", ".join(_datasets_that_provide(found.requires))
+            yield (
+                f"model {found.__name__} requires {', '.join(sorted(missing))}, but this dataset provides "
+                f"{', '.join(sorted(source.spec.provides))}; datasets that fit: {fitting}"
+            )
+            return
+        try:
+            model = build_on_meta(config, source.spec)
+        except ValueError as error:
+            yield str(error)
+            return
+        yield from _error_of(lambda: check_size(model))
+        if "optimizer" not in self.bad:
+            yield from self._player_problems(model)
+            if config.device.cuda_graph:
+                yield from self._graph_problems(model)
+        metric = config.trainer.early_stop_metric
+        if metric and metric not in model.metrics:
+            yield f"trainer.early_stop_metric={metric}: {did_you_mean(metric, model.metrics)}"
+        if config.trainer.evaluate_every:
+            yield from self._evaluation_problems()
+        for key, ranking in self.ranking.items():
+            name = ranking.removeprefix("validation/")
+            if "/" not in name and name not in model.metrics:
+                yield f"{key}=validation/{name}: {did_you_mean(name, model.metrics)}"
+
+    def _graph_problems(self, model: GenerativeModel) -> Iterator[str]:
+        device = self.config.device
+        if device.name not in ("cuda", "auto") or not torch.cuda.is_available():
+            yield "device.cuda_graph=true: needs an NVIDIA GPU; give device=cuda on a machine that has one"
+        if device.processes != 1:
+            yield "device.cuda_graph=true: goes with device.processes=1 only"
+        if device.micro_batch is not None:
+            yield "device.cuda_graph=true: goes with device.micro_batch=null only"
+        for player in model.players():
+            found = locate("optimizer", player_settings(self.config, player)["_target_"])
+            if "capturable" not in signature(found).parameters:
+                yield f"device.cuda_graph=true: {found.__name__} of {player} cannot be captured; take optimizer=adam"
+        if device.precision == "fp16":
+            yield "device.cuda_graph=true: the loss scale of fp16 changes from step to step; give device.precision=bf16"
+        if model.step_kind(0) is None:
+            name = type(model).__name__
+            yield f"device.cuda_graph=true: no two steps of {name} with these settings are alike; leave it out"
+
+    def _evaluation_problems(self) -> Iterator[str]:
+        asked = self.config.evaluation.metrics
+        problems = [f"evaluation.{line}" for line in unknown(asked or ())]
+        yield from problems
+        for key, metric in self.ranking.items() if not problems else ():
+            kind, _, name = metric.partition("/")
+            ranking = [number for number, direction in directions_of(asked).items() if direction]
+            if kind == "evaluation" and name not in ranking:
+                yield f"{key}={metric}: {did_you_mean(name, ranking)}"
+
+    def _player_problems(self, model: GenerativeModel) -> Iterator[str]:
+        problems = list(self._player_setting_problems(model))
+        yield from problems
+        if not problems:  # there is no fused kernel for the meta device
+            found = _error_of(lambda: build_optimizers(self.config, model, fused=False))
+            yield from (f"optimizer: {line}" for line in found)
+
+    def _player_setting_problems(self, model: GenerativeModel) -> Iterator[str]:
+        players = list(model.players())
+        for player in self.config.optimizer["players"]:
+            if player not in players:
+                hint = did_you_mean(player, players)
+                yield f"optimizer.players.{player}: {type(model).__name__} has no such player; {hint}"
+                continue
+            settings = player_settings(self.config, player)
+            try:
+                found = locate("optimizer", settings.pop("_target_"))
+            except ValueError as error:
+                yield str(error)
+                continue
+            yield from mismatches(f"optimizer.players.{player}", found, settings, {"params"})
+
+
+def _error_of(attempt) -> Iterator[str]:
+    """The message of the `ValueError` that calling `attempt` raises, if it does."""
+    try:
+        attempt()
+    except ValueError as error:
+        yield str(error)
+
+
+def _check_batch(batch: int, data: DataSpec) -> None:
+    memory.check(
+        batch * prod(data.shape) * torch.get_default_dtype().itemsize,
+        f"trainer.batch_size={batch}: a batch needs",
+        "make it smaller, or the images, as in dataset.size=64",
+    )
+
+
+def _datasets_that_provide(fields: frozenset[str]) -> Iterator[str]:
+    """Names of datasets whose defaults provide `fields`, and those that may, depending on the user's files."""
+    for name in options("dataset"):
+        try:
+            if fields <= build_source(dataset_defaults(name)).spec.provides:
+                yield name
+        except ValueError:  # it needs files to be named
+            if fields <= locate("dataset", read_option("dataset", name)["_target_"]).may_provide:
+                yield f"{name} (if your files do)"
+
+
+def _folder_problems(folder: RunFolder) -> Iterator[str]:
+    existing = next(path for path in (folder.path, *folder.path.absolute().parents) if path.exists())
+    if folder.holds_run:
+        yield (
+            f"{folder}: holds a run already; continue it by genlab resume run={folder}, "
+            "or leave hydra.run.dir out to get a new folder"
+        )
+    elif SweepFolder(folder.path).holds_sweep:
+        yield f"hydra.run.dir={folder}: holds a sweep; choose another folder"
+    elif not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        yield f"{folder}: cannot write in {existing}; choose another place, as in output_dir=/tmp/outputs"

@@ -1,0 +1,91 @@
+"""Where a run came from: command line, code, packages, device, data."""
+
+import hashlib
+import platform
+import subprocess
+import sys
+from importlib import metadata
+
+import torch
+
+from genlab.config.paths import code_folder
+from genlab.data.loading import Loader
+from genlab.system.version import __version__
+
+_PACKAGES = ("torch", "torchvision", "hydra-core", "omegaconf", "tensorboard", "numpy", "scikit-learn")
+_HASHED_EXAMPLES = 128
+_REMEMBERED_RESUMPTIONS = 100
+
+
+def environment(device: torch.device, train: Loader) -> dict:
+    """A record of everything outside the config that a result may depend on."""
+    return {
+        "command": sys.argv,
+        "genlab": __version__,
+        "git": _git(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": {name: _version(name) for name in _PACKAGES},
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "threads": torch.get_num_threads(),
+        "data": fingerprint(train),
+    }
+
+
+def changed_environment(first: dict, now: dict) -> str | None:
+    """What to warn of where a run that began in one environment goes on in another; `ValueError` on other data."""
+    if first["data"] != now["data"]:
+        raise ValueError(
+            f"the training data is not what this run began with ({first['data']['examples']} examples then, "
+            f"{now['data']['examples']} now): put it back, or begin a new run: genlab train ... init_from=RUN"
+        )
+    before, after = _versions(first), _versions(now)
+    changed = [
+        f"{name} {before.get(name)} then, {after[name]} now" for name in after if before.get(name) != after[name]
+    ]
+    return (
+        f"this run began with other versions, so it may not go on to the bit: {'; '.join(changed)}" if changed else None
+    )
+
+
+def _versions(record: dict) -> dict[str, str | None]:
+    named = {key: record[key] for key in ("genlab", "python", "device")}
+    return named | record["packages"]
+
+
+def with_resumption(first: dict, now: dict) -> dict:
+    """The record of a run's first process, with those of the last processes that went on with it."""
+    return first | {"resumed": [*first.get("resumed", []), now][-_REMEMBERED_RESUMPTIONS:]}
+
+
+def fingerprint(loader: Loader) -> dict:
+    """Number of examples and a hash of some, evenly spread; the same whether they are held in memory or streamed."""
+    digest = hashlib.sha256()
+    for table, stream in zip(loader.tables, loader.streams, strict=True):
+        rows = torch.linspace(0, stream.size - 1, min(_HASHED_EXAMPLES, stream.size), dtype=torch.float64).long()
+        for value in table.rows(rows).values():
+            digest.update(value.cpu().contiguous().numpy().reshape(-1).view("uint8"))
+    return {"examples": loader.size, "sha256": digest.hexdigest()}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _git() -> dict | None:
+    """Commit of the checkout that the code runs from and whether it was changed; None for an installed package."""
+    if not (code_folder() / ".git").exists():
+        return None
+    try:
+        commit = _run_git("rev-parse", "HEAD").strip()
+        return {"commit": commit, "changed": bool(_run_git("status", "--porcelain", "--untracked-files=no").strip())}
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _run_git(*arguments: str) -> str:
+    command = ["git", "-C", str(code_folder()), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=5).stdout

@@ -1,0 +1,97 @@
+"""A run that has stopped, as its folder tells: what it was to do, and where it can be resumed."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from genlab.checkpoints import file as checkpoint
+from genlab.checkpoints.file import Start
+from genlab.checkpoints.folder import RunFolder
+from genlab.checkpoints.lock import TAKEN, is_locked
+from genlab.checkpoints.status import state_of
+from genlab.config import revise
+from genlab.config.stored import check_state, stored_config
+from genlab.contract.settings import RunConfig
+from genlab.system.small_files import read_json, read_yaml
+
+
+@dataclass
+class StoppedRun:
+    """start: where to resume; step: the step of that.
+
+    config: of the run, with what a process that saved no checkpoint since has changed.
+    state: of `status.json`, but "killed" if the process is gone; None if there is no such file.
+    ended: whether it had ended by itself at that step.
+    damaged: a line for each newer checkpoint that cannot be read.
+    """
+
+    folder: RunFolder
+    config: RunConfig
+    start: Start
+    step: int
+    state: str | None
+    ended: bool
+    damaged: list[str]
+
+    @classmethod
+    def read(cls, run: str | Path) -> "StoppedRun":
+        """A run folder or one of its checkpoints. `ValueError` if no run can be resumed there."""
+        place = Path(run)
+        folder = RunFolder.of_checkpoint(place) if place.is_file() else RunFolder(place)
+        if place.is_file() and place.parent != folder.checkpoints:
+            raise ValueError(
+                f"run={run}: lies in no run's checkpoints folder; genlab train init_from={run} starts from it"
+            )
+        if not folder.path.is_dir():
+            raise ValueError(f"run={run}: no such run folder or checkpoint")
+        if not folder.holds_run:
+            raise ValueError(f"run={run}: no run began in this folder; begin one by genlab train")
+        if is_locked(folder.path):
+            raise ValueError(f"run={run}: {TAKEN}")
+        refuse_links(folder.path)
+        start, state, damaged = _find(folder, place)
+        config = _config(folder, start.path, state)
+        word, step = state_of(folder), state["step"]
+        ended = word == "finished" and read_json(folder.status).get("step") == step
+        return cls(folder, config, start, step, word, ended, damaged)
+
+    def differences(self, config: RunConfig) -> list[str]:
+        """A line for each setting that would make `config` another run than this one."""
+        return revise.differences(self.config, config)
+
+    def is_done(self, config: RunConfig) -> bool:
+        """Whether the run ended by itself, and `config` does not let it last longer."""
+        return self.ended and revise.stopping_rule(self.config) == revise.stopping_rule(config)
+
+
+def _find(folder: RunFolder, place: Path) -> tuple[Start, dict[str, Any], list[str]]:
+    """Where to resume, the state there, and a line for each checkpoint that was passed over."""
+    if place.is_file():
+        return Start(place), checkpoint.load(place), []
+    if not any(folder.checkpoints.glob("*.pt")):
+        return Start(), {"config": read_yaml(folder.config), "step": 0}, []
+    path, state, damaged = checkpoint.newest(folder)
+    return Start(path, tuple(damaged)), state, list(damaged.values())
+
+
+def _config(folder: RunFolder, path: Path | None, state: dict[str, Any]) -> RunConfig:
+    """The run's config: what config.yaml says, as far as that may change, and the checkpoint for all else."""
+    try:
+        config = stored_config(state.get("config"))
+        if path:
+            check_state(state)
+    except ValueError as error:
+        raise ValueError(f"{path or folder.config}: no run can be resumed from it\n{error}") from error
+    with suppress(ValueError):  # it may be damaged, or lost
+        written = stored_config(read_yaml(folder.config))
+        if not revise.differences(config, written):
+            return written
+    return config
+
+
+def refuse_links(folder: Path) -> None:
+    """`ValueError` if a resumed run would write through a symbolic link to a place outside its folder."""
+    for path in folder.rglob("*"):
+        if path.is_symlink():
+            raise ValueError(f"{path}: is a symbolic link, and a run writes nowhere but in its own folder; replace it")

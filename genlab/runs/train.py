@@ -1,0 +1,238 @@
+"""One training run from a checked config: build everything, train, and leave a folder that tells its story."""
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from traceback import clear_frames
+
+import torch
+import yaml
+from torch import nn
+
+from genlab.checkpoints import file as checkpoint
+from genlab.checkpoints.file import Start
+from genlab.checkpoints.folder import RunFolder
+from genlab.checkpoints.lock import locked
+from genlab.checkpoints.rotation import make_last
+from genlab.checkpoints.status import RunStatus
+from genlab.config.build import build_model, build_optimizers, build_schedule, build_source
+from genlab.config.stored import check_state
+from genlab.contract.settings import RunConfig
+from genlab.data.loading import Loader
+from genlab.data.source import Source
+from genlab.networks.global_batch_norm import share_statistics
+from genlab.runs.callbacks import directions, make_callbacks
+from genlab.runs.processes import (
+    RunFailed,
+    first_failure,
+    in_processes,
+    is_leader,
+    reason_of,
+    run_as_leader,
+    under_one_command,
+    under_torchrun,
+)
+from genlab.runs.provenance import changed_environment, environment, with_resumption
+from genlab.runs.transfer import transfer
+from genlab.system.device import MEMORY_FORMATS, prepare
+from genlab.system.distributed import PeerLost, largest, rank, world
+from genlab.system.files import replace_text
+from genlab.system.logs import log_to_file
+from genlab.system.seeding import seeded
+from genlab.system.signals import Interrupted, Interruption
+from genlab.system.small_files import read_json
+from genlab.training.state import load_state_dict
+from genlab.training.trainer import Trainer
+
+log = logging.getLogger("genlab")
+
+
+def train(config: RunConfig, folder: RunFolder, start: Start | None = None) -> dict[str, float]:
+    """Train as a checked `config` says, into `folder`; returns the final metrics.
+
+    start: where the run in `folder` resumes, None for a new one. `Interrupted` if a signal ended it.
+    """
+    processes = config.device.processes
+    if is_leader():
+        return run_as_leader(_train, (config, folder, start))
+    if processes > 1 and not under_torchrun():
+        return in_processes(processes, folder, _train, (config, folder, start))
+    return _train(config, folder, start)
+
+
+def run_under_torchrun(command: Callable[[], int]) -> int:
+    """Run a command that trains, in all processes that torchrun started; returns its exit code."""
+    return under_one_command(command, _train)
+
+
+def _train(config: RunConfig, folder: RunFolder, start: Start | None) -> dict[str, float]:
+    device = prepare(config.device)
+    source = build_source(config.dataset)
+    loaders = _loaders(config, source, device)  # reads the data: problems with it are reported before a folder is made
+    folder.path.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        if rank() == 0:
+            stack.enter_context(locked(folder.path))
+            if start is None and folder.holds_run:
+                raise ValueError(f"{folder}: holds a run by now; continue it by genlab resume run={folder}")
+        state = _state(config, start.path, device) if start and start.path else None
+        if rank() == 0:
+            stack.enter_context(log_to_file(folder.log))
+            _write_records(config, folder, loaders, device)
+            if start and start.path and state:
+                make_last(start.path, state["step"], start.damaged)
+        interruption = stack.enter_context(Interruption().listening())
+        final = _fit(config, folder, state, source, loaders, device, interruption)
+    if number := largest(interruption.received or 0):  # runs that were to follow this one must not begin
+        raise Interrupted(number, f"{Interrupted(number)}, when the run had ended")
+    return final
+
+
+def _fit(
+    config: RunConfig,
+    folder: RunFolder,
+    state: dict | None,
+    source: Source,
+    loaders: tuple[Loader, Loader],
+    device: torch.device,
+    interruption: Interruption,
+) -> dict[str, float]:
+    """Build everything, train from `state` on if there is one, and write to `status.json` how that ended."""
+    writes = rank() == 0
+    status = RunStatus(folder.status, directions(config))
+    if state:
+        status.step = state["step"]
+        status.load_state_dict(state["callbacks"]["status"])
+    trainer = None
+    try:
+        with interruption.interruptible(), _explaining():
+            trainer = build_trainer(config, source, loaders, device, fresh=state is None)
+            trainer.interruption = interruption
+            trainer.events.callbacks = make_callbacks(config, trainer, source, folder, status)
+            if state:
+                load_state_dict(trainer, state)
+                state.clear()  # it would be held beside the model for the whole run
+        with _explaining():
+            trainer.fit()
+        if writes:
+            status.write("finished", trainer.stop_reason)
+        return status.final
+    except KeyboardInterrupt as error:
+        clear_frames(error.__traceback__)  # which hold loaders, whose workers would be waited for at exit
+        if writes:
+            status.write("interrupted", str(error))
+        raise
+    except Exception as error:
+        if writes:
+            log.debug("the run failed", exc_info=True)
+        elif not isinstance(error, PeerLost):
+            with log_to_file(folder.log):
+                log.debug("process %d of the run failed", rank(), exc_info=True)
+        clear_frames(error.__traceback__)
+        if writes:
+            with suppress(OSError):  # a full disk may be why it failed
+                status.write("failed", reason_of(error))
+        raise RunFailed(reason_of(error), folder) from error
+    finally:
+        if trainer:
+            with suppress(OSError):  # a full disk was reported above
+                trainer.emit("on_close")
+
+
+@contextmanager
+def _explaining() -> Iterator[None]:
+    """If another process is gone, raise its error in this one."""
+    try:
+        yield
+    except PeerLost as error:
+        raise first_failure() from error
+
+
+def _state(config: RunConfig, path: Path, device: torch.device) -> dict:
+    """The state to resume from; a run that was stopped early continues if more patience is asked for."""
+    state = checkpoint.load(path, device)
+    check_state(state)
+    if state["config"]["trainer"]["early_stop_patience"] != config.trainer.early_stop_patience:
+        state["stop_reason"] = None
+    return state
+
+
+def _write_records(config: RunConfig, folder: RunFolder, loaders: tuple[Loader, Loader], device: torch.device) -> None:
+    """`config.yaml` and `environment.json`. A resumed run is checked against the latter: `ValueError` on other data."""
+    record = environment(device, loaders[0])
+    if folder.environment.is_file():
+        first = read_json(folder.environment)
+        try:
+            warning = changed_environment(first, record)
+            record = with_resumption(first, record)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"{folder.environment}: is damaged; remove it to continue unchecked") from error
+        if warning:
+            log.warning(warning)
+    replace_text(folder.config, yaml.safe_dump(config.to_dict(), sort_keys=False, allow_unicode=True))
+    replace_text(folder.environment, json.dumps(record, indent=2))
+    for line in (*loaders[0].storage, *loaders[1].storage):
+        log.info(line)
+
+
+def _loaders(config: RunConfig, source: Source, device: torch.device) -> tuple[Loader, Loader]:
+    layout = MEMORY_FORMATS[config.device.memory_format]
+
+    def loader(split: str, rank: int = 0, world: int = 1) -> Loader:
+        return Loader(
+            source,
+            split,
+            config.loader,
+            seed=config.seed,
+            device=device,
+            memory_format=layout,
+            rank=rank,
+            world=world,
+        )
+
+    return loader("train", rank(), world()), loader("validation")
+
+
+def build_trainer(
+    config: RunConfig,
+    source: Source,
+    loaders: tuple[Loader, Loader],
+    device: torch.device,
+    fresh: bool = True,
+) -> Trainer:
+    """Model, optimizers and schedule as the config says, ready to fit; callbacks are the caller's.
+
+    fresh: False if a state is to be loaded, so that other runs' weights need not be.
+    """
+    with seeded(config.seed):
+        model = build_model(config, source.spec)
+    if config.init_from and fresh:
+        _, state = checkpoint.find(config.init_from)
+        log.info(transfer(model, {**state["model"], **state["ema"]}))
+    model.to(device=device, memory_format=MEMORY_FORMATS[config.device.memory_format])
+    if world() > 1:
+        share_statistics(model)
+    trainer = Trainer(
+        model,
+        build_optimizers(config, model),
+        build_schedule(config),
+        *loaders,
+        settings=config.trainer,
+        device=config.device,
+        seed=config.seed,
+    )
+    if config.device.compile:
+        for network in _networks(model):
+            network.compile()
+    return trainer
+
+
+def _networks(module: nn.Module) -> Iterator[nn.Module]:
+    """The children that are called as a whole, looking into containers."""
+    for child in module.children():
+        if isinstance(child, (nn.ModuleDict, nn.ModuleList)):
+            yield from _networks(child)
+        else:
+            yield child

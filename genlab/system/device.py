@@ -1,0 +1,114 @@
+"""The machine's side of a run: which device, how many threads, in which precision, which kernels."""
+
+import ctypes
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+import torch
+
+from genlab.system import cores
+
+MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+
+_AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+_LARGEST_HEAP_BLOCK = 2**25 - 2**14
+"""Freeing one tensor of this many bytes raises glibc's dynamic mmap threshold, so that large buffers are reused instead
+of being unmapped and page-faulted in again at every step."""
+
+_LARGEST_THRESHOLD, _PADDING = 2**31 - 1, 256 * 2**20
+_MALLOPT = {"M_MMAP_MAX": (-4, 0), "M_TRIM_THRESHOLD": (-1, _LARGEST_THRESHOLD), "M_TOP_PAD": (-2, _PADDING)}
+"""Options of glibc's malloc.h and their values: no block gets a mapping of its own, whose pages the kernel would clear
+anew each time, and the heap's free end stays with the process."""
+
+
+class DeviceSettings(Protocol):
+    """What `prepare` reads of `genlab.contract.settings.DeviceConfig`."""
+
+    name: str
+    index: int
+    precision: str
+    threads: int | None
+    deterministic: bool
+    processes: int
+    keep_memory: bool
+
+
+def resolve(name: str, index: int = 0) -> torch.device:
+    """The device that `device.name` and `device.index` mean. `ValueError` where this machine has none."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    if name == "cuda":
+        count = torch.cuda.device_count()
+        if index >= count:
+            found = f"{count} CUDA devices" if count else "no CUDA device"
+            raise ValueError(f"device=cuda with device.index={index}: this machine shows {found}; use device=cpu")
+        return torch.device("cuda", index)
+    if name == "mps" and not torch.backends.mps.is_available():
+        raise ValueError("device=mps: this machine has no Apple GPU; use device=cpu")
+    return torch.device(name)
+
+
+def multiplies_bf16(device: torch.device) -> bool:
+    """Whether `device` has units that multiply bfloat16 numbers; without them bf16 is slower than fp32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cpu" and hasattr(torch.cpu, "get_capabilities"):
+        return any(torch.cpu.get_capabilities().get(name) for name in ("avx512_bf16", "amx_bf16", "arm_bf16", "bf16"))
+    return False
+
+
+def prepare(settings: DeviceSettings) -> torch.device:
+    """Set threads, precision, memory and determinism for this process and return its device."""
+    # Adam's moments of near-zero gradients decay into denormals, which CPUs process slowly.
+    torch.set_flush_denormal(True)
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", settings.processes))
+    torch.set_num_threads(settings.threads or max(1, cores.available() // processes))
+    allow_reduced_precision_matmul(settings.precision == "fast-fp32")
+    torch.empty(_LARGEST_HEAP_BLOCK, dtype=torch.uint8)
+    if settings.keep_memory:
+        _keep_memory()
+    if settings.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS repeats only with a fixed workspace
+    if settings.deterministic != torch.are_deterministic_algorithms_enabled():
+        torch.use_deterministic_algorithms(settings.deterministic)  # imports torch's compiler
+    device = resolve(settings.name, settings.index + int(os.environ.get("LOCAL_RANK", 0)))
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # streams and graphs belong to the current one
+    return device
+
+
+def allow_reduced_precision_matmul(allowed: bool) -> None:
+    """Allow TF32 (GPU) or bf16 (CPU) inputs in fp32 matmuls and convolutions; accumulation stays fp32."""
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = allowed
+    for operation in (torch.backends.mkldnn.conv, torch.backends.mkldnn.matmul):
+        operation.fp32_precision = "bf16" if allowed else "ieee"
+
+
+@contextmanager
+def computing(device: torch.device, precision: str) -> Iterator[None]:
+    """Networks on `device` are computed in `device.precision`, whatever surrounds this."""
+    before = torch.backends.mkldnn.matmul.fp32_precision == "bf16"
+    allow_reduced_precision_matmul(precision == "fast-fp32")
+    try:
+        with autocast(device, precision):
+            yield
+    finally:
+        allow_reduced_precision_matmul(before)
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    """What runs networks in the half precision that `device.precision` names, or in none of them."""
+    return torch.autocast(device.type, dtype=_AUTOCAST.get(precision), enabled=precision in _AUTOCAST)
+
+
+def _keep_memory() -> None:
+    """Let the process keep the memory that tensors free, where the C library is glibc."""
+    if sys.platform == "linux":
+        library = ctypes.CDLL(None)
+        if hasattr(library, "gnu_get_libc_version"):
+            for number, value in _MALLOPT.values():
+                library.mallopt(number, value)

@@ -1,0 +1,39 @@
+"""Where the log is written."""
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+log = logging.getLogger("genlab")
+
+
+def log_to_console(level: int = logging.INFO) -> None:
+    """Show the log from `level` on, on the present standard error: a launcher that reuses its process may have replaced
+    it."""
+    log.handlers = [handler for handler in log.handlers if type(handler) is not logging.StreamHandler]
+    handler = logging.StreamHandler()
+    handler.setLevel(level)
+    log.addHandler(handler)
+    log.setLevel(logging.DEBUG)
+    log.propagate = False
+
+
+@contextmanager
+def log_to_file(path: Path) -> Iterator[None]:
+    """Write the log to `path` as well, and the tracebacks of threads that die."""
+    handler = logging.FileHandler(path, delay=True)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.setLevel(logging.DEBUG)
+    handler.handleError = lambda record: None  # a full disk must not bury its one message under the log's complaints
+    log.addHandler(handler)
+    log.setLevel(logging.DEBUG)
+    before = threading.excepthook
+    threading.excepthook = lambda died: log.debug("a thread died", exc_info=died.exc_value)
+    try:
+        yield
+    finally:
+        threading.excepthook = before
+        log.removeHandler(handler)
+        handler.close()

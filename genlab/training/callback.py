@@ -1,0 +1,97 @@
+"""What happens beside training: a callback is notified of events and looks at the trainer."""
+
+from typing import Any, ClassVar
+
+from genlab.training.trainer import Trainer
+
+
+class Callback:
+    """Base of all callbacks; each event does nothing unless overridden. Only process 0 writes files.
+
+    key: names the callback in checkpoints and in `status.json`; it never changes.
+    `state_dict` is kept in checkpoints, for callbacks whose decisions depend on the past.
+    """
+
+    key: ClassVar[str]
+
+    def on_start(self, trainer: Trainer) -> None:
+        """Training is about to begin or to resume."""
+
+    def extra_metrics(self, trainer: Trainer, row: dict[str, float]) -> dict[str, float]:
+        """Metrics to add to a row of training metrics, before `on_log` is called with it."""
+        return {}
+
+    def on_log(self, trainer: Trainer, row: dict[str, float]) -> None:
+        """A row of metrics is ready, every `trainer.log_every` steps.
+
+        After a rollback a row holds only `step`, of the state that training returned to, and `rollback`, the step that
+        was left.
+        """
+
+    def on_rollback(self, trainer: Trainer) -> None:
+        """Training continues from an earlier state, and the row that says so is written."""
+
+    def on_step_end(self, trainer: Trainer) -> None:
+        """A step has ended; `trainer.step` counts it."""
+
+    def on_validate(self, trainer: Trainer, metrics: dict[str, float]) -> None:
+        """The validation split was measured."""
+
+    def on_evaluate(self, trainer: Trainer, entries: dict[str, dict[str, Any]]) -> None:
+        """Sample quality was measured: entries by the metric's name, as `genlab.evaluation.evaluate` gives them."""
+
+    def on_alarm(self, trainer: Trainer, alarm: Any) -> None:
+        """Something went wrong: an `Alarm` of `genlab.callbacks.watch`."""
+
+    def on_preview(self, trainer: Trainer, images: dict[str, Any]) -> None:
+        """The model's image grids are ready: a `Png` of `genlab.media.images` by name."""
+
+    def on_save(self, trainer: Trainer) -> None:
+        """A checkpoint is about to be written by this process: flush rows and images of the steps before it."""
+
+    def on_last_step(self, trainer: Trainer) -> None:
+        """The last step is done and saved: measure what was not due there, without a trace in `state_dict`."""
+
+    def on_finish(self, trainer: Trainer) -> None:
+        """Training has ended by itself, and everything is measured."""
+
+    def on_interrupt(self, trainer: Trainer) -> None:
+        """A signal ended training at this step."""
+
+    def on_close(self, trainer: Trainer) -> None:
+        """The run is over, however it ended: release files and the terminal."""
+
+    def state_dict(self) -> dict:
+        return {}
+
+    def load_state_dict(self, state: dict) -> None:
+        pass
+
+
+class Measurement(Callback):
+    """Something that is done every so many steps (None: only at the end), and at the end in any case."""
+
+    def __init__(self, every: int | None):
+        self.every = every
+
+    def on_step_end(self, trainer: Trainer) -> None:
+        if is_due(trainer, self.every):
+            self.measure(trainer)
+
+    def on_last_step(self, trainer: Trainer) -> None:
+        if not is_due(trainer, self.every):
+            self.measure(trainer)
+
+    def measure(self, trainer: Trainer) -> None:
+        """Do it and notify all callbacks. What takes long belongs in `inference(trainer, interruptible=True)`."""
+        raise NotImplementedError
+
+
+def is_due(trainer: Trainer, every: int | None) -> bool:
+    """Whether something that happens `every` so many steps (None: only at the end) happens after this step."""
+    return every is not None and trainer.step % every == 0
+
+
+def at_end(trainer: Trainer) -> bool:
+    """Whether this step is the last one."""
+    return trainer.step == trainer.max_steps or trainer.stop_reason is not None

@@ -1,0 +1,57 @@
+"""The model of a trainer as sampling sees it; validation and previews."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
+import torch
+from torch import Tensor
+
+from genlab.contract.data import Batch
+from genlab.system import distributed
+from genlab.system.seeding import mix, seed_device
+from genlab.training.trainer import Trainer
+
+_PREVIEWED = 64
+
+
+@contextmanager
+def inference(trainer: Trainer, interruptible: bool = False) -> Iterator[None]:
+    """Averaged weights, evaluation mode, no gradients, repeatable noise.
+
+    interruptible: a signal ends the block at once, and a resumed run repeats it. This is off among several processes,
+    which would wait for each other. The weights are swapped outside, so that no signal finds them half swapped.
+    """
+    trainer.model.eval()
+    try:
+        with torch.no_grad(), trainer.optimization.autocast, trainer.ema.applied() if trainer.ema else nullcontext():
+            seed_device(trainer.train_loader.device, mix(trainer.seed))
+            breaks = interruptible and distributed.world() == 1
+            with trainer.interruption.interruptible() if breaks else nullcontext():
+                yield
+    finally:
+        trainer.model.train()
+
+
+def validate(trainer: Trainer) -> dict[str, float]:
+    """Mean of each validation metric over the validation split, under the averaged weights.
+
+    The processes share the batches; the result is what one process alone would get.
+    """
+
+    def measure(batch: Batch) -> tuple[int, dict[str, float]]:
+        return batch.size, {name: float(value) for name, value in trainer.model.evaluate(batch).items()}
+
+    totals: dict[str, float] = {}
+    loader = trainer.validation_loader
+    with inference(trainer, interruptible=True):
+        for size, metrics in distributed.gather_in_order(map(measure, loader.in_order(shared=True))):
+            for name, value in metrics.items():
+                totals[name] = totals.get(name, 0.0) + value * (size / loader.size)
+    return totals
+
+
+def preview(trainer: Trainer) -> dict[str, Tensor]:
+    """The model's image grids for the first validation examples with fixed noise, on the CPU."""
+    with inference(trainer, interruptible=True):
+        grids = trainer.model.preview(next(trainer.validation_loader.in_order(limit=_PREVIEWED)))
+    return {name: grid.detach().float().cpu() for name, grid in grids.items()}

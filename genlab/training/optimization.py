@@ -1,0 +1,109 @@
+"""One optimization step: the updates that a model yields, over micro-batches and processes."""
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+
+from genlab.contract.data import Batch
+from genlab.contract.model import GenerativeModel, Update
+from genlab.contract.settings import DeviceConfig, TrainerConfig
+from genlab.system import distributed
+from genlab.system.device import autocast
+from genlab.training.scalars import mean
+from genlab.training.stepper import make_stepper
+
+
+class Optimization:
+    """Runs autocast, backward passes, clipping and the optimizers of a model's players."""
+
+    def __init__(
+        self,
+        model: GenerativeModel,
+        optimizers: dict[str, torch.optim.Optimizer],
+        settings: TrainerConfig,
+        device_settings: DeviceConfig,
+        device: torch.device,
+    ):
+        self.model, self.optimizers, self.settings = model, optimizers, settings
+        modules = model.players().items()
+        self.parameters = {player: [p for p in module.parameters() if p.requires_grad] for player, module in modules}
+        self.base_rates = {player: [group["lr"] for group in o.param_groups] for player, o in optimizers.items()}
+        share = settings.batch_size // distributed.world()
+        self.accumulation_steps = math.ceil(share / (device_settings.micro_batch or share))
+        self.autocast = autocast(device, device_settings.precision)  # entered anew each time, never within itself
+        self.scaler = torch.amp.GradScaler(device.type, enabled=device_settings.precision == "fp16")
+        self.stepper = make_stepper(device_settings.cuda_graph, self.make_updates, optimizers.values())
+        self.step = 0
+
+    def make_step(self, batch: Batch, step: int, lr_factor: float) -> dict[str, Tensor]:
+        """Set the learning rates to `lr_factor` times their base and make all updates; returns scalars to log."""
+        self.step = step
+        for player, optimizer in self.optimizers.items():
+            for group, base in zip(optimizer.param_groups, self.base_rates[player], strict=True):
+                self.stepper.set_rate(group, base * lr_factor)
+        return self.stepper.step((self.model.step_kind(step), self._norm_is_due()), batch)
+
+    def make_updates(self, batch: Batch) -> dict[str, Tensor]:
+        """The steps of all micro-batches advance together, update by update; returns what is to be logged."""
+        parts = [batch] if self.accumulation_steps == 1 else batch.split(self.accumulation_steps)
+        steps = [self.model.training_step(part, self.step) for part in parts]
+        logged: dict[str, Tensor] = {}
+        while updates := [update for step in steps if (update := self._backward(step)) is not None]:
+            # A player's later updates of a step (lazy penalties) must not mix into the mean of its loss.
+            logged |= {name: value for name, value in self._apply(updates).items() if name not in logged}
+        return logged
+
+    def _norm_is_due(self) -> bool:
+        """Whether this step needs gradient norms, which take long beside a small network's step."""
+        return self.settings.clip is not None or (self.step + 1) % self.settings.log_every == 0
+
+    def _backward(self, updates: Iterator[Update]) -> Update | None:
+        with self.autocast:
+            update = next(updates, None)
+        if update is not None:
+            loss = update.loss if self.accumulation_steps == 1 else update.loss / self.accumulation_steps
+            self.scaler.scale(loss).backward(inputs=self.parameters[update.player])
+        return update
+
+    def _apply(self, updates: list[Update]) -> dict[str, Tensor]:
+        """Step the optimizer of the player that all micro-batches asked for; returns what is to be logged."""
+        player, optimizer = updates[0].player, self.optimizers[updates[0].player]
+        parameters = self.parameters[player]
+        norm_is_due = self._norm_is_due()
+        if norm_is_due or distributed.world() > 1:
+            gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+            distributed.average(gradients)
+        if self.scaler.is_enabled():
+            self.scaler.unscale_(optimizer)
+        prefix = "" if len(self.parameters) == 1 else f"{player}/"
+        scalars = {f"{prefix}loss": mean([update.loss for update in updates])}
+        scalars |= {prefix + name: mean([update.log[name] for update in updates]) for name in updates[0].log}
+        if norm_is_due:
+            norm = get_total_norm(gradients)
+            # A float16 overflow is skipped by the scaler and no sign of divergence; the losses would tell.
+            scalars[f"gradient_norm/{player}"] = norm.nan_to_num(0, 0, 0) if self.scaler.is_enabled() else norm
+            if self.settings.clip:
+                clip_grads_with_norm_(parameters, self.settings.clip, norm)
+        self.scaler.step(optimizer)
+        self.scaler.update()
+        for parameter in parameters:
+            parameter.grad = None
+        return scalars
+
+    def rates(self) -> dict[str, float]:
+        """The present learning rate of each player."""
+        return {player: float(optimizer.param_groups[0]["lr"]) for player, optimizer in self.optimizers.items()}
+
+    def state_dict(self) -> dict:
+        optimizers = {player: self.stepper.optimizer_state(optimizer) for player, optimizer in self.optimizers.items()}
+        return {"optimizers": optimizers, "scaler": self.scaler.state_dict()}
+
+    def load_state_dict(self, state: dict) -> None:
+        """Continue from a state that has what `state_dict` gave, among other entries."""
+        for player, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][player])
+        self.stepper.state_was_loaded()
+        self.scaler.load_state_dict(state["scaler"])

@@ -1,0 +1,31 @@
+"""The state of a trainer: everything that the next step depends on, as tensors and builtins."""
+
+from typing import Any
+
+
+def state_dict(trainer: Any) -> dict:
+    """What a checkpoint holds of a run, besides its config."""
+    return {
+        "step": trainer.step,
+        "seed": trainer.train_loader.seed,
+        "lr_scale": trainer.lr_scale,
+        "stop_reason": trainer.stop_reason,
+        "notified": trainer.events.notified,
+        "model": trainer.model.state_dict(),
+        **trainer.optimization.state_dict(),
+        "ema": trainer.ema.state_dict() if trainer.ema else {},
+        "metric_window": trainer.metric_window.state_dict(),
+        "callbacks": trainer.events.state_dict(),
+    }
+
+
+def load_state_dict(trainer: Any, state: dict) -> None:
+    """Continue from `state`, as `state_dict` gave it."""
+    trainer.step, trainer.train_loader.seed, trainer.lr_scale = state["step"], state["seed"], state["lr_scale"]
+    trainer.stop_reason, trainer.events.notified = state["stop_reason"], state["notified"]
+    trainer.model.load_state_dict(state["model"])
+    trainer.optimization.load_state_dict(state)
+    if trainer.ema:
+        trainer.ema.load_state_dict(state["ema"])
+    trainer.metric_window.load_state_dict(state["metric_window"])
+    trainer.events.load_state_dict(state["callbacks"])

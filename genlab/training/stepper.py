@@ -1,0 +1,74 @@
+"""How a step is computed: anew each time, or from the fourth of a kind on by replaying a CUDA graph."""
+
+from collections.abc import Callable, Hashable, Iterable
+from typing import Any, Protocol
+
+from torch import Tensor
+from torch.optim import Optimizer
+
+from genlab.contract.data import Batch
+from genlab.training.cuda_graph import GPU, StepGraphs, make_capturable, portable
+
+Scalars = dict[str, Tensor]
+
+
+class Stepper(Protocol):
+    def set_rate(self, group: dict[str, Any], rate: float) -> None:
+        """Set the learning rate of a group of an optimizer's parameters."""
+
+    def step(self, kind: Hashable, batch: Batch) -> Scalars:
+        """One step on `batch`; steps of one `kind` run the same kernels."""
+
+    def optimizer_state(self, optimizer: Optimizer) -> dict:
+        """What a checkpoint holds of an optimizer."""
+
+    def state_was_loaded(self) -> None:
+        """The optimizers have other state tensors now."""
+
+
+def make_stepper(
+    cuda_graph: bool, make_updates: Callable[[Batch], Scalars], optimizers: Iterable[Optimizer]
+) -> Stepper:
+    """What computes steps by `make_updates`."""
+    return Replaying(make_updates, optimizers) if cuda_graph else Eager(make_updates)
+
+
+class Eager:
+    """Computes each step anew."""
+
+    def __init__(self, make_updates: Callable[[Batch], Scalars]):
+        self.make_updates = make_updates
+
+    def set_rate(self, group: dict[str, Any], rate: float) -> None:
+        group["lr"] = rate
+
+    def step(self, kind: Hashable, batch: Batch) -> Scalars:
+        return self.make_updates(batch)
+
+    def optimizer_state(self, optimizer: Optimizer) -> dict:
+        return optimizer.state_dict()
+
+    def state_was_loaded(self) -> None:
+        pass
+
+
+class Replaying:
+    """Replays steps as CUDA graphs."""
+
+    def __init__(self, make_updates: Callable[[Batch], Scalars], optimizers: Iterable[Optimizer]):
+        self.optimizers = list(optimizers)
+        self.graphs = StepGraphs(make_updates, GPU())
+        make_capturable(self.optimizers)
+
+    def set_rate(self, group: dict[str, Any], rate: float) -> None:
+        group["lr"].fill_(rate)
+
+    def step(self, kind: Hashable, batch: Batch) -> Scalars:
+        return self.graphs.step(kind, batch)
+
+    def optimizer_state(self, optimizer: Optimizer) -> dict:
+        return portable(optimizer.state_dict())
+
+    def state_was_loaded(self) -> None:
+        make_capturable(self.optimizers)
+        self.graphs.forget()

@@ -1,0 +1,54 @@
+"""From tensors to grids, files and arrays, without changing a grey level."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from genlab.data.arrays import Npz
+from genlab.media.grids import save_png, tile
+from genlab.media.images import save_npz
+
+
+def test_tile_puts_every_image_in_its_place():
+    images = torch.rand(2, 3, 1, 4, 5)
+    image = tile(images)
+    assert image.shape == (1, 2 * 6 + 2, 3 * 7 + 2)
+    for row in range(2):
+        for column in range(3):
+            top, left = 2 + 6 * row, 2 + 7 * column
+            assert torch.equal(image[0, top : top + 4, left : left + 5], images[row, column, 0])
+    assert (image[:, :2] == 0.5).all() and (image[:, :, :2] == 0.5).all()
+
+
+def test_png_holds_the_images_enlarged_by_whole_numbers(tmp_path):
+    images = torch.tensor([0.0, 1.0]).view(1, 2, 1, 1, 1).expand(1, 2, 3, 10, 10)
+    save_png(images, tmp_path / "grid.png")
+    with Image.open(tmp_path / "grid.png") as image:
+        pixels = np.asarray(image.convert("RGB"))
+    scale = 720 // 26
+    assert pixels.shape == (14 * scale, 26 * scale, 3)
+    small = pixels[::scale, ::scale]
+    assert (small[2:12, 2:12] == 0).all() and (small[2:12, 14:24] == 255).all()
+    assert (pixels == small.repeat(scale, 0).repeat(scale, 1)).all()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_npz_is_what_the_npz_dataset_reads(channels, tmp_path):
+    levels = torch.randint(0, 256, (10, channels, 6, 7))
+    labels = torch.arange(10) % 5
+    save_npz(tmp_path / "samples.npz", images=levels / 255, labels=labels)
+    with np.load(tmp_path / "samples.npz") as arrays:
+        assert arrays["images"].dtype == np.uint8 and arrays["images"].shape == (10, 6, 7, channels)
+        assert arrays["labels"].dtype == np.int64
+    source = Npz(path=str(tmp_path / "samples.npz"), labels_key="labels")
+    assert source.spec.shape == (channels, 6, 7) and source.spec.num_classes == 5
+    tables = [source.open(split)[0].load() for split in ("train", "validation")]
+    read = torch.cat([table["image"] for table in tables])
+    assert {tuple(row) for row in read.flatten(1).tolist()} == {tuple(row) for row in levels.flatten(1).tolist()}
+
+
+def test_npz_without_labels_has_none_and_clamps(tmp_path):
+    save_npz(tmp_path / "x.npz", images=torch.tensor([-0.1, 1.2]).view(2, 1, 1, 1))
+    with np.load(tmp_path / "x.npz") as arrays:
+        assert arrays.files == ["images"] and arrays["images"].flatten().tolist() == [0, 255]
