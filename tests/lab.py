@@ -7,28 +7,33 @@ what they require.
 import copy
 import socket
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from unittest import mock
 
 import torch
-from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 from torch import distributed as dist
 from torch.nn.utils import parametrize
 
 from genlab.callbacks.checkpoints import Checkpoints
 from genlab.callbacks.metrics_file import MetricsFile
+from genlab.callbacks.status_file import StatusFile
 from genlab.callbacks.validation import Validation
+from genlab.checkpoints.folder import RunFolder
+from genlab.checkpoints.status import RunStatus
 from genlab.config.build import build_model, build_source
 from genlab.config.check import locate
-from genlab.config.compose import compose_job, options, plain, register
+from genlab.config.compose import compose_command, compose_job, register
+from genlab.config.paths import options
 from genlab.contract.data import DataSpec
 from genlab.contract.model import GenerativeModel
-from genlab.contract.settings import DeviceConfig, LoaderConfig
+from genlab.contract.settings import DeviceConfig, RunConfig
 from genlab.data.loading import Loader
 from genlab.data.source import ArrayExamples, Examples, Source
-from genlab.runs import train as run
+from genlab.runs import train as runs
+from genlab.runs.callbacks import directions
 from genlab.system import distributed
 from genlab.training.trainer import Trainer
 
@@ -56,13 +61,13 @@ QUIET = ["device=cpu", "device.threads=1", "device.precision=fp32", "logger.cons
 
 def device_config(**settings) -> DeviceConfig:
     """`configs/device/cpu.yaml` on one thread, with other `settings`."""
-    return DeviceConfig(**{**OmegaConf.to_object(compose("vae").device), **settings})
+    return replace(compose("vae").device, **settings)
 
 
 @cache
 def _keys(node: str, *choices: str) -> tuple[str, ...]:
     register()
-    return tuple(compose_job("train", list(choices)).config[node])
+    return tuple(compose_command("train", list(choices)).values[node])
 
 
 def small_network(model: str) -> list[str]:
@@ -77,12 +82,11 @@ def small_data(*choices: str) -> list[str]:
     return [f"dataset.{key}={value}" for key, value in SMALL_DATA.items() if key in keys]
 
 
-def compose(model: str, *overrides: str, small: bool = True) -> DictConfig:
-    """The config of `genlab train model=MODEL ...` on one CPU thread, resolved and plain as a run carries it."""
+def compose(model: str, *overrides: str, small: bool = True) -> RunConfig:
+    """The config of `genlab train model=MODEL ...` on one CPU thread."""
     register()
     sizes = small_network(model) if small else []
-    job = compose_job("train", [f"model={model}", *QUIET, *sizes, *overrides])
-    return OmegaConf.create(plain(job.config, job.choices))
+    return compose_job([f"model={model}", *QUIET, *sizes, *overrides]).config
 
 
 class RandomImages(Source):
@@ -122,13 +126,13 @@ class OneBatch(Source):
         return [ArrayExamples(**table.rows(rows)) for table in self.source.open("validation")]
 
 
-def requirements(config: DictConfig) -> frozenset[str]:
-    return locate("model", config.model._target_).requires
+def requirements(config: RunConfig) -> frozenset[str]:
+    return locate("model", config.model["_target_"]).requires
 
 
-def loaders(config: DictConfig, source: Source, rank: int = 0, world: int = 1) -> tuple[Loader, Loader]:
+def loaders(config: RunConfig, source: Source, rank: int = 0, world: int = 1) -> tuple[Loader, Loader]:
     shared = {"seed": config.seed, "device": CPU}
-    settings = LoaderConfig(**config.loader)
+    settings = config.loader
     return (
         Loader(source, "train", settings, **shared, rank=rank, world=world),
         Loader(source, "validation", settings, **shared),
@@ -136,7 +140,7 @@ def loaders(config: DictConfig, source: Source, rank: int = 0, world: int = 1) -
 
 
 def trainer(
-    config: DictConfig, source: Source | None = None, *, rank: int = 0, world: int = 1, independent_rows: bool = False
+    config: RunConfig, source: Source | None = None, *, rank: int = 0, world: int = 1, independent_rows: bool = False
 ) -> Trainer:
     """What `genlab train` would run, on `source` (default: random images).
 
@@ -144,12 +148,12 @@ def trainer(
     """
     source = source or RandomImages(requirements(config))
 
-    def build(config: DictConfig, data: DataSpec) -> GenerativeModel:
+    def build(config: RunConfig, data: DataSpec) -> GenerativeModel:
         model = build_model(config, data)
         return without_mixing_layers(model) if independent_rows else model
 
-    with mock.patch.object(run, "build_model", build):
-        return run.build_trainer(config, source, loaders(config, source, rank, world), CPU)
+    with mock.patch.object(runs, "build_model", build):
+        return runs.build_trainer(config, source, loaders(config, source, rank, world), CPU)
 
 
 def without_mixing_layers(model: GenerativeModel) -> GenerativeModel:
@@ -166,19 +170,18 @@ def without_mixing_layers(model: GenerativeModel) -> GenerativeModel:
     return model
 
 
-def with_files(trainer: Trainer, config: DictConfig, source_spec: DataSpec, folder: Path) -> Trainer:
+def with_files(trainer: Trainer, config: RunConfig, source_spec: DataSpec, folder: Path) -> Trainer:
     """Give `trainer` the callbacks that measure and save, all at frequent intervals: a checkpoint at every step.
 
     Of several processes number 0 alone writes, as in a run.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    constants = {"config": OmegaConf.to_container(config), "data": source_spec.to_dict()}
-    trainer.callbacks = [
-        Validation(trainer.settings.validate_every),
-        Checkpoints(folder / "checkpoints", 1, 100, constants),
-    ]
+    run = RunFolder(folder)
+    constants = {"config": config.to_dict(), "data": source_spec.to_dict()}
+    callbacks = [Validation(trainer.settings.validate_every), Checkpoints(run, 1, 100, constants)]
     if distributed.rank() == 0:
-        trainer.callbacks.insert(0, MetricsFile(folder / "metrics.jsonl"))
+        callbacks = [MetricsFile(run.metrics), StatusFile(RunStatus(run.status, directions(config))), *callbacks]
+    trainer.events.callbacks = callbacks
     return trainer
 
 
@@ -200,8 +203,8 @@ def _one_of_two(rank: int, port: int, function: Callable[..., None], arguments: 
         dist.destroy_process_group()  # an exception would else be hidden behind an abort of gloo's threads
 
 
-def default_source(config: DictConfig) -> Source:
-    return build_source(config)
+def default_source(config: RunConfig) -> Source:
+    return build_source(config.dataset)
 
 
 def keys_of(model: str) -> tuple[str, ...]:
@@ -212,7 +215,7 @@ def keys_of(model: str) -> tuple[str, ...]:
 def run_steps(trainer: Trainer, steps: int) -> None:
     """The first `steps` steps of the run."""
     trainer.model.train()
-    for _, batch in zip(range(steps), trainer.train.batches(trainer.settings.batch_size), strict=False):
+    for _, batch in zip(range(steps), trainer.train_loader.batches(trainer.settings.batch_size), strict=False):
         trainer.train_step(batch)
 
 

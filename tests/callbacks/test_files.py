@@ -13,7 +13,6 @@ from PIL import Image
 from genlab.callbacks.checkpoints import Checkpoints
 from genlab.callbacks.metrics_file import MetricsFile
 from genlab.callbacks.previews import Previews
-from genlab.callbacks.status import Status
 from genlab.callbacks.validation import EarlyStopping, Validation
 from genlab.checkpoints import file as checkpoint
 from genlab.training.callback import Callback, Measurement, due
@@ -42,14 +41,14 @@ def walk(callbacks, scores, **metrics):
     """Tell callbacks of a run with one validation a step."""
     trainer = stub(max_steps=len(scores), **metrics)
     for callback in callbacks:
-        callback.start(trainer)
+        callback.on_start(trainer)
     for step, score in enumerate(scores, 1):
         trainer.step = step
         trainer.state_dict = lambda step=step: state_at(step)
         for callback in callbacks:
             if score is not None:
-                callback.validated(trainer, score)
-            callback.stepped(trainer)
+                callback.on_validate(trainer, score)
+            callback.on_step_end(trainer)
         if trainer.stop_reason:
             break
     return trainer
@@ -79,7 +78,7 @@ def test_callbacks_do_nothing_unless_overridden():
     callback, trainer = Callback(), stub()
     for event in ("start", "stepped", "finish", "close"):
         assert getattr(callback, event)(trainer) is None
-    assert callback.logged(trainer, {}) is callback.validated(trainer, {}) is callback.previewed(trainer, {}) is None
+    assert callback.on_log(trainer, {}) is callback.on_validate(trainer, {}) is callback.on_preview(trainer, {}) is None
     assert callback.state_dict() == {}
 
 
@@ -131,9 +130,9 @@ def test_early_stopping_takes_nan_for_no_improvement_and_keeps_the_best():
 
 def test_nothing_is_saved_while_a_loss_that_is_not_finite_awaits_the_row_that_tells(tmp_path):
     saving, trainer = Checkpoints(tmp_path, every=1, keep=3, constants={}), stub(step=1)
-    trainer.window.add(1, {"loss": torch.tensor(math.nan)})
-    saving.validated(trainer, {"elbo": 1.0})
-    saving.stepped(trainer)
+    trainer.metric_window.add(1, {"loss": torch.tensor(math.nan)})
+    saving.on_validate(trainer, {"elbo": 1.0})
+    saving.on_step_end(trainer)
     assert steps_of(tmp_path) == {} and not saving.improved
 
 
@@ -158,11 +157,11 @@ def test_saves_where_a_run_stops_early(tmp_path):
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_never_saves_broken_weights(value, tmp_path):
     callback, trainer = Checkpoints(tmp_path, every=1, keep=3, constants={}), stub(step=1)
-    callback.start(trainer)
-    callback.stepped(trainer)
+    callback.on_start(trainer)
+    callback.on_step_end(trainer)
     trainer.step, trainer.state_dict = 2, lambda: {"step": 2, "model": {"a": torch.ones(1), "b": torch.tensor(value)}}
     with pytest.raises(TrainingDiverged, match="weight b became infinite or NaN by step 2"):
-        callback.stepped(trainer)
+        callback.on_step_end(trainer)
     assert steps_of(tmp_path) == {"step_0000001.pt": 1, "last.pt": 1}
 
 
@@ -181,14 +180,14 @@ def test_previews_are_images_and_everybody_is_told(tmp_path):
     trainer = stub(step=5)
     trainer.preview = lambda: grids
     trainer.emit = lambda event, argument: (told.append(event), getattr(callback, event)(trainer, argument))
-    callback.stepped(trainer)
+    callback.on_step_end(trainer)
     assert told == ["previewed"]
     for name, mode in (("samples", "L"), ("colours", "RGB")):
         with Image.open(tmp_path / "previews" / f"step_0000005-{name}.png") as image:
             image.load()
             assert image.mode == mode and min(image.size) > 8
     trainer.step = 6
-    callback.stepped(trainer)
+    callback.on_step_end(trainer)
     assert told == ["previewed"]
 
 
@@ -196,21 +195,21 @@ def test_validation_tells_what_was_measured():
     trainer, told = stub(step=4), []
     trainer.validate = lambda: {"mse": 0.5}
     trainer.emit = lambda *event: told.append(event)
-    Validation(every=4).stepped(trainer)
+    Validation(every=4).on_step_end(trainer)
     trainer.step = 5
-    Validation(every=4).stepped(trainer)
+    Validation(every=4).on_step_end(trainer)
     assert told == [("validated", {"mse": 0.5})]
 
 
 def test_status_tells_where_a_run_is(tmp_path):
     file = tmp_path / "status.json"
     status, trainer = Status(file), stub(max_steps=100)
-    status.start(trainer)
+    status.on_start(trainer)
     entry = json.loads(file.read_text())
     assert (entry["status"], entry["step"], entry["reason"]) == ("running", 0, None)
     trainer.step = 50
-    status.logged(trainer, {})
-    status.validated(trainer, {"mse": 0.5})
+    status.on_log(trainer, {})
+    status.on_validate(trainer, {"mse": 0.5})
     status.write("finished", trainer, None)
     entry = json.loads(file.read_text())
     assert (entry["status"], entry["step"], entry["final"]) == ("finished", 50, {"validation/mse": 0.5})
@@ -220,9 +219,9 @@ def test_status_tells_where_a_run_is(tmp_path):
 
 def test_status_of_a_failure_tells_the_last_known_step(tmp_path):
     status, trainer = Status(tmp_path / "status.json"), stub()
-    status.start(trainer)
+    status.on_start(trainer)
     trainer.step = 7
-    status.logged(trainer, {})
+    status.on_log(trainer, {})
     status.write("failed", None, "loss became nan at step 8")
     entry = json.loads((tmp_path / "status.json").read_text())
     assert (entry["status"], entry["step"], entry["reason"]) == ("failed", 7, "loss became nan at step 8")

@@ -8,13 +8,13 @@ from genlab.callbacks.console import Console
 def test_bar_counts_shows_and_closes(capsys):
     trainer = SimpleNamespace(step=3, max_steps=5)
     console = Console()
-    console.start(trainer)
+    console.on_start(trainer)
     for trainer.step in (4, 5):
-        console.stepped(trainer)
-    console.logged(trainer, {"step": 5, "train/loss": 1.23456, "train/kl": 2.0, "learning_rate/model": 0.1})
-    console.validated(trainer, {"mse": 0.5})
+        console.on_step_end(trainer)
+    console.on_log(trainer, {"step": 5, "train/loss": 1.23456, "train/kl": 2.0, "learning_rate/model": 0.1})
+    console.on_validate(trainer, {"mse": 0.5})
     assert console.bar.n == 5
-    console.close(trainer)
+    console.on_close(trainer)
     error = capsys.readouterr().err
     assert "step 5: validation  mse 0.5" in error
     assert "loss=1.235" in error and "learning_rate" not in error and "5/5" in error

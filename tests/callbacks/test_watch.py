@@ -31,7 +31,7 @@ SAMPLING = [name for name in ADVERSARIAL if hasattr(MODELS[name], "sample")]
 
 def settings(**changes):
     register()
-    return WatchConfig(**(OmegaConf.to_container(compose_job("train", []).config.watch) | changes))
+    return WatchConfig(**(OmegaConf.to_container(compose_job([]).config.watch) | changes))
 
 
 class Painter(nn.Module):
@@ -145,7 +145,7 @@ def by_brightness(border):
 
 def test_classes_of_samples_are_held_against_those_of_the_data_balanced_or_not(tmp_path):
     run = stage(tmp_path, classify=by_brightness(0.8), warmup=0, every=10, num_samples=64, diversity_bound=0)
-    seen = by_brightness(0.8)(run.validation.spread(64)["image"]).mean(0)[1]
+    seen = by_brightness(0.8)(run.validation.evenly_spaced(64)["image"]).mean(0)[1]
     assert 0.05 < seen < 0.35, "few of the data are bright"
     assert run.row()["watch/class_entropy"] == pytest.approx(1, abs=0.4) and run.alarms == []
     run.model.width = 0.0
@@ -208,7 +208,7 @@ def watched(config, folder, **changes):
     """The run of a small model whose watch looks at every row."""
     trainer = lab.trainer(config)
     trainer = lab.with_files(trainer, config, trainer.model.data, folder)
-    trainer.callbacks.insert(0, Watch(settings(**EAGER | changes), folder / "checkpoints"))
+    trainer.events.callbacks.insert(0, Watch(settings(**EAGER | changes), folder / "checkpoints"))
     return trainer
 
 
@@ -226,7 +226,7 @@ class Told(Callback):
     def __init__(self):
         self.alarms = []
 
-    def alarmed(self, trainer, alarm):
+    def on_alarm(self, trainer, alarm):
         self.alarms.append(alarm)
 
 
@@ -235,7 +235,7 @@ def test_a_resumed_run_raises_the_alarms_of_an_unbroken_one(model, tmp_path):
     config = lab.compose(model, *FREQUENT)
     whole, resumed = watched(config, tmp_path / "whole"), watched(config, tmp_path / "resumed")
     for trainer in (whole, resumed):
-        trainer.callbacks.append(Told())
+        trainer.events.callbacks.append(Told())
     whole.fit()
     shutil.copy(tmp_path / "whole/metrics.jsonl", tmp_path / "resumed")
     resumed.load_state_dict(checkpoint.load(tmp_path / "whole/checkpoints/step_0000003.pt"))
@@ -251,13 +251,13 @@ def test_a_run_resumed_after_a_rollback_is_the_one_that_went_on(tmp_path):
     whole, resumed = (watched(config, tmp_path / name, **always) for name in ("whole", "resumed"))
 
     class Keep(Callback):
-        def went_back(self, trainer):
+        def on_rollback(self, trainer):
             self.state = checkpoint.load(tmp_path / "whole/checkpoints/last.pt")
 
     whole.callbacks.append(keep := Keep())
     whole.fit()
     shutil.copy(tmp_path / "whole/metrics.jsonl", tmp_path / "resumed")
-    assert (keep.state["step"], keep.state["rate_factor"], whole.step) == (5, 0.5, 6)
+    assert (keep.state["step"], keep.state["lr_scale"], whole.step) == (5, 0.5, 6)
     resumed.callbacks.append(Keep())
     resumed.load_state_dict(keep.state)
     resumed.fit()
@@ -279,7 +279,7 @@ def spoilt(trainer, step):
             yield replace(update, loss=update.loss * factor)
 
     trainer.model.training_step = training_step
-    trainer.callbacks.insert(1, told := Told())
+    trainer.events.callbacks.insert(1, told := Told())
     return trainer, told
 
 
@@ -292,9 +292,9 @@ def test_losses_that_are_not_finite_are_a_reason_to_go_back(tmp_path):
     assert "became nan at step 3" in alarm.advice and "became nan at step 3" in str(alarm)
     logged = [row for row in rows(tmp_path) if "epoch" in row or "rollback" in row]
     assert [(row["step"], row.get("rollback")) for row in logged] == [(2, None), (2, 4), (4, None), (6, None)]
-    assert (trainer.step, trainer.stop_reason, trainer.rate_factor) == (6, None, 0.1)
+    assert (trainer.step, trainer.stop_reason, trainer.lr_scale) == (6, None, 0.1)
     assert all(value.isfinite().all() for value in trainer.model.state_dict().values())
-    assert trainer.window.finite(), "nothing of the steps given up is left"
+    assert trainer.metric_window.finite(), "nothing of the steps given up is left"
 
 
 def test_losses_that_are_not_finite_stop_a_run_that_is_to_stop(tmp_path):
@@ -358,7 +358,7 @@ def test_a_rollback_repeats_steps_with_other_noise_and_lower_rates_and_says_so(t
         "step_0000004.pt",
         "step_0000006.pt",
     ]
-    assert (state["step"], state["seed"], state["callbacks"]["Watch"]["rollbacks"]) == (6, 1_000_003, 1)
+    assert (state["step"], state["seed"], state["callbacks"]["watch"]["rollbacks"]) == (6, 1_000_003, 1)
 
 
 def test_tensorboard_shows_the_alarm_and_no_step_twice(tmp_path):

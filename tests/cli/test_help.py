@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from genlab import __version__
-from genlab.cli import COMMANDS
 from genlab.commands.completion import candidates
+from genlab.config.commands import COMMANDS
 from genlab.config.compose import compose_job, register
 from genlab.contract.settings import CHOICES
 
@@ -116,7 +116,7 @@ for arguments in {lines!r}:
         ("genlab encode dataset=npz dataset.im", {"dataset.images_key=", "dataset.image_shape="}),
         ("genlab encode plot=p", {"plot=pca"}),
         ("genlab evaluate n", {"num_samples=", "nearest="}),
-        ("genlab evaluate extractor=d", {"extractor=digits"}),
+        ("genlab evaluate extractor=d", {"extractor=classifier"}),
         ("genlab export onnx=", {"onnx=true", "onnx=false"}),
         ("genlab nonsense ", set()),
     ],

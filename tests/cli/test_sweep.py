@@ -165,7 +165,7 @@ def test_a_process_of_a_pool_that_dies_costs_its_job_alone(genlab, tiny, tmp_pat
         "honest = Trainer.train_step\n"
         "def train_step(trainer, batch):\n"
         "    honest(trainer, batch)\n"
-        "    if trainer.train.seed == 1 and trainer.step == 3:\n"
+        "    if trainer.train_loader.seed == 1 and trainer.step == 3:\n"
         "        os.kill(os.getpid(), signal.SIGKILL)\n"
         "Trainer.train_step = train_step\n"
     )

@@ -8,8 +8,8 @@ from PIL import Image
 from genlab.contract.data import DataSpec
 from genlab.contract.settings import LoaderConfig
 from genlab.data.digits import Digits
-from genlab.data.loading import Loader
 from genlab.data.images import MOST_PIXELS, decode
+from genlab.data.loading import Loader
 from genlab.data.shapes import Shapes
 from genlab.data.stripes import Stripes
 from genlab.system import memory

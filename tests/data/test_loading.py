@@ -141,18 +141,18 @@ def test_the_smaller_domain_starts_again_in_validation():
 @pytest.mark.parametrize("settings", [SETTINGS, replace(SETTINGS, storage="stream")], ids=["held", "streamed"])
 def test_a_spread_comes_from_the_whole_split_without_repeats(settings):
     held = loader("validation", settings)
-    assert held.spread(4)["label"].tolist() == [0, 100, 199, 299]
-    assert held.spread(1)["label"].tolist() == [0]
-    many = held.spread(290)["label"]
+    assert held.evenly_spaced(4)["label"].tolist() == [0, 100, 199, 299]
+    assert held.evenly_spaced(1)["label"].tolist() == [0]
+    many = held.evenly_spaced(290)["label"]
     assert len(many.unique()) == 290, "more than one batch of validation"
-    assert held.spread(1000)["label"].tolist() == list(range(300))
+    assert held.evenly_spaced(1000)["label"].tolist() == list(range(300))
 
 
 def test_each_domain_is_spread_over_its_own_examples():
-    batch = Loader(TwoDomains(), "validation", SETTINGS, seed=0, device=lab.CPU).spread(3)
+    batch = Loader(TwoDomains(), "validation", SETTINGS, seed=0, device=lab.CPU).evenly_spaced(3)
     assert (batch["a"] * 255).round().flatten().tolist() == [0, 4, 8]
     assert (batch["b"] * 255).round().flatten().tolist() == [100, 102, 103]
-    assert Loader(TwoDomains(), "validation", SETTINGS, seed=0, device=lab.CPU).spread(9).size == 4
+    assert Loader(TwoDomains(), "validation", SETTINGS, seed=0, device=lab.CPU).evenly_spaced(9).size == 4
 
 
 def test_auto_decides_by_size():

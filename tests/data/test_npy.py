@@ -85,7 +85,7 @@ def test_from_the_disk_as_from_memory_to_the_bit(tmp_path, layout):
     for one, other in zip(disk.in_order(), held.in_order(), strict=True):
         assert not list(lab.differences(one.fields, other.fields))
     assert fingerprint(disk) == fingerprint(held)
-    assert torch.equal(disk.spread(7)["image"], held.spread(7)["image"])
+    assert torch.equal(disk.evenly_spaced(7)["image"], held.evenly_spaced(7)["image"])
 
 
 def test_a_later_start_goes_on_with_the_same_batches(tmp_path):

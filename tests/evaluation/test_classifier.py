@@ -140,7 +140,7 @@ def test_no_more_examples_are_read_than_the_recipe_says(monkeypatch):
 
 
 def test_data_without_labels_is_refused_with_the_way_out():
-    with pytest.raises(ValueError, match=r"extractor=digits.*has none; use extractor=pixels"):
+    with pytest.raises(ValueError, match=r"extractor=classifier.*has none; use extractor=pixels"):
         load_classifier(Stripes((1, 8, 8), num_classes=0))
 
 

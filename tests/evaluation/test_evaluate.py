@@ -7,7 +7,6 @@ from pathlib import Path
 import lab
 import pytest
 import torch
-from genlab.inference.run import Run
 
 from genlab.contract.settings import EvaluationConfig
 from genlab.evaluation import classifier, sample_metrics
@@ -16,6 +15,7 @@ from genlab.evaluation.context import EvaluationContext
 from genlab.evaluation.data_metrics import DATA_METRICS
 from genlab.evaluation.evaluate import METRICS, choose, evaluate, figures_of, write
 from genlab.evaluation.sample_metrics import SAMPLE_METRICS, nearest_images
+from genlab.inference.run import Run
 
 SETTINGS = EvaluationConfig(None, 300, "pixels", importance_samples=3, repeats=1, nearest=2)
 
@@ -42,7 +42,7 @@ def test_measures_what_fits_every_model_and_repeats_it(model):
     entries = evaluate(run, bench, names, seed=1)
     for name, entry in entries.items():
         assert entry["value"] == pytest.approx(entry["values"][0]) and torch.tensor(entry["value"]).isfinite(), name
-        assert entry["best"] in ("min", "max", None)
+        assert entry["direction"] in ("min", "max", None)
         protocol = entry["protocol"]
         assert (protocol["split"], protocol["step"], protocol["weights"]) == ("validation", 0, "averaged")
         assert len(protocol["data_sha256"]) == 64
@@ -81,11 +81,11 @@ def test_no_extractor_is_made_for_what_reads_nothing(monkeypatch):
 def test_numbers_do_not_depend_on_the_autocast_around_them(monkeypatch):
     monkeypatch.setitem(classifier.RECIPE, "steps", 20)
     names = ["frechet", "mmd", "classes"]
-    run, bench = subject("cgan", extractor="digits")
+    run, bench = subject("cgan", extractor="classifier")
     with torch.autocast("cpu", dtype=torch.bfloat16):
         inside = evaluate(run, bench, names)
     monkeypatch.setenv("GENLAB_CACHE", os.environ["GENLAB_CACHE"] + "-another")
-    run, bench = subject("cgan", extractor="digits")
+    run, bench = subject("cgan", extractor="classifier")
     assert evaluate(run, bench, names) == inside
 
 
@@ -109,9 +109,7 @@ def test_a_set_of_one_image_gives_valid_json(tmp_path):
     entries = evaluate(run, bench, names)
     assert entries["mse"]["spread"] is None and "total_correlation" not in entries
     write(entries, tmp_path / "evaluation.json")
-    with pytest.raises(
-        ValueError, match="metrics=kernel: needs 2 real images or more, and validation of noise has 1"
-    ):
+    with pytest.raises(ValueError, match="metrics=kernel: needs 2 real images or more, and validation of noise has 1"):
         choose(run, bench, ["kernel"])
 
 
@@ -194,7 +192,7 @@ def test_refuses_what_does_not_fit_and_what_does_not_exist():
     for asked, message in (
         (["frechett"], "metrics=frechett: no such metric; did you mean 'frechet'?"),
         (["likelihood"], "metrics=likelihood: model gan cannot bound the likelihood"),
-        (["classes"], "metrics=classes: extractor pixels reads no classes; use extractor=digits"),
+        (["classes"], "metrics=classes: extractor pixels reads no classes; use extractor=classifier"),
     ):
         with pytest.raises(ValueError) as refused:
             choose(run, bench, asked)

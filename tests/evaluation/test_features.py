@@ -48,7 +48,7 @@ def test_pixels_are_the_images_and_large_ones_are_averaged():
 
 def test_digits_reads_features_and_probabilities_in_one_pass():
     source = Digits(size=8)
-    digits = make_extractor("digits", source)
+    digits = make_extractor("classifier", source)
     (table,) = source.open("validation")
     x, y = table.load()["image"] / 255, table.load()["label"]
     features, probabilities = digits.read(x)
@@ -62,7 +62,7 @@ def test_digits_reads_features_and_probabilities_in_one_pass():
 
 
 def test_the_chunks_that_images_come_in_do_not_matter(monkeypatch):
-    digits = make_extractor("digits", Digits(size=8))
+    digits = make_extractor("classifier", Digits(size=8))
     x = torch.rand(20, 1, 8, 8)
     whole = digits.read(x)
     monkeypatch.setattr(type(digits), "batch", 7)
@@ -71,7 +71,7 @@ def test_the_chunks_that_images_come_in_do_not_matter(monkeypatch):
 
 
 def test_images_of_another_shape_are_refused_by_digits():
-    digits = make_extractor("digits", Digits(size=8))
+    digits = make_extractor("classifier", Digits(size=8))
     with pytest.raises(ValueError, match=r"reads images \[1, 8, 8\], not \[3, 8, 8\]"):
         digits(torch.rand(2, 3, 8, 8))
 
@@ -91,8 +91,8 @@ def test_auto_is_digits_where_there_are_labels_and_pixels_elsewhere():
 def test_an_extractor_that_is_not_there_and_one_without_data_are_refused():
     with pytest.raises(ValueError, match="extractor=vgg: no such extractor"):
         make_extractor("vgg")
-    with pytest.raises(ValueError, match="extractor=digits: its classifier learns from a dataset"):
-        make_extractor("digits")
+    with pytest.raises(ValueError, match="extractor=classifier: its classifier learns from a dataset"):
+        make_extractor("classifier")
 
 
 def test_a_table_is_read_in_chunks_in_the_order_asked_for():
@@ -111,13 +111,13 @@ def test_inception_weights_that_cannot_be_had_are_named_with_their_place_and_the
     message = str(refusal.value)
     for part in (Inception.url, Inception.identity, str(Path(torch.hub.get_dir(), "checkpoints")), "no such host"):
         assert part in message
-    assert "extractor=digits or extractor=pixels" in message
+    assert "extractor=classifier or extractor=pixels" in message
     assert "\n" not in message
 
 
 def test_without_torch_fidelity_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch_fidelity", None)
-    with pytest.raises(ValueError, match=r"pip install 'genlab\[inception\]', or use extractor=digits"):
+    with pytest.raises(ValueError, match=r"pip install 'genlab\[inception\]', or use extractor=classifier"):
         make_extractor("inception")
 
 

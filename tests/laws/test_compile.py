@@ -5,6 +5,9 @@ import shutil
 import lab
 import pytest
 
+from genlab.training.inference import preview
+from genlab.training.state import load_state_dict
+
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not any(map(shutil.which, ("g++", "clang++"))), reason="torch.compile needs a C++ compiler"),
@@ -30,6 +33,6 @@ def test_compiled_networks_train_resume_and_paint(model):
     assert not list(lab.differences(resumed.state_dict(), state))
     images = compiled.preview()
     for trainer in (resumed, plain):
-        trainer.load_state_dict(lab.snapshot(state))
-        for name, grid in trainer.preview().items():
+        load_state_dict(trainer, lab.snapshot(state))
+        for name, grid in preview(trainer).items():
             assert (grid - images[name]).abs().max() < 1e-3

@@ -26,7 +26,7 @@ def trainer_on_gpu(model, *settings):
 def test_no_step_waits_for_the_device(model, precision):
     trainer = trainer_on_gpu(model, f"device.precision={precision}")
     trainer.model.train()
-    batches = trainer.train.batches(trainer.settings.batch_size)
+    batches = trainer.train_loader.batches(trainer.settings.batch_size)
     for _ in range(3):  # the first steps choose kernels and make optimizer states
         trainer.train_step(next(batches))
     torch.cuda.set_sync_debug_mode("error")

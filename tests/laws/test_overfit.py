@@ -3,6 +3,7 @@
 import lab
 import pytest
 
+from genlab.training.inference import validate
 from genlab.training.schedule import Constant
 
 IMAGES = 16
@@ -41,9 +42,9 @@ def trainer_on_one_batch(monkeypatch):
 def test_one_batch_can_be_overfitted(model, trainer_on_one_batch):
     """The first metric that ranks the model improves."""
     trainer = trainer_on_one_batch(model)
-    before = trainer.validate()
+    before = validate(trainer)
     lab.run_steps(trainer, 150)
-    after = trainer.validate()
+    after = validate(trainer)
     ranked = [name for name in trainer.model.metrics if name in after]
     assert ranked, "a model must declare a metric that its own default dataset lets it measure"
     sign = 1 if trainer.model.metrics[ranked[0]] == "min" else -1
@@ -54,9 +55,9 @@ def test_one_batch_can_be_overfitted(model, trainer_on_one_batch):
 def test_one_batch_without_pairs_can_be_painted_again(model, trainer_on_one_batch):
     """What has no true answer has at least a way back: the first scalar of validation, an error, falls."""
     trainer = trainer_on_one_batch(model)
-    before = trainer.validate()
+    before = validate(trainer)
     lab.run_steps(trainer, 150)
-    name, error = next(iter(trainer.validate().items()))
+    name, error = next(iter(validate(trainer).items()))
     assert error < SHARE_LEFT * before[name], (name, before, error)
 
 
@@ -67,9 +68,9 @@ def test_every_player_lowers_its_loss_where_the_others_stand_still(model, traine
         trainer = trainer_on_one_batch(model)
         for other, rates in trainer.base_rates.items():
             trainer.base_rates[other] = [5 * rate if other == player else 0.0 for rate in rates]
-        name = "train/loss" if len(trainer.parameters) == 1 else f"train/{player}/loss"
+        name = "train/loss" if len(trainer.optimization.parameters) == 1 else f"train/{player}/loss"
         losses = []
-        batches = trainer.train.batches(IMAGES)
+        batches = trainer.train_loader.batches(IMAGES)
         for _ in range(8):
             for _ in range(10):
                 trainer.train_step(next(batches))

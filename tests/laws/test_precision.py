@@ -4,7 +4,8 @@ import lab
 import pytest
 import torch
 
-from genlab.system.device import autocast, allow_reduced_precision_matmul
+from genlab.system.device import allow_reduced_precision_matmul, autocast
+from genlab.training.inference import preview
 
 SETTINGS = {
     "fast-fp32": ["device.precision=fast-fp32"],
@@ -37,7 +38,7 @@ def test_losses_are_about_those_of_full_precision(model, settings):
         if name.endswith("/loss"):
             assert row[name] == pytest.approx(expected[name], rel=0.05, abs=0.02)
     assert all(parameter.dtype == torch.float32 for parameter in trainer.model.parameters())
-    for name, image in trainer.preview().items():
+    for name, image in preview(trainer).items():
         assert image.isfinite().all() and 0 <= image.min() <= image.max() <= 1, name
 
 

@@ -11,6 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from genlab.training.cuda_graph import StepGraphs, make_capturable
+from genlab.training.state import load_state_dict, state_dict
 
 STEPS = 40
 
@@ -85,8 +86,8 @@ def test_most_models_can_be_recorded():
 
 def trainer_with(recorder, config):
     trainer = lab.trainer(config)
-    make_capturable(trainer.optimizers.values())
-    trainer.graphs = StepGraphs(trainer._make_updates, recorder)
+    make_capturable(trainer.optimization.optimizers.values())
+    trainer.graphs = StepGraphs(trainer.optimization.make_updates, recorder)
     return trainer
 
 
@@ -106,10 +107,10 @@ def test_a_state_that_is_loaded_is_recorded_anew():
     config = small("vae")
     trainer = trainer_with(TapeRecorder(), config)
     lab.run_steps(trainer, STEPS)
-    saved = lab.snapshot(trainer.state_dict())
+    saved = lab.snapshot(state_dict(trainer))
     assert all(type(group["lr"]) is float for state in saved["optimizers"].values() for group in state["param_groups"])
     lab.run_steps(trainer, 10)
-    trainer.load_state_dict(saved)
+    load_state_dict(trainer, saved)
     assert not trainer.graphs.recordings
-    assert not list(lab.differences(saved, trainer.state_dict()))
+    assert not list(lab.differences(saved, state_dict(trainer)))
     lab.run_steps(trainer, 1)

@@ -10,6 +10,7 @@ import torch
 
 from genlab.checkpoints import file as checkpoint
 from genlab.system import distributed
+from genlab.training.state import load_state_dict, state_dict
 
 STEPS = 9
 SETTINGS = [
@@ -87,9 +88,9 @@ def stop_and_go_on(rank: int, folder: Path, models: list[str]) -> None:
             trainer = lab.trainer(config, source, rank=rank, world=2)
             trainer = lab.with_files(trainer, config, source.spec, place)
             if stop:
-                trainer.load_state_dict(checkpoint.load(place / f"checkpoints/step_{stop:07d}.pt"))
+                load_state_dict(trainer, checkpoint.load(place / f"checkpoints/step_{stop:07d}.pt"))
             trainer.fit()
-            return trainer.state_dict()
+            return state_dict(trainer)
 
         ends = [begin(folder / model / "whole")]
         for stop in STOPS:

@@ -3,10 +3,11 @@
 import lab
 import pytest
 import torch
-from genlab.inference.run import Run
 
 from genlab.inference.load import load
+from genlab.inference.run import Run
 from genlab.system.seeding import seeded
+from genlab.training.inference import inference, preview, validate
 
 SETTINGS = ["trainer.batch_size=32", "trainer.max_steps=3", "trainer.ema=0.9", "trainer.validate_every=2"]
 
@@ -37,7 +38,7 @@ def images_of(model, data, validation, seed):
 @pytest.mark.parametrize("model", lab.MODELS)
 def test_images_keep_their_promise(model, tmp_path):
     trainer, _, data = trained(model, tmp_path)
-    with trainer.inference():
+    with inference(trainer):
         made = images_of(trainer.model, data, trainer.validation, seed=5)
         again = images_of(trainer.model, data, trainer.validation, seed=5)
         other = images_of(trainer.model, data, trainer.validation, seed=6)
@@ -54,20 +55,20 @@ def test_images_keep_their_promise(model, tmp_path):
 @pytest.mark.parametrize("model", lab.MODELS)
 def test_previews_are_grids_of_images(model, tmp_path):
     trainer, _, data = trained(model, tmp_path)
-    grids = trainer.preview()
+    grids = preview(trainer)
     assert grids
     for name, grid in grids.items():
         assert grid.dim() == 5 and grid.shape[2:] == data.shape, name
         assert grid.dtype == torch.float32 and grid.min() >= 0 and grid.max() <= 1, name
-    assert not list(lab.differences(grids, trainer.preview())), "a fixed batch gives fixed noise"
+    assert not list(lab.differences(grids, preview(trainer))), "a fixed batch gives fixed noise"
 
 
 @pytest.mark.parametrize("model", lab.MODELS)
 def test_validation_scalars_are_finite_and_ranked(model, tmp_path):
     trainer, _, _ = trained(model, tmp_path)
-    measured = trainer.validate()
+    measured = validate(trainer)
     assert all(torch.isfinite(torch.tensor(value)) for value in measured.values())
-    assert measured == trainer.validate()
+    assert measured == validate(trainer)
     assert set(trainer.model.metrics.values()) <= {"min", "max"}
 
 
@@ -78,7 +79,7 @@ def test_codes_decode_to_reconstructions(model, tmp_path):
     if not hasattr(network, "encode"):
         assert not hasattr(network, "reconstruct"), "who reconstructs can say from what"
         return
-    x = next(trainer.validation.in_order(limit=6))["image"]
+    x = next(trainer.validation_loader.in_order(limit=6))["image"]
     with torch.no_grad():
         z = network.encode(x)
         assert len(z) == 6 and z.isfinite().all()
@@ -93,7 +94,7 @@ def test_saved_and_loaded_draws_the_same(model, tmp_path):
     loaded = load(str(tmp_path), lab.CPU)
     assert (loaded.step, loaded.folder, loaded.data) == (3, tmp_path, data)
     assert not loaded.model.training and not any(p.requires_grad for p in loaded.model.parameters())
-    with trainer.inference():
+    with inference(trainer):
         live = Run(tmp_path, 3, config, data, trainer.model, lab.CPU)
         expected = images_of(trainer.model, data, trainer.validation, seed=1)
         assert not list(lab.differences(expected, images_of(loaded.model, data, trainer.validation, seed=1)))
@@ -131,7 +132,7 @@ def test_opinions_are_one_number_a_image(model, tmp_path):
     network = trainer.model.eval()
     if "image" not in network.requires:
         return
-    x = next(trainer.validation.in_order(limit=6))["image"]
+    x = next(trainer.validation_loader.in_order(limit=6))["image"]
     with torch.no_grad(), seeded(0):
         opinions = {
             name: getattr(network, name)(x) for name in ("discriminator_score", "log_prob") if hasattr(network, name)

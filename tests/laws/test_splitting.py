@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from genlab.training.inference import validate
 from genlab.training.trainer import Trainer
 
 STEPS = 4
@@ -17,7 +18,7 @@ def outcome(trainer) -> dict:
     lab.run_steps(trainer, STEPS)
     row = trainer.log_row()
     row = {name: torch.tensor(value, dtype=torch.float64) for name, value in row.items()}
-    validation = {name: torch.tensor(value, dtype=torch.float64) for name, value in trainer.validate().items()}
+    validation = {name: torch.tensor(value, dtype=torch.float64) for name, value in validate(trainer).items()}
     averages = trainer.ema.state_dict() if trainer.ema else {}
     return {"model": trainer.model.state_dict(), "ema": averages, "row": row, "validation": validation}
 
@@ -65,14 +66,14 @@ def at_work(case: tuple[str, ...], *settings: str, rank: int = 0, world: int = 1
 
 def beginning(trainer) -> dict:
     """What a run is after a few steps, and what it measured before the first."""
-    return {"measured": trainer.validate()} | outcome(trainer)
+    return {"measured": validate(trainer)} | outcome(trainer)
 
 
 def begin_as_a_rank(rank: int, folder: str) -> None:
     torch.set_default_dtype(torch.float64)
     for number, case in enumerate(CASES):
         trainer = at_work(case, *SETTINGS, rank=rank, world=2)
-        assert trainer.train.world == 2
+        assert trainer.train_loader.world == 2
         torch.save(beginning(trainer), f"{folder}/{number}-{rank}.pt")
 
 

@@ -9,10 +9,10 @@ STEPS = 20
 @pytest.mark.parametrize("model", lab.MODELS)
 def test_players_share_out_the_parameters(model):
     trainer = lab.trainer(lab.compose(model))
-    owners = [id(p) for parameters in trainer.parameters.values() for p in parameters if p.requires_grad]
+    owners = [id(p) for parameters in trainer.optimization.parameters.values() for p in parameters if p.requires_grad]
     assert len(owners) == len(set(owners)), "two players would move one weight"
     assert set(owners) == {id(p) for p in trainer.model.parameters() if p.requires_grad}, "nobody moves some weights"
-    assert set(trainer.optimizers) == set(trainer.parameters)
+    assert set(trainer.optimization.optimizers) == set(trainer.optimization.parameters)
 
 
 @pytest.mark.parametrize("model", lab.MODELS)
@@ -21,7 +21,7 @@ def test_update_moves_its_player_alone(model):
     weights = dict(trainer.model.named_parameters())
     names = {
         player: {name for name, p in weights.items() if any(p is mine for mine in parameters)}
-        for player, parameters in trainer.parameters.items()
+        for player, parameters in trainer.optimization.parameters.items()
     }
     before, active = {}, set()
 
@@ -36,15 +36,15 @@ def test_update_moves_its_player_alone(model):
         if changed:
             active.add(player)
 
-    for player, optimizer in trainer.optimizers.items():
+    for player, optimizer in trainer.optimization.optimizers.items():
         optimizer.register_step_pre_hook(lambda *_, player=player: remember(player))
         optimizer.register_step_post_hook(lambda *_, player=player: compare(player))
 
-    batches = trainer.train.batches(8)
+    batches = trainer.train_loader.batches(8)
     for _ in range(STEPS):
         trainer.train_step(next(batches))
         assert not [name for name, p in weights.items() if p.grad is not None]
-    assert active == set(trainer.parameters), "some player never moved"
+    assert active == set(trainer.optimization.parameters), "some player never moved"
 
 
 @pytest.mark.parametrize("model", lab.MODELS)

@@ -51,6 +51,8 @@ def test_trainer_multiplies_every_players_own_rate():
     config = lab.compose("vae", "schedule=linear_decay", "optimizer.lr=0.5", "trainer.max_steps=4", "optimizer=sgd")
     trainer = lab.trainer(config)
     seen = []
-    trainer.optimizers["model"].register_step_pre_hook(lambda opt, *_: seen.append(opt.param_groups[0]["lr"]))
+    trainer.optimization.optimizers["model"].register_step_pre_hook(
+        lambda opt, *_: seen.append(opt.param_groups[0]["lr"])
+    )
     lab.run_steps(trainer, 4)
     assert seen == pytest.approx([0.5, 0.5, 0.375, 0.125])

@@ -12,8 +12,10 @@ from genlab.contract.model import GenerativeModel, Update
 from genlab.contract.settings import LoaderConfig, TrainerConfig
 from genlab.data.loading import Loader
 from genlab.data.source import ArrayExamples, Source
+from genlab.training.inference import validate
 from genlab.training.scalars import TrainingDiverged
 from genlab.training.schedule import Constant
+from genlab.training.state import state_dict
 from genlab.training.trainer import Trainer
 
 
@@ -126,7 +128,7 @@ class Rows:
 
 def test_rows_hold_means_norms_and_rates():
     trainer = make(max_steps=5)
-    trainer.callbacks = [rows := Rows()]
+    trainer.events.callbacks = [rows := Rows()]
     trainer.fit()
     assert [(event, step) for event, step, *_ in rows.events] == [
         ("start", 0),
@@ -156,18 +158,18 @@ def test_stops_where_a_callback_says_so():
                 return lambda trainer: setattr(trainer, "stop_reason", "enough" if trainer.step == 3 else None)
             return super().__getattr__(event)
 
-    trainer.callbacks = [Stop()]
+    trainer.events.callbacks = [Stop()]
     trainer.fit()
     assert trainer.step == 3 and trainer.stop_reason == "enough"
 
 
 def test_validation_is_the_mean_over_all_examples():
     trainer = make()
-    measured = trainer.validate()
+    measured = validate(trainer)
     expected = (torch.arange(300) % 256).double().mean() / 255
     assert measured["mean"] == pytest.approx(expected.item(), rel=1e-6), "batches of 256 and 44 weigh as they should"
     assert measured["weight"] == pytest.approx(1.0)
-    assert measured == trainer.validate(), "the noise repeats"
+    assert measured == validate(trainer), "the noise repeats"
 
 
 def test_validation_sees_the_averaged_weights_and_training_goes_on_with_its_own():
@@ -176,7 +178,7 @@ def test_validation_sees_the_averaged_weights_and_training_goes_on_with_its_own(
     own = trainer.model.first.weight.item()
     averaged = trainer.ema.state_dict()["first.weight"].item()
     assert own != averaged
-    assert trainer.validate()["weight"] == pytest.approx(averaged)
+    assert validate(trainer)["weight"] == pytest.approx(averaged)
     assert trainer.model.first.weight.item() == own
     assert trainer.model.training
 
@@ -212,9 +214,9 @@ class Falling(TwoPlayers):
 
 def test_a_callback_may_know_an_earlier_state_to_go_on_from_where_a_loss_is_nan():
     trainer = make(Falling, max_steps=6, log_every=2)
-    errors, start = [], lab.snapshot(trainer.state_dict() | {"callbacks": {"Rows": {}}})
-    trainer.rescue = lambda trainer, error: (errors.append(str(error)), setattr(trainer, "earlier", start))
-    trainer.callbacks = [rows := Rows()]
+    errors, start = [], lab.snapshot(state_dict(trainer) | {"callbacks": {"Rows": {}}})
+    trainer.on_divergence = lambda trainer, error: (errors.append(str(error)), setattr(trainer, "earlier", start))
+    trainer.events.callbacks = [rows := Rows()]
     rows.load_state_dict = lambda state: None
     trainer.fit()
     assert len(errors) == 1 and errors[0].startswith("first/loss became nan at step 3.")
@@ -226,8 +228,8 @@ def test_a_callback_may_know_an_earlier_state_to_go_on_from_where_a_loss_is_nan(
 
 def test_a_callback_may_end_the_run_where_a_loss_is_nan():
     trainer = make(Diverging, max_steps=10, log_every=5)
-    trainer.callbacks = [rows := Rows()]
-    trainer.rescue = lambda trainer, error: setattr(trainer, "stop_reason", str(error))
+    trainer.events.callbacks = [rows := Rows()]
+    trainer.on_divergence = lambda trainer, error: setattr(trainer, "stop_reason", str(error))
     trainer.fit()
     assert trainer.step == 5 and trainer.stop_reason.startswith("first/term became nan at step 3.")
     assert rows.events[-1] == ("finish", 5) and ("stepped", 5) not in rows.events

@@ -73,7 +73,7 @@ def test_refuses_before_the_run_what_will_not_be_measured(overrides, message, tm
 
 def test_the_watch_reads_classes_where_the_evaluation_does(tmp_path, monkeypatch):
     monkeypatch.setitem(classifier.RECIPE, "steps", 5)
-    reading = ["trainer.evaluate_every=6", "evaluation.extractor=digits", "watch.every=2"]
+    reading = ["trainer.evaluate_every=6", "evaluation.extractor=classifier", "watch.every=2"]
     run(tmp_path / "a", *reading)
     rows = [json.loads(line) for line in (tmp_path / "a/metrics.jsonl").read_text().splitlines()]
     entropies = [row["watch/class_entropy"] for row in rows if "watch/class_entropy" in row]

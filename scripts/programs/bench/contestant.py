@@ -66,7 +66,7 @@ def train(overrides: list[str], stepped: Callable[[], None]) -> None:
         from genlab.training.callback import Callback
 
         class StepEnd(Callback):  # no other callback may have its name
-            def stepped(self, trainer) -> None:
+            def on_step_end(self, trainer) -> None:
                 stepped()
 
         assemble = run.assemble

@@ -5,11 +5,11 @@ from types import SimpleNamespace
 import lab
 import pytest
 import torch
-from genlab.inference.run import Run
 from omegaconf import OmegaConf
 
 from genlab.config.build import build_model
 from genlab.contract.data import DataSpec
+from genlab.inference.run import Run
 from genlab.inspection.inputs import Images, Portion
 from genlab.inspection.scoring import METHODS, choose_method, score_images
 

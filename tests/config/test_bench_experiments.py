@@ -70,7 +70,7 @@ IMAGES = {
 
 def compose(experiment):
     register()
-    return compose_job("train", [f"experiment={experiment}", *lab.QUIET]).config
+    return compose_job([f"experiment={experiment}", *lab.QUIET]).config
 
 
 @pytest.mark.parametrize("experiment", PARAMETERS)

@@ -32,7 +32,7 @@ def train_into(folder: Path, model: str, *settings: str) -> None:
     register()
     every = ["trainer.max_steps=2", "trainer.preview_every=1", "trainer.batch_size=8", "seed=5", *settings]
     sizes = lab.small_network(model) + lab.small_data(f"model={model}")
-    job = compose_job("train", [f"model={model}", *lab.QUIET, *sizes, *every])
+    job = compose_job([f"model={model}", *lab.QUIET, *sizes, *every])
     train(plain(job.config, job.choices), folder)
 
 

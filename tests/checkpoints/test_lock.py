@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from genlab.checkpoints.lock import holds_run, is_locked, locked, state_of
+from genlab.checkpoints.lock import is_locked, locked
+from genlab.checkpoints.status import state_of
 
 OWNER = """
 import sys, time

@@ -6,12 +6,12 @@ from types import SimpleNamespace
 import lab
 import pytest
 import torch
-from genlab.inference.run import Run
 from omegaconf import OmegaConf
 
 from genlab.contract.data import DataSpec
-from genlab.inspection.interpolation import even
-from genlab.inspection.traversal import Span, changes, check_latents, check_plane, one_at_a_time
+from genlab.inference.interpolation import even
+from genlab.inference.run import Run
+from genlab.inference.traversal import Span, changes, check_latents, check_plane, one_at_a_time
 
 WEIGHTS = torch.tensor([0.01, 0.1, 0.0, 0.05])
 

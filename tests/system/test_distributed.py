@@ -18,6 +18,7 @@ from genlab.contract.settings import WatchConfig
 from genlab.runs import processes
 from genlab.system import distributed
 from genlab.training.scalars import TrainingDiverged
+from genlab.training.state import state_dict
 
 SETTINGS = ["trainer.batch_size=8", "trainer.max_steps=6", "trainer.log_every=2", "watch.action=rollback"]
 SETTINGS += ["watch.warmup=1000", "watch.gradient_factor=1e9", "watch.accuracy_bound=1"]
@@ -75,7 +76,7 @@ def fall_and_go_back(rank: int, folder: Path, config) -> dict:
     """Where a run ends in which a loss of process 1 alone becomes NaN in step 3."""
     trainer = lab.trainer(config, rank=rank, world=2)
     trainer = lab.with_files(trainer, config, trainer.model.data, folder)
-    trainer.callbacks.insert(0, Watch(WatchConfig(**config.watch), folder / "checkpoints"))
+    trainer.events.callbacks.insert(0, Watch(WatchConfig(**config.watch), folder / "checkpoints"))
     honest, spoils = trainer.model.training_step, [math.nan] * rank
 
     def training_step(batch, step):
@@ -85,15 +86,17 @@ def fall_and_go_back(rank: int, folder: Path, config) -> dict:
 
     trainer.model.training_step = training_step
     trainer.fit()
-    state = {name: trainer.state_dict()[name] for name in ("step", "seed", "rate_factor", "model")}
-    return state | {"rollbacks": trainer.callbacks[0].rollbacks}
+    state = {name: state_dict(trainer)[name] for name in ("step", "seed", "lr_scale", "model")}
+    return state | {"rollbacks": trainer.events.callbacks[0].rollbacks}
 
 
 def hand_out(rank: int) -> dict:
     """Pieces that are shared and merged, a number that process 1 alone knows, and what process 0 says."""
     return {
-        "merged": [list(distributed.merge(10 * piece for piece in distributed.share(range(n)))) for n in range(6)],
-        "own": list(distributed.share(range(5))),
+        "merged": [
+            list(distributed.gather_in_order(10 * piece for piece in distributed.shard(range(n)))) for n in range(6)
+        ],
+        "own": list(distributed.shard(range(5))),
         "largest": distributed.largest(rank),
         "said": distributed.from_first({"by": rank}),
     }
@@ -155,7 +158,7 @@ def test_all_stop_at_one_step_and_short_steps_seldom_ask(seen):
 
 def test_all_go_back_where_a_loss_of_one_is_nan(seen):
     first, second = (process["end"] for process in seen)
-    assert (first["step"], first["rate_factor"], first["rollbacks"]) == (6, 0.5, 1)
+    assert (first["step"], first["lr_scale"], first["rollbacks"]) == (6, 0.5, 1)
     assert not list(lab.differences(first, second)), "the processes drifted apart"
 
 
@@ -174,5 +177,5 @@ def test_process_0_has_its_say(seen):
 
 
 def test_alone_everything_is_this_process_s():
-    assert list(distributed.merge(distributed.share([1, 2, 3]))) == [1, 2, 3]
+    assert list(distributed.gather_in_order(distributed.shard([1, 2, 3]))) == [1, 2, 3]
     assert distributed.StopFlag()(2) == 2

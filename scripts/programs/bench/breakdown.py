@@ -110,7 +110,7 @@ def main(seconds: str, replies: str, *overrides: str) -> None:
     def build_trainer(*arguments, build=run.build_trainer, **keywords) -> Trainer:
         trainer = build(*arguments, **keywords)
         trainer.model.training_step = watch.through("model and loss", trainer.model.training_step)
-        for optimizer in trainer.optimizers.values():
+        for optimizer in trainer.optimization.optimizers.values():
             optimizer.step = watch.around("optimizer", optimizer.step)
             optimizer.zero_grad = watch.around("optimizer", optimizer.zero_grad)
         trainer.log_row = watch.around("logging", trainer.log_row)

@@ -30,8 +30,8 @@ import genlab
 import genlab.comparison.page
 import genlab.evaluation.evaluate
 from genlab.checkpoints import file as checkpoint
-from genlab.cli import COMMANDS, main
 from genlab.config.build import build_model
+from genlab.config.commands import COMMANDS, main
 from genlab.config.compose import compose_job, plain, register
 from genlab.contract.data import DataSpec
 from genlab.system import memory
@@ -191,7 +191,7 @@ class Evil:
 def _state(*overrides: str) -> dict:
     """What the checkpoint of a tiny run holds."""
     register()
-    job = compose_job("train", [*CPU, "model.hidden=[8]", "model.latent_dim=2", "dataset.size=8", *overrides])
+    job = compose_job([*CPU, "model.hidden=[8]", "model.latent_dim=2", "dataset.size=8", *overrides])
     data = DataSpec((1, 8, 8), 10)
     weights = build_model(job.config, data).state_dict()
     config = plain(job.config, job.choices)
@@ -518,9 +518,7 @@ CASES = [
     of_image("damaged", "x.png", lambda: png(8, 8)[:45], "x.png cannot be read as an image"),
     of_image("text", "x.png", lambda: b"hello", "x.png cannot be read as an image"),
     of_image("empty", "x.png", lambda: b"", "x.png cannot be read as an image"),
-    of_image(
-        "program", "x.png", lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "x.png cannot be read"
-    ),
+    of_image("program", "x.png", lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "x.png cannot be read"),
     of_image("header of 10^12 pixels", "x.png", lambda: png(10**6, 10**6, 0), "x.png cannot be read as an image"),
     of_image("bomb", "x.png", lambda: png(12000, 12000), "it has 12000x12000 pixels"),
     of_image("bomb in bounds", "x.png", lambda: png(9000, 9000), "it has 9000x9000 pixels"),

@@ -74,7 +74,7 @@ class Course:
     @cached_property
     def config(self) -> DictConfig:
         register()
-        return compose_job("train", self.overrides()).config
+        return compose_job(self.overrides()).config
 
     @property
     def settings(self) -> list[Settings]:

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from genlab.inspection.interpolation import PATHS, even, linear, smooth, spherical, walk
+from genlab.inference.interpolation import PATHS, even, linear, smooth, spherical, walk
 
 
 def pairs(count=20, size=7, seed=0):

@@ -132,7 +132,7 @@ def test_steps_are_numbers_and_not_words(run):
     place = run / "checkpoints"
     for step in (9_999_999, 10_000_000):
         checkpoint.save({"step": step}, place / f"step_{step:07d}.pt")
-    assert [checkpoint.number(path) for path in checkpoint.numbered(place)] == [1, 2, 3, 9_999_999, 10_000_000]
+    assert [checkpoint.number(path) for path in numbered(place)] == [1, 2, 3, 9_999_999, 10_000_000]
 
 
 def test_a_name_of_the_same_file_costs_it_nothing(run):

@@ -13,6 +13,7 @@ import pytest
 from genlab.checkpoints import file as checkpoint
 from genlab.system.signals import Interrupted, Interruption
 from genlab.training.callback import Callback
+from genlab.training.state import load_state_dict, state_dict
 
 SETTINGS = [
     "trainer.batch_size=32",
@@ -34,7 +35,7 @@ class Disturbance(Callback):
     def __init__(self, step):
         self.step = step
 
-    def stepped(self, trainer):
+    def on_step_end(self, trainer):
         if trainer.step == self.step:
             send()
 
@@ -55,13 +56,13 @@ def disturbed(trainer, number=signal.SIGTERM):
 
 def resumed(folder):
     trainer = fresh(folder)
-    trainer.load_state_dict(checkpoint.load(folder / "checkpoints/last.pt"))
+    load_state_dict(trainer, checkpoint.load(folder / "checkpoints/last.pt"))
     trainer.fit()
     return trainer
 
 
 def assert_same(folder, whole, trainer):
-    assert not list(lab.differences(whole.state_dict(), trainer.state_dict()))
+    assert not list(lab.differences(whole.state_dict(), state_dict(trainer)))
     expected = (folder.parent / "whole/metrics.jsonl").read_text()
     assert (folder / "metrics.jsonl").read_text() == expected
 
@@ -76,10 +77,10 @@ def whole(tmp_path):
 @pytest.mark.parametrize("step", [1, 3, 4, 7])
 def test_the_step_ends_and_is_saved(step, whole, tmp_path):
     trainer = fresh(tmp_path / "run")
-    trainer.callbacks.append(Disturbance(step))
+    trainer.events.callbacks.append(Disturbance(step))
     disturbed(trainer)
     state = checkpoint.load(tmp_path / "run/checkpoints/last.pt")
-    assert state["step"] == trainer.step == step and state["told"] is None
+    assert state["step"] == trainer.step == step and state["notified"] is None
     assert_same(tmp_path / "run", whole, resumed(tmp_path / "run"))
 
 
@@ -93,14 +94,14 @@ def test_a_validation_is_broken_off_and_done_again(whole, tmp_path):
 
     trainer.model.evaluate = evaluate
     disturbed(trainer)
-    assert checkpoint.load(tmp_path / "run/checkpoints/last.pt")["told"] == ["MetricsFile"]
+    assert checkpoint.load(tmp_path / "run/checkpoints/last.pt")["notified"] == ["metrics_file"]
     assert "validation" not in (tmp_path / "run/metrics.jsonl").read_text()
     assert_same(tmp_path / "run", whole, resumed(tmp_path / "run"))
 
 
 def test_a_signal_before_a_measurement_stops_it_from_beginning(whole, tmp_path):
     trainer = fresh(tmp_path / "run")
-    trainer.callbacks.insert(0, Disturbance(4))
+    trainer.events.callbacks.insert(0, Disturbance(4))
     trainer.model.evaluate = lambda batch: pytest.fail("must not begin")
     disturbed(trainer)
     assert_same(tmp_path / "run", whole, resumed(tmp_path / "run"))

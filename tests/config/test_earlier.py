@@ -4,11 +4,11 @@ import json
 
 import lab
 import pytest
+from genlab.config.earlier import brought_up
 from omegaconf import OmegaConf
 
 from genlab.checkpoints import file as checkpoint
 from genlab.cli import main
-from genlab.config.earlier import brought_up
 from genlab.runs.check import check
 
 

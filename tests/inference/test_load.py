@@ -6,13 +6,13 @@ from types import SimpleNamespace
 import lab
 import pytest
 import torch
-from genlab.inference.run import Run
 from omegaconf import OmegaConf
 
 import genlab
 from genlab.checkpoints import file as checkpoint
 from genlab.contract.data import DataSpec
 from genlab.inference.load import latest, load, models_that_can
+from genlab.inference.run import Run
 
 
 class Painter:
