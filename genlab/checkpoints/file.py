@@ -67,7 +67,7 @@ def _seal(file: BinaryIO) -> None:
     file.seek(-2, os.SEEK_END)  # an archive ends with the length of its comment
     file.write(_COMMENT_BYTES.to_bytes(2, "little"))
     file.seek(0)
-    digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # typeshed wants `readinto`
     file.seek(0, os.SEEK_END)
     file.write(_LABEL + digest.encode())
 

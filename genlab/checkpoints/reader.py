@@ -54,7 +54,7 @@ def read(path: Path, device: str | torch.device = "cpu") -> Any:
 def _members(archive: zipfile.ZipFile, size: int) -> tuple[bytes, dict[str, int]]:
     """The pickle, and the bytes of each storage by its key."""
     members = archive.infolist()
-    _check_directory(archive, size)
+    _check_directory(archive.fp, len(archive.comment), size)
     if len({member.filename.casefold() for member in members}) < len(members):
         raise ValueError("two of its parts have the same name")
     if any(member.compress_type != zipfile.ZIP_STORED for member in members):
@@ -70,19 +70,19 @@ def _members(archive: zipfile.ZipFile, size: int) -> tuple[bytes, dict[str, int]
     return archive.read(pickles[0]), {member.filename.removeprefix(root): member.file_size for member in members}
 
 
-def _check_directory(archive: zipfile.ZipFile, size: int) -> None:
+def _check_directory(file: Any, comment_bytes: int, size: int) -> None:
     """The list of members lies where it says, right before its end record: torch and zipfile then read the same one."""
-    end = size - len(archive.comment) - _END.size
-    archive.fp.seek(end)
-    signature, *_, length, offset, comment = _END.unpack(archive.fp.read(_END.size))
-    archive.fp.seek(max(0, end - _LARGE_LOCATOR.size))
-    mark, _, place, _ = _LARGE_LOCATOR.unpack(archive.fp.read(_LARGE_LOCATOR.size))
+    end = size - comment_bytes - _END.size
+    file.seek(end)
+    signature, *_, length, offset, comment = _END.unpack(file.read(_END.size))
+    file.seek(max(0, end - _LARGE_LOCATOR.size))
+    mark, _, place, _ = _LARGE_LOCATOR.unpack(file.read(_LARGE_LOCATOR.size))
     if mark == b"PK\6\7":  # a record with larger numbers stands before this one, which may repeat them
-        archive.fp.seek(place)
-        *_, large_length, large_offset = _LARGE_END.unpack(archive.fp.read(_LARGE_END.size))
+        file.seek(place)
+        *_, large_length, large_offset = _LARGE_END.unpack(file.read(_LARGE_END.size))
         repeated = length in (large_length, _TOO_LARGE) and offset in (large_offset, _TOO_LARGE)
         end, length, offset = place if repeated else -1, large_length, large_offset
-    if signature != b"PK\5\6" or comment != len(archive.comment) or offset + length != end:
+    if signature != b"PK\5\6" or comment != comment_bytes or offset + length != end:
         raise ValueError("its list of parts is not where it should be")
 
 
@@ -104,6 +104,7 @@ def _check_pickle(program: bytes, storages: dict[str, int]) -> None:
     """Run the pickle on a machine that makes nothing: `ValueError` at the first step which torch should not take."""
     stack: list[_Item] = []
     memo: dict[int, _Item] = {}
+    argument: Any
     for count, (operation, argument, _) in enumerate(pickletools.genops(program)):
         name = operation.name
         if not _OPERATIONS.fullmatch(name) or (name == "GLOBAL" and argument not in _NAMES):

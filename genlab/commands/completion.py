@@ -79,7 +79,8 @@ def _read(name: str) -> tuple[dict[str, Any], dict[str, str]]:
 
     file = config_folder() / name
     content = (yaml.safe_load(file.read_text()) or {}) if file.is_file() else {}
-    values, choices = {}, {}
+    values: dict[str, Any] = {}
+    choices: dict[str, str] = {}
     for base in content.pop("defaults", []):
         group, choice = next(iter(base.items())) if isinstance(base, dict) else (None, base)
         if group is None:

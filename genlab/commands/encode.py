@@ -1,6 +1,7 @@
 """`genlab encode`: the latents of images as an array, and a plot of them."""
 
 import sys
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,7 @@ def main(config: EncodeConfig) -> int:
     with results(run, "latents", config, images.title) as result:
         latents, names, labels = latents_of(run, images)
         check_plot(config.plot, *latents.shape)
-        arrays = {"latents": latents.numpy(), "names": np.array(names)}
+        arrays: dict[str, Any] = {"latents": latents.numpy(), "names": np.array(names)}
         if labels is not None:
             arrays["labels"] = labels.numpy()
         np.savez_compressed(result.writing / "latents.npz", **arrays)

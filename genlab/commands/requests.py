@@ -46,7 +46,7 @@ def compose_request(command: str, arguments: list[str]) -> Any:
 def _use(command: str, arguments: list[str]) -> Any:
     """The typed config of a command that uses trained runs."""
     composed = compose_command(command, arguments)
-    config = typed(COMMANDS[command].skeleton, composed.values)
+    config: Any = typed(COMMANDS[command].skeleton, composed.values)
     problems = list(limit_problems(config))
     if settings := composed.values.get("dataset"):
         problems += problems_of_node("dataset", settings)

@@ -92,17 +92,20 @@ def _name(run: Run, config: UseConfig, parts: tuple[str, ...]) -> str:
     title = title.encode()[:_TITLE_BYTES].decode(errors="ignore")
     asked = _settings(config)
     text = json.dumps(asked, sort_keys=True)
-    digest = None if asked == _defaults(type(config)) else hashlib.sha256(text.encode()).hexdigest()[:6]
+    digest = None if asked == _defaults(_command_of(config)) else hashlib.sha256(text.encode()).hexdigest()[:6]
     raw = "raw" if config.weights == "raw" else None
     precision = None if run.precision == "fp32" else run.precision
     return "-".join(filter(None, [f"step_{run.step:07d}", raw, precision, title, digest]))
 
 
+def _command_of(config: UseConfig) -> str:
+    return next(name for name, command in COMMANDS.items() if command.skeleton is type(config))
+
+
 @cache
-def _defaults(skeleton: type[UseConfig]) -> dict[str, Any]:
-    """The settings of the command with this skeleton where the user gives none."""
-    (command,) = (name for name, command in COMMANDS.items() if command.skeleton is skeleton)
-    return _settings(typed(skeleton, compose_command(command, []).values))
+def _defaults(command: str) -> dict[str, Any]:
+    """The settings of a command to which the user gives none."""
+    return _settings(typed(COMMANDS[command].skeleton, compose_command(command, []).values))
 
 
 def _settings(config: UseConfig) -> dict[str, Any]:

@@ -31,7 +31,7 @@ def main(config: TranslateConfig) -> int:
     images = find_images(run, config)
     origin = image_origin(run, config)
     names: list[str] = []
-    shown = []
+    shown: list[tuple[torch.Tensor, ...]] = []
     error, done = 0.0, 0
     parts = (images.title, f"to_{config.to}")
     with results(run, "translations", config, *parts) as result, NpzWriter(result.writing) as writer:

@@ -48,7 +48,7 @@ def main(config: TraverseConfig) -> int:
     arrays = {"latents": latents.flatten(0, 1), "order": order, "changes": moved}
     plane = config.plane or ranked[:2]
     if len(plane) == 2:
-        plane_latents = span.plane(*plane, times)
+        plane_latents = span.plane(plane[0], plane[1], times)
         plane_images = run.decode(plane_latents, config.label)
         pixels = torch.from_numpy(to_uint8(plane_images.flatten(0, 1)))
         arrays |= {"plane_images": pixels, "plane_latents": plane_latents.flatten(0, 1)}

@@ -36,7 +36,8 @@ class RunOnPage:
 
 def runs_on_page(comparison: Comparison) -> list[RunOnPage]:
     """All runs from the top of the table on: a hue for each row, a lightness for each of its runs."""
-    runs, rows = [], len(comparison.rows)
+    runs: list[RunOnPage] = []
+    rows = len(comparison.rows)
     for place, row in enumerate(comparison.rows):
         hue = 255 + (360 * place / rows if rows <= 12 else 137.5 * place)
         for turn, record in enumerate(row.records):
@@ -134,7 +135,7 @@ def _decades(low: float, high: float) -> list[float]:
 
 
 def better(comparison: Comparison, metric: str) -> str:
-    return {"max": "higher is better", "min": "lower is better"}.get(comparison.directions.get(metric), "")
+    return {"max": "higher is better", "min": "lower is better"}.get(comparison.directions.get(metric, ""), "")
 
 
 def when(condition: Any, text: str) -> str:

@@ -68,12 +68,13 @@ def compare(records: list[Record], metric: str | None = None, direction: str | N
         metric = max(ranked, key=lambda name: sum(name in record.metrics for record in records))
     if metric and direction:
         directions[metric] = direction
-    descending = directions.get(metric) == "max"
+    descending = metric is not None and directions.get(metric) == "max"
 
     def place(row: Row) -> tuple[bool, float]:
         estimate = row.estimate(metric) if metric else None
-        measured = estimate is not None and math.isfinite(estimate.mean)
-        return not measured, (-estimate.mean if descending else estimate.mean) if measured else 0.0
+        if estimate is None or not math.isfinite(estimate.mean):
+            return True, 0.0
+        return False, -estimate.mean if descending else estimate.mean
 
     differing = _differing(rows)
     keys = [key for key in differing if not _brought_along(key, rows)]
@@ -149,8 +150,8 @@ def _seeds(record: Record) -> tuple:
 def _differing(rows: list[Row]) -> list[str]:
     keys = dict.fromkeys(key for row in rows for key in row.settings if key not in (*SEEDS, *_PLACES))
     nodes = list(dict.fromkeys(key.partition(".")[0] for key in keys))
-    keys = sorted(keys, key=lambda key: nodes.index(key.partition(".")[0]))
-    return [key for key in keys if len({str(row.settings.get(key)) for row in rows}) > 1]
+    ordered = sorted(keys, key=lambda key: nodes.index(key.partition(".")[0]))
+    return [key for key in ordered if len({str(row.settings.get(key)) for row in rows}) > 1]
 
 
 def _brought_along(key: str, rows: list[Row]) -> bool:

@@ -51,14 +51,15 @@ def _asset(name: str) -> str:
 
 
 def _best(comparison: Comparison) -> str:
-    row = comparison.best(comparison.metric) if comparison.metric else None
-    if row is None:
+    metric = comparison.metric
+    row = comparison.best(metric) if metric else None
+    if metric is None or row is None:
         return ""
-    folder = row.best_record(comparison.metric, comparison.descending).folder
+    folder = row.best_record(metric, comparison.descending).folder
     return (
         f'<section class="card best"><div><span class="soft">Best</span><b>{escape(row.label)}</b></div>'
-        f'<div><span class="soft">{escape(comparison.metric)}, {better(comparison, comparison.metric)}</span>'
-        f"<b>{row.estimate(comparison.metric)}</b></div>"
+        f'<div><span class="soft">{escape(metric)}, {better(comparison, metric)}</span>'
+        f"<b>{row.estimate(metric)}</b></div>"
         f'<div><span class="soft">Its best run</span><br><code>{escape(str(folder))}</code></div></section>'
     )
 
@@ -130,7 +131,7 @@ def _settings(comparison: Comparison, runs: list[RunOnPage], keys: list[str]) ->
 def _images(runs: list[RunOnPage]) -> str:
     """The last previews, a run an image: the first kind in view, the others folded away."""
     kinds = {kind for run in runs for kind in run.record.previews}
-    sections = []
+    sections: list[str] = []
     for kind in sorted(kinds, key=lambda kind: (kind != "samples", kind)):
         figures = "".join(
             f'<figure class="card"><img alt="{escape(kind)} of {escape(run.record.name)}" src="{image}">'

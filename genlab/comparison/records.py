@@ -96,7 +96,7 @@ def read_run(folder: Path, name: str) -> Record:
 
     files = RunFolder(folder)
     settings = part(files.config, read_yaml, _settings)
-    state = part(files.status, lambda _: read_status(files), _state)
+    state = part(files.status, lambda _: read_status(files), lambda status: _state(status, folder))
     logged = files.metrics.exists()
     curves, unfinished = part(files.metrics, small_lines, _curves) if logged else ({}, False)
     notes = [f"{folder}: the last line of its metrics.jsonl is unfinished and not shown"] if unfinished else []
@@ -115,9 +115,10 @@ def _settings(config: dict) -> dict[str, Any]:
     return settings
 
 
-def _state(state: dict) -> dict[str, Any]:
+def _state(state: dict, folder: Path) -> dict[str, Any]:
     if "directions" not in state:
-        raise Unreadable("it was made by an earlier version of GenLab; compare it with that version, or train it again")
+        way_out = "compare it with that version, or train it again"
+        raise Unreadable(f"{folder}: was made by an earlier version of GenLab; {way_out}")
     alarms = len(state.get("alarms", []))
     rate = state.get("steps_per_second")
     return {

@@ -65,10 +65,11 @@ class Row:
         rates = [record.steps_per_second for record in self.records if record.steps_per_second is not None]
         return statistics.fmean(rates) if rates else None
 
-    def best_record(self, metric: str, descending: bool) -> Record:
+    def best_record(self, metric: str | None, descending: bool) -> Record:
         """The run with the smallest value of the metric, or the largest; the first where none has one."""
-        found = [record for record in self.records if math.isfinite(record.metrics.get(metric, math.nan))]
-        return (max if descending else min)(found or self.records[:1], key=lambda record: record.metrics.get(metric, 0))
+        name = metric or ""
+        found = [record for record in self.records if math.isfinite(record.metrics.get(name, math.nan))]
+        return (max if descending else min)(found or self.records[:1], key=lambda record: record.metrics.get(name, 0))
 
     def estimate(self, metric: str) -> Estimate | None:
         """The metric over those of the runs that have it."""

@@ -140,8 +140,7 @@ def _compose(command: str, overrides: Sequence[str], subfolder: str | None = Non
     """One config; `subfolder` is its place in a sweep's folder."""
     config = compose(command, _without_null(command, overrides), return_hydra_config=True)
     folder = Path(config.hydra.run.dir) if subfolder is None else Path(config.hydra.sweep.dir, subfolder)
-    choices = OmegaConf.to_container(config.hydra.runtime.choices)
-    return Composed(plain(config), choices, folder)
+    return Composed(plain(config), dict(config.hydra.runtime.choices), folder)
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
@@ -203,7 +202,8 @@ def _explain(command: str, overrides: Sequence[str]) -> Iterator[tuple[str, str]
 
 def _explain_value(command: str, override: Override, config: DictConfig, error: Exception) -> str:
     """Why one `key=value` was refused: the part of the key that does not exist, or the value's type."""
-    skeleton, walked = COMMANDS[command].skeleton, []
+    skeleton = COMMANDS[command].skeleton
+    walked: list[str] = []
     node: Any = config
     for part in override.key_or_group.split("."):
         if not isinstance(node, DictConfig) or part not in node:

@@ -20,7 +20,7 @@ _WORDS = {
 
 def hint_of(skeleton: type, key: str) -> Any:
     """The type of a dotted `key` of a skeleton: `Any` below an `Any` node, None where there is no such key."""
-    hint = skeleton
+    hint: Any = skeleton
     for part in key.split("."):
         if hint is Any:
             return Any

@@ -114,7 +114,7 @@ class Batch:
         """Uniform int64 [N] in [0, high)."""
         return self._draw(lambda size, **options: torch.randint(high, size, **options), ())
 
-    def _draw(self, sampler: Callable[..., Tensor], shape: tuple[int, ...], **options) -> Tensor:
+    def _draw(self, sampler: Callable[..., Tensor], shape: tuple[int, ...], **options: Any) -> Tensor:
         device = self.images.device
         generator = torch.Generator(device).manual_seed(mix(self.seed, self.draws))
         self.draws += 1

@@ -1,8 +1,8 @@
 """The contract between the training loop and every model: a step is a generator of `Update`s."""
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from torch import Tensor, nn
 
@@ -29,29 +29,31 @@ CAPABILITIES = {
     "encode": "encode",
     "reconstruct": "reconstruct",
     "log_weights": "bound the likelihood",
-    "log_prob": "tell the likelihood",
-    "discriminator_score": "judge images",
+    "log_prob": "give the likelihood",
+    "discriminator_score": "score images by a discriminator",
     "translate": "translate",
 }
-"""Names of the optional methods of a model that commands ask for, and what they let a model do."""
+"""Optional methods of a model, and what each lets it do, in words for messages."""
 
 
 class GenerativeModel(nn.Module):
     """Base of all models. A subclass takes `data: DataSpec` first and its hyperparameters by keyword.
 
-    Rules for `training_step`: keep tensors in locals (micro-batches share `self`); draw noise from the batch
-    (`batch.randn`), so that slices of a batch see the noise of the whole; never yield inside a `with`; take turns
-    by `step`, not by data; after a yield, detach what was built with that player's old weights. The loop alone runs
-    autocast, backward, clipping, optimizers and the moving average.
+    Rules for `training_step`:
+    - keep tensors in locals: micro-batches share `self`;
+    - draw noise from the batch (`batch.randn`), so that slices of a batch see the noise of the whole;
+    - never yield inside a `with`; alternate by `step`, not by data;
+    - after a yield, detach what was computed with that player's old weights.
+    The loop alone runs autocast, backward passes, clipping, optimizers and the moving average.
 
-    Optional capabilities, each what a command asks for; images x [N, C, H, W] are in [0, 1] at every boundary:
+    Optional capabilities, each needed by a command; images x [N, C, H, W] are in [0, 1] at every boundary:
     - `sample(num_samples, label=None) -> x`, drawn by torch's global generator;
-    - `prior(num_samples, truncation=None) -> z`, latents [N, L] to decode; `decode(z) -> x`, `decode(z, label)` where
+    - `prior(num_samples, truncation=None) -> z`, latents [N, L] to decode; `decode(z) -> x`, or `decode(z, label)` if
       the model requires labels;
-    - `encode(x) -> z` [N, L], `reconstruct(x) -> x`, the same as decoding the codes;
+    - `encode(x) -> z` [N, L], `reconstruct(x) -> x`, the same as decoding the latents;
     - `log_weights(x, num_samples) -> [num_samples, N]`, log p(x, z) - log q(z | x) in nats for z ~ q(z | x), and
-      `bits_per_dim(nats)`; `log_prob(x) -> [N]` where the likelihood is exact;
-    - `discriminator_score(x) -> [N]`, a critic's opinion, larger for what is more like the data;
+      `bits_per_dim(nats)`; `log_prob(x) -> [N]` if the likelihood is exact;
+    - `discriminator_score(x) -> [N]`, larger for what looks more like the data;
     - `translate(x, to) -> x`, to the other of the data's domains.
     """
 
@@ -62,14 +64,14 @@ class GenerativeModel(nn.Module):
     """Fields that a batch must hold; compared with `DataSpec.provides` before training."""
 
     metrics: ClassVar[dict[str, str]] = {}
-    """What `evaluate` returns that ranks models, each with "min" or "max"; the first chooses `best.pt`."""
+    """What of `evaluate` ranks models, with the direction of each, "min" or "max"; the first one chooses `best.pt`."""
 
     def __init__(self, data: DataSpec):
         super().__init__()
         self.data = data
 
     def players(self) -> dict[str, nn.Module]:
-        """Modules by player's name, one optimizer each."""
+        """Modules by player's name, an optimizer for each."""
         return {"model": self}
 
     def training_step(self, batch: Batch, step: int) -> Iterator[Update]:
@@ -77,8 +79,8 @@ class GenerativeModel(nn.Module):
         raise NotImplementedError
 
     def step_kind(self, step: int) -> Hashable | None:
-        """What tells the computation of this step from that of others: steps of one kind launch the same kernels with
-        the same numbers, so that `device.cuda_graph` may replay one for another. None: every step is another."""
+        """What distinguishes the computation of this step from that of others: steps of one kind run the same kernels
+        with the same numbers, so that `device.cuda_graph` may replay one for another. None: every step differs."""
         return None
 
     def evaluate(self, batch: Batch) -> dict[str, Tensor]:
@@ -88,3 +90,25 @@ class GenerativeModel(nn.Module):
     def preview(self, batch: Batch) -> dict[str, Tensor]:
         """Images to look at, by name, each [rows, columns, C, H, W] in [0, 1]; a fixed batch gives fixed noise."""
         return {}
+
+    if TYPE_CHECKING:  # a model has those capabilities that it defines; callers ask by `hasattr`
+
+        def sample(self, num_samples: int, label: Tensor | None = None) -> Tensor: ...
+
+        def prior(self, num_samples: int, truncation: float | None = None) -> Tensor: ...
+
+        decode: Callable[..., Tensor]
+
+        def encode(self, x: Tensor) -> Tensor: ...
+
+        def reconstruct(self, x: Tensor) -> Tensor: ...
+
+        def log_weights(self, x: Tensor, num_samples: int) -> Tensor: ...
+
+        def log_prob(self, x: Tensor) -> Tensor: ...
+
+        def bits_per_dim(self, nats: Tensor) -> Tensor: ...
+
+        def discriminator_score(self, x: Tensor) -> Tensor: ...
+
+        def translate(self, x: Tensor, to: str) -> Tensor: ...

@@ -41,7 +41,7 @@ WORTH_SECONDS, WORTH_SPEED = 0.1, 1e9
 _MANIFEST = "manifest.json"
 _LARGEST_MANIFEST = 2**16
 _LARGEST_HEADER = 2**10  # bytes of a .npy file before its numbers
-_DAMAGE = (OSError, ValueError, KeyError, TypeError, RecursionError)
+_DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RuntimeError)
 
 _DTYPES = {
     str(dtype).removeprefix("torch."): dtype for dtype in (torch.uint8, torch.int64, torch.float32, torch.float64)
@@ -131,7 +131,9 @@ def _read(folder: Path, key: str, layout: Layout | None) -> dict[str, Tensor] | 
     with open_plain(folder / _MANIFEST) as file:
         manifest = json.loads(file.read(_LARGEST_MANIFEST))
     found = {name: (_DTYPES[dtype], tuple(map(int, shape))) for name, (dtype, shape) in manifest["fields"].items()}
-    if manifest["key"] != key or layout not in (None, found) or any("/" in name for name in found):
+    if manifest["key"] != key or layout not in (None, found) or set(manifest["sha256"]) != set(found):
+        raise ValueError("its manifest is of another table")
+    if any("/" in name for name in found):
         raise ValueError("its manifest is of another table")
     table = {name: _mapped(folder / f"{name}.npy", *found[name], manifest["sha256"][name]) for name in found}
     with suppress(OSError):  # somebody else's folder can be read all the same
@@ -151,7 +153,8 @@ def _mapped(path: Path, dtype: torch.dtype, shape: tuple[int, ...], sha256: str)
         content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
     if hashlib.sha256(content).hexdigest() != sha256:
         raise ValueError(f"{path.name} has another checksum")
-    return torch.frombuffer(content, dtype=dtype, offset=header).view(shape)
+    numbers = torch.frombuffer(content, dtype=dtype, offset=header) if prod(shape) else torch.empty(0, dtype=dtype)
+    return numbers.view(shape)
 
 
 def _write(folder: Path, key: str, table: dict[str, Tensor]) -> None:
@@ -165,8 +168,7 @@ def _write(folder: Path, key: str, table: dict[str, Tensor]) -> None:
         checksums = {}
         for name, value in table.items():
             np.save(entry / f"{name}.npy", value.numpy())
-            with open_plain(entry / f"{name}.npy") as file:
-                checksums[name] = hashlib.file_digest(file, "sha256").hexdigest()
+            checksums[name] = hashlib.sha256((entry / f"{name}.npy").read_bytes()).hexdigest()
         layout = {name: (value.dtype, tuple(value.shape)) for name, value in table.items()}
         manifest = {"format": FORMAT, "key": key, "fields": _described(layout), "sha256": checksums}
         (entry / _MANIFEST).write_text(json.dumps(manifest, indent=2))
@@ -187,7 +189,7 @@ def _make_room(tables: Path, size: int) -> None:
             used = sum(file.lstat().st_size for file in entry.rglob("*"))
             entries[entry] = (entry.lstat().st_mtime, used)
     total = size + sum(used for _, used in entries.values())
-    for entry in sorted(entries, key=entries.get):
+    for entry in sorted(entries, key=lambda path: entries[path]):
         if total <= MOST_BYTES:
             break
         shutil.rmtree(entry, ignore_errors=True)  # a job that has mapped it keeps what it mapped

@@ -48,6 +48,8 @@ def read_table() -> np.ndarray:
 
     Found without importing scikit-learn, which would take longer than all the rest of a short run's start.
     """
-    path = Path(find_spec("sklearn").origin).parent / "datasets" / "data" / "digits.csv.gz"
+    found = find_spec("sklearn")
+    assert found and found.origin, "scikit-learn is one of GenLab's requirements"
+    path = Path(found.origin).parent / "datasets" / "data" / "digits.csv.gz"
     with gzip.open(path, "rt") as file:
         return np.loadtxt(file, delimiter=",", dtype=np.float32)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from genlab.data.cache import cached
+from genlab.data.cache import Layout, cached
 from genlab.data.source import Examples
 from genlab.system import cores
 
@@ -38,7 +38,8 @@ def image_size(channels: int, size: int | list[int]) -> tuple[int, int, int]:
     sides = [size, size] if isinstance(size, int) else size
     if len(sides) != 2 or min(sides) < 1:
         raise ValueError(f"dataset.size={size} is no image size. Give pixels, as in 64 or [64,48] (height, width).")
-    return channels, *sides
+    height, width = sides
+    return channels, height, width
 
 
 def resize(images: Tensor, size: int | None) -> Tensor:
@@ -133,7 +134,7 @@ class ImageFiles(Examples):
 
     def load(self) -> dict[str, Tensor]:
         request = {"images": self.shape, "crop": self.crop}
-        layout = {"images": (torch.uint8, (len(self), *self.shape))}
+        layout: Layout = {"images": (torch.uint8, (len(self), *self.shape))}
         table = cached(request, self.paths, layout, lambda: {"images": self._decode_all()})
         return self._fields(table["images"], torch.arange(len(self)))
 

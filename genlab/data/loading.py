@@ -71,7 +71,7 @@ class Loader:
                 step += 1
 
         tables = [table.fetch(indices(stream)) for table, stream in zip(self.tables, self.streams, strict=True)]
-        drawn = zip(*tables, strict=True)
+        drawn: Iterator[tuple[dict[str, Tensor], ...]] = zip(*tables, strict=True)
         if not all(isinstance(table, Resident) for table in self.tables):
             drawn = self._watched(drawn, share)
         for step, parts in enumerate(drawn, start_step):
@@ -114,7 +114,8 @@ class Loader:
         if {"memory": True, "stream": False, "auto": gibibytes <= self.settings.memory_limit}[self.settings.storage]:
             memory.check(table.nbytes, f"{chosen}: the data ({name}) needs",
                          "give loader.storage=stream, or smaller images")  # fmt: skip
-            held, where = Resident(table, self.device), f"held in memory on {self.device}"
+            held: Storage = Resident(table, self.device)
+            where = f"held in memory on {self.device}"
         elif isinstance(table, StoredExamples):
             held, where = Gathered(table, self.device), "read from the disk as they are drawn"
         else:

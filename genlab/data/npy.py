@@ -52,6 +52,7 @@ class Npy(Source):
             raise ValueError(f"{where} cannot be images. Store them as uint8 [N, height, width, channels].")
         if layout is not None:
             check_choice("layout", layout, tuple(_CHANNEL_AXES))
+        self.stored: tuple[int, ...]
         if len(header.shape) == 4:
             self.stored, self.channel_axis = header.shape[1:], _channel_axis(header.shape[1:], layout, where)
         else:

@@ -3,7 +3,7 @@
 import signal
 from collections import deque
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -90,7 +90,7 @@ class Streamed(Dataset):
 
     def fetch(self, indices: Iterator[Tensor]) -> Iterator[dict[str, Tensor]]:
         pin = torch.cuda.is_available()
-        settings = {"num_workers": self.workers, "worker_init_fn": _ignore_signals, "pin_memory": pin}
+        settings: dict[str, Any] = {"num_workers": self.workers, "worker_init_fn": _ignore_signals, "pin_memory": pin}
         for rows in DataLoader(self, batch_size=None, sampler=indices, **settings):
             if isinstance(rows, str):
                 raise ValueError(rows)

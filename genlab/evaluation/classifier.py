@@ -17,6 +17,7 @@ import json
 import logging
 import os
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +36,7 @@ logger = logging.getLogger("genlab")
 LARGEST_SIDE = 32
 """Images with longer sides are averaged down to this many pixels first."""
 NUM_FEATURES = 64
-RECIPE = {
+RECIPE: dict[str, Any] = {
     "widths": [24, 48, 64],
     "features": NUM_FEATURES,
     "largest_side": LARGEST_SIDE,
@@ -113,8 +114,9 @@ def load_classifier(source: Source, seed: int = 0) -> Classifier:
         logger.info("training the classifier that reads samples, once for this dataset")
         return train(source, seed).to_table()
 
-    table = cached(request, [], None, make)
     network = _initial(spec, seed)
+    layout = {name: (value.dtype, tuple(value.shape)) for name, value in network.state_dict().items()}
+    table = cached(request, [], layout | {"accuracy": (torch.float64, ())}, make)
     network.load_state_dict({name: value for name, value in table.items() if name != "accuracy"})
     return Classifier(network.eval().requires_grad_(False), weights_hash(network), float(table["accuracy"]))
 
@@ -158,7 +160,7 @@ def data_fingerprint(source: Source, split: str = "train") -> str:
             digest.update(f"{os.path.basename(path)} {os.path.getsize(path)}".encode())
         for name, value in _evidence(table).items():
             digest.update(name.encode())
-            digest.update(value.contiguous().numpy().reshape(-1).view("uint8"))
+            digest.update(_bytes_of(value))
     return digest.hexdigest()
 
 
@@ -167,8 +169,13 @@ def weights_hash(network: nn.Module) -> str:
     digest = hashlib.sha256()
     for name, value in network.state_dict().items():
         digest.update(name.encode())
-        digest.update(value.cpu().contiguous().numpy().reshape(-1).view("uint8"))
+        digest.update(_bytes_of(value))
     return digest.hexdigest()
+
+
+def _bytes_of(value: Tensor) -> Any:
+    """The numbers of a tensor as a buffer, without a copy if they lie on the CPU."""
+    return value.cpu().contiguous().numpy().reshape(-1).view("uint8")
 
 
 def _evidence(table: Examples) -> dict[str, Tensor]:

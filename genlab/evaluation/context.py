@@ -70,8 +70,11 @@ class CachedSource(Source):
 
     def __init__(self, source: Source):
         self.source, self.spec, self.sizes = source, source.spec, source.sizes
-        self.categorical_factors = source.categorical_factors
         self.tables: dict[str, list[Examples]] = {}
+
+    @property
+    def categorical_factors(self) -> tuple[int, ...]:  # type: ignore[override]  # a class variable elsewhere
+        return self.source.categorical_factors
 
     def open(self, split: str) -> list[Examples]:
         if split not in self.tables:
@@ -157,15 +160,17 @@ def gather(table: Examples, extractor: Extractor, field: str, progress: bool = T
     """Read all images of a table, in memory that does not grow with it."""
     count = len(table)
     kept = torch.linspace(0, count - 1, min(count, FEATURES_KEPT)).round().long()
-    features, moments, classes, start = [], None, ClassCounts(max(extractor.num_classes, 1)), 0
+    features, classes, start = [], ClassCounts(max(extractor.num_classes, 1)), 0
+    moments: Moments | None = None
     for reading in read_table(table, extractor, field=field, progress=progress):
         moments = moments or Moments(reading.features.shape[1])
         moments.update(reading.features)
-        if reading.probabilities is not None:
+        if extractor.num_classes:
             classes.update(reading.probabilities)
         rows = kept[(kept >= start) & (kept < start + len(reading.features))] - start
         features.append(reading.features[rows.to(reading.features.device)].cpu())
         start += len(reading.features)
+    assert moments, "a table holds at least one image"
     return ReferenceStatistics(
         count, torch.cat(features), moments, classes.counts if extractor.num_classes else torch.empty(0).long()
     )

@@ -108,7 +108,7 @@ def measure_translation(run: Run, context: EvaluationContext, seed: int) -> dict
 
     Errors are mean absolute differences in [0, 1]; counterpart errors are shares of that of not translating.
     """
-    values = {}
+    values: dict[str, MetricValue] = {}
     sizes = [len(table) for table in context.source.open(context.split)]
     for domain, other, size in zip(run.data.domains, run.data.domains[::-1], sizes, strict=True):
         way = _one_way(run, context, seed, domain, other, size)

@@ -47,8 +47,8 @@ def _obstacle(name: str, run: Run, context: EvaluationContext) -> str | None:
     metric = METRICS[name]
     if missing := [need for need in metric.needs if not run.can(need)]:
         return f"model {run.config.choices.model} cannot {', '.join(CAPABILITIES[need] for need in missing)}"
-    if metric.fields and (missing := set(metric.fields) - fields_of(context)):
-        return f"dataset {context.title} has no {', '.join(missing)}"
+    if metric.fields and (absent := set(metric.fields) - fields_of(context)):
+        return f"dataset {context.title} has no {', '.join(absent)}"
     if metric.classes and not context.extractor.num_classes:
         return f"extractor {context.extractor.name} reads no classes; use extractor=classifier on data with labels"
     if (found := context.settings.num_samples) < metric.least_samples:
@@ -76,7 +76,7 @@ def evaluate(run: Run, context: EvaluationContext, names: Sequence[str], seed: i
     }
     repeated = {"seed": seed, "repeats": context.settings.repeats}
     seeds = [mix(seed, number) for number in range(context.settings.repeats)]
-    entries = {}
+    entries: dict[str, dict[str, Any]] = {}
     for name in (name for name in names if name in DATA_METRICS):
         metric = METRICS[name]
         with run.inference():
@@ -107,8 +107,8 @@ def _measure_samples(
     hidden = None if context.progress else True
 
     def read(images: Tensor, labels: Tensor | None) -> SampleBatch:
-        found = context.extractor.read(images.to(run.device)) if reads else None
-        return SampleBatch(images, labels, found and Reading(*(part if part is None else part.cpu() for part in found)))
+        found = context.extractor.read(images.to(run.device)).cpu() if reads else Reading(images[:0], images[:0])
+        return SampleBatch(images, labels, found)
 
     own = starmap(read, run.draw(count, seed, shared=True))
     with tqdm(total=count, desc="measuring samples", disable=hidden, leave=False) as bar:
@@ -116,7 +116,7 @@ def _measure_samples(
             for metric in metrics:
                 metric.update(batch)
             bar.update(len(batch.images))
-    return from_first([metric.result() for metric in metrics] if rank() == 0 else None)
+    return from_first([metric.result() for metric in metrics] if rank() == 0 else [])
 
 
 def _extractor(context: EvaluationContext) -> dict[str, str]:

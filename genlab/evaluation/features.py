@@ -38,11 +38,14 @@ logger = logging.getLogger("genlab")
 class Reading(NamedTuple):
     """What an extractor says of N images.
 
-    features: float32 [N, D]. probabilities: float32 [N, K], rows sum to 1; None where there are no classes.
+    features: float32 [N, D]. probabilities: float32 [N, K], rows sum to 1; K is 0 if there are no classes.
     """
 
     features: Tensor
-    probabilities: Tensor | None
+    probabilities: Tensor
+
+    def cpu(self) -> "Reading":
+        return Reading(self.features.cpu(), self.probabilities.cpu())
 
 
 class Extractor(ABC):
@@ -74,7 +77,7 @@ class Extractor(ABC):
         with computing(x.device, "fp32"):  # an extractor is the same whoever calls it
             readings = [self._read(part.float()) for part in x.split(self.batch)]
         features, probabilities = zip(*readings, strict=True)
-        return Reading(torch.cat(features), torch.cat(probabilities) if self.num_classes else None)
+        return Reading(torch.cat(features), torch.cat(probabilities))
 
     def __call__(self, x: Tensor) -> Tensor:
         """The features alone."""
@@ -94,7 +97,7 @@ class Pixels(Extractor):
         self.identity = hashlib.sha256(self.description.encode()).hexdigest()
 
     def _read(self, x: Tensor) -> Reading:
-        return Reading(reduce(x.float(), LARGEST_SIDE).flatten(1), None)
+        return Reading(reduce(x.float(), LARGEST_SIDE).flatten(1), x.new_empty(len(x), 0))
 
 
 class ClassifierFeatures(Extractor):

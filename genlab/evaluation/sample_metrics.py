@@ -31,11 +31,12 @@ _COPIES_LOOKED_FOR = 1_000
 
 @dataclass
 class SampleBatch:
-    """A portion of samples: images [n, C, H, W], the labels asked for [n] or None, and what the extractor reads."""
+    """A portion of samples: images [n, C, H, W], the labels asked for [n] or None, and what the extractor reads
+    (empty if no metric asks for it)."""
 
     images: Tensor
     labels: Tensor | None
-    reading: Reading | None
+    reading: Reading
 
 
 class SampleMetric(ABC):
@@ -231,7 +232,7 @@ def nearest_images(run: Run, context: EvaluationContext, seed: int) -> Tensor:
     """Samples, each above its three nearest training images in pixel space: [1 + 3, nearest, C, H, W]."""
     pixels, table = Pixels(), context.table("train")
     samples = run.sample(context.settings.nearest, seed)
-    rows = nearest(pixels(samples), training_pixels(context, pixels), neighbours=min(3, len(table))).index
+    rows = nearest(pixels(samples), training_pixels(context, pixels), neighbours=min(3, len(table))).rows
     found = table.rows(rows.T.flatten())["image"].float() / 255
     return torch.cat([samples[None], found.unflatten(0, (-1, len(samples)))])
 

@@ -59,7 +59,7 @@ def load(
         model = build_model(config, data)
     model.load_state_dict(found)
     folder = RunFolder.of_checkpoint(path).path
-    model.to(device=device, memory_format=MEMORY_FORMATS[memory_format]).eval().requires_grad_(False)
+    model.to(device).to(memory_format=MEMORY_FORMATS[memory_format]).eval().requires_grad_(False)
     return Run(folder, state["step"], config, data, model, torch.device(device), weights, precision)
 
 

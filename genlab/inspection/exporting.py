@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from genlab.config.options import models_that_can
+from genlab.contract.model import GenerativeModel
 from genlab.inference.run import Run
 from genlab.system.seeding import seeded
 
@@ -32,7 +34,9 @@ class ExportFailed(RuntimeError):
 class _Part(nn.Module):
     """One method of a model as a module; the names of its arguments become those of the file's inputs."""
 
-    def __init__(self, model: nn.Module):
+    model: GenerativeModel
+
+    def __init__(self, model: GenerativeModel):
         super().__init__()
         self.model = model
 
@@ -61,7 +65,7 @@ class Encode(_Part):
 class Translate(_Part):
     """Images x [N, C, H, W] in [0, 1] carried to a domain."""
 
-    def __init__(self, model: nn.Module, domain: str):
+    def __init__(self, model: GenerativeModel, domain: str):
         super().__init__(model)
         self.domain = domain
 
@@ -163,7 +167,7 @@ def _trace(function: Function) -> torch.export.ExportedProgram:
         raise ExportFailed(f"{function.name}: torch.export cannot follow the model here: {reason}") from error
 
 
-def _export_onnx(function: Function, program, path: Path, checks: list, expected: list, tolerance: float) -> dict:
+def _export_onnx(function: Function, program: Any, path: Path, checks: list, expected: list, tolerance: float) -> dict:
     """Write the program as ONNX; checked where onnxruntime is installed."""
     names = list(checks[0])
     shapes = {name: {0: "batch"} if name == names[0] else None for name in names}  # they share the axis

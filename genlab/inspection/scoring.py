@@ -52,7 +52,7 @@ class Scored:
 
     def write_arrays(self, path: Path) -> None:
         """An npz file: scores, labels, and positions of the least likely."""
-        labels = {} if self.labels is None else {"labels": self.labels.numpy()}
+        labels: dict[str, Any] = {} if self.labels is None else {"labels": self.labels.numpy()}
         np.savez_compressed(path, scores=self.scores.numpy(), least_likely=self.least_likely.numpy(), **labels)
 
     def protocol(self) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from torch import Tensor
@@ -25,7 +25,7 @@ def to_uint8(images: Tensor) -> np.ndarray:
 
 def save_npz(path: Path, images: Tensor, labels: Tensor | None = None, **arrays: Tensor) -> None:
     """Write images [N, C, H, W] in [0, 1] as `images` uint8 [N, H, W, C], `labels` int64 [N], and other `arrays`."""
-    extra = {name: value.numpy() for name, value in arrays.items()}
+    extra: dict[str, Any] = {name: value.numpy() for name, value in arrays.items()}
     if labels is not None:
         extra["labels"] = labels.numpy()
     np.savez_compressed(path, images=to_uint8(images), **extra)

@@ -62,6 +62,6 @@ class NpzWriter(AbstractContextManager):
     def _file(self) -> BinaryIO:
         return TemporaryFile(dir=self.folder)
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         for column in self.columns.values():
             column.file.close()

@@ -47,8 +47,8 @@ def _principal_components(latents: np.ndarray) -> Projection:
     with np.errstate(invalid="ignore"):  # latents that are all the same have no variance to share out
         model = PCA(2, svd_solver="full").fit(latents)
     shares = np.nan_to_num(model.explained_variance_ratio_)
-    axes = tuple(f"component {n}: {share:.1%} of the variance" for n, share in enumerate(shares, 1))
-    return Projection(model.transform(latents), np.arange(len(latents)), axes)
+    first, second = (f"component {n}: {share:.1%} of the variance" for n, share in enumerate(shares, 1))
+    return Projection(model.transform(latents), np.arange(len(latents)), (first, second))
 
 
 def _neighbours(latents: np.ndarray, seed: int) -> Projection:

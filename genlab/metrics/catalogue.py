@@ -6,7 +6,7 @@ Everything that asks about metrics reads this table: `genlab evaluate` and its h
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from genlab.system.text import did_you_mean
 
@@ -37,9 +37,9 @@ class Metric:
     own_data: bool = False
 
 
-def _samples(summary: str, directions: dict[str, Direction], **more) -> Metric:
+def _samples(summary: str, directions: dict[str, Direction], **more: Any) -> Metric:
     """A metric of samples that compares features, unless `more` says otherwise."""
-    settings = {"draws": True, "extractor": True, "least_samples": 2, "least_real": 2, **more}
+    settings: dict[str, Any] = {"draws": True, "extractor": True, "least_samples": 2, "least_real": 2, **more}
     return Metric("samples", summary, directions, ("sample",), **settings)
 
 

@@ -6,6 +6,7 @@ References:
 """
 
 from math import log
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,7 +22,7 @@ class ClassCounts:
         self.least_share = covered_from / num_classes
         self.counts = torch.zeros(num_classes, dtype=torch.int64)
         self.certainty = 0.0
-        self.asked = self.agreed = 0
+        self.asked, self.agreed = 0, 0.0
 
     def update(self, probabilities: Tensor, asked: Tensor | None = None) -> None:
         """Take in probabilities [N, K] and, where samples were asked for by label, the labels int64 [N]."""
@@ -32,7 +33,7 @@ class ClassCounts:
             self.asked += len(asked)
             self.agreed += (read == asked.cpu()).sum().item()
 
-    def result(self) -> dict[str, float | int | list[float]]:
+    def result(self) -> dict[str, Any]:
         """Shares by class, and what they say.
 
         classes_covered: classes with at least `least_share` of the samples. entropy: of the shares, in nats; log K for

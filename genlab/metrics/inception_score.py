@@ -4,6 +4,8 @@ References: Improved Techniques for Training GANs (Salimans, Goodfellow, Zaremba
 https://arxiv.org/abs/1606.03498
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -30,7 +32,7 @@ class InceptionScore:
         self.negative_entropy.index_add_(0, split, torch.xlogy(p, p).sum(1))
         self.count += len(p)
 
-    def result(self) -> dict[str, float | int]:
+    def result(self) -> dict[str, Any]:
         """Mean and population standard deviation (std) over the splits."""
         assert self.count == self.num_samples, "take in all samples first"
         sizes = (torch.arange(self.count) * self.splits // self.num_samples).bincount(minlength=self.splits).double()

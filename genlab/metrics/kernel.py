@@ -12,6 +12,7 @@ References:
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -50,7 +51,7 @@ class KernelDistance:
             real = self.real[len(self.distances) % len(self.real)]
             self.distances.append(mmd_squared(samples.double(), real.double(), cubic_kernel))
 
-    def result(self) -> dict[str, float | int | str | None]:
+    def result(self) -> dict[str, Any]:
         """Mean and population standard deviation (std over blocks; None for a single one) of MMD^2."""
         if not self.distances:
             raise ValueError(f"a kernel distance needs {self.block} samples or more, and there are {len(self.waiting)}")
@@ -65,7 +66,7 @@ class KernelDistance:
         }
 
 
-def gaussian_mmd(samples: Tensor, real: Tensor, bandwidth: float | None = None) -> dict[str, float | str]:
+def gaussian_mmd(samples: Tensor, real: Tensor, bandwidth: float | None = None) -> dict[str, Any]:
     """Unbiased MMD^2 of samples [N, D] and real features [M, D] under k(x, y) = exp(-|x - y|^2 / (2 bandwidth^2)).
 
     bandwidth: None takes the median distance between two of 1,000 real features, evenly spread over them.

@@ -33,7 +33,7 @@ def manifold_metrics(
     samples, real = samples - real.mean(0), real - real.mean(0)  # distances stay, and rounding errors shrink
     precise, dense = radii(real, precision_neighbours, density_neighbours).unbind(1)
     (reach,) = radii(samples, precision_neighbours).unbind(1)
-    inside = balls = 0
+    inside = balls = 0.0
     recalled, covered = (torch.zeros(len(real), dtype=torch.bool, device=real.device) for _ in range(2))
     for part, part_reach in zip(samples.split(_CHUNK), reach.split(_CHUNK), strict=True):
         distances = torch.cdist(part, real)

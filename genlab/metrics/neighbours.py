@@ -14,9 +14,9 @@ _CHUNK = 1_000
 
 
 class Neighbours(NamedTuple):
-    """index: int64 [N, k], rows of the table searched. distances: float64 [N, k], Euclidean, ascending."""
+    """rows: int64 [N, k], rows of the table searched. distances: float64 [N, k], Euclidean, ascending."""
 
-    index: Tensor
+    rows: Tensor
     distances: Tensor
 
 
@@ -33,7 +33,7 @@ def nearest(queries: Tensor, chunks: Iterable[Tensor], neighbours: int = 1) -> N
     for chunk in chunks:
         found = [_search(part, chunk.cpu(), neighbours) for part in queries.split(_CHUNK)]
         index, distances = (torch.cat(parts) for parts in zip(*found, strict=True))
-        index, distances = torch.cat([best.index, index + start], 1), torch.cat([best.distances, distances], 1)
+        index, distances = torch.cat([best.rows, index + start], 1), torch.cat([best.distances, distances], 1)
         distances, order = distances.sort(dim=1, stable=True)
         best = Neighbours(index.gather(1, order)[:, :neighbours], distances[:, :neighbours])
         start += len(chunk)

@@ -20,14 +20,14 @@ def detection(scores_in: Tensor, scores_out: Tensor) -> dict[str, float]:
         least 95 % of the strange ones; 0.95 is chance.
     `ValueError` where a side is empty or a score is not finite.
     """
-    scores = [np.asarray(side.detach().cpu(), dtype=np.float64) for side in (scores_in, scores_out)]
-    for name, side in zip(("scores_in", "scores_out"), scores, strict=True):
+    sides = [np.asarray(side.detach().cpu(), dtype=np.float64) for side in (scores_in, scores_out)]
+    for name, side in zip(("scores_in", "scores_out"), sides, strict=True):
         if not len(side):
             raise ValueError(f"{name}: holds no score; give at least one image")
         if broken := int((~np.isfinite(side)).sum()):
             raise ValueError(f"{name}: {broken} of {len(side)} scores are not finite; choose another method")
-    strange = np.repeat([0, 1], [len(side) for side in scores])
-    scores = np.concatenate(scores)
+    strange = np.repeat([0, 1], [len(side) for side in sides])
+    scores = np.concatenate(sides)
     false_positives, true_positives, _ = roc_curve(strange, scores, drop_intermediate=False)
     return {
         "auroc": float(roc_auc_score(strange, scores)),

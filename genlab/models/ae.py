@@ -6,7 +6,7 @@ References:
 """
 
 from collections.abc import Hashable, Iterator, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from torch import Tensor
 from torch.nn import functional as F
@@ -49,8 +49,8 @@ class AE(GenerativeModel):
         if input_noise < 0:
             raise ValueError(f"model.input_noise={input_noise}: must be at least 0")
         self.loss, self.input_noise = loss, input_noise
-        sizes = {"hidden": hidden, "channels": channels, "max_channels": max_channels, "dense": dense}
-        options = {"activation": activation, "dropout": dropout}
+        sizes: dict[str, Any] = {"hidden": hidden, "channels": channels, "max_channels": max_channels, "dense": dense}
+        options: dict[str, Any] = {"activation": activation, "dropout": dropout}
         self.encoder = make_encoder(network, data.shape, latent_dim, **sizes, **options)
         self.decoder = make_decoder(network, latent_dim, data.shape, **sizes, **options)
 

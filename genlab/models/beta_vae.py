@@ -6,6 +6,7 @@ References:
 """
 
 from collections.abc import Hashable
+from typing import Any
 
 from torch import Tensor
 
@@ -29,7 +30,7 @@ class BetaVAE(VAE):
         beta: float = 4.0,
         capacity: float | None = None,
         capacity_steps: int = 10000,
-        **settings,
+        **settings: Any,
     ):
         super().__init__(data, **settings)
         if beta < 0:

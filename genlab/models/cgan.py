@@ -11,6 +11,7 @@ References:
 """
 
 from math import log, prod
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -32,7 +33,7 @@ class CGAN(GAN):
 
     requires = frozenset({"image", "label"})
 
-    def __init__(self, data: DataSpec, *, label_input: bool = False, **settings):
+    def __init__(self, data: DataSpec, *, label_input: bool = False, **settings: Any):
         self.label_input = label_input  # what builds the discriminator asks for it
         super().__init__(data, **settings)
 
@@ -40,7 +41,7 @@ class CGAN(GAN):
     def num_conditions(self) -> int:
         return self.data.num_classes
 
-    def make_discriminator(self, network: Network, **options) -> nn.Module:
+    def make_discriminator(self, network: Network, **options: Any) -> nn.Module:
         """Images to [N, 1 + num_classes]; with `label_input`, images and labels in one row each to [N, 1]."""
         if not self.label_input:
             return super().make_discriminator(network, **options)
@@ -51,20 +52,23 @@ class CGAN(GAN):
             )
         return make_encoder(network, (prod(self.data.shape) + self.num_conditions, 1, 1), 1, **options)
 
-    def paint(self, z: Tensor, label: Tensor) -> Tensor:
+    def generate(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         """G(z, y): noise [N, latent_dim] and labels [N] to images [N, C, H, W] in [-1, 1]."""
-        return super().paint(self._beside_label(z, label))
+        return super().generate(self._with_label(z, label))
 
-    def _beside_label(self, rows: Tensor, label: Tensor) -> Tensor:
+    def _with_label(self, rows: Tensor, label: Tensor | None) -> Tensor:
+        """Rows [N, D], each followed by its label as a one-hot vector."""
+        assert label is not None, "a conditional GAN needs labels"
         return torch.cat([rows, one_hot(label, self.num_conditions).to(rows.dtype)], dim=1)
 
-    def shown(self, x: Tensor, label: Tensor | None) -> Tensor:
-        return self._beside_label(x.flatten(1), label) if self.label_input else x
+    def discriminator_input(self, x: Tensor, label: Tensor | None) -> Tensor:
+        return self._with_label(x.flatten(1), label) if self.label_input else x
 
-    def logits(self, outputs: Tensor, label: Tensor) -> Tensor:
+    def logits(self, outputs: Tensor, label: Tensor | None) -> Tensor:
         """D(x, y), [N], from the discriminator's outputs and labels [N]: d_0(x) + d_y(x) of a projection."""
         if self.label_input:
             return super().logits(outputs, label)
+        assert label is not None, "a conditional GAN needs labels"
         return outputs[:, 0] + outputs.gather(1, 1 + label[:, None]).squeeze(1)
 
     def sample(self, num_samples: int, label: Tensor | int | None = None) -> Tensor:
@@ -80,7 +84,7 @@ class CGAN(GAN):
         x = 2 * x - 1
         if self.label_input:
             labels = torch.arange(self.num_conditions, device=x.device)
-            logits = torch.stack([self.judge(x, label.expand(len(x))) for label in labels], dim=1)
+            logits = torch.stack([self.discriminate(x, label.expand(len(x))) for label in labels], dim=1)
         else:
             outputs = self.discriminator(x).to(x.dtype)
             logits = outputs[:, :1] + outputs[:, 1:]
@@ -90,5 +94,5 @@ class CGAN(GAN):
         """A class a row, the same noise down every column."""
         z = batch.randn(self.latent_dim)[:_PREVIEW_COLUMNS]
         label = torch.arange(self.num_conditions, device=z.device).repeat_interleave(len(z))
-        samples = self.paint(z.repeat(self.num_conditions, 1), label)
+        samples = self.generate(z.repeat(self.num_conditions, 1), label)
         return {"samples": (1 + samples).unflatten(0, (self.num_conditions, len(z))) / 2}

@@ -11,7 +11,9 @@ References:
   https://arxiv.org/abs/1612.07828 (the pool of earlier translations)
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import reduce
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -76,7 +78,7 @@ class CycleGAN(GenerativeModel):
         self.discriminators = nn.ModuleDict(
             {d: PatchDiscriminator(data.shape, discriminator_width, discriminator_layers) for d in ("a", "b")}
         )
-        self.pools = nn.ModuleDict({domain: ImagePool(pool_size, data.shape) for domain in ("a", "b")})
+        self.pools: Any = nn.ModuleDict({domain: ImagePool(pool_size, data.shape) for domain in ("a", "b")})
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
                 initialize(layer)  # Zhu et al. 2017, section 7.2
@@ -86,26 +88,26 @@ class CycleGAN(GenerativeModel):
 
     def training_step(self, batch: Batch, step: int) -> Iterator[Update]:
         real = {"a": 2 * batch["a"] - 1, "b": 2 * batch["b"] - 1}
-        fake, cycle, identity = self._paint(real)
+        fake, cycle, identity = self._translations(real)
 
-        adversarial = {d: self._fooling(d, fake[d]) for d in real}
+        adversarial = {d: self._generator_loss(d, fake[d]) for d in real}
         # |F(G(a)) - a| + |G(F(b)) - b|
-        cycle_loss = sum(l1_loss(cycle[d], real[d]) for d in real)
-        loss = sum(adversarial.values()) + self.cycle_weight * cycle_loss
-        log = {f"adversarial/{d}": value for d, value in adversarial.items()} | {"cycle": cycle_loss}
+        cycle_loss = _total(l1_loss(cycle[d], real[d]) for d in real)
+        loss = _total(adversarial.values()) + self.cycle_weight * cycle_loss
+        log = {f"generator_loss/{d}": value for d, value in adversarial.items()} | {"cycle": cycle_loss}
         if self.identity_weight:
             # |G(b) - b| + |F(a) - a|: what is in the domain already is to be left alone
-            identity_loss = sum(l1_loss(identity[d], real[d]) for d in real)
+            identity_loss = _total(l1_loss(identity[d], real[d]) for d in real)
             loss = loss + self.cycle_weight * self.identity_weight * identity_loss
             log["identity"] = identity_loss
         yield Update("generators", loss, log)
 
-        judged = {d: self._judge(d, real[d], self.pools[d].query(fake[d], batch, step)) for d in real}
-        log = {f"judgement/{d}": loss for d, (loss, _) in judged.items()}
+        judged = {d: self._discriminator_loss(d, real[d], self.pools[d].query(fake[d], batch, step)) for d in real}
+        log = {f"discriminator_loss/{d}": loss for d, (loss, _) in judged.items()}
         log |= {f"accuracy/{d}": share for d, (_, share) in judged.items()}
-        yield Update("discriminators", sum(loss for loss, _ in judged.values()), log)
+        yield Update("discriminators", _total(loss for loss, _ in judged.values()), log)
 
-    def _paint(self, real: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
+    def _translations(self, real: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
         """Translations, cycles and identities, each by the domain that the image is then in."""
         to_b, to_a = self.generators["a_to_b"], self.generators["b_to_a"]
         if not self.identity_weight:
@@ -117,16 +119,16 @@ class CycleGAN(GenerativeModel):
         cycle = {"a": to_a(fake_b), "b": to_b(fake_a)}
         return {"a": fake_a, "b": fake_b}, cycle, {"a": identity_a, "b": identity_b}
 
-    def _fooling(self, domain: str, fake: Tensor) -> Tensor:
+    def _generator_loss(self, domain: str, fake: Tensor) -> Tensor:
         """(D(fake) - 1)^2: the paper halves the discriminators' loss but not the generators'."""
-        return 2 * generator_loss("least-squares", self._judgements(domain, fake))
+        return 2 * generator_loss("least-squares", self._logits(domain, fake))
 
-    def _judge(self, domain: str, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+    def _discriminator_loss(self, domain: str, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         """((D(real) - 1)^2 + D(fake)^2) / 2, and the share of patches judged rightly."""
-        on_real, on_fake = self._judgements(domain, torch.cat([real, fake])).chunk(2)
+        on_real, on_fake = self._logits(domain, torch.cat([real, fake])).chunk(2)
         return discriminator_loss("least-squares", on_real, on_fake), accuracy("least-squares", on_real, on_fake)
 
-    def _judgements(self, domain: str, x: Tensor) -> Tensor:
+    def _logits(self, domain: str, x: Tensor) -> Tensor:
         """Raw outputs [N, 1, h, w] in the weights' precision, whatever autocast computed them in."""
         discriminator = self.discriminators[domain]
         return discriminator(x).to(next(discriminator.parameters()).dtype)
@@ -169,3 +171,8 @@ class CycleGAN(GenerativeModel):
             translation = self.translate(batch[domain], other)
             rows += [batch[domain], translation, self.translate(translation, domain)]
         return {"translations": torch.stack(rows)}
+
+
+def _total(terms: Iterable[Tensor]) -> Tensor:
+    """The sum of scalars."""
+    return reduce(torch.add, terms)

@@ -15,6 +15,7 @@ References:
 """
 
 from collections.abc import Hashable, Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -36,8 +37,8 @@ anything."""
 
 def accuracy(loss: AdversarialLoss, real: Tensor, fake: Tensor) -> Tensor:
     """Share of logits on the right side of `BOUNDARY`, mean of real and generated images: 1/2 for a blind judge."""
-    correct = (real > BOUNDARY[loss]), (fake <= BOUNDARY[loss])
-    return sum(side.to(real.dtype).mean() for side in correct) / 2
+    on_real, on_fake = real > BOUNDARY[loss], fake <= BOUNDARY[loss]
+    return (on_real.to(real.dtype).mean() + on_fake.to(real.dtype).mean()) / 2
 
 
 class GAN(GenerativeModel):
@@ -79,12 +80,12 @@ class GAN(GenerativeModel):
         for key, value in (("latent_dim", latent_dim), ("critic_steps", critic_steps), ("r1_every", r1_every)):
             if value < 1:
                 raise ValueError(f"model.{key}={value}: must be at least 1")
-        for key, value in (("r1_gamma", r1_gamma), ("gradient_penalty", gradient_penalty)):
-            if value < 0:
-                raise ValueError(f"model.{key}={value}: must be at least 0")
+        for key, weight in (("r1_gamma", r1_gamma), ("gradient_penalty", gradient_penalty)):
+            if weight < 0:
+                raise ValueError(f"model.{key}={weight}: must be at least 0")
         self.latent_dim, self.loss, self.critic_steps = latent_dim, loss, critic_steps
         self.r1_gamma, self.r1_every, self.gradient_penalty = r1_gamma, r1_every, gradient_penalty
-        sizes = {"channels": channels, "max_channels": max_channels}
+        sizes: dict[str, Any] = {"channels": channels, "max_channels": max_channels}
         self.generator = make_decoder(
             network,
             latent_dim + self.num_conditions,
@@ -111,26 +112,26 @@ class GAN(GenerativeModel):
         """Classes that the players are told of: more inputs of the generator, more outputs of the discriminator."""
         return 0
 
-    def make_discriminator(self, network: Network, **options) -> nn.Module:
-        """What maps the images that `judge` shows it to [N, 1 + num_conditions]."""
+    def make_discriminator(self, network: Network, **options: Any) -> nn.Module:
+        """What maps the images that `discriminate` shows it to [N, 1 + num_conditions]."""
         return make_encoder(network, self.data.shape, 1 + self.num_conditions, **options)
 
     def players(self) -> dict[str, nn.Module]:
         return {"discriminator": self.discriminator, "generator": self.generator}
 
-    def paint(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+    def generate(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         """G(z): noise [N, latent_dim] to images [N, C, H, W] in [-1, 1]."""
         return self.generator(z).to(z.dtype).tanh()
 
-    def judge(self, x: Tensor, label: Tensor | None = None, smooth: bool = False) -> Tensor:
+    def discriminate(self, x: Tensor, label: Tensor | None = None, smooth: bool = False) -> Tensor:
         """D(x): images [N, C, H, W] in [-1, 1] to logits [N], large for what is taken for real.
 
         smooth: the slope will be differentiated again, which a compiled network cannot do; `forward` is the plain one.
         """
         discriminator = self.discriminator.forward if smooth else self.discriminator
-        return self.logits(discriminator(self.shown(x, label)).to(x.dtype), label)
+        return self.logits(discriminator(self.discriminator_input(x, label)).to(x.dtype), label)
 
-    def shown(self, x: Tensor, label: Tensor | None) -> Tensor:
+    def discriminator_input(self, x: Tensor, label: Tensor | None) -> Tensor:
         """What the discriminator sees of images [N, C, H, W] in [-1, 1] and their labels."""
         return x
 
@@ -143,14 +144,14 @@ class GAN(GenerativeModel):
         real = 2 * batch["image"] - 1
         generator_moves = self._generator_moves(step)
         with torch.set_grad_enabled(generator_moves):
-            fake = self.paint(batch.randn(self.latent_dim), label)  # one painting serves both turns
+            fake = self.generate(batch.randn(self.latent_dim), label)  # one painting serves both turns
 
         yield self._discriminator_update(real, fake.detach(), label, batch)
         if self._is_penalised(step):
-            penalty = r1_penalty(lambda x: self.judge(x, label, smooth=True), real)
+            penalty = r1_penalty(lambda x: self.discriminate(x, label, smooth=True), real)
             yield Update("discriminator", self.r1_gamma * self.r1_every * penalty, {"r1_penalty": penalty})
         if generator_moves:
-            yield Update("generator", generator_loss(self.loss, self.judge(fake, label)))
+            yield Update("generator", generator_loss(self.loss, self.discriminate(fake, label)))
 
     def step_kind(self, step: int) -> Hashable | None:
         return self._is_penalised(step), self._generator_moves(step)
@@ -163,17 +164,17 @@ class GAN(GenerativeModel):
 
     def _discriminator_update(self, real: Tensor, fake: Tensor, label: Tensor | None, batch: Batch) -> Update:
         if self.discriminator_mixes_rows:
-            real_logit, fake_logit = self.judge(real, label), self.judge(fake, label)
+            real_logit, fake_logit = self.discriminate(real, label), self.discriminate(fake, label)
         else:  # one pass is faster than two
             labels = None if label is None else label.repeat(2)
-            real_logit, fake_logit = self.judge(torch.cat([real, fake]), labels).chunk(2)
+            real_logit, fake_logit = self.discriminate(torch.cat([real, fake]), labels).chunk(2)
         loss = discriminator_loss(self.loss, real_logit, fake_logit)
         log = {"real_logit": real_logit.mean(), "fake_logit": fake_logit.mean()}
         if self.loss in BOUNDARY:
             log["accuracy"] = accuracy(self.loss, real_logit, fake_logit)
         if self.gradient_penalty:
             log["gradient_penalty"] = penalty_between(
-                lambda x: self.judge(x, label, smooth=True), real, fake, batch.rand()
+                lambda x: self.discriminate(x, label, smooth=True), real, fake, batch.rand()
             )
             loss = loss + self.gradient_penalty * log["gradient_penalty"]
         return Update("discriminator", loss, log)
@@ -184,7 +185,7 @@ class GAN(GenerativeModel):
 
     def decode(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         """Images [N, C, H, W] in [0, 1] from noise [N, latent_dim]."""
-        return (1 + self.paint(z, label)) / 2
+        return (1 + self.generate(z, label)) / 2
 
     def sample(self, num_samples: int, label: Tensor | None = None) -> Tensor:
         """Images [num_samples, C, H, W] in [0, 1], z drawn by torch's global generator."""
@@ -192,7 +193,7 @@ class GAN(GenerativeModel):
 
     def discriminator_score(self, x: Tensor) -> Tensor:
         """The discriminator's logit [N] for images [N, C, H, W] in [0, 1]: the larger, the more like the data."""
-        return self.judge(2 * x - 1)
+        return self.discriminate(2 * x - 1)
 
     def evaluate(self, batch: Batch) -> dict[str, Tensor]:
         """sliced_wasserstein: distance between the batch and as many samples, on random lines through pixel space;
@@ -200,19 +201,20 @@ class GAN(GenerativeModel):
         """
         x = batch["image"].flatten(1)
         label = batch["label"] if "label" in self.requires else None
-        samples = (1 + self.paint(batch.randn(self.latent_dim), label).flatten(1)) / 2
+        samples = (1 + self.generate(batch.randn(self.latent_dim), label).flatten(1)) / 2
         return {
             "sliced_wasserstein": sliced_wasserstein(samples, x, directions=batch.randn(x.shape[1])),
-            "diversity": _spread(samples) / _spread(x).clamp_min(torch.finfo(x.dtype).tiny),
+            "diversity": _mean_pairwise_distance(samples)
+            / _mean_pairwise_distance(x).clamp_min(torch.finfo(x.dtype).tiny),
         }
 
     def preview(self, batch: Batch) -> dict[str, Tensor]:
         """As square a grid of samples as the batch has rows for."""
         side = max(1, int(batch.size**0.5))
-        samples = self.paint(batch.randn(self.latent_dim)[: side * side])
+        samples = self.generate(batch.randn(self.latent_dim)[: side * side])
         return {"samples": (1 + samples).unflatten(0, (side, side)) / 2}
 
 
-def _spread(points: Tensor) -> Tensor:
+def _mean_pairwise_distance(points: Tensor) -> Tensor:
     """Mean distance over all pairs of rows of [N, D], those of a row with itself included."""
     return torch.cdist(points, points, compute_mode="donot_use_mm_for_euclid_dist").mean()

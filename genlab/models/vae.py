@@ -7,6 +7,7 @@ References:
 
 import math
 from collections.abc import Hashable, Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -52,8 +53,8 @@ class VAE(GenerativeModel):
         if latent_dim < 1:
             raise ValueError(f"model.latent_dim={latent_dim}: must be at least 1")
         self.latent_dim = latent_dim
-        sizes = {"hidden": hidden, "channels": channels, "max_channels": max_channels, "dense": dense}
-        options = {"activation": activation, "dropout": dropout}
+        sizes: dict[str, Any] = {"hidden": hidden, "channels": channels, "max_channels": max_channels, "dense": dense}
+        options: dict[str, Any] = {"activation": activation, "dropout": dropout}
         self.encoder = make_encoder(network, data.shape, 2 * latent_dim, **sizes, **options)
         self.decoder = make_decoder(network, latent_dim, data.shape, **sizes, **options)
         self.likelihood = make_likelihood(likelihood, variance)

@@ -1,7 +1,7 @@
 """Encoder and decoder by name, mirror images of each other: `mlp`, `conv`, `dcgan` or `upsampling`."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from torch import nn
 
@@ -22,7 +22,7 @@ def make_encoder(
     channels: int,
     max_channels: int,
     dense: Sequence[int],
-    **options,
+    **options: Any,
 ) -> nn.Module:
     """[N, C, H, W] -> [N, out_features].
 
@@ -32,7 +32,7 @@ def make_encoder(
         return MLPEncoder(shape, out_features, hidden, **options)
     if network == "conv":
         return ConvEncoder(shape, out_features, channels, max_channels, dense, **options)
-    choices = {"dcgan": DCGANEncoder, "upsampling": StridedEncoder}
+    choices: dict[str, Any] = {"dcgan": DCGANEncoder, "upsampling": StridedEncoder}
     return choices[network](shape, out_features, channels, max_channels, **options)
 
 
@@ -45,12 +45,12 @@ def make_decoder(
     channels: int,
     max_channels: int,
     dense: Sequence[int],
-    **options,
+    **options: Any,
 ) -> nn.Module:
     """[N, in_features] -> [N, C, H, W], raw outputs. All sizes are the encoder's, which the decoder mirrors."""
     if network == "mlp":
         return MLPDecoder(in_features, shape, hidden[::-1], **options)
     if network == "conv":
         return ConvDecoder(in_features, shape, channels, max_channels, dense, **options)
-    choices = {"dcgan": DCGANDecoder, "upsampling": UpsamplingDecoder}
+    choices: dict[str, Any] = {"dcgan": DCGANDecoder, "upsampling": UpsamplingDecoder}
     return choices[network](in_features, shape, channels, max_channels, **options)

@@ -139,7 +139,7 @@ class ConvDecoder(nn.Module):
                 kernel_size=4,
                 stride=2,
                 padding=1,
-                output_padding=tuple(side % 2 for side in sizes[level - 1]),
+                output_padding=(sizes[level - 1][0] % 2, sizes[level - 1][1] % 2),
             )
             layers += [constrained(upward, spectral), *(behind(widths[level - 1]) if level > 1 else [])]
         self.body = nn.Sequential(*layers)

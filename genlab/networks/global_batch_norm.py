@@ -39,6 +39,7 @@ class GlobalBatchNorm(_BatchNorm):
 
     def _follow(self, mean: Tensor, variance: Tensor, count: int) -> None:
         """Move the running statistics towards those of a batch of `count` values."""
+        assert self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None
         self.num_batches_tracked.add_(1)
         momentum = 1 / int(self.num_batches_tracked) if self.momentum is None else self.momentum
         self.running_mean.lerp_(mean.to(self.running_mean.dtype), momentum)

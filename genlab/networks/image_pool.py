@@ -18,6 +18,9 @@ from genlab.system.distributed import gather_rows
 class ImagePool(nn.Module):
     """Up to `size` images [C, H, W] in buffers, which a checkpoint holds; size 0 passes everything through."""
 
+    images: Tensor
+    occupied: Tensor
+
     def __init__(self, size: int, shape: tuple[int, int, int]):
         super().__init__()
         if size < 0:

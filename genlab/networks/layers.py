@@ -1,6 +1,6 @@
 """What networks share: activations, normalizations, dropout, fully connected layers, and how convolutions begin."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from torch import nn
@@ -18,7 +18,7 @@ INITIAL_DEVIATION = 0.02
 
 def make_activation(name: Activation) -> nn.Module:
     """The elementwise nonlinearity `name`; the leaky one has slope 0.2, as in DCGAN (Radford et al. 2016)."""
-    choices = {
+    choices: dict[str, Callable[[], nn.Module]] = {
         "relu": nn.ReLU,
         "leaky_relu": lambda: nn.LeakyReLU(0.2),
         "silu": nn.SiLU,

@@ -16,6 +16,7 @@ References:
     Karras, Aila, Laine, Lehtinen 2018, Progressive Growing of GANs, https://arxiv.org/abs/1710.10196 (per pixel)
 """
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -38,7 +39,7 @@ class PixelNorm(nn.Module):
 
 def make_image_normalization(name: ImageNormalization, width: int) -> nn.Module:
     """Normalization that mixes no images: over all pixels of a map ("instance") or all maps at a pixel ("pixel")."""
-    choices = {"instance": lambda: nn.InstanceNorm2d(width), "pixel": PixelNorm}
+    choices: dict[str, Callable[[], nn.Module]] = {"instance": lambda: nn.InstanceNorm2d(width), "pixel": PixelNorm}
     if name not in choices:
         raise ValueError(f"normalization={name!r}: choose from {', '.join(choices)}")
     return choices[name]()
@@ -96,7 +97,7 @@ class ResNetGenerator(nn.Module):
         half = [(side + 1) // 2 for side in size]
 
         def upward(in_width: int, out_width: int, target: list[int]) -> nn.Module:
-            output_padding = tuple(1 - side % 2 for side in target)
+            output_padding = (1 - target[0] % 2, 1 - target[1] % 2)
             return nn.ConvTranspose2d(
                 in_width, out_width, kernel_size=3, stride=2, padding=1, output_padding=output_padding
             )

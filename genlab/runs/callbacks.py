@@ -44,7 +44,8 @@ def make_callbacks(
     alone writes.
     """
     settings = trainer.settings
-    evaluation = _evaluation(config, trainer, source, folder) if settings.evaluate_every else None
+    every = settings.evaluate_every
+    evaluation = _evaluation(config, trainer, source, folder, every) if every else None
     watch = Watch(config.watch, folder, evaluation and evaluation.context.classify)
     measuring: list[Callback] = [Validation(settings.validate_every)]
     if settings.early_stop_metric:
@@ -69,7 +70,7 @@ def make_callbacks(
     return [watch, *writing, *measuring, previews, saving]
 
 
-def _evaluation(config: RunConfig, trainer: Trainer, source: Source, folder: RunFolder) -> Any:
+def _evaluation(config: RunConfig, trainer: Trainer, source: Source, folder: RunFolder, every: int) -> Any:
     """What `genlab evaluate` would measure of the model in training, as `evaluation` says."""
     from genlab.evaluation.callback import Evaluation  # scikit-learn takes a second to import
     from genlab.evaluation.context import EvaluationContext
@@ -81,7 +82,7 @@ def _evaluation(config: RunConfig, trainer: Trainer, source: Source, folder: Run
     def as_run(trainer: Trainer) -> Run:
         return Run(folder.path, trainer.step, config, source.spec, trainer.model, device, weights)
 
-    return Evaluation(trainer.settings.evaluate_every, context, as_run)
+    return Evaluation(every, context, as_run)
 
 
 def _hparams(config: RunConfig) -> dict[str, int | float | str | bool]:

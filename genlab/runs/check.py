@@ -1,7 +1,7 @@
 """Whether a run can be trained: everything that can be known before data is read."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from inspect import signature
 from math import prod
 from pathlib import Path
@@ -159,7 +159,7 @@ class _Check:
             yield from mismatches(f"optimizer.players.{player}", found, settings, {"params"})
 
 
-def _error_of(attempt) -> Iterator[str]:
+def _error_of(attempt: Callable[[], object]) -> Iterator[str]:
     """The message of the `ValueError` that calling `attempt` raises, if it does."""
     try:
         attempt()

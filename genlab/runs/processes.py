@@ -5,6 +5,7 @@ torn down, so that the others can report the cause.
 """
 
 import json
+import math
 import os
 import signal
 import sys
@@ -57,8 +58,11 @@ def reason_of(error: BaseException) -> str:
 class _Group:
     """The processes of this run, as one of them sees them."""
 
-    store: dist.Store | None = None
-    followers_wait = False  # for what process 0 says
+    store: Any = None
+    """Where the processes meet: a `dist.Store` while there is a group."""
+
+    followers_wait = False
+    """Whether the other processes of torchrun's wait for an order of process 0."""
 
 
 @contextmanager
@@ -198,9 +202,12 @@ def _work(number: int, processes: int, port: int, function: Callable, arguments:
 
 def _wait_for(processes: list) -> tuple[int, int] | None:
     """Number and exit code of the first process that failed, None where none did; once all are gone."""
-    alive, failed, deadline = dict(enumerate(processes)), None, None
+    alive, failed, deadline = dict(enumerate(processes)), None, math.inf
     while alive:
-        wait([process.sentinel for process in alive.values()], deadline and max(0.0, deadline - time.monotonic()))
+        wait(
+            [process.sentinel for process in alive.values()],
+            None if failed is None else max(0.0, deadline - time.monotonic()),
+        )
         for number, process in list(alive.items()):
             if process.exitcode is not None:
                 del alive[number]

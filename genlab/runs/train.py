@@ -211,7 +211,7 @@ def build_trainer(
     if config.init_from and fresh:
         _, state = checkpoint.find(config.init_from)
         log.info(transfer(model, {**state["model"], **state["ema"]}))
-    model.to(device=device, memory_format=MEMORY_FORMATS[config.device.memory_format])
+    model.to(device).to(memory_format=MEMORY_FORMATS[config.device.memory_format])
     if world() > 1:
         share_statistics(model)
     trainer = Trainer(

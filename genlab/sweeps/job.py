@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from genlab.checkpoints.folder import JobFolder, SweepFolder
 from genlab.checkpoints.lock import is_locked
@@ -57,7 +57,7 @@ def run_job(config: DictConfig) -> float | None:
     folder = JobFolder(Path(hydra.runtime.output_dir))
     run, sweep = run_config(plain(config), hydra.runtime.choices)
     _fit_into_sweep(run, hydra)
-    overrides = OmegaConf.to_container(hydra.overrides.task)
+    overrides = list(hydra.overrides.task)
     sys.argv = ["genlab", "train", *overrides]  # what provenance records: a worker's own command line says nothing
     log_to_console(logging.WARNING)
     try:

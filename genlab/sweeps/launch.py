@@ -106,7 +106,8 @@ def _ending_in_order() -> Iterator[list[int]]:
         if received and is_echo(first):
             return
         for process in pool:
-            os.kill(process.pid, number)
+            if process.pid is not None:  # it has started
+                os.kill(process.pid, number)
         if received:
             os._exit(128 + number)
         received.append(number)

@@ -87,14 +87,15 @@ class Overview:
     @property
     def best(self) -> State | None:
         """The finished job with the best value."""
-        ranked = [state for state in self.states if state.word == "finished" and self.value(state) is not None]
+        finished = (state for state in self.states if state.word == "finished")
+        ranked = [(value, state) for state in finished if (value := self.value(state)) is not None]
         if not ranked or self.direction is None:
             return None
-        return (max if self.direction == "max" else min)(ranked, key=self.value)
+        return (max if self.direction == "max" else min)(ranked, key=lambda pair: pair[0])[1]
 
     def value(self, state: State) -> float | None:
         """What a job is ranked by, where it was measured and is a number."""
-        found = state.final.get(self.metric)
+        found = state.final.get(self.metric or "")
         return found if found is not None and math.isfinite(found) else None
 
     def write(self) -> None:

@@ -5,13 +5,15 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 
 from genlab.system import cores
 
 MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+
+_MKLDNN: Any = torch.backends.mkldnn  # torch does not annotate its settings
 
 _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -84,14 +86,14 @@ def prepare(settings: DeviceSettings) -> torch.device:
 def allow_reduced_precision_matmul(allowed: bool) -> None:
     """Allow TF32 (GPU) or bf16 (CPU) inputs in fp32 matmuls and convolutions; accumulation stays fp32."""
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = allowed
-    for operation in (torch.backends.mkldnn.conv, torch.backends.mkldnn.matmul):
+    for operation in (_MKLDNN.conv, _MKLDNN.matmul):
         operation.fp32_precision = "bf16" if allowed else "ieee"
 
 
 @contextmanager
 def computing(device: torch.device, precision: str) -> Iterator[None]:
     """Networks on `device` are computed in `device.precision`, whatever surrounds this."""
-    before = torch.backends.mkldnn.matmul.fp32_precision == "bf16"
+    before = _MKLDNN.matmul.fp32_precision == "bf16"
     allow_reduced_precision_matmul(precision == "fast-fp32")
     try:
         with autocast(device, precision):

@@ -20,13 +20,19 @@ def log_to_console(level: int = logging.INFO) -> None:
     log.propagate = False
 
 
+class _Quiet(logging.FileHandler):
+    """A full disk must not bury its one message under the log's complaints."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        pass
+
+
 @contextmanager
 def log_to_file(path: Path) -> Iterator[None]:
     """Write the log to `path` as well, and the tracebacks of threads that die."""
-    handler = logging.FileHandler(path, delay=True)
+    handler = _Quiet(path, delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     handler.setLevel(logging.DEBUG)
-    handler.handleError = lambda record: None  # a full disk must not bury its one message under the log's complaints
     log.addHandler(handler)
     log.setLevel(logging.DEBUG)
     before = threading.excepthook

@@ -8,7 +8,7 @@ Reference: https://pytorch.org/docs/stable/notes/cuda.html#cuda-graphs
 """
 
 from collections.abc import Callable, Hashable, Iterable
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -32,7 +32,7 @@ def make_capturable(optimizers: Iterable[Optimizer]) -> None:
 
 def portable(state: dict) -> dict:
     """An optimizer's state as one that is not captured has it."""
-    plain = {"lr": float, "capturable": lambda _: False}
+    plain: dict[str, Callable[[Any], Any]] = {"lr": float, "capturable": lambda _: False}
     groups = [
         {name: plain[name](value) if name in plain else value for name, value in group.items()}
         for group in state["param_groups"]
@@ -105,7 +105,7 @@ class _FixedBatch(Batch):
         for sampler, shape, options, noise in self.drawn:
             noise.copy_(super()._draw(sampler, shape, **options))
 
-    def _draw(self, sampler: Callable[..., Tensor], shape: tuple[int, ...], **options) -> Tensor:
+    def _draw(self, sampler: Callable[..., Tensor], shape: tuple[int, ...], **options: Any) -> Tensor:
         if self.taken == len(self.drawn):
             self.drawn.append((sampler, shape, options, super()._draw(sampler, shape, **options).clone()))
         self.taken += 1

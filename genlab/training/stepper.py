@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from genlab.contract.data import Batch
-from genlab.training.cuda_graph import GPU, StepGraphs, make_capturable, portable
+from genlab.training.cuda_graph import GPU, Recorder, StepGraphs, make_capturable, portable
 
 Scalars = dict[str, Tensor]
 
@@ -30,7 +30,7 @@ def make_stepper(
     cuda_graph: bool, make_updates: Callable[[Batch], Scalars], optimizers: Iterable[Optimizer]
 ) -> Stepper:
     """What computes steps by `make_updates`."""
-    return Replaying(make_updates, optimizers) if cuda_graph else Eager(make_updates)
+    return Replaying(make_updates, optimizers, GPU()) if cuda_graph else Eager(make_updates)
 
 
 class Eager:
@@ -55,9 +55,9 @@ class Eager:
 class Replaying:
     """Replays steps as CUDA graphs."""
 
-    def __init__(self, make_updates: Callable[[Batch], Scalars], optimizers: Iterable[Optimizer]):
+    def __init__(self, make_updates: Callable[[Batch], Scalars], optimizers: Iterable[Optimizer], recorder: Recorder):
         self.optimizers = list(optimizers)
-        self.graphs = StepGraphs(make_updates, GPU())
+        self.graphs = StepGraphs(make_updates, recorder)
         make_capturable(self.optimizers)
 
     def set_rate(self, group: dict[str, Any], rate: float) -> None:

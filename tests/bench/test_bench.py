@@ -23,7 +23,7 @@ from genlab.config.build import build_model, build_source
 def test_both_train_the_same_network_on_the_same_batches(name):
     config, workload = Course(WORKLOADS[name]).config, WORKLOADS[name]
     with torch.device("meta"):
-        model, players = build_model(config, build_source(config).spec), workload.players(Settings())
+        model, players = build_model(config, build_source(config.dataset).spec), workload.players(Settings())
 
     def sizes(modules) -> list[int]:
         return sorted(sum(parameter.numel() for parameter in module.parameters()) for module in modules)
@@ -71,7 +71,7 @@ def test_a_plain_step_moves_both_players(name):
 
 
 def test_contestants_take_turns(tmp_path, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+    monkeypatch.setenv("PYTHONPATH", str(Path(plain.__file__).parents[1]))
     toys = {"quick": ["bench.toy", "5"], "slow": ["bench.toy", "20"]}
     scores = race(toys, tmp_path, rounds=2, seconds=0.2, launches=1)
     quick, slow = scores["quick"], scores["slow"]

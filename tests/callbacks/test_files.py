@@ -2,7 +2,6 @@
 
 import json
 import math
-from contextlib import nullcontext
 from types import SimpleNamespace
 
 import lab
@@ -13,28 +12,37 @@ from PIL import Image
 from genlab.callbacks.checkpoints import Checkpoints
 from genlab.callbacks.metrics_file import MetricsFile
 from genlab.callbacks.previews import Previews
+from genlab.callbacks.status_file import StatusFile
 from genlab.callbacks.validation import EarlyStopping, Validation
 from genlab.checkpoints import file as checkpoint
-from genlab.training.callback import Callback, Measurement, due
+from genlab.checkpoints.folder import RunFolder
+from genlab.checkpoints.status import RunStatus
+from genlab.runs.train import train
+from genlab.training.callback import Callback, Measurement, is_due
+from genlab.training.events import Events
 from genlab.training.scalars import ScalarWindow, TrainingDiverged
 
 
-def state_at(step):
-    return {"step": step, "model": {"weight": torch.full((2,), float(step))}}
-
-
 def stub(step=0, max_steps=10, **metrics):
-    """A trainer as far as callbacks look at it."""
-    return SimpleNamespace(
-        interruptible=nullcontext,
+    """A trainer as far as callbacks look at it. Its one weight is the number of the step."""
+    model = SimpleNamespace(
+        metrics=metrics or {"elbo": "max", "mse": "min"},
+        state_dict=lambda: {"weight": torch.full((2,), float(trainer.step))},
+    )
+    trainer = SimpleNamespace(
         emit=lambda event, *arguments: None,
         step=step,
         max_steps=max_steps,
         stop_reason=None,
-        window=ScalarWindow(),
-        model=SimpleNamespace(metrics=metrics or {"elbo": "max", "mse": "min"}),
-        state_dict=lambda: state_at(step),
+        lr_scale=1.0,
+        metric_window=ScalarWindow(),
+        model=model,
+        ema=None,
+        train_loader=SimpleNamespace(seed=0),
+        optimization=SimpleNamespace(state_dict=lambda: {}),
+        events=Events(),
     )
+    return trainer
 
 
 def walk(callbacks, scores, **metrics):
@@ -44,7 +52,6 @@ def walk(callbacks, scores, **metrics):
         callback.on_start(trainer)
     for step, score in enumerate(scores, 1):
         trainer.step = step
-        trainer.state_dict = lambda step=step: state_at(step)
         for callback in callbacks:
             if score is not None:
                 callback.on_validate(trainer, score)
@@ -56,7 +63,7 @@ def walk(callbacks, scores, **metrics):
 
 @pytest.mark.parametrize("step, every, expected", [(3, 3, True), (4, 3, False), (10, 3, False), (10, None, False)])
 def test_due_at_multiples(step, every, expected):
-    assert due(stub(step), every) is expected
+    assert is_due(stub(step), every) is expected
 
 
 @pytest.mark.parametrize("every, steps", [(3, [3, 6, 9, 10]), (5, [5, 10]), (None, [10])])
@@ -69,46 +76,51 @@ def test_measures_when_due_and_once_at_the_end(every, steps):
 
     callback = Measured(every)
     for step in range(1, 11):
-        callback.stepped(stub(step))
-    callback.ending(stub(10))
+        callback.on_step_end(stub(step))
+    callback.on_last_step(stub(10))
     assert measured == steps
 
 
 def test_callbacks_do_nothing_unless_overridden():
     callback, trainer = Callback(), stub()
-    for event in ("start", "stepped", "finish", "close"):
-        assert getattr(callback, event)(trainer) is None
-    assert callback.on_log(trainer, {}) is callback.on_validate(trainer, {}) is callback.on_preview(trainer, {}) is None
-    assert callback.state_dict() == {}
+    for event in ("start", "rollback", "step_end", "save", "last_step", "finish", "interrupt", "close"):
+        assert getattr(callback, f"on_{event}")(trainer) is None
+    for event in ("log", "validate", "evaluate", "alarm", "preview"):
+        assert getattr(callback, f"on_{event}")(trainer, {}) is None
+    assert callback.extra_metrics(trainer, {"step": 1}) == callback.state_dict() == {}
 
 
 def test_metrics_file_has_a_line_a_row(tmp_path):
     writer = MetricsFile(tmp_path / "metrics.jsonl")
-    writer.logged(stub(2), {"step": 2, "train/loss": 0.1})
-    writer.validated(stub(4), {"elbo": -3.5})
+    writer.on_log(stub(2), {"step": 2, "train/loss": 0.1})
+    writer.on_validate(stub(4), {"elbo": -3.5})
     rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert rows == [{"step": 2, "train/loss": 0.1}, {"step": 4, "validation/elbo": -3.5}]
 
 
+def checkpoints(folder, every, keep, constants=None):
+    return Checkpoints(RunFolder(folder), every=every, keep=keep, constants=constants or {})
+
+
 def steps_of(folder):
-    return {file.name: checkpoint.load(file)["step"] for file in folder.glob("*.pt")}
+    return {file.name: checkpoint.load(file)["step"] for file in (folder / "checkpoints").glob("*.pt")}
 
 
 def test_keeps_the_last_few_checkpoints_and_the_best(tmp_path):
     scores = [{"elbo": score, "mse": 0.0} for score in (-9.0, -5.0, -7.0, -8.0, -6.0, -6.5)]
-    walk([Checkpoints(tmp_path, every=2, keep=2, constants={"config": {"a": 1}})], scores)
+    walk([checkpoints(tmp_path, every=2, keep=2, constants={"config": {"a": 1}})], scores)
     assert steps_of(tmp_path) == {"step_0000004.pt": 4, "step_0000006.pt": 6, "last.pt": 6, "best.pt": 2}
-    assert checkpoint.load(tmp_path / "last.pt")["config"] == {"a": 1}
+    assert checkpoint.load(tmp_path / "checkpoints/last.pt")["config"] == {"a": 1}
 
 
 def test_best_is_kept_between_checkpoints(tmp_path):
-    walk([Checkpoints(tmp_path, every=None, keep=1, constants={})], [{"elbo": -9.0}, {"elbo": -3.0}, {"elbo": -4.0}])
+    walk([checkpoints(tmp_path, every=None, keep=1)], [{"elbo": -9.0}, {"elbo": -3.0}, {"elbo": -4.0}])
     assert steps_of(tmp_path) == {"step_0000003.pt": 3, "last.pt": 3, "best.pt": 2}
 
 
 def test_direction_and_rank_of_metrics_count(tmp_path):
     scores = [{"fid": 9.0, "other": 1.0}, {"fid": 2.0, "other": 2.0}, {"fid": 5.0, "other": 9.0}]
-    walk([Checkpoints(tmp_path, every=1, keep=9, constants={})], scores, unmeasured="max", fid="min", other="max")
+    walk([checkpoints(tmp_path, every=1, keep=9)], scores, unmeasured="max", fid="min", other="max")
     assert steps_of(tmp_path)["best.pt"] == 2
 
 
@@ -117,7 +129,7 @@ def test_direction_and_rank_of_metrics_count(tmp_path):
 def test_values_that_are_not_finite_are_never_the_best_and_hide_no_better_one(value, direction, tmp_path):
     sign = 1 if direction == "max" else -1
     scores = [{"metric": number} for number in (sign * 1.0, value, sign * 2.0, value, sign * 1.5)]
-    saving = Checkpoints(tmp_path, every=1, keep=9, constants={})
+    saving = checkpoints(tmp_path, every=1, keep=9)
     walk([saving], scores, metric=direction)
     assert steps_of(tmp_path)["best.pt"] == 3 and saving.best == 2.0
 
@@ -129,7 +141,7 @@ def test_early_stopping_takes_nan_for_no_improvement_and_keeps_the_best():
 
 
 def test_nothing_is_saved_while_a_loss_that_is_not_finite_awaits_the_row_that_tells(tmp_path):
-    saving, trainer = Checkpoints(tmp_path, every=1, keep=3, constants={}), stub(step=1)
+    saving, trainer = checkpoints(tmp_path, every=1, keep=3), stub(step=1)
     trainer.metric_window.add(1, {"loss": torch.tensor(math.nan)})
     saving.on_validate(trainer, {"elbo": 1.0})
     saving.on_step_end(trainer)
@@ -137,29 +149,29 @@ def test_nothing_is_saved_while_a_loss_that_is_not_finite_awaits_the_row_that_te
 
 
 def test_no_metric_no_best(tmp_path):
-    walk([Checkpoints(tmp_path, every=1, keep=9, constants={})], [{}, {}])
+    walk([checkpoints(tmp_path, every=1, keep=9)], [{}, {}])
     assert "best.pt" not in steps_of(tmp_path)
 
 
 def test_keep_zero_leaves_last_alone(tmp_path):
-    walk([Checkpoints(tmp_path, every=1, keep=0, constants={})], [None, None, None])
+    walk([checkpoints(tmp_path, every=1, keep=0)], [None, None, None])
     assert steps_of(tmp_path)["last.pt"] == 3
 
 
 def test_saves_where_a_run_stops_early(tmp_path):
     stopping = EarlyStopping("elbo", "max", patience=2)
     scores = [{"elbo": score} for score in (-5.0, -4.0, -4.5, -4.5, -1.0)]
-    trainer = walk([stopping, Checkpoints(tmp_path, every=None, keep=1, constants={})], scores)
+    trainer = walk([stopping, checkpoints(tmp_path, every=None, keep=1)], scores)
     assert trainer.step == 4 and "validation/elbo has not improved for 2 validations" in trainer.stop_reason
     assert steps_of(tmp_path)["last.pt"] == 4
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_never_saves_broken_weights(value, tmp_path):
-    callback, trainer = Checkpoints(tmp_path, every=1, keep=3, constants={}), stub(step=1)
+    callback, trainer = checkpoints(tmp_path, every=1, keep=3), stub(step=1)
     callback.on_start(trainer)
     callback.on_step_end(trainer)
-    trainer.step, trainer.state_dict = 2, lambda: {"step": 2, "model": {"a": torch.ones(1), "b": torch.tensor(value)}}
+    trainer.step, trainer.model.state_dict = 2, lambda: {"a": torch.ones(1), "b": torch.tensor(value)}
     with pytest.raises(TrainingDiverged, match="weight b became infinite or NaN by step 2"):
         callback.on_step_end(trainer)
     assert steps_of(tmp_path) == {"step_0000001.pt": 1, "last.pt": 1}
@@ -173,65 +185,64 @@ def test_early_stopping_carries_its_count_over_a_resume():
     assert walk([second], [{"mse": 1.0}]).stop_reason
 
 
-def test_previews_are_images_and_everybody_is_told(tmp_path):
+def test_previews_are_images_and_everybody_is_told(tmp_path, monkeypatch):
     grids = {"samples": torch.rand(2, 3, 1, 8, 8), "colours": torch.rand(1, 2, 3, 8, 8)}
     told = []
     callback = Previews(tmp_path / "previews", every=5)
     trainer = stub(step=5)
-    trainer.preview = lambda: grids
+    monkeypatch.setattr("genlab.callbacks.previews.preview", lambda trainer: grids)
     trainer.emit = lambda event, argument: (told.append(event), getattr(callback, event)(trainer, argument))
     callback.on_step_end(trainer)
-    assert told == ["previewed"]
+    assert told == ["on_preview"]
     for name, mode in (("samples", "L"), ("colours", "RGB")):
         with Image.open(tmp_path / "previews" / f"step_0000005-{name}.png") as image:
             image.load()
             assert image.mode == mode and min(image.size) > 8
     trainer.step = 6
     callback.on_step_end(trainer)
-    assert told == ["previewed"]
+    assert told == ["on_preview"]
 
 
-def test_validation_tells_what_was_measured():
+def test_validation_tells_what_was_measured(monkeypatch):
     trainer, told = stub(step=4), []
-    trainer.validate = lambda: {"mse": 0.5}
+    monkeypatch.setattr("genlab.callbacks.validation.validate", lambda trainer: {"mse": 0.5})
     trainer.emit = lambda *event: told.append(event)
     Validation(every=4).on_step_end(trainer)
     trainer.step = 5
     Validation(every=4).on_step_end(trainer)
-    assert told == [("validated", {"mse": 0.5})]
+    assert told == [("on_validate", {"mse": 0.5})]
 
 
 def test_status_tells_where_a_run_is(tmp_path):
     file = tmp_path / "status.json"
-    status, trainer = Status(file), stub(max_steps=100)
-    status.on_start(trainer)
+    status, trainer = RunStatus(file, {"validation/mse": "min"}), stub(max_steps=100)
+    callback = StatusFile(status)
+    callback.on_start(trainer)
     entry = json.loads(file.read_text())
     assert (entry["status"], entry["step"], entry["reason"]) == ("running", 0, None)
     trainer.step = 50
-    status.on_log(trainer, {})
-    status.on_validate(trainer, {"mse": 0.5})
-    status.write("finished", trainer, None)
+    callback.on_log(trainer, {})
+    callback.on_validate(trainer, {"mse": 0.5})
+    status.write("finished")
     entry = json.loads(file.read_text())
     assert (entry["status"], entry["step"], entry["final"]) == ("finished", 50, {"validation/mse": 0.5})
     assert entry["steps_per_second"] > 0 and entry["seconds_left"] >= 0
+    assert entry["directions"] == {"validation/mse": "min"}
     assert [path.name for path in tmp_path.iterdir()] == ["status.json"]
 
 
 def test_status_of_a_failure_tells_the_last_known_step(tmp_path):
-    status, trainer = Status(tmp_path / "status.json"), stub()
-    status.on_start(trainer)
+    status, trainer = RunStatus(tmp_path / "status.json", {}), stub()
+    callback = StatusFile(status)
+    callback.on_start(trainer)
     trainer.step = 7
-    status.on_log(trainer, {})
-    status.write("failed", None, "loss became nan at step 8")
+    callback.on_log(trainer, {})
+    status.write("failed", "loss became nan at step 8")
     entry = json.loads((tmp_path / "status.json").read_text())
     assert (entry["status"], entry["step"], entry["reason"]) == ("failed", 7, "loss became nan at step 8")
 
 
 def test_a_run_that_is_stopped_early_says_why(tmp_path):
-    from omegaconf import OmegaConf
-
-    from genlab.runs.train import train
-
     config = lab.compose(
         "vae",
         *lab.small_data(),
@@ -241,7 +252,7 @@ def test_a_run_that_is_stopped_early_says_why(tmp_path):
         "trainer.early_stop_metric=mse",
         "trainer.early_stop_patience=2",
     )
-    train(OmegaConf.to_container(config), tmp_path / "run")
+    train(config, RunFolder(tmp_path / "run"))
     status = json.loads((tmp_path / "run/status.json").read_text())
     assert (status["status"], status["step"]) == ("finished", 3)
     assert status["reason"] == "validation/mse has not improved for 2 validations"

@@ -21,4 +21,4 @@ def test_bar_counts_shows_and_closes(capsys):
 
 
 def test_a_run_that_never_began_has_no_bar():
-    Console().close(SimpleNamespace())
+    Console().on_close(SimpleNamespace())

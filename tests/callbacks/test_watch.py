@@ -4,25 +4,26 @@ import json
 import logging
 import math
 import shutil
+from contextlib import nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
 
 import lab
 import pytest
 import torch
-from omegaconf import OmegaConf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
 from genlab.callbacks.watch import Watch
 from genlab.checkpoints import file as checkpoint
-from genlab.config.check import words_and_numbers
+from genlab.checkpoints.folder import RunFolder
+from genlab.config.check import limit_problems
 from genlab.config.compose import compose_job, register
 from genlab.contract.data import Batch
-from genlab.contract.settings import WatchConfig
 from genlab.runs.train import train
 from genlab.training.callback import Callback
 from genlab.training.scalars import TrainingDiverged
+from genlab.training.state import load_state_dict, state_dict
 
 MODELS = {name: lab.trainer(lab.compose(name)).model for name in lab.MODELS}
 ADVERSARIAL = [name for name, model in MODELS.items() if len(model.players()) > 1]
@@ -31,7 +32,7 @@ SAMPLING = [name for name in ADVERSARIAL if hasattr(MODELS[name], "sample")]
 
 def settings(**changes):
     register()
-    return WatchConfig(**(OmegaConf.to_container(compose_job([]).config.watch) | changes))
+    return replace(compose_job([]).config.watch, **changes)
 
 
 class Painter(nn.Module):
@@ -53,27 +54,23 @@ class Stage:
 
     def __init__(self, watch, model=None, log_every=10):
         self.watch, self.model, self.alarms = watch, model or Painter(), []
-        self.step, self.stop_reason, self.earlier, self.rate_factor = 0, None, None, 1.0
+        self.step, self.stop_reason, self.rollback_state, self.lr_scale = 0, None, None, 1.0
         self.settings = SimpleNamespace(log_every=log_every)
         torch.manual_seed(7)
         images = Batch({"image": torch.rand(64, 1, 4, 4)}, seed=0)
-        self.validation = SimpleNamespace(spread=images.head)
-        self.train = SimpleNamespace(seed=0)
-
-    def inference(self):
-        torch.manual_seed(0)
-        return torch.no_grad()
+        self.validation_loader = SimpleNamespace(evenly_spaced=images.head)
+        self.train_loader = SimpleNamespace(seed=0, device=lab.CPU)
+        self.seed, self.ema, self.optimization = 0, None, SimpleNamespace(autocast=nullcontext())
 
     def emit(self, event, alarm):
-        assert event == "alarmed"
+        assert event == "on_alarm"
         self.alarms.append(alarm)
 
     def row(self, **scalars):
-        """The next row of metrics, as the watch leaves it."""
+        """The next row of metrics, with what the watch adds."""
         self.step += self.settings.log_every
         row = {"step": self.step} | {name.replace("__", "/"): value for name, value in scalars.items()}
-        self.watch.logged(self, row)
-        return row
+        return row | self.watch.extra_metrics(self, row)
 
     @property
     def kinds(self):
@@ -81,7 +78,7 @@ class Stage:
 
 
 def stage(tmp_path, model=None, classify=None, **changes):
-    return Stage(Watch(settings(**changes), tmp_path, classify), model)
+    return Stage(Watch(settings(**changes), RunFolder(tmp_path), classify), model)
 
 
 def test_a_player_that_is_never_wrong_for_long_raises_one_alarm_until_it_is_wrong_again(tmp_path):
@@ -135,7 +132,7 @@ def test_a_look_is_taken_every_so_many_steps_and_counts_after_the_warmup(tmp_pat
 def test_as_many_images_are_looked_at_as_the_settings_say(tmp_path):
     run = stage(tmp_path, warmup=0, every=10, num_samples=30)
     run.row()
-    assert run.watch.images.size == 30
+    assert run.watch.diversity.images.size == 30
 
 
 def by_brightness(border):
@@ -145,7 +142,7 @@ def by_brightness(border):
 
 def test_classes_of_samples_are_held_against_those_of_the_data_balanced_or_not(tmp_path):
     run = stage(tmp_path, classify=by_brightness(0.8), warmup=0, every=10, num_samples=64, diversity_bound=0)
-    seen = by_brightness(0.8)(run.validation.evenly_spaced(64)["image"]).mean(0)[1]
+    seen = by_brightness(0.8)(run.validation_loader.evenly_spaced(64)["image"]).mean(0)[1]
     assert 0.05 < seen < 0.35, "few of the data are bright"
     assert run.row()["watch/class_entropy"] == pytest.approx(1, abs=0.4) and run.alarms == []
     run.model.width = 0.0
@@ -166,7 +163,7 @@ def test_samples_that_are_no_numbers_are_not_diverse(tmp_path):
 
 def test_a_single_sample_has_no_spread_and_is_refused():
     wrong = lab.compose(ADVERSARIAL[0], "watch.num_samples=1")
-    assert list(words_and_numbers(wrong)) == ["watch.num_samples=1: must be at least 2"]
+    assert list(limit_problems(wrong)) == ["watch.num_samples=1: must be at least 2"]
 
 
 def test_models_of_one_player_are_left_alone(tmp_path):
@@ -197,7 +194,7 @@ def test_stopping_ends_the_run_with_a_reason(tmp_path):
 def test_without_a_checkpoint_a_rollback_is_a_stop(tmp_path):
     run = stage(tmp_path, Painter(width=0.0), warmup=0, every=10, action="rollback")
     run.row()
-    assert run.earlier is None and "no checkpoint to go back to" in run.stop_reason
+    assert run.rollback_state is None and "no checkpoint to go back to" in run.stop_reason
 
 
 FREQUENT = ["trainer.batch_size=8", "trainer.max_steps=6", "trainer.log_every=2", "trainer.ema=0.9"]
@@ -208,7 +205,7 @@ def watched(config, folder, **changes):
     """The run of a small model whose watch looks at every row."""
     trainer = lab.trainer(config)
     trainer = lab.with_files(trainer, config, trainer.model.data, folder)
-    trainer.events.callbacks.insert(0, Watch(settings(**EAGER | changes), folder / "checkpoints"))
+    trainer.events.callbacks.insert(0, Watch(settings(**EAGER | changes), RunFolder(folder)))
     return trainer
 
 
@@ -219,10 +216,12 @@ def test_watching_does_not_touch_training(model, tmp_path):
     observed.fit()
     lab.run_steps(alone, 6)
     assert not list(lab.differences(alone.model.state_dict(), observed.model.state_dict()))
-    assert observed.callbacks[0].active, "it had something to say"
+    assert observed.events.callbacks[0].active, "it had something to say"
 
 
 class Told(Callback):
+    key = "told"
+
     def __init__(self):
         self.alarms = []
 
@@ -238,10 +237,11 @@ def test_a_resumed_run_raises_the_alarms_of_an_unbroken_one(model, tmp_path):
         trainer.events.callbacks.append(Told())
     whole.fit()
     shutil.copy(tmp_path / "whole/metrics.jsonl", tmp_path / "resumed")
-    resumed.load_state_dict(checkpoint.load(tmp_path / "whole/checkpoints/step_0000003.pt"))
+    load_state_dict(resumed, checkpoint.load(tmp_path / "whole/checkpoints/step_0000003.pt"))
     resumed.fit()
-    assert not list(lab.differences(whole.state_dict(), resumed.state_dict()))
-    assert resumed.callbacks[-1].alarms == [alarm for alarm in whole.callbacks[-1].alarms if alarm.step > 3]
+    assert not list(lab.differences(state_dict(whole), state_dict(resumed)))
+    later = [alarm for alarm in whole.events.callbacks[-1].alarms if alarm.step > 3]
+    assert resumed.events.callbacks[-1].alarms == later
 
 
 def test_a_run_resumed_after_a_rollback_is_the_one_that_went_on(tmp_path):
@@ -251,18 +251,20 @@ def test_a_run_resumed_after_a_rollback_is_the_one_that_went_on(tmp_path):
     whole, resumed = (watched(config, tmp_path / name, **always) for name in ("whole", "resumed"))
 
     class Keep(Callback):
+        key = "keep"
+
         def on_rollback(self, trainer):
             self.state = checkpoint.load(tmp_path / "whole/checkpoints/last.pt")
 
-    whole.callbacks.append(keep := Keep())
+    whole.events.callbacks.append(keep := Keep())
     whole.fit()
     shutil.copy(tmp_path / "whole/metrics.jsonl", tmp_path / "resumed")
     assert (keep.state["step"], keep.state["lr_scale"], whole.step) == (5, 0.5, 6)
-    resumed.callbacks.append(Keep())
-    resumed.load_state_dict(keep.state)
+    resumed.events.callbacks.append(Keep())
+    load_state_dict(resumed, keep.state)
     resumed.fit()
     assert resumed.stop_reason == whole.stop_reason == "watch: alarm of diversity after 1 rollbacks"
-    assert not list(lab.differences(whole.state_dict(), resumed.state_dict()))
+    assert not list(lab.differences(state_dict(whole), state_dict(resumed)))
     assert rows(tmp_path / "resumed") == rows(tmp_path / "whole")
 
 
@@ -331,7 +333,7 @@ def rolled_back(tmp_path, name, *overrides):
         "watch.diversity_bound=1e9",
         *overrides,
     )
-    train(OmegaConf.to_container(config), tmp_path / name)
+    train(config, RunFolder(tmp_path / name))
     return tmp_path / name
 
 

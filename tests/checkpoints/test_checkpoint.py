@@ -7,6 +7,8 @@ import pytest
 import torch
 
 from genlab.checkpoints import file as checkpoint
+from genlab.checkpoints.folder import RunFolder, step_of
+from genlab.checkpoints.rotation import link, make_last
 from genlab.system.files import replacing
 
 
@@ -78,16 +80,17 @@ def test_other_programs_read_what_carries_a_checksum(tmp_path):
 @pytest.fixture
 def run(tmp_path):
     """A run folder with checkpoints of steps 1, 2 and 3; last.pt is another name of the third."""
+    folder = RunFolder(tmp_path)
     place = tmp_path / "checkpoints"
     place.mkdir()
     for step in (1, 2, 3):
         checkpoint.save({"step": step, "model": torch.randn(10)}, place / f"step_{step:07d}.pt")
-    checkpoint.link(place / "step_0000003.pt", place / "last.pt")
-    return tmp_path
+    link(place / "step_0000003.pt", place / "last.pt")
+    return folder
 
 
 def test_the_one_before_a_damaged_checkpoint_is_used(run):
-    place = run / "checkpoints"
+    place = run.path / "checkpoints"
     path, state, damaged = checkpoint.newest(run)
     assert (path.name, state["step"], damaged) == ("last.pt", 3, {})
     os.truncate(place / "last.pt", 100)
@@ -102,10 +105,10 @@ def test_the_one_before_a_damaged_checkpoint_is_used(run):
 
 
 def test_a_run_that_goes_on_from_an_older_checkpoint_leaves_the_later_ones_behind(run):
-    place = run / "checkpoints"
+    place = run.path / "checkpoints"
     os.truncate(place / "step_0000003.pt", 100)
     (place / "step_0000002_mine.pt").write_text("somebody's own")
-    checkpoint.make_last(place / "step_0000001.pt", 1, [place / "last.pt"])
+    make_last(place / "step_0000001.pt", 1, [place / "last.pt"])
     assert checkpoint.load(place / "last.pt")["step"] == 1
     assert sorted(os.listdir(place)) == [
         *("last.pt", "last.pt.damaged", "step_0000001.pt", "step_0000002_mine.pt", "step_0000003.pt.damaged"),
@@ -113,12 +116,12 @@ def test_a_run_that_goes_on_from_an_older_checkpoint_leaves_the_later_ones_behin
 
 
 def test_a_folder_in_the_place_of_a_checkpoint_steps_aside(run):
-    place = run / "checkpoints"
+    place = run.path / "checkpoints"
     (place / "last.pt").unlink()
     (place / "last.pt").mkdir()
     path, state, damaged = checkpoint.newest(run)
     assert state["step"] == 3 and len(damaged) == 1
-    checkpoint.make_last(path, 3, damaged)
+    make_last(path, 3, damaged)
     assert checkpoint.load(place / "last.pt")["step"] == 3
 
 
@@ -129,17 +132,17 @@ def test_a_sound_checkpoint_of_a_newer_version_is_no_damaged_one(run, monkeypatc
 
 
 def test_steps_are_numbers_and_not_words(run):
-    place = run / "checkpoints"
+    place = run.path / "checkpoints"
     for step in (9_999_999, 10_000_000):
         checkpoint.save({"step": step}, place / f"step_{step:07d}.pt")
-    assert [checkpoint.number(path) for path in numbered(place)] == [1, 2, 3, 9_999_999, 10_000_000]
+    assert [step_of(path) for path in run.all_numbered()] == [1, 2, 3, 9_999_999, 10_000_000]
 
 
 def test_a_name_of_the_same_file_costs_it_nothing(run):
-    place = run / "checkpoints"
-    checkpoint.link(place / "step_0000003.pt", place / "last.pt")
+    place = run.path / "checkpoints"
+    link(place / "step_0000003.pt", place / "last.pt")
     os.link(place / "step_0000003.pt", place / ".last.pt.tmp")  # as a process leaves it that is killed in between
-    checkpoint.link(place / "step_0000002.pt", place / "last.pt")
+    link(place / "step_0000002.pt", place / "last.pt")
     assert [checkpoint.load(place / name)["step"] for name in ("step_0000003.pt", "last.pt")] == [3, 2]
     assert not (place / ".last.pt.tmp").exists()
 
@@ -168,12 +171,15 @@ def test_never_runs_what_a_file_brings_along(tmp_path):
     assert mark.exists(), "the payload itself would have worked"
 
 
-@pytest.mark.parametrize("content, found", [({"format": 0}, "0"), ({"step": 1}, "None"), ([1, 2], "None")])
-def test_refuses_another_format(content, found, tmp_path):
+@pytest.mark.parametrize(
+    "content, told",
+    [({"format": 0}, "(format 0, "), ({"step": 1}, "it has no format"), ([1, 2], "it has no format")],
+)
+def test_refuses_another_format(content, told, tmp_path):
     with replacing(tmp_path / "x.pt") as file:
         torch.save(content, file)
         checkpoint._seal(file)
-    assert f"format {found}" in refusal(tmp_path / "x.pt")
+    assert told in refusal(tmp_path / "x.pt")
 
 
 def test_finds_a_runs_checkpoint(tmp_path):

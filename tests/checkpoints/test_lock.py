@@ -8,12 +8,14 @@ import sys
 
 import pytest
 
+from genlab.checkpoints.folder import RunFolder
 from genlab.checkpoints.lock import is_locked, locked
 from genlab.checkpoints.status import state_of
 
 OWNER = """
 import sys, time
 from pathlib import Path
+from genlab.checkpoints.folder import RunFolder
 from genlab.checkpoints.lock import locked
 with locked(Path(sys.argv[1])):
     print("locked", flush=True)
@@ -44,24 +46,24 @@ def test_a_second_process_is_refused_until_the_first_is_killed(owner, tmp_path):
 def test_a_run_whose_process_is_gone_was_killed(owner, tmp_path):
     status = tmp_path / "status.json"
     status.write_text(json.dumps({"status": "running"}))
-    assert state_of(tmp_path) == "running"
+    assert state_of(RunFolder(tmp_path)) == "running"
     owner.kill()
     owner.wait()
-    assert state_of(tmp_path) == "killed"
+    assert state_of(RunFolder(tmp_path)) == "killed"
     status.write_text(json.dumps({"status": "finished"}))
-    assert state_of(tmp_path) == "finished"
+    assert state_of(RunFolder(tmp_path)) == "finished"
 
 
 @pytest.mark.parametrize("content", [None, "half", "[]", "{}"])
 def test_a_folder_that_says_nothing_has_no_state(content, tmp_path):
     if content:
         (tmp_path / "status.json").write_text(content)
-    assert state_of(tmp_path) is None
+    assert state_of(RunFolder(tmp_path)) is None
     assert not is_locked(tmp_path)
 
 
 def test_a_run_began_where_its_config_or_checkpoints_lie(tmp_path):
     (tmp_path / "train.log").touch()
-    assert not holds_run(tmp_path)
+    assert not RunFolder(tmp_path).holds_run
     (tmp_path / "config.yaml").touch()
-    assert holds_run(tmp_path)
+    assert RunFolder(tmp_path).holds_run

@@ -48,9 +48,9 @@ def test_a_sweep_becomes_a_table_a_csv_and_a_page(runs, genlab):
     assert page.count("<img") == 9 and "3 runs side by side" in page
 
 
-def test_chosen_runs_metric_order_and_folder(runs, genlab, tmp_path):
+def test_chosen_runs_metric_direction_and_folder(runs, genlab, tmp_path):
     outcome = genlab(
-        "compare", f"runs=[{runs}/0,{runs}/2]", "metric=validation/elbo", "order=ascending", "output=results"
+        "compare", f"runs=[{runs}/0,{runs}/2]", "metric=validation/elbo", "direction=min", "output=results"
     )
     assert outcome.code == 0, outcome.err
     assert [line.split()[0] for line in outcome.out.splitlines()[1:3]] == ["0", "2"]
@@ -87,7 +87,7 @@ def test_a_run_alone_is_a_table_too(runs, genlab):
         (["runs=[]"], "runs=[]: must be a folder or a list of folders"),
         (["runs=SWEEP", "metric=elbo"], "metric=elbo: no run has it; did you mean 'validation/elbo'?"),
         (["runs=SWEEP", "metric=nonsense"], "metric=nonsense: no run has it; there are: validation/"),
-        (["runs=SWEEP", "order=up"], "order=up: must be one of ascending, descending"),
+        (["runs=SWEEP", "direction=up"], "direction=up: must be one of min, max"),
         (["runs=SWEEP", "output=SWEEP/0/config.yaml/x"], "name another folder: output=FOLDER"),
         (["run=SWEEP"], "the config has no key 'run'; did you mean 'runs'?"),
         (["--all"], "--all: no such option; see genlab compare --help"),

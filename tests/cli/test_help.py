@@ -10,19 +10,21 @@ import yaml
 from genlab import __version__
 from genlab.commands.completion import candidates
 from genlab.config.commands import COMMANDS
-from genlab.config.compose import compose_job, register
-from genlab.contract.settings import CHOICES
+from genlab.config.compose import compose_command, register
+from genlab.contract.settings import TrainConfig, limits_of
 
 DEVICE_KEYS = ("name", "index", "precision", "memory_format", "threads", "keep_memory", "deterministic")
 """What a command that uses a run heeds of `device`."""
+
+PRECISIONS = limits_of(TrainConfig, "device.precision").choices
 
 
 def test_usage_lists_every_command(genlab):
     for arguments in ([], ["--help"], ["-h"], ["help"]):
         outcome = genlab(*arguments)
         assert outcome.code == 0 and not outcome.err
-        for name, summary in COMMANDS.items():
-            assert f"  {name} " in outcome.out and summary in outcome.out
+        for name, command in COMMANDS.items():
+            assert f"  {name} " in outcome.out and command.summary in outcome.out
     assert genlab("--version").out.strip() == __version__
 
 
@@ -105,7 +107,7 @@ for arguments in {lines!r}:
         ("genlab sample r", {"run=latest"}),
         ("genlab train model=nothing-like-it model.", set()),
         ("genlab train model=gan optimizer=adam_gan optimizer.b", {"optimizer.betas="}),
-        ("genlab train device.precision=", {f"device.precision={word}" for word in CHOICES["device.precision"]}),
+        ("genlab train device.precision=", {f"device.precision={word}" for word in PRECISIONS}),
         ("genlab train loader.flip=", {"loader.flip=true", "loader.flip=false"}),
         ("genlab sample run=", {"run=latest"}),
         ("genlab sample d", {"device=", *(f"device.{key}=" for key in DEVICE_KEYS)}),
@@ -116,7 +118,7 @@ for arguments in {lines!r}:
         ("genlab encode dataset=npz dataset.im", {"dataset.images_key=", "dataset.image_shape="}),
         ("genlab encode plot=p", {"plot=pca"}),
         ("genlab evaluate n", {"num_samples=", "nearest="}),
-        ("genlab evaluate extractor=d", {"extractor=classifier"}),
+        ("genlab evaluate extractor=c", {"extractor=classifier"}),
         ("genlab export onnx=", {"onnx=true", "onnx=false"}),
         ("genlab nonsense ", set()),
     ],
@@ -139,7 +141,7 @@ def test_completion_offers_the_keys_of_the_chosen_model(model):
 @pytest.mark.parametrize("command", [command for command in COMMANDS if command != "train"])
 def test_completion_offers_every_key_that_a_command_heeds(command):
     register()
-    config = compose_job(command, []).config
+    config = compose_command(command, []).values
     words = {word.partition("=")[0] for word in candidates(f"genlab {command} ") if "." not in word}
     assert words == set(config)
 

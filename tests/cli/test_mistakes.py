@@ -9,9 +9,11 @@ import pytest
 import torch
 from PIL import Image
 
+from genlab.config.commands import COMMANDS
+
 FIXED = [
     (["trian"], "trian: no such command; did you mean 'train'?"),
-    (["xyz"], "xyz: no such command; there are: train, "),
+    (["xyz"], f"xyz: no such command; there are: {', '.join(sorted(COMMANDS))}\n"),
     (["train", "model=vea"], "model=vea: no such model; did you mean 'vae'?"),
     (["train", "model=xyz"], "model=xyz: no such model; there are: ae, "),
     (["train", "dataset=digit"], "dataset=digit: no such dataset; did you mean 'digits'?"),
@@ -128,7 +130,7 @@ OUTSIDE = [
     ("model", "builtins.eval", "outside the trusted packages"),
     ("model", "torch.load", "outside the trusted packages"),
     ("model", "genlabelled.models.vae.VAE", "outside the trusted packages"),
-    ("model", "genlab.seeding.torch.load", "no such class"),
+    ("model", "genlab.system.seeding.torch.load", "no such class"),
     ("model", "genlab.runs.train.train", "must be a GenerativeModel"),
     ("model", "genlab.data.digits.Digits", "must be a GenerativeModel"),
     ("model", "torch.nn.Linear", "must be a GenerativeModel"),
@@ -231,7 +233,7 @@ def test_a_damaged_image_is_named_when_streaming(workers, genlab, tmp_path):
 
 
 ARRAYS = [
-    ({"images": np.zeros((9, 8, 8), np.uint8)}, [], "dataset.images_key=images: no such array"),
+    ({"frames": np.zeros((9, 8, 8), np.uint8)}, [], "dataset.images_key=images: no such array"),
     ({"images": np.zeros((9, 64), np.uint8)}, [], "holds flat rows. Give dataset.image_shape"),
     ({"images": np.zeros((9, 8, 8, 2), np.uint8)}, [], "is not [N, height, width] or [N, height, width, 1 or 3]"),
     ({"images": np.array(["a", "b"])}, [], "cannot be images"),

@@ -7,8 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from genlab.commands.lines import command_line
+from genlab.commands.requests import compose_request
 from genlab.commands.results import check_writable, results
-from genlab.commands.use import command_line, compose_use
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def write(run, config, *parts, text="new", name="a.txt"):
 
 
 def name_of(run, command, *arguments, title="title"):
-    return write(run, compose_use(command, list(arguments)), title).name
+    return write(run, compose_request(command, list(arguments)), title).name
 
 
 def everything(folder):
@@ -80,7 +81,7 @@ def test_every_title_makes_a_name(title, run):
 
 
 def test_an_older_result_is_replaced_whole(run):
-    config = compose_use("sample", [])
+    config = compose_request("sample", [])
     path = write(run, config, name="old.txt", text="first")
     assert write(run, config, name="new.txt", text="second") == path
     assert everything(path.parent) == {
@@ -91,7 +92,7 @@ def test_an_older_result_is_replaced_whole(run):
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
 def test_what_fails_leaves_nothing_and_takes_nothing_away(error, run):
-    config = compose_use("sample", [])
+    config = compose_request("sample", [])
     with pytest.raises(error), results(run, "others", config) as result:
         raise error
     assert not result.path.parent.exists()
@@ -105,14 +106,14 @@ def test_what_fails_leaves_nothing_and_takes_nothing_away(error, run):
 
 def test_a_terminated_process_clears_away_what_it_began(run):
     handler = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(SystemExit), results(run, "things", compose_use("sample", [])):
+    with pytest.raises(SystemExit), results(run, "things", compose_request("sample", [])):
         os.kill(os.getpid(), signal.SIGTERM)
     assert everything(run.folder) == {}
     assert signal.getsignal(signal.SIGTERM) is handler
 
 
 def test_of_two_processes_with_one_request_the_last_has_its_result_whole(run):
-    config = compose_use("sample", [])
+    config = compose_request("sample", [])
     with results(run, "things", config) as slow:
         (slow.writing / "slow.txt").touch()
         quick = write(run, config, name="quick.txt")
@@ -121,7 +122,7 @@ def test_of_two_processes_with_one_request_the_last_has_its_result_whole(run):
 
 
 def test_an_exchange_that_fails_brings_the_older_result_back(run, monkeypatch):
-    config = compose_use("sample", [])
+    config = compose_request("sample", [])
     path = write(run, config)
     rename = type(path).rename
 
@@ -140,7 +141,7 @@ def test_a_folder_that_cannot_be_is_said(run):
     run.folder.mkdir()
     (run.folder / "things").write_text("in the way")
     with pytest.raises(ValueError, match=r"things: cannot be written \(.*\); copy the run where you may write"):
-        write(run, compose_use("sample", []))
+        write(run, compose_request("sample", []))
     with pytest.raises(ValueError, match=r"gone: cannot be written \(.*\); copy the run where you may write"):
         check_writable(run.folder / "gone")
     check_writable(run.folder)
@@ -154,7 +155,7 @@ ODD = r"""a,b a=b it's a"b a\b end\ a\'b null 1e3 0 [a] a(b) $a ${x} a;b é"""
 def test_a_line_can_be_pasted_whatever_the_path(place):
     program, command, *arguments = shlex.split(command_line("sample", run=place, seed=3))
     assert (program, command) == ("genlab", "sample")
-    config = compose_use(command, arguments)
+    config = compose_request(command, arguments)
     assert (config.run, config.seed) == (place, 3)
 
 

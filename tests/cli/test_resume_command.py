@@ -9,6 +9,7 @@ import lab
 import pytest
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.summary.writer import event_file_writer
 
 from genlab.checkpoints import file as checkpoint
 
@@ -42,6 +43,13 @@ def assert_same_run(a, b):
     assert scalars(a) == scalars(b)
 
 
+@pytest.fixture(autouse=True)
+def numbered_from_zero(monkeypatch):
+    """Event files are read in the order of their names, and the tenth of a process sorts before the ninth within a
+    second. A person resumes a run in a process of its own."""
+    monkeypatch.setattr(event_file_writer, "_global_uid", event_file_writer.AtomicCounter(0))
+
+
 @pytest.fixture
 def whole(genlab, tiny, tmp_path):
     folder = tmp_path / "runs/x/whole"
@@ -50,7 +58,7 @@ def whole(genlab, tiny, tmp_path):
 
 
 @pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_stops_a_run_and_resume_goes_on(number, code, genlab, tiny, tmp_path, whole, stop):
+def test_a_signal_stops_a_run_and_resume_continues_it(number, code, genlab, tiny, tmp_path, whole, stop):
     folder = tmp_path / "runs/x/run"
     stop(13, number)
     outcome = genlab("train", *tiny, *RUN, "hydra.run.dir=runs/x/run")
@@ -125,7 +133,7 @@ def refusal(genlab, whole, *arguments):
     "overrides, said",
     [
         (["optimizer.lr=0.5"], "optimizer.lr: 0.5 is asked for, the run has 0.002"),
-        (["model=gan"], "model=gan: a run that goes on keeps its model"),
+        (["model=gan"], "model=gan: a run that is resumed keeps its model"),
         (["seed=7", "model.beta=2"], "seed: 7 is asked for, the run has 0"),
         (["trainer.max_stepps=7"], "trainer has no key 'max_stepps'; did you mean 'max_steps'?"),
         (["trainer.max_steps=many"], "trainer.max_steps='many': must be a whole number or null"),
@@ -137,6 +145,7 @@ def refusal(genlab, whole, *arguments):
         (["+trainer.max_steps=40"], "+trainer.max_steps=40: write key=value, with one value"),
         (["trainer.max_steps=40,50"], "trainer.max_steps=40,50: write key=value, with one value"),
         (["-m"], "-m: no such option"),
+        (["logger.picture_metadata=false"], "logger has no key 'picture_metadata'; did you mean 'image_metadata'?"),
     ],
 )
 def test_what_would_be_another_run_is_refused(overrides, said, genlab, whole):
@@ -182,7 +191,7 @@ def test_a_link_out_of_the_folder_is_refused(genlab, whole, tmp_path):
 def test_training_into_a_folder_that_holds_a_run_names_resume(genlab, tiny, whole):
     outcome = genlab("train", *tiny, f"hydra.run.dir={whole}")
     assert outcome.code == 2
-    assert f"{whole}: holds a run already; go on with it by genlab resume run={whole}" in outcome.err
+    assert f"{whole}: holds a run already; continue it by genlab resume run={whole}" in outcome.err
 
 
 def test_what_is_asked_of_a_run_outlives_a_process_that_saved_nothing(genlab, whole, stop):
@@ -218,11 +227,11 @@ def test_a_checkpoint_elsewhere_belongs_to_no_run(genlab, whole, tmp_path):
     [
         ("step", -5, "step=-5: must be a whole number of at least 0"),
         ("step", "7", "step=7: must be a whole number of at least 0"),
-        ("window", None, "window: is no group of entries"),
+        ("metric_window", None, "metric_window: is no group of entries"),
         ("callbacks", {}, "callbacks: are not those of a run"),
     ],
 )
-def test_a_state_that_none_can_go_on_from_is_refused(name, value, said, genlab, whole):
+def test_a_state_that_no_run_can_resume_from_is_refused(name, value, said, genlab, whole):
     path = whole / "checkpoints/last.pt"
     checkpoint.save({**checkpoint.load(path), name: value}, path)
     assert said in refusal(genlab, whole, f"run={path}", "trainer.max_steps=40")

@@ -105,7 +105,7 @@ def test_a_dataset_against_itself_cannot_be_told(trained, genlab):
     [
         (
             "method=discriminator",
-            "method=discriminator: model vae cannot judge images; it can score by reconstruction, imp",
+            "method=discriminator: model vae cannot score images by a discriminator; it can score by reconstruction, ",
         ),
         ("method=luck", "method=luck: no such method; model vae can score by reconstruction"),
         ("against=nowhere", "against=nowhere: neither a folder, nor a file, nor a dataset"),

@@ -143,7 +143,7 @@ def test_a_job_that_fails_stops_no_other_and_is_tried_again_on_request(genlab, s
 
 def test_what_stops_a_job_before_it_begins_is_that_jobs_failure(sweep, tmp_path, monkeypatch):
     def train(request, folder, start=None):
-        if request["seed"] == 0:
+        if request.seed == 0:
             raise ValueError("dataset.path=x: was there a moment ago")
         return honest(request, folder, start)
 
@@ -321,7 +321,7 @@ def test_jobs_of_a_pool_may_have_processes_of_their_own(genlab, tiny, pool, tmp_
     assert [row["state"] for row in summary(tmp_path / "sweep")] == ["finished", "finished"]
 
 
-def test_a_sweep_that_goes_on_asks_for_the_same_jobs(genlab, sweep):
+def test_a_sweep_that_is_resumed_asks_for_the_same_jobs(genlab, sweep):
     assert sweep("seed=0,1", "trainer.max_steps=2").code == 0
     outcome = genlab("resume", "run=sweep", "trainer.max_steps=9")
     assert outcome.code == 2 and "trainer.max_steps=9: a sweep that goes on asks for the same jobs" in outcome.err

@@ -14,6 +14,7 @@ from PIL import Image
 import genlab as package
 from genlab.cli import main
 from genlab.data.digits import Digits
+from genlab.inference.run import Run
 
 TINY = ["device=cpu", "device.threads=1", "logger.tensorboard=false", "logger.console=false", "trainer.batch_size=8"]
 TINY += ["trainer.preview_every=null", "trainer.max_steps=3"]
@@ -119,7 +120,7 @@ def test_reconstruct_takes_a_folder_and_leaves_damaged_images_out_when_asked(
     runs, done, refuses, photographs, monkeypatch
 ):
     monkeypatch.setattr(Digits, "open", lambda *_: pytest.fail("the data is not needed"))
-    monkeypatch.setattr("genlab.inspection.inputs.PORTION", 2)  # so that the damaged one comes when others are done
+    monkeypatch.setattr("genlab.inspection.images.BATCH", 2)  # so that the damaged one comes when others are done
     folder, names = photographs
     _, made = done("reconstruct", runs.vae, f"input={folder}")
     rows = (made / "errors.csv").read_text().splitlines()[1:]
@@ -222,7 +223,7 @@ def test_traverse_sorts_latents_by_how_much_they_move_the_image(runs, done):
     assert animated(folder / "animation.gif") and (folder / "grid.png").exists() and (folder / "plane.png").exists()
 
 
-def test_traverse_starts_from_a_image_and_shows_what_is_named(runs, done, photographs):
+def test_traverse_starts_from_an_image_and_shows_what_is_named(runs, done, photographs):
     image = photographs[0] / "b.png"
     out, made = done("traverse", runs.vae, f"input={image}", "latents=[0,3]", "plane=[3,1]", "steps=3")
     found = arrays(made / "traversals.npz")
@@ -248,7 +249,7 @@ def test_traverse_of_a_model_without_a_prior_follows_the_codes_of_data(runs, don
 
 @pytest.mark.parametrize("to, back", [("b", "a"), ("a", "b")])
 def test_translate_keeps_names_and_comes_back(to, back, runs, done, photographs, monkeypatch):
-    monkeypatch.setattr("genlab.inspection.inputs.PORTION", 2)
+    monkeypatch.setattr("genlab.inspection.images.BATCH", 2)
     folder, _ = photographs
     out, made = done("translate", runs.cyclegan, f"input={folder}", f"to={to}")
     targets = ["a.png", "b.png", "more/a.png", "more/twin.jpg.png", "more/twin.png.png"]
@@ -257,9 +258,9 @@ def test_translate_keeps_names_and_comes_back(to, back, runs, done, photographs,
     assert sorted(str(path.relative_to(images)) for path in images.rglob("*.png")) == targets
     found, run = arrays(made / "translations.npz"), package.load(runs.cyclegan)
     assert found["images"].shape == found["cycles"].shape == (5, 16, 16, 3)
-    for target, image in zip(targets, found["images"], strict=True):
+    for target, pixels in zip(targets, found["images"], strict=True):
         with Image.open(images / target) as image:
-            assert (np.asarray(image) == image).all()
+            assert (np.asarray(image) == pixels).all()
     cycles = run.translate(images_of(found["images"]), back)
     torch.testing.assert_close(images_of(found["cycles"]), cycles, rtol=0, atol=0.05)
     with Image.open(made / "grid.png") as image:
@@ -268,8 +269,8 @@ def test_translate_keeps_names_and_comes_back(to, back, runs, done, photographs,
     assert "cycle      mean absolute error" in out and f"to={back}" in out
 
 
-def test_translate_leaves_nothing_behind_where_a_image_is_damaged(runs, done, refuses, photographs, monkeypatch):
-    monkeypatch.setattr("genlab.inspection.inputs.PORTION", 2)
+def test_translate_leaves_nothing_behind_where_an_image_is_damaged(runs, done, refuses, photographs, monkeypatch):
+    monkeypatch.setattr("genlab.inspection.images.BATCH", 2)
     folder = photographs[0].rename(photographs[0].with_name("damaged"))
     (folder / "more/b.png").write_bytes((folder / "a.png").read_bytes()[:60])
     assert "damaged/more/b.png cannot be read" in refuses("translate", runs.cyclegan, f"input={folder}")
@@ -306,9 +307,9 @@ def test_translate_leaves_nothing_behind_where_a_image_is_damaged(runs, done, re
         ("interpolate", "vae", ["images=[a.png]"], "images=[a.png]: give two, as in images=[a.png,b.png]"),
         ("interpolate", "vae", ["images=[a.png,b.png]", "seeds=[3,8]"], "seeds and images: give one of the two"),
         ("interpolate", "vae", ["images=[nowhere.png,b.png]"], "images=nowhere.png"),
-        ("interpolate", "vae", ["seeds=[3,8]", "dataset=digits"], "dataset=digits: not looked at, since the ends come"),
+        ("interpolate", "vae", ["seeds=[3,8]", "dataset=digits"], "dataset=digits: not used, since the ends come"),
         ("interpolate", "vae", ["dataset=digits"], "the ends come from the model's prior"),
-        ("traverse", "vae", ["dataset=digits"], "dataset=digits: not looked at, since the model's prior says how far"),
+        ("traverse", "vae", ["dataset=digits"], "dataset=digits: not used, since the model's prior says how far"),
         ("traverse", "vae", ["input=nowhere.png"], "input=nowhere.png: no such file; name the file of one image"),
         ("reconstruct", "vae", ["input=nowhere.png"], "input=nowhere.png: no such file"),
         ("interpolate", "vae", ["label=3"], "label=3: model vae takes no labels"),
@@ -423,7 +424,7 @@ def test_a_command_that_is_stopped_leaves_the_older_result(runs, done, genlab, m
     def stopped(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("genlab.media.plots.save_scatter", stopped)
+    monkeypatch.setattr("genlab.commands.encode.save_scatter", stopped)
     assert genlab("encode", f"run={runs.vae}", "num_images=20", "device=cpu").code == 130
     assert {path: path.read_bytes() for path in made.parent.rglob("*") if path.is_file()} == before
 
@@ -433,14 +434,14 @@ def test_a_run_that_cannot_be_written_is_refused_before_the_computing(runs, refu
         raise OSError(errno.EROFS, "Read-only file system")
 
     monkeypatch.setattr("genlab.commands.results.TemporaryFile", read_only)
-    monkeypatch.setattr(package.sampling.load.Run, "reconstruct", lambda *_: pytest.fail("too early"))
+    monkeypatch.setattr(Run, "reconstruct", lambda *_: pytest.fail("too early"))
     line = refuses("reconstruct", runs.vae)
     assert "cannot be written (Read-only file system); copy the run where you may write" in line
 
 
 @pytest.mark.parametrize("every, moment", [(500, "step 500 (trainer.checkpoint_every)"), (None, "its last step")])
 def test_a_run_without_a_checkpoint_yet_is_waited_for(every, moment, refused, tmp_path, monkeypatch):
-    monkeypatch.setattr("genlab.checkpoints.lock.is_locked", lambda folder: True)
+    monkeypatch.setattr("genlab.checkpoints.status.is_locked", lambda folder: True)
     folder = tmp_path / "run"
     folder.mkdir()
     (folder / "status.json").write_text(json.dumps({"status": "running", "process": os.getpid()}))

@@ -2,13 +2,13 @@
 
 import pytest
 
-from genlab.contract.settings import ignored_device_keys
+from genlab.config.commands import ignored_device_keys
 
 KEYS = [
     # groups that a command has not, and null, which stands for the run's own data
     (["sample", "run=G", "dataset=mnist"], "dataset=mnist: the config has no key 'dataset'; there are: device, "),
     (["translate", "dataset=stripes"], "dataset=stripes: the config has no key 'dataset'; there are: device, "),
-    (["compare", "dataset=mnist"], "dataset=mnist: the config has no key 'dataset'; there are: metric, "),
+    (["compare", "dataset=mnist"], "dataset=mnist: the config has no key 'dataset'; there are: direction, metric, "),
     (["sample", "dataset=null"], "dataset=null: the config has no key 'dataset'; there are: device, "),
     (["sample", "model=vae"], "model=vae: the config has no key 'model'; there are: device, "),
     (["evaluate", "evaluation=default"], "evaluation=default: the config has no key 'evaluation'"),
@@ -25,6 +25,22 @@ KEYS = [
     (["train", "+dataset=mnist"], "+dataset=mnist: write dataset=mnist, without +"),
     (["train", "++nothing=1"], "++nothing=1: write nothing=1, without +"),
     (["train", "dataset@model=mnist"], "dataset@model=mnist: write dataset=mnist, without @model"),
+    # former names, which are refused with the present one
+    (["score", "num_pictures=3"], "num_pictures=3: num_pictures is called num_images now"),
+    (["encode", "num_pictures=3"], "num_pictures=3: num_pictures is called num_images now"),
+    (["reconstruct", "num_pictures=null"], "num_pictures=null: num_pictures is called num_images now"),
+    (["sample", "picture_metadata=false"], "picture_metadata=false: picture_metadata is called image_metadata now"),
+    (["evaluate", "picture_metadata=true"], "picture_metadata=true: picture_metadata is called image_metadata now"),
+    (["train", "logger.picture_metadata=false"], "logger.picture_metadata is called logger.image_metadata now"),
+    (["train", "+logger.picture_metadata=false"], "logger.picture_metadata is called logger.image_metadata now"),
+    (["train", "-m", "logger.picture_metadata=false", "seed=0,1"], "is called logger.image_metadata now"),
+    (["train", "-m", "logger.picture_metadata=true,false"], "is called logger.image_metadata now"),
+    (["interpolate", "pictures=[a.png,b.png]"], "pictures=[a.png,b.png]: pictures is called images now"),
+    (["compare", "order=ascending"], "order=ascending: order is called direction now"),
+    (["evaluate", "extractor=digits"], "extractor=digits: write extractor=classifier, as it is called now"),
+    (["train", "evaluation.extractor=digits"], "write evaluation.extractor=classifier, as it is called now"),
+    (["train", "-m", "evaluation.extractor=pixels,digits"], "write evaluation.extractor=classifier, as it is"),
+    (["sample", "num_pictures=3"], "num_pictures=3: the config has no key 'num_pictures'; "),  # which never was
     # several values
     (["sample", "seed=1,2"], "seed=1,2: give one value\n"),
     (["sample", "seed=range(3)"], "seed=range(3): give one value\n"),

@@ -12,10 +12,11 @@ import pytest
 import yaml
 from PIL import Image
 
+from genlab.comparison.comparison import compare
 from genlab.comparison.page import page
-from genlab.comparison.records import collect, find_runs, ranking, read_run
-from genlab.comparison.rows import compare
+from genlab.comparison.records import collect, find_runs, read_run
 from genlab.config.check import locate
+from genlab.runs.callbacks import directions
 
 VAE = "genlab.models.vae.VAE"
 
@@ -31,7 +32,9 @@ def write_run(folder: Path, final: dict, curves: list[dict] = (), model=VAE, sta
         node[last] = value
     folder.mkdir(parents=True)
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    ranking = {f"validation/{name}": direction for name, direction in locate("model", model).metrics.items()}
     state = {"status": status, "step": step, "steps_per_second": 10.0, "alarms": [], "final": final}
+    state["directions"] = ranking
     (folder / "status.json").write_text(json.dumps(state))
     (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in curves))
     return folder
@@ -67,9 +70,9 @@ def test_runs_that_differ_by_seed_alone_share_a_row(tmp_path):
     assert (alone.name, together.name) == ("3", "0, 1, 2")
     estimate = together.estimate("validation/elbo")
     assert estimate.mean == pytest.approx(statistics.mean(values.values()))
-    assert estimate.spread == pytest.approx(statistics.stdev(values.values())) and estimate.count == 3
+    assert estimate.std == pytest.approx(statistics.stdev(values.values())) and estimate.count == 3
     assert str(estimate) == "-100.5 ± 2.3"
-    assert alone.estimate("validation/elbo").spread is None and str(alone.estimate("validation/elbo")) == "-99"
+    assert alone.estimate("validation/elbo").std is None and str(alone.estimate("validation/elbo")) == "-99"
     assert comparison.differing == comparison.keys == ["optimizer.lr"]
 
 
@@ -102,7 +105,7 @@ def test_sorting_follows_what_the_models_say(tmp_path):
 
     assert order() == ("validation/elbo", ["b", "c", "a"]), "the metric that ranks a VAE, the highest first"
     assert order("validation/mse") == ("validation/mse", ["a", "c", "b"]), "an error, the lowest first"
-    assert order("validation/mse", "descending")[1] == ["b", "c", "a"]
+    assert order("validation/mse", "max")[1] == ["b", "c", "a"]
     assert order("validation/odd")[1] == ["a", "c", "b"] and compare(records).best("validation/odd") is None
     assert compare(records).best("validation/mse").name == "a"
 
@@ -139,8 +142,8 @@ def test_evaluations_join_the_metrics_with_their_direction(tmp_path):
     for name, value in (("a", 0.2), ("b", 0.9)):
         write_run(tmp_path / name, {"validation/elbo": 1.0}, model__latent_dim=ord(name))
         metrics = {
-            "recall": {"value": value, "spread": None, "best": "max"},
-            "odd": {"value": 1, "spread": 0.1, "best": None},
+            "recall": {"value": value, "std": None, "direction": "max"},
+            "odd": {"value": 1, "std": 0.1, "direction": None},
         }
         (tmp_path / name / "evaluation.json").write_text(json.dumps({"metrics": metrics}))
     comparison = compare(read(tmp_path), "evaluation/recall")
@@ -152,9 +155,9 @@ def test_numbers_measured_in_other_ways_are_never_mixed(tmp_path):
     for seed, num_samples in enumerate((20, 400, 400)):
         folder = write_run(tmp_path / f"{seed}", {"evaluation/recall": 0.1}, seed=seed)
         shared = {"extractor": "pixels", "extractor_sha256": "ab" * 32, "step": seed, "seed": seed}
-        entry = {"value": 1.0 + seed, "best": "min", "protocol": {**shared, "num_samples": num_samples}}
+        entry = {"value": 1.0 + seed, "direction": "min", "protocol": {**shared, "num_samples": num_samples}}
         (folder / "evaluation.json").write_text(json.dumps({"metrics": {"frechet_distance": entry}}))
-    entry = {"value": 0.9, "best": "max", "protocol": {"num_samples": 400}}
+    entry = {"value": 0.9, "direction": "max", "protocol": {"num_samples": 400}}
     path = tmp_path / "2/evaluation.json"
     path.write_text(json.dumps({"metrics": {**json.loads(path.read_text())["metrics"], "recall": entry}}))
     (row,) = (comparison := compare(read(tmp_path))).rows
@@ -168,23 +171,52 @@ def test_numbers_measured_in_other_ways_are_never_mixed(tmp_path):
 
 
 @pytest.mark.parametrize("model", lab.MODELS)
-def test_the_source_text_says_what_the_class_says(model):
-    target = lab.compose(model).model._target_
-    assert ranking(target) == locate("model", target).metrics
+def test_a_run_is_ranked_as_its_model_class_says(model, tmp_path):
+    """What a run of every model tells of its metrics reaches the comparison, the ranking one first."""
+    config = lab.compose(model)
+    trainer = lab.with_files(lab.trainer(config), config, lab.RandomImages(lab.requirements(config)).spec, tmp_path)
+    trainer.emit("on_start")
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config.to_dict()))
+    found = read_run(tmp_path, "run").directions
+    metrics = locate("model", config.model["_target_"]).metrics
+    assert list(found.items()) == [(f"validation/{name}", direction) for name, direction in metrics.items()]
 
 
-@pytest.mark.parametrize(
-    "target", ["os.system", "genlab.models.vae", "genlab.models.vae.Nothing", "x", "", "..a.b", "/.x"]
-)
-def test_nothing_is_known_of_other_classes(target):
-    assert ranking(target) == {}
+def test_a_direction_that_is_none_ranks_nothing(tmp_path):
+    folder = write_run(tmp_path / "run", {"validation/elbo": 1.0})
+    state = json.loads((folder / "status.json").read_text())
+    told = {"validation/elbo": "max", "validation/odd": None, "validation/code": "os.system", "validation/list": ["min"]}
+    (folder / "status.json").write_text(json.dumps(state | {"directions": told}))
+    assert read_run(folder, "run").directions == {"validation/elbo": "max"}
+
+
+def test_runs_that_contradict_each_other_have_no_direction(tmp_path):
+    for name, direction in (("a", "min"), ("b", "max")):
+        folder = write_run(tmp_path / name, {"validation/elbo": 1.0}, model__latent_dim=ord(name))
+        state = json.loads((folder / "status.json").read_text())
+        (folder / "status.json").write_text(json.dumps(state | {"directions": {"validation/elbo": direction}}))
+    comparison = compare(read(tmp_path))
+    assert "validation/elbo" not in comparison.directions and comparison.best("validation/elbo") is None
+
+
+def test_a_run_of_an_earlier_version_is_left_out_with_one_line(tmp_path):
+    write_run(tmp_path / "good", {"validation/elbo": 1.0})
+    old = write_run(tmp_path / "old", {"validation/elbo": 1.0})
+    state = json.loads((old / "status.json").read_text())
+    del state["directions"]
+    (old / "status.json").write_text(json.dumps(state))
+    records, problems = collect(find_runs([tmp_path]))
+    assert [record.name for record in records] == ["good"]
+    (line,) = problems
+    assert str(old) in line and "made by an earlier version of GenLab" in line and line.endswith("left out")
 
 
 DAMAGE = [
     ("status.json", None),
     ("status.json", '{"status": "finished", "st'),
     ("status.json", "[]"),
-    ("status.json", '{"status": "finished", "step": 1, "final": {"validation/elbo": "many"}}'),
+    ("status.json", '{"status": "finished", "step": 1, "directions": {}, "final": {"validation/elbo": "many"}}'),
+    ("status.json", '{"status": "finished", "step": 1, "directions": ["elbo"], "final": {}}'),
     ("config.yaml", "seed: [1"),
     ("config.yaml", "just text"),
     ("config.yaml", "seed: 1"),

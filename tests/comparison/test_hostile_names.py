@@ -13,9 +13,9 @@ import pytest
 import yaml
 from PIL import Image
 
+from genlab.comparison.comparison import compare
 from genlab.comparison.page import page
 from genlab.comparison.records import collect, find_runs, read_run
-from genlab.comparison.rows import compare
 from genlab.system.small_files import LARGEST, read_json, read_yaml
 
 HOSTILE = [
@@ -39,7 +39,8 @@ def write_run(folder: Path, word: str = "plain", seed: int = 0, other: str = "")
     }
     name, rows = f"validation/{word}", [{"step": step, f"train/{word}": 1.0 + step} for step in (1, 2)]
     state = {"status": word, "step": 2, "steps_per_second": 1.0, "alarms": [{}], "final": {name: 1.0 + seed}}
-    entry = {"value": 1.0, "best": "min", "protocol": {"dataset": word, "split": word}}
+    state["directions"] = {name: "max", f"train/{word}": word}
+    entry = {"value": 1.0, "direction": "min", "protocol": {"dataset": word, "split": word}}
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     (folder / "status.json").write_text(json.dumps(state))
     (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -132,9 +133,9 @@ REFUSED = {
     "word": ("status.json", '"running"'),
     "deep json": ("status.json", "[" * 500_000),
     "large json": ("status.json", " " * LARGEST + "{}"),
-    "huge integer": ("status.json", json.dumps({"status": "x", "step": 10**400, "final": {}})),
-    "no number": ("status.json", '{"status": "x", "step": NaN, "final": {}}'),
-    "unparsable integer": ("status.json", '{"status": "x", "step": ' + "9" * 100_000 + ', "final": {}}'),
+    "huge integer": ("status.json", json.dumps({"status": "x", "step": 10**400, "directions": {}, "final": {}})),
+    "no number": ("status.json", '{"status": "x", "step": NaN, "directions": {}, "final": {}}'),
+    "unparsable integer": ("status.json", '{"status": "x", "step": ' + "9" * 100_000 + ', "directions": {}, "final": {}}'),
     "rows that are lists": ("metrics.jsonl", "[1]\n"),
     "rows that are numbers": ("metrics.jsonl", "1\n"),
     "nested values": ("metrics.jsonl", '{"step": 1, "train/loss": {"a": 1}}\n'),
@@ -178,7 +179,7 @@ def test_pipes_devices_and_folders_are_not_read(file, tmp_path):
 def test_numbers_that_are_none_are_shown_and_hostile_images_left_out(tmp_path):
     folder = write_run(tmp_path / "run")
     final = {"validation/a": math.nan, "train/b": -1e308}
-    state = {"status": "x", "step": 1e308, "steps_per_second": math.inf, "final": final}
+    state = {"status": "x", "step": 1e308, "steps_per_second": math.inf, "final": final, "directions": {"train/b": "max"}}
     (folder / "status.json").write_text(json.dumps(state))
     points = [(-1e308, math.nan), (1, 1), (1e308, 2), (5, -math.inf)]
     rows = [json.dumps({"step": step, "train/loss": value}) + "\n" for step, value in points]

@@ -5,7 +5,7 @@ from itertools import pairwise
 import lab
 import pytest
 
-from genlab.config.build import build_source, sketch
+from genlab.config.build import build_on_meta, build_source
 from genlab.config.compose import compose_job, register
 
 
@@ -76,7 +76,7 @@ def compose(experiment):
 @pytest.mark.parametrize("experiment", PARAMETERS)
 def test_every_player_has_the_parameters_of_the_plain_network(experiment):
     config = compose(experiment)
-    players = sketch(config, build_source(config).spec).players()
+    players = build_on_meta(config, build_source(config.dataset).spec).players()
     counted = {name: sum(p.numel() for p in player.parameters()) for name, player in players.items()}
     assert counted == PARAMETERS[experiment]
 
@@ -84,11 +84,11 @@ def test_every_player_has_the_parameters_of_the_plain_network(experiment):
 @pytest.mark.parametrize("experiment", IMAGES)
 def test_images_batches_and_rates_are_those_of_the_workload(experiment):
     config = compose(experiment)
-    assert (config.trainer.batch_size, build_source(config).spec.shape) == IMAGES[experiment]
+    assert (config.trainer.batch_size, build_source(config.dataset).spec.shape) == IMAGES[experiment]
     lr, momentum = (1e-3, 0.9) if "vae" in experiment else (2e-4, 0.5)
     optimizer = config.optimizer
-    assert (optimizer._target_, optimizer.lr, list(optimizer.betas)) == ("torch.optim.Adam", lr, [momentum, 0.999])
-    assert (optimizer.eps, optimizer.weight_decay) == (1e-8, 0)
-    assert all(settings.lr == lr for settings in optimizer.players.values())
-    assert config.schedule._target_.endswith("Constant")
+    assert (optimizer["_target_"], optimizer["lr"]) == ("torch.optim.Adam", lr)
+    assert (optimizer["betas"], optimizer["eps"], optimizer["weight_decay"]) == ([momentum, 0.999], 1e-8, 0)
+    assert all(settings["lr"] == lr for settings in optimizer["players"].values())
+    assert config.schedule["_target_"].endswith("Constant")
     assert config.trainer.ema is config.trainer.validate_every is config.trainer.clip is None

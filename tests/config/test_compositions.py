@@ -9,10 +9,13 @@ from omegaconf import OmegaConf
 
 from genlab.config.build import build_source
 from genlab.config.check import _KINDS, locate, problems_of, settings_of
-from genlab.config.compose import compose_job, groups, options, register
-from genlab.config.paths import config_folder
+from genlab.config.commands import COMMANDS, RENAMED_KEYS, RENAMED_VALUES, ignored_device_keys
+from genlab.config.compose import compose_job, register
+from genlab.config.hints import fits, hint_of
+from genlab.config.paths import config_folder, groups, options
+from genlab.config.revise import FREE
 from genlab.config.sweeping import plan
-from genlab.contract.settings import CHOICES, COMMANDS, MAXIMA, MINIMA, POSITIVE, ignored_device_keys
+from genlab.contract.settings import RunConfig, limits_of
 from genlab.training.inference import validate
 
 GENERATED = ("digits", "shapes", "stripes")
@@ -95,7 +98,7 @@ PAIRS = [
     for model in lab.MODELS
     for dataset in GENERATED
     if lab.requirements(c := lab.compose(model, f"dataset={dataset}", *lab.small_data(f"dataset={dataset}")))
-    <= build_source(c).spec.provides
+    <= build_source(c.dataset).spec.provides
 ]
 
 
@@ -114,7 +117,7 @@ def test_takes_two_steps(model, dataset):
         "trainer.max_steps=2",
         "trainer.log_every=1",
     )
-    trainer = lab.trainer(config, build_source(config))
+    trainer = lab.trainer(config, build_source(config.dataset))
     trainer.fit()
     assert trainer.step == 2
     assert validate(trainer).keys() & trainer.model.metrics.keys()
@@ -124,21 +127,42 @@ def test_takes_two_steps(model, dataset):
 def test_recipe_is_its_own_and_the_command_line_wins(model):
     recipe = OmegaConf.load(config_folder() / "model" / f"{model}.yaml")
     config = lab.compose(model, small=False)
-    again = OmegaConf.merge(config, {node: recipe[node] for node in ("optimizer", "trainer") if node in recipe})
-    assert OmegaConf.to_container(again, resolve=True) == OmegaConf.to_container(config, resolve=True)
+    own = {node: recipe[node] for node in ("optimizer", "trainer") if node in recipe}
+    again = OmegaConf.merge(config.to_dict(), own)
+    assert OmegaConf.to_container(again, resolve=True) == config.to_dict()
     config = lab.compose(model, "optimizer=sgd", "optimizer.lr=0.123", "trainer.max_steps=17", small=False)
-    assert config.optimizer._target_ == "torch.optim.SGD"
-    assert (config.optimizer.lr, config.trainer.max_steps) == (0.123, 17)
+    assert config.optimizer["_target_"] == "torch.optim.SGD"
+    assert (config.optimizer["lr"], config.trainer.max_steps) == (0.123, 17)
 
 
-def test_tables_of_the_skeleton_name_keys_that_exist():
-    known = set()
-    for skeleton in COMMANDS.values():
-        for field in fields(skeleton):
-            known.add(field.name)
-            if is_dataclass(field.type):
-                known |= {f"{field.name}.{inner.name}" for inner in fields(field.type)}
-    assert {*CHOICES, *MINIMA, *MAXIMA, *POSITIVE, *(f"device.{key}" for key in ignored_device_keys("export"))} <= known
+SKELETONS = [*(command.skeleton for command in COMMANDS.values()), RunConfig]
+
+
+def exists(key):
+    return any(hint_of(skeleton, key) is not None for skeleton in SKELETONS)
+
+
+def test_tables_name_keys_that_exist_and_former_names_are_not_in_use():
+    ignored = {f"device.{key}" for command in COMMANDS for key in ignored_device_keys(command)}
+    assert all(map(exists, [*ignored, *FREE, *RENAMED_KEYS.values(), *(key for key, _ in RENAMED_VALUES)]))
+    assert not any(map(exists, RENAMED_KEYS))
+    for (key, former), word in RENAMED_VALUES.items():
+        choices = {choice for skeleton in SKELETONS for choice in limits_of(skeleton, key).choices}
+        assert word in choices and former not in choices
+
+
+def keys_of(skeleton, above=""):
+    for field in fields(skeleton):
+        inner = field.default_factory
+        yield from keys_of(inner, f"{above}{field.name}.") if is_dataclass(inner) else [above + field.name]
+
+
+@pytest.mark.parametrize("skeleton", SKELETONS, ids=lambda skeleton: skeleton.__name__)
+def test_limits_fit_the_types_of_their_keys(skeleton):
+    for key in keys_of(skeleton):
+        limits, hint = limits_of(skeleton, key), hint_of(skeleton, key)
+        bounds = [bound for bound in (limits.at_least, limits.at_most, limits.above) if bound is not None]
+        assert all(fits(value, hint) for value in (*limits.choices, *bounds)), key
 
 
 @pytest.mark.parametrize("group", ["device", "trainer", "loader", "logger", "watch"])

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from genlab.data import cache
-from genlab.data.cache import cache_dir, kept
+from genlab.data.cache import cache_dir, cached
 from genlab.data.folders import ImageFolder
 from genlab.data.shapes import Shapes
 from genlab.data.stripes import Stripes
@@ -41,18 +41,21 @@ def folder(tmp_path, monkeypatch):
     return tmp_path / "cache" / "tables"
 
 
-class Making:
-    """Asks for a table and counts how often it had to be made."""
+TYPES = {name: str(dtype).removeprefix("torch.") for name, (dtype, _) in LAYOUT.items()}
 
-    def __init__(self):
-        self.count = 0
+
+class Making:
+    """Asks for a table and counts how often it had to be made; with or without a `layout` known beforehand."""
+
+    def __init__(self, layout=LAYOUT):
+        self.count, self.layout = 0, layout
 
     def make(self):
         self.count += 1
         return table()
 
     def __call__(self, request=("x",), files=()):
-        found = kept({"request": list(request)}, files, LAYOUT, self.make)
+        found = cached({"request": list(request)}, files, self.layout, self.make)
         for name, value in table().items():
             assert found[name].dtype == value.dtype and torch.equal(found[name], value)
         return self.count
@@ -76,6 +79,41 @@ def test_a_table_is_made_once(making, folder):
     assert np.array_equal(np.load(entry(folder) / "image.npy", allow_pickle=False), table()["image"])
 
 
+def test_a_table_whose_layout_nobody_knows_beforehand_is_made_once(folder):
+    making = Making(layout=None)
+    assert [making(), making()] == [1, 1]
+    strange = {
+        "a.number": torch.tensor(7),
+        "an.empty.one": torch.empty(0).long(),
+        "no.rows": torch.empty(0, 3),
+        "doubles": torch.rand(2, 3).double(),
+    }
+    for _ in range(2):
+        found = cached({"request": "strange"}, [], None, lambda: strange)
+        assert found.keys() == strange.keys()
+        for name, value in strange.items():
+            assert found[name].dtype == value.dtype and torch.equal(found[name], value)
+    assert len(list(folder.iterdir())) == 2
+    cached({"request": "strange"}, [], None, lambda: pytest.fail("made again"))
+
+
+def test_what_is_made_at_once_is_not_kept(making, folder, monkeypatch):
+    """Reading it back would take as long as making it again."""
+    monkeypatch.setattr(cache, "WORTH_SECONDS", 60.0)
+    assert [making(), making()] == [1, 2] and not folder.exists()
+    monkeypatch.setattr(cache, "WORTH_SECONDS", -1.0)
+    assert [making(), making()] == [3, 3]
+    monkeypatch.setattr(cache, "WORTH_SPEED", 1e-9)
+    assert [making(["y"]), making(["y"])] == [4, 5], "numbers that are made faster than they are read"
+
+
+def test_another_layout_is_another_table(making, folder):
+    making()
+    other = {"image": torch.zeros(2, 1, 3, 2).byte()}
+    found = cached({"request": ["x"]}, [], {"image": (torch.uint8, (2, 1, 3, 2))}, lambda: other)
+    assert found.keys() == {"image"} and torch.equal(found["image"], other["image"])
+
+
 def test_another_request_is_another_table(making, folder, tmp_path, monkeypatch):
     file = tmp_path / "input"
     file.write_bytes(b"one")
@@ -90,7 +128,7 @@ def test_another_request_is_another_table(making, folder, tmp_path, monkeypatch)
 
 def test_what_a_run_writes_into_its_table_stays_in_the_run(making):
     making()
-    kept({"request": ["x"]}, [], LAYOUT, making.make)["image"].zero_()
+    cached({"request": ["x"]}, [], LAYOUT, making.make)["image"].zero_()
     assert making() == 1
 
 
@@ -146,6 +184,12 @@ DAMAGE = {
     "deep": replace("manifest.json", b"[" * 60_000),
     "bytes": replace("manifest.json", b"\xff\xfe"),
     "shapes": edit("fields", {"image": ["uint8", [10**9]]}),
+    "negative": edit("fields", {name: [dtype, [-5, -6]] for name, dtype in TYPES.items()}),
+    "infinite": edit("fields", {name: [dtype, [float("inf")]] for name, dtype in TYPES.items()}),
+    "no fields": edit("fields", {}),
+    "fewer fields": edit("fields", {"label": ["int64", [5]]}),
+    "no mapping": edit("fields", 3),
+    "types": edit("fields", {"image": ["complex64", [5, 1, 3, 2]]}),
     "key": edit("key", "another"),
     "checksums": edit("sha256", {"image": 3}),
     "link": link,
@@ -154,8 +198,10 @@ DAMAGE = {
 }
 
 
+@pytest.mark.parametrize("layout", [LAYOUT, None], ids=["known layout", "unknown layout"])
 @pytest.mark.parametrize("kind", DAMAGE)
-def test_a_damaged_entry_is_made_again(kind, making, folder, caplog):
+def test_a_damaged_entry_is_made_again(kind, layout, folder, caplog):
+    making = Making(layout)
     making()
     DAMAGE[kind](entry(folder))
     with caplog.at_level(logging.INFO, "genlab"):
@@ -217,7 +263,7 @@ def make_slowly(barrier, results):
         barrier.wait()  # both have found nothing
         return table()
 
-    results.put(kept({"request": ["x"]}, [], LAYOUT, make)["image"].tolist())
+    results.put(cached({"request": ["x"]}, [], LAYOUT, make)["image"].tolist())
 
 
 def test_jobs_that_start_together_without_locks(making, folder, monkeypatch):
@@ -243,7 +289,7 @@ def make_and_count(log, start, results):
         return table()
 
     start.wait(30)
-    found = kept({"request": ["x"]}, [], LAYOUT, make)
+    found = cached({"request": ["x"]}, [], LAYOUT, make)
     results.put({name: value.numpy() for name, value in found.items()})
 
 

@@ -1,13 +1,17 @@
 """The classifier that samples are read by: it learns, repeats to the bit, is kept, and survives a damaged cache."""
 
+import json
 import logging
 import os
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from genlab.contract.data import DataSpec
+from genlab.data import cache
 from genlab.data.digits import Digits
 from genlab.data.source import ArrayExamples, Source
 from genlab.data.torchvision_sets import Mnist
@@ -16,12 +20,14 @@ from genlab.evaluation.classifier import Network, data_fingerprint, load_classif
 
 
 @pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    """An empty cache and a short training."""
+def folder(tmp_path, monkeypatch):
+    """An empty cache, in which everything is worth keeping, and a short training."""
     monkeypatch.setenv("GENLAB_CACHE", str(tmp_path))
+    monkeypatch.setattr(cache, "WORTH_SECONDS", -1.0)
+    monkeypatch.setattr(cache, "WORTH_SPEED", float("inf"))
     monkeypatch.setitem(classifier.RECIPE, "steps", 40)
     monkeypatch.setitem(classifier.RECIPE, "batch_size", 32)
-    return tmp_path / "classifiers"
+    return tmp_path / "tables"
 
 
 class Stripes(Source):
@@ -63,14 +69,13 @@ def test_it_reads_the_test_digits_of_mnist(monkeypatch):
     assert found.accuracy > 0.99
 
 
-def test_training_repeats_to_the_bit_and_leaves_the_random_state_alone(cache):
+def test_training_repeats_to_the_bit_and_leaves_the_random_state_alone(folder):
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
     first = load_classifier(Stripes((1, 8, 8)))
     assert torch.equal(torch.rand(3), expected)
-    for file in cache.iterdir():
-        file.unlink()
+    shutil.rmtree(folder)
     assert load_classifier(Stripes((1, 8, 8))).identity == first.identity
     assert load_classifier(Stripes((1, 8, 8)), seed=1).identity != first.identity
 
@@ -94,42 +99,69 @@ def test_it_is_trained_once_and_then_read(monkeypatch, caplog):
     assert torch.equal(first.network(x)[0], second.network(x)[0])
 
 
-def test_other_data_gets_a_classifier_of_its_own(cache):
+def test_other_data_gets_a_classifier_of_its_own(folder):
     load_classifier(Stripes((1, 8, 8)))
     load_classifier(Stripes((1, 8, 8), train=97))
-    assert len(list(cache.iterdir())) == 2
+    assert len(list(folder.iterdir())) == 2
 
 
-def flip_a_weight(path):
-    state = torch.load(path, weights_only=True)
-    state["weights"]["logits.bias"][0] += 1
-    torch.save(state, path)
+def edit(name, value):
+    """Damage to the manifest of an entry."""
+
+    def damage(entry):
+        manifest = json.loads((entry / "manifest.json").read_text())
+        (entry / "manifest.json").write_text(json.dumps(manifest | {name: value}))
+
+    return damage
+
+
+def flip_a_weight(entry):
+    bias = np.load(entry / "logits.bias.npy")
+    bias[0] += 1
+    np.save(entry / "logits.bias.npy", bias)
 
 
 @pytest.mark.parametrize(
     "damage",
     [
-        lambda path: path.write_bytes(path.read_bytes()[:100]),
-        lambda path: torch.save({"format": 1}, path),
-        lambda path: torch.save({"format": 1, "weights": 3}, path),
+        lambda entry: os.truncate(entry / "logits.weight.npy", 100),
+        lambda entry: (entry / "logits.weight.npy").unlink(),
+        edit("fields", {}),
+        edit("fields", {"accuracy": ["float64", []]}),
+        edit("fields", 3),
         flip_a_weight,
     ],
 )
-def test_a_damaged_cache_is_trained_anew(damage, cache, caplog):
+def test_a_damaged_cache_is_trained_anew(damage, folder, caplog):
     first = load_classifier(Stripes((1, 8, 8)))
-    (path,) = cache.iterdir()
-    damage(path)
+    (entry,) = folder.iterdir()
+    damage(entry)
+    caplog.set_level(logging.INFO, "genlab")
     assert load_classifier(Stripes((1, 8, 8))).identity == first.identity
-    assert "is damaged and computed again" in caplog.text
+    assert "is damaged and made again" in caplog.text
     caplog.clear()
     load_classifier(Stripes((1, 8, 8)))
     assert not caplog.text
 
 
-def test_a_cache_that_cannot_be_written_costs_time_alone(cache, caplog):
-    cache.write_text("a file where the folder should be")
+def test_weights_of_another_network_are_trained_anew(monkeypatch):
+    """A later version may build it differently under the same recipe."""
+    first = load_classifier(Stripes((1, 8, 8)))
+    build = classifier.Network.__init__
+
+    def built(self, shape, num_classes):
+        build(self, shape, num_classes)
+        self.logits = torch.nn.Sequential(self.logits)
+
+    monkeypatch.setattr(classifier.Network, "__init__", built)
+    assert load_classifier(Stripes((1, 8, 8))).identity != first.identity
+
+
+def test_a_cache_that_cannot_be_written_costs_time_alone(folder, caplog):
+    folder.write_text("a file where the folder should be")
+    caplog.set_level(logging.INFO, "genlab")
     assert load_classifier(Stripes((1, 8, 8))).accuracy == 1
-    assert "is not kept" in caplog.text
+    assert "not kept" in caplog.text
 
 
 def test_no_more_examples_are_read_than_the_recipe_says(monkeypatch):

@@ -9,24 +9,29 @@ import pytest
 import torch
 
 from genlab.contract.settings import EvaluationConfig
+from genlab.data import cache
 from genlab.evaluation import classifier, sample_metrics
-from genlab.evaluation import context as benches
+from genlab.evaluation import context as contexts
 from genlab.evaluation.context import EvaluationContext
 from genlab.evaluation.data_metrics import DATA_METRICS
-from genlab.evaluation.evaluate import METRICS, choose, evaluate, figures_of, write
+from genlab.evaluation.evaluate import choose, evaluate, write
 from genlab.evaluation.sample_metrics import SAMPLE_METRICS, nearest_images
 from genlab.inference.run import Run
+from genlab.metrics.catalogue import METRICS, directions_of
 
 SETTINGS = EvaluationConfig(None, 300, "pixels", importance_samples=3, repeats=1, nearest=2)
 
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path, monkeypatch):
+    """An empty cache, in which everything is worth keeping."""
     monkeypatch.setenv("GENLAB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(cache, "WORTH_SECONDS", -1.0)
+    monkeypatch.setattr(cache, "WORTH_SPEED", float("inf"))
 
 
 def subject(model, *overrides, source=None, **settings) -> tuple[Run, EvaluationContext]:
-    """An untrained run of `model` and a bench with its data."""
+    """An untrained run of `model` and what measures it on its data."""
     config = lab.compose(model, *overrides)
     source = source or lab.RandomImages(lab.requirements(config))
     trainer = lab.trainer(config, source)
@@ -36,10 +41,10 @@ def subject(model, *overrides, source=None, **settings) -> tuple[Run, Evaluation
 
 @pytest.mark.parametrize("model", lab.MODELS)
 def test_measures_what_fits_every_model_and_repeats_it(model):
-    run, bench = subject(model)
-    names = choose(run, bench, None)
+    run, context = subject(model)
+    names = choose(run, context, None)
     assert names, "there is something to say of every model"
-    entries = evaluate(run, bench, names, seed=1)
+    entries = evaluate(run, context, names, seed=1)
     for name, entry in entries.items():
         assert entry["value"] == pytest.approx(entry["values"][0]) and torch.tensor(entry["value"]).isfinite(), name
         assert entry["direction"] in ("min", "max", None)
@@ -48,54 +53,54 @@ def test_measures_what_fits_every_model_and_repeats_it(model):
         assert len(protocol["data_sha256"]) == 64
         assert protocol.get("seed", 1) == 1
     json.dumps(entries, allow_nan=False)
-    again = evaluate(run, bench, names, seed=1)
+    again = evaluate(run, context, names, seed=1)
     assert again == entries, "an evaluation is a function of its seed"
 
 
 @pytest.mark.parametrize("model", lab.MODELS)
 def test_measuring_disturbs_no_generator(model):
-    run, bench = subject(model)
+    run, context = subject(model)
     state = torch.get_rng_state()
-    evaluate(run, bench, choose(run, bench, None))
+    evaluate(run, context, choose(run, context, None))
     assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_a_protocol_claims_nothing_that_played_no_part():
-    run, bench = subject("vae")
-    entries = evaluate(run, bench, choose(run, bench, None))
+    run, context = subject("vae")
+    entries = evaluate(run, context, choose(run, context, None))
     reading = {name for name, entry in entries.items() if "extractor" in entry["protocol"]}
     assert {"frechet_distance", "kernel_distance", "precision"} <= reading
     assert not {"elbo", "mse", "active_units", "copying_gap"} & reading
     drawn = {name for name, entry in entries.items() if "num_samples" in entry["protocol"]}
     assert {"frechet_distance", "copying_gap"} <= drawn and not {"elbo", "mse", "active_units"} & drawn
     assert "seed" in entries["elbo"]["protocol"] and "seed" not in entries["mse"]["protocol"]
-    assert entries["frechet_distance"]["protocol"]["extractor_sha256"] == bench.extractor.identity
+    assert entries["frechet_distance"]["protocol"]["extractor_sha256"] == context.extractor.identity
 
 
 def test_no_extractor_is_made_for_what_reads_nothing(monkeypatch):
-    monkeypatch.setattr(benches, "make_extractor", None)  # making one would fail
-    run, bench = subject("vae")
-    evaluate(run, bench, choose(run, bench, ["likelihood", "reconstruction", "latents", "copies"]))
+    monkeypatch.setattr(contexts, "make_extractor", None)  # making one would fail
+    run, context = subject("vae")
+    evaluate(run, context, choose(run, context, ["likelihood", "reconstruction", "latents", "copies"]))
 
 
 def test_numbers_do_not_depend_on_the_autocast_around_them(monkeypatch):
     monkeypatch.setitem(classifier.RECIPE, "steps", 20)
     names = ["frechet", "mmd", "classes"]
-    run, bench = subject("cgan", extractor="classifier")
+    run, context = subject("cgan", extractor="classifier")
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        inside = evaluate(run, bench, names)
+        inside = evaluate(run, context, names)
     monkeypatch.setenv("GENLAB_CACHE", os.environ["GENLAB_CACHE"] + "-another")
-    run, bench = subject("cgan", extractor="classifier")
-    assert evaluate(run, bench, names) == inside
+    run, context = subject("cgan", extractor="classifier")
+    assert evaluate(run, context, names) == inside
 
 
 def test_copies_of_training_images_are_found_out_among_all_of_them():
     source = lab.RandomImages(frozenset({"image"}), train=500, validation=40)
-    run, bench = subject("gan", source=source)
-    honest = evaluate(run, bench, ["copies"])
-    train = bench.table("train").load()["image"].float() / 255
+    run, context = subject("gan", source=source)
+    honest = evaluate(run, context, ["copies"])
+    train = context.table("train").load()["image"].float() / 255
     run.model.sample = lambda count, label=None: train[torch.randint(len(train), (count,))]
-    copied = evaluate(run, bench, ["copies"])
+    copied = evaluate(run, context, ["copies"])
     assert (copied["copying_gap"]["value"], copied["closer_than_held_out"]["value"]) == (1, 1)
     assert honest["copying_gap"]["value"] < 0.5
     assert copied["copying_gap"]["protocol"]["training_images"] == 500
@@ -103,44 +108,44 @@ def test_copies_of_training_images_are_found_out_among_all_of_them():
 
 def test_a_set_of_one_image_gives_valid_json(tmp_path):
     source = lab.RandomImages(frozenset({"image"}), validation=1)
-    run, bench = subject("vae", source=source)
-    names = choose(run, bench, None)
+    run, context = subject("vae", source=source)
+    names = choose(run, context, None)
     assert not {"manifold", "kernel", "frechet"} & set(names)
-    entries = evaluate(run, bench, names)
-    assert entries["mse"]["spread"] is None and "total_correlation" not in entries
+    entries = evaluate(run, context, names)
+    assert entries["mse"]["std"] is None and "total_correlation" not in entries
     write(entries, tmp_path / "evaluation.json")
     with pytest.raises(ValueError, match="metrics=kernel: needs 2 real images or more, and validation of noise has 1"):
-        choose(run, bench, ["kernel"])
+        choose(run, context, ["kernel"])
 
 
 def test_a_number_that_is_not_finite_is_noted(tmp_path):
-    run, bench = subject("vae")
+    run, context = subject("vae")
     run.model.reconstruct = lambda x: x
-    entry = evaluate(run, bench, ["reconstruction"])["psnr"]
+    entry = evaluate(run, context, ["reconstruction"])["psnr"]
     assert entry["value"] is None and entry["note"] == "came out as inf"
     write({"psnr": entry}, tmp_path / "evaluation.json")
 
 
 def test_pairs_are_compared_in_equal_numbers():
-    run, bench = subject("gan", num_samples=20)
-    entries = evaluate(run, bench, ["manifold", "mmd", "sliced_wasserstein"])
+    run, context = subject("gan", num_samples=20)
+    entries = evaluate(run, context, ["manifold", "mmd", "sliced_wasserstein"])
     for name in ("precision", "mmd", "sliced_wasserstein"):
         assert entries[name]["protocol"]["samples"] == entries[name]["protocol"]["real"] == 20
 
 
-def test_every_figure_is_announced():
+def test_every_number_is_announced():
     for model in lab.MODELS:
-        run, bench = subject(model)
-        for name in choose(run, bench, None):
-            assert evaluate(run, bench, [name]).keys() <= figures_of([name]).keys()
+        run, context = subject(model)
+        for name in choose(run, context, None):
+            assert evaluate(run, context, [name]).keys() <= directions_of([name]).keys()
 
 
 def test_other_data_asks_no_question_about_training_data():
-    run, bench = subject("gan")
-    bench.own = False
-    assert "copies" not in choose(run, bench, None)
-    with pytest.raises(ValueError, match="metrics=copies: is a question to the data that the run was trained on"):
-        choose(run, bench, ["copies"])
+    run, context = subject("gan")
+    context.own = False
+    assert "copies" not in choose(run, context, None)
+    with pytest.raises(ValueError, match="metrics=copies: is a question about the data that the run was trained on"):
+        choose(run, context, ["copies"])
 
 
 def test_a_smaller_domain_is_counted_once(tmp_path):
@@ -159,84 +164,84 @@ def test_a_smaller_domain_is_counted_once(tmp_path):
                 for d, n in sizes.items()
             ]
 
-    run, bench = subject("cyclegan", source=Unequal())
-    entries = evaluate(run, bench, ["translation"])
+    run, context = subject("cyclegan", source=Unequal())
+    entries = evaluate(run, context, ["translation"])
     assert entries["cycle_error/a"]["protocol"]["images"] == 40
     assert entries["cycle_error/b"]["protocol"]["images"] == 12
 
 
-def test_repeats_draw_anew_and_give_a_spread():
-    run, bench = subject("gan", repeats=3)
-    entry = evaluate(run, bench, ["frechet"])["frechet_distance"]
+def test_repeats_draw_anew_and_give_a_deviation():
+    run, context = subject("gan", repeats=3)
+    entry = evaluate(run, context, ["frechet"])["frechet_distance"]
     assert len(set(entry["values"])) == 3
     assert entry["value"] == pytest.approx(sum(entry["values"]) / 3)
-    assert entry["spread"] == pytest.approx(torch.tensor(entry["values"], dtype=torch.float64).std().item())
-    assert entry["spread_over"] == "repeats"
+    assert entry["std"] == pytest.approx(torch.tensor(entry["values"], dtype=torch.float64).std().item())
+    assert entry["std_over"] == "repeats"
 
 
 def test_known_factors_are_asked_for_by_the_data():
     from genlab.data.shapes import Shapes
 
     source = Shapes(size=16, num_scales=2, num_orientations=4, num_positions=4, validation_fraction=0.9)
-    run, bench = subject("beta-vae", source=source)
-    assert "disentanglement" in choose(run, bench, None)
-    entries = evaluate(run, bench, ["disentanglement"])
+    run, context = subject("beta-vae", source=source)
+    assert "disentanglement" in choose(run, context, None)
+    entries = evaluate(run, context, ["disentanglement"])
     assert {"mig", "sap", "dci_disentanglement", "factor_vae_score", "beta_vae_score"} <= entries.keys()
-    run, bench = subject("vae")
+    run, context = subject("vae")
     with pytest.raises(ValueError, match="metrics=disentanglement: dataset noise has no factors"):
-        choose(run, bench, ["disentanglement"])
+        choose(run, context, ["disentanglement"])
 
 
 def test_refuses_what_does_not_fit_and_what_does_not_exist():
-    run, bench = subject("gan")
+    run, context = subject("gan")
     for asked, message in (
         (["frechett"], "metrics=frechett: no such metric; did you mean 'frechet'?"),
         (["likelihood"], "metrics=likelihood: model gan cannot bound the likelihood"),
         (["classes"], "metrics=classes: extractor pixels reads no classes; use extractor=classifier"),
     ):
         with pytest.raises(ValueError) as refused:
-            choose(run, bench, asked)
+            choose(run, context, asked)
         assert str(refused.value).startswith(message)
-    assert choose(run, bench, ["kernel", "frechet", "kernel"]) == ["kernel", "frechet"]
+    assert choose(run, context, ["kernel", "frechet", "kernel"]) == ["kernel", "frechet"]
 
 
 def test_classes_are_read_by_a_classifier_of_the_datasets_labels(monkeypatch):
     monkeypatch.setitem(classifier.RECIPE, "steps", 20)
-    run, bench = subject("cgan", extractor="auto")
-    names = choose(run, bench, None)
+    run, context = subject("cgan", extractor="auto")
+    names = choose(run, context, None)
     assert {"classes", "inception_score"} <= set(names)
-    entries = evaluate(run, bench, ["classes", "inception_score"])
+    entries = evaluate(run, context, ["classes", "inception_score"])
     assert entries["agreement"]["protocol"]["labels"] == "all classes in turn"
     assert entries["classes_covered"]["protocol"]["of"] == 3
     assert 0 <= entries["agreement"]["value"] <= 1 <= entries["inception_score"]["value"]
 
 
 def test_readings_of_real_images_are_kept_and_used_again(monkeypatch):
-    _, bench = subject("gan")
-    first = bench.real
-    monkeypatch.setattr(benches, "gather", None)  # reading again would fail
+    _, context = subject("gan")
+    first = context.real
+    monkeypatch.setattr(contexts, "gather", None)  # reading again would fail
     again = subject("gan")[1].real
     assert torch.equal(first.features, again.features) and first.count == again.count == 32
     assert torch.equal(first.moments.covariance, again.moments.covariance)
 
 
 def test_damaged_readings_are_read_again(tmp_path):
-    _, bench = subject("gan")
-    first = bench.real
-    (file,) = (tmp_path / "cache/features").glob("*.pt")
+    _, context = subject("gan")
+    first = context.real
+    (file,) = (tmp_path / "cache/tables").glob("*/features.npy")
     file.write_bytes(b"half")
     assert torch.equal(subject("gan")[1].real.features, first.features)
     assert file.stat().st_size > 100, "and kept again"
 
 
-def test_portions_beyond_what_is_compared_are_let_go(monkeypatch):
+def test_batches_beyond_what_is_compared_are_let_go(monkeypatch):
     monkeypatch.setattr(sample_metrics, "COMPARED", 20)
     monkeypatch.setattr(sample_metrics, "_COPIES_LOOKED_FOR", 20)
-    _, bench = subject("gan")
-    metrics = [metric(bench, 500, 0) for metric in SAMPLE_METRICS.values() if not metric.reads_classes]
+    _, context = subject("gan")
+    metrics = [metric(context, 500, 0) for name, metric in SAMPLE_METRICS.items() if not METRICS[name].classes]
     for _ in range(5):
-        images = torch.rand(100, *bench.source.spec.shape)
-        reading = bench.extractor.read(images)
+        images = torch.rand(100, *context.source.spec.shape)
+        reading = context.extractor.read(images)
         for metric in metrics:
             metric.update(sample_metrics.SampleBatch(images, None, reading))
     kept = sum(part.untyped_storage().nbytes() for metric in metrics for part in getattr(metric, "kept", []))
@@ -245,16 +250,16 @@ def test_portions_beyond_what_is_compared_are_let_go(monkeypatch):
 
 
 def test_memory_is_bounded_by_what_is_kept(monkeypatch):
-    monkeypatch.setattr(benches, "FEATURES_KEPT", 10)
-    _, bench = subject("gan")
-    assert len(bench.real.features) == 10 and bench.real.count == 32 == bench.real.moments.count
+    monkeypatch.setattr(contexts, "FEATURES_KEPT", 10)
+    _, context = subject("gan")
+    assert len(context.real.features) == 10 and context.real.count == 32 == context.real.moments.count
 
 
 def test_shows_samples_above_their_nearest_training_images():
-    run, bench = subject("gan", nearest=3)
-    rows = nearest_images(run, bench, seed=0)
+    run, context = subject("gan", nearest=3)
+    rows = nearest_images(run, context, seed=0)
     assert rows.shape == (4, 3, *run.data.shape)
-    train = bench.table("train").load()["image"].float() / 255
+    train = context.table("train").load()["image"].float() / 255
     distances = (train[None] - run.sample(3)[:, None]).flatten(2).norm(dim=2)
     assert torch.equal(rows[1], train[distances.argmin(1)])
 
@@ -270,15 +275,17 @@ def test_what_was_measured_before_stays(tmp_path):
 
 
 def test_every_metric_is_asked_for_by_a_name_of_its_own():
-    assert len(METRICS) == len(set(METRICS)) == len(DATA_METRICS) + len(SAMPLE_METRICS)
+    assert len(METRICS) == len(DATA_METRICS) + len(SAMPLE_METRICS)
+    numbers = [name for metric in METRICS.values() for name in metric.directions]
+    assert len(numbers) == len(set(numbers)), "no two metrics give a number of one name"
 
 
 def measured(model: str) -> dict[str, dict]:
-    """Everything that fits a model, on three batches of images and three portions of samples."""
+    """Everything that fits a model, on three batches of images and three batches of samples."""
     torch.set_num_threads(1)
     requires = lab.requirements(lab.compose(model))
-    run, bench = subject(model, source=lab.RandomImages(requires, validation=600), num_samples=600)
-    return evaluate(run, bench, choose(run, bench, None), seed=1)
+    run, context = subject(model, source=lab.RandomImages(requires, validation=600), num_samples=600)
+    return evaluate(run, context, choose(run, context, None), seed=1)
 
 
 def measure_as_a_rank(rank: int, folder: Path) -> None:

@@ -6,6 +6,7 @@ import lab
 import pytest
 import torch
 
+from genlab.checkpoints.folder import RunFolder
 from genlab.config.compose import RequestError
 from genlab.evaluation import classifier
 from genlab.runs.check import check
@@ -32,7 +33,7 @@ def own_cache(tmp_path, monkeypatch):
 def run(folder, *overrides):
     config = lab.compose("gan", *SETTINGS, *overrides)
     check(config, folder)
-    return train(config, folder)
+    return train(config, RunFolder(folder))
 
 
 def test_measures_every_so_many_steps_and_chooses_the_best_by_it(tmp_path):

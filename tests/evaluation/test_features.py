@@ -2,8 +2,10 @@
 
 import hashlib
 import io
+import multiprocessing
 import os
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from unittest import mock
@@ -42,38 +44,38 @@ def test_pixels_are_the_images_and_large_ones_are_averaged():
     x = torch.rand(3, 2, 10, 12)
     assert torch.equal(pixels(x), x.flatten(1))
     assert pixels(torch.rand(3, 3, 64, 64)).shape == (3, 3 * 32 * 32)
-    assert pixels.read(x).probabilities is None
+    assert pixels.num_classes == 0 and pixels.read(x).probabilities.shape == (3, 0)
     assert pixels.identity == make_extractor("pixels").identity
 
 
-def test_digits_reads_features_and_probabilities_in_one_pass():
+def test_the_classifier_gives_features_and_probabilities_in_one_pass():
     source = Digits(size=8)
-    digits = make_extractor("classifier", source)
+    reader = make_extractor("classifier", source)
     (table,) = source.open("validation")
     x, y = table.load()["image"] / 255, table.load()["label"]
-    features, probabilities = digits.read(x)
+    features, probabilities = reader.read(x)
     assert features.shape == (len(x), 64)
     assert features.dtype == probabilities.dtype == torch.float32
     torch.testing.assert_close(probabilities.sum(1), torch.ones(len(x)))
-    assert (probabilities.argmax(1) == y).double().mean().item() == pytest.approx(digits.accuracy)
-    assert f"accuracy {digits.accuracy:.4f}" in digits.description
-    assert torch.equal(digits(x), features)
+    assert (probabilities.argmax(1) == y).double().mean().item() == pytest.approx(reader.accuracy)
+    assert f"accuracy {reader.accuracy:.4f}" in reader.description
+    assert torch.equal(reader(x), features)
     assert not features.requires_grad
 
 
 def test_the_chunks_that_images_come_in_do_not_matter(monkeypatch):
-    digits = make_extractor("classifier", Digits(size=8))
+    reader = make_extractor("classifier", Digits(size=8))
     x = torch.rand(20, 1, 8, 8)
-    whole = digits.read(x)
-    monkeypatch.setattr(type(digits), "batch", 7)
-    for a, b in zip(whole, digits.read(x), strict=True):
+    whole = reader.read(x)
+    monkeypatch.setattr(type(reader), "batch", 7)
+    for a, b in zip(whole, reader.read(x), strict=True):
         torch.testing.assert_close(a, b)
 
 
-def test_images_of_another_shape_are_refused_by_digits():
-    digits = make_extractor("classifier", Digits(size=8))
+def test_images_of_another_shape_are_refused_by_the_classifier():
+    reader = make_extractor("classifier", Digits(size=8))
     with pytest.raises(ValueError, match=r"reads images \[1, 8, 8\], not \[3, 8, 8\]"):
-        digits(torch.rand(2, 3, 8, 8))
+        reader(torch.rand(2, 3, 8, 8))
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -82,8 +84,8 @@ def test_images_of_a_diverged_run_are_refused(value):
         make_extractor("pixels")(torch.full((1, 1, 8, 8), value))
 
 
-def test_auto_is_digits_where_there_are_labels_and_pixels_elsewhere():
-    assert make_extractor("auto", Digits(size=8)).name == "digits"
+def test_auto_is_the_classifier_where_there_are_labels_and_pixels_elsewhere():
+    assert make_extractor("auto", Digits(size=8)).name == "classifier"
     assert make_extractor("auto").name == "pixels"
     assert make_extractor("auto", SimpleNamespace(spec=DataSpec((1, 8, 8)))).name == "pixels"
 
@@ -126,6 +128,32 @@ def test_another_file_in_the_place_of_the_weights_is_refused(weights_file):
     weights_file.write_bytes(b"something else")
     with pytest.raises(ValueError, match=r"is not the published file .*; remove it"):
         make_extractor("inception")
+
+
+def refused_weights(results):
+    with pytest.raises(ValueError) as refusal:
+        make_extractor("inception")
+    results.put(str(refusal.value))
+
+
+def test_jobs_that_start_together_download_the_weights_once(tmp_path, monkeypatch):
+    def download(url, place, **_):
+        with Path(tmp_path, "log").open("a") as file:
+            file.write("downloaded\n")
+        time.sleep(0.3)
+        Path(place).write_bytes(b"others than the published")
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", download)
+    monkeypatch.setitem(sys.modules, "torch_fidelity", SimpleNamespace(FeatureExtractorInceptionV3=None))
+    context = multiprocessing.get_context("fork")
+    results = context.SimpleQueue()
+    jobs = [context.Process(target=refused_weights, args=(results,)) for _ in range(2)]
+    for job in jobs:
+        job.start()
+    assert all("is not the published file" in results.get() for _ in jobs)
+    for job in jobs:
+        job.join(30)
+    assert Path(tmp_path, "log").read_text() == "downloaded\n"
 
 
 class Dangerous:

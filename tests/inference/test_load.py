@@ -6,39 +6,39 @@ from types import SimpleNamespace
 import lab
 import pytest
 import torch
-from omegaconf import OmegaConf
 
 import genlab
 from genlab.checkpoints import file as checkpoint
+from genlab.config.options import models_that_can
 from genlab.contract.data import DataSpec
-from genlab.inference.load import latest, load, models_that_can
+from genlab.inference.load import latest, load
 from genlab.inference.run import Run
 
 
 class Painter:
-    """Paints labels, or noise; remembers in which portions."""
+    """Paints labels, or noise; remembers in which batches."""
 
     def __init__(self, requires):
-        self.requires, self.portions = requires, []
+        self.requires, self.batches = requires, []
 
     def sample(self, num_samples, label=None):
-        self.portions.append(num_samples)
+        self.batches.append(num_samples)
         if label is None:
             return torch.rand(num_samples, 1, 1, 1)
         return label.view(-1, 1, 1, 1) / 10
 
 
 def run_of(requires, tmp_path):
-    config = OmegaConf.create({"choices": {"model": "painter", "dataset": "digits"}})
+    config = SimpleNamespace(choices=SimpleNamespace(model="painter", dataset="digits"))
     return Run(tmp_path, 1, config, DataSpec((1, 1, 1), num_classes=4), Painter(requires), lab.CPU)
 
 
-def test_draws_in_portions_as_a_function_of_the_seed(tmp_path):
+def test_draws_in_batches_as_a_function_of_the_seed(tmp_path):
     run = run_of(frozenset(), tmp_path)
     images = run.sample(600, seed=3)
     assert images.shape == (600, 1, 1, 1)
-    assert sum(run.model.portions) == 600 and max(run.model.portions) <= 256
-    assert len(images.unique()) > 590, "portions do not repeat each other"
+    assert sum(run.model.batches) == 600 and max(run.model.batches) <= 256
+    assert len(images.unique()) > 590, "batches do not repeat each other"
     state = torch.get_rng_state()
     assert torch.equal(run.sample(600, seed=3), images)
     assert torch.equal(run.sample(256, seed=3), images[:256]), "more images change none of the first"
@@ -48,10 +48,10 @@ def test_draws_in_portions_as_a_function_of_the_seed(tmp_path):
 
 def test_all_classes_in_turn_or_one(tmp_path):
     run = run_of(frozenset({"label"}), tmp_path)
-    portions = list(run.draw(300, seed=0))
-    labels = torch.cat([labels for _, labels in portions])
+    batches = list(run.draw(300, seed=0))
+    labels = torch.cat([labels for _, labels in batches])
     assert labels.tolist() == [number % 4 for number in range(300)]
-    torch.testing.assert_close(torch.cat([images for images, _ in portions]).flatten(), labels / 10)
+    torch.testing.assert_close(torch.cat([images for images, _ in batches]).flatten(), labels / 10)
     for label in (2, 0):
         ((_, labels),) = run.draw(5, seed=0, label=label)
         assert labels.tolist() == [label] * 5

@@ -6,7 +6,6 @@ from types import SimpleNamespace
 import lab
 import pytest
 import torch
-from omegaconf import OmegaConf
 
 from genlab.contract.data import DataSpec
 from genlab.inference.interpolation import even
@@ -24,7 +23,7 @@ def painter(requires=frozenset()):
         return grey.view(-1, 1, 1, 1).expand(-1, 1, 2, 3)
 
     model = SimpleNamespace(prior=lambda n, truncation=None: torch.randn(n, 4), decode=decode, requires=requires)
-    config = OmegaConf.create({"choices": {"model": "painter"}})
+    config = SimpleNamespace(choices=SimpleNamespace(model="painter"))
     return Run(Path("run"), 1, config, DataSpec((1, 2, 3), num_classes=3), model, lab.CPU)
 
 

@@ -3,9 +3,8 @@
 from types import SimpleNamespace
 
 import torch
-from omegaconf import OmegaConf
 
-from genlab.inspection import inputs
+from genlab.inspection import dataset
 
 
 def test_pairs_are_drawn_from_all_of_the_split_and_only_they_are_read(monkeypatch):
@@ -16,12 +15,11 @@ def test_pairs_are_drawn_from_all_of_the_split_and_only_they_are_read(monkeypatc
         return {"image": torch.full((len(index), 1, 2, 2), 51, dtype=torch.uint8)}
 
     source = SimpleNamespace(sizes={"validation": 10_000}, open=lambda split: [SimpleNamespace(rows=rows)])
-    monkeypatch.setattr(inputs, "run_source", lambda run, config: (source, "digits"))
+    monkeypatch.setattr(dataset, "run_source", lambda run, config: (source, "digits"))
 
     def draw(seed):
         read.clear()
-        config = OmegaConf.create({"rows": 20, "seed": seed, "dataset": None})
-        images, title = inputs.drawn_pairs(None, config)
+        images, title = dataset.drawn_pairs(None, SimpleNamespace(seed=seed, dataset=None), 20)
         assert images.shape == (40, 1, 2, 2) and title == "validation"
         torch.testing.assert_close(images, torch.full_like(images, 0.2))
         return list(read)

@@ -5,13 +5,13 @@ from types import SimpleNamespace
 import lab
 import pytest
 import torch
-from omegaconf import OmegaConf
 
 from genlab.config.build import build_model
 from genlab.contract.data import DataSpec
 from genlab.inference.run import Run
-from genlab.inspection.inputs import Images, Portion
-from genlab.inspection.scoring import METHODS, choose_method, score_images
+from genlab.inference.scoring import METHODS
+from genlab.inspection.images import ImageBatch, Images
+from genlab.inspection.scoring import score_images
 
 
 def brightness(x):
@@ -28,7 +28,7 @@ ABILITIES = {
 
 def run_with(*names):
     """A run whose model can do these things, with results that are known."""
-    config = OmegaConf.create({"choices": {"model": "oracle", "dataset": "digits"}})
+    config = SimpleNamespace(choices=SimpleNamespace(model="oracle", dataset="digits"))
     model = SimpleNamespace(**{name: ABILITIES[name] for name in names})
     return Run("folder", 1, config, DataSpec((1, 2, 2)), model, lab.CPU)
 
@@ -47,18 +47,22 @@ def noise(count, shape, seed=0):
     return torch.rand(count, *shape, generator=torch.Generator().manual_seed(seed))
 
 
+def scored_images(run, images, shown=64):
+    return score_images(run, images, "log-prob", seed=0, importance_samples=64, shown=shown)
+
+
 class Album(Images):
-    """Images in portions of 10."""
+    """Images in batches of 10."""
 
     def __init__(self, x, labels=None):
         super().__init__("album", len(x))
         self.x, self.labels = x, labels
 
-    def portions(self):
+    def read(self):
         for start in range(0, len(self.x), 10):
             part = slice(start, start + 10)
             names = [f"image {number}" for number in range(len(self.x))][part]
-            yield Portion(names, self.x[part], None if self.labels is None else self.labels[part])
+            yield ImageBatch(names, self.x[part], None if self.labels is None else self.labels[part])
 
 
 def test_every_method_says_what_it_means():
@@ -86,7 +90,7 @@ def test_every_method_says_what_it_means():
 )
 def test_the_default_is_the_best_that_the_model_can(abilities, default):
     run, x = run_with(*abilities), noise(4, (1, 2, 2))
-    assert choose_method(run) == default
+    assert run.score_method() == default
     assert torch.equal(run.score(x), run.score(x, default))
 
 
@@ -109,7 +113,7 @@ def test_every_model_scores_by_all_that_it_can(name):
     able = [method for method, way in METHODS.items() if run.can(way.needs)]
     if not able:
         with pytest.raises(ValueError, match=rf"model {name} has no way to score images"):
-            choose_method(run)
+            run.score_method()
         return
     x, state = noise(300, run.data.shape), torch.get_rng_state()
     for method in able:
@@ -125,20 +129,20 @@ def test_every_model_scores_by_all_that_it_can(name):
         assert (bound <= elbo).all() and (bound < elbo).any(), "Jensen: the bound on the likelihood is tighter"
 
 
-def test_many_images_are_scored_as_in_one_portion():
+def test_many_images_are_scored_as_in_one_batch():
     run = run_with("log_prob")
     x, labels = noise(37, (1, 2, 2)), torch.arange(37)
-    scored = score_images(run, Album(x, labels), "log-prob", shown=5)
+    scored = scored_images(run, Album(x, labels), shown=5)
     assert scored.names == [f"image {number}" for number in range(37)]
     assert torch.equal(scored.scores, run.score(x)) and torch.equal(scored.labels, labels)
-    assert score_images(run, Album(x), "log-prob").labels is None
+    assert scored_images(run, Album(x)).labels is None
 
 
 def test_the_least_likely_are_kept_the_most_unlikely_first():
     run, x = run_with("log_prob"), noise(37, (1, 2, 2))
-    scored = score_images(run, Album(x), "log-prob", shown=12)
+    scored = scored_images(run, Album(x), shown=12)
     assert scored.least_likely.tolist() == run.score(x).argsort(descending=True)[:12].tolist()
     assert torch.equal(scored.shown, x[scored.least_likely])
-    equal = score_images(run, Album(torch.ones(37, 1, 2, 2)), "log-prob", shown=12)
+    equal = scored_images(run, Album(torch.ones(37, 1, 2, 2)), shown=12)
     assert equal.least_likely.tolist() == list(range(12)), "of equal ones those that came first"
-    assert len(score_images(run, Album(x), "log-prob", shown=64).shown) == 37
+    assert len(scored_images(run, Album(x), shown=64).shown) == 37

@@ -65,7 +65,7 @@ def test_a_room_rests_only_on_rooms_below(room):
         for file in FILES
         if room_of(file) == room
         for line, _, name in imports(file)
-        if (other := (name.split(".") + ["__init__"])[1]) != room and FLOOR.get(other, FLOOR["__init__"]) >= FLOOR[room]
+        if (other := [*name.split("."), "__init__"][1]) != room and FLOOR.get(other, FLOOR["__init__"]) >= FLOOR[room]
     ]
     assert not upward
 

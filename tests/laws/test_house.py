@@ -21,13 +21,13 @@ SHARED = sorted([*(PACKAGE / "training").glob("*.py"), *(PACKAGE / "callbacks").
 
 
 def test_the_shared_files_are_found():
-    assert {"trainer.py", "run.py", "checkpoints.py", "tensorboard.py"} <= {file.name for file in SHARED}
+    assert {"trainer.py", "optimization.py", "checkpoints.py", "tensorboard.py"} <= {file.name for file in SHARED}
     assert {"ae", "vae", "beta-vae"} <= set(lab.MODELS)
 
 
 @pytest.mark.parametrize("model", lab.MODELS)
 def test_the_loop_names_no_model(model):
-    target = lab.compose(model).model._target_
+    target = lab.compose(model).model["_target_"]
     words = {model, model.replace("-", "_"), target.split(".")[-1], target.split(".")[-2]}
     pattern = re.compile(r"(?<![\w-])(" + "|".join(map(re.escape, words)) + r")(?![\w-])", re.IGNORECASE)
     found = [
@@ -42,7 +42,7 @@ def test_the_loop_names_no_model(model):
 @pytest.mark.parametrize("model", lab.MODELS)
 def test_a_model_lives_in_its_own_file(model):
     """Class and file carry the model's name, so that nobody has to search."""
-    target = lab.compose(model).model._target_
+    target = lab.compose(model).model["_target_"]
     package, file, name = target.rsplit(".", 2)
     assert package == "genlab.models"
     assert file == model.replace("-", "_")
@@ -51,48 +51,13 @@ def test_a_model_lives_in_its_own_file(model):
     assert locate("model", target).__doc__
 
 
-TOY = '''"""The mean image: the smallest model there can be."""
-
-import torch
-
-from genlab.contract.data import Batch, DataSpec
-from genlab.contract.model import GenerativeModel, Update
+README = (Path(__file__).parent.parent.parent / "README.md").read_text()
 
 
-class Toy(GenerativeModel):
-    """x ~ N(mean, deviation^2)."""
-
-    averaged = ("network",)
-    metrics = {"error": "min"}
-
-    def __init__(self, data: DataSpec, *, deviation: float = 0.1):
-        super().__init__(data)
-        self.deviation = deviation
-        self.network = torch.nn.Linear(1, torch.Size(data.shape).numel())
-
-    def mean(self, rows: int) -> torch.Tensor:
-        return self.network(torch.ones(rows, 1)).unflatten(1, self.data.shape).sigmoid()
-
-    def training_step(self, batch: Batch, step: int):
-        yield Update("model", (self.mean(batch.size) - batch["image"]).square().sum((1, 2, 3)).mean())
-
-    def sample(self, num_samples: int, label=None) -> torch.Tensor:
-        mean = self.mean(num_samples)
-        return (mean + self.deviation * torch.randn(mean.shape)).clamp(0, 1)
-
-    def evaluate(self, batch: Batch):
-        return {"error": (self.mean(batch.size) - batch["image"]).square().mean()}
-
-    def preview(self, batch: Batch):
-        return {"samples": self.sample(4)[None]}
-'''
-
-TOY_YAML = """# @package _global_
-# Mean image
-model:
-  _target_: genlab.models.toy.Toy
-  deviation: 0.1   # of a pixel
-"""
+def example(language: str) -> str:
+    """The README's code for a model of one's own, in Python or in YAML."""
+    section = README.partition("## Add a model")[2].partition("\n## ")[0]
+    return section.partition(f"```{language}\n")[2].partition("```")[0]
 
 
 @pytest.fixture
@@ -101,8 +66,8 @@ def house(tmp_path):
     bare = shutil.ignore_patterns("__pycache__", "configs")
     shutil.copytree(PACKAGE, tmp_path / "genlab", ignore=bare)
     shutil.copytree(config_folder(), tmp_path / "configs")
-    (tmp_path / "genlab/models/toy.py").write_text(TOY)
-    (tmp_path / "configs/model/toy.yaml").write_text(TOY_YAML)
+    (tmp_path / "genlab/models/mine.py").write_text(example("python"))
+    (tmp_path / "configs/model/mine.yaml").write_text(example("yaml"))
 
     def python(*arguments):
         environment = os.environ | {"PYTHONPATH": str(tmp_path), "OMP_NUM_THREADS": "1"}
@@ -115,17 +80,18 @@ def house(tmp_path):
     return tmp_path, python
 
 
-def test_a_new_model_is_two_files(house):
+def test_a_new_model_is_the_two_files_of_the_readme(house):
     folder, python = house
-    found = "import genlab.config.compose as c; print(c.__file__, *c.options('model'))"
-    assert str(folder) in python("-c", found) and "toy" in python("-c", found).split()
+    found = "import genlab.config.paths as p; print(p.__file__, *p.options('model'))"
+    assert str(folder) in python("-c", found) and "mine" in python("-c", found).split()
 
-    python("-m", "genlab", "train", "model=toy", *lab.QUIET, "trainer.max_steps=5", "trainer.ema=0.9")
-    (run,) = (folder / "outputs").glob("toy-digits/*")
+    python("-m", "genlab", "train", "model=mine", *lab.QUIET, "trainer.max_steps=5", "trainer.ema=0.9")
+    (run,) = (folder / "outputs").glob("mine-digits/*")
     status = json.loads((run / "status.json").read_text())
     assert (status["status"], status["step"]) == ("finished", 5)
     assert 0 < status["final"]["validation/error"] < 1
-    assert (run / "checkpoints/best.pt").is_file() and list((run / "previews").glob("*-samples.png"))
+    assert status["directions"] == {"validation/error": "min"}
+    assert (run / "checkpoints/best.pt").is_file() and list((run / "previews").glob("*-reconstructions.png"))
 
-    python("-m", "genlab", "sample", "run=latest", "num_samples=9", "device=cpu")
-    assert list(run.glob("samples/*/grid.png"))
+    python("-m", "genlab", "reconstruct", "run=latest", "num_images=9", "device=cpu")
+    assert list(run.glob("reconstructions/*/grid.png"))

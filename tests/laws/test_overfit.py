@@ -52,7 +52,7 @@ def test_one_batch_can_be_overfitted(model, trainer_on_one_batch):
 
 
 @pytest.mark.parametrize("model", [model for model in lab.MODELS if model not in PAIRED])
-def test_one_batch_without_pairs_can_be_painted_again(model, trainer_on_one_batch):
+def test_one_batch_without_pairs_can_be_translated_back(model, trainer_on_one_batch):
     """What has no true answer has at least a way back: the first scalar of validation, an error, falls."""
     trainer = trainer_on_one_batch(model)
     before = validate(trainer)
@@ -64,7 +64,7 @@ def test_one_batch_without_pairs_can_be_painted_again(model, trainer_on_one_batc
 @pytest.mark.parametrize("model", lab.MODELS)
 def test_every_player_lowers_its_loss_where_the_others_stand_still(model, trainer_on_one_batch):
     """In a game both losses cannot fall; against players that do not answer each of them must."""
-    for player in trainer_on_one_batch(model).parameters:
+    for player in trainer_on_one_batch(model).optimization.parameters:
         trainer = trainer_on_one_batch(model)
         for other, rates in trainer.base_rates.items():
             trainer.base_rates[other] = [5 * rate if other == player else 0.0 for rate in rates]

@@ -10,8 +10,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from genlab.training.cuda_graph import StepGraphs, make_capturable
 from genlab.training.state import load_state_dict, state_dict
+from genlab.training.stepper import Replaying
 
 STEPS = 40
 
@@ -86,8 +86,8 @@ def test_most_models_can_be_recorded():
 
 def trainer_with(recorder, config):
     trainer = lab.trainer(config)
-    make_capturable(trainer.optimization.optimizers.values())
-    trainer.graphs = StepGraphs(trainer.optimization.make_updates, recorder)
+    optimization = trainer.optimization
+    optimization.stepper = Replaying(optimization.make_updates, optimization.optimizers.values(), recorder)
     return trainer
 
 
@@ -98,7 +98,7 @@ def test_replayed_steps_equal_steps_that_run_anew(model):
     for trainer in (plain, anew, replayed):
         lab.run_steps(trainer, STEPS)
     assert recorder.recorded >= 2  # steps with and without gradient norms
-    assert not list(lab.differences(anew.state_dict(), replayed.state_dict()))
+    assert not list(lab.differences(state_dict(anew), state_dict(replayed)))
     # Rates on the device are float32, which rounds otherwise than a plain run.
     assert replayed.log_row() == pytest.approx(plain.log_row(), rel=1e-2)
 
@@ -111,6 +111,6 @@ def test_a_state_that_is_loaded_is_recorded_anew():
     assert all(type(group["lr"]) is float for state in saved["optimizers"].values() for group in state["param_groups"])
     lab.run_steps(trainer, 10)
     load_state_dict(trainer, saved)
-    assert not trainer.graphs.recordings
+    assert not trainer.optimization.stepper.graphs.recordings
     assert not list(lab.differences(saved, state_dict(trainer)))
     lab.run_steps(trainer, 1)

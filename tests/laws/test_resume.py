@@ -46,9 +46,9 @@ def test_resumed_equals_never_stopped(model, ema, tmp_path):
         state = checkpoint.load(folder / f"checkpoints/step_{stop:07d}.pt")
         assert state["step"] == stop
         resumed = fresh(config, folder)
-        resumed.load_state_dict(state)
+        load_state_dict(resumed, state)
         resumed.fit()
-        assert not list(lab.differences(whole.state_dict(), resumed.state_dict()))
+        assert not list(lab.differences(state_dict(whole), state_dict(resumed)))
         assert rows(folder) == expected
 
 
@@ -62,9 +62,9 @@ def test_a_run_that_is_made_longer_is_the_one_that_was_so_long_from_the_start(mo
     short.fit()
     assert [row["step"] for row in rows(tmp_path / "short")] == [3, 4, 5, 5]
     longer = fresh(lab.compose(model, *constant), tmp_path / "short")
-    longer.load_state_dict(checkpoint.load(tmp_path / "short/checkpoints/last.pt"))
+    load_state_dict(longer, checkpoint.load(tmp_path / "short/checkpoints/last.pt"))
     longer.fit()
-    assert not list(lab.differences(long.state_dict(), longer.state_dict()))
+    assert not list(lab.differences(state_dict(long), state_dict(longer)))
     assert rows(tmp_path / "short") == rows(tmp_path / "long")
 
 
@@ -130,10 +130,10 @@ def test_one_process_goes_on_with_the_unfinished_row_of_two(model, two, tmp_path
     """To rounding: the row is the mean over steps that two made and steps that one made."""
     config = lab.compose(model, *SETTINGS, "trainer.ema=0.99")
     state = checkpoint.load(two / model / "whole/checkpoints/step_0000005.pt")
-    assert all(len(entry) == 3 for entry in state["window"].values())
+    assert all(len(entry) == 3 for entry in state["metric_window"].values())
     resumed = fresh(config, tmp_path)
-    resumed.load_state_dict({**state, "callbacks": {}})
+    load_state_dict(resumed, {**state, "callbacks": {}})
     resumed.model.train()
-    resumed.train_step(next(resumed.train.batches(resumed.settings.batch_size, resumed.step)))
+    resumed.train_step(next(resumed.train_loader.batches(resumed.settings.batch_size, resumed.step)))
     (expected,) = (row for row in rows(two / model / "whole") if row["step"] == 6 and "epoch" in row)
     assert resumed.log_row() == pytest.approx(expected, rel=1e-4)

@@ -1,5 +1,7 @@
 """Images have the promised shape, range and dtype, follow from their seed, and survive being saved."""
 
+from functools import cache
+
 import lab
 import pytest
 import torch
@@ -12,12 +14,20 @@ from genlab.training.inference import inference, preview, validate
 SETTINGS = ["trainer.batch_size=32", "trainer.max_steps=3", "trainer.ema=0.9", "trainer.validate_every=2"]
 
 
-def trained(model, folder):
-    config = lab.compose(model, *SETTINGS)
-    source = lab.RandomImages(lab.requirements(config))
-    trainer = lab.with_files(lab.trainer(config, source), config, source.spec, folder)
-    trainer.fit()
-    return trainer, config, source.spec
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A short run of a model, made once for all laws of this file: trainer, config, data spec and folder."""
+
+    @cache
+    def make(model):
+        folder = tmp_path_factory.mktemp(model)
+        config = lab.compose(model, *SETTINGS)
+        source = lab.RandomImages(lab.requirements(config))
+        trainer = lab.with_files(lab.trainer(config, source), config, source.spec, folder)
+        trainer.fit()
+        return trainer, config, source.spec, folder
+
+    return make
 
 
 def images_of(model, data, validation, seed):
@@ -36,12 +46,12 @@ def images_of(model, data, validation, seed):
 
 
 @pytest.mark.parametrize("model", lab.MODELS)
-def test_images_keep_their_promise(model, tmp_path):
-    trainer, _, data = trained(model, tmp_path)
+def test_images_keep_their_promise(model, trained):
+    trainer, _, data, _ = trained(model)
     with inference(trainer):
-        made = images_of(trainer.model, data, trainer.validation, seed=5)
-        again = images_of(trainer.model, data, trainer.validation, seed=5)
-        other = images_of(trainer.model, data, trainer.validation, seed=6)
+        made = images_of(trainer.model, data, trainer.validation_loader, seed=5)
+        again = images_of(trainer.model, data, trainer.validation_loader, seed=5)
+        other = images_of(trainer.model, data, trainer.validation_loader, seed=6)
     assert made, "a generative model must sample, translate or reconstruct"
     for name, images in made.items():
         assert images.shape == (6, *data.shape), name
@@ -53,8 +63,8 @@ def test_images_keep_their_promise(model, tmp_path):
 
 
 @pytest.mark.parametrize("model", lab.MODELS)
-def test_previews_are_grids_of_images(model, tmp_path):
-    trainer, _, data = trained(model, tmp_path)
+def test_previews_are_grids_of_images(model, trained):
+    trainer, _, data, _ = trained(model)
     grids = preview(trainer)
     assert grids
     for name, grid in grids.items():
@@ -64,8 +74,8 @@ def test_previews_are_grids_of_images(model, tmp_path):
 
 
 @pytest.mark.parametrize("model", lab.MODELS)
-def test_validation_scalars_are_finite_and_ranked(model, tmp_path):
-    trainer, _, _ = trained(model, tmp_path)
+def test_validation_scalars_are_finite_and_ranked(model, trained):
+    trainer, *_ = trained(model)
     measured = validate(trainer)
     assert all(torch.isfinite(torch.tensor(value)) for value in measured.values())
     assert measured == validate(trainer)
@@ -73,8 +83,8 @@ def test_validation_scalars_are_finite_and_ranked(model, tmp_path):
 
 
 @pytest.mark.parametrize("model", lab.MODELS)
-def test_codes_decode_to_reconstructions(model, tmp_path):
-    trainer, _, _ = trained(model, tmp_path)
+def test_latents_decode_to_reconstructions(model, trained):
+    trainer, *_ = trained(model)
     network = trainer.model.eval()
     if not hasattr(network, "encode"):
         assert not hasattr(network, "reconstruct"), "who reconstructs can say from what"
@@ -87,17 +97,17 @@ def test_codes_decode_to_reconstructions(model, tmp_path):
 
 
 @pytest.mark.parametrize("model", lab.MODELS)
-def test_saved_and_loaded_draws_the_same(model, tmp_path):
-    trainer, config, data = trained(model, tmp_path)
-    file = tmp_path / "checkpoints" / "last.pt"
+def test_saved_and_loaded_draws_the_same(model, trained):
+    trainer, config, data, folder = trained(model)
+    file = folder / "checkpoints" / "last.pt"
     assert torch.load(file, weights_only=True)["step"] == 3
-    loaded = load(str(tmp_path), lab.CPU)
-    assert (loaded.step, loaded.folder, loaded.data) == (3, tmp_path, data)
+    loaded = load(str(folder), lab.CPU)
+    assert (loaded.step, loaded.folder, loaded.data) == (3, folder, data)
     assert not loaded.model.training and not any(p.requires_grad for p in loaded.model.parameters())
     with inference(trainer):
-        live = Run(tmp_path, 3, config, data, trainer.model, lab.CPU)
-        expected = images_of(trainer.model, data, trainer.validation, seed=1)
-        assert not list(lab.differences(expected, images_of(loaded.model, data, trainer.validation, seed=1)))
+        live = Run(folder, 3, config, data, trainer.model, lab.CPU)
+        expected = images_of(trainer.model, data, trainer.validation_loader, seed=1)
+        assert not list(lab.differences(expected, images_of(loaded.model, data, trainer.validation_loader, seed=1)))
         if hasattr(trainer.model, "sample"):
             ((images, labels),) = loaded.draw(7, seed=2)
             ((again, same_labels),) = live.draw(7, seed=2)
@@ -110,8 +120,8 @@ def test_saved_and_loaded_draws_the_same(model, tmp_path):
 
 
 @pytest.mark.parametrize("model", lab.MODELS)
-def test_samples_are_decoded_draws_from_the_prior(model, tmp_path):
-    trainer, _, data = trained(model, tmp_path)
+def test_samples_are_decoded_draws_from_the_prior(model, trained):
+    trainer, _, data, _ = trained(model)
     network = trainer.model.eval()
     if not hasattr(network, "prior"):
         return
@@ -127,19 +137,19 @@ def test_samples_are_decoded_draws_from_the_prior(model, tmp_path):
 
 
 @pytest.mark.parametrize("model", lab.MODELS)
-def test_opinions_are_one_number_a_image(model, tmp_path):
-    trainer, _, _ = trained(model, tmp_path)
+def test_scores_are_one_number_for_each_image(model, trained):
+    trainer, *_ = trained(model)
     network = trainer.model.eval()
     if "image" not in network.requires:
         return
     x = next(trainer.validation_loader.in_order(limit=6))["image"]
     with torch.no_grad(), seeded(0):
-        opinions = {
+        scores = {
             name: getattr(network, name)(x) for name in ("discriminator_score", "log_prob") if hasattr(network, name)
         }
         if hasattr(network, "log_weights"):
-            opinions["log_weights"] = network.log_weights(x, 4).mean(0)
-        for name, opinion in opinions.items():
-            assert opinion.shape == (6,) and opinion.isfinite().all() and opinion.unique().numel() == 6, name
+            scores["log_weights"] = network.log_weights(x, 4).mean(0)
+        for name, score in scores.items():
+            assert score.shape == (6,) and score.isfinite().all() and score.unique().numel() == 6, name
         if hasattr(network, "discriminator_score"):
-            torch.testing.assert_close(network.discriminator_score(x[:2]), opinions["discriminator_score"][:2])
+            torch.testing.assert_close(network.discriminator_score(x[:2]), scores["discriminator_score"][:2])

@@ -5,8 +5,8 @@ import json
 import lab
 import pytest
 import torch
-from omegaconf import OmegaConf
 
+from genlab.checkpoints.folder import RunFolder
 from genlab.runs.train import train
 
 
@@ -22,7 +22,7 @@ def test_the_seed_decides(model, tmp_path):
     states, metrics = {}, {}
     for name, seed in (("first", 0), ("again", 0), ("other", 1)):
         config = lab.compose(model, *settings, f"seed={seed}")
-        final = train(OmegaConf.to_container(config), tmp_path / name)
+        final = train(config, RunFolder(tmp_path / name))
         states[name] = torch.load(tmp_path / name / "checkpoints/last.pt", weights_only=True)
         metrics[name] = (tmp_path / name / "metrics.jsonl").read_text()
         status = json.loads((tmp_path / name / "status.json").read_text())

@@ -33,7 +33,7 @@ def test_one_batch_equals_four_micro_batches(model, float64):
     whole = lab.trainer(lab.compose(model, *SETTINGS), independent_rows=True)
     parts = lab.trainer(lab.compose(model, *SETTINGS, "device.micro_batch=16"), independent_rows=True)
     start = lab.snapshot(whole.model.state_dict())
-    assert (whole.rounds, parts.rounds) == (1, 4)
+    assert (whole.optimization.accumulation_steps, parts.optimization.accumulation_steps) == (1, 4)
     one, other = outcome(whole), outcome(parts)
     assert_same(one, other)
     for player, module in whole.model.players().items():

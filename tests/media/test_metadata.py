@@ -6,13 +6,13 @@ from pathlib import Path
 
 import lab
 import pytest
-from omegaconf import OmegaConf
+import yaml
 from PIL import Image
 
 from genlab import __version__
+from genlab.checkpoints.folder import RunFolder
 from genlab.cli import main
-from genlab.config.compose import compose_job, plain, register
-from genlab.media.metadata import CHOSEN, COMPARED, GENERATED, PREVIEW, Origin, training_origin
+from genlab.media.metadata import CHOSEN, COMPARED, GENERATED, PREVIEW, Origin, run_id
 from genlab.runs.train import train
 
 PLACES = {"vae": "vae-digits/20261120-153012-5306", "cyclegan": "cyclegan-stripes/20261120-160000-a96f"}
@@ -29,11 +29,9 @@ def runs(tmp_path_factory) -> dict[str, Path]:
 
 
 def train_into(folder: Path, model: str, *settings: str) -> None:
-    register()
     every = ["trainer.max_steps=2", "trainer.preview_every=1", "trainer.batch_size=8", "seed=5", *settings]
-    sizes = lab.small_network(model) + lab.small_data(f"model={model}")
-    job = compose_job([f"model={model}", *lab.QUIET, *sizes, *every])
-    train(plain(job.config, job.choices), folder)
+    config = lab.compose(model, *lab.small_data(f"model={model}"), *every)
+    train(config, RunFolder(folder))
 
 
 def use(command: str, run: Path, *settings: str) -> None:
@@ -114,12 +112,12 @@ def test_training_is_silent_where_asked(tmp_path):
     train_into(tmp_path / "a/b", "vae", "logger.image_metadata=false")
     previews = images_below(tmp_path / "a/b/previews")
     assert previews and not any(text_of(path) for path in previews.values())
-    assert OmegaConf.load(tmp_path / "a/b/config.yaml").logger.image_metadata is False
+    assert yaml.safe_load((tmp_path / "a/b/config.yaml").read_text())["logger"]["image_metadata"] is False
 
 
-def test_a_run_of_an_older_version_goes_on_with_the_key_it_lacks():
-    config = OmegaConf.create({"choices": {"model": "vae"}, "seed": 4, "logger": {}})
-    assert training_origin(config, Path("/a/b/c")).at(7) == Origin("vae", "b/c", 7, 4, PREVIEW)
+def test_an_origin_names_the_last_two_folders_of_a_run_and_the_step():
+    assert (run_id(Path("/a/b/c")), run_id(Path("/c"))) == ("b/c", "c")
+    assert Origin("vae", run_id(Path("/a/b/c")), 0, 4, PREVIEW).at(7) == Origin("vae", "b/c", 7, 4, PREVIEW)
 
 
 def test_any_name_can_be_told(tmp_path):

@@ -10,13 +10,13 @@ def test_rows_come_back_in_order_and_as_a_file(tmp_path):
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (9, 4, 5, 3)).astype(np.uint8)
     errors = random.normal(size=9).astype(np.float32)
-    with NpzWriter(tmp_path) as spool:
+    with NpzWriter(tmp_path) as writer:
         for start in range(0, 9, 4):
-            spool.add(images=images[start : start + 4], errors=errors[start : start + 4])
-        assert (np.stack(list(spool.rows("images"))) == images).all()
-        assert [row.item() for row in spool.rows("errors")] == errors.tolist()
+            writer.add(images=images[start : start + 4], errors=errors[start : start + 4])
+        assert (np.stack(list(writer.rows("images"))) == images).all()
+        assert [row.item() for row in writer.rows("errors")] == errors.tolist()
         assert list(tmp_path.iterdir()) == [], "nothing to see before it is saved"
-        spool.save(tmp_path / "x.npz")
+        writer.save(tmp_path / "x.npz")
     with np.load(tmp_path / "x.npz", allow_pickle=False) as file:
         assert set(file) == {"images", "errors"}
         assert file["images"].dtype == np.uint8 and (file["images"] == images).all()
@@ -24,7 +24,7 @@ def test_rows_come_back_in_order_and_as_a_file(tmp_path):
 
 
 def test_a_failure_leaves_nothing(tmp_path):
-    with pytest.raises(KeyError), NpzWriter(tmp_path) as spool:
-        spool.add(images=np.zeros((2, 3)))
+    with pytest.raises(KeyError), NpzWriter(tmp_path) as writer:
+        writer.add(images=np.zeros((2, 3)))
         raise KeyError
     assert list(tmp_path.iterdir()) == []

@@ -17,7 +17,7 @@ def test_it_agrees_with_torch_fidelity():
     theirs = metric.isc_features_to_metric(logits, splits=10, shuffle=False)
     ours = score(logits.softmax(1), chunk=37)
     assert ours["mean"] == pytest.approx(theirs["inception_score_mean"])
-    assert ours["spread"] == pytest.approx(theirs["inception_score_std"])
+    assert ours["std"] == pytest.approx(theirs["inception_score_std"])
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")

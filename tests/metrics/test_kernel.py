@@ -27,7 +27,7 @@ def test_one_block_is_the_unbiased_estimate_pair_by_pair():
     expected = by_loops(x.numpy(), y.numpy(), lambda a, b: (a @ b / 6 + 1) ** 3)
     result = distance.result()
     assert result["mean"] == pytest.approx(expected)
-    assert (result["spread"], result["blocks"], result["block_size"], result["real_images"]) == (None, 1, 25, 25)
+    assert (result["std"], result["blocks"], result["block_size"], result["real_images"]) == (None, 1, 25, 25)
 
 
 def test_it_agrees_with_torch_fidelity_and_torchmetrics_on_the_same_subset():
@@ -54,7 +54,7 @@ def test_samples_meet_real_features_block_by_block_however_they_arrive():
         single.update(samples)
         parts.append(single.result()["mean"])
     assert at_once.result()["mean"] == pytest.approx(np.mean(parts))
-    assert at_once.result()["spread"] == pytest.approx(np.std(parts))
+    assert at_once.result()["std"] == pytest.approx(np.std(parts))
 
 
 def test_real_features_that_come_sorted_are_mixed():

@@ -14,14 +14,14 @@ def test_neighbours_are_those_of_scikit_learn_however_the_table_is_cut(chunk):
     queries, table = draw(1100, 0), draw(300, 1)
     distances, index = NearestNeighbors(n_neighbors=4, algorithm="brute").fit(table).kneighbors(queries)
     found = nearest(queries, table.split(chunk), 4)
-    assert found.index.tolist() == index.tolist()
+    assert found.rows.tolist() == index.tolist()
     torch.testing.assert_close(found.distances, torch.from_numpy(distances).double(), rtol=1e-5, atol=1e-6)
 
 
 def test_a_copy_is_found_at_distance_zero_even_far_from_the_origin():
     table = draw(200, 0) + 1000
     found = nearest(table[[17, 150]], iter(table.split(50)))
-    assert found.index[:, 0].tolist() == [17, 150]
+    assert found.rows[:, 0].tolist() == [17, 150]
     assert found.distances[:, 0].tolist() == [0, 0]
 
 

@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from genlab.sweeps.overview import JOB_FILE, Overview
+from genlab.checkpoints.folder import SweepFolder
+from genlab.sweeps.overview import Overview
 from genlab.sweeps.progress import ending
 
 
@@ -24,7 +25,7 @@ class Folder:
             (folder / "status.json").write_text(json.dumps(entry))
         self.launches += not ended
         record = {"overrides": ["model=vae", f"optimizer.lr={lr}"], "begun": str(self.launches), "ended": ended}
-        (folder / JOB_FILE).write_text(json.dumps(record))
+        (folder / "job.json").write_text(json.dumps(record))
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def folder(tmp_path):
 
 
 def overview(folder, total=3, metric="validation/elbo", direction="max"):
-    return Overview(folder.place, total, ["optimizer.lr"], metric, direction)
+    return Overview(SweepFolder(folder.place), total, ["optimizer.lr"], metric, direction)
 
 
 def words(view):
@@ -104,6 +105,6 @@ def test_damaged_files_are_no_news(folder, content):
     folder.job(0, status="running")
     (folder.place / "0/status.json").write_text(content)
     (folder.place / "1").mkdir()
-    (folder.place / "1" / JOB_FILE).write_text("[]")
+    (folder.place / "1/job.json").write_text("[]")
     view.update()
     assert words(view) == ["running", "waiting", "waiting"]

@@ -68,7 +68,7 @@ def test_fingerprint_tells_data_apart():
 
 
 def test_environment_is_a_record():
-    record = environment(lab.CPU, lab.trainer(lab.compose("vae")).train)
+    record = environment(lab.CPU, lab.trainer(lab.compose("vae")).train_loader)
     assert torch.__version__.startswith(record["packages"]["torch"]) and record["device"] == "cpu"
     assert record["data"]["examples"] == 96 and record["command"] == ["pytest"]
     assert record["git"] is None or len(record["git"]["commit"]) == 40

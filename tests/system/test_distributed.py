@@ -14,7 +14,8 @@ import torch
 from torch import distributed as dist
 
 from genlab.callbacks.watch import Watch
-from genlab.contract.settings import WatchConfig
+from genlab.checkpoints import file as checkpoint
+from genlab.checkpoints.folder import RunFolder
 from genlab.runs import processes
 from genlab.system import distributed
 from genlab.training.scalars import TrainingDiverged
@@ -56,19 +57,21 @@ def go_in_turn(rank: int, folder: Path) -> bool:
     return found or rank == 0
 
 
-def find_no_checkpoint(rank: int, folder: Path, watch: Watch) -> str:
+def find_no_checkpoint(rank: int, folder: RunFolder, watch: Watch) -> str | None:
     """Why a run stops that has nothing to go back to, where process 1 looks late and process 0 saves at once."""
-    trainer = SimpleNamespace(step=1, earlier=None, stop_reason=None, emit=lambda *_: None)
-    look = Path.is_file
+    folder.checkpoints.mkdir(exist_ok=True)
+    trainer = SimpleNamespace(step=1, rollback_state=None, stop_reason=None, lr_scale=1.0, emit=lambda *_: None)
+    trainer.train_loader = SimpleNamespace(seed=0)
+    look = Path.exists
 
     def late(path: Path) -> bool:
         time.sleep(0.3 * rank)
         return look(path)
 
-    with mock.patch.object(Path, "is_file", late):
+    with mock.patch.object(Path, "exists", late):
         watch.diverged(trainer, TrainingDiverged("loss"))
     if rank == 0:
-        (folder / "last.pt").write_bytes(b"of a later step")
+        checkpoint.save({"step": 2, "callbacks": {"watch": watch.state_dict()}}, folder.last)
     return trainer.stop_reason
 
 
@@ -76,7 +79,7 @@ def fall_and_go_back(rank: int, folder: Path, config) -> dict:
     """Where a run ends in which a loss of process 1 alone becomes NaN in step 3."""
     trainer = lab.trainer(config, rank=rank, world=2)
     trainer = lab.with_files(trainer, config, trainer.model.data, folder)
-    trainer.events.callbacks.insert(0, Watch(WatchConfig(**config.watch), folder / "checkpoints"))
+    trainer.events.callbacks.insert(0, Watch(config.watch, RunFolder(folder)))
     honest, spoils = trainer.model.training_step, [math.nan] * rank
 
     def training_step(batch, step):
@@ -91,9 +94,9 @@ def fall_and_go_back(rank: int, folder: Path, config) -> dict:
 
 
 def hand_out(rank: int) -> dict:
-    """Pieces that are shared and merged, a number that process 1 alone knows, and what process 0 says."""
+    """Pieces that are dealt out and gathered, a number that process 1 alone knows, and what process 0 says."""
     return {
-        "merged": [
+        "gathered": [
             list(distributed.gather_in_order(10 * piece for piece in distributed.shard(range(n)))) for n in range(6)
         ],
         "own": list(distributed.shard(range(5))),
@@ -104,7 +107,7 @@ def hand_out(rank: int) -> dict:
 
 def ask_for_signals(rank: int) -> tuple[int, int, int]:
     """In which short step this process learns of a signal that process 1 gets in step 40, and how often it asked."""
-    poll, asked = distributed.StopFlag(), []
+    flag, asked = distributed.StopFlag(), []
     reduce = distributed.dist.all_reduce
 
     def counted(*arguments, **settings):
@@ -114,8 +117,8 @@ def ask_for_signals(rank: int) -> tuple[int, int, int]:
     with mock.patch.object(distributed.dist, "all_reduce", counted):
         for step in range(2000):
             time.sleep(0.0005)
-            if number := poll(signal.SIGTERM if rank == 1 and step >= 40 else 0):
-                poll.settle()
+            if number := flag(signal.SIGTERM if rank == 1 and step >= 40 else 0):
+                flag.settle()
                 return step, number, len(asked)
     return 2000, 0, len(asked)
 
@@ -125,7 +128,7 @@ def live(rank: int, folder: Path, config) -> None:
     seen = {
         "pieces": hand_out(rank),
         "turn": go_in_turn(rank, folder),
-        "reason": find_no_checkpoint(rank, folder, Watch(WatchConfig(**config.watch), folder)),
+        "reason": find_no_checkpoint(rank, RunFolder(folder), Watch(config.watch, RunFolder(folder))),
         "signal": ask_for_signals(rank),
         "end": fall_and_go_back(rank, folder / "run", config),
     }
@@ -165,7 +168,7 @@ def test_all_go_back_where_a_loss_of_one_is_nan(seen):
 def test_pieces_are_dealt_out_and_come_back_in_order_to_all(seen):
     assert [process["pieces"]["own"] for process in seen] == [[0, 2, 4], [1, 3]]
     for process in seen:
-        assert process["pieces"]["merged"] == [[10 * piece for piece in range(n)] for n in range(6)]
+        assert process["pieces"]["gathered"] == [[10 * piece for piece in range(n)] for n in range(6)]
 
 
 def test_all_know_the_largest_number(seen):

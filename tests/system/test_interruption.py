@@ -32,6 +32,8 @@ def send(number=signal.SIGTERM):
 class Disturbance(Callback):
     """Sends a signal in a step's wake."""
 
+    key = "disturbance"
+
     def __init__(self, step):
         self.step = step
 
@@ -62,7 +64,7 @@ def resumed(folder):
 
 
 def assert_same(folder, whole, trainer):
-    assert not list(lab.differences(whole.state_dict(), state_dict(trainer)))
+    assert not list(lab.differences(state_dict(whole), state_dict(trainer)))
     expected = (folder.parent / "whole/metrics.jsonl").read_text()
     assert (folder / "metrics.jsonl").read_text() == expected
 
@@ -94,7 +96,7 @@ def test_a_validation_is_broken_off_and_done_again(whole, tmp_path):
 
     trainer.model.evaluate = evaluate
     disturbed(trainer)
-    assert checkpoint.load(tmp_path / "run/checkpoints/last.pt")["notified"] == ["metrics_file"]
+    assert checkpoint.load(tmp_path / "run/checkpoints/last.pt")["notified"] == ["metrics_file", "status"]
     assert "validation" not in (tmp_path / "run/metrics.jsonl").read_text()
     assert_same(tmp_path / "run", whole, resumed(tmp_path / "run"))
 
@@ -114,7 +116,7 @@ def test_the_end_that_was_broken_off_is_made_up_for(tmp_path):
     trainer.model.evaluate = lambda batch: send() if trainer.step == 7 else honest(batch)
     disturbed(trainer)
     again = fresh(tmp_path / "run", "trainer.max_steps=7")
-    again.load_state_dict(checkpoint.load(tmp_path / "run/checkpoints/last.pt"))
+    load_state_dict(again, checkpoint.load(tmp_path / "run/checkpoints/last.pt"))
     again.fit()
     whole = (tmp_path / "whole/metrics.jsonl").read_text().splitlines()
     run = (tmp_path / "run/metrics.jsonl").read_text().splitlines()

@@ -12,7 +12,7 @@ from genlab.contract.model import GenerativeModel, Update
 from genlab.contract.settings import LoaderConfig, TrainerConfig
 from genlab.data.loading import Loader
 from genlab.data.source import ArrayExamples, Source
-from genlab.training.inference import validate
+from genlab.training.inference import preview, validate
 from genlab.training.scalars import TrainingDiverged
 from genlab.training.schedule import Constant
 from genlab.training.state import state_dict
@@ -108,7 +108,7 @@ def by_hand(steps, batches, clip=None):
 def test_steps_are_those_of_plain_gradient_descent(clip, micro_batch):
     trainer = make(clip=clip, micro_batch=micro_batch)
     trainer.fit()
-    expected = by_hand(6, make().train.batches(4), clip)
+    expected = by_hand(6, make().train_loader.batches(4), clip)
     weights = trainer.model.first.weight.item(), trainer.model.second.weight.item()
     assert weights == pytest.approx(expected, rel=1e-5)
     assert len(trainer.model.turns) == 6 * (4 // (micro_batch or 4))
@@ -117,8 +117,13 @@ def test_steps_are_those_of_plain_gradient_descent(clip, micro_batch):
 class Rows:
     """Collects what callbacks are told."""
 
+    key = "rows"
+
     def __init__(self):
         self.events = []
+
+    def extra_metrics(self, trainer, row):
+        return {}
 
     def __getattr__(self, event):
         if event.startswith("_"):
@@ -131,12 +136,12 @@ def test_rows_hold_means_norms_and_rates():
     trainer.events.callbacks = [rows := Rows()]
     trainer.fit()
     assert [(event, step) for event, step, *_ in rows.events] == [
-        ("start", 0),
-        *[("stepped", 1), ("logged", 2), ("stepped", 2), ("stepped", 3)],
-        *[("logged", 4), ("stepped", 4), ("stepped", 5)],
-        *[("ending", 5), ("logged", 5), ("finish", 5)],
+        ("on_start", 0),
+        *[("on_step_end", 1), ("on_log", 2), ("on_step_end", 2), ("on_step_end", 3)],
+        *[("on_log", 4), ("on_step_end", 4), ("on_step_end", 5)],
+        *[("on_last_step", 5), ("on_log", 5), ("on_finish", 5)],
     ]
-    first = next(row for event, _, *row in rows.events if event == "logged")[0]
+    first = next(row for event, _, *row in rows.events if event == "on_log")[0]
     assert first["step"] == 2 and first["epoch"] == pytest.approx(2 * 4 / 20)
     assert first["learning_rate/first"] == first["learning_rate/second"] == 0.1
     # Both updates of the player count: products 2 and (first - 0.6) * 0.9 * second, squares in between.
@@ -154,7 +159,7 @@ def test_stops_where_a_callback_says_so():
 
     class Stop(Rows):
         def __getattr__(self, event):
-            if event == "stepped":
+            if event == "on_step_end":
                 return lambda trainer: setattr(trainer, "stop_reason", "enough" if trainer.step == 3 else None)
             return super().__getattr__(event)
 
@@ -184,7 +189,7 @@ def test_validation_sees_the_averaged_weights_and_training_goes_on_with_its_own(
 
 
 def test_preview_shows_the_first_validation_images():
-    grid = make().preview()["images"]
+    grid = preview(make())["images"]
     assert grid.shape == (2, 64, 1, 1, 1) and grid.dtype == torch.float32
     torch.testing.assert_close(grid[0].flatten(), torch.arange(64) / 255)
 
@@ -214,15 +219,20 @@ class Falling(TwoPlayers):
 
 def test_a_callback_may_know_an_earlier_state_to_go_on_from_where_a_loss_is_nan():
     trainer = make(Falling, max_steps=6, log_every=2)
-    errors, start = [], lab.snapshot(state_dict(trainer) | {"callbacks": {"Rows": {}}})
-    trainer.on_divergence = lambda trainer, error: (errors.append(str(error)), setattr(trainer, "earlier", start))
+    errors, start = [], lab.snapshot(state_dict(trainer) | {"callbacks": {"rows": {}}})
+
+    def go_back(trainer, error):
+        errors.append(str(error))
+        trainer.rollback_state = start
+
+    trainer.on_divergence = go_back
     trainer.events.callbacks = [rows := Rows()]
     rows.load_state_dict = lambda state: None
     trainer.fit()
     assert len(errors) == 1 and errors[0].startswith("first/loss became nan at step 3.")
-    logged = [event[2] for event in rows.events if event[0] == "logged"]
+    logged = [event[2] for event in rows.events if event[0] == "on_log"]
     assert [row["step"] for row in logged] == [2, 0, 2, 4, 6] and logged[1] == {"step": 0, "rollback": 4}
-    assert ("stepped", 4) in rows.events and rows.events.count(("stepped", 4)) == 1, "not of the step given up"
+    assert ("on_step_end", 4) in rows.events and rows.events.count(("on_step_end", 4)) == 1, "not of the step given up"
     assert trainer.model.first.weight.item() == pytest.approx(1 - 6 * 0.1)
 
 
@@ -232,7 +242,7 @@ def test_a_callback_may_end_the_run_where_a_loss_is_nan():
     trainer.on_divergence = lambda trainer, error: setattr(trainer, "stop_reason", str(error))
     trainer.fit()
     assert trainer.step == 5 and trainer.stop_reason.startswith("first/term became nan at step 3.")
-    assert rows.events[-1] == ("finish", 5) and ("stepped", 5) not in rows.events
+    assert rows.events[-1] == ("on_finish", 5) and ("on_step_end", 5) not in rows.events
 
 
 class Frozen(TwoPlayers):

@@ -47,18 +47,15 @@ def tabulate(codes: Tensor, factors: Tensor) -> Table:
 
     `ValueError` where rows do not match, numbers are not finite, or no factor varies.
     """
-    columns = {
-        name: tensor.detach().cpu().double().numpy() for name, tensor in (("codes", codes), ("factors", factors))
-    }
-    for name, array in columns.items():
+    z, v = (tensor.detach().cpu().double().numpy() for tensor in (codes, factors))
+    for name, array in (("codes", z), ("factors", v)):
         if array.ndim != 2 or not np.isfinite(array).all():
             raise ValueError(f"{name}: must be a table [examples, numbers] of finite numbers, not {array.shape}")
-    codes, factors = columns.values()
-    if len(codes) != len(factors):
-        raise ValueError(f"codes: {len(codes)} rows do not match the {len(factors)} rows of factors")
-    varying = [column for column in range(factors.shape[1]) if len(np.unique(factors[:, column])) > 1]
+    if len(z) != len(v):
+        raise ValueError(f"codes: {len(z)} rows do not match the {len(v)} rows of factors")
+    varying = [column for column in range(v.shape[1]) if len(np.unique(v[:, column])) > 1]
     if not varying:
         raise ValueError("factors: none takes more than one value; give examples in which some factor varies")
-    factors = factors[:, varying]
-    values = [np.unique(factor, return_inverse=True)[1] for factor in factors.T]
-    return Table(codes, factors, np.stack(values, axis=1), varying)
+    v = v[:, varying]
+    values = [np.unique(factor, return_inverse=True)[1] for factor in v.T]
+    return Table(z, v, np.stack(values, axis=1), varying)

@@ -90,7 +90,6 @@ def main(seconds: str, replies: str, *overrides: str) -> None:
     from bench.contestant import train
 
     from genlab.data.loading import Loader
-    from genlab.runs import callbacks as assembly
     from genlab.runs import train as run
     from genlab.training.trainer import Trainer
 
@@ -116,18 +115,18 @@ def main(seconds: str, replies: str, *overrides: str) -> None:
         trainer.log_row = watch.around("logging", trainer.log_row)
         return trainer
 
-    def assemble(*arguments, assemble=assembly.assemble) -> list:
-        callbacks = assemble(*arguments)
+    def make_callbacks(*arguments, make=run.make_callbacks) -> list:
+        callbacks = make(*arguments)
         for callback in callbacks:
-            callback.logged = watch.around("logging", callback.logged)
-            callback.stepped = watch.around("logging", callback.stepped)
+            for hook in ("extra_metrics", "on_log", "on_step_end"):
+                setattr(callback, hook, watch.around("logging", getattr(callback, hook)))
         return callbacks
 
     with (
         mock.patch.object(torch.autograd, "backward", watch.around("backward", torch.autograd.backward)),
         mock.patch.object(Loader, "batches", watch.through("data", Loader.batches)),
         mock.patch.object(run, "build_trainer", build_trainer),
-        mock.patch.object(run, "assemble", assemble),
+        mock.patch.object(run, "make_callbacks", make_callbacks),
     ):
         train(list(overrides), stepped)
 

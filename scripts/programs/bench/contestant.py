@@ -56,26 +56,18 @@ def peak_memory() -> int:
 
 def train(overrides: list[str], stepped: Callable[[], None]) -> None:
     """`genlab train` with one more callback, the last to be told of a step."""
-    from genlab.commands import train as command
-
-    carry_out = command.carry_out
-
-    def watched(*arguments):
-        # Only now, where the command itself imports them: what it does before that is part of its start-up.
-        from genlab.runs import train as run
-        from genlab.training.callback import Callback
-
-        class StepEnd(Callback):  # no other callback may have its name
-            def on_step_end(self, trainer) -> None:
-                stepped()
-
-        assemble = run.assemble
-        run.assemble = lambda *parts: [*assemble(*parts), StepEnd()]
-        return carry_out(*arguments)
-
-    command.carry_out = watched
     from genlab.cli import main
+    from genlab.runs import train as run
+    from genlab.training.callback import Callback
 
+    class StepEnd(Callback):
+        key = "step_end"  # which no other callback may have
+
+        def on_step_end(self, trainer) -> None:
+            stepped()
+
+    make_callbacks = run.make_callbacks
+    run.make_callbacks = lambda *parts: [*make_callbacks(*parts), StepEnd()]
     main(["train", *overrides])
 
 

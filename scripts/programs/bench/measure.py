@@ -11,11 +11,11 @@ from bench.ceiling import flop_per_step, peak_rate
 from bench.plain import Settings
 from bench.turns import Contestant, Score, race
 from bench.workloads import Workload
-from omegaconf import DictConfig
 
 from genlab.config.build import build_source
 from genlab.config.compose import compose_job, register
-from genlab.data.torchvision_sets import PublishedSet
+from genlab.contract.settings import RunConfig
+from genlab.data.published import PublishedSet
 from genlab.system import cores
 
 ENDLESS = 10**9
@@ -72,7 +72,7 @@ class Course:
         return [f"experiment={self.workload.experiment}", "device.name=cpu", endless, *chosen]
 
     @cached_property
-    def config(self) -> DictConfig:
+    def config(self) -> RunConfig:
         register()
         return compose_job(self.overrides()).config
 
@@ -86,7 +86,7 @@ class Course:
     @cached_property
     def root(self) -> Path:
         """The folder that holds MNIST, unpacked. `ValueError` where there is none, with the way out."""
-        source = build_source(self.config)
+        source = build_source(self.config.dataset)
         return source.root() if isinstance(source, PublishedSet) else Path()
 
     def genlab(self, settings: Settings, output_dir: Path) -> list[str]:

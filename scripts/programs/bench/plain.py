@@ -85,8 +85,8 @@ def batches(images: Tensor, labels: Tensor, batch_size: int, settings: Settings)
     while True:
         for rows in torch.randperm(len(images)).split(batch_size):
             if len(rows) == batch_size:
-                images = images.index_select(0, rows).to(torch.float32, memory_format=memory_format)
-                yield images.mul_(1 / 255), labels.index_select(0, rows)
+                chosen = images.index_select(0, rows).to(torch.float32, memory_format=memory_format)
+                yield chosen.mul_(1 / 255), labels.index_select(0, rows)
 
 
 def adam(parameters: Iterable[nn.Parameter], lr: float, beta1: float = 0.9) -> torch.optim.Adam:

@@ -11,6 +11,7 @@ from faults.launch import Child
 from faults.report import Row
 
 from genlab.checkpoints import file as checkpoint
+from genlab.checkpoints.folder import RunFolder
 
 COUNTS = {
     "cut short": 50,
@@ -112,7 +113,7 @@ def _undetected(folder: Path, expected: Path) -> Iterator[str]:
     except Exception as error:
         yield f"load raises {type(error).__name__}: {error}"
     try:
-        path, state, damaged = checkpoint.newest(folder)
+        path, state, damaged = checkpoint.newest(RunFolder(folder))
         lines = [*damaged.values()]
         if list(lab.differences(state, checkpoint.load(expected))):
             yield f"newest gives {path.name}, not {expected.name}"

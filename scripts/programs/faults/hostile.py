@@ -30,9 +30,10 @@ import genlab
 import genlab.comparison.page
 import genlab.evaluation.evaluate
 from genlab.checkpoints import file as checkpoint
+from genlab.cli import main
 from genlab.config.build import build_model
-from genlab.config.commands import COMMANDS, main
-from genlab.config.compose import compose_job, plain, register
+from genlab.config.commands import COMMANDS
+from genlab.config.compose import compose_job, register
 from genlab.contract.data import DataSpec
 from genlab.system import memory
 
@@ -191,11 +192,10 @@ class Evil:
 def _state(*overrides: str) -> dict:
     """What the checkpoint of a tiny run holds."""
     register()
-    job = compose_job([*CPU, "model.hidden=[8]", "model.latent_dim=2", "dataset.size=8", *overrides])
+    config = compose_job([*CPU, "model.hidden=[8]", "model.latent_dim=2", "dataset.size=8", *overrides]).config
     data = DataSpec((1, 8, 8), 10)
-    weights = build_model(job.config, data).state_dict()
-    config = plain(job.config, job.choices)
-    return {"config": config, "data": data.to_dict(), "step": 3, "model": dict(weights), "ema": {}}
+    weights = build_model(config, data).state_dict()
+    return {"config": config.to_dict(), "data": data.to_dict(), "step": 3, "model": dict(weights), "ema": {}}
 
 
 def save(folder: Path, change: Callable[[dict], object] = lambda state: None) -> str:

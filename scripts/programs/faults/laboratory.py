@@ -91,14 +91,14 @@ class Laboratory:
             "everything at every step": [*small, *[f"{key}=1" for key in INTERVALS]],
             "rollbacks": [*small, *_ROLLBACKS],
         }
-        metrics = locate("model", config.model._target_).metrics
-        if metrics:
+        own = locate("model", config.model["_target_"])
+        if metrics := own.metrics:
             found["early stopping"] = [
                 *small,
                 f"trainer.early_stop_metric={next(iter(metrics))}",
                 "trainer.early_stop_patience=1000",
             ]
-        if hasattr(locate("model", config.model._target_), "sample"):
+        if hasattr(own, "sample"):
             found["evaluation"] = [
                 *small,
                 "trainer.evaluate_every=10",

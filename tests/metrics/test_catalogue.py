@@ -1,0 +1,57 @@
+"""The catalogue of metrics: all that it names is implemented and documented, and asking it costs no import."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from genlab.evaluation.data_metrics import DATA_METRICS
+from genlab.evaluation.sample_metrics import SAMPLE_METRICS
+from genlab.metrics.catalogue import METRICS, directions_of, unknown
+
+DOCUMENTATION = Path(__file__).parents[2] / "docs/evaluation.md"
+
+
+def test_every_metric_is_implemented_and_nothing_else():
+    assert not DATA_METRICS.keys() & SAMPLE_METRICS.keys()
+    assert METRICS.keys() == DATA_METRICS.keys() | SAMPLE_METRICS.keys()
+    assert {name for name, metric in METRICS.items() if metric.group == "samples"} == SAMPLE_METRICS.keys()
+
+
+def documented() -> dict[str, set[str]]:
+    """By metric, the names of numbers in the documentation's table."""
+    rows = re.findall(r"^\| `(\w+)` \| ((?:`[\w/]+`(?:, )?)+) \| .+ \|$", DOCUMENTATION.read_text(), re.MULTILINE)
+    return {metric: set(re.findall(r"`([\w/]+)`", names)) for metric, names in rows}
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_the_documentation_names_every_number(metric):
+    assert documented()[metric] == METRICS[metric].directions.keys()
+
+
+def test_the_documentation_names_no_other_metric():
+    assert documented().keys() == METRICS.keys()
+
+
+def test_no_two_metrics_give_a_number_of_one_name():
+    assert len(directions_of()) == sum(len(metric.directions) for metric in METRICS.values())
+    assert directions_of(["likelihood"]) == METRICS["likelihood"].directions
+    assert directions_of([]) == {}
+
+
+def test_what_is_not_there_is_told_with_what_was_meant():
+    assert list(unknown(METRICS)) == []
+    (line,) = unknown(["frechett", "kernel"])
+    assert line == "metrics=frechett: no such metric; did you mean 'frechet'?"
+
+
+def test_asking_the_catalogue_imports_nothing_slow():
+    program = (
+        "import sys, genlab.metrics.catalogue\n"
+        "slow = {'torch', 'numpy', 'scipy', 'sklearn', 'matplotlib', 'tensorboard'} & set(sys.modules)\n"
+        "assert not slow, slow"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
