@@ -18,10 +18,10 @@ def make_encoder(
     shape: tuple[int, int, int],
     out_features: int,
     *,
-    hidden: Sequence[int],
-    channels: int,
-    max_channels: int,
-    dense: Sequence[int],
+    hidden: Sequence[int] = (512, 256),
+    channels: int = 32,
+    max_channels: int = 256,
+    dense: Sequence[int] = (),
     **options: Any,
 ) -> nn.Module:
     """[N, C, H, W] -> [N, out_features].
@@ -41,10 +41,10 @@ def make_decoder(
     in_features: int,
     shape: tuple[int, int, int],
     *,
-    hidden: Sequence[int],
-    channels: int,
-    max_channels: int,
-    dense: Sequence[int],
+    hidden: Sequence[int] = (512, 256),
+    channels: int = 32,
+    max_channels: int = 256,
+    dense: Sequence[int] = (),
     **options: Any,
 ) -> nn.Module:
     """[N, in_features] -> [N, C, H, W], raw outputs. All sizes are the encoder's, which the decoder mirrors."""
