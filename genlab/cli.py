@@ -1,4 +1,4 @@
-"""The `genlab` command: which command runs, and what a person sees if it fails. Imports nothing slow."""
+"""The `genlab` command: dispatches to a command and reports its errors. Imports nothing slow."""
 
 import importlib
 import os
@@ -15,7 +15,7 @@ from genlab.system.version import __version__
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """Run one command and exit: 0 done, 1 the run failed, 2 the request is wrong, 128 + N stopped by signal N."""
+    """Run one command and exit: 0 success, 1 the run failed, 2 invalid request, 128 + N stopped by signal N."""
     try:
         sys.exit(_dispatch(sys.argv[1:] if arguments is None else arguments))
     except KeyboardInterrupt as error:
@@ -49,21 +49,21 @@ def _dispatch(arguments: list[str]) -> int:
     with leaving_at_once():
         if "RANK" not in os.environ:
             return _run(name, rest)
-        from genlab.runs.train import run_under_torchrun  # torch takes a second
+        from genlab.runs.train import run_under_torchrun  # imports torch, which takes a second
 
         return run_under_torchrun(lambda: _run(name, rest))
 
 
 def _run(name: str, arguments: list[str]) -> int:
-    """Compose what is asked for, then import the command and hand it over."""
-    from genlab.commands.requests import compose_request  # Hydra takes a quarter of a second
+    """Compose the request, then import the command and run it."""
+    from genlab.commands.requests import compose_request  # imports Hydra: a quarter of a second
 
     request = compose_request(name, arguments)
     return importlib.import_module(f"genlab.commands.{name}").main(request)
 
 
 def _explain(message: str, code: int) -> NoReturn:
-    """Say what is wrong in one line or list and exit; `GENLAB_DEBUG=1` shows the traceback as well."""
+    """Print an error, one line or a list, and exit; `GENLAB_DEBUG=1` shows the traceback as well."""
     if os.environ.get("GENLAB_DEBUG"):
         import traceback  # for debugging only
 

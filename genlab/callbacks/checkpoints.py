@@ -1,4 +1,4 @@
-"""Checkpoints every so many steps: `step_*.pt` (the last few), `last.pt`, and `best.pt` by a chosen metric."""
+"""Periodic checkpoints: `step_*.pt` (the most recent ones), `last.pt`, and `best.pt` by a chosen metric."""
 
 import math
 from collections.abc import Iterable
@@ -16,11 +16,11 @@ from genlab.training.trainer import Trainer
 
 
 class Checkpoints(Callback):
-    """Comes after Validation and Previews, so that what it saves holds their outcome. It runs in every process, as each
-    adds to the state that process 0 writes.
+    """Runs after Validation and Previews, so that checkpoints include their results. Runs in every process, as each
+    contributes to the state that process 0 writes.
 
-    constants: entries that every checkpoint of the run has (config, data spec).
-    best_metric: which chooses `best.pt`, as "validation/NAME" or "evaluation/NAME"; None for the model's first metric.
+    constants: entries of every checkpoint of the run (config, data spec).
+    best_metric: selects `best.pt`: "validation/NAME" or "evaluation/NAME"; None for the model's first metric.
     """
 
     key = "checkpoints"
@@ -42,9 +42,9 @@ class Checkpoints(Callback):
     def _clear(self) -> None:
         """Delete files newer than the checkpoint being resumed."""
         self.folder.checkpoints.mkdir(exist_ok=True)
-        for left in self.folder.checkpoints.glob(".*.tmp"):  # by a process that was killed
+        for left in self.folder.checkpoints.glob(".*.tmp"):  # from a killed process
             left.unlink()
-        if self.best == -math.inf:  # only the end of the run has measured anything yet
+        if self.best == -math.inf:  # the only measurement so far was at the end of the run
             self.folder.best.unlink(missing_ok=True)
         elif self.folder.best_before_end.exists():
             self.folder.best_before_end.replace(self.folder.best)
@@ -69,7 +69,7 @@ class Checkpoints(Callback):
 
     def _rank(self, value: float, direction: str) -> None:
         score = value if direction == "max" else -value
-        self.improved = math.isfinite(score) and score > self.best  # NaN and infinity would stay the best for ever
+        self.improved = math.isfinite(score) and score > self.best  # NaN or infinity would stay the best forever
         if self.improved:
             self.best = score
 
@@ -78,7 +78,7 @@ class Checkpoints(Callback):
 
     def on_step_end(self, trainer: Trainer) -> None:
         regular = is_due(trainer, self.every) or at_end(trainer)
-        if (regular or self.improved) and not self._awaits_refusal(trainer):
+        if (regular or self.improved) and not self._will_diverge(trainer):
             if regular:
                 self._keep(trainer)
             else:
@@ -86,7 +86,7 @@ class Checkpoints(Callback):
         self.improved = False
 
     def on_last_step(self, trainer: Trainer) -> None:
-        if self.improved and self.writes:  # by a measurement that only the end asked for: a longer run takes it back
+        if self.improved and self.writes:  # by a measurement only at the end: a longer run undoes it
             if self.folder.best.exists():
                 link(self.folder.best, self.folder.best_before_end)
             link(self.folder.last, self.folder.best)
@@ -96,8 +96,8 @@ class Checkpoints(Callback):
             self._save(trainer, self.folder.last)
 
     @staticmethod
-    def _awaits_refusal(trainer: Trainer) -> bool:
-        """Whether the next row of metrics will be refused, in all processes alike: nothing is kept until then."""
+    def _will_diverge(trainer: Trainer) -> bool:
+        """Whether the next row of metrics will raise `TrainingDiverged`, in all processes: save nothing before it."""
         return not at_end(trainer) and not trainer.metric_window.finite()
 
     def _keep(self, trainer: Trainer) -> None:
@@ -106,7 +106,7 @@ class Checkpoints(Callback):
         self.saved = trainer.step
         if not self.writes:
             return
-        if self.improved:  # before last.pt, which knows of it
+        if self.improved:  # before last.pt, whose state includes it
             link(numbered, self.folder.best)
         link(numbered, self.folder.last)
         for old in self.folder.all_numbered()[: -self.keep or None]:
@@ -115,7 +115,7 @@ class Checkpoints(Callback):
     def _save(self, trainer: Trainer, path: Path) -> None:
         state = state_dict(trainer)
         for name, value in state["model"].items():
-            if not value.isfinite().all():  # the loss of the next step would tell, but this file would be spoilt
+            if not value.isfinite().all():  # the next loss would show it, but too late for this file
                 raise TrainingDiverged(f"weight {name} became infinite or NaN by step {trainer.step}")
         if self.writes:
             trainer.emit("on_save")

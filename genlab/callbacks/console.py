@@ -9,7 +9,7 @@ from genlab.training.trainer import Trainer
 
 
 class Console(Callback):
-    """A tqdm bar on standard error; a line every 10 seconds if that is no terminal."""
+    """A tqdm bar on standard error; a line every 10 seconds if that is not a terminal."""
 
     key = "console"
 
@@ -25,11 +25,11 @@ class Console(Callback):
         )
 
     def on_step_end(self, trainer: Trainer) -> None:
-        self.bar.update(trainer.step - self.bar.n)  # a run that went back counts its steps again
+        self.bar.update(trainer.step - self.bar.n)  # negative after a rollback
 
     def on_log(self, trainer: Trainer, row: dict[str, float]) -> None:
         terms = {name.removeprefix("train/"): value for name, value in row.items() if name.startswith("train/")}
-        # One player's terms fit into a line; of several players only the losses do.
+        # One player's terms fit into a line; with several players only the losses do.
         shown = {name: f"{value:.4g}" for name, value in terms.items() if "/" not in name or name.endswith("/loss")}
         self.bar.set_postfix(shown, refresh=False)
 

@@ -1,8 +1,8 @@
-"""Whether samples still differ: their distances and classes, relative to those of validation images.
+"""Detects mode collapse: pairwise distances and classes of samples, relative to those of validation images.
 
-A generator that has collapsed produces a few images over and over: their mean pairwise distance falls below that of
-real ones (the idea of Salimans et al. 2016's minibatch features, here as a plain measurement), and a classifier finds
-few of the classes.
+A collapsed generator produces a few images repeatedly. Their mean pairwise distance falls below that of real images
+(the idea of minibatch features in Salimans et al. 2016, here as a plain measurement), and a classifier finds few of the
+classes.
 
 Reference: Salimans et al. 2016, Improved Techniques for Training GANs, https://arxiv.org/abs/1606.03498
 """
@@ -19,14 +19,14 @@ from genlab.system import distributed
 from genlab.training.inference import inference
 from genlab.training.trainer import Trainer
 
-_LEAST_ENTROPY = 0.1
-"""Nats below which the data's classes are too uneven to compare with: one image of 64 in another class makes 0.08."""
+_MIN_ENTROPY = 0.1
+"""In nats; below it the data's classes are too unbalanced to compare. One image of 64 in a second class gives 0.08."""
 
 
 class Diversity:
-    """Draws `num_samples` images under the averaged weights, by the model's `sample` (or `translate`).
+    """Draws `num_samples` images with averaged weights, by the model's `sample` (or `translate`).
 
-    classify: images [N, C, H, W] in [0, 1] to probabilities [N, K], if a classifier is at hand, else None.
+    classify: maps images [N, C, H, W] in [0, 1] to probabilities [N, K]; None without a classifier.
     """
 
     def __init__(self, num_samples: int, classify: Callable[[Tensor], Tensor | None] | None = None):
@@ -35,13 +35,13 @@ class Diversity:
         self.real_entropy: float | None = None
 
     def measure(self, trainer: Trainer) -> dict[str, float]:
-        """diversity: mean distance of two samples over that of two validation images (for translations: the smaller
-            of the domains' values);
-        class_entropy: entropy of the samples' mean class probabilities over that of the validation images', so that
-            unbalanced data and unused classes do not count; left out if the latter is near 0.
+        """diversity: mean pairwise distance of samples, divided by that of validation images (for translations: the
+            smaller value of the two domains);
+        class_entropy: entropy of the samples' mean class probabilities, divided by that of validation images, which
+            accounts for unbalanced data and unused classes; left out if the latter is near 0.
 
-        As process 0 finds them: all must decide alike. The next step seeds its own noise, so what is drawn here does
-        not affect training.
+        All processes get the values of process 0, as they must act alike. The next step seeds its own noise, so these
+        draws do not affect training.
         """
         if self.images is None:
             self.images = trainer.validation_loader.evenly_spaced(self.num_samples)
@@ -49,9 +49,9 @@ class Diversity:
         with inference(trainer):
             pairs = list(_generate(trainer.model, self.images, self.num_samples))
             ratios = [
-                mean_pairwise_distance(fake) / usual
+                mean_pairwise_distance(fake) / expected
                 for fake, real in pairs
-                if (usual := mean_pairwise_distance(real)) > 0
+                if (expected := mean_pairwise_distance(real)) > 0
             ]
             if ratios:
                 found["diversity"] = min(ratios)
@@ -59,14 +59,14 @@ class Diversity:
                 if self.real_entropy is None:
                     with distributed.first_process_first():  # the classifier may be trained here
                         self.real_entropy = self._class_entropy(self.classify, [real for _, real in pairs])
-                if self.real_entropy > _LEAST_ENTROPY:
+                if self.real_entropy > _MIN_ENTROPY:
                     entropy = self._class_entropy(self.classify, [fake for fake, _ in pairs])
                     found["class_entropy"] = entropy / self.real_entropy
         return distributed.from_first(found)
 
     @staticmethod
     def _class_entropy(classify: Callable[[Tensor], Tensor | None], images: list[Tensor]) -> float:
-        """Entropy in nats of the classes' mean probabilities; 0 if the classifier knows no classes."""
+        """Entropy in nats of the mean class probabilities; 0 if the classifier has no classes."""
         probabilities = classify(torch.cat(images))
         if probabilities is None:
             return 0.0
@@ -74,7 +74,7 @@ class Diversity:
 
 
 def _generate(model: GenerativeModel, images: Batch, num_samples: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """What the model can generate, each beside real images of that kind; nothing if it can do neither."""
+    """Pairs of generated and real images, one per domain that the model can generate; none if it cannot generate."""
     if hasattr(model, "sample"):
         yield model.sample(num_samples), images.images
     elif hasattr(model, "translate"):
@@ -83,5 +83,5 @@ def _generate(model: GenerativeModel, images: Batch, num_samples: int) -> Iterat
 
 
 def mean_pairwise_distance(images: Tensor) -> float:
-    """Mean Euclidean distance over all pairs of different rows of [N, ...]."""
+    """Mean Euclidean distance over all pairs of distinct rows of [N, ...]."""
     return torch.pdist(images.flatten(1).float().cpu()).mean().item()

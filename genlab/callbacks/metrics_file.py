@@ -1,4 +1,4 @@
-"""`metrics.jsonl`: a line per logged step, per validation and per evaluation. No times: a repeated run repeats it."""
+"""`metrics.jsonl`: a line per logged step, validation and evaluation. It holds no times, so that it is reproducible."""
 
 import json
 import os
@@ -9,13 +9,13 @@ from genlab.training.trainer import Trainer
 
 
 class MetricsFile(Callback):
-    """Keeps its place in checkpoints: a resumed run cuts off the rows that it is going to write again."""
+    """Stores its size in checkpoints: a resumed run truncates the rows that it will write again."""
 
     key = "metrics_file"
 
     def __init__(self, path: Path):
         self.path = path
-        self.kept = 0  # bytes written when the checkpoint being resumed was saved
+        self.kept = 0  # size in bytes when the resumed checkpoint was saved
 
     def on_start(self, trainer: Trainer) -> None:
         if self._size() > self.kept:

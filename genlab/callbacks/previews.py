@@ -1,4 +1,4 @@
-"""Image grids every so many steps: the model draws them, this writes them as PNG and tells all callbacks."""
+"""Periodic image grids: the model generates them, this callback writes PNG files and notifies all callbacks."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ from genlab.training.trainer import Trainer
 
 
 class Previews(Measurement):
-    """Writes PNG files into `folder`, which say where they come from unless `origin` is None."""
+    """Writes PNG files into `folder`, with metadata on their origin unless `origin` is None."""
 
     key = "previews"
 
@@ -21,7 +21,7 @@ class Previews(Measurement):
         self.folder, self.origin = folder, origin
 
     def on_start(self, trainer: Trainer) -> None:
-        """Delete images newer than the checkpoint being resumed, and those that only the end of the run asked for."""
+        """Delete images newer than the checkpoint being resumed, and those made only for the end of the run."""
         for path in self.folder.glob("step_*.png"):
             if found := re.match(r"step_(\d+)-", path.name):
                 step = int(found[1])

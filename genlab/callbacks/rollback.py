@@ -1,4 +1,4 @@
-"""Rollback: training continues from an earlier checkpoint, with other noise and lower learning rates."""
+"""Rollback: training continues from an earlier checkpoint, with different noise and lower learning rates."""
 
 import logging
 
@@ -12,27 +12,27 @@ from genlab.training.trainer import Trainer
 log = logging.getLogger("genlab")
 
 _SEED_OFFSET = 1_000_003
-"""Added to the seed at every rollback: far from the seeds of the other runs of a sweep."""
+"""Added to the seed at every rollback; large, so as not to collide with the seeds of other runs in a sweep."""
 
 
 def load_rollback_state(folder: RunFolder) -> dict | None:
     """The state of `best.pt`, else of `last.pt`, None if neither can be read. All processes get the same one: none
-    continues, and so writes, before all have read."""
+    continues, and may write, before all have read."""
     state = None
     for path in (folder.best, folder.last):
         if state is None and path.exists():
             try:
                 state = checkpoint.load(path)
             except ValueError as error:
-                log.warning("%s; it is passed over", error)
+                log.warning("%s; it is skipped", error)
     distributed.barrier()
     return state
 
 
 def roll_back(trainer: Trainer, state: dict, lr_factor: float, own_state: dict[str, dict]) -> str:
-    """Have `trainer` continue from `state` as a resumed run would, except for noise and learning rates; says so.
+    """Make `trainer` continue from `state` like a resumed run, except for noise and learning rates; returns a summary.
 
-    own_state: what replaces the state of callbacks, by their keys.
+    own_state: states that replace those of callbacks, by their keys.
     """
     seed, lr_scale = trainer.train_loader.seed + _SEED_OFFSET, trainer.lr_scale * lr_factor
     callbacks = state["callbacks"] | own_state
@@ -41,7 +41,7 @@ def roll_back(trainer: Trainer, state: dict, lr_factor: float, own_state: dict[s
 
 
 def save_as_last(trainer: Trainer, folder: RunFolder) -> None:
-    """Make the state after a rollback the run's last one, so that the run resumes from it."""
+    """Save the state after a rollback as `last.pt`, so that the run resumes from it."""
     state = (trainer.rollback_state or {}) | state_dict(trainer)
     if distributed.rank() == 0:
         checkpoint.save(state, folder.last)

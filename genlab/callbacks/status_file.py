@@ -1,4 +1,4 @@
-"""Keeps `status.json` up to date while a run trains."""
+"""Keeps `status.json` up to date during training."""
 
 import time
 from dataclasses import asdict
@@ -13,7 +13,7 @@ _SECONDS_BETWEEN_WRITES = 5
 
 
 class StatusFile(Callback):
-    """Writes last step, speed, alarms and the latest value of every validation and evaluation metric."""
+    """Writes the current step, speed, alarms and the latest value of every validation and evaluation metric."""
 
     key = "status"
 

@@ -17,15 +17,15 @@ from genlab.training.inference import inference
 from genlab.training.trainer import Trainer
 
 _END = ".end"
-"""Of names of event files: what only the end of a run measured."""
+"""Suffix of the event file for measurements made only at the end of a run."""
 
 
 class TensorBoard(Callback):
     """Writes event files under `folder`.
 
     config: the run's config as YAML text; hparams: its settings as a flat dict of plain values.
-    projector_size: validation images in the embedding projector, for models that encode.
-    status: whose final metrics the HParams tab shows.
+    projector_size: number of validation images in the embedding projector, for models that encode.
+    status: its final metrics are shown in the HParams tab.
     """
 
     key = "tensorboard"
@@ -40,11 +40,11 @@ class TensorBoard(Callback):
 
     @property
     def writer(self) -> Any:
-        """Opened when first written to: importing TensorBoard must not delay the first step."""
+        """Opened on first use: importing TensorBoard must not delay the first step."""
         if self._writer is None:
             from torch.utils.tensorboard import SummaryWriter
 
-            # What an earlier file holds of steps that are done again is not to be shown beside them.
+            # Hides the events of an earlier file for steps that are repeated.
             purge_step = None if self._suffix else self.purge_step
             self._writer = SummaryWriter(
                 str(self.folder), None, purge_step, flush_secs=10, filename_suffix=self._suffix
@@ -60,7 +60,7 @@ class TensorBoard(Callback):
             path.unlink()
 
     def on_last_step(self, trainer: Trainer) -> None:
-        """From here on write to a file of its own, which a longer run deletes."""
+        """From here on write to a separate file, which a longer run deletes."""
         self.on_close(trainer)
         self._writer, self._suffix = None, _END
 
@@ -87,7 +87,7 @@ class TensorBoard(Callback):
         self._add_scalars({f"evaluation/{name}": entry["value"] for name, entry in entries.items()}, trainer.step)
 
     def _add_scalars(self, scalars: dict[str, float], step: int) -> None:
-        """All in one event: `SummaryWriter.add_scalar` would make one of each, and take ten times as long."""
+        """Write all in one event: `SummaryWriter.add_scalar` writes one event per scalar, which is ten times slower."""
         from tensorboard.compat.proto.summary_pb2 import Summary
 
         values = [Summary.Value(tag=name, simple_value=value) for name, value in scalars.items()]
@@ -99,7 +99,7 @@ class TensorBoard(Callback):
         self.writer.add_text(f"alarm/{alarm.kind}", str(alarm), trainer.step)
 
     def _hide_steps(self, trainer: Trainer) -> None:
-        """Continue in a new event file, which hides the steps given up, and repeat the alarm that caused it there."""
+        """Continue in a new event file that hides the discarded steps, and repeat the alarm that caused this."""
         self.on_close(trainer)
         self._writer = None
         self.on_start(trainer)
@@ -107,7 +107,7 @@ class TensorBoard(Callback):
             self.on_alarm(trainer, self.alarm)
 
     def on_preview(self, trainer: Trainer, images: dict[str, Png]) -> None:
-        # `SummaryWriter.add_image` would encode them once more.
+        # `SummaryWriter.add_image` would encode them again.
         from tensorboard.compat.proto.summary_pb2 import Summary
 
         for name, (content, height, width) in images.items():
@@ -119,10 +119,10 @@ class TensorBoard(Callback):
             latents, images, labels = self._encode(trainer, self.projector_size)
             self.writer.add_embedding(latents, metadata=labels, label_img=_sprites(images), global_step=trainer.step)
         self._write_hparams()
-        self.writer.flush()  # what cannot be written is to fail the run, not to be lost with it
+        self.writer.flush()  # a write error must fail the run, not be lost
 
     def on_save(self, trainer: Trainer) -> None:
-        if self._writer is not None:  # else a killed process takes along what a resume would not write again
+        if self._writer is not None:  # a resumed run will not repeat these events
             self._writer.flush()
 
     def on_close(self, trainer: Trainer) -> None:
@@ -142,7 +142,7 @@ class TensorBoard(Callback):
         return latents, images, labels
 
     def _write_hparams(self) -> None:
-        # `SummaryWriter.add_hparams` would open a second run beside this one; the summaries alone do not.
+        # `SummaryWriter.add_hparams` would create a second run; writing the summaries does not.
         from torch.utils.tensorboard.summary import hparams
 
         for summary in hparams(self.hparams, self.status.final):
@@ -150,7 +150,7 @@ class TensorBoard(Callback):
 
 
 def _sprites(images: Tensor) -> Tensor:
-    """Images [n, C, H, W] as the projector takes them: square, on black, and at most 64 pixels wide."""
+    """Images [n, C, H, W] for the projector: square, padded with black, and at most 64 pixels wide."""
     height, width = images.shape[-2:]
     side = max(height, width)
     square = torch.nn.functional.pad(images, (0, side - width, 0, side - height))
@@ -158,7 +158,7 @@ def _sprites(images: Tensor) -> Tensor:
 
 
 def _memory(device: torch.device) -> float:
-    """Peak memory in GiB: of the device where it has its own, of the process otherwise."""
+    """Peak memory in GiB: of the GPU on CUDA, else of the process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**30
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**30 if sys.platform == "darwin" else 2**20)

@@ -1,4 +1,4 @@
-"""Validation every so many steps, and stopping early where a metric has stopped to improve."""
+"""Periodic validation, and early stopping if a metric no longer improves."""
 
 import math
 
@@ -17,7 +17,7 @@ class Validation(Measurement):
 
 
 class EarlyStopping(Callback):
-    """Ends the run after `patience` validations without improvement of `metric`; NaN and infinity are none.
+    """Stops the run after `patience` validations without improvement of `metric`; NaN and infinity do not improve.
 
     direction: "min" or "max".
     """

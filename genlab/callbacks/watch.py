@@ -1,6 +1,6 @@
-"""Alarms for players that compete: does one win outright, do samples still differ, do gradients or losses explode?
+"""Alarms for adversarial training: one player wins outright, samples collapse, or gradients or losses explode.
 
-A discriminator that is never wrong has nothing left to teach (Arjovsky and Bottou 2017).
+A discriminator that is never wrong gives the generator no useful gradient (Arjovsky and Bottou 2017).
 
 Reference: Arjovsky, Bottou 2017, Towards Principled Methods for Training Generative Adversarial Networks,
 https://arxiv.org/abs/1701.04862
@@ -25,10 +25,10 @@ from genlab.training.trainer import Trainer
 log = logging.getLogger("genlab")
 
 _RECENT_ROWS, _ENOUGH_ROWS = 40, 10
-"""Rows whose gradient norms the median is taken of, and how many it needs."""
+"""Number of recent rows for the median gradient norm, and the minimum number."""
 
 _ADVICE = {
-    "accuracy": "A player has nothing left to teach: lower its rate (optimizer.players.NAME.lr) or bound its slope",
+    "accuracy": "One player wins outright: lower its rate (optimizer.players.NAME.lr) or bound its gradient",
     "diversity": "Samples are alike: lower optimizer.lr or one player's (optimizer.players.NAME.lr)",
     "class_entropy": "Samples show few of the classes: lower optimizer.lr or one player's (optimizer.players.NAME.lr)",
     "gradient": "Gradients explode: set trainer.clip or lower optimizer.lr",
@@ -37,7 +37,7 @@ _ADVICE = {
 
 @dataclass(frozen=True)
 class Alarm:
-    """Something that went wrong at `step`: a `value` beyond its `bound`; `action` says what follows from it.
+    """A `value` that exceeded its `bound` at `step`, from above or below; `action` is the response.
 
     advice: the likely cause, and what to try.
     """
@@ -58,22 +58,22 @@ class Alarm:
 
 
 class Watch(Callback):
-    """Checks rows of metrics and, now and then, samples, and raises alarms; for models of several players only.
+    """Checks rows of metrics and, periodically, samples, and raises alarms; only for models with several players.
 
-    It reads any scalar that has `accuracy` as a part of its name between slashes, and `gradient_norm/PLAYER`. It adds
+    It reads `gradient_norm/PLAYER`, and scalars with `accuracy` as a component of their name (between slashes). It adds
     to the row:
-    watch/gradient/PLAYER: norm over its median in the rows before, once there are enough of them;
+    watch/gradient/PLAYER: the gradient norm divided by its median in the previous rows, once there are enough of them;
     watch/diversity, watch/class_entropy: see `Diversity`.
 
-    An alarm of a kind is raised once, and again only after its value was within bounds. `not_finite`, value 1 over
-    bound 0, is raised if a loss or gradient became NaN or infinite; the run then fails unless `action` says otherwise.
+    Each kind of alarm is raised once, and again only after its value was within bounds. `not_finite`, with value 1 and
+    bound 0, is raised if a loss or gradient became NaN or infinite; the run then fails unless `action` prevents it.
 
     A rollback continues from `best.pt` (`last.pt` if there is none) with another seed for noise and augmentation and
-    lower learning rates; the order of the examples stays, so that each still comes once an epoch. It replaces
+    lower learning rates. The order of the examples is unchanged, so that each still occurs once per epoch. It replaces
     `last.pt`, deletes later `step_*.pt`, and adds a row {"step": TO, "rollback": FROM} to `metrics.jsonl`: earlier rows
-    with steps after TO were given up. The run stops if there is no checkpoint yet, or after `max_rollbacks`.
+    with steps after TO are discarded. The run stops if there is no checkpoint yet, or after `max_rollbacks`.
 
-    classify: images [N, C, H, W] in [0, 1] to probabilities [N, K], if a classifier is at hand, else None.
+    classify: maps images [N, C, H, W] in [0, 1] to probabilities [N, K]; None without a classifier.
     """
 
     key = "watch"
@@ -83,9 +83,9 @@ class Watch(Callback):
     ):
         self.settings, self.folder = settings, folder
         self.diversity = Diversity(settings.num_samples, classify)
-        self.since: dict[str, int] = {}  # by kind of alarm, the step since which the value is beyond its bound
+        self.since: dict[str, int] = {}  # by kind of alarm: step since which its value is out of bounds
         self.active: list[str] = []
-        self.norms: dict[str, list[float]] = {}  # by player, of the last rows
+        self.norms: dict[str, list[float]] = {}  # by player, in the most recent rows
         self.rollbacks = 0
 
     def on_start(self, trainer: Trainer) -> None:
@@ -93,7 +93,7 @@ class Watch(Callback):
             trainer.on_divergence = self.diverged
 
     def diverged(self, trainer: Trainer, error: TrainingDiverged) -> None:
-        """Do what the settings ask for if a row of metrics is not finite."""
+        """Raise an alarm because a row of metrics is not finite."""
         self._raise(trainer, "not_finite", 1.0, 0.0, str(error))
 
     def extra_metrics(self, trainer: Trainer, row: dict[str, float]) -> dict[str, float]:
@@ -101,28 +101,28 @@ class Watch(Callback):
             return {}
         self._check_accuracy(trainer, row)
         added = self._check_gradients(trainer, row)
-        # The first row since a multiple of `every`: log_every need not divide it.
+        # The first row after each multiple of `every`, which log_every need not divide.
         if trainer.step % self.settings.every < trainer.settings.log_every:
             added |= self._check_samples(trainer)
         return added
 
     def _check_accuracy(self, trainer: Trainer, row: dict[str, float]) -> None:
-        if shares := [value for name, value in row.items() if "accuracy" in name.split("/")]:
-            highest, bound = max(shares), self.settings.accuracy_bound
+        if accuracies := [value for name, value in row.items() if "accuracy" in name.split("/")]:
+            highest, bound = max(accuracies), self.settings.accuracy_bound
             begin = trainer.step - trainer.settings.log_every  # a row is the mean over the steps before it
-            self._judge(trainer, "accuracy", highest, bound, highest > bound, begin, self.settings.accuracy_steps)
+            self._check_bound(trainer, "accuracy", highest, bound, highest > bound, begin, self.settings.accuracy_steps)
 
     def _check_gradients(self, trainer: Trainer, row: dict[str, float]) -> dict[str, float]:
         growth = {}
         for name in [name for name in row if name.startswith("gradient_norm/")]:
             player = name.removeprefix("gradient_norm/")
             past = self.norms.get(player, [])
-            if len(past) >= _ENOUGH_ROWS and (usual := median(past)) > 0:
-                growth[f"watch/gradient/{player}"] = row[name] / usual
+            if len(past) >= _ENOUGH_ROWS and (expected := median(past)) > 0:
+                growth[f"watch/gradient/{player}"] = row[name] / expected
             self.norms[player] = [*past, row[name]][-_RECENT_ROWS:]
         if growth:
             largest, bound = max(growth.values()), self.settings.gradient_factor
-            self._judge(trainer, "gradient", largest, bound, largest > bound)
+            self._check_bound(trainer, "gradient", largest, bound, largest > bound)
         return growth
 
     def _check_samples(self, trainer: Trainer) -> dict[str, float]:
@@ -133,13 +133,13 @@ class Watch(Callback):
                 ("class_entropy", self.settings.class_entropy_bound),
             ):
                 if (value := found.get(kind)) is not None:
-                    self._judge(trainer, kind, value, bound, not value >= bound)  # NaN is no diversity either
+                    self._check_bound(trainer, kind, value, bound, not value >= bound)  # NaN is bad, too
         return {f"watch/{kind}": value for kind, value in found.items()}
 
-    def _judge(
+    def _check_bound(
         self, trainer: Trainer, kind: str, value: float, bound: float, bad: bool, begin: int = 0, patience: int = 0
     ) -> None:
-        """Record a `value` that is `bad` since step `begin`; raise an alarm once it is so for `patience` steps."""
+        """Record a `value` that is `bad` since step `begin`; raise an alarm after `patience` bad steps."""
         if not bad:
             self.since.pop(kind, None)
             self.active = [other for other in self.active if other != kind]
@@ -148,15 +148,15 @@ class Watch(Callback):
             self._raise(trainer, kind, value, bound, _ADVICE[kind])
 
     def _raise(self, trainer: Trainer, kind: str, value: float, bound: float, advice: str) -> None:
-        """Do what the settings ask for and notify all callbacks."""
+        """Take the configured action and notify all callbacks."""
         alarm = Alarm(trainer.step, kind, value, bound, self._act(trainer, kind), advice)
         if distributed.rank() == 0:
             log.warning(str(alarm))
         trainer.emit("on_alarm", alarm)
 
     def _act(self, trainer: Trainer, kind: str) -> str:
-        """Do what the settings ask for; returns it in words."""
-        if self.settings.action == "warn" or trainer.rollback_state or trainer.stop_reason:  # two alarms in a row
+        """Take the configured action; returns its description."""
+        if self.settings.action == "warn" or trainer.rollback_state or trainer.stop_reason:  # one alarm acted already
             return "warn"
         reason = f"watch: alarm of {kind}"
         if self.settings.action == "rollback":

@@ -1,7 +1,7 @@
-"""Checkpoints: plain dicts of tensors and builtins, written whole or not at all, checked and never unpickled.
+"""Checkpoints: plain dicts of tensors and builtins, written atomically, verified, and loaded without running code.
 
-A file is what `torch.save` writes, a zip archive, with the SHA-256 of all bytes before it as the archive's comment:
-other programs read it as ever, and a flipped bit or a missing end is seen before anything is taken from it.
+A file is the zip archive that `torch.save` writes, with the SHA-256 of all bytes before it as the archive's comment.
+Other programs can still read it, and corruption or truncation is detected before anything is loaded.
 """
 
 import hashlib
@@ -27,14 +27,14 @@ _COMMENT_BYTES = len(_LABEL) + 64
 
 
 class OtherFormat(ValueError):
-    """A sound checkpoint of another version of GenLab: no reason to fall back to an older one."""
+    """An intact checkpoint of another GenLab version. Loading does not fall back to an older checkpoint."""
 
 
 @dataclass(frozen=True)
 class Start:
     """Where a run resumes.
 
-    path: a checkpoint of its folder; None if it has none and starts from the beginning.
+    path: a checkpoint in its folder; None if there is none and the run starts over.
     damaged: newer checkpoints that cannot be read.
     """
 
@@ -43,16 +43,16 @@ class Start:
 
 
 class Unwritable(RuntimeError):
-    """A checkpoint could not be written; those before it are untouched."""
+    """A checkpoint could not be written; earlier ones are intact."""
 
 
 def save(state: dict, path: Path) -> None:
-    """Write `state` to `path`, whole or not at all, so that a loss of power leaves it. `Unwritable` if not."""
+    """Write `state` to `path`, atomically and durably. `Unwritable` if that fails."""
     try:
         with replacing(path) as file:
             torch.save({"format": FORMAT, **state}, file)
             _seal(file)
-    except (OSError, RuntimeError) as error:  # RuntimeError: how torch tells that its file could not be written
+    except (OSError, RuntimeError) as error:  # torch raises RuntimeError if writing fails
         free = shutil.disk_usage(path.parent).free / 2**20
         reason = (
             os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error).partition("\n")[0]
@@ -63,8 +63,8 @@ def save(state: dict, path: Path) -> None:
 
 
 def _seal(file: BinaryIO) -> None:
-    """Append the digest as the comment of the zip archive that `file` holds."""
-    file.seek(-2, os.SEEK_END)  # an archive ends with the length of its comment
+    """Append the digest of a zip archive as its comment."""
+    file.seek(-2, os.SEEK_END)  # an archive without a comment ends with the 2-byte comment length
     file.write(_COMMENT_BYTES.to_bytes(2, "little"))
     file.seek(0)
     digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # typeshed wants `readinto`
@@ -73,7 +73,7 @@ def _seal(file: BinaryIO) -> None:
 
 
 def _check_seal(path: Path) -> None:
-    """`ValueError` where the file is not, byte for byte, what was written."""
+    """`ValueError` if the file does not match its digest."""
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - _COMMENT_BYTES))
@@ -90,7 +90,7 @@ def _check_seal(path: Path) -> None:
 
 
 def load(path: Path, device: str | torch.device = "cpu") -> dict:
-    """Read a checkpoint. `ValueError` where it is missing, damaged, of another format, or more than plain data."""
+    """Read a checkpoint. `ValueError` if it is missing, damaged, of another format, or holds more than plain data."""
     if not path.is_file():
         raise ValueError(f"{path}: no such checkpoint")
     try:
@@ -110,9 +110,9 @@ def load(path: Path, device: str | torch.device = "cpu") -> dict:
 
 
 def newest(folder: RunFolder) -> tuple[Path, dict, dict[Path, str]]:
-    """The newest sound checkpoint of a run folder: its path, its state, and why each newer one cannot be read.
+    """The newest intact checkpoint of a run folder: its path, its state, and why each newer one cannot be read.
 
-    `ValueError` where there is none.
+    `ValueError` if there is none.
     """
     damaged: dict[Path, str] = {}
     for path in _candidates(folder):
@@ -129,7 +129,7 @@ def newest(folder: RunFolder) -> tuple[Path, dict, dict[Path, str]]:
 
 
 def _candidates(folder: RunFolder) -> list[Path]:
-    """All checkpoints of a run, the newest first; each file once, by the first of its names."""
+    """All checkpoints of a run, newest first. A file with several names (hard links) is listed once."""
     found: dict[tuple[int, int], Path] = {}
     for path in (folder.last, *reversed(folder.all_numbered()), folder.best):
         if path.exists():
@@ -139,7 +139,7 @@ def _candidates(folder: RunFolder) -> list[Path]:
 
 
 def find(run: str | Path) -> tuple[Path, dict]:
-    """The checkpoint that `run` means and its state: a checkpoint file, or the newest sound one of a run folder."""
+    """Path and state of a checkpoint: `run` is the file, or a run folder, whose newest intact checkpoint is used."""
     path = Path(run)
     if path.is_file():
         return path, load(path)

@@ -1,4 +1,4 @@
-"""The files of a run's folder and of a sweep's: their names stand here and nowhere else."""
+"""File names inside run folders and sweep folders, defined only here."""
 
 import re
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ _NUMBERED = re.compile(r"step_(\d+)\.pt")
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A folder that holds a run, or is to hold one. The README says what each file is for."""
+    """The folder of a run, which may not exist yet. The README describes the files."""
 
     path: Path
 
     @classmethod
     def of_checkpoint(cls, checkpoint: Path) -> "RunFolder":
-        """The run that a checkpoint belongs to; the folder around a file that lies elsewhere."""
+        """The run folder of a checkpoint; for a file outside a `checkpoints` folder, the folder that contains it."""
         inside = checkpoint.parent.name == "checkpoints"
         return cls(checkpoint.parent.parent if inside else checkpoint.parent)
 
@@ -65,12 +65,12 @@ class RunFolder:
 
     @property
     def best(self) -> Path:
-        """The checkpoint with the best value of the metric that ranks."""
+        """The checkpoint with the best value of the ranking metric."""
         return self.checkpoints / "best.pt"
 
     @property
     def best_before_end(self) -> Path:
-        """What `best` was before the end of the run measured once more."""
+        """`best` as it was before the extra measurement at the end of the run."""
         return self.checkpoints / "best_before_end.pt"
 
     def numbered(self, step: int) -> Path:
@@ -78,18 +78,18 @@ class RunFolder:
         return self.checkpoints / f"step_{step:07d}.pt"
 
     def all_numbered(self) -> list[Path]:
-        """The checkpoints `step_NUMBER.pt` that exist, in the order of their steps."""
+        """The existing checkpoints `step_NUMBER.pt`, in order of their steps."""
         found = (path for path in self.checkpoints.glob("step_*.pt") if _NUMBERED.fullmatch(path.name))
         return sorted(found, key=step_of)
 
     @property
     def holds_run(self) -> bool:
-        """Whether a run began here."""
+        """Whether a run was started here."""
         return self.config.exists() or self.checkpoints.exists()
 
 
 def step_of(checkpoint: Path) -> int:
-    """The step in the name of a numbered checkpoint. `ValueError` for other names."""
+    """The step in the name of a numbered checkpoint. `ValueError` for any other name."""
     match = _NUMBERED.fullmatch(checkpoint.name)
     if match is None:
         raise ValueError(f"{checkpoint}: its name holds no step")
@@ -98,7 +98,7 @@ def step_of(checkpoint: Path) -> int:
 
 @dataclass(frozen=True)
 class SweepFolder:
-    """A folder that holds a sweep: its jobs are runs in numbered folders below it."""
+    """The folder of a sweep; its jobs are runs in numbered subfolders."""
 
     path: Path
 
@@ -107,27 +107,27 @@ class SweepFolder:
 
     @property
     def request(self) -> Path:
-        """The overrides that asked for the sweep."""
+        """The overrides that define the sweep."""
         return self.path / "sweep.json"
 
     @property
     def summary(self) -> Path:
-        """A line for each job."""
+        """One line per job."""
         return self.path / "summary.csv"
 
     @property
     def suspects(self) -> Path:
-        """Numbers of the jobs that run one at a time, as one of them may have crashed its worker."""
+        """Numbers of the jobs that run one at a time because one of them may have crashed its worker."""
         return self.path / ".suspects"
 
     @property
     def turn(self) -> Path:
-        """The lock of the suspect that is running."""
+        """The lock that a suspect holds while it runs."""
         return self.path / ".turn"
 
     @property
     def holds_sweep(self) -> bool:
-        """Whether a sweep began here."""
+        """Whether a sweep was started here."""
         return self.request.is_file()
 
     def job(self, number: int) -> "JobFolder":
@@ -136,10 +136,10 @@ class SweepFolder:
 
 @dataclass(frozen=True)
 class JobFolder(RunFolder):
-    """A run that is a job of a sweep."""
+    """The folder of a run that is a job of a sweep."""
 
     @property
     def record(self) -> Path:
-        """The job's overrides, whether it has ended since its last launch, and why it could not run where `status`
-        cannot tell, as that is another run's."""
+        """The job's overrides, whether it has ended since its last launch, and why it was refused, if the folder holds
+        another run."""
         return self.path / "job.json"

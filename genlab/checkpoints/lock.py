@@ -1,4 +1,4 @@
-"""Run-folder lock: one process at a time; the system releases it when the process exits. Imports nothing slow."""
+"""Run-folder lock: one process at a time; the system releases it when that process exits. Imports nothing slow."""
 
 import errno
 import fcntl
@@ -22,8 +22,8 @@ TAKEN = "another process is training into this folder; wait for it or end it"
 def locked(folder: Path) -> Iterator[None]:
     """Hold the lock of a run's or a sweep's folder. `ValueError` if another process holds it.
 
-    A record lock belongs to the process and not to the open file, so a loader's forked workers, which may outlive a
-    killed run for a moment, do not keep it.
+    A record lock belongs to the process and not to the open file. So forked loader workers, which may briefly outlive a
+    killed run, do not keep it.
     """
     with open_plain(folder / LOCK, os.O_RDWR | os.O_CREAT) as file:
         try:
@@ -36,11 +36,11 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def is_locked(folder: Path) -> bool:
-    """Whether another process holds the lock of `folder`. The one that holds it must not ask: closing the file would
-    release the lock."""
+    """Whether another process holds the lock of `folder`. The holder must not call this: closing the file would release
+    its lock."""
     try:
         file = open_plain(folder / LOCK, os.O_RDONLY)
-    except (OSError, ValueError):  # no lock was ever made, or it is not ours to read
+    except (OSError, ValueError):  # there is no lock file, or we may not read it
         return False
     with file:
         try:

@@ -1,7 +1,7 @@
-"""Checkpoint files from strangers, read as plain data: what a file would make torch do is known before torch reads it.
+"""Reading untrusted checkpoint files as plain data: the file is validated before torch loads it.
 
-A file is a zip archive of storages and of one pickle, a program for a small stack machine. `torch.load` with
-`weights_only=True` runs no code of its own, but believes sizes: that of a member, of a storage, of a tensor.
+A file is a zip archive of storages and one pickle, which is a program for a small stack machine. `torch.load` with
+`weights_only=True` runs no arbitrary code, but trusts the sizes of archive members, storages and tensors.
 """
 
 import pickletools
@@ -23,21 +23,21 @@ _OPERATIONS = re.compile(
     "PROTO|STOP|MARK|GLOBAL|REDUCE|BUILD|APPENDS?|SETITEMS?|TUPLE[123]?|EMPTY_(TUPLE|LIST|DICT)|NONE|NEW(TRUE|FALSE)|"
     "BININT[12]?|LONG1|BINFLOAT|BINUNICODE|BINPERSID|(LONG_)?BIN(GET|PUT)"
 )
-_LARGEST_PICKLE = 2**25
+_MAX_PICKLE_BYTES = 2**25
 _END = struct.Struct("<4s4HIIH")
 _LARGE_LOCATOR = struct.Struct("<4sIQI")
 _LARGE_END = struct.Struct("<4sQ2H2I4Q")
 _TOO_LARGE = 2**32 - 1
 """Records of the zip format (APPNOTE 4.3.14 to 4.3.16): end of the central directory, in 32 and in 64 bits."""
-_MOST_NODES, _DEEPEST = 1_000_000, 50
-_HEAVIEST_TUPLE = 1_000
-"""Constants in a tuple, those of tuples in it included: shared ones nest to any number, and hashing meets them all."""
+_MAX_NODES, _MAX_DEPTH = 1_000_000, 50
+_MAX_TUPLE_WEIGHT = 1_000
+"""Limit of constants in a tuple, nested ones included: shared tuples grow exponentially, and hashing visits all."""
 
 
 def read(path: Path, device: str | torch.device = "cpu") -> Any:
-    """What `torch.save` wrote to `path`, tensors on `device`.
+    """Load what `torch.save` wrote to `path`, with tensors on `device`.
 
-    `ValueError` with the reason, without the path, where it is more than plain data or claims more than the file holds.
+    `ValueError` with the reason, without the path, if it is more than plain data or claims more than the file holds.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -45,14 +45,14 @@ def read(path: Path, device: str | torch.device = "cpu") -> Any:
         content = torch.load(path, map_location=device, weights_only=True)
     except ValueError:
         raise
-    except Exception as error:  # torch and zipfile raise whatever they like on damaged files
+    except Exception as error:  # torch and zipfile raise anything on damaged files
         raise ValueError(" ".join(str(error).split())[:200] or type(error).__name__) from error
     _check_nodes(content)
     return content
 
 
 def _members(archive: zipfile.ZipFile, size: int) -> tuple[bytes, dict[str, int]]:
-    """The pickle, and the bytes of each storage by its key."""
+    """The pickle, and the size in bytes of each storage by its key."""
     members = archive.infolist()
     _check_directory(archive.fp, len(archive.comment), size)
     if len({member.filename.casefold() for member in members}) < len(members):
@@ -64,20 +64,20 @@ def _members(archive: zipfile.ZipFile, size: int) -> tuple[bytes, dict[str, int]
     pickles = [member for member in members if member.filename.endswith(".pkl")]
     if len(pickles) != 1 or not pickles[0].filename.endswith("/data.pkl"):
         raise ValueError("it does not hold one data.pkl, as torch.save writes it")
-    if pickles[0].file_size > _LARGEST_PICKLE:
-        raise ValueError(f"its data.pkl has {pickles[0].file_size} bytes, at most {_LARGEST_PICKLE} are read")
+    if pickles[0].file_size > _MAX_PICKLE_BYTES:
+        raise ValueError(f"its data.pkl has {pickles[0].file_size} bytes, at most {_MAX_PICKLE_BYTES} are read")
     root = pickles[0].filename.removesuffix("data.pkl") + "data/"
     return archive.read(pickles[0]), {member.filename.removeprefix(root): member.file_size for member in members}
 
 
 def _check_directory(file: Any, comment_bytes: int, size: int) -> None:
-    """The list of members lies where it says, right before its end record: torch and zipfile then read the same one."""
+    """The central directory must end right before its end record, so that torch and zipfile read the same one."""
     end = size - comment_bytes - _END.size
     file.seek(end)
     signature, *_, length, offset, comment = _END.unpack(file.read(_END.size))
     file.seek(max(0, end - _LARGE_LOCATOR.size))
     mark, _, place, _ = _LARGE_LOCATOR.unpack(file.read(_LARGE_LOCATOR.size))
-    if mark == b"PK\6\7":  # a record with larger numbers stands before this one, which may repeat them
+    if mark == b"PK\6\7":  # a zip64 record precedes this one, which may repeat its values
         file.seek(place)
         *_, large_length, large_offset = _LARGE_END.unpack(file.read(_LARGE_END.size))
         repeated = length in (large_length, _TOO_LARGE) and offset in (large_offset, _TOO_LARGE)
@@ -87,7 +87,7 @@ def _check_directory(file: Any, comment_bytes: int, size: int) -> None:
 
 
 class _Item(NamedTuple):
-    """What the machine's stack holds: a constant, a name, a storage, a tuple of these; else None stands for it."""
+    """An entry of the machine's stack: a constant, a name, a storage or a tuple of these; None for anything else."""
 
     value: Any = None
     weight: int = 1
@@ -101,7 +101,7 @@ _MARK = _Item("mark")
 
 
 def _check_pickle(program: bytes, storages: dict[str, int]) -> None:
-    """Run the pickle on a machine that makes nothing: `ValueError` at the first step which torch should not take."""
+    """Simulate the pickle without building objects: `ValueError` at the first operation that torch must not execute."""
     stack: list[_Item] = []
     memo: dict[int, _Item] = {}
     argument: Any
@@ -109,8 +109,8 @@ def _check_pickle(program: bytes, storages: dict[str, int]) -> None:
         name = operation.name
         if not _OPERATIONS.fullmatch(name) or (name == "GLOBAL" and argument not in _NAMES):
             raise ValueError(f"it asks for {argument if name == 'GLOBAL' else name}, which is not plain data")
-        if count > _MOST_NODES:
-            raise ValueError(f"its data.pkl has more than {_MOST_NODES} steps")
+        if count > _MAX_NODES:
+            raise ValueError(f"its data.pkl has more than {_MAX_NODES} steps")
         if name == "MARK":
             stack.append(_MARK)
         elif name.endswith("GET"):
@@ -124,7 +124,7 @@ def _check_pickle(program: bytes, storages: dict[str, int]) -> None:
 
 
 def _take(stack: list[_Item], kinds: list[str]) -> list[_Item]:
-    """Take from the stack what an operation takes, all down to the last mark where it asks for that."""
+    """Pop an operation's arguments; if it takes a mark, everything down to the last one."""
     items: list[_Item] = []
     if "mark" in kinds:
         while (item := stack.pop()) is not _MARK:
@@ -136,8 +136,8 @@ def _take(stack: list[_Item], kinds: list[str]) -> list[_Item]:
 def _result(name: str, argument: Any, items: list[_Item], storages: dict[str, int]) -> _Item:
     if "TUPLE" in name:
         weight = 1 + sum(item.weight for item in items)
-        if weight > _HEAVIEST_TUPLE:
-            raise ValueError("its tuples lie too deep in each other")
+        if weight > _MAX_TUPLE_WEIGHT:
+            raise ValueError("its tuples are nested too deeply")
         return _Item(tuple(item.value for item in items), weight)
     if name == "BINPERSID":
         return _Item(_storage(items[0].value, storages))
@@ -145,7 +145,7 @@ def _result(name: str, argument: Any, items: list[_Item], storages: dict[str, in
         if items[0].value == _TENSOR:
             _check_tensor(*items[1].value[:4])
         elif items[0].value not in (_PARAMETER, "collections OrderedDict", "torch Size"):
-            raise ValueError("it calls what is no function")
+            raise ValueError("it calls something that is not a function")
         return _Item()
     return _Item(argument)
 
@@ -158,24 +158,24 @@ def _storage(identity: tuple, storages: dict[str, int]) -> _Storage:
 
 
 def _check_tensor(storage: _Storage, offset: int, shape: tuple[int, ...], strides: tuple[int, ...]) -> None:
-    """Each number of a tensor has a place of its own in its storage: stride 0 makes terabytes of a few bytes."""
+    """A tensor must lie within its storage and have no more elements: stride 0 can turn a few bytes into terabytes."""
     reach = offset + sum((side - 1) * stride for side, stride in zip(shape, strides, strict=True)) if prod(shape) else 0
     if min((offset, *shape, *strides)) < 0 or prod(shape) > storage.numel or reach >= max(storage.numel, 1):
         raise ValueError(f"it holds a tensor of shape {list(shape)} in {storage.numel} numbers")
 
 
 def _check_nodes(content: Any) -> None:
-    """Lists and dicts may hold each other many times over: refuse what a walk would not come to the end of."""
+    """Lists and dicts may contain each other repeatedly: refuse values that cannot be traversed in bounded time."""
     level: Iterator[Any] | list[Any] = [content]
     count = 0
-    for _ in range(_DEEPEST):
+    for _ in range(_MAX_DEPTH):
         inner = []
         for node in level:
             inner += [*node.keys(), *node.values()] if isinstance(node, dict) else []
             inner += node if isinstance(node, (list, tuple)) else []
-            if count + len(inner) > _MOST_NODES:
-                raise ValueError(f"it holds more than {_MOST_NODES} values")
+            if count + len(inner) > _MAX_NODES:
+                raise ValueError(f"it holds more than {_MAX_NODES} values")
         count, level = count + len(inner), inner
         if not level:
             return
-    raise ValueError(f"its values lie more than {_DEEPEST} levels deep")
+    raise ValueError(f"its values are nested more than {_MAX_DEPTH} levels deep")

@@ -1,4 +1,4 @@
-"""Which checkpoints of a run stay, under which names."""
+"""Which checkpoints of a run are kept, and under which names."""
 
 import os
 import shutil
@@ -11,9 +11,9 @@ from genlab.system.files import replacing
 
 
 def make_last(checkpoint: Path, step: int, damaged: Iterable[Path] = ()) -> None:
-    """Let a run resume from its `checkpoint` of `step`: it becomes `last.pt`, and later ones are deleted.
+    """Make a run resume from its `checkpoint` of `step`: it becomes `last.pt`, and later ones are deleted.
 
-    damaged: checkpoints that get other names.
+    damaged: checkpoints to rename, so that they are not loaded again.
     """
     folder = RunFolder.of_checkpoint(checkpoint)
     for path in damaged:
@@ -26,7 +26,7 @@ def make_last(checkpoint: Path, step: int, damaged: Iterable[Path] = ()) -> None
 
 
 def _set_aside(folder: RunFolder, damaged: Path) -> None:
-    """Rename a file, and every other name of it, so that it is no longer taken for a checkpoint."""
+    """Rename a damaged file and its hard links, so that it is no longer found as a checkpoint."""
     others = {damaged, folder.last, *folder.all_numbered()}
     for name in [path for path in others if path.exists() and path.samefile(damaged)]:
         free = (name.with_name(f"{name.name}.damaged{again or ''}") for again in count())
@@ -34,7 +34,7 @@ def _set_aside(folder: RunFolder, damaged: Path) -> None:
 
 
 def link(source: Path, target: Path) -> None:
-    """Give a checkpoint a second name, at no cost on file systems with hard links."""
+    """Give a checkpoint a second name: a hard link, or a copy if the file system has none."""
     if target.exists() and target.samefile(source):
         return
     temporary = target.with_name(f".{target.name}.tmp")

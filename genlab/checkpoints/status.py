@@ -1,4 +1,4 @@
-"""`status.json`: what a run is doing, for people and for programs that watch it. Imports nothing slow."""
+"""`status.json`: the state of a run, for people and for monitoring programs. Imports nothing slow."""
 
 import json
 import os
@@ -14,10 +14,10 @@ from genlab.system.small_files import read_json
 
 
 class RunStatus:
-    """What `status.json` is to say.
+    """The content of `status.json`.
 
     directions: "min" or "max" by full metric name ("validation/elbo"); the first one ranks the model's runs.
-    final: last value of every validation and evaluation metric. alarms: as plain dicts.
+    final: latest value of every validation and evaluation metric. alarms: as plain dicts.
     """
 
     def __init__(self, path: Path, directions: Mapping[str, str]):
@@ -30,7 +30,7 @@ class RunStatus:
         self.written = time.monotonic()
 
     def write(self, state: str, reason: str | None = None) -> None:
-        """Replace the file as a whole; `state`: running, finished, failed or interrupted."""
+        """Replace the file atomically; `state`: running, finished, failed or interrupted."""
         entry = {"status": state, "step": self.step, "reason": reason, "process": os.getpid()}
         if self.max_steps is not None:
             entry["max_steps"] = self.max_steps
@@ -45,13 +45,13 @@ class RunStatus:
         return {"alarms": list(self.alarms), "final": dict(self.final)}
 
     def load_state_dict(self, state: dict) -> None:
-        """Going back to an earlier state forgets no alarm."""
+        """Load an earlier state; alarms raised since then are kept."""
         self.final = dict(state["final"])
         self.alarms = state["alarms"] + [alarm for alarm in self.alarms if alarm not in state["alarms"]]
 
 
 def read_status(folder: RunFolder) -> dict:
-    """`status.json`, but "killed" if it says "running" and no process is. `ValueError` if it cannot be read."""
+    """Read `status.json`. The status is "killed" if it says "running" but no process is. `ValueError` if unreadable."""
     status = read_json(folder.status)
     if not isinstance(status, dict):
         raise ValueError(f"{folder}: its status.json is damaged or of another version")
@@ -60,7 +60,7 @@ def read_status(folder: RunFolder) -> dict:
 
 
 def state_of(folder: RunFolder) -> str | None:
-    """The run's state in a word, None if its folder does not tell."""
+    """The run's state as one word, None if unknown."""
     try:
         return read_status(folder).get("status")
     except ValueError:

@@ -1,4 +1,4 @@
-"""`genlab compare`: runs side by side, as a table, a CSV and a page. Reads their text files alone, without torch."""
+"""`genlab compare`: runs side by side, as a table, a CSV file and an HTML page. Reads only text, without torch."""
 
 import csv
 import os
@@ -48,7 +48,7 @@ def main(config: CompareConfig) -> int:
 
 
 def _places(runs: Any) -> list[str]:
-    """The folders that `runs` names; a folder of a sweep may be called 0."""
+    """The folders in `runs`. A sweep's job folder may be called 0, which is parsed as an integer."""
     listed = runs if isinstance(runs, list) else [runs]
     if not listed or not all(isinstance(place, (str, int)) and not isinstance(place, bool) for place in listed):
         raise ValueError(f"runs={runs}: must be a folder or a list of folders, as in runs=[outputs/a,outputs/b]")
@@ -56,12 +56,12 @@ def _places(runs: Any) -> list[str]:
 
 
 def _above(folders: list[Path], places: list[str]) -> Path:
-    """The one place that was named, else the folder that the runs have in common."""
+    """The only place that was named, or else the common folder of all runs."""
     return Path(places[0]) if len(places) == 1 else Path(os.path.commonpath([folder.resolve() for folder in folders]))
 
 
 def _write_csv(comparison: Comparison, path: Path) -> None:
-    """A line for each run, in the order of the table."""
+    """One line per run, in the order of the table."""
     keys = [*SEEDS, *comparison.differing]
     with path.open("w", newline="", encoding="utf-8", errors="replace") as file:
         writer = csv.writer(file)
@@ -74,7 +74,7 @@ def _write_csv(comparison: Comparison, path: Path) -> None:
 
 
 def show(comparison: Comparison, most: int | None = None) -> None:
-    """The table, as many of its columns as fit, in a line for each row; the first `most` rows."""
+    """Print the table: one line per row, as many columns as fit, and at most `most` rows."""
     columns, left_out = _fitting(_columns(comparison))
     widths = [max(map(len, column)) for column in columns]
     lines = list(zip(*columns, strict=True))
@@ -94,12 +94,12 @@ def show(comparison: Comparison, most: int | None = None) -> None:
         return
     known = comparison.metric in comparison.directions
     order = "descending" if comparison.descending else "ascending"
-    hint = "" if known else "; its direction is not known, direction=max turns the order round"
+    hint = "" if known else "; its direction is not known, direction=max reverses the order"
     print(f"sorted     by {printable(comparison.metric)}, {order}{hint}")
 
 
 def _columns(comparison: Comparison) -> list[tuple[int, list[str]]]:
-    """Columns from left to right: how readily each is left out (0: never), and its cells from the heading down."""
+    """Columns from left to right: rank (0 is always shown, higher is dropped sooner), and cells, heading first."""
     rows = comparison.rows
     finished = all(row.status == "finished" for row in rows)
     columns = [(0, ["run", *(row.name for row in rows)])]
@@ -120,7 +120,7 @@ def _columns(comparison: Comparison) -> list[tuple[int, list[str]]]:
 
 
 def _fitting(columns: list[tuple[int, list[str]]]) -> tuple[list[list[str]], list[str]]:
-    """The columns that fit into a line together, the needed ones first, and the headings of the others."""
+    """The columns that fit into one line, lowest ranks first, and the headings of the others."""
     kept, room = set(), _WIDTH + 2
     for number, (rank, cells) in sorted(enumerate(columns), key=lambda column: column[1][0]):
         width = max(map(len, cells)) + 2

@@ -1,4 +1,4 @@
-"""Bash completion: commands, config groups and keys with the words that they take. Reads only YAML and tables."""
+"""Bash completion of commands, config groups, keys and values. Reads only YAML and tables."""
 
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ complete -o default -F _genlab genlab
 
 
 def main(name: str, arguments: list[str]) -> int:
-    """`genlab completion` prints the script; `genlab complete LINE` prints the words that may come next."""
+    """`genlab completion` prints the script; `genlab complete LINE` prints the possible next words."""
     if name == "completion":
         print(_SCRIPT if arguments == ["bash"] else '# add to ~/.bashrc:\neval "$(genlab completion bash)"')
     else:
@@ -31,7 +31,7 @@ def main(name: str, arguments: list[str]) -> int:
 
 
 def candidates(line: str) -> list[str]:
-    """Words that may stand at the end of a command line that begins with `line`."""
+    """Words that can complete the last word of the command line `line`."""
     words = line.split(" ")
     current = words[-1]
     if len(words) <= 2:
@@ -50,22 +50,22 @@ def candidates(line: str) -> list[str]:
 
 
 def _values(command: str, key: str, default: Any) -> list[str]:
-    """Words that a key takes, where they are few."""
+    """The values of a key, if there are few."""
     if isinstance(default, bool):
         return ["true", "false"]
     return ["latest"] if key == "run" else list(limits_of(COMMANDS[command].skeleton, key).choices)
 
 
 def _groups_and_keys(command: str, chosen: dict[str, str]) -> tuple[dict[str, list[str]], dict[str, Any]]:
-    """Config groups of a command with their choices, and its dotted keys with the defaults of the `chosen` files."""
+    """A command's config groups with their choices, and its dotted keys with the defaults from the `chosen` files."""
     content, choices = _read(f"{command}.yaml")
     keys = {key: value for key, value in content.items() if key != "hydra"}
     known = {name: names for name, names in group_choices().items() if name in choices}
-    if "model" in choices:  # a model's file may choose the optimizer and the schedule
+    if "model" in choices:  # a model's file can select the optimizer and the schedule
         choices |= _read(f"model/{chosen.get('model', choices['model'])}.yaml")[1]
     for group in known:
         content, _ = _read(f"{group}/{chosen.get(group, choices[group])}.yaml")
-        if group in ("model", "experiment", "sweep"):  # files of the whole config
+        if group in ("model", "experiment", "sweep"):  # these files set keys of the whole config
             content = content.get(group, {})
         keys |= {f"{group}.{key}": value for key, value in content.items() if not key.startswith("_")}
     ignored = {f"device.{name}" for name in ignored_device_keys(command)}
@@ -74,7 +74,7 @@ def _groups_and_keys(command: str, chosen: dict[str, str]) -> tuple[dict[str, li
 
 
 def _read(name: str) -> tuple[dict[str, Any], dict[str, str]]:
-    """What a config file and those that it starts from set, and the choice that they make in each group."""
+    """The values that a config file and its bases set, and the choice they make in each group."""
     import yaml
 
     file = config_folder() / name

@@ -1,4 +1,4 @@
-"""`genlab evaluate`: how good a trained run is, with the protocol beside every number."""
+"""`genlab evaluate`: measure the quality of a trained run, and store every value with its protocol."""
 
 from dataclasses import fields
 

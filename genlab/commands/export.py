@@ -1,4 +1,4 @@
-"""`genlab export`: the networks of a trained run for use without GenLab. Needs the checkpoint alone."""
+"""`genlab export`: the networks of a trained run for use without GenLab. Needs only the checkpoint."""
 
 import json
 from pathlib import Path
@@ -44,7 +44,7 @@ def _checked(difference: float | None) -> str:
 
 
 def _example(folder: Path, name: str, report: dict[str, Any]) -> list[str]:
-    """Lines of Python that call the function on five rows."""
+    """Python code, line by line, that calls the function on five rows."""
     arguments = []
     for argument, entry in report["inputs"].items():
         shape = ", ".join(map(str, [5, *entry["shape"][1:]]))

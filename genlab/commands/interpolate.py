@@ -1,4 +1,4 @@
-"""`genlab interpolate`: the way from one image to another through the latent space."""
+"""`genlab interpolate`: paths from one image to another through the latent space."""
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ from genlab.media.grids import frames, save_png
 from genlab.media.images import save_gif, save_npz
 
 _FRAMES = 24
-"""Of the animation, in each direction."""
+"""Frames of the animation, in each direction."""
 
 
 def main(config: InterpolateConfig) -> int:
@@ -26,8 +26,8 @@ def main(config: InterpolateConfig) -> int:
     path = config.path or ("spherical" if run.can("prior") else "linear")
     labels = None
     if run.takes_labels:
-        turns = torch.arange(len(start)) % run.data.num_classes
-        labels = turns if config.label is None else torch.full_like(turns, config.label)
+        cycle = torch.arange(len(start)) % run.data.num_classes
+        labels = cycle if config.label is None else torch.full_like(cycle, config.label)
     latents = walk(start, end, even(config.steps), path)
     images = run.decode(latents, labels)
     animation = run.decode(walk(start, end, smooth(_FRAMES), path), labels)
@@ -46,7 +46,7 @@ def main(config: InterpolateConfig) -> int:
 
 
 def _ends(run: Run, config: InterpolateConfig) -> tuple[Tensor, Tensor, str]:
-    """Latents [rows, L] to start at, latents to end at, and what they are called."""
+    """Start latents [rows, L], end latents [rows, L], and a title for the pairs."""
     if config.seeds is not None and config.images is not None:
         raise ValueError("seeds and images: give one of the two")
     drawn_from_data = config.seeds is None and config.images is None and not run.can("prior")

@@ -1,4 +1,4 @@
-"""Commands to paste, quoted for GenLab's grammar and for the shell."""
+"""Commands for users to paste, quoted for Hydra's override grammar and for the shell."""
 
 import re
 import shlex
@@ -10,16 +10,16 @@ from hydra.errors import HydraException
 
 
 def command_line(command: str, **keys: Any) -> str:
-    """A line to paste, as in genlab sample run=outputs/a seed=3."""
+    """A command to paste, such as `genlab sample run=outputs/a seed=3`."""
     return shlex.join(["genlab", command, *(f"{key}={quoted(str(value))}" for key, value in keys.items())])
 
 
 def quoted(text: str) -> str:
-    """A value as the grammar of overrides reads it back, in quotes if it must be."""
+    """A value in a form that the override grammar parses back to it, quoted if necessary."""
     with suppress(HydraException):
         read = OverridesParser.create().parse_override(f"key={text}").value()
         if str(read) == text and "${" not in text:
             return text
-    # Backslashes are doubled before a quote only, and ${ would be an interpolation.
+    # Backslashes are doubled only before a quote. ${ would start an interpolation.
     escaped = re.sub(r'(\\*)("|$)', lambda found: found[1] * 2 + ('\\"' if found[2] else ""), text)
     return '"' + escaped.replace("${", "\\${") + '"'

@@ -1,4 +1,4 @@
-"""The help pages: what `genlab` and `genlab COMMAND --help` print. Imports nothing slow."""
+"""The help pages of `genlab` and `genlab COMMAND --help`. Imports nothing slow."""
 
 import textwrap
 from pathlib import Path
@@ -11,14 +11,14 @@ from genlab.system.version import __version__
 _PAGES = Path(__file__).with_name("help")
 
 _EPILOGUE = """
-  genlab COMMAND --help      what a command takes
-  genlab completion          a line for ~/.bashrc that completes commands and keys
+  genlab COMMAND --help      the keys of a command
+  genlab completion          a line for ~/.bashrc to enable tab completion
 
 Start with `genlab train`: a VAE on handwritten digits, in under a minute."""
 
 
 def usage() -> str:
-    """The page of `genlab` alone: all commands with their summaries."""
+    """The page of `genlab` without a command: all commands with their summaries."""
     lines = [f"GenLab {__version__}: train deep generative models from the command line.", ""]
     lines += ["usage: genlab COMMAND [key=value ...]", ""]
     lines += [f"  {name:<12} {command.summary}" for name, command in COMMANDS.items()]

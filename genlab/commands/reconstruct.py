@@ -1,4 +1,4 @@
-"""`genlab reconstruct`: images beside their reconstructions by a trained run, and how far the two lie apart."""
+"""`genlab reconstruct`: images beside their reconstructions by a trained run, and the errors between them."""
 
 import csv
 

@@ -1,4 +1,4 @@
-"""From a command line to what the `main` of a command takes. Imports no torch."""
+"""From a command line to the argument of a command's `main`. Imports no torch."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,11 +11,11 @@ from genlab.contract.settings import typed
 
 @dataclass
 class TrainRequest:
-    """What `genlab train` is asked for.
+    """A parsed `genlab train`.
 
     overrides: the command line without its options. job: the run; None for a sweep, and for `show`.
-    found: problems that composing found; `job` is then the rest of the request, as far as that can be composed.
-    show: the options of `--cfg`, for printing the config only.
+    found: problems found while composing; `job` is then composed from the remaining arguments, if possible.
+    show: the options of `--cfg`, to print the config only.
     """
 
     overrides: list[str]
@@ -26,7 +26,7 @@ class TrainRequest:
 
 @dataclass
 class ResumeRequest:
-    """What `genlab resume` is asked for. overrides: of the keys of the run or the sweep."""
+    """A parsed `genlab resume`. overrides: for keys of the run or the sweep."""
 
     run: str
     output_dir: str
@@ -34,7 +34,7 @@ class ResumeRequest:
 
 
 def compose_request(command: str, arguments: list[str]) -> Any:
-    """What `arguments` ask of `command`. `ValueError` with all problems that can be seen without torch."""
+    """Parse the `arguments` of a `command`. `ValueError` with all problems that can be found without torch."""
     register()
     if command == "train":
         return _train(arguments)
@@ -70,7 +70,7 @@ def _train(arguments: list[str]) -> TrainRequest:
     if misplaced := [argument for argument in overrides if argument.startswith("-")]:
         rest = " ".join(argument for argument in overrides if not argument.startswith("-"))
         if misplaced[0] in ("-m", "--multirun"):
-            raise RequestError([f"{misplaced[0]} stands before the settings: genlab train -m {rest}"])
+            raise RequestError([f"{misplaced[0]} must come before the settings: genlab train -m {rest}"])
         raise RequestError([f"{misplaced[0]}: no such option; see genlab train --help"])
     keys = {override.split("=")[0] for override in overrides}
     if "trainer.max_epochs" in keys and "trainer.max_steps" not in keys:
@@ -82,7 +82,7 @@ def _train(arguments: list[str]) -> TrainRequest:
     try:
         return TrainRequest(overrides, as_job(compose_command("train", overrides)))
     except RequestError as error:
-        if isinstance(error.rest, Composed):  # checking the rest may find more mistakes
+        if isinstance(error.rest, Composed):  # checking the remaining arguments may find more mistakes
             return TrainRequest(overrides, as_job(error.rest), error.problems)
         raise
 

@@ -1,4 +1,4 @@
-"""A folder for each result of a trained run: named by the request, there as a whole or not at all."""
+"""One folder per result of a trained run: named after the request, and either complete or absent."""
 
 import errno
 import hashlib
@@ -21,18 +21,18 @@ from genlab.config.compose import compose_command
 from genlab.contract.settings import typed
 from genlab.inference.run import Run
 
-_TITLE_BYTES = 60  # of the 255 that the name of a folder may have
+_TITLE_BYTES = 60  # of the 255 that a folder's name may have
 
 _WHERE = ("run", "output_dir", "data_dir", "device", "weights", "image_metadata")
-"""Keys that say where things lie and what computes them; what is computed is a function of the others, and of
-`device.precision`."""
+"""Keys that are not hashed into the folder's name: locations, hardware and metadata do not change a result, and
+`weights` and `device.precision` are spelled out in the name."""
 
 _PLACES = ("input", "against", "images", "dataset.settings.path", "dataset.settings.data_dir")
-"""Keys whose values may name files."""
+"""Keys whose values may be file names."""
 
 
 def check_writable(folder: Path) -> None:
-    """`ValueError` where no file can be made in the run's `folder`: said before the computing, not after it."""
+    """`ValueError` if the run's `folder` is not writable. Checked before anything is computed."""
     for path in folder.glob("*evaluation.*"):
         _check_inside(folder, path)
     try:
@@ -43,7 +43,7 @@ def check_writable(folder: Path) -> None:
 
 
 def _check_inside(folder: Path, path: Path) -> None:
-    """`ValueError` where a link leads from `path` out of a run's folder: the run may come from anybody."""
+    """`ValueError` if `path` is a link out of the run's folder: a run may come from an untrusted source."""
     if not path.resolve().is_relative_to(folder.resolve()):
         raise ValueError(f"{path}: leads out of the run's folder, to {path.resolve()}; remove this link")
 
@@ -56,7 +56,7 @@ def _unwritable(folder: Path, error: OSError) -> ValueError:
 
 @dataclass(frozen=True)
 class Result:
-    """Where a result is written, and where it will lie once all of it is there."""
+    """Where a result is written, and where it will be once it is complete."""
 
     writing: Path
     path: Path
@@ -64,10 +64,10 @@ class Result:
 
 @contextmanager
 def results(run: Run, kind: str, config: UseConfig, *parts: str) -> Iterator[Result]:
-    """A folder below the run's for one result, named by step, `parts` and, unless all is at its default, settings.
+    """A folder for one result, inside the run's: named by step, `parts` and, unless all are defaults, the settings.
 
-    What is written to `writing` replaces an older `path` whole when the block ends, and is gone when it fails.
-    A process that is killed leaves a folder with a hidden name. `ValueError` where there can be no folder.
+    When the block ends, `writing` replaces an older `path` as a whole; when it fails, `writing` is deleted.
+    A killed process leaves a folder with a hidden name. `ValueError` if the folder cannot be made.
     """
     path = run.folder / kind / _name(run, config, parts)
     writing = _hidden(path)
@@ -82,12 +82,12 @@ def results(run: Run, kind: str, config: UseConfig, *parts: str) -> Iterator[Res
             _replace(writing, path)
     finally:
         shutil.rmtree(writing, ignore_errors=True)
-        with suppress(OSError):  # others' results lie there
+        with suppress(OSError):  # it may hold other results
             path.parent.rmdir()
 
 
 def _name(run: Run, config: UseConfig, parts: tuple[str, ...]) -> str:
-    """As in step_0008000-raw-seed_3-1f2a9c: readable first, then a hash by which no two requests meet."""
+    """For example step_0008000-raw-seed_3-1f2a9c: a readable part, then a hash that distinguishes requests."""
     title = "".join(letter if letter.isprintable() else "_" for letter in "-".join(filter(None, parts)))
     title = title.encode()[:_TITLE_BYTES].decode(errors="ignore")
     asked = _settings(config)
@@ -104,17 +104,17 @@ def _command_of(config: UseConfig) -> str:
 
 @cache
 def _defaults(command: str) -> dict[str, Any]:
-    """The settings of a command to which the user gives none."""
+    """The settings of a command if the user sets none."""
     return _settings(typed(COMMANDS[command].skeleton, compose_command(command, []).values))
 
 
 def _settings(config: UseConfig) -> dict[str, Any]:
-    """The part of a request that decides its result, as plain data."""
+    """The part of a request that determines its result, as plain data."""
     return {key: _absolute(key, value) for key, value in asdict(config).items() if key not in _WHERE}
 
 
 def _absolute(key: str, value: Any) -> Any:
-    """`value` with all names of files in it made absolute, so that a request means the same in every folder."""
+    """`value` with all file names made absolute, so that a request means the same in every working directory."""
     if isinstance(value, dict):
         return {name: _absolute(f"{key}.{name}", part) for name, part in value.items()}
     if isinstance(value, list):
@@ -128,7 +128,7 @@ def _hidden(path: Path) -> Path:
 
 
 def _replace(new: Path, path: Path) -> None:
-    """Give `new` the name `path`; what has it steps aside first, and comes back should that fail."""
+    """Rename `new` to `path`. An existing `path` is moved aside first, and restored on failure."""
     while True:
         old = _hidden(path)
         try:
@@ -137,7 +137,7 @@ def _replace(new: Path, path: Path) -> None:
             new.rename(path)
             return
         except OSError as error:
-            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):  # else another process was faster: its turn to yield
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):  # else another process was faster: try again
                 raise
         finally:
             if old.exists() and not path.exists():
@@ -147,8 +147,8 @@ def _replace(new: Path, path: Path) -> None:
 
 @contextmanager
 def _termination_raises() -> Iterator[None]:
-    """Let SIGTERM end the block by an exception, so that what stands behind it is cleared away."""
-    if threading.current_thread() is not threading.main_thread():  # signals are the main thread's
+    """Turn SIGTERM into an exception inside the block, so that cleanup code runs."""
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may set signal handlers
         yield
         return
 

@@ -31,12 +31,12 @@ def main(request: ResumeRequest) -> int:
 
 
 def _revised(stopped: StoppedRun, overrides: list[str]) -> RunConfig:
-    """The run's config with what the command line changes."""
+    """The run's config with the changes from the command line."""
     try:
         revised = revise(stopped.config, overrides)
     except RequestError as error:
         begin = command_line("train", init_from=stopped.folder)
-        hint = f"what may change says genlab resume --help; a new run from these weights: {begin} ..."
+        hint = f"genlab resume --help lists what may change; a new run from these weights: {begin} ..."
         raise RequestError([*error.problems, hint]) from None
     given = {override.key_or_group for override in parse(overrides)}
     if "trainer.max_epochs" in given and "trainer.max_steps" not in given and revised.trainer.max_steps is not None:
@@ -44,6 +44,6 @@ def _revised(stopped: StoppedRun, overrides: list[str]) -> RunConfig:
     if "data_dir" in revised.dataset:
         if "data_dir" in given:
             revised.dataset["data_dir"] = revised.data_dir
-        elif not is_ready(build_source(revised.dataset)):  # nothing is fetched to where a stranger's run says
+        elif not is_ready(build_source(revised.dataset)):  # never download to a path from an untrusted run
             revised.dataset["data_dir"] = os.environ.get("GENLAB_DATA", "data")
     return revised

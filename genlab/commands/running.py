@@ -1,4 +1,4 @@
-"""Training a run from the command line: starting or resuming it, and telling the user what came of it."""
+"""Start or resume a training run from the command line, and report its outcome."""
 
 import shlex
 import sys
@@ -32,7 +32,7 @@ def train_and_report(config: RunConfig, folder: RunFolder, start: Start | None =
 
 
 def next_command(folder: RunFolder, config: RunConfig) -> str:
-    """What to try with the finished run: what its model can do."""
+    """A command to try on the finished run, depending on what its model can do."""
     model = locate("model", config.model["_target_"])
     if hasattr(model, "translate"):
         return command_line("translate", run=folder, input="FOLDER")
@@ -41,7 +41,7 @@ def next_command(folder: RunFolder, config: RunConfig) -> str:
 
 
 def resume_and_report(stopped: StoppedRun, config: RunConfig) -> dict[str, float]:
-    """Let a run do what is left of `config`; returns its final metrics."""
+    """Train a run until `config` is fulfilled; returns its final metrics."""
     log_to_console()
     folder = stopped.folder
     if stopped.is_done(config):

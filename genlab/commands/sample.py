@@ -1,4 +1,4 @@
-"""`genlab sample`: new images from a trained run. Needs the checkpoint alone."""
+"""`genlab sample`: new images from a trained run. Needs only the checkpoint."""
 
 from itertools import chain
 
@@ -20,7 +20,7 @@ def main(config: SampleConfig) -> int:
     run = load_run(config)
     run.check_label(config.label)
     batches = run.draw(config.num_samples, config.seed, config.label, config.truncation)
-    first = next(batches)  # a request that cannot be met is refused before a folder is made
+    first = next(batches)  # an impossible request fails before a folder is made
     asked = {"seed": config.seed, "label": config.label, "truncation": config.truncation}
     parts = (f"{key}_{value}" for key, value in asked.items() if value is not None)
     origin = image_origin(run, config)

@@ -1,4 +1,4 @@
-"""`genlab score`: how unlikely images are for a trained run, and how well that finds outliers."""
+"""`genlab score`: how unlikely images are under a trained run, and how well the scores detect outliers."""
 
 import json
 

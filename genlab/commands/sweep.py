@@ -1,4 +1,4 @@
-"""`genlab train -m`, and `genlab resume` of its folder: check all jobs, launch them, tell how many came through."""
+"""`genlab train -m`, and `genlab resume` of a sweep: check all jobs, launch them, report how many finished."""
 
 import json
 import os
@@ -26,14 +26,14 @@ from genlab.system.small_files import read_json
 from genlab.system.text import printable
 
 _ROWS = 10
-"""Of the table that a sweep ends with."""
+"""Rows of the final table."""
 
 _PLACES = ("data_dir", "dataset.data_dir", "output_dir", "init_from")
-"""Keys that name places to read from or to fetch to: nobody's file decides on them."""
+"""Keys that name places to read from or download to. They are never taken from a file."""
 
 
 def sweep(overrides: list[str]) -> int:
-    """Carry out what is left of the sweep that `overrides` ask for; 0 where all of its jobs have finished."""
+    """Run the unfinished jobs of the sweep that `overrides` describe. Returns 0 if all jobs have finished, else 1."""
     if "RANK" in os.environ:
         raise RequestError(
             ["-m: torchrun's processes train one run; genlab train -m ... device.processes=N shares jobs"]
@@ -53,22 +53,22 @@ def sweep(overrides: list[str]) -> int:
         try:
             launch(planned, own, overview)
         except KeyboardInterrupt as error:
-            told = [str(error), _tally(overview), f"next       {_again(folder, lasting)}"]
+            report = [str(error), _tally(overview), f"next       {_again(folder, lasting)}"]
             if planned.launcher not in ("basic", "joblib"):
-                told.insert(2, f"note       jobs that {planned.launcher} has begun go on until they are ended there")
-            error.args = ("\n".join(told),)
+                report.insert(2, f"note       jobs started by {planned.launcher} keep running until cancelled there")
+            error.args = ("\n".join(report),)
             raise
         except Exception as error:
-            told = [f"the sweep broke off: {error}", _tally(overview), f"next       {_again(folder, lasting)}"]
-            raise RuntimeError("\n".join(told)) from error
+            report = [f"the sweep failed: {error}", _tally(overview), f"next       {_again(folder, lasting)}"]
+            raise RuntimeError("\n".join(report)) from error
     _report(overview, _again(folder, lasting))
     return 0 if overview.count("finished") == planned.total else 1
 
 
 def resume_sweep(folder: SweepFolder, overrides: list[str]) -> int:
-    """Start the sweep in `folder` again, with `overrides` of how it is launched.
+    """Resume the sweep in `folder`; `overrides` change how it is launched.
 
-    `ValueError` where its file, which may be anybody's, asks for more than training and a choice of launcher.
+    Its request file may come from an untrusted source. `ValueError` if it asks for more than training and a launcher.
     """
     try:
         kept = parse([str(line) for line in read_json(folder.request)["overrides"]])
@@ -79,18 +79,18 @@ def resume_sweep(folder: SweepFolder, overrides: list[str]) -> int:
     for key, override in given.items():
         if key not in (*asked, "hydra/launcher", "sweep.retry") and not key.startswith("hydra.launcher."):
             raise ValueError(
-                f"{override.input_line}: a sweep that goes on asks for the same jobs; only hydra/launcher, "
-                "hydra.launcher.KEY and sweep.retry may be another"
+                f"{override.input_line}: a resumed sweep runs the same jobs; only hydra/launcher, "
+                "hydra.launcher.KEY and sweep.retry may change"
             )
     for key, line in asked.items():
         if key not in given:
-            raise ValueError(f"{folder.request}: {line} is not taken from a file; give it once more, if it is yours")
+            raise ValueError(f"{folder.request}: {line} is not taken from a file; repeat it here, if it is yours")
     lines = [override.input_line for override in kept if override.key_or_group not in given]
     return sweep([*lines, *overrides, f"hydra.sweep.dir={quoted(str(folder))}"])
 
 
 def _is_harmless(override: Override) -> bool:
-    """Whether an override from a file can be taken as it is. Text for Hydra could be a class or a line of a shell's."""
+    """Whether an override from a file can be used. Text for Hydra could name a class or hold a shell command."""
     key, value = override.key_or_group, override.value()
     if key in ("hydra/launcher", "hydra/sweeper"):
         return value in ("basic", *EXTRAS)
@@ -98,7 +98,7 @@ def _is_harmless(override: Override) -> bool:
 
 
 def _again(folder: SweepFolder, overrides: list[str]) -> str:
-    """The command that goes on with a sweep."""
+    """The command that resumes a sweep."""
     once_more = [override.input_line for override in parse(overrides) if not _is_harmless(override)]
     return shlex.join([*shlex.split(command_line("resume", run=folder)), *once_more])
 
@@ -108,7 +108,7 @@ def _by_command(folder: SweepFolder) -> str:
 
 
 def _check(planned: Plan) -> set[int]:
-    """Numbers of the jobs that are done; `RequestError` with all reasons why others cannot be carried out."""
+    """Numbers of the jobs that are done. `RequestError` with all reasons why the others cannot run."""
     folder = SweepFolder(planned.folder)
     if RunFolder(planned.folder).holds_run:
         raise RequestError([f"hydra.sweep.dir={folder}: holds a run; choose another folder"])
@@ -126,19 +126,19 @@ def _check(planned: Plan) -> set[int]:
     done: set[int] = set()
     others: list[str] = []
     for number, job in begun.items() if not problems else ():
-        with suppress(ValueError):  # its run cannot be read, which is this job's own failure
+        with suppress(ValueError):  # an unreadable run fails only its own job
             stopped = StoppedRun.read(job.folder)
             others += [f"{job.folder}: {line}" for line in stopped.differences(job.config)]
             done |= {number} if stopped.is_done(job.config) else set()
     if others:
-        problems += [*others, "a sweep that is started again asks for the same runs; give it another folder"]
+        problems += [*others, "a resumed sweep runs the same jobs; choose another folder"]
     if problems:
         raise RequestError(problems)
     return done
 
 
 def _tally(overview: Overview) -> str:
-    """How many jobs came through."""
+    """How many jobs finished, failed or are left."""
     total, finished, failed = len(overview.states), overview.count("finished"), overview.count("failed")
     text = f"sweep      {overview.folder}: {finished} of {total} jobs finished"
     text += f", {failed} failed" if failed else ""
@@ -146,7 +146,7 @@ def _tally(overview: Overview) -> str:
 
 
 def _report(overview: Overview, again: str) -> None:
-    """The last lines: the jobs side by side, those that failed and why, the best, what is next."""
+    """Print the last lines: the table of jobs, the failed ones and why, the best, and the next command."""
     print()
     records, _ = collect(find_runs([overview.folder.path]))
     if len(records) > 1:

@@ -1,4 +1,4 @@
-"""`genlab train`: check, hand over to the loop; `-m` hands a grid of jobs to Hydra's sweeper and launcher."""
+"""`genlab train`: check the request and train; `-m` hands a grid of jobs to Hydra's sweeper and launcher."""
 
 import os
 import sys
@@ -25,7 +25,7 @@ def main(request: TrainRequest) -> int:
         check(config, folder.path, found_before=request.found)
     named = any(line.startswith("hydra.run.dir=") for line in request.overrides)
     if "RANK" in os.environ and not named:
-        raise RequestError(["under torchrun a run must have a folder to be found again in: add hydra.run.dir=FOLDER"])
+        raise RequestError(["under torchrun a run needs a fixed folder: add hydra.run.dir=FOLDER"])
     if int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) and folder.holds_run:
         check(config, None)
         stopped = StoppedRun.read(folder.path)
@@ -39,7 +39,7 @@ def main(request: TrainRequest) -> int:
 
 
 def _print_config(request: TrainRequest) -> int:
-    """Hydra prints the config that it composes."""
+    """Let Hydra print the composed config."""
     sys.argv = ["genlab train", *request.show, *request.overrides]
     hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="train")(lambda config: None)()
     return 0

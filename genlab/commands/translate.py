@@ -1,4 +1,4 @@
-"""`genlab translate`: images translated to the other domain and back again. Needs the checkpoint alone."""
+"""`genlab translate`: images translated to the other domain and back. Needs only the checkpoint."""
 
 from collections import Counter
 from pathlib import Path
@@ -17,7 +17,7 @@ from genlab.media.npz import NpzWriter
 from genlab.system.seeding import mix
 
 _AT_ONCE = 16
-"""Images that are translated together: the networks keep many feature maps of full size."""
+"""Images per forward pass: the networks keep many feature maps at full resolution."""
 
 _COLUMNS, _BLOCKS = 8, 8
 
@@ -62,7 +62,7 @@ def main(config: TranslateConfig) -> int:
 
 
 def _targets(names: list[str]) -> list[Path]:
-    """Names of the files to write, all different: x.png for x.jpg, x.jpg.png if there is an x.webp as well."""
+    """Output file names, all different: x.png for x.jpg, or x.jpg.png if there is also an x.webp."""
     paths = [Path(name) for name in names]
     stems = Counter(path.with_suffix("") for path in paths)
     taken = {folder for path in paths for folder in path.parents}

@@ -1,4 +1,4 @@
-"""`genlab traverse`: one latent moved at a time, the others held; and a plane of two."""
+"""`genlab traverse`: vary one latent dimension at a time, with the others fixed; and a plane of two."""
 
 import csv
 from pathlib import Path
@@ -20,10 +20,10 @@ from genlab.media.grids import frames, save_png
 from genlab.media.images import save_gif, save_npz, to_uint8
 
 _FRAMES = 24
-"""Of the animation, in each direction."""
+"""Frames of the animation, in each direction."""
 
 _NAMED = 8
-"""Latents that the terminal shows."""
+"""Latent dimensions listed in the terminal."""
 
 
 def main(config: TraverseConfig) -> int:
@@ -75,7 +75,7 @@ def main(config: TraverseConfig) -> int:
 
 
 def _span(run: Run, config: TraverseConfig) -> tuple[Span, str]:
-    """Where the traversal begins, its middle and its scale: of the prior, else of the latents of validation data."""
+    """Start, centre and scale of the traversal: from the prior, or else from the latents of validation data."""
     if config.dataset is not None and run.can("prior"):
         raise ValueError(f"dataset={config.dataset.name}: not used, since the model's prior says how far to go")
     image = None if config.input is None else latent_of(run, config.input, "input")
@@ -92,7 +92,7 @@ def _span(run: Run, config: TraverseConfig) -> tuple[Span, str]:
 
 
 def _changes(run: Run, span: Span, config: TraverseConfig) -> Tensor:
-    """How much each latent changes the image, [L]; a few rows at a time, so that memory does not grow with L."""
+    """How much each latent dimension changes the image, [L]; in chunks, so that memory does not grow with L."""
     parts = torch.arange(len(span.start)).split(max(1, BATCH // config.steps))
     rows = (
         span.rows(part.tolist(), even(config.steps)) for part in tqdm(parts, "measuring", disable=None, leave=False)
@@ -101,7 +101,7 @@ def _changes(run: Run, span: Span, config: TraverseConfig) -> Tensor:
 
 
 def _asked(config: TraverseConfig) -> list[str]:
-    """What of the request names the folder."""
+    """The parts of the request that appear in the folder's name."""
     label = None if config.label is None else [config.label]
     named = {"label": label, "latents": config.latents, "plane": config.plane}
     return ["_".join(map(str, [key, *values])) for key, values in named.items() if values is not None]

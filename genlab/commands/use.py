@@ -1,4 +1,4 @@
-"""What the commands that use a trained run share: loading it, and what its images say about themselves."""
+"""Shared by commands that use a trained run: loading it, and the metadata of its images."""
 
 import logging
 from contextlib import suppress
@@ -18,7 +18,7 @@ log = logging.getLogger("genlab")
 
 
 def load_run(config: UseConfig) -> Run:
-    """The run that `config.run` names, on `config.device`, in a folder that can be written."""
+    """Load the run `config.run` onto `config.device`. Its folder must be writable."""
     if not config.run:
         raise ValueError("run=: is empty; name a run folder or a checkpoint file, or leave it out for the latest run")
     place = RunFolder(Path(config.run))
@@ -34,7 +34,7 @@ def load_run(config: UseConfig) -> Run:
 
 
 def _first(folder: RunFolder) -> str:
-    """When a run that is training saves its first checkpoint."""
+    """When a run in training saves its first checkpoint."""
     with suppress(ValueError, KeyError, TypeError):
         if every := read_yaml(folder.config)["trainer"]["checkpoint_every"]:
             return f"step {every} (trainer.checkpoint_every)"
@@ -42,7 +42,7 @@ def _first(folder: RunFolder) -> str:
 
 
 def image_origin(run: Run, config: UseConfig, content: str = GENERATED) -> Origin | None:
-    """What the images of a command say about themselves; None if the user does not want that."""
+    """The metadata of a command's images; None if the user has turned it off."""
     if not config.image_metadata:
         return None
     return Origin(run.config.choices.model, run_id(run.folder), run.step, config.seed, content)

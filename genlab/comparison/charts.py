@@ -1,4 +1,4 @@
-"""Curves of runs as inline SVG, a colour for each run, and the legend to them."""
+"""Training curves as inline SVG, with one colour per run and a legend."""
 
 import math
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _DIVERGED = 1e30
 
 @dataclass
 class RunOnPage:
-    """One run on the page: its row, its number from the top, its colour, and its name within the row."""
+    """A run on the page: its row, its index from the top, its colour, and its name within the row."""
 
     record: Record
     row: Row
@@ -35,13 +35,13 @@ class RunOnPage:
 
 
 def runs_on_page(comparison: Comparison) -> list[RunOnPage]:
-    """All runs from the top of the table on: a hue for each row, a lightness for each of its runs."""
+    """All runs in the order of the table: one hue per row, one lightness per run in it."""
     runs: list[RunOnPage] = []
     rows = len(comparison.rows)
     for place, row in enumerate(comparison.rows):
         hue = 255 + (360 * place / rows if rows <= 12 else 137.5 * place)
-        for turn, record in enumerate(row.records):
-            shade = 0.16 * (turn / max(1, len(row.records) - 1) - 0.5)
+        for index, record in enumerate(row.records):
+            shade = 0.16 * (index / max(1, len(row.records) - 1) - 0.5)
             colour = f"--run: oklch(calc(var(--light) + {shade:.3f}) 0.13 {hue % 360:.0f})"
             short = f"seed {record.settings.get('seed')}" if len(row.records) > 1 else record.name
             runs.append(RunOnPage(record, row, len(runs), colour, short))
@@ -49,7 +49,7 @@ def runs_on_page(comparison: Comparison) -> list[RunOnPage]:
 
 
 def curves(comparison: Comparison, runs: list[RunOnPage]) -> str:
-    """A chart for each scalar of training and validation: that of the sorting metric first, then losses."""
+    """One chart per logged scalar: the sorting metric first, then the training loss."""
     names = dict.fromkeys(name for record in comparison.records for name in record.curves)
     if not names:
         return ""
@@ -78,7 +78,7 @@ def _chart(comparison: Comparison, runs: list[RunOnPage], name: str) -> str:
         return ""
     steps = [step for points in lines.values() for step, _ in points]
     values = [value for points in lines.values() for _, value in points]
-    # A loss that falls by orders of magnitude is a line along the floor on a plain axis.
+    # On a linear axis, a loss that falls by orders of magnitude would look flat.
     logarithmic = min(values) > 1 / _DIVERGED and max(values) > 30 * min(values)
     height = math.log10 if logarithmic else float
     low, high = height(min(values)), height(max(values))
@@ -114,13 +114,13 @@ def _chart(comparison: Comparison, runs: list[RunOnPage], name: str) -> str:
 
 
 def _thinned(points: list) -> list:
-    """Every k-th point and the last, `_POINTS` at most and one."""
+    """Every k-th point and the last: at most `_POINTS` and one."""
     every = math.ceil(len(points) / _POINTS)
     return points[::every] + (points[-1:] if (len(points) - 1) % every else [])
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """Three to seven round numbers between two others."""
+    """Three to seven round numbers between `low` and `high`."""
     raw = (high - low) / 4
     unit = 10 ** math.floor(math.log10(raw))
     step = unit * next(factor for factor in (1, 2, 5, 10) if factor * unit >= raw * 0.75)
@@ -128,7 +128,7 @@ def _ticks(low: float, high: float) -> list[float]:
 
 
 def _decades(low: float, high: float) -> list[float]:
-    """Round numbers 10^k, and 2 and 5 times that where these are few, between 10^low and 10^high."""
+    """Powers of ten between 10^low and 10^high; if these are few, also 2 and 5 times a power of ten."""
     factors = (1, 2, 5) if high - low < 2.5 else (1,)
     every = [f * 10.0**k for k in range(math.floor(low), math.ceil(high) + 1) for f in factors]
     return [tick for tick in every if low <= math.log10(tick) <= high]

@@ -1,4 +1,4 @@
-"""Runs side by side: in which settings they differ, and which is best."""
+"""Compare runs: in which settings they differ, and which is best."""
 
 import math
 from collections.abc import Iterable
@@ -9,15 +9,15 @@ from genlab.comparison.rows import SEEDS, Row
 from genlab.system.text import did_you_mean
 
 _PLACES = ("data_dir", "output_dir")
-_TELLING = 4
+_KEYS_IN_LABEL = 4
 
 
 @dataclass
 class Comparison:
-    """Rows from best to worst by `metric` (None where no run has measured anything).
+    """Rows from best to worst by `metric` (None if no run has measured anything).
 
-    differing: dotted keys whose values are not the same in all runs, seeds apart; keys: those of them that tell the
-    rows apart, without those that the choice of model and dataset brings along; metrics: names, the sorting one first.
+    differing: dotted keys whose values differ between runs, except seeds. keys: those that distinguish rows, without
+    the ones determined by the choice of model and dataset. metrics: names, the sorting metric first.
     """
 
     rows: list[Row]
@@ -34,17 +34,17 @@ class Comparison:
 
     @property
     def repeated(self) -> bool:
-        """Whether any row stands for several seeds."""
+        """Whether any row combines several seeds."""
         return any(len(row.records) > 1 for row in self.rows)
 
     @property
     def caution(self) -> str | None:
-        """What to keep in mind where the numbers of these runs mean different things."""
+        """A warning if the metrics of these runs are not comparable."""
         datasets = dict.fromkeys(str(row.settings.get("choices.dataset")) for row in self.rows)
         return f"measured on different data ({', '.join(datasets)})" if len(datasets) > 1 else None
 
     def best(self, metric: str) -> Row | None:
-        """The row with the best mean of a metric whose direction is known."""
+        """The row with the best mean of a metric; None if its direction is unknown or no mean is finite."""
         found = [(e.mean, row) for row in self.rows if (e := row.estimate(metric)) and math.isfinite(e.mean)]
         if not found or metric not in self.directions:
             return None
@@ -52,10 +52,10 @@ class Comparison:
 
 
 def compare(records: list[Record], metric: str | None = None, direction: str | None = None) -> Comparison:
-    """Put runs into rows and sort them by `metric`, or by the first that ranks models and that all runs have.
+    """Group runs into rows and sort them by `metric`: by default the one most runs have, preferably one that ranks.
 
-    direction: "min" or "max", which values of `metric` are better; None for what the runs say, else "min".
-    `ValueError` for a metric that no run has.
+    direction: whether "min" or "max" of `metric` is better; None for what the runs recorded, else "min".
+    `ValueError` if no run has the metric.
     """
     records = _separated(records)
     rows = _rows(records)
@@ -77,7 +77,7 @@ def compare(records: list[Record], metric: str | None = None, direction: str | N
         return False, -estimate.mean if descending else estimate.mean
 
     differing = _differing(rows)
-    keys = [key for key in differing if not _brought_along(key, rows)]
+    keys = [key for key in differing if not _determined(key, rows)]
     rows.sort(key=place)
     for row in rows:
         row.label = _label(row, keys) if len(rows) > 1 else row.name
@@ -86,7 +86,7 @@ def compare(records: list[Record], metric: str | None = None, direction: str | N
 
 
 def _separated(records: list[Record]) -> list[Record]:
-    """Records with longer names for metrics that were measured by different protocols, so that nothing mixes them."""
+    """Append the protocol to the names of metrics that were measured in different ways, to keep them apart."""
     protocols: dict[str, list[dict[str, str]]] = {}
     for record in records:
         for name, protocol in record.protocols.items():
@@ -102,8 +102,8 @@ def _separated(records: list[Record]) -> list[Record]:
 
     def renamed(record: Record, name: str) -> str:
         own = record.protocols.get(name)
-        told = [f"{key}={own.get(key, '-')[:12]}" for key in changing[name]] if own is not None else []
-        return f"{name} [{', '.join(told)}]" if told else name
+        differing = [f"{key}={own.get(key, '-')[:12]}" for key in changing[name]] if own is not None else []
+        return f"{name} [{', '.join(differing)}]" if differing else name
 
     return [
         replace(
@@ -116,30 +116,30 @@ def _separated(records: list[Record]) -> list[Record]:
 
 
 def short_key(key: str) -> str:
-    """A dotted key as a heading."""
+    """A dotted key as a column heading."""
     return key.removeprefix("choices.")
 
 
 def _label(row: Row, keys: list[str]) -> str:
-    """What tells a row from the others, in words as long as these are few, else by the name of its run."""
-    told = {key: str(row.settings[key]) for key in keys if row.settings.get(key) is not None}
-    choices = [value for key, value in told.items() if key.startswith("choices.")]
-    others = [f"{key.rpartition('.')[2]} {value}" for key, value in told.items() if not key.startswith("choices.")]
-    if len(keys) > _TELLING:
+    """The settings that distinguish a row from the others; the name of its run if there are too many."""
+    values = {key: str(row.settings[key]) for key in keys if row.settings.get(key) is not None}
+    choices = [value for key, value in values.items() if key.startswith("choices.")]
+    others = [f"{key.rpartition('.')[2]} {value}" for key, value in values.items() if not key.startswith("choices.")]
+    if len(keys) > _KEYS_IN_LABEL:
         return ", ".join([*(choice for choice in choices if choice not in row.name), row.name])
     return ", ".join([*choices, *others]) or row.name
 
 
 def _rows(records: list[Record]) -> list[Row]:
-    """Repeats share a row; a second run of a seed is no repeat but begins another row."""
+    """Group repeats into rows. A second run with the same seeds is not a repeat and starts another row."""
     rows: dict[tuple, Row] = {}
     for record in records:
         kept = {k: v for k, v in record.settings.items() if k not in (*SEEDS, *_PLACES)}
         identity = tuple(sorted((key, str(value)) for key, value in kept.items()))
-        turn = 0
-        while _seeds(record) in map(_seeds, getattr(rows.get((identity, turn)), "records", [])):
-            turn += 1
-        rows.setdefault((identity, turn), Row([])).records.append(record)
+        index = 0
+        while _seeds(record) in map(_seeds, getattr(rows.get((identity, index)), "records", [])):
+            index += 1
+        rows.setdefault((identity, index), Row([])).records.append(record)
     return list(rows.values())
 
 
@@ -154,8 +154,8 @@ def _differing(rows: list[Row]) -> list[str]:
     return [key for key in ordered if len({str(row.settings.get(key)) for row in rows}) > 1]
 
 
-def _brought_along(key: str, rows: list[Row]) -> bool:
-    """Whether the chosen model and dataset say what the value of `key` is, in all these rows."""
+def _determined(key: str, rows: list[Row]) -> bool:
+    """Whether the model and the dataset determine the value of `key`, in all these rows."""
     if key.startswith("choices."):
         return False
     pairs = {
@@ -166,7 +166,7 @@ def _brought_along(key: str, rows: list[Row]) -> bool:
 
 
 def _agreed(several: Iterable[dict[str, str]]) -> dict[str, str]:
-    """Directions that no two runs contradict, in the order of the first that names them."""
+    """Directions that no two runs contradict, in order of first appearance."""
     found: dict[str, set[str]] = {}
     for directions in several:
         for name, direction in directions.items():

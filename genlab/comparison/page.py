@@ -1,6 +1,6 @@
-"""A comparison of runs as one HTML file that needs nothing else: no network, no other file, images inside.
+"""A comparison of runs as one self-contained HTML file: no network, no other files, images embedded.
 
-All text of the runs is escaped, and the page's own policy forbids it to load anything.
+All text of the runs is escaped, and the page's content security policy keeps it from loading anything.
 """
 
 import base64
@@ -20,7 +20,7 @@ _KEYS, _DIFFERENCES = 4, 12
 
 
 def page(comparison: Comparison, title: str) -> str:
-    """The whole HTML of a comparison; `title` says where the runs lie. Images that cannot be read are left out."""
+    """The HTML of a comparison; `title` says where the runs are. Unreadable images are left out."""
     runs, rows = runs_on_page(comparison), len(comparison.rows)
     count = len(runs)
     heading = f"{count} run{'s' * (count != 1)} side by side"
@@ -65,9 +65,9 @@ def _best(comparison: Comparison) -> str:
 
 
 def _results(comparison: Comparison, runs: list[RunOnPage]) -> str:
-    """A line for each row; the best cell of each metric that ranks is marked."""
+    """One line per row, with the best value of each ranking metric highlighted."""
     best = {metric: comparison.best(metric) for metric in comparison.metrics}
-    keys = comparison.keys[:_KEYS]  # the others stand among the differences
+    keys = comparison.keys[:_KEYS]  # the others are listed under the differences
     heads = ["run", *(["seeds"] if comparison.repeated else []), *map(short_key, keys), *comparison.metrics]
     heads += ["steps", "steps/second", "status"]
     numeric = {*comparison.metrics, "steps", "steps/second", "seeds"}
@@ -106,15 +106,15 @@ def _every_run(comparison: Comparison, runs: list[RunOnPage]) -> str:
 
 
 def _differences(comparison: Comparison, runs: list[RunOnPage]) -> str:
-    """Settings that are not the same in all rows; where they are many, those that come with the model folded away."""
+    """Settings that differ between rows. If there are many, those determined by the model are folded away."""
     if len(comparison.rows) == 1:
         return ""
     many = len(comparison.differing) > _DIFFERENCES
     shown = comparison.keys if many else comparison.differing
     folded = [key for key in comparison.differing if key not in shown]
-    table = _settings(comparison, runs, shown) if shown else '<p class="soft">None but the seed.</p>'
-    rest = _fold("Brought along by model and dataset", _settings(comparison, runs, folded)) if folded else ""
-    return f"<h2>Differences of the settings</h2>{table}{rest}"
+    table = _settings(comparison, runs, shown) if shown else '<p class="soft">None except the seed.</p>'
+    rest = _fold("Determined by model and dataset", _settings(comparison, runs, folded)) if folded else ""
+    return f"<h2>Differing settings</h2>{table}{rest}"
 
 
 def _settings(comparison: Comparison, runs: list[RunOnPage], keys: list[str]) -> str:
@@ -129,7 +129,7 @@ def _settings(comparison: Comparison, runs: list[RunOnPage], keys: list[str]) ->
 
 
 def _images(runs: list[RunOnPage]) -> str:
-    """The last previews, a run an image: the first kind in view, the others folded away."""
+    """The last previews, one image per run: the first kind is visible, the others are folded away."""
     kinds = {kind for run in runs for kind in run.record.previews}
     sections: list[str] = []
     for kind in sorted(kinds, key=lambda kind: (kind != "samples", kind)):
@@ -145,7 +145,7 @@ def _images(runs: list[RunOnPage]) -> str:
 
 
 def _image(path: Path) -> str | None:
-    """A PNG as a data address, scaled down; None where it cannot be read, is too large or is no plain file."""
+    """A PNG as a data URL, scaled down; None if it is unreadable, too large or not a regular file."""
     from PIL import Image
 
     stored = io.BytesIO()
@@ -153,12 +153,12 @@ def _image(path: Path) -> str | None:
         if not path.is_file():
             return None
         with warnings.catch_warnings(action="ignore"), Image.open(path, formats=["PNG"]) as image:
-            if image.width * image.height > _PIXELS:  # a few kilobytes can stand for gigabytes
+            if image.width * image.height > _PIXELS:  # a few kilobytes can decode to gigabytes
                 return None
             small = image.convert("RGB")
         small.thumbnail((_IMAGE, _IMAGE))
         small.save(stored, "WEBP", quality=85)
-    except Exception:  # decoders raise whatever they like on damaged files: OSError, SyntaxError, IndexError
+    except Exception:  # decoders raise anything on damaged files: OSError, SyntaxError, IndexError
         return None
     return f"data:image/webp;base64,{base64.b64encode(stored.getvalue()).decode()}"
 
@@ -168,13 +168,13 @@ def _fold(summary: str, content: str) -> str:
 
 
 def _heading(name: str) -> str:
-    """A dotted key or a metric, its last part below the others."""
+    """A dotted key or a metric, its last part on a line below the others."""
     above, mark, last = name.rpartition("/" if "/" in name else ".")
     return f"{when(above, f'<small>{escape(above + mark)}</small><br>')}{escape(last)}"
 
 
 def _cell(value: Any, style: str | None = None) -> str:
-    """A cell of a table; numbers stand to the right unless a style is given."""
+    """A table cell; numbers are right-aligned unless a style is given."""
     if style is None:
         style = when(isinstance(value, (int, float)) and not isinstance(value, bool), "number")
     text = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
@@ -185,9 +185,9 @@ def _metric_cell(row: Row, metric: str, top: bool) -> str:
     estimate = row.estimate(metric)
     if estimate is None:
         return '<td class="number soft">–</td>'
-    mean, _, spread = str(estimate).partition(" ± ")
+    mean, _, std = str(estimate).partition(" ± ")
     few = f" of {estimate.count}" if estimate.count < len(row.records) else ""
-    small = f" <small>± {spread}{few}</small>" if spread else f"<small>{few}</small>" if few else ""
+    small = f" <small>± {std}{few}</small>" if std else f"<small>{few}</small>" if few else ""
     return f'<td class="number{when(top, " top")}" data-value="{estimate.mean}">{mean}{small}</td>'
 
 

@@ -1,7 +1,7 @@
-"""What the folders of runs say: settings, state, final metrics, curves and images.
+"""Read run folders: settings, state, final metrics, curves and images.
 
-Reads YAML and JSON alone. What a folder holds may come from anybody: nothing in it is run, and a folder that cannot be
-read is left out with a line that says why.
+Reads only YAML and JSON. A folder may come from an untrusted source: nothing in it is executed. A folder that cannot
+be read is left out, and one line says why.
 """
 
 import json
@@ -21,16 +21,16 @@ from genlab.system.small_files import Unreadable, read_json, read_yaml, small_li
 _DAMAGE = (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError)
 
 _CURVES, _LETTERS, _POINTS = 500, 200, 4000
-"""Curves that a run may have, letters of the name of one, points of one that are kept."""
+"""Most curves of a run, most letters in a curve's name, most points kept of a curve."""
 
 
 @dataclass
 class Record:
-    """What one run's folder says.
+    """The content of one run folder.
 
-    settings: its config by dotted key; metrics: final values by name; curves: by name, (step, value) in the order of
-    steps; directions: "min" or "max" for metrics that rank, the first ranks its model; previews: the last PNG of each
-    kind; notes: a line for each part of the folder that could not be used; protocols: by metric, how it was measured.
+    settings: its config by dotted key. metrics: final values by name. curves: by name, (step, value) in order of steps.
+    directions: "min" or "max" of the metrics that rank; the first ranks its model. previews: the last PNG of each kind.
+    notes: one line for each part of the folder that could not be used. protocols: by metric, how it was measured.
     """
 
     folder: Path
@@ -48,7 +48,7 @@ class Record:
 
 
 def find_runs(places: Iterable[str | Path]) -> list[Path]:
-    """Folders of runs: `places` themselves, or at any depth below them. `ValueError` where a place is no folder."""
+    """Run folders: `places` themselves, or at any depth below them. `ValueError` if a place is not a folder."""
     found: dict[Path, Path] = {}
     for place in map(Path, places):
         if not place.is_dir():
@@ -64,7 +64,7 @@ def find_runs(places: Iterable[str | Path]) -> list[Path]:
 
 
 def collect(folders: list[Path]) -> tuple[list[Record], list[str]]:
-    """What can be read of the runs, and a line for each thing that cannot."""
+    """The runs that can be read, and one line for each problem."""
     records, problems = [], []
     for folder, name in zip(folders, short_names(folders), strict=True):
         try:
@@ -76,7 +76,7 @@ def collect(folders: list[Path]) -> tuple[list[Record], list[str]]:
 
 
 def short_names(folders: list[Path]) -> list[str]:
-    """Paths of the runs below the folder that they have in common."""
+    """Paths of the runs relative to their common folder."""
     if len(folders) == 1:
         return [folders[0].resolve().name]
     common = os.path.commonpath([folder.resolve() for folder in folders]) if folders else ""
@@ -84,7 +84,7 @@ def short_names(folders: list[Path]) -> list[str]:
 
 
 def read_run(folder: Path, name: str) -> Record:
-    """One run's folder. `ValueError` with one line where it cannot be read."""
+    """Read one run folder. `ValueError` with one line if it cannot be read."""
 
     def part(file: Path, load: Callable[[Path], Any], read: Callable[[Any], Any]) -> Any:
         try:
@@ -111,14 +111,14 @@ def read_run(folder: Path, name: str) -> Record:
 
 def _settings(config: dict) -> dict[str, Any]:
     settings = dict(flattened(config))
-    str(settings["model._target_"])  # every config of a run names its model
+    str(settings["model._target_"])  # every run's config names its model
     return settings
 
 
 def _state(state: dict, folder: Path) -> dict[str, Any]:
     if "directions" not in state:
-        way_out = "compare it with that version, or train it again"
-        raise Unreadable(f"{folder}: was made by an earlier version of GenLab; {way_out}")
+        advice = "compare it with that version, or train it again"
+        raise Unreadable(f"{folder}: was made by an earlier version of GenLab; {advice}")
     alarms = len(state.get("alarms", []))
     rate = state.get("steps_per_second")
     return {
@@ -131,12 +131,12 @@ def _state(state: dict, folder: Path) -> dict[str, Any]:
 
 
 def _ranking(directions: dict[str, Any]) -> dict[str, str]:
-    """Those of `directions` that rank."""
+    """The metrics that rank: those with the direction "min" or "max"."""
     return {str(name): direction for name, direction in directions.items() if direction in ("min", "max")}
 
 
 def _evaluation(written: dict) -> tuple[dict[str, float], dict[str, str], dict[str, dict[str, str]]]:
-    """Values of `genlab evaluate` by name, the direction of those that say theirs, and how each was measured."""
+    """From the file of `genlab evaluate`: values by name, their directions if known, and how each was measured."""
     entries = {f"evaluation/{name}": entry for name, entry in written["metrics"].items()}
     entries = {name: entry for name, entry in entries.items() if entry["value"] is not None}
     values = {name: float(entry["value"]) for name, entry in entries.items()}
@@ -149,9 +149,9 @@ def _evaluation(written: dict) -> tuple[dict[str, float], dict[str, str], dict[s
 
 
 def _curves(lines: Iterator[bytes]) -> tuple[dict[str, list[tuple[int, float]]], bool]:
-    """Curves by name, and whether the last line stops in its middle, as that of a run that goes on may.
+    """Curves by name, and whether the last line is incomplete, as it may be while a run is training.
 
-    Of a curve that grows longer than any page is wide, every other point is forgotten.
+    A curve longer than `_POINTS` is thinned: every other point is dropped.
     """
     curves: dict[str, dict[int, float]] = {}
     unfinished = False
@@ -160,7 +160,7 @@ def _curves(lines: Iterator[bytes]) -> tuple[dict[str, list[tuple[int, float]]],
             break
         row = json.loads(line)
         step = int(float(row["step"]))
-        if "rollback" in row:  # what lies behind was given up
+        if "rollback" in row:  # later points were discarded
             curves = {name: {at: y for at, y in points.items() if at <= step} for name, points in curves.items()}
         for name, value in row.items():
             if name.startswith(("train/", "validation/", "evaluation/", "watch/")):

@@ -1,4 +1,4 @@
-"""Rows of a comparison: runs that differ in their seed alone, with mean and standard deviation of each metric."""
+"""Rows of a comparison: runs that differ only in their seed, with mean and standard deviation of each metric."""
 
 import math
 import statistics
@@ -8,9 +8,9 @@ from typing import Any
 from genlab.comparison.records import Record
 
 SEEDS = ("seed", "dataset.seed")
-"""Settings in which runs may differ and still be repeats of one another."""
+"""Settings that may differ between repeats of the same run."""
 
-_LARGE = 1e100  # squares beyond it overflow
+_LARGE = 1e100  # squares of larger values overflow
 
 
 @dataclass
@@ -26,14 +26,14 @@ class Estimate:
             return f"{self.mean:.4g}"
         if not 0 < self.std < math.inf:
             return f"{self.mean:.4g} ± {self.std:.2g}"
-        decimals = max(0, 1 - math.floor(math.log10(self.std)))  # two digits of the std
+        decimals = max(0, 1 - math.floor(math.log10(self.std)))  # two significant digits of the std
         style = f".{decimals}f" if decimals <= 6 and abs(self.mean) < 1e6 else ".4g"
         return f"{self.mean:{style}} ± {self.std:{style}}"
 
 
 @dataclass
 class Row:
-    """Runs that differ in their seed alone. settings: those of the first."""
+    """Runs that differ only in their seed. settings: of the first run."""
 
     records: list[Record]
     label: str = ""
@@ -61,18 +61,18 @@ class Row:
 
     @property
     def speed(self) -> float | None:
-        """Mean steps per second of those runs that tell it."""
+        """Mean steps per second of the runs that report it."""
         rates = [record.steps_per_second for record in self.records if record.steps_per_second is not None]
         return statistics.fmean(rates) if rates else None
 
     def best_record(self, metric: str | None, descending: bool) -> Record:
-        """The run with the smallest value of the metric, or the largest; the first where none has one."""
+        """The run with the smallest value of the metric, or the largest if `descending`; the first if none has one."""
         name = metric or ""
         found = [record for record in self.records if math.isfinite(record.metrics.get(name, math.nan))]
         return (max if descending else min)(found or self.records[:1], key=lambda record: record.metrics.get(name, 0))
 
     def estimate(self, metric: str) -> Estimate | None:
-        """The metric over those of the runs that have it."""
+        """The metric over the runs that have it; None if none has."""
         values = [record.metrics[metric] for record in self.records if metric in record.metrics]
         if not values:
             return None

@@ -1,4 +1,4 @@
-"""From a checked config to objects."""
+"""Build objects from a checked config."""
 
 import inspect
 from typing import Any
@@ -23,21 +23,21 @@ def _build(node: str, values: dict[str, Any], *arguments: Any) -> Any:
 
 
 def build_source(dataset: dict[str, Any]) -> Source:
-    """The dataset that the node `dataset` asks for; nothing of it is read yet."""
+    """The dataset that the node `dataset` describes; no data is read yet."""
     return _build("dataset", dataset)
 
 
 def build_model(config: RunConfig, data: DataSpec) -> GenerativeModel:
-    """The model that `config.model` asks for, shaped for `data`, with weights from torch's global generator."""
+    """The model that `config.model` describes, shaped for `data`; weights are drawn from torch's global generator."""
     return _build("model", config.model, data)
 
 
 def build_on_meta(config: RunConfig, data: DataSpec) -> GenerativeModel:
-    """The model on the meta device: names and shapes without memory. `ValueError` where there can be none."""
+    """The model on the meta device: names and shapes without memory. `ValueError` if it is too large to be built."""
     try:
         with torch.device("meta"):
             return build_model(config, data)
-    except RuntimeError as error:  # more weights than torch counts
+    except RuntimeError as error:  # more weights than torch can count
         raise ValueError(f"model: cannot be built ({str(error).splitlines()[0]}); {_SMALLER}") from error
 
 
@@ -48,18 +48,18 @@ def check_size(model: GenerativeModel) -> None:
 
 
 def build_schedule(config: RunConfig) -> Any:
-    """The `Schedule` that `config.schedule` asks for."""
+    """The `Schedule` that `config.schedule` describes."""
     return _build("schedule", config.schedule)
 
 
 def player_settings(config: RunConfig, player: str) -> dict[str, Any]:
-    """The optimizer settings of one player: its own over the common ones."""
+    """The optimizer settings of one player: its own override the common ones."""
     common = {key: value for key, value in config.optimizer.items() if key != "players"}
     return {**common, **(config.optimizer["players"].get(player) or {})}
 
 
 def build_optimizers(config: RunConfig, model: GenerativeModel, fused: bool = True) -> dict[str, optim.Optimizer]:
-    """An optimizer for each player. The `fused` kernel is used if there is one: the same update in a single call."""
+    """One optimizer per player, with the `fused` kernel if there is one: the same update in a single call."""
     optimizers = {}
     for player, module in model.players().items():
         settings = player_settings(config, player)

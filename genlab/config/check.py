@@ -1,4 +1,4 @@
-"""Check a composed config against the signatures that it names, before anything is built, read or written."""
+"""Check a composed config against the signatures of its classes, before anything is built, read or written."""
 
 import importlib
 import inspect
@@ -21,7 +21,7 @@ _KINDS = {
     "optimizer": ("torch.optim", "Optimizer"),
     "schedule": ("genlab.training.schedule", "Schedule"),
 }
-"""Nodes that name a class, and the class that it must derive from; by name, so that none is imported unasked."""
+"""Nodes that name a class, and its required base class; by name, so that it is only imported when needed."""
 
 _FILLED_IN = {"model": {"data"}, "optimizer": {"params"}, "dataset": set(), "schedule": set()}
 """Parameters that GenLab itself fills in."""
@@ -29,12 +29,12 @@ _FILLED_IN = {"model": {"data"}, "optimizer": {"params"}, "dataset": set(), "sch
 _OWN_KEYS = {"optimizer": {"players"}}
 """Keys of a node that GenLab reads itself."""
 
-_LARGEST = 2**62
-"""Of whole numbers that constructors get: torch counts with 64 bits."""
+_MAX_INTEGER = 2**62
+"""Largest integer passed to a constructor: torch uses 64 bits."""
 
 
 def problems_of(config: RunConfig, sweep_metric: str | None = None) -> dict[str, list[str]]:
-    """By node ("model", "trainer", ...) a line for each key of a run's config whose value cannot be right."""
+    """Invalid values of a run's config: a line for each key, by node ("model", "trainer", ...)."""
     problems: dict[str, list[str]] = {}
     for line in _skeleton(config, sweep_metric):
         problems.setdefault(line.split(".")[0], []).append(line)
@@ -45,7 +45,7 @@ def problems_of(config: RunConfig, sweep_metric: str | None = None) -> dict[str,
 
 
 def problems_of_node(node: str, values: Any) -> list[str]:
-    """A line for each reason why `values` of `node` ("model", "dataset", ...) name no class or do not fit it."""
+    """A line for each problem of a node ("model", "dataset", ...): no valid class, or `values` that do not fit it."""
     if not isinstance(values, dict) or not isinstance(values.get("_target_"), str):
         return [f"{node}: names no class; choose one by {node}=NAME"]
     try:
@@ -72,7 +72,7 @@ def _skeleton(config: RunConfig, sweep_metric: str | None) -> Iterator[str]:
         elif kind == "evaluation" and not trainer.evaluate_every:
             yield f"{key}={metric}: is measured only with trainer.evaluate_every=STEPS"
     batch, micro_batch = trainer.batch_size, device.micro_batch
-    processes = int(os.environ.get("WORLD_SIZE", device.processes))  # torchrun's, where it started this
+    processes = int(os.environ.get("WORLD_SIZE", device.processes))  # torchrun's, if it started this process
     share = batch // max(processes, 1)
     if processes > 1 and batch % processes:
         yield f"trainer.batch_size={batch}: must divide evenly over device.processes={processes}"
@@ -81,7 +81,7 @@ def _skeleton(config: RunConfig, sweep_metric: str | None) -> Iterator[str]:
 
 
 def ranking_metrics(config: RunConfig, sweep_metric: str | None = None) -> dict[str, str]:
-    """By key, the metrics that are to rank checkpoints or the jobs of a sweep."""
+    """The metrics that rank checkpoints or the jobs of a sweep, by key."""
     found = {"trainer.best_metric": config.trainer.best_metric, "sweep.metric": sweep_metric}
     return {key: metric for key, metric in found.items() if metric}
 
@@ -104,7 +104,7 @@ def limit_problems(settings: Any, above: str = "") -> Iterator[str]:
 
 
 def _numbers(key: str, values: Any) -> Iterator[tuple[str, int | float]]:
-    """Every number in `values`, lists and groups included, and its key."""
+    """Every number in `values`, including nested lists and dicts, with its key."""
     if isinstance(values, dict):
         for name, value in values.items():
             yield from _numbers(f"{key}.{name}", value)
@@ -116,15 +116,15 @@ def _numbers(key: str, values: Any) -> Iterator[tuple[str, int | float]]:
 
 
 def _is_infinite(number: int | float) -> bool:
-    return isinstance(number, float) and not math.isfinite(number)  # a whole number can be too large to ask this of it
+    return isinstance(number, float) and not math.isfinite(number)  # isfinite overflows on large integers
 
 
 def _is_too_large(number: int | float) -> bool:
-    return isinstance(number, int) and number > _LARGEST
+    return isinstance(number, int) and number > _MAX_INTEGER
 
 
 def locate(node: str, target: str) -> Any:
-    """The class that `target` names. `ValueError` unless it lies in a trusted package and is of the node's kind."""
+    """Import the class `target`. `ValueError` unless it is in a trusted package and has the node's base class."""
     if not any(target == package or target.startswith(package + ".") for package in TRUSTED):
         raise ValueError(f"{node}._target_={target}: outside the trusted packages ({', '.join(TRUSTED)})")
     module_name, _, name = target.rpartition(".")
@@ -141,7 +141,7 @@ def locate(node: str, target: str) -> Any:
 def mismatches(
     node: str, found: type, values: dict[str, Any], filled_in: Collection[str] = frozenset()
 ) -> Iterator[str]:
-    """A line for each of `values` that the constructor of `found` does not take, or not with this type."""
+    """A line for each of `values` that the constructor of `found` does not accept, by name or by type."""
     parameters, hints = settings_of(found, filled_in)
     for key, value in values.items():
         if key not in parameters:
@@ -152,7 +152,7 @@ def mismatches(
             infinite = [pair for pair in _numbers(f"{node}.{key}", value) if _is_infinite(pair[1])]
             yield from (f"{place}={number}: must be a finite number" for place, number in infinite)
             large = [pair for pair in _numbers(f"{node}.{key}", value) if _is_too_large(pair[1]) and key != "seed"]
-            yield from (f"{place}={number}: must be at most {_LARGEST}" for place, number in large)
+            yield from (f"{place}={number}: must be at most {_MAX_INTEGER}" for place, number in large)
     for key, parameter in parameters.items():
         if parameter.default is parameter.empty and key not in values:
             yield f"{node}.{key}: is missing and must be {describe(hints.get(key, Any))}"
@@ -161,7 +161,7 @@ def mismatches(
 def settings_of(
     found: type, filled_in: Collection[str] = frozenset()
 ) -> tuple[dict[str, inspect.Parameter], dict[str, Any]]:
-    """Constructor parameters of a class and their types; `**settings` stands for those of the next base class."""
+    """Constructor parameters of a class and their types; `**settings` stands for the next base class's parameters."""
     parameters: dict[str, inspect.Parameter] = {}
     hints: dict[str, Any] = {}
     for base in found.__mro__:

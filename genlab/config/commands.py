@@ -1,4 +1,4 @@
-"""The commands: what each is for and which keys it reads. Values live in `configs/`. Imports nothing slow."""
+"""The commands: their purpose and their keys. The values are in `configs/`. Imports nothing slow."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,7 +8,7 @@ from genlab.contract.settings import MISSING, DeviceConfig, EvaluationConfig, Tr
 
 @dataclass
 class ResumeConfig:
-    """What `genlab resume` reads besides the keys of a training config that it may change."""
+    """The keys of `genlab resume`, besides the training settings that it may change."""
 
     run: str = MISSING
     output_dir: str = MISSING
@@ -16,7 +16,7 @@ class ResumeConfig:
 
 @dataclass
 class UseConfig:
-    """What every command that uses a trained run reads."""
+    """The keys of every command that uses a trained run."""
 
     run: str = MISSING
     output_dir: str = MISSING
@@ -28,7 +28,7 @@ class UseConfig:
 
 @dataclass(frozen=True)
 class DatasetChoice:
-    """A dataset that a command line chose: its name and its settings."""
+    """A dataset chosen on the command line: its name and settings."""
 
     name: str
     settings: dict[str, Any]
@@ -36,7 +36,7 @@ class DatasetChoice:
 
 @dataclass
 class DataUseConfig(UseConfig):
-    """What commands read that may look at data: the run's own, or `dataset`, a `DatasetChoice` once it is composed."""
+    """The keys of commands that can read data: the run's own, or `dataset`, a `DatasetChoice` once composed."""
 
     dataset: Any = MISSING
     data_dir: str = MISSING
@@ -112,7 +112,7 @@ class ExportConfig(UseConfig):
 
 @dataclass
 class CompareConfig:
-    """What `genlab compare` reads."""
+    """The keys of `genlab compare`."""
 
     runs: Any = MISSING
     metric: str | None = MISSING
@@ -127,7 +127,7 @@ class EvaluateConfig(EvaluationConfig, DataUseConfig):
 
 @dataclass(frozen=True)
 class Command:
-    """summary: what it does, in a line. skeleton: the keys that it reads, which Hydra knows as NAME_skeleton."""
+    """summary: what it does, in one line. skeleton: its keys, registered with Hydra as NAME_skeleton."""
 
     summary: str
     skeleton: type
@@ -139,11 +139,11 @@ COMMANDS = {
     "sample": Command("draw new images from a trained run", SampleConfig),
     "reconstruct": Command("show images beside their reconstructions by a trained run", ReconstructConfig),
     "interpolate": Command("walk from one image to another through the latent space", InterpolateConfig),
-    "traverse": Command("move one latent at a time and look", TraverseConfig),
+    "traverse": Command("vary one latent dimension at a time", TraverseConfig),
     "translate": Command("translate images to the other domain", TranslateConfig),
-    "score": Command("say how unlikely images are, and find outliers", ScoreConfig),
+    "score": Command("rate how unlikely images are, and find outliers", ScoreConfig),
     "encode": Command("write the latents of images, and plot them", EncodeConfig),
-    "evaluate": Command("measure how good a trained run is", EvaluateConfig),
+    "evaluate": Command("measure the quality of a trained run", EvaluateConfig),
     "compare": Command("put runs into one table and one page", CompareConfig),
     "export": Command("write networks for use without GenLab", ExportConfig),
 }
@@ -152,8 +152,8 @@ _TRAINING_ONLY = ("compile", "cuda_graph", "micro_batch", "processes")
 
 
 def ignored_device_keys(command: str) -> tuple[str, ...]:
-    """Keys of `device` without a meaning for `command`. Device files are shared, so commands cannot have skeletons of
-    their own for them. What is exported is float32 and checked on the CPU."""
+    """Keys of `device` that `command` does not use. All commands share the device files, so they cannot have separate
+    skeletons. Exported networks are float32 and checked on the CPU."""
     exceptions = {"train": (), "export": (*_TRAINING_ONLY, "precision", "memory_format")}
     return exceptions.get(command, _TRAINING_ONLY)
 
@@ -165,10 +165,10 @@ RENAMED_KEYS = {
     "pictures": "images",
     "order": "direction",
 }
-"""Former names of keys, which are refused with the present name."""
+"""Old names of keys, which are refused with a hint at the new name."""
 
 RENAMED_VALUES = {
     ("extractor", "digits"): "classifier",
     ("evaluation.extractor", "digits"): "classifier",
 }
-"""Former names of values, by key."""
+"""Old names of values, by key."""

@@ -1,4 +1,4 @@
-"""From a command line to typed settings: composed by Hydra, with all mistakes explained at once."""
+"""From a command line to typed settings: composed by Hydra, with all mistakes reported at once."""
 
 import os
 import re
@@ -26,13 +26,13 @@ from genlab.contract.settings import RunConfig, SweepConfig, typed
 from genlab.system.text import did_you_mean
 
 COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, ValueError)
-"""What composing raises on a mistake; ValueError: a group set to a number."""
+"""Raised by composition on a mistake; ValueError if a group is set to a number."""
 
 
 class RequestError(ValueError):
-    """A request that cannot be carried out; holds a line for each problem.
+    """An invalid request, with a line for each problem.
 
-    rest: the request without the parts that the problems name, where that can be composed.
+    rest: the request without its invalid overrides, if that can be composed.
     """
 
     def __init__(self, problems: Sequence[str], rest: "Composed | None" = None):
@@ -43,9 +43,9 @@ class RequestError(ValueError):
 
 @dataclass
 class Composed:
-    """One composed config as plain values, and what Hydra's own node says about it.
+    """One composed config as plain values, with information from Hydra's own node.
 
-    choices: chosen file by config group. folder: where a run of it would be.
+    choices: chosen file by config group. folder: the run folder it would get.
     """
 
     values: dict[str, Any]
@@ -55,7 +55,7 @@ class Composed:
 
 @dataclass
 class Job:
-    """A run to train, in which folder, and what ranks it in a sweep."""
+    """A run to train, its folder, and the settings of its sweep."""
 
     config: RunConfig
     sweep: SweepConfig
@@ -63,34 +63,34 @@ class Job:
 
 
 def register() -> None:
-    """Tell Hydra the skeletons, and OmegaConf the resolvers that configs use."""
+    """Register the skeletons with Hydra, and the resolvers of the configs with OmegaConf."""
     for name, command in COMMANDS.items():
         ConfigStore.instance().store(name=f"{name}_skeleton", node=command.skeleton)
-    # Cached per composition: a folder's name is asked for several times and must not change.
+    # Cached per composition: a folder name is resolved several times and must not change.
     OmegaConf.register_new_resolver("genlab.suffix", lambda: os.urandom(2).hex(), use_cache=True, replace=True)
     OmegaConf.register_new_resolver("genlab.bf16_where_fast", _bf16_where_fast, use_cache=True, replace=True)
 
 
 def _bf16_where_fast(device: str) -> str:
-    """The precision of networks that are as good in bf16: bf16 if `device.name` has units for it, else fp32."""
-    from genlab.system.device import multiplies_bf16, resolve  # torch takes a second, and few recipes ask
+    """Default precision of networks that train as well in bf16: bf16 if the device has units for it, else fp32."""
+    from genlab.system.device import multiplies_bf16, resolve  # imports torch, which takes a second
 
     try:
         return "bf16" if multiplies_bf16(resolve(device)) else "fp32"
-    except (ValueError, RuntimeError):  # no such device: checking the request says so
+    except (ValueError, RuntimeError):  # no such device: reported when the request is checked
         return "fp32"
 
 
 @contextmanager
 def composing() -> Iterator[None]:
-    """Let Hydra read GenLab's configs inside the block."""
+    """Initialise Hydra with GenLab's configs inside the block."""
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
         yield
 
 
 def compose_command(command: str, overrides: Sequence[str]) -> Composed:
-    """What `overrides` ask for. `RequestError` with all problems that composition can see."""
+    """Compose a command's `overrides`. `RequestError` with all problems that composition can detect."""
     if sweeps := [override for override in parse(overrides) if override.is_sweep_override()]:
         raise RequestError([several_values(command, override) for override in sweeps])
     with composing():
@@ -98,12 +98,12 @@ def compose_command(command: str, overrides: Sequence[str]) -> Composed:
 
 
 def compose_job(overrides: Sequence[str]) -> Job:
-    """The run that `genlab train OVERRIDES` asks for; `RequestError` as above."""
+    """The run of `genlab train OVERRIDES`; `RequestError` as above."""
     return as_job(compose_command("train", overrides))
 
 
 def compose_each(combinations: Sequence[Sequence[str]]) -> list[Job]:
-    """A job of a sweep for each combination of overrides, inside of `composing`. `RequestError` as above."""
+    """A job of a sweep for each combination of overrides, inside `composing`. `RequestError` as above."""
     return [as_job(_compose_or_explain("train", line, str(number))) for number, line in enumerate(combinations)]
 
 
@@ -112,14 +112,14 @@ def as_job(composed: Composed) -> Job:
 
 
 def run_config(values: dict[str, Any], choices: Mapping[str, str]) -> tuple[RunConfig, SweepConfig]:
-    """The typed settings of a composed training config, and those of its sweep, which are no part of a run."""
+    """The typed settings of a composed training config, and its sweep settings, which are not part of a run."""
     values = {"choices": {group: choices[group] for group in ("model", "dataset")}, **values}
     sweep = typed(SweepConfig, values.pop("sweep"))
     return typed(RunConfig, values), sweep
 
 
 def _compose_or_explain(command: str, overrides: Sequence[str], subfolder: str | None) -> Composed:
-    """One config; `RequestError` with a line for each override that stands in its way."""
+    """One config; `RequestError` with a line for each invalid override."""
     problems = dict(unsupported(command, parse(overrides)))
     composed = None
     while composed is None:
@@ -137,14 +137,14 @@ def _compose_or_explain(command: str, overrides: Sequence[str], subfolder: str |
 
 
 def _compose(command: str, overrides: Sequence[str], subfolder: str | None = None) -> Composed:
-    """One config; `subfolder` is its place in a sweep's folder."""
+    """One config; `subfolder`: its folder inside a sweep's folder."""
     config = compose(command, _without_null(command, overrides), return_hydra_config=True)
     folder = Path(config.hydra.run.dir) if subfolder is None else Path(config.hydra.sweep.dir, subfolder)
     return Composed(plain(config), dict(config.hydra.runtime.choices), folder)
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
-    """A composed config, without Hydra's own node, as resolved plain values."""
+    """A composed config as resolved plain values, without Hydra's own node."""
     own = {str(key): config[key] for key in config if key != "hydra"}
     return {
         key: plain_dict(value) if isinstance(value, DictConfig) else _plain_list(value) for key, value in own.items()
@@ -156,8 +156,8 @@ def _plain_list(value: Any) -> Any:
 
 
 def parse(overrides: Sequence[str]) -> list[Override]:
-    """Overrides in Hydra's grammar. `RequestError` with a line for each that cannot be read."""
-    hydra = GlobalHydra.instance()  # inside of `composing` it knows the choices that glob(...) means
+    """Parse overrides by Hydra's grammar. `RequestError` with a line for each that cannot be parsed."""
+    hydra = GlobalHydra.instance()  # inside `composing` it can expand glob(...)
     parser = OverridesParser.create(hydra.config_loader() if hydra.is_initialized() else None)
     parsed, problems = [], []
     for text in overrides:
@@ -171,13 +171,13 @@ def parse(overrides: Sequence[str]) -> list[Override]:
 
 
 def _without_null(command: str, overrides: Sequence[str]) -> list[str]:
-    """`dataset=null` asks for the default of commands that may look at other data, but is none of Hydra's choices."""
+    """Drop `dataset=null`: the default of commands that can read other data, but not a choice that Hydra knows."""
     optional = command != "train" and hint_of(COMMANDS[command].skeleton, "dataset") is not None
     return [text for text in overrides if not (optional and text == "dataset=null")]
 
 
 def _explain(command: str, overrides: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Each override that cannot be composed and why. Group choices are tried first: they decide which keys exist."""
+    """Each invalid override and why. Group choices are tried first: they determine which keys exist."""
     parsed = parse(_without_null(command, overrides))
     known = compose(command, return_hydra_config=True).hydra.runtime.choices.keys() & set(groups())
     chosen = []
@@ -185,7 +185,7 @@ def _explain(command: str, overrides: Sequence[str]) -> Iterator[tuple[str, str]
         key = override.key_or_group
         if key not in known:
             continue
-        if override.value() not in options(key):  # also null, a list or a number, which name no file
+        if override.value() not in options(key):  # also null, lists and numbers, which are not file names
             hint = did_you_mean(str(override.value()), options(key))
             yield override.input_line, f"{override.input_line}: no such {key}; {hint}"
         else:
@@ -201,7 +201,7 @@ def _explain(command: str, overrides: Sequence[str]) -> Iterator[tuple[str, str]
 
 
 def _explain_value(command: str, override: Override, config: DictConfig, error: Exception) -> str:
-    """Why one `key=value` was refused: the part of the key that does not exist, or the value's type."""
+    """Why one `key=value` was refused: which part of the key does not exist, or the value's type."""
     skeleton = COMMANDS[command].skeleton
     walked: list[str] = []
     node: Any = config

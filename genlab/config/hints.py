@@ -1,4 +1,4 @@
-"""Type hints against values that a user writes: which one a key has, whether a value fits it, how to say it."""
+"""Type hints and user values: the hint of a key, whether a value fits it, and its description for users."""
 
 import types
 import typing
@@ -19,7 +19,7 @@ _WORDS = {
 
 
 def hint_of(skeleton: type, key: str) -> Any:
-    """The type of a dotted `key` of a skeleton: `Any` below an `Any` node, None where there is no such key."""
+    """The type of a dotted `key` of a skeleton: `Any` below an `Any` node, None if there is no such key."""
     hint: Any = skeleton
     for part in key.split("."):
         if hint is Any:
@@ -29,7 +29,7 @@ def hint_of(skeleton: type, key: str) -> Any:
 
 
 def misfit(skeleton: type, key: str, value: Any, hint: Any) -> str:
-    """Why `value` cannot be that of `key`, a dotted key of `skeleton` or of a class that it names; says what can be."""
+    """Why the dotted `key`, of `skeleton` or of a class that it names, cannot have this `value`, and what it takes."""
     line = f"{key}={'null' if value is None else repr(value)}: must be "
     if choices := limits_of(skeleton, key).choices:
         return f"{line}one of {', '.join(choices)}"
@@ -38,7 +38,7 @@ def misfit(skeleton: type, key: str, value: Any, hint: Any) -> str:
 
 
 def takes_list(hint: Any) -> bool:
-    """Whether a list may fit the hint."""
+    """Whether a list can fit the hint."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (Union, types.UnionType):
         return any(map(takes_list, arguments))
@@ -46,7 +46,7 @@ def takes_list(hint: Any) -> bool:
 
 
 def fits(value: Any, hint: Any) -> bool:
-    """Whether a value from YAML has the type that a signature names. Hints that no YAML value can meet pass nothing."""
+    """Whether a YAML value has the type of a hint. No value fits a hint that YAML cannot express."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if hint is Any:
         return True
@@ -72,7 +72,7 @@ def fits(value: Any, hint: Any) -> bool:
 
 
 def describe(hint: Any) -> str:
-    """A type hint in a user's words."""
+    """A type hint in words for users."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (Union, types.UnionType):
         known = [argument for argument in arguments if argument in _WORDS or typing.get_origin(argument)]

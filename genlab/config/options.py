@@ -1,4 +1,4 @@
-"""The choices of each config group, and what their files hold."""
+"""The choices of each config group, and the content of their files."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from genlab.config.paths import config_folder, options
 
 
 def read_option(group: str, name: str) -> dict[str, Any]:
-    """What the file of a choice holds, interpolations as they are written."""
+    """The content of a choice's file, with interpolations unresolved."""
     content = OmegaConf.to_container(OmegaConf.load(config_folder() / group / f"{name}.yaml"))
     assert isinstance(content, dict), "a config file is a mapping"
     return {str(key): value for key, value in content.items()}
@@ -22,18 +22,18 @@ def dataset_defaults(name: str, seed: int = 0, data_dir: str = "data") -> dict[s
 
 
 def plain_dict(node: Any) -> dict[str, Any]:
-    """A node of a config as resolved plain values."""
+    """A config node as resolved plain values."""
     values = OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
     assert isinstance(values, dict), "a node of settings is a mapping"
     return {str(key): value for key, value in values.items()}
 
 
 def target_of(model: str) -> str:
-    """The class that `model=NAME` names."""
+    """The class of `model=NAME`."""
     return read_option("model", model)["model"]["_target_"]
 
 
 def models_that_can(*capabilities: str) -> list[str]:
-    """Names of the models that have all these capabilities."""
+    """Names of the models with all these capabilities."""
     found = {name: locate("model", target_of(name)) for name in options("model")}
     return [name for name, model in found.items() if all(hasattr(model, word) for word in capabilities)]

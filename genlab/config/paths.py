@@ -1,4 +1,4 @@
-"""Where the YAML files lie: inside the wheel, or beside the package in a checkout."""
+"""Location of the YAML files: inside the package if installed, beside it in a checkout."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 
 
 def config_folder() -> Path:
-    """The folder that Hydra reads: `genlab/configs` when installed, `configs` of the checkout otherwise."""
+    """The folder that Hydra reads: `genlab/configs` if installed, else `configs` of the checkout."""
     for folder in (_PACKAGE / "configs", _PACKAGE.parent / "configs"):
         if (folder / "train.yaml").is_file():
             return folder
@@ -14,7 +14,7 @@ def config_folder() -> Path:
 
 
 def code_folder() -> Path:
-    """The folder that holds the package, a git checkout where GenLab was installed from one in place."""
+    """The folder that contains the package: the git checkout, for an editable install."""
     return _PACKAGE.parent
 
 
@@ -24,10 +24,10 @@ def groups() -> list[str]:
 
 
 def group_choices() -> dict[str, list[str]]:
-    """Config groups that have files, each with its choices."""
+    """Config groups with files, and the choices of each."""
     return {group: names for group in groups() if (names := options(group))}
 
 
 def options(group: str) -> list[str]:
-    """Names that `group=NAME` takes."""
+    """Valid names for `group=NAME`."""
     return sorted(path.stem for path in (config_folder() / group).glob("*.yaml"))

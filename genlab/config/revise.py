@@ -21,10 +21,10 @@ FREE = (
     "device",
     "logger",
 )
-"""Keys and nodes that may change: when a run ends, when it measures and saves, the machine's side, where things lie."""
+"""Keys and nodes that may change: when a run ends, measures and saves, device settings, and file locations."""
 
 _FOLLOWING = ("dataset.data_dir", "init_from")
-"""`dataset.data_dir` follows `data_dir`; `init_from` counted only when the run began."""
+"""`dataset.data_dir` follows `data_dir`; `init_from` is only used when a run starts."""
 
 
 def is_free(key: str) -> bool:
@@ -33,19 +33,19 @@ def is_free(key: str) -> bool:
 
 
 def stopping_rule(config: RunConfig) -> dict[str, Any]:
-    """What decides how long a run lasts."""
+    """The settings that determine when a run ends."""
     return {key: lookup(config, key) for key in STOPPING}
 
 
 def differences(run: RunConfig, asked: RunConfig) -> list[str]:
-    """A line for each setting that would make `asked` another run than `run`."""
+    """A line for each setting that would make `asked` a different run from `run`."""
     mine, theirs = dict(flattened(run.to_dict())), dict(flattened(asked.to_dict()))
     keys = [key for key in {**mine, **theirs} if not is_free(key) and mine.get(key, "") != theirs.get(key, "")]
     return [f"{key}: {theirs.get(key, 'nothing')} is asked for, the run has {mine.get(key, 'nothing')}" for key in keys]
 
 
 def revise(run: RunConfig, overrides: Sequence[str]) -> RunConfig:
-    """The config `run` with `overrides`. `RequestError` if one is a mistake, or would make it another run."""
+    """Apply `overrides` to the config `run`. `RequestError` if one is invalid, or would make it a different run."""
     values, problems = run.to_dict(), []
     for override in parse(overrides):
         try:
@@ -63,7 +63,7 @@ def revise(run: RunConfig, overrides: Sequence[str]) -> RunConfig:
 
 
 def _setting(run: RunConfig, override: Override) -> tuple[str, Any]:
-    """The key that an override sets, and its value. `ValueError` if the run has no such key, or not of this type."""
+    """The key and value of an override. `ValueError` if the run has no such key, or it has another type."""
     line, key, value = override.input_line, override.key_or_group, override.value()
     value = value.text if isinstance(value, QuotedString) else value
     if override.is_delete() or override.is_add() or override.is_force_add() or override.is_sweep_override():

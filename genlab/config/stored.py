@@ -1,4 +1,4 @@
-"""The config and the state of a checkpoint, checked before they are used: they may come from anybody."""
+"""Validation of a checkpoint's config and state before use: they may come from an untrusted source."""
 
 import re
 from collections.abc import Iterator
@@ -11,11 +11,11 @@ from genlab.config.hints import fits, hint_of, misfit
 from genlab.contract.settings import NODES, RunConfig, typed
 from genlab.system.text import did_you_mean
 
-_MOST_VALUES, _DEEPEST, _LONGEST = 10_000, 10, 10_000
+_MAX_VALUES, _MAX_DEPTH, _MAX_LENGTH = 10_000, 10, 10_000
 
 
 def stored_config(values: Any) -> RunConfig:
-    """The typed config of a checkpoint or a `config.yaml`. `ValueError` with a line for each reason why it is none."""
+    """The typed config of a checkpoint or a `config.yaml`. `ValueError` with a line for each problem."""
     problems = list(_shape_problems(values)) or [*_choice_problems(values["choices"]), *_type_problems(values)]
     if problems:
         raise ValueError("\n".join(problems))
@@ -23,7 +23,7 @@ def stored_config(values: Any) -> RunConfig:
 
 
 def check_weights(state: dict) -> None:
-    """`ValueError` unless a checkpoint holds weights by name: the model's, and the averaged ones."""
+    """`ValueError` unless a checkpoint holds weights by name, both the model's and the averaged ones."""
     for name in ("model", "ema"):
         weights = state.get(name)
         if not isinstance(weights, dict) or not all(isinstance(weight, Tensor) for weight in weights.values()):
@@ -31,7 +31,7 @@ def check_weights(state: dict) -> None:
 
 
 def _shape_problems(values: Any) -> Iterator[str]:
-    """What stands in the way of looking at single keys."""
+    """Problems that prevent checking single keys."""
     if not isinstance(values, dict):
         yield f"config: must be a group of settings, not {type(values).__name__}"
         return
@@ -41,18 +41,18 @@ def _shape_problems(values: Any) -> Iterator[str]:
             yield f"config.{str(key)[:100]}: no such key; {did_you_mean(str(key)[:100], known)}"
     yield from (f"config.{name}: is missing" for name in known if name not in values)
     for number, problem in enumerate(_value_problems("config", values, 0)):
-        if number >= _MOST_VALUES:
-            yield f"config: holds more than {_MOST_VALUES} values"
+        if number >= _MAX_VALUES:
+            yield f"config: holds more than {_MAX_VALUES} values"
             return
         if problem:
             yield problem
 
 
 def _value_problems(key: str, value: Any, depth: int) -> Iterator[str | None]:
-    """Once for each value: why no resolved config holds it, or None."""
+    """For each value: why a resolved config cannot contain it, or None."""
     yield _value_problem(key, value)
-    if depth > _DEEPEST:
-        yield f"{key}: lies more than {_DEEPEST} levels deep"
+    if depth > _MAX_DEPTH:
+        yield f"{key}: is nested more than {_MAX_DEPTH} levels deep"
     elif isinstance(value, dict):
         for name, inner in value.items():
             yield from _value_problems(f"{key}.{str(name)[:100]}", inner, depth + 1)
@@ -67,14 +67,14 @@ def _value_problem(key: str, value: Any) -> str | None:
     if isinstance(value, str):
         if "${" in value or value == "???":
             return f"{key}={value[:100]}: must be resolved; a run's config refers to nothing else"
-        return f"{key}: is a text of {len(value)} letters" if len(value) > _LONGEST else None
+        return f"{key}: is a text of {len(value)} characters" if len(value) > _MAX_LENGTH else None
     if isinstance(value, int):
         return f"{key}: is a number of {value.bit_length()} bits" if value.bit_length() > 64 else None
     return None if value is None or isinstance(value, (float, list)) else f"{key}: is a {type(value).__name__}"
 
 
 def _choice_problems(choices: Any) -> Iterator[str]:
-    """The names of model and dataset get into names of files."""
+    """The names of model and dataset are used in file names."""
     if not isinstance(choices, dict) or set(choices) != {"model", "dataset"}:
         yield "config.choices: must name a model and a dataset, and nothing else"
         return
@@ -84,7 +84,7 @@ def _choice_problems(choices: Any) -> Iterator[str]:
 
 
 def _type_problems(values: dict[str, Any]) -> Iterator[str]:
-    """Settings that are missing, unknown or of another type than in the skeleton."""
+    """Settings that are missing, unknown or of the wrong type."""
     for entry in fields(RunConfig):
         name, value = entry.name, values[entry.name]
         group = entry.default_factory
@@ -114,7 +114,7 @@ _SECTIONS = ("model", "optimizers", "ema", "scaler", "metric_window", "callbacks
 
 
 def check_state(state: dict) -> None:
-    """`ValueError` if a checkpoint does not hold what a run resumes from, in the types that it is saved in."""
+    """`ValueError` unless a checkpoint holds everything that resuming needs, with the types it was saved in."""
     problems = [f"{name}: is no group of entries" for name in _SECTIONS if not isinstance(state.get(name), dict)]
     for name in ("step", "seed"):
         if type(state.get(name)) is not int or state[name] < 0:
@@ -122,9 +122,9 @@ def check_state(state: dict) -> None:
     if not isinstance(state.get("lr_scale"), float):
         problems.append("lr_scale: must be a number")
     if not problems:
-        callbacks = state["callbacks"]
-        written = callbacks.get("metrics_file", {}).get("bytes", 0)
-        if type(written) is not int or written < 0 or "final" not in callbacks.get("status", {}):
+        rows, status = state["callbacks"].get("metrics_file", {}), state["callbacks"].get("status")
+        written = rows.get("bytes", 0) if isinstance(rows, dict) else None
+        if type(written) is not int or written < 0 or not isinstance(status, dict) or "final" not in status:
             problems.append("callbacks: are not those of a run")
         problems += [f"{name}: is missing" for name in ("stop_reason", "notified") if name not in state]
     if problems:

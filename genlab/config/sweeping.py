@@ -1,4 +1,4 @@
-"""What a command line with `-m` asks for: every combination of a grid, or a search of which only the space is known."""
+"""Sweeps (`genlab train -m`): all combinations of a grid, or a search of which only the space is known in advance."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -12,15 +12,15 @@ from omegaconf import DictConfig
 from genlab.config.compose import COMPOSITION_ERRORS, Job, RequestError, compose_each, composing, parse
 
 EXTRAS = {"joblib": None, "submitit_local": "slurm", "submitit_slurm": "slurm", "ray": "ray", "optuna": "optuna"}
-"""Launchers and sweepers, and the extra of GenLab's that installs each."""
+"""Launchers and sweepers, and the GenLab extra that installs each."""
 
 
 @dataclass
 class Plan:
     """A sweep that can be launched.
 
-    jobs: all of a grid; of a search its two ends, for checking. folder: of the sweep. total: how many jobs will be
-    launched. varied: the keys that tell them apart. hydra: Hydra's own node, of the command line as a whole.
+    jobs: all jobs of a grid; of a search, its first and last values, for checking. folder: of the sweep. total: number
+    of jobs to launch. varied: keys that differ between jobs. hydra: Hydra's own node, for the whole command line.
     """
 
     jobs: list[Job]
@@ -35,12 +35,12 @@ class Plan:
 
     @property
     def searches(self) -> bool:
-        """Whether later jobs depend on how earlier ones end."""
+        """Whether later jobs depend on the results of earlier ones."""
         return self.hydra.runtime.choices["hydra/sweeper"] != "basic"
 
 
 def plan(overrides: Sequence[str]) -> Plan:
-    """The sweep of `genlab train -m OVERRIDES`. `RequestError` with all problems that composition can see."""
+    """The sweep of `genlab train -m OVERRIDES`. `RequestError` with all problems that composition can detect."""
     with composing():
         parsed = parse(overrides)
         hydra = _hydra_node(parsed)
@@ -53,7 +53,7 @@ def plan(overrides: Sequence[str]) -> Plan:
         varied = [override for override in parsed if override.is_sweep_override()]
         if searches:
             total = hydra.sweeper.n_trials
-            combinations = [tuple(_end(override, last) for override in parsed) for last in (False, True)]
+            combinations = [tuple(_at_bound(override, last) for override in parsed) for last in (False, True)]
         else:
             combinations = list(_grid(parsed))
             total = len(combinations)
@@ -66,7 +66,7 @@ def plan(overrides: Sequence[str]) -> Plan:
 
 
 def _folder(jobs: list[Job]) -> Path:
-    """One folder for all jobs, named by all that they train: each job alone would name it by its own model."""
+    """One folder for all jobs, named by all their models and datasets; a job's own path names only its own."""
     folder = jobs[0].folder.parent
     if len({job.folder.parent.parent for job in jobs}) == 1:
         return folder
@@ -76,20 +76,20 @@ def _folder(jobs: list[Job]) -> Path:
 
 
 def _hydra_node(parsed: list[Override]) -> DictConfig:
-    """Hydra's own node: which sweeper and launcher there are, and their settings."""
+    """Hydra's own node: sweeper, launcher and their settings."""
     for override in parsed:
         if override.key_or_group == "hydra.sweep.subdir":
             raise RequestError([f"{override.input_line}: jobs are numbered; leave it out"])
         if override.key_or_group == "sweep" and override.is_sweep_override():
             raise RequestError([f"{override.input_line}: choose one; values on the command line are added to its own"])
         if override.key_or_group.startswith(("hydra", "sweep.")) and override.is_sweep_override():
-            raise RequestError([f"{override.input_line}: is of the sweep as a whole and takes one value"])
+            raise RequestError([f"{override.input_line}: applies to the whole sweep and takes one value"])
     fixed = [override.input_line for override in parsed if not override.is_sweep_override()]
     own = [line for line in fixed if line.startswith("hydra")]
     try:
         return compose("train", fixed, return_hydra_config=True).hydra
     except COMPOSITION_ERRORS:
-        pass  # explained when the jobs are composed, unless it is Hydra's own part
+        pass  # explained when the jobs are composed, unless Hydra's own settings are at fault
     try:
         return compose("train", own, return_hydra_config=True).hydra
     except COMPOSITION_ERRORS as error:
@@ -97,7 +97,7 @@ def _hydra_node(parsed: list[Override]) -> DictConfig:
 
 
 def _plugin_problems(own: list[str], error: Exception) -> Iterator[str]:
-    """Why Hydra's own settings cannot be composed: a choice of a plugin, else each setting that does not fit it."""
+    """Why Hydra's own settings cannot be composed: the choice of a plugin, else settings that it does not accept."""
     choices = [line for line in own if "/" in line.partition("=")[0]]
     for line in choices:
         key, _, name = line.partition("=")
@@ -122,14 +122,14 @@ def _composes(overrides: list[str]) -> bool:
 
 
 def _with_file(hydra: DictConfig, parsed: list[Override]) -> list[Override]:
-    """The command line's overrides and those of a `sweep=NAME` file, in the order that sweepers give them: the file's
-    come first, and the command line's values win."""
+    """Overrides of a `sweep=NAME` file and of the command line, in the order that sweepers use: the file's come first,
+    and the command line takes precedence."""
     file = parse([f"{key}={values}" for key, values in (hydra.sweeper.get("params") or {}).items()])
     return list({override.get_key_element(): override for override in (*file, *parsed)}.values())
 
 
 def _grid(parsed: list[Override]) -> Iterator[tuple[str, ...]]:
-    """Every combination of the values, in the order in which the basic sweeper launches them."""
+    """All combinations of the values, in the basic sweeper's order."""
     choices = []
     for override in parsed:
         prefix = override.input_line.split("=", 1)[0]
@@ -145,12 +145,12 @@ def _grid(parsed: list[Override]) -> Iterator[tuple[str, ...]]:
 
 
 def _values(override: Override) -> list[str]:
-    """Those of a sweep over single values."""
+    """The values of a sweep over discrete values."""
     return list(override.sweep_string_iterator())
 
 
-def _end(override: Override, last: bool) -> str:
-    """The override with the first or the last of its values."""
+def _at_bound(override: Override, last: bool) -> str:
+    """The override with its first or last value."""
     prefix, value = override.input_line.split("=", 1)[0], override.value()
     if not override.is_sweep_override():
         return override.input_line

@@ -8,17 +8,18 @@ from hydra.core.override_parser.types import Override
 from genlab.config.commands import COMMANDS, RENAMED_KEYS, RENAMED_VALUES, ignored_device_keys
 from genlab.config.hints import hint_of, takes_list
 from genlab.config.paths import groups
+from genlab.contract.settings import limits_of
 
 
 def unsupported(command: str, parsed: list[Override]) -> Iterator[tuple[str, str]]:
-    """Each override that this command does not support, though Hydra may, and why."""
+    """Each override that this command does not support, even if Hydra does, and why."""
     skeleton = COMMANDS[command].skeleton
     for override in parsed:
         line, key = override.input_line, override.key_or_group
         if renamed := _renamed(skeleton, override):
             yield line, renamed
             continue
-        if key in groups() and "/" in str(override.value()):  # it could climb out of the folder of configs
+        if key in groups() and "/" in str(override.value()):  # it could point outside the config folder
             yield line, f"{line}: {key} takes a name, and no path"
             continue
         if command == "train" and key.startswith("hydra"):
@@ -38,23 +39,24 @@ def unsupported(command: str, parsed: list[Override]) -> Iterator[tuple[str, str
 
 
 def _renamed(skeleton: type, override: Override) -> str | None:
-    """Why an override with a former name is refused, None for other ones."""
+    """The message for an override with an old name, None for any other."""
     line, key = override.input_line, override.key_or_group
     if hint_of(skeleton, key) is None and (name := RENAMED_KEYS.get(key)) and hint_of(skeleton, name) is not None:
-        return f"{line}: {key} is called {name} now"
+        choices = limits_of(skeleton, name).choices
+        return f"{line}: {key} is called {name} now" + (f", one of {', '.join(choices)}" if choices else "")
     if not override.is_sweep_override() and (word := RENAMED_VALUES.get((key, str(override.value())))):
         return f"{line}: write {key}={word}, as it is called now"
     return None
 
 
 def _is_free(command: str, key: str) -> bool:
-    """Whether a key may be added or taken away: of the nodes of a training config that name a class."""
+    """Whether a key may be added or removed: only in nodes of a training config that name a class."""
     node, _, name = key.partition(".")
     return command == "train" and name != "" and hint_of(COMMANDS[command].skeleton, node) is Any
 
 
 def several_values(command: str, override: Override) -> str:
-    """Why `override`, which names several values, is refused where no sweep was asked for."""
+    """Why an override with several values is refused outside a sweep."""
     line, key = override.input_line, override.key_or_group
     if command == "train":
         return f"{line}: several values make a sweep, which needs -m: genlab train -m {line}"

@@ -1,4 +1,4 @@
-"""What crosses from data to models: `DataSpec` says what a dataset holds, `Batch` is one draw from it."""
+"""What data passes to models: `DataSpec` describes a dataset, `Batch` is one draw from it."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -11,7 +11,7 @@ from torch import Tensor
 from genlab.system.seeding import mix
 
 LARGEST_IMAGE = 2**26
-"""Numbers that an image may hold: a batch of a few of these is all that any machine takes."""
+"""Maximum number of values in an image: a batch of a few such images fills any machine's memory."""
 
 MOST_CLASSES = 1_000_000
 
@@ -20,10 +20,10 @@ _DOMAINS = (("image",), ("a", "b"))
 
 @dataclass(frozen=True)
 class DataSpec:
-    """What a dataset provides, known before any of it is read; networks derive their shapes from it.
+    """What a dataset provides, known before any data is read; networks derive their shapes from it.
 
     shape: (channels, height, width) of every image.
-    num_classes: number of labels, 0 where there are none.
+    num_classes: number of classes, 0 without labels.
     domains: names of the fields that hold images: ("image",), or ("a", "b") for unpaired domains.
     """
 
@@ -40,7 +40,7 @@ class DataSpec:
 
     @property
     def provides(self) -> frozenset[str]:
-        """Names of the fields of a batch, as `GenerativeModel.requires` asks for them."""
+        """Names of the fields of a batch; compared with `GenerativeModel.requires`."""
         return frozenset(self.domains) | ({"label"} if self.num_classes else set())
 
     def to_dict(self) -> dict:
@@ -48,7 +48,7 @@ class DataSpec:
 
     @classmethod
     def from_dict(cls, values: Any) -> "DataSpec":
-        """What `to_dict` gave. `ValueError` for anything else: a checkpoint may come from anybody."""
+        """The inverse of `to_dict`. `ValueError` for anything else: checkpoints may come from an untrusted source."""
         if not isinstance(values, dict) or set(values) != {"shape", "num_classes", "domains"}:
             raise ValueError("data: must hold shape, num_classes and domains, and nothing else")
         shape, num_classes, domains = values["shape"], values["num_classes"], values["domains"]
@@ -62,12 +62,12 @@ class DataSpec:
 
 
 class Batch:
-    """Fields of one batch by name, and random numbers that belong to its rows.
+    """The fields of one batch by name, and random noise for its rows.
 
     Fields: images are float [N, C, H, W] in [0, 1], `label` is int64 [N]; a dataset may add others
-    (`factors`, true counterparts). A batch can be a slice of a larger one: row i of a slice is row
-    `offset + i` of `total`. `randn`, `rand` and `randint` draw for the whole and keep the slice's rows, so that
-    four micro-batches or two processes see the very noise that one large batch would have seen.
+    (`factors`, ground-truth counterparts). A batch can be a slice of a larger one: row i of a slice is row
+    `offset + i` of `total`. `randn`, `rand` and `randint` draw for the full batch and keep the slice's rows, so that
+    four micro-batches or two processes get the same noise as one large batch.
     """
 
     def __init__(self, fields: dict[str, Tensor], seed: int, offset: int = 0, total: int | None = None):
@@ -86,7 +86,7 @@ class Batch:
 
     @property
     def images(self) -> Tensor:
-        """The first field: the image that stands for device and dtype of the batch."""
+        """The first field, an image; it determines the batch's device and dtype."""
         return next(iter(self.fields.values()))
 
     def split(self, parts: int) -> Iterator["Batch"]:
@@ -95,11 +95,11 @@ class Batch:
         for start in range(0, self.size, size):
             rows = {name: value[start : start + size] for name, value in self.fields.items()}
             part = Batch(rows, self.seed, self.offset + start, self.total)
-            part.draws = self.draws  # what was drawn before the cut (augmentation) is not drawn again
+            part.draws = self.draws  # draws made before the split (augmentation) are not repeated
             yield part
 
     def head(self, rows: int) -> "Batch":
-        """The first `rows` rows (fewer where there are fewer)."""
+        """The first `rows` rows, or all if there are fewer."""
         return Batch({name: value[:rows] for name, value in self.fields.items()}, self.seed)
 
     def randn(self, *shape: int) -> Tensor:

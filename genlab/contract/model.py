@@ -11,7 +11,7 @@ from genlab.contract.data import Batch, DataSpec
 
 @dataclass
 class Update:
-    """A model's request: lower `loss` by one step of `player`'s optimizer.
+    """A request to lower `loss` by one step of `player`'s optimizer.
 
     loss: scalar, mean over the batch, so that micro-batches and processes can be averaged.
     log: scalars by name; the loop detaches, averages and fetches them. Never call `.item()` in a step.
@@ -33,7 +33,7 @@ CAPABILITIES = {
     "discriminator_score": "score images by a discriminator",
     "translate": "translate",
 }
-"""Optional methods of a model, and what each lets it do, in words for messages."""
+"""Optional methods of a model, and the wording of each for messages."""
 
 
 class GenerativeModel(nn.Module):
@@ -41,37 +41,37 @@ class GenerativeModel(nn.Module):
 
     Rules for `training_step`:
     - keep tensors in locals: micro-batches share `self`;
-    - draw noise from the batch (`batch.randn`), so that slices of a batch see the noise of the whole;
+    - draw noise from the batch (`batch.randn`), so that micro-batches get the noise of the full batch;
     - never yield inside a `with`; alternate by `step`, not by data;
     - after a yield, detach what was computed with that player's old weights.
-    The loop alone runs autocast, backward passes, clipping, optimizers and the moving average.
+    Only the loop runs autocast, backward passes, clipping, optimizers and the moving average.
 
-    Optional capabilities, each needed by a command; images x [N, C, H, W] are in [0, 1] at every boundary:
-    - `sample(num_samples, label=None) -> x`, drawn by torch's global generator;
+    Optional capabilities, each used by a command; images x [N, C, H, W] are in [0, 1] at every interface:
+    - `sample(num_samples, label=None) -> x`, drawn from torch's global generator;
     - `prior(num_samples, truncation=None) -> z`, latents [N, L] to decode; `decode(z) -> x`, or `decode(z, label)` if
       the model requires labels;
-    - `encode(x) -> z` [N, L], `reconstruct(x) -> x`, the same as decoding the latents;
+    - `encode(x) -> z` [N, L], `reconstruct(x) -> x`, which equals decoding the latents;
     - `log_weights(x, num_samples) -> [num_samples, N]`, log p(x, z) - log q(z | x) in nats for z ~ q(z | x), and
       `bits_per_dim(nats)`; `log_prob(x) -> [N]` if the likelihood is exact;
-    - `discriminator_score(x) -> [N]`, larger for what looks more like the data;
-    - `translate(x, to) -> x`, to the other of the data's domains.
+    - `discriminator_score(x) -> [N]`, larger for images that look more like the data;
+    - `translate(x, to) -> x`, to the data's other domain.
     """
 
     averaged: ClassVar[tuple[str, ...]] = ()
-    """Names of the children that sampling reads through the exponential moving average."""
+    """Names of the child modules that sampling uses with averaged weights (EMA)."""
 
     requires: ClassVar[frozenset[str]] = frozenset({"image"})
-    """Fields that a batch must hold; compared with `DataSpec.provides` before training."""
+    """Required fields of a batch; compared with `DataSpec.provides` before training."""
 
     metrics: ClassVar[dict[str, str]] = {}
-    """What of `evaluate` ranks models, with the direction of each, "min" or "max"; the first one chooses `best.pt`."""
+    """Metrics of `evaluate` that rank models, with direction "min" or "max"; the first one selects `best.pt`."""
 
     def __init__(self, data: DataSpec):
         super().__init__()
         self.data = data
 
     def players(self) -> dict[str, nn.Module]:
-        """Modules by player's name, an optimizer for each."""
+        """Modules by player name; each player has its own optimizer."""
         return {"model": self}
 
     def training_step(self, batch: Batch, step: int) -> Iterator[Update]:
@@ -79,19 +79,19 @@ class GenerativeModel(nn.Module):
         raise NotImplementedError
 
     def step_kind(self, step: int) -> Hashable | None:
-        """What distinguishes the computation of this step from that of others: steps of one kind run the same kernels
-        with the same numbers, so that `device.cuda_graph` may replay one for another. None: every step differs."""
+        """A key of the computation in this step: steps of one kind run the same kernels with the same constants, so
+        that `device.cuda_graph` can replay one recording for all of them. None: every step differs."""
         return None
 
     def evaluate(self, batch: Batch) -> dict[str, Tensor]:
-        """Scalars on a validation batch (mean over the batch), under the averaged weights and without gradients."""
+        """Scalars on a validation batch (mean over the batch), with averaged weights and without gradients."""
         return {}
 
     def preview(self, batch: Batch) -> dict[str, Tensor]:
-        """Images to look at, by name, each [rows, columns, C, H, W] in [0, 1]; a fixed batch gives fixed noise."""
+        """Preview grids by name, each [rows, columns, C, H, W] in [0, 1]; a fixed batch gives fixed noise."""
         return {}
 
-    if TYPE_CHECKING:  # a model has those capabilities that it defines; callers ask by `hasattr`
+    if TYPE_CHECKING:  # a model defines the capabilities that it has; callers check with `hasattr`
 
         def sample(self, num_samples: int, label: Tensor | None = None) -> Tensor: ...
 

@@ -1,6 +1,6 @@
-"""The settings of a training run: which keys exist, of what type and in which range. Values live in `configs/`.
+"""The settings of a training run: keys, types and ranges. The values are in `configs/`.
 
-`TrainConfig` is what Hydra composes, `RunConfig` what a run carries: the same, resolved, with the names of its choices.
+Hydra composes a `TrainConfig`. A run holds a `RunConfig`: the same, resolved, with the names of model and dataset.
 Imports nothing slow.
 """
 
@@ -12,14 +12,14 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 MISSING: Any = "???"
-"""OmegaConf's mark of a value that YAML must give; spelled out, so that this file needs no OmegaConf."""
+"""OmegaConf's marker of a mandatory value; written out, so that this file does not import OmegaConf."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Which values a key takes. `choices`: one of these words; else a number within the bounds, each None for none.
+    """The allowed values of a key: one of the words `choices`, else a number within the bounds (None: unbounded).
 
-    Upper bounds keep a typo, or a hostile config, from exhausting memory or time.
+    Upper bounds: a typo, or a hostile config, must not exhaust memory or time.
     """
 
     choices: tuple[str, ...] = ()
@@ -43,12 +43,12 @@ class Limits:
 
 
 def limited(default: Any = MISSING, **limits: Any) -> Any:
-    """A field of a skeleton with `Limits`."""
+    """A dataclass field with `Limits`."""
     return field(default=default, metadata={"limits": Limits(**limits)})
 
 
 def limits_of(skeleton: type, key: str) -> Limits:
-    """The limits of a dotted `key` of a skeleton; none where it has no such key."""
+    """The limits of a dotted `key` of a skeleton; no limits if there is no such key."""
     name, _, rest = key.partition(".")
     for entry in fields(skeleton):
         if entry.name == name:
@@ -80,7 +80,7 @@ class TrainerConfig:
     early_stop_patience: int = limited(at_least=1)
 
     def planned_steps(self, examples: int) -> int:
-        """How many steps a run makes on so many training examples, unless something ends it before."""
+        """Number of steps of a run on `examples` training examples, unless it stops early."""
         return self.max_steps or math.ceil((self.max_epochs or 0) * examples / self.batch_size)
 
 
@@ -119,7 +119,7 @@ class LoggerConfig:
 
 @dataclass
 class EvaluationConfig:
-    """How samples, likelihoods and latents are measured: what `genlab evaluate` and `trainer.evaluate_every` share."""
+    """How samples, likelihoods and latents are measured, by `genlab evaluate` and by `trainer.evaluate_every`."""
 
     metrics: list[str] | None = MISSING
     num_samples: int = limited(at_least=1, at_most=10**9)
@@ -146,10 +146,10 @@ class WatchConfig:
 
 @dataclass
 class SweepConfig:
-    """How a sweep runs its jobs; no part of a run. With defaults here, so that files of sweeps can set them.
+    """How a sweep runs its jobs; not part of a run. Defaults are set here, so that sweep files can override them.
 
-    metric: what ranks jobs, and what a search improves, as in validation/elbo; null for what the model ranks by first.
-    retry: whether jobs that failed are tried again when a sweep is started again.
+    metric: ranks the jobs and is the objective of a search, as in validation/elbo; null for the model's first metric.
+    retry: whether failed jobs run again when the sweep is restarted.
     """
 
     metric: str | None = None
@@ -158,8 +158,8 @@ class SweepConfig:
 
 @dataclass
 class _Settings:
-    """What a training command and a run have in common. `Any` nodes name a class by `_target_` and are checked against
-    its signature."""
+    """What `TrainConfig` and `RunConfig` share. `Any` nodes name a class by `_target_` and are checked against its
+    signature."""
 
     seed: int = MISSING
     data_dir: str = MISSING
@@ -186,7 +186,7 @@ class TrainConfig(_Settings):
 
 @dataclass
 class Choices:
-    """The names of the model and of the dataset that were chosen."""
+    """The names of the chosen model and dataset."""
 
     model: str = MISSING
     dataset: str = MISSING
@@ -199,20 +199,20 @@ class RunConfig(_Settings):
     choices: Choices = field(default_factory=Choices)
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain values: what checkpoints and `config.yaml` hold."""
+        """Plain values, as stored in checkpoints and in `config.yaml`."""
         values = asdict(self)
         return {"choices": values.pop("choices"), **values}
 
 
 STOPPING = ("trainer.max_steps", "trainer.max_epochs", "trainer.early_stop_patience")
-"""Keys that decide when a run ends."""
+"""Keys that determine when a run ends."""
 
 NODES = ("dataset", "model", "optimizer", "schedule")
 """Nodes that name a class by `_target_`."""
 
 
 def typed(skeleton: type[T], values: dict[str, Any]) -> T:
-    """An instance of a skeleton, and of those in it, from nested plain values that fit its keys and types."""
+    """An instance of a skeleton, nested ones included, from plain values that match its keys and types."""
     groups = {entry.name: entry.default_factory for entry in fields(skeleton)}  # type: ignore[arg-type]
     return skeleton(
         **{
@@ -232,7 +232,7 @@ def flattened(values: dict[str, Any], above: str = "") -> Iterator[tuple[str, An
 
 
 def lookup(values: Any, key: str) -> Any:
-    """The value of a dotted `key` in nested dicts and settings; None where there is none."""
+    """The value of a dotted `key` in nested dicts and settings; None if there is none."""
     for part in key.split("."):
         values = values.get(part) if isinstance(values, dict) else getattr(values, part, None)
     return values

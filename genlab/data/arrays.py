@@ -1,4 +1,4 @@
-"""Images in the arrays of one .npz file, with optional labels. Only headers are read until training opens it."""
+"""Images from the arrays of one .npz file, with optional labels. Only headers are read until training opens it."""
 
 import os
 import struct
@@ -18,11 +18,11 @@ from genlab.data.splits import split_rows, split_sizes
 from genlab.system import memory
 
 DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, ValueError, KeyError, EOFError, OSError, RuntimeError)
-"""What zipfile and numpy raise on damaged files; RuntimeError: encrypted or compressed in an unknown way."""
+"""Errors of zipfile and numpy on damaged files. RuntimeError: encrypted, or an unknown compression method."""
 
 
 class Header(NamedTuple):
-    """What an array is, before it is read."""
+    """Shape and dtype of an array, known before its data is read."""
 
     shape: tuple[int, ...]
     dtype: np.dtype
@@ -40,11 +40,11 @@ class Npz(Source):
 
     path: the .npz file, as numpy.savez writes it.
     images_key, labels_key: names of the arrays in it; None for no labels.
-    validation_images_key, validation_labels_key: arrays held out; None holds out part of the former two.
-    image_shape: [height, width] or [height, width, channels] of images that are stored as flat rows [N, D].
-    max_value: the stored value that means white, where 0 means black; None is 255 for integers, else 1.
-    validation_fraction: share held out, drawn by `seed`, where there are no arrays for it.
-    block_size: this many consecutive rows are held out together; about 100 for frames of a video.
+    validation_images_key, validation_labels_key: arrays held out; None splits off part of the training arrays.
+    image_shape: [height, width] or [height, width, channels] of images stored as flat rows [N, D].
+    max_value: the stored value of white (black is 0); None is 255 for integers, else 1.
+    validation_fraction: fraction held out, drawn with `seed`, if there are no validation arrays.
+    block_size: number of consecutive rows that stay in one split; about 100 for video frames.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class Npz(Source):
         return self.headers[key]
 
     def _check_images(self, option: str, key: str) -> tuple[int, int, int]:
-        """(channels, height, width) of the images of an array, refused where it cannot hold images."""
+        """(channels, height, width) of the images in an array. `ValueError` if it cannot hold images."""
         header = self._header(option, key)
         where = f"dataset.{option}={key}: {header}"
         if header.dtype.kind not in "buif" or len(header.shape) < 2 or 0 in header.shape:
@@ -126,7 +126,7 @@ class Npz(Source):
         return channels, height, width
 
     def _check_labels(self, option: str, key: str, images_key: str, num_classes: int | None = None) -> int:
-        """The number of classes, counted unless `num_classes` tells it; labels are small, so their values are read."""
+        """The number of classes, counted unless `num_classes` is given. Labels are small, so their values are read."""
         header = self._header(option, key)
         where = f"dataset.{option}={key}: {header}"
         count = self.headers[images_key].shape[0]
@@ -144,7 +144,7 @@ class Npz(Source):
         integers = array.dtype.kind in "ui"
         white = self.max_value if self.max_value is not None else 255 if integers else 1
         low, high = float(array.min()), float(array.max())
-        if not 0 <= low <= high <= white:  # also refuses nan
+        if not 0 <= low <= high <= white:  # also rejects NaN
             raise ValueError(
                 f"{self.path}: {key} holds values from {low:g} to {high:g}, outside 0 to {white:g}. "
                 "Give the value that means white as dataset.max_value=NUMBER; black is 0."
@@ -152,7 +152,7 @@ class Npz(Source):
         if integers and self.max_value is None and high <= 1:
             raise ValueError(f"{self.path}: {key} holds only 0 and 1. Give dataset.max_value=1 to make 1 white.")
         if array.dtype != np.uint8 or white != 255:
-            # In slices: a float copy of all at once would take several times the memory of the table.
+            # In slices: a float copy of the whole array would take several times its memory.
             scaled = np.empty(array.shape, np.uint8)
             for start in range(0, len(array), 4096):
                 part = slice(start, start + 4096)
@@ -164,9 +164,9 @@ class Npz(Source):
 
 
 def count_classes(labels: Tensor, where: str, num_classes: int | None = None) -> int:
-    """How many classes `labels` (int64 [N]) number, or `num_classes`; refused unless they are 0, 1, ... without gaps.
+    """The number of classes in `labels` (int64 [N]), or `num_classes` if given.
 
-    where: what holds them, for the message.
+    `ValueError` unless labels are 0, 1, ... without gaps. where: source of the labels, for the error message.
     """
     found = labels.unique().tolist()
     classes = found if num_classes is None else range(num_classes)
@@ -176,12 +176,12 @@ def count_classes(labels: Tensor, where: str, num_classes: int | None = None) ->
 
 
 def shorten(values: list[int]) -> str:
-    """The first few of `values`, for a message."""
+    """The first few of `values`, for an error message."""
     return ", ".join(map(str, values[:8])) + (", ..." if len(values) > 8 else "")
 
 
 def read_array(path: str, key: str) -> np.ndarray:
-    """An array of an .npz file whose header was found sound; `ValueError` where its content is damaged."""
+    """Read an array of an .npz file whose header is valid. `ValueError` if its data is damaged."""
     try:
         with np.load(path, allow_pickle=False) as file:
             return file[key]
@@ -190,7 +190,7 @@ def read_array(path: str, key: str) -> np.ndarray:
 
 
 def read_headers(path: str | None) -> tuple[str, dict[str, Header]]:
-    """`path` with ~ expanded, and what each of its arrays is."""
+    """`path` with ~ expanded, and the header of each array by name."""
     if path is None:
         raise ValueError("dataset.path is not set. Give a file that numpy.savez wrote, as in dataset.path=faces.npz")
     file = os.path.expanduser(path)
@@ -205,20 +205,20 @@ def read_headers(path: str | None) -> tuple[str, dict[str, Header]]:
 
 
 def _read_header(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Header:
-    """What a member is, as far as it holds as much as its header claims."""
+    """The header of a member. `ValueError` if the member holds less data than its header claims."""
     with archive.open(info) as member:
         return read_npy_header(member, info.filename, info.file_size)[0]
 
 
 def read_npy_header(file: IO[bytes], name: str, size: int) -> tuple[Header, bool]:
-    """What the array of a .npy file of `size` bytes is, and whether its columns lie together rather than its rows.
+    """The header of a .npy file of `size` bytes, and whether it is stored in Fortran (column-major) order.
 
-    `ValueError` where it holds less than its header claims. Arrays of objects hold code: refuse them, or read them by
-    `allow_pickle=False`.
+    `ValueError` if the file holds less data than its header claims. Arrays of objects can run code when loaded: reject
+    them, or read them with `allow_pickle=False`.
     """
     readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    shape, by_columns, dtype = readers[np.lib.format.read_magic(file)](file)
+    shape, fortran_order, dtype = readers[np.lib.format.read_magic(file)](file)
     header, held = Header(shape, dtype), size - file.tell()
     if not dtype.hasobject and (min(shape, default=0) < 0 or header.nbytes > held):
         raise ValueError(f"{name} claims to be {header}, but holds {held} bytes")
-    return header, by_columns
+    return header, fortran_order

@@ -1,4 +1,4 @@
-"""Augmentation of a whole batch at once, with noise that belongs to the rows of the batch."""
+"""Augment a whole batch at once, with the per-row noise of the batch."""
 
 import torch
 from torch import Tensor
@@ -7,15 +7,15 @@ from genlab.contract.data import Batch
 
 
 def augment(batch: Batch, names: tuple[str, ...], flip: bool, shift: int) -> None:
-    """Mirror and move the images `names` of `batch` in place of the originals.
+    """Randomly flip and shift the image fields `names` of `batch`, in place.
 
-    flip: mirror left to right with probability 1/2.
-    shift: move by a whole number of pixels in [-shift, shift] along both axes, repeating the edge.
+    flip: horizontally, with probability 1/2.
+    shift: by a random integer number of pixels in [-shift, shift] along each axis, with edge padding.
     """
     for name in names:
         if flip:
-            mirrored = batch.rand() < 0.5
-            batch.fields[name] = torch.where(mirrored[:, None, None, None], batch[name].flip(-1), batch[name])
+            flipped = batch.rand() < 0.5
+            batch.fields[name] = torch.where(flipped[:, None, None, None], batch[name].flip(-1), batch[name])
         if shift:
             batch.fields[name] = _shift(
                 batch[name], batch.randint(2 * shift + 1) - shift, batch.randint(2 * shift + 1) - shift
@@ -23,7 +23,7 @@ def augment(batch: Batch, names: tuple[str, ...], flip: bool, shift: int) -> Non
 
 
 def _shift(x: Tensor, down: Tensor, right: Tensor) -> Tensor:
-    """Move each image of x [N, C, H, W] by its own `down` and `right` [N] pixels."""
+    """Shift each image of x [N, C, H, W] by its own `down` and `right` [N] pixels."""
     _, channels, height, width = x.shape
     rows = (torch.arange(height, device=x.device) - down[:, None]).clamp(0, height - 1)
     columns = (torch.arange(width, device=x.device) - right[:, None]).clamp(0, width - 1)

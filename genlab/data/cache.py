@@ -1,9 +1,9 @@
-"""The cache: tensors that take long to make, kept on the disk, so that a second run maps them and starts at once.
+"""An on-disk cache of tensors that are slow to make. A second run memory-maps them and starts at once.
 
-An entry is a folder of the cache: a .npy file for each field, which jobs that run side by side share in memory, and a
-manifest of what was asked for. Jobs that start together make one once, as far as the file system has locks. It is
-nobody's only copy: one that is damaged or outdated is made again, one that cannot be written is done without, and all
-of them may be removed at any time. GENLAB_CACHE=/dev/null keeps none.
+An entry is a folder: a .npy file per field, which parallel jobs share in memory, and a manifest of the request. Jobs
+that start together build an entry once, if the file system supports locks. The cache never holds the only copy: damaged
+or outdated entries are rebuilt, entries that cannot be written are skipped, and all of them may be deleted at any time.
+GENLAB_CACHE=/dev/null disables it.
 """
 
 import hashlib
@@ -33,14 +33,14 @@ log = logging.getLogger("genlab")
 FORMAT = 1
 
 MOST_BYTES = 8 * 2**30
-"""Of all entries together; those that were not used for longest make room for a new one."""
+"""Maximum total size of all entries; the least recently used are evicted for a new one."""
 
 WORTH_SECONDS, WORTH_SPEED = 0.1, 1e9
-"""What is made within so many seconds, or at more bytes a second than a checksum reads, is not kept."""
+"""Tables made in less time, or faster (bytes/s) than their checksum can be verified, are not cached."""
 
 _MANIFEST = "manifest.json"
 _LARGEST_MANIFEST = 2**16
-_LARGEST_HEADER = 2**10  # bytes of a .npy file before its numbers
+_LARGEST_HEADER = 2**10  # bytes of a .npy file before its data
 _DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RuntimeError)
 
 _DTYPES = {
@@ -48,11 +48,11 @@ _DTYPES = {
 }
 
 Layout = dict[str, tuple[torch.dtype, tuple[int, ...]]]
-"""Type and shape of each field of a table."""
+"""Dtype and shape of each field of a table."""
 
 
 def cache_dir() -> Path:
-    """Where data goes that can be had again: $GENLAB_CACHE, else the user's cache folder."""
+    """Folder for data that can be recreated: $GENLAB_CACHE, else the user's cache folder."""
     if "GENLAB_CACHE" in os.environ:
         return Path(os.environ["GENLAB_CACHE"]).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "genlab"
@@ -64,18 +64,18 @@ def cached(
     layout: Layout | None,
     make: Callable[[], dict[str, Tensor]],
 ) -> dict[str, Tensor]:
-    """The table that `make` gives, from the cache if it was made before.
+    """The table that `make` returns, from the cache if it was made before.
 
-    request: what decides it, as JSON. files: what it is read from, told apart by path, size and time of change.
-    layout: what it must hold; None if that is not known beforehand. A table from the cache may be written to like any
-    other: the files stay as they are.
+    request: everything else that determines the table, as JSON values. files: its input files, identified by path, size
+    and modification time. layout: the expected fields; None if not known in advance. A cached table may be modified
+    like any other: it is mapped copy-on-write, so the files do not change.
     """
     try:
         key = _key(request, files)
         folder = cache_dir() / "tables" / key[:32]
-    except (OSError, RuntimeError):  # a file that is gone: whoever reads it knows what to say; or nobody's home
+    except (OSError, RuntimeError):  # an input file is missing, which `make` reports, or there is no home directory
         return make()
-    with suppress(*_DAMAGE):  # told of below, unless another job mends it meanwhile
+    with suppress(*_DAMAGE):  # logged below, unless another job rebuilds it first
         if found := _read(folder, key, layout):
             return found
     with build_once(folder):
@@ -88,7 +88,7 @@ def cached(
 
 
 def _made(folder: Path, key: str, make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
-    """The table that `make` gives, put in `folder` if that is worth while."""
+    """The table that `make` returns, stored in `folder` if that saves time."""
     start = time.perf_counter()
     table = make()
     seconds, size = time.perf_counter() - start, sum(value.nbytes for value in table.values())
@@ -101,7 +101,7 @@ def _made(folder: Path, key: str, make: Callable[[], dict[str, Tensor]]) -> dict
 
 
 def _key(request: dict[str, Any], files: Iterable[str | Path]) -> str:
-    """A hash of everything that the table depends on, the code that makes it included."""
+    """A hash of everything the table depends on, including the code that makes it."""
     digest = hashlib.sha256(json.dumps([FORMAT, request, _code()]).encode())
     for path in files:
         state = os.stat(path)
@@ -111,7 +111,7 @@ def _key(request: dict[str, Any], files: Iterable[str | Path]) -> str:
 
 @cache
 def _code() -> list[str]:
-    """The versions of all that renders, decodes and resizes: of this package by its text, as it changes most often."""
+    """Versions of all code that renders, decodes or resizes; for this package a hash of its source text."""
     import PIL
 
     code = [*sorted(Path(__file__).parent.glob("*.py")), Path(seeding.__file__)]
@@ -120,12 +120,12 @@ def _code() -> list[str]:
 
 
 def _described(layout: Layout) -> dict[str, list]:
-    """`layout` as a manifest holds it."""
+    """`layout` in the JSON form of a manifest."""
     return {name: [str(dtype).removeprefix("torch."), list(shape)] for name, (dtype, shape) in layout.items()}
 
 
 def _read(folder: Path, key: str, layout: Layout | None) -> dict[str, Tensor] | None:
-    """The table in `folder`, None where there is none; one of `_DAMAGE` where it is not as it was to the last bit."""
+    """The table in `folder`, None if there is none. Raises one of `_DAMAGE` unless it is intact to the last bit."""
     if not folder.exists():
         return None
     with open_plain(folder / _MANIFEST) as file:
@@ -136,15 +136,15 @@ def _read(folder: Path, key: str, layout: Layout | None) -> dict[str, Tensor] | 
     if any("/" in name for name in found):
         raise ValueError("its manifest is of another table")
     table = {name: _mapped(folder / f"{name}.npy", *found[name], manifest["sha256"][name]) for name in found}
-    with suppress(OSError):  # somebody else's folder can be read all the same
-        os.utime(folder)  # when it was used last
+    with suppress(OSError):  # another user's folder may be read-only
+        os.utime(folder)  # time of last use
     return table
 
 
 def _mapped(path: Path, dtype: torch.dtype, shape: tuple[int, ...], sha256: str) -> Tensor:
-    """The numbers at the end of a .npy file, copied page by page as they are written to. `ValueError` on other ones.
+    """The data of a .npy file, mapped copy-on-write. `ValueError` if its size or checksum is wrong.
 
-    The size is looked at before the file is touched: beyond its end a mapping holds nothing, and reading it kills.
+    The size is checked before mapping: reading past the end of a mapped file would kill the process.
     """
     with open_plain(path) as file:
         header = os.fstat(file.fileno()).st_size - prod(shape) * dtype.itemsize
@@ -158,10 +158,10 @@ def _mapped(path: Path, dtype: torch.dtype, shape: tuple[int, ...], sha256: str)
 
 
 def _write(folder: Path, key: str, table: dict[str, Tensor]) -> None:
-    """Put an entry in place whole. Nothing waits for the disk: what a loss of power damages fails its checksum."""
+    """Write an entry and rename it into place as a whole. No fsync: after a power loss, its checksum would fail."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     _make_room(folder.parent, sum(value.nbytes for value in table.values()))
-    # Without locks, jobs that start together write the same entry: each works in a folder of its own.
+    # Without locks, jobs that start together write the same entry: each uses its own temporary folder.
     with tempfile.TemporaryDirectory(prefix=".writing-", dir=folder.parent) as scratch:
         entry, former = Path(scratch, "entry"), Path(scratch, "former")
         entry.mkdir()
@@ -178,7 +178,7 @@ def _write(folder: Path, key: str, table: dict[str, Tensor]) -> None:
 
 
 def _make_room(tables: Path, size: int) -> None:
-    """Remove the entries that were not used for longest until one of `size` bytes fits. `OSError` where it cannot."""
+    """Evict the least recently used entries until one of `size` bytes fits. `OSError` if it cannot."""
     if size > min(MOST_BYTES, shutil.disk_usage(tables).free / 2):
         raise OSError(f"{size / 2**30:.1f} GiB are too much for {tables}")
     entries = {}
@@ -192,5 +192,5 @@ def _make_room(tables: Path, size: int) -> None:
     for entry in sorted(entries, key=lambda path: entries[path]):
         if total <= MOST_BYTES:
             break
-        shutil.rmtree(entry, ignore_errors=True)  # a job that has mapped it keeps what it mapped
+        shutil.rmtree(entry, ignore_errors=True)  # jobs that have mapped it keep their data
         total -= entries[entry][1]

@@ -1,4 +1,4 @@
-"""Handwritten digits that come with scikit-learn: small, real, and there without a download.
+"""Handwritten digits bundled with scikit-learn: small, real, and available without a download.
 
 References:
     Methods of Combining Multiple Classifiers and Their Applications to Handwritten Digit Recognition (Xu, Krzyzak,
@@ -26,7 +26,7 @@ class Digits(Source):
     """1797 grey images of 8x8 pixels in ten classes, resized once to `size`: uint8 [N, 1, size, size].
 
     size: height and width in pixels, 8 or more.
-    validation_fraction: share held out, drawn by `seed`.
+    validation_fraction: fraction held out, drawn with `seed`.
     """
 
     def __init__(self, *, size: int = 16, validation_fraction: float = 0.1, seed: int = 0):
@@ -44,9 +44,9 @@ class Digits(Source):
 
 
 def read_table() -> np.ndarray:
-    """The packaged file: a digit a row, its 64 pixels in 0..16 and its class; float32 [1797, 65].
+    """The bundled file, one digit per row: 64 pixels in 0..16, then the class; float32 [1797, 65].
 
-    Found without importing scikit-learn, which would take longer than all the rest of a short run's start.
+    Located without importing scikit-learn: the import would take longer than the rest of a short run's start-up.
     """
     found = find_spec("sklearn")
     assert found and found.origin, "scikit-learn is one of GenLab's requirements"

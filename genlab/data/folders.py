@@ -1,4 +1,4 @@
-"""Images in folders: one set with optional classes, or two unpaired domains. Decoded as they are drawn."""
+"""Images in folders: one dataset with optional classes, or two unpaired domains. Decoded when drawn."""
 
 import os
 from pathlib import Path
@@ -13,20 +13,20 @@ from genlab.data.splits import split_rows, split_sizes
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
 
 DEEPEST = 30
-"""Folders that images may lie in below the one that is named; links may lead in circles."""
+"""Maximum depth of subfolders; symbolic links may form cycles."""
 
 
 class ImageFolder(Source):
-    """Any folder of images: `image` uint8 [N, channels, H, W], and `label` where subfolders are classes.
+    """Any folder of images: `image` uint8 [N, channels, H, W], and `label` if subfolders are classes.
 
-    Images may lie directly in the folder (no labels) or in its subfolders, at any depth: two or more subfolders are
-    the classes, in the order of their names; a single one is none.
+    Images may lie directly in the folder (no labels) or in its subfolders, at any depth. Two or more subfolders are
+    the classes, sorted by name; a single one is not a class.
 
     path: the folder.
-    size: every image is scaled to cover size x size and cut to it around its centre; or [height, width].
+    size: height and width in pixels, or [height, width]; every image is scaled to cover it and centre-cropped.
     channels: 3, or 1 for grey.
-    labels: False takes all images below the folder without labels.
-    validation_fraction: share held out, drawn by `seed`.
+    labels: False reads all images below the folder without labels.
+    validation_fraction: fraction held out, drawn with `seed`.
     """
 
     def __init__(
@@ -42,15 +42,15 @@ class ImageFolder(Source):
         shape = image_size(channels, size)
         root = check_folder(path, "/data/faces")
         self.paths = list_images(root)
-        # The first part of what follows the root: a subfolder's name, or "" for an image that lies in the root.
-        homes = [os.path.dirname(os.path.relpath(image, root)).split(os.sep)[0] for image in self.paths]
-        classes = sorted(set(homes)) if labels else []
+        # First path component below the root: the subfolder, or "" for an image directly in the root.
+        subfolders = [os.path.dirname(os.path.relpath(image, root)).split(os.sep)[0] for image in self.paths]
+        classes = sorted(set(subfolders)) if labels else []
         if len(classes) > 1 and "" in classes:
             raise ValueError(
                 f"dataset.path={path} holds images both directly and in subfolders ({', '.join(classes[1:4])}). "
                 "Move one kind away, or give dataset.labels=false to take all of them without labels."
             )
-        self.labels = torch.tensor([classes.index(home) for home in homes]) if len(classes) > 1 else None
+        self.labels = torch.tensor([classes.index(subfolder) for subfolder in subfolders]) if len(classes) > 1 else None
         self.validation_fraction, self.seed = validation_fraction, seed
         self.spec = DataSpec(shape, num_classes=0 if self.labels is None else len(classes))
         self.sizes = split_sizes(len(self.paths), validation_fraction)
@@ -62,11 +62,11 @@ class ImageFolder(Source):
 
 
 class UnpairedFolder(Source):
-    """Two sets of images without pairs: tables of `a` and of `b`, uint8 [N, channels, H, W].
+    """Two unpaired image domains: separate tables `a` and `b`, uint8 [N, channels, H, W].
 
     path: the folder that holds trainA and trainB, and for validation testA and testB.
     size, channels: as in `ImageFolder`.
-    validation_fraction: share of trainA and trainB that `seed` holds out where there is no testA and testB.
+    validation_fraction: fraction of trainA and trainB held out, drawn with `seed`, if there are no testA and testB.
     """
 
     may_provide = frozenset({"a", "b"})
@@ -108,7 +108,7 @@ class UnpairedFolder(Source):
 
 
 def check_folder(path: str | None, example: str, key: str = "dataset.path") -> str:
-    """`path`, the value of `key`, with ~ expanded; refused unless it is a folder."""
+    """`path`, the value of `key`, with ~ expanded. `ValueError` unless it is a folder."""
     folder = os.path.expanduser(path or "")
     if not os.path.isdir(folder):
         problem = " is not set" if path is None else f"={path}: no such folder"
@@ -117,17 +117,17 @@ def check_folder(path: str | None, example: str, key: str = "dataset.path") -> s
 
 
 def list_images(folder: str, key: str = "dataset.path") -> list[str]:
-    """Paths of all images below `folder`, the value of `key`, in the order of their names, without hidden ones."""
+    """Sorted paths of all images below `folder`, the value of `key`, without hidden ones."""
     found = []
     depth = len(Path(folder).parts)
-    for place, subfolders, names in os.walk(folder, followlinks=True):
-        if len(Path(place).parts) - depth > DEEPEST:
+    for parent, subfolders, names in os.walk(folder, followlinks=True):
+        if len(Path(parent).parts) - depth > DEEPEST:
             raise ValueError(
-                f"{key}: {place} lies more than {DEEPEST} folders deep. Remove links that lead in circles."
+                f"{key}: {parent} lies more than {DEEPEST} folders deep. Remove links that lead in circles."
             )
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
         visible = (name for name in names if name.lower().endswith(SUFFIXES) and not name.startswith("."))
-        found += [os.path.join(place, name) for name in visible]
+        found += [os.path.join(parent, name) for name in visible]
     if not found:
         raise ValueError(f"{key}: no images in {folder}. Give a folder with files that end in {' '.join(SUFFIXES)}")
     return sorted(found)

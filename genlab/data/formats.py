@@ -1,4 +1,4 @@
-"""The file formats of published datasets, read without running anything: MNIST's idx, CIFAR-10's pickles."""
+"""Readers for the file formats of published datasets, which execute no code: MNIST's idx, CIFAR-10's pickles."""
 
 import pickle
 from math import prod
@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 LARGEST_FILE = 2**30
-"""Bytes of a file that is read whole; the largest that is published has half of that."""
+"""Maximum bytes of a file that is read at once; the largest published one is half that size."""
 
 
 def read_idx(path: Path) -> Tensor:
-    """A file in MNIST's idx format: 2 zero bytes, type (8: uint8), number of dimensions, big-endian sizes, data."""
+    """Read MNIST's idx format: 2 zero bytes, type (8: uint8), number of dimensions, big-endian sizes, data."""
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(4)
@@ -27,7 +27,7 @@ def read_idx(path: Path) -> Tensor:
 
 
 class _Arrays(pickle.Unpickler):
-    """Reads the lists and arrays of the pickles that CIFAR-10 is published as, and nothing that could run."""
+    """Unpickler for CIFAR-10's files: loads lists and arrays, and rejects anything that could run code."""
 
     _names = {("multiarray", "_reconstruct"), ("numpy", "ndarray"), ("numpy", "dtype")}
 
@@ -38,10 +38,10 @@ class _Arrays(pickle.Unpickler):
 
 
 def read_arrays(path: Path) -> dict[str, Any]:
-    """A batch of CIFAR-10: "data" uint8 [N, 3072], "labels" a list. `ValueError` where a pickle holds anything else."""
+    """A batch of CIFAR-10: "data" uint8 [N, 3072], "labels" a list. `ValueError` if the file holds anything else."""
     try:
         with path.open("rb") as file:
             batch = _Arrays(file, encoding="latin1").load()
         return {"data": np.asarray(batch["data"], np.uint8), "labels": list(batch["labels"])}
-    except Exception as error:  # unpickling raises whatever the bytes lead to
+    except Exception as error:  # a damaged pickle may raise anything
         raise ValueError(f"{path} is damaged ({error}). Remove {path.parent} to have it unpacked again.") from error

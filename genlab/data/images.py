@@ -1,4 +1,4 @@
-"""Images from files and arrays to uint8 [C, H, W]: decode, convert, resize, crop; and tables of image files."""
+"""Decode, convert, resize and crop images to uint8 [C, H, W]; tables of image files."""
 
 import os
 import warnings
@@ -16,19 +16,19 @@ from genlab.data.cache import Layout, cached
 from genlab.data.source import Examples
 from genlab.system import cores
 
-if TYPE_CHECKING:  # PIL costs a tenth of a second, which commands that read no files need not pay
+if TYPE_CHECKING:  # importing PIL takes 0.1 s, which commands that read no files save
     from PIL.Image import Image
 
 MODES = {1: "L", 3: "RGB"}
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
-"""What is decoded, whatever a file is called: for others PIL may start programs."""
+"""Formats that are decoded, whatever the file is called: for others PIL may start external programs."""
 
 MOST_PIXELS = 2**25
-"""Of a file as it is decoded, 0.1 GiB in colour: a file of a few bytes may claim any number."""
+"""Maximum pixels of a decoded file, 0.1 GiB in colour: a file of a few bytes may claim any size."""
 
-_DECODED_IN_A_ROW = 32
-_SLICE = 2**20  # numbers that are scaled at once: those of as many floats still fit in a cache of the processor
+_IMAGES_PER_TASK = 32
+_SLICE = 2**20  # values resized at once: as floats they still fit in the CPU cache
 
 
 def image_size(channels: int, size: int | list[int]) -> tuple[int, int, int]:
@@ -43,9 +43,9 @@ def image_size(channels: int, size: int | list[int]) -> tuple[int, int, int]:
 
 
 def resize(images: Tensor, size: int | None) -> Tensor:
-    """uint8 [N, C, H, W] to [N, C, size, size], bilinear with antialiasing; as it is where `size` is None or native.
+    """uint8 [N, C, H, W] to [N, C, size, size], bilinear with antialiasing; unchanged if `size` is None or native.
 
-    In slices: a float copy of all at once would take four times the memory of the table.
+    In slices: a float copy of the whole table would take four times its memory.
     """
     if size is None or images.shape[-2:] == (size, size):
         return images
@@ -59,8 +59,8 @@ def resize(images: Tensor, size: int | None) -> Tensor:
 def decode(path: str, shape: tuple[int, int, int], crop: int | None = None) -> Tensor:
     """Read an image of any size and mode as uint8 `shape` (channels, height, width).
 
-    It is turned as its EXIF entry says, scaled to cover `shape` and cut to it around its centre; transparency shows
-    white. crop: side in pixels of the central square of the file to take instead of the largest that fits.
+    It is rotated by its EXIF orientation, scaled to cover `shape` and centre-cropped; transparent pixels become white.
+    crop: side in pixels of a central square to take from the file, instead of the largest area that fits.
     """
     from PIL import ImageOps
 
@@ -71,7 +71,7 @@ def decode(path: str, shape: tuple[int, int, int], crop: int | None = None) -> T
         Image = _pil_image()
         with Image.open(path, formats=FORMATS) as image:
             if crop is None:
-                # JPEG can decode at 1/2, 1/4 or 1/8 size; twice the goal leaves the final filter enough to work on.
+                # JPEG can decode at 1/2, 1/4 or 1/8 size; twice the target size leaves enough detail for the filter.
                 image.draft(MODES[channels], (2 * max(height, width),) * 2)
             if image.width * image.height > MOST_PIXELS:
                 raise ValueError(f"it has {image.width}x{image.height} pixels, at most {MOST_PIXELS} are decoded")
@@ -80,14 +80,14 @@ def decode(path: str, shape: tuple[int, int, int], crop: int | None = None) -> T
                 left, top = (image.width - crop) / 2, (image.height - crop) / 2
                 image = image.crop((round(left), round(top), round(left) + crop, round(top) + crop))
             pixels = np.array(ImageOps.fit(image, (width, height), Image.Resampling.BICUBIC))
-    except Exception as error:  # decoders raise whatever they like on damaged files: OSError, SyntaxError, struct.error
+    except Exception as error:  # decoders raise many types on damaged files: OSError, SyntaxError, struct.error
         raise ValueError(f"{path} cannot be read as an image ({error}). Repair or remove it.") from error
     return torch.from_numpy(pixels).view(height, width, channels).permute(2, 0, 1)
 
 
 @cache
 def _pil_image():
-    """PIL.Image without its warning of large files, which are refused, or decoded at a fraction of their size."""
+    """PIL.Image without its warning about large files: they are refused, or decoded at reduced size."""
     from PIL import Image
 
     warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
@@ -95,7 +95,7 @@ def _pil_image():
 
 
 def convert(image: "Image", mode: str) -> "Image":
-    """An image of any mode as "L" or "RGB"; 16-bit greys are scaled, where PIL alone would clip them at 255."""
+    """Convert an image of any mode to "L" or "RGB". 16-bit grey is scaled; PIL alone would clip it at 255."""
     from PIL import Image
 
     if image.mode == "F":
@@ -109,9 +109,9 @@ def convert(image: "Image", mode: str) -> "Image":
 
 
 class ImageFiles(Examples):
-    """Image files that are decoded whenever they are drawn, or all at once by `load`.
+    """Image files, decoded each time they are drawn, or all at once by `load`.
 
-    field: name of the images in a batch; labels: int64 [N] or None; shape, crop: as `decode` takes them.
+    field: name of the images in a batch; labels: int64 [N] or None; shape, crop: see `decode`.
     """
 
     def __init__(
@@ -151,11 +151,11 @@ class ImageFiles(Examples):
         bar = tqdm(desc="reading images", total=len(self), leave=False, disable=None)
         with bar, ThreadPoolExecutor(cores.available()) as pool:
             try:
-                # Several in a row: to hand over single small ones takes as long as to decode them.
-                for count in pool.map(decode_rows, torch.arange(len(self)).split(_DECODED_IN_A_ROW)):
+                # In groups: dispatching a small image takes as long as decoding it.
+                for count in pool.map(decode_rows, torch.arange(len(self)).split(_IMAGES_PER_TASK)):
                     bar.update(count)
             except BaseException:
-                # Without this a damaged image would be reported only after all the others were read.
+                # Otherwise a damaged image would be reported only after all others are read.
                 pool.shutdown(cancel_futures=True)
                 raise
         return images

@@ -1,4 +1,4 @@
-"""From tables of examples to batches on the device: gathered from memory, or streamed by a DataLoader."""
+"""Batches on the device from tables of examples: gathered from memory, or streamed by a DataLoader."""
 
 import logging
 import time
@@ -18,17 +18,17 @@ from genlab.data.storage import Gathered, Resident, Storage, Streamed
 from genlab.system import cores, distributed, memory
 from genlab.system.seeding import mix
 
-_TRAIN, _VALIDATION = 1, 2  # keep the noise of the two apart
+_TRAIN, _VALIDATION = 1, 2  # seed the noise of each separately
 VALIDATION_BATCH = 256
-_MOST_WORKERS = 8  # that are started unasked
-_WATCHED_BATCHES = 100  # over which waiting is measured
-_MUCH_WAITING = 0.2  # of the time of training
+_MOST_WORKERS = 8  # by default
+_WATCHED_BATCHES = 100  # window over which waiting is measured
+_MUCH_WAITING = 0.2  # fraction of training time
 
 log = logging.getLogger("genlab")
 
 
 class Loader:
-    """Batches of one split of one dataset. A batch is a function of (seed, step).
+    """Batches of one split of one dataset. A batch depends only on (seed, step).
 
     rank, world: this process draws rows rank/world ... (rank + 1)/world of every global batch.
     """
@@ -52,38 +52,38 @@ class Loader:
         self.rank, self.world = rank, world
         self.workers = _default_workers(world) if settings.workers is None else settings.workers
         tables = source.open(split)
-        self.storage: list[str] = []  # how each table is held, for the log
+        self.storage: list[str] = []  # where each table is stored, for the log
         self.tables = [
-            self._held(table, f"{split} {name}")
+            self._storage_of(table, f"{split} {name}")
             for name, table in zip(self.domains if len(tables) > 1 else ("data",), tables, strict=True)
         ]
         self.streams = [IndexStream(len(table), seed, number) for number, table in enumerate(tables)]
 
     def batches(self, batch_size: int, start_step: int = 0) -> Iterator[Batch]:
-        """This process's share of the global training batches from `start_step` on, without end."""
-        share = batch_size // self.world
-        offset = self.rank * share
+        """This process's shard of the global training batches from `start_step` on, endlessly."""
+        shard = batch_size // self.world
+        offset = self.rank * shard
 
         def indices(stream: IndexStream) -> Iterator[Tensor]:
             step = start_step
             while True:
-                yield stream.take(step * batch_size + offset, share)
+                yield stream.take(step * batch_size + offset, shard)
                 step += 1
 
         tables = [table.fetch(indices(stream)) for table, stream in zip(self.tables, self.streams, strict=True)]
         drawn: Iterator[tuple[dict[str, Tensor], ...]] = zip(*tables, strict=True)
         if not all(isinstance(table, Resident) for table in self.tables):
-            drawn = self._watched(drawn, share)
+            drawn = self._watched(drawn, shard)
         for step, parts in enumerate(drawn, start_step):
             batch = Batch(self._fields(parts), mix(self.seed, _TRAIN, step), offset, batch_size)
             augment(batch, self.domains, self.settings.flip, self.settings.shift)
             yield batch
 
     def in_order(self, limit: int | None = None, shared: bool = False) -> Iterator[Batch]:
-        """Every example once, in the order of the split (at most `limit`); the noise is the same at every call.
+        """Every example once, in the order of the split (at most `limit`), with the same noise at every call.
 
-        A domain smaller than the other starts again from its first example.
-        shared: only those batches that are this process's share.
+        A domain smaller than the other repeats from its first example.
+        shared: only this process's shard of the batches.
         """
         batches = list(enumerate(range(0, min(self.size, limit or self.size), VALIDATION_BATCH)))
         if shared:
@@ -98,9 +98,9 @@ class Loader:
             yield Batch(self._fields(parts), mix(self.seed, _VALIDATION, number))
 
     def evenly_spaced(self, count: int) -> Batch:
-        """`count` examples at even distances over the split, each domain over its own, as a split may be sorted.
+        """`count` examples, evenly spaced over the split (each domain separately), since a split may be sorted.
 
-        Fewer where the split, or the smaller domain, holds fewer: no example comes twice.
+        Fewer if the split, or the smaller domain, holds fewer: no example is repeated.
         """
         count = min(count, *(stream.size for stream in self.streams))
         rows = [torch.linspace(0, stream.size - 1, count, dtype=torch.float64) for stream in self.streams]
@@ -108,7 +108,7 @@ class Loader:
         (parts,) = zip(*tables, strict=True)
         return Batch(self._fields(parts), mix(self.seed, _VALIDATION, 0))
 
-    def _held(self, table: Examples, name: str) -> Storage:
+    def _storage_of(self, table: Examples, name: str) -> Storage:
         gibibytes = table.nbytes / 2**30
         chosen = f"loader.storage={self.settings.storage}"
         if {"memory": True, "stream": False, "auto": gibibytes <= self.settings.memory_limit}[self.settings.storage]:
@@ -128,10 +128,10 @@ class Loader:
         return f"by {self.workers} workers" if self.workers else "by the training process"
 
     def _watched(self, batches: Iterator[tuple], size: int) -> Iterator[tuple]:
-        """`batches` without end, of `size`; a line in the log, once, where training waits for them much of its time."""
-        yield from islice(batches, _WATCHED_BATCHES)  # workers start, and the first steps are slow themselves
-        share = 0.0
-        while share < _MUCH_WAITING:
+        """Pass on the endless `batches` of `size`; warn once if training spends much of its time waiting for them."""
+        yield from islice(batches, _WATCHED_BATCHES)  # not measured: workers start, and the first steps are slow
+        fraction = 0.0
+        while fraction < _MUCH_WAITING:
             waited, start = 0.0, time.perf_counter()
             for _ in range(_WATCHED_BATCHES):
                 asked = time.perf_counter()
@@ -139,12 +139,12 @@ class Loader:
                 waited += time.perf_counter() - asked
                 yield batch
             seconds = time.perf_counter() - start
-            share = waited / seconds
+            fraction = waited / seconds
         decoding = any(isinstance(table, Streamed) for table in self.tables)
         log.warning(
             "loader: training waited %.0f %% of the time for images (%s, %.0f a second); %s or loader.storage=memory "
             "would help",
-            100 * share,
+            100 * fraction,
             f"decoded {self._decoder}" if decoding else "read from the disk",
             _WATCHED_BATCHES * size / seconds,
             "more loader.workers, smaller files" if decoding else "a faster disk",
@@ -162,7 +162,7 @@ class Loader:
 
 
 def _default_workers(world: int) -> int:
-    """Processes that decode beside each of `world` training ones: half the cores, as a step needs the others."""
+    """Decoding workers for each of `world` training processes: half the cores, as training needs the rest."""
     return min(max(1, cores.available() // (2 * world)), _MOST_WORKERS)
 
 

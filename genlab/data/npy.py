@@ -1,8 +1,8 @@
-"""Images in one .npy file of any size: what does not fit in memory is read row by row as it is drawn.
+"""Images in one .npy file of any size: a file that does not fit in memory is read row by row as examples are drawn.
 
-Rows are stored as a batch needs them, so the training process reads them itself; workers would only copy them once
-more. Where a row lies follows from its number, so a step costs the same however many there are. The system hears of the
-rows of the next batches ahead of time and fetches them while the step at hand computes.
+Rows need no decoding, so the training process reads them itself; workers would only add a copy. The offset of a row
+follows from its index, so the cost of a step does not depend on the number of rows. The rows of the next batches are
+announced to the operating system, which fetches them while the current step computes.
 """
 
 import os
@@ -20,9 +20,9 @@ from genlab.data.source import Examples, Source, StoredExamples
 from genlab.data.splits import split_rows, split_sizes
 from genlab.system import memory
 
-_CHANNEL_AXES = {"channels_last": 2, "channels_first": 0}  # of an image in the file
-_PROBED = 64  # images that are looked at before training
-_SLICE = 2**24  # bytes that are read at once
+_CHANNEL_AXES = {"channels_last": 2, "channels_first": 0}  # axes of a stored image
+_PROBED = 64  # images checked before training
+_SLICE = 2**24  # bytes read at once
 
 
 class Npy(Source):
@@ -30,9 +30,9 @@ class Npy(Source):
 
     path: the .npy file, as numpy.save or numpy.lib.format.open_memmap writes it.
     labels_path: a .npy file of integers 0..K-1, [N]; None for no labels.
-    layout: "channels_last" or "channels_first" of an array with channels; None tells by the side that is 1 or 3.
-    validation_fraction: share held out, drawn by `seed`. Every validation reads all of it.
-    block_size: this many consecutive rows are held out together; about 100 for frames of a video.
+    layout: "channels_last" or "channels_first" of an array with channels; None infers it from the axis of size 1 or 3.
+    validation_fraction: fraction held out, drawn with `seed`. Every validation reads all of it.
+    block_size: number of consecutive rows that stay in one split; about 100 for video frames.
     """
 
     def __init__(
@@ -70,31 +70,31 @@ class Npy(Source):
         file = RowFile(self.path, self.start, self.stored)
         probed = torch.linspace(0, self.count - 1, min(_PROBED, self.count), dtype=torch.float64).long()
         if file.read(probed).max() <= 1:
-            raise ValueError(f"{self.path} holds only 0 and 1, as far as looked at. Store white as 255, black as 0.")
+            raise ValueError(f"{self.path} holds only 0 and 1 in the images checked. Store white as 255, black as 0.")
         rows = split_rows(self.count, self.validation_fraction, self.seed, self.block_size)[split]
         labels = None if self.labels is None else self.labels[rows]
         return [FileRows(file, rows, self.channel_axis, labels)]
 
 
 class RowFile:
-    """Rows of `shape`, uint8, one behind the other from byte `start` of a file, which stays open."""
+    """Contiguous rows of `shape`, uint8, from byte `start` of a file, which stays open."""
 
     def __init__(self, path: str, start: int, shape: tuple[int, ...]):
         self.path, self.start, self.shape, self.row_bytes = path, start, shape, prod(shape)
         self.handle = os.open(path, os.O_RDONLY)
         weakref.finalize(self, os.close, self.handle)
-        # Rows are drawn at random: what the system would read around each for a reader in order would be wasted.
+        # Rows are drawn at random, so read-ahead would be wasted.
         _advise(self.handle, 0, 0, "POSIX_FADV_RANDOM")
 
     def read(self, rows: Tensor) -> Tensor:
-        """The rows of these numbers (int64 [n]), uint8 [n, *shape]; `ValueError` where the file has become shorter.
+        """The rows at these indices (int64 [n]): uint8 [n, *shape]. `ValueError` if the file was truncated.
 
-        A file mapped into memory would need no call a row, but would end the process where it has become shorter.
+        A memory-mapped file would need no system call per row, but would kill the process if truncated.
         """
         found = torch.empty(len(rows), *self.shape, dtype=torch.uint8)
         for row, target in zip(rows.tolist(), found.view(len(rows), self.row_bytes).numpy(), strict=True):
             done = 0
-            while done < self.row_bytes:  # a signal or a network may cut a read short
+            while done < self.row_bytes:  # a signal or a network file system may cut a read short
                 count = os.preadv(self.handle, [target[done:]], self.start + row * self.row_bytes + done)
                 if not count:
                     raise ValueError(f"{self.path} has become shorter since it was opened. Put it back as it was.")
@@ -102,7 +102,7 @@ class RowFile:
         return found
 
     def prefetch(self, rows: Tensor) -> None:
-        """Have the system fetch these rows from the disk."""
+        """Ask the operating system to fetch these rows from disk."""
         for row in rows.tolist():
             _advise(self.handle, self.start + row * self.row_bytes, self.row_bytes, "POSIX_FADV_WILLNEED")
 
@@ -113,7 +113,7 @@ def _advise(handle: int, start: int, size: int, advice: str) -> None:
 
 
 class FileRows(StoredExamples):
-    """Images that are rows of a file: row i of the table is row `numbers[i]` (int64) of `file`."""
+    """Images stored as rows of a file: row i of the table is row `numbers[i]` (int64) of `file`."""
 
     def __init__(self, file: RowFile, numbers: Tensor, channel_axis: int, labels: Tensor | None):
         self.file, self.numbers, self.channel_axis, self.labels = file, numbers, channel_axis, labels
@@ -138,7 +138,7 @@ class FileRows(StoredExamples):
         return self._fields(images, index)
 
     def _read(self, index: Tensor) -> Tensor:
-        """uint8 [n, C, H, W], whichever of these lie together in memory."""
+        """uint8 [n, C, H, W], in the memory layout of the file."""
         return self.file.read(self.numbers[index]).movedim(1 + self.channel_axis, 1)
 
     def _fields(self, images: Tensor, index: Tensor) -> dict[str, Tensor]:
@@ -146,7 +146,7 @@ class FileRows(StoredExamples):
 
 
 def _channel_axis(stored: tuple[int, ...], layout: str | None, where: str) -> int:
-    """The axis of a stored image that holds its channels, told by `layout`, else by the side that is 1 or 3."""
+    """The channel axis of a stored image, from `layout` or else the axis of size 1 or 3."""
     axes = [axis for name, axis in _CHANNEL_AXES.items() if layout in (None, name) and stored[axis] in (1, 3)]
     if not axes:
         raise ValueError(f"{where} is not [N, height, width, 1 or 3] or [N, 1 or 3, height, width]. Store it so.")
@@ -157,7 +157,7 @@ def _channel_axis(stored: tuple[int, ...], layout: str | None, where: str) -> in
 
 
 def _open_header(key: str, path: str | None) -> tuple[str, Header, int]:
-    """`path`, the value of dataset.KEY, with ~ expanded, what array it holds, and the byte where its numbers begin."""
+    """`path`, the value of dataset.KEY, with ~ expanded; its header; and the byte offset of its data."""
     if path is None:
         raise ValueError(f"dataset.{key} is not set. Give a file that numpy.save wrote, as in dataset.{key}=faces.npy")
     file = os.path.expanduser(path)
@@ -165,17 +165,17 @@ def _open_header(key: str, path: str | None) -> tuple[str, Header, int]:
         raise ValueError(f"dataset.{key}={path}: no such file. Give a file that numpy.save wrote.")
     try:
         with open(file, "rb") as content:
-            header, by_columns = read_npy_header(content, "it", os.path.getsize(file))
+            header, fortran_order = read_npy_header(content, "it", os.path.getsize(file))
             start = content.tell()
     except DAMAGE as error:
         raise ValueError(f"dataset.{key}={path} is not a sound .npy file ({error}). Write it by numpy.save.") from error
-    if by_columns and len(header.shape) > 1:
+    if fortran_order and len(header.shape) > 1:
         raise ValueError(f"dataset.{key}={path} is stored by columns. Store numpy.ascontiguousarray(ARRAY).")
     return file, header, start
 
 
 def _read_labels(path: str, count: int) -> Tensor:
-    """int64 [count] of a .npy file."""
+    """Labels int64 [count] from a .npy file."""
     file, header, start = _open_header("labels_path", path)
     if header.dtype.kind not in "ui" or header.shape != (count,):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""The order in which training sees its examples: a function of (seed, epoch) and a position, nothing to save."""
+"""The order of training examples: a function of seed, epoch and position, with no state to save."""
 
 import torch
 from torch import Tensor
@@ -7,9 +7,9 @@ from genlab.system.seeding import mix
 
 
 class IndexStream:
-    """An endless stream of indices in which every epoch is a fresh permutation of `size` examples.
+    """An endless stream of indices; every epoch is a new permutation of `size` examples.
 
-    Batches run over the border of an epoch, so each example comes exactly once an epoch, whatever the batch size.
+    Batches cross epoch boundaries, so each example appears exactly once per epoch for any batch size.
     """
 
     def __init__(self, size: int, *seed: int):

@@ -1,8 +1,7 @@
-"""What published datasets share: find their files, or have torchvision unpack or download them.
+"""Base classes for published datasets: find their files, or have torchvision unpack or download them.
 
-A set is read from `data_dir`, else from the cache; where neither holds it unpacked, torchvision unpacks the published
-archives that lie in `data_dir`, or downloads them. The result goes to `data_dir`, or to the cache where that is
-read-only.
+A dataset is read from `data_dir`, else from the cache. If neither holds it unpacked, torchvision unpacks the published
+archives in `data_dir`, or downloads them. The result goes to `data_dir`, or to the cache if `data_dir` is read-only.
 """
 
 import errno
@@ -26,7 +25,7 @@ from genlab.system.files import build_once
 
 
 class Archive(NamedTuple):
-    """A published file: where it comes from, its md5, and its place below `data_dir`."""
+    """A published file: its URL, its MD5, and its path below `data_dir`."""
 
     url: str
     md5: str
@@ -34,10 +33,10 @@ class Archive(NamedTuple):
 
 
 class PublishedSet(Source):
-    """What the sets share: find the files, or have torchvision fetch them."""
+    """Base class: finds the files of a dataset, or has torchvision fetch them."""
 
     name: ClassVar[str]
-    """Of torchvision's class."""
+    """Name of torchvision's class."""
 
     def __init__(self, data_dir: str):
         self.data_dir = Path(data_dir).expanduser()
@@ -46,7 +45,7 @@ class PublishedSet(Source):
 
     @abstractmethod
     def files(self) -> list[str]:
-        """Paths below the root that are there once the set is unpacked."""
+        """Paths below the root that exist once the dataset is unpacked."""
 
     @abstractmethod
     def archives(self) -> list[Archive]:
@@ -58,17 +57,17 @@ class PublishedSet(Source):
 
     @property
     def torchvision(self) -> Any:
-        """torchvision's class; imported when needed only, as that takes longer than reading an unpacked set."""
+        """torchvision's class, imported lazily: that takes longer than reading an unpacked dataset."""
         import torchvision
 
         return getattr(torchvision.datasets, self.name)
 
     def lies_in(self, root: Path) -> bool:
-        """Whether `root` holds the unpacked set."""
+        """Whether `root` holds the unpacked dataset."""
         return all((root / file).exists() for file in self.files())
 
     def root(self) -> Path:
-        """The folder that holds the unpacked set, after unpacking it where need be."""
+        """The folder that holds the unpacked dataset, unpacked first if needed."""
         target = self.data_dir if writable(self.data_dir / self.files()[0]) else cache_dir()
         for root in (self.data_dir, target, cache_dir()):
             if self.lies_in(root):
@@ -79,24 +78,24 @@ class PublishedSet(Source):
         return target
 
     def _unpack(self, target: Path) -> None:
-        """Have torchvision put the set into `target`, from the archives that are there or downloads."""
-        sound = self._sound_archives(target)
+        """Have torchvision unpack the dataset into `target`, from existing archives or downloads."""
+        intact = self._intact_archives(target)
         try:
             target.mkdir(parents=True, exist_ok=True)
-            # Without locks, jobs that start together all come here. Each works in a folder of its own and moves the
-            # results into place whole, so that no other ever sees half a file.
+            # Without locks, jobs that start together all get here. Each works in its own folder and moves complete
+            # results into place, so that no job ever sees a partial file.
             with patient(), tempfile.TemporaryDirectory(prefix=".unpacking-", dir=target) as scratch:
-                for place, path in sound.items():
+                for place, path in intact.items():
                     link = Path(scratch, place)
                     link.parent.mkdir(parents=True, exist_ok=True)
                     link.symlink_to(path.absolute())
                 self.fetch(scratch)
                 merge(Path(scratch), target)
         except (OSError, RuntimeError, ImportError) as error:
-            raise ValueError(self._explain(sound, target, error)) from error
+            raise ValueError(self._explain(intact, target, error)) from error
 
-    def _sound_archives(self, target: Path) -> dict[str, Path]:
-        """Published files that are there already, with the published md5, by their place."""
+    def _intact_archives(self, target: Path) -> dict[str, Path]:
+        """Existing files with the published MD5, by their path below `data_dir`."""
         from torchvision.datasets.utils import check_integrity
 
         found = {}
@@ -106,9 +105,9 @@ class PublishedSet(Source):
                     found[archive.place] = root / archive.place
         return found
 
-    def _explain(self, sound: dict[str, Path], target: Path, error: Exception) -> str:
+    def _explain(self, intact: dict[str, Path], target: Path, error: Exception) -> str:
         reason = " ".join(str(error).split())[:200]
-        missing = [archive for archive in self.archives() if archive.place not in sound]
+        missing = [archive for archive in self.archives() if archive.place not in intact]
         if not missing:
             return f"{self.name} cannot be unpacked into {target} ({reason}). Set data_dir to a folder with room."
         wanted = "".join(f"\n  {target / place}  (md5 {md5}) from {url}" for url, md5, place in missing)
@@ -129,7 +128,7 @@ class LabelledSet(PublishedSet):
 
     @abstractmethod
     def read(self, root: Path, split: str) -> tuple[Tensor, Tensor]:
-        """Images, uint8 [N, C, H, W], and labels, int64 [N], of an unpacked set."""
+        """Images uint8 [N, C, H, W] and labels int64 [N] of an unpacked dataset."""
 
     def open(self, split: str) -> list[Examples]:
         root = self.root()
@@ -153,9 +152,9 @@ class LabelledSet(PublishedSet):
 
 
 def writable(path: Path) -> bool:
-    """Whether files can be made in the closest existing folder above `path`.
+    """Whether files can be created in the nearest existing folder above `path`.
 
-    The mode is asked too: the superuser may write anywhere, yet a folder without any write bit is meant to stay.
+    The mode is checked too: root may write anywhere, but a folder without any write bit is meant to be read-only.
     """
     while not path.is_dir():
         path = path.absolute().parent
@@ -163,7 +162,7 @@ def writable(path: Path) -> bool:
 
 
 def merge(source: Path, target: Path) -> None:
-    """Move all that lies in `source` into `target`, each file or new folder whole; what is there already stays."""
+    """Move the contents of `source` into `target`, each file or new folder as a whole; existing files stay."""
     for entry in source.iterdir():
         place = target / entry.name
         if entry.is_dir() and place.is_dir():
@@ -172,6 +171,6 @@ def merge(source: Path, target: Path) -> None:
             try:
                 os.replace(entry, place)
             except OSError as error:
-                # Another job put the same folder there since we looked.
+                # Another job created the same folder after the check.
                 if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                     raise

@@ -1,8 +1,8 @@
-"""Rendered shapes with exact factors of variation, to measure how well a latent space tells them apart.
+"""Rendered shapes with known factors of variation, to measure disentanglement.
 
-Every image shows one white shape on black and is given by five independent factors: which shape, its scale, its
-orientation, and its position along x and along y. The grid of factors follows the idea of the data of the beta-VAE
-papers; the images, the shapes and the number of values are this file's own, and results do not compare with theirs.
+Every image shows one white shape on black and is determined by five independent factors: shape, scale, orientation,
+and position along x and y. The grid of factors follows the datasets of the beta-VAE papers. Images, shapes and numbers
+of values differ, so results are not comparable with theirs.
 
 References:
     beta-VAE: Learning Basic Visual Concepts with a Constrained Variational Framework (Higgins et al., 2017)
@@ -26,14 +26,14 @@ from genlab.system.seeding import mix
 
 FACTORS = ("shape", "scale", "orientation", "x", "y")
 LARGEST = 0.22
-"""Radius of the circle around a shape of scale 1, as a share of the image; positions leave it inside."""
+"""Radius of the circle around a shape of scale 1, as a fraction of the image side; positions keep it inside."""
 
 
 MOST_VALUES = 10_000
-"""Values of a factor."""
+"""Maximum number of values of a factor."""
 
-_CELL_BYTES, _FACTOR_BYTES = 8, 100  # taken for each cell of the grid and for the factors of each image
-_SLICE = 2**24  # pixels that are rendered at once
+_CELL_BYTES, _FACTOR_BYTES = 8, 100  # memory per grid cell, and for the factors of each image
+_SLICE = 2**24  # pixels rendered at once
 
 
 class Shapes(Source):
@@ -42,10 +42,10 @@ class Shapes(Source):
     size: height and width in pixels, 16 or more.
     num_scales: values between 0.5 and 1.
     num_orientations: values between 0 (included) and a full turn (excluded). A square looks the same after a quarter
-        turn and an ellipse after half of one, so orientation is not wholly to be read from an image.
-    num_positions: values along each axis; 1 leaves every shape in the middle.
-    num_images: images drawn from the full grid by `seed`; None takes all 3 * scales * orientations * positions^2.
-    antialias: smooth edges; False gives pixels that are black or white.
+        turn and an ellipse after a half turn, so an image does not fully determine the orientation.
+    num_positions: values along each axis; 1 centres every shape.
+    num_images: images drawn from the full grid with `seed`; None takes all 3 * scales * orientations * positions^2.
+    antialias: smooth edges; False gives black or white pixels only.
 
     `factors` is float32: shape in {0, 1, 2}, scale in [0.5, 1], orientation in [0, 2 pi) (clockwise), and x and y in
     [0, 1] between the outermost positions (left to right, top to bottom).
@@ -129,8 +129,8 @@ def ellipse(x: Tensor, y: Tensor) -> Tensor:
 
 
 def heart(x: Tensor, y: Tensor) -> Tensor:
-    """A square on its corner and a disc on each of its upper sides."""
-    half, lift = 0.5606, 0.2074  # the circle around this heart has radius 1 and centre 0
+    """A square standing on a corner, with a disc on each of its upper sides."""
+    half, lift = 0.5606, 0.2074  # the circle around this heart is the unit circle
     across, down = x * sqrt(0.5), (y - lift) * sqrt(0.5)
     u, v = across - down, -across - down  # along the two upper sides
     box = torch.maximum(u.abs(), v.abs()) - half
@@ -139,7 +139,7 @@ def heart(x: Tensor, y: Tensor) -> Tensor:
 
 
 SHAPES = (square, ellipse, heart)
-"""Signed distances to an outline that fits the unit circle, negative inside, y downwards."""
+"""Signed distances to an outline that fits into the unit circle: negative inside, y pointing down."""
 
 
 def render(factors: Tensor, size: int, antialias: bool = True) -> Tensor:

@@ -1,4 +1,4 @@
-"""The contract of a dataset: `Source` answers questions about it before anything is read, `Examples` reads it."""
+"""The dataset interface: `Source` describes a dataset before any data is read, `Examples` reads it."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar
@@ -32,15 +32,15 @@ class Examples(ABC):
 
 
 class StoredExamples(Examples):
-    """Examples that lie on the disk as a batch needs them: when streaming, `rows` is called from training itself."""
+    """Examples stored on disk without encoding: when streaming, the training process itself calls `rows`."""
 
     @abstractmethod
     def prefetch(self, index: Tensor) -> None:
-        """Have the disk begin to fetch the examples at `index` (int64 [n]), as they will be asked for soon."""
+        """Start fetching the examples at `index` (int64 [n]) from disk; they will be read soon."""
 
 
 class ArrayExamples(Examples):
-    """Examples that are tensors already."""
+    """Examples held as tensors."""
 
     def __init__(self, **fields: Tensor):
         self.fields = fields
@@ -57,25 +57,25 @@ class ArrayExamples(Examples):
 
 
 class Source(ABC):
-    """One dataset as asked for. Its constructor refuses a bad request (`ValueError`) from headers and listings alone.
+    """One configured dataset. The constructor raises `ValueError` on bad settings, from headers and listings alone.
 
-    spec: what a batch will hold.
-    sizes: number of examples by split; for unpaired domains that of the larger domain.
+    spec: contents of a batch.
+    sizes: number of examples by split; for unpaired domains, of the larger domain.
     """
 
     may_provide: ClassVar[frozenset[str]] = frozenset({"image", "label"})
-    """Fields that sets of this kind can hold; what the one asked for does hold says `spec`."""
+    """Fields that datasets of this kind may provide; `spec` says which this one does."""
 
     categorical_factors: ClassVar[tuple[int, ...]] = ()
-    """Columns of the field `factors`, where there is one, whose values have no order."""
+    """Columns of the field `factors`, if any, whose values have no order."""
 
     spec: DataSpec
     sizes: dict[str, int]
 
     @abstractmethod
     def open(self, split: str) -> list[Examples]:
-        """The tables of `split` ("train" or "validation"): one, or one for each unpaired domain.
+        """The tables of `split` ("train" or "validation"): one, or one per unpaired domain.
 
-        Each table is drawn from by an index stream of its own, so domains may differ in length. This is the
-        first place that may read, render, extract or download.
+        Each table has its own index stream, so domains may differ in length. Nothing is read, rendered, extracted
+        or downloaded before this call.
         """

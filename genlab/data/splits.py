@@ -1,4 +1,4 @@
-"""Hold part of a table out for validation, as a function of the seed."""
+"""Training and validation splits of a table, as a function of the seed."""
 
 import torch
 from torch import Tensor
@@ -17,10 +17,10 @@ def split_sizes(count: int, validation_fraction: float) -> dict[str, int]:
 
 
 def split_rows(count: int, validation_fraction: float, seed: int, block_size: int = 1) -> dict[str, Tensor]:
-    """Row numbers by split, int64 and ascending.
+    """Row indices by split, int64 and ascending.
 
-    block_size: this many consecutive rows go to one split together. Frames of a video need it: drawn one by one,
-    nearly every validation frame would have its neighbour in the training split.
+    block_size: number of consecutive rows that stay in one split. Video frames need it: split one by one, nearly every
+    validation frame would have a neighbour in the training split.
     """
     order = torch.randperm(-(-count // block_size), generator=torch.Generator().manual_seed(mix(seed, count)))
     shuffled = (order[:, None] * block_size + torch.arange(min(block_size, count))).flatten()

@@ -1,4 +1,4 @@
-"""How a loader holds a table: on the device, gathered from the disk, or streamed by worker processes."""
+"""Where a loader keeps a table: on the device, read from disk on demand, or streamed by worker processes."""
 
 import signal
 from collections import deque
@@ -13,17 +13,17 @@ from genlab.data.source import Examples, StoredExamples
 from genlab.system.signals import SIGNALS
 
 _AHEAD = 3
-"""Batches that the disk fetches while a step computes."""
+"""Batches prefetched from disk while a step computes."""
 
 
 class Storage(Protocol):
-    """A table as a loader holds it."""
+    """A table as a loader accesses it."""
 
     def rows(self, index: Tensor) -> dict[str, Tensor]:
         """The examples at `index` (int64 [n])."""
 
     def fetch(self, indices: Iterator[Tensor]) -> Iterator[dict[str, Tensor]]:
-        """The examples at each of `indices` (int64 [n] each), in their order."""
+        """The examples at each of `indices` (int64 [n] each), in order."""
 
 
 class Resident:
@@ -43,7 +43,7 @@ class Resident:
 
 
 class Gathered:
-    """A table whose rows are gathered from the disk in this process, which hears of them some batches ahead."""
+    """A table whose rows are read from disk by this process, prefetched some batches ahead."""
 
     def __init__(self, table: StoredExamples, device: torch.device):
         self.table, self.pin = table, device.type == "cuda"
@@ -64,9 +64,9 @@ class Gathered:
 
 
 def _ignore_signals(worker: int) -> None:
-    """A signal to the whole group is for the run to heed, which needs its workers until the step in progress ends.
+    """Leave signals to the process group to the run, which needs its workers until the current step ends.
 
-    They end when it tells them to, or when it is gone.
+    Workers exit when the run stops them, or when it is gone.
     """
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)

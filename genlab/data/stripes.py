@@ -1,9 +1,9 @@
-"""Rendered unpaired domains whose true translation is known: plain shapes, and the same kind of shapes striped.
+"""Rendered unpaired domains with known ground-truth translations: plain shapes and striped shapes.
 
-Domain a holds circles, squares and triangles in one light colour on a dark ground; in domain b shapes of the same
-distribution are filled with diagonal stripes. The stripes lie still in image coordinates, so every image of either
-domain has exactly one counterpart in the other: a translation can be scored against it pixel by pixel, which real
-unpaired photographs never allow. Training images of the two domains are drawn independently of each other.
+Domain a holds circles, squares and triangles in one light colour on a dark background. In domain b, shapes of the same
+distribution are filled with diagonal stripes. The stripes are fixed in image coordinates, so every image has exactly
+one counterpart in the other domain. Translations can thus be scored pixel by pixel, which unpaired photographs do not
+allow. Training images of the two domains are drawn independently.
 
 References:
     Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks (Zhu, Park, Isola, Efros, 2017)
@@ -22,15 +22,15 @@ from genlab.data.source import SPLITS, ArrayExamples, Examples, Source
 from genlab.system.seeding import mix
 
 GROUND, LIGHT, MIDDLE = ((20, 28, 64), (248, 228, 164), (224, 88, 72))
-"""RGB of the ground, of plain shapes and light stripes, and of the stripes between."""
+"""RGB of the background, of plain shapes and light stripes, and of the stripes in between."""
 
 SIDES = (3.0, 4.0, 64.0)
-"""Sides of the regular polygons; 64 sides draw a circle at any size that images have here."""
+"""Sides of the regular polygons; 64 sides look like a circle at any image size used here."""
 
 
 _PAIRS = (("a", "b"), ("b", "a"))  # a domain and the other one
-_NUMBER_BYTES = 12  # taken for each number of an image while the colours are mixed
-_SLICE = 2**24  # pixels of single shapes that are drawn at once
+_NUMBER_BYTES = 12  # memory per channel value while colours are blended
+_SLICE = 2**24  # pixels drawn at once, counted per shape
 
 
 class Stripes(Source):
@@ -38,11 +38,11 @@ class Stripes(Source):
 
     size: height and width in pixels, 16 or more.
     channels: 3, or 1 for the luminance of the same colours.
-    num_train, num_validation: images of each domain.
+    num_train, num_validation: images per domain.
     max_shapes: every image holds 1 to this many shapes, which may overlap.
-    period: distance in pixels, along a row, from a light stripe to the next; even.
+    period: of the stripes, in pixels along a row; even.
 
-    The validation tables also hold the true counterparts: {"a", "a_as_b"} and {"b", "b_as_a"}.
+    The validation tables also hold the ground truth: {"a", "a_as_b"} and {"b", "b_as_a"}.
     """
 
     def __init__(
@@ -88,13 +88,13 @@ class Stripes(Source):
         for domain, other in _PAIRS:
             generator = torch.Generator().manual_seed(mix(self.seed, SPLITS.index(split), ord(domain)))
             coverage = draw_shapes(self.sizes[split], self.spec.shape[-1], self.max_shapes, generator)
-            fields[domain] = self._paint(coverage, domain)
+            fields[domain] = self._colour(coverage, domain)
             if split == "validation":
-                fields[f"{domain}_as_{other}"] = self._paint(coverage, other)
+                fields[f"{domain}_as_{other}"] = self._colour(coverage, other)
         return fields
 
-    def _paint(self, coverage: Tensor, domain: str) -> Tensor:
-        """Colour the shapes of `coverage` ([N, H, W] in [0, 1]) as `domain` has them: uint8 [N, C, H, W]."""
+    def _colour(self, coverage: Tensor, domain: str) -> Tensor:
+        """Colour the shapes of `coverage` ([N, H, W] in [0, 1]) in the style of `domain`: uint8 [N, C, H, W]."""
         channels, size, _ = self.spec.shape
         ground, light, middle = palette(channels)
         fill = light
@@ -106,7 +106,7 @@ class Stripes(Source):
 
 
 def palette(channels: int) -> Tensor:
-    """Ground, light and middle colour, float [3, channels, 1, 1] in 0..255; grey is the luminance of ITU-R BT.601."""
+    """Background, light and middle colour, float [3, channels, 1, 1] in 0..255; grey is ITU-R BT.601 luminance."""
     colours = torch.tensor([GROUND, LIGHT, MIDDLE], dtype=torch.float32)
     if channels == 1:
         colours = colours @ torch.tensor([[0.299], [0.587], [0.114]])
@@ -114,7 +114,7 @@ def palette(channels: int) -> Tensor:
 
 
 def draw_shapes(num_images: int, size: int, max_shapes: int, generator: torch.Generator) -> Tensor:
-    """How much of each pixel is covered by random shapes, all wholly inside: float [N, size, size] in [0, 1]."""
+    """Coverage of each pixel by random shapes, all fully inside the image: float [N, size, size] in [0, 1]."""
     count, radius, x, y, turn, kind = torch.rand(6, num_images, max_shapes, generator=generator)
     radius = 0.14 + 0.12 * radius
     x, y = (radius + (1 - 2 * radius) * centre for centre in (x, y))
@@ -125,7 +125,7 @@ def draw_shapes(num_images: int, size: int, max_shapes: int, generator: torch.Ge
     for rows in torch.arange(num_images).split(max(1, min(64, _SLICE // (max_shapes * size**2)))):
         right = pixels - size * x[rows, :, None, None]
         down = pixels[:, None] - size * y[rows, :, None, None]
-        # Distance to the nearest edge of a regular polygon: turn the point into the sector of that edge.
+        # Distance to the nearest edge of a regular polygon: rotate the point into the sector of that edge.
         sector = 2 * pi / sides[rows, :, None, None]
         angle = torch.atan2(down, right) + 2 * pi * turn[rows, :, None, None]
         angle = angle - sector * torch.round(angle / sector)

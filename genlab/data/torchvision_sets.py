@@ -1,7 +1,6 @@
-"""Published datasets in the form that torchvision downloads and checks: MNIST and its kin, CIFAR-10, SVHN, CelebA.
+"""Published datasets as torchvision downloads and verifies them: the MNIST family, CIFAR-10, SVHN, CelebA.
 
-Training takes the published training split, validation the published test split (CelebA's own
-validation split).
+Training uses the published training split, validation the published test split (for CelebA the validation split).
 
 References:
     Gradient-based learning applied to document recognition (LeCun, Bottou, Bengio, Haffner, 1998)
@@ -28,9 +27,9 @@ from genlab.data.source import Examples
 
 
 class IdxSet(LabelledSet):
-    """Grey images of 28x28 pixels in MNIST's own file format.
+    """Grey images of 28x28 pixels in MNIST's file format.
 
-    prefixes: how the names of a split's files begin.
+    prefixes: file name prefix by split.
     """
 
     prefixes: dict[str, str]
@@ -83,7 +82,7 @@ class Kmnist(Mnist):
 class Emnist(IdxSet):
     """Handwritten letters and digits, grey, 28x28 pixels.
 
-    part: which of the published arrangements: byclass (62 classes), bymerge, balanced (47), letters (26), digits,
+    part: the published variant: byclass (62 classes), bymerge, balanced (47), letters (26), digits,
         mnist (10).
     data_dir: holds EMNIST/raw.
     size: height and width to resize to once; None keeps 28.
@@ -114,12 +113,12 @@ class Emnist(IdxSet):
 
     def read(self, root: Path, split: str) -> tuple[Tensor, Tensor]:
         images, labels = super().read(root, split)
-        # The published files hold every image transposed, and number the letters from 1.
+        # In the published files, images are transposed and letters are numbered from 1.
         return images.transpose(-1, -2).contiguous(), labels - int(self.part == "letters")
 
 
 class Cifar10(LabelledSet):
-    """Photographs of ten classes of things: 50,000 and 10,000 colour images of 32x32 pixels.
+    """Photographs of objects in ten classes: 50,000 and 10,000 colour images of 32x32 pixels.
 
     data_dir: holds cifar-10-batches-py.
     size: height and width to resize to once; None keeps 32.
@@ -156,7 +155,7 @@ class Cifar10(LabelledSet):
 
 
 class Svhn(LabelledSet):
-    """House numbers photographed from the street, cut into digits: 73,257 and 26,032 colour images of 32x32 pixels.
+    """Digits cropped from street photographs of house numbers: 73,257 and 26,032 colour images of 32x32 pixels.
 
     data_dir: holds train_32x32.mat and test_32x32.mat.
     size: height and width to resize to once; None keeps 32.
@@ -189,11 +188,11 @@ class Svhn(LabelledSet):
 
 
 class Celeba(PublishedSet):
-    """Aligned faces of celebrities: 162,770 and 19,867 colour images without labels, decoded as they are drawn.
+    """Aligned faces of celebrities: 162,770 and 19,867 colour images without labels, decoded when drawn.
 
     data_dir: holds celeba/img_align_celeba and celeba/list_eval_partition.txt.
     size: height and width, or [height, width].
-    crop: side in pixels of the central square of the 178x218 files; None takes the largest that fits.
+    crop: side in pixels of the central square taken from the 178x218 files; None takes the largest that fits.
     """
 
     name = "CelebA"

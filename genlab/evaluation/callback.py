@@ -1,4 +1,4 @@
-"""Sample quality and whatever else `genlab evaluate` measures, during training."""
+"""The metrics of `genlab evaluate`, measured during training."""
 
 from collections.abc import Callable
 
@@ -13,9 +13,9 @@ from genlab.training.trainer import Trainer
 
 
 class Evaluation(Measurement):
-    """Measures the averaged weights every so many steps and notifies all callbacks.
+    """Measures the averaged weights every `every` steps and notifies all callbacks.
 
-    as_run: the model in training as a `Run`, which is what measurements take.
+    as_run: wraps the model in training as a `Run`, which the metrics take.
     """
 
     key = "evaluation"
@@ -26,8 +26,8 @@ class Evaluation(Measurement):
         self.names: list[str] = []
 
     def on_start(self, trainer: Trainer) -> None:
-        """Refuse what cannot be measured, train the extractor and read the real images before the first step."""
-        with first_process_first():  # the others find in the cache what it trains and reads
+        """Before the first step, refuse what cannot be measured, train the extractor and read the real images."""
+        with first_process_first():  # the others find its results in the cache
             self.names = choose(self.as_run(trainer), self.context, self.context.settings.metrics)
             if any(METRICS[name].extractor and METRICS[name].group == "samples" for name in self.names):
                 _ = self.context.real

@@ -1,15 +1,14 @@
-"""A small classifier of a dataset's own labels: what the extractor `classifier` reads images by.
+"""A small classifier of a dataset's own labels, for the extractor `classifier`.
 
-Trained once for a dataset with labels, on the CPU whatever the device, so that the same seed and number of threads
-give the same weights to the bit; kept in the cache folder and known by the hash of its weights. Distances between
-features of a network trained for the data at hand follow the Frechet Inception Distance in all but the network, and
-compare with distances under the same hash only.
+It is trained once per dataset, always on the CPU, so that the same seed and number of threads give bit-identical
+weights. It is kept in the cache folder and identified by the hash of its weights. Distances between its features are
+computed like the Frechet Inception Distance, but with this network. They compare only under the same hash.
 
 References:
     GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium (Heusel et al., 2017)
     https://arxiv.org/abs/1706.08500
-    Super-Convergence: Very Fast Training of Neural Networks Using Large Learning Rates (Smith, Topin, 2017), whose
-    schedule is used, https://arxiv.org/abs/1708.07120
+    Super-Convergence: Very Fast Training of Neural Networks Using Large Learning Rates (Smith, Topin, 2017), for the
+    learning-rate schedule, https://arxiv.org/abs/1708.07120
 """
 
 import hashlib
@@ -34,7 +33,7 @@ from genlab.system.seeding import mix, seeded
 logger = logging.getLogger("genlab")
 
 LARGEST_SIDE = 32
-"""Images with longer sides are averaged down to this many pixels first."""
+"""Longer sides of images are average-pooled to this many pixels."""
 NUM_FEATURES = 64
 RECIPE: dict[str, Any] = {
     "widths": [24, 48, 64],
@@ -47,15 +46,15 @@ RECIPE: dict[str, Any] = {
     "most_training_examples": 60_000,
     "most_validation_examples": 10_000,
 }
-"""What the weights depend on besides data and seed; part of the name in the cache."""
+"""What the weights depend on besides data and seed; part of the cache key."""
 _FINGERPRINT_ROWS = 1_000
 _CHUNK = 1_000
 
 
 class Network(nn.Module):
-    """Three convolutions that each halve the sides, then two linear layers. Images of 8x8 pixels or more.
+    """Three convolutions that each halve the resolution, then two linear layers. Takes images of 8x8 pixels or more.
 
-    The features are normalised before their ReLU, so that kernels with a fixed scale see numbers of order 1.
+    Features are normalized before their ReLU, so that kernels of a fixed scale get values of order 1.
     """
 
     def __init__(self, shape: tuple[int, int, int], num_classes: int):
@@ -83,9 +82,9 @@ class Network(nn.Module):
 
 @dataclass
 class Classifier:
-    """A trained network: evaluation mode, frozen, float32.
+    """A trained network, frozen, in evaluation mode and float32.
 
-    identity: sha256 of its weights. accuracy: share of validation labels that it reads rightly.
+    identity: sha256 of its weights. accuracy: fraction of the validation labels that it predicts correctly.
     """
 
     network: Network
@@ -98,9 +97,9 @@ class Classifier:
 
 
 def load_classifier(source: Source, seed: int = 0) -> Classifier:
-    """The classifier of the labels of `source`, on the CPU: from the cache, else trained and put there.
+    """The classifier for the labels of `source`, on the CPU: from the cache, or trained and cached.
 
-    `ValueError` where the data has no labels, or images under 8x8 pixels.
+    `ValueError` if the data has no labels, or images under 8x8 pixels.
     """
     spec = source.spec
     if spec.num_classes < 2:
@@ -111,7 +110,7 @@ def load_classifier(source: Source, seed: int = 0) -> Classifier:
     request = {"classifier": RECIPE, "data": data_fingerprint(source), "seed": seed}
 
     def make() -> dict[str, Tensor]:
-        logger.info("training the classifier that reads samples, once for this dataset")
+        logger.info("training the classifier for evaluation, once for this dataset")
         return train(source, seed).to_table()
 
     network = _initial(spec, seed)
@@ -121,15 +120,15 @@ def load_classifier(source: Source, seed: int = 0) -> Classifier:
     return Classifier(network.eval().requires_grad_(False), weights_hash(network), float(table["accuracy"]))
 
 
-@torch.inference_mode(False)  # measuring runs without gradients, and this needs them
+@torch.inference_mode(False)  # evaluation disables gradients, training needs them
 def train(source: Source, seed: int) -> Classifier:
-    """The classifier that `seed` leads to, and its accuracy on the validation split."""
+    """Train the classifier with this seed, and measure its accuracy on the validation split."""
     network = _initial(source.spec, seed).train()
     x, y = _gather(source, "train", RECIPE["most_training_examples"], seed)
     order = IndexStream(len(x), seed)
     optimizer = torch.optim.Adam(network.parameters(), fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RECIPE["learning_rate"], RECIPE["steps"])
-    with seeded(seed, 1), computing(x.device, "fp32"):  # dropout; the same weights whoever asks
+    with seeded(seed, 1), computing(x.device, "fp32"):  # dropout; the weights must not depend on the caller's precision
         for step in tqdm(range(RECIPE["steps"]), "training the classifier", leave=False, disable=None):
             rows = order.take(step * RECIPE["batch_size"], RECIPE["batch_size"])
             _, logits = network(x[rows].float() / 255)
@@ -145,14 +144,14 @@ def train(source: Source, seed: int) -> Classifier:
 
 
 def reduce(x: Tensor, largest: int) -> Tensor:
-    """Images [N, C, H, W] averaged over areas to at most `largest` pixels a side; smaller sides stay."""
+    """Average-pool images [N, C, H, W] to at most `largest` pixels per side; smaller sides are unchanged."""
     height, width = (min(side, largest) for side in x.shape[-2:])
     return x if (height, width) == x.shape[-2:] else adaptive_avg_pool2d(x, (height, width))
 
 
 def data_fingerprint(source: Source, split: str = "train") -> str:
-    """sha256 of what `split` holds: its spec, its sizes, and all examples in memory; of image files, the names and
-    sizes of all and 1,000 evenly spread images."""
+    """sha256 of a split: its spec, its sizes and all examples, if these are in memory. Of image files, the names and
+    sizes of all and 1,000 evenly spaced images are hashed."""
     digest = hashlib.sha256(json.dumps([source.spec.to_dict(), split]).encode())
     for table in source.open(split):
         digest.update(str(len(table)).encode())
@@ -165,7 +164,7 @@ def data_fingerprint(source: Source, split: str = "train") -> str:
 
 
 def weights_hash(network: nn.Module) -> str:
-    """sha256 over names and values of a state dict."""
+    """sha256 over the names and values of a state dict."""
     digest = hashlib.sha256()
     for name, value in network.state_dict().items():
         digest.update(name.encode())
@@ -174,7 +173,7 @@ def weights_hash(network: nn.Module) -> str:
 
 
 def _bytes_of(value: Tensor) -> Any:
-    """The numbers of a tensor as a buffer, without a copy if they lie on the CPU."""
+    """The values of a tensor as a buffer, without a copy if it is on the CPU."""
     return value.cpu().contiguous().numpy().reshape(-1).view("uint8")
 
 
@@ -185,7 +184,7 @@ def _evidence(table: Examples) -> dict[str, Tensor]:
 
 
 def _gather(source: Source, split: str, most: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Images as uint8, averaged down, and labels of at most `most` examples drawn by `seed`."""
+    """Images as uint8, average-pooled, and labels of at most `most` examples drawn by `seed`."""
     (table,) = source.open(split)
     generator = torch.Generator().manual_seed(mix(seed))
     index = torch.randperm(len(table), generator=generator)[:most].sort().values

@@ -1,4 +1,4 @@
-"""What runs are measured against: real data and the features that images are compared by."""
+"""The evaluation context: real data, and the features by which images are compared."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -24,14 +24,14 @@ from genlab.system import distributed
 T = TypeVar("T")
 
 FEATURES_KEPT = 10_000
-"""Real features held in memory; means, covariances and counts of classes are of all."""
+"""Real features held in memory. Means, covariances and class counts cover all images."""
 
 
 @dataclass
 class MetricValue:
-    """One measured number.
+    """One measured value.
 
-    std: standard deviation over what `std_over` says. details: what else the number depends on, as plain values.
+    std: standard deviation over what `std_over` names. details: what else the value depends on, as plain values.
     """
 
     value: float
@@ -42,10 +42,10 @@ class MetricValue:
 
 @dataclass
 class ReferenceStatistics:
-    """What an extractor finds in real images.
+    """An extractor's output for the real images.
 
-    count: images read; features: float32 [min(count, FEATURES_KEPT), D], evenly spread over them; moments: of all;
-    classes: counts int64 [K] of the classes read, empty if the extractor knows none.
+    count: images read. features: float32 [min(count, FEATURES_KEPT), D], of evenly spaced images. moments: of all of
+    them. classes: int64 [K] counts of the predicted classes, empty if the extractor has none.
     """
 
     count: int
@@ -60,20 +60,20 @@ class ReferenceStatistics:
 
     @classmethod
     def from_table(cls, table: dict[str, Tensor]) -> "ReferenceStatistics":
-        """What `to_table` gave."""
+        """Inverse of `to_table`."""
         moments = {name.removeprefix("moments_"): value for name, value in table.items() if name.startswith("moments_")}
         return cls(int(table["count"]), table["features"], Moments.from_state(moments), table["classes"])
 
 
 class CachedSource(Source):
-    """A source that reads each split once, however many ask for it."""
+    """A source that opens each split only once."""
 
     def __init__(self, source: Source):
         self.source, self.spec, self.sizes = source, source.spec, source.sizes
         self.tables: dict[str, list[Examples]] = {}
 
     @property
-    def categorical_factors(self) -> tuple[int, ...]:  # type: ignore[override]  # a class variable elsewhere
+    def categorical_factors(self) -> tuple[int, ...]:  # type: ignore[override]  # a class variable in the base class
         return self.source.categorical_factors
 
     def open(self, split: str) -> list[Examples]:
@@ -84,10 +84,10 @@ class CachedSource(Source):
 
 @dataclass
 class EvaluationContext:
-    """What stays the same while several runs, or several steps of one, are measured.
+    """What evaluations of several runs, or of several steps of one run, have in common.
 
-    title: what the dataset is called; config: the run's, for how its data is loaded; split: the real images.
-    own: whether the run was trained on this dataset. progress: whether bars are shown.
+    title: name of the dataset. config: the run's, for how its data is loaded. split: the real images.
+    own: whether the run was trained on this dataset. progress: whether progress bars are shown.
     """
 
     source: Source
@@ -107,7 +107,7 @@ class EvaluationContext:
         return make_extractor(self.settings.extractor, self.source, device=self.device)
 
     def classify(self, images: Tensor) -> Tensor | None:
-        """Probabilities [N, K] of the dataset's labels; None where the extractor reads others, or none."""
+        """Probabilities [N, K] of the dataset's labels; None if the extractor does not predict them."""
         return self.extractor.read(images).probabilities if self.extractor.reads_labels else None
 
     @cached_property
@@ -117,11 +117,11 @@ class EvaluationContext:
 
     @cached_property
     def real(self) -> ReferenceStatistics:
-        """Of the split's images, from the cache if they were read before."""
+        """Statistics of the split's images; cached."""
         return self.read_field("image")
 
     def read_field(self, name: str) -> ReferenceStatistics:
-        """Of one field of images of the split: "image", or a domain of unpaired data."""
+        """Statistics of one field of the split: "image", or a domain of unpaired data. Cached."""
         request = {
             "features": self.fingerprint,
             "extractor": self.extractor.identity,
@@ -141,9 +141,9 @@ class EvaluationContext:
         return open_split(self.source, self.split, self.config.loader, seed=self.config.seed, device=self.device)
 
     def over_batches(self, what: str, work: Callable[[int, Batch], T]) -> Iterator[T]:
-        """What `work(number, batch)` makes of each batch of the split, in order, with a bar that says `what` it is.
+        """Results of `work(number, batch)` for each batch of the split, in order, with a progress bar labelled `what`.
 
-        It lies on the CPU and is not None. The processes of a run share the batches, and all get what became of each.
+        Results must be on the CPU and not None. The processes of a run share the batches, and each gets all results.
         """
         count = math.ceil(self.loader.size / VALIDATION_BATCH)
         numbers = distributed.shard(range(count))
@@ -152,12 +152,12 @@ class EvaluationContext:
         yield from tqdm(distributed.gather_in_order(own), what, count, disable=hidden, leave=False)
 
     def table(self, split: str) -> Examples:
-        """The examples of "train" or "validation", of data that is not unpaired."""
+        """The examples of "train" or "validation", for data with a single table (not unpaired)."""
         return self.source.open(split)[0]
 
 
 def gather(table: Examples, extractor: Extractor, field: str, progress: bool = True) -> ReferenceStatistics:
-    """Read all images of a table, in memory that does not grow with it."""
+    """Read all images of a table, in memory that does not grow with their number."""
     count = len(table)
     kept = torch.linspace(0, count - 1, min(count, FEATURES_KEPT)).round().long()
     features, classes, start = [], ClassCounts(max(extractor.num_classes, 1)), 0

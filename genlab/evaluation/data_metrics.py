@@ -1,4 +1,4 @@
-"""Metrics that look at real images through a run: likelihoods, reconstructions, latents, translations."""
+"""Metrics computed on real images with a run: likelihoods, reconstructions, latents, translations."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ from genlab.metrics.reconstruction import mean_squared_error, peak_signal_to_noi
 from genlab.system.seeding import seeded
 
 _MOST_DECODED = 4096
-"""Latents decoded at once for bounds on the likelihood."""
+"""Latents decoded at once for the likelihood bounds."""
 
 _IMAGES_FOR_EACH_LATENT = 10
-"""Fewer images than that say more about chance than about the correlation of latents."""
+"""With fewer images per latent dimension, estimated correlations are mostly noise."""
 
 
 def measure_likelihood(run: Run, context: EvaluationContext, seed: int) -> dict[str, MetricValue]:
-    """elbo (beta = 1) and importance_weighted_bound in nats, from the same draws, and the latter in bits_per_dim."""
+    """elbo (beta = 1) and importance_weighted_bound in nats, from the same latents; the latter also as bits_per_dim."""
     draws = context.settings.importance_samples
 
     def bounds(number: int, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -56,7 +56,7 @@ def measure_exact_likelihood(run: Run, context: EvaluationContext, seed: int) ->
 
 
 def measure_reconstruction(run: Run, context: EvaluationContext, seed: int) -> dict[str, MetricValue]:
-    """mse, psnr (of each image, then the mean; dB) and ssim of reconstructions."""
+    """mse, psnr (per image, then averaged; dB) and ssim of reconstructions."""
     measures = {"mse": mean_squared_error, "psnr": peak_signal_to_noise, "ssim": structural_similarity}
 
     def compare(number: int, batch: Batch) -> list[Tensor]:
@@ -68,75 +68,75 @@ def measure_reconstruction(run: Run, context: EvaluationContext, seed: int) -> d
 
 
 def _over_images(values: Tensor, details: dict) -> MetricValue:
-    """Mean and standard deviation of a number for each image [N]."""
+    """Mean and standard deviation of one value per image [N]."""
     std = values.std().item() if len(values) > 1 else None
     return MetricValue(values.mean().item(), std, "images", {**details, "images": len(values)})
 
 
 def measure_latents(run: Run, context: EvaluationContext, seed: int) -> dict[str, MetricValue]:
-    """active_units, where the model has a prior whose units these are, and total_correlation, given enough images."""
+    """active_units if the model has a prior, and total_correlation if there are enough images."""
 
     def encode(number: int, batch: Batch) -> Tensor:
         return run.model.encode(batch["image"]).float().cpu()
 
-    codes = torch.cat(list(context.over_batches("latents", encode)))
-    details = {"images": len(codes), "latents": codes.shape[1]}
+    latents = torch.cat(list(context.over_batches("latents", encode)))
+    details = {"images": len(latents), "latents": latents.shape[1]}
     values = {}
-    if run.can("prior") and len(codes) > 1:
-        values["active_units"] = MetricValue(active_units(codes), details={**details, "threshold": 0.01})
-    if len(codes) >= _IMAGES_FOR_EACH_LATENT * codes.shape[1]:
-        estimate = "of a normal distribution with the covariance of the codes; too large by L (L - 1) / 4N on average"
+    if run.can("prior") and len(latents) > 1:
+        values["active_units"] = MetricValue(active_units(latents), details={**details, "threshold": 0.01})
+    if len(latents) >= _IMAGES_FOR_EACH_LATENT * latents.shape[1]:
+        estimate = "of a normal distribution with the latents' covariance; too large by L (L - 1) / 4N on average"
         gaussian = {**details, "unit": "nats", "estimate": estimate}
-        values["total_correlation"] = MetricValue(total_correlation(codes), details=gaussian)
+        values["total_correlation"] = MetricValue(total_correlation(latents), details=gaussian)
     return values
 
 
 def measure_disentanglement(run: Run, context: EvaluationContext, seed: int) -> dict[str, MetricValue]:
-    """mig, sap, dci, FactorVAE and beta-VAE scores against the known factors."""
+    """mig, sap, dci, FactorVAE and beta-VAE scores, with the ground-truth factors."""
 
     def encode(number: int, batch: Batch) -> tuple[Tensor, Tensor]:
         return run.model.encode(batch["image"]).float().cpu(), batch["factors"].float().cpu()
 
-    codes, factors = (torch.cat(column) for column in zip(*context.over_batches("factors", encode), strict=True))
-    scores = disentanglement_scores(codes, factors, seed, context.source.categorical_factors)
-    details = {"images": len(codes), "latents": codes.shape[1], "factors": factors.shape[1]}
+    latents, factors = (torch.cat(column) for column in zip(*context.over_batches("factors", encode), strict=True))
+    scores = disentanglement_scores(latents, factors, seed, context.source.categorical_factors)
+    details = {"images": len(latents), "latents": latents.shape[1], "factors": factors.shape[1]}
     return {name: MetricValue(value, details=details) for name, value in scores.items()}
 
 
 def measure_translation(run: Run, context: EvaluationContext, seed: int) -> dict[str, MetricValue]:
-    """By domain: cycle_error, paired_error where the truth is known, and kernel_distance to real images.
+    """Per domain: cycle_error, paired_error if ground truth is known, and translation_kernel_distance to real images.
 
-    Errors are mean absolute differences in [0, 1]; counterpart errors are shares of that of not translating.
+    Errors are mean absolute differences in [0, 1]; paired_error is relative to the error without translation.
     """
     values: dict[str, MetricValue] = {}
     sizes = [len(table) for table in context.source.open(context.split)]
     for domain, other, size in zip(run.data.domains, run.data.domains[::-1], sizes, strict=True):
-        way = _one_way(run, context, seed, domain, other, size)
-        values |= {f"{name}/{domain}": value for name, value in way}
+        found = _one_direction(run, context, seed, domain, other, size)
+        values |= {f"{name}/{domain}": value for name, value in found}
     return values
 
 
 @dataclass(frozen=True)
 class _Translated:
-    """Part of a domain: images, sums of their errors by name, and the features of what became of them."""
+    """A translated batch: number of images, summed errors by name, and features of the translations."""
 
     images: int
     errors: dict[str, float]
     features: Tensor
 
 
-def _one_way(
+def _one_direction(
     run: Run, context: EvaluationContext, seed: int, domain: str, other: str, size: int
 ) -> Iterator[tuple[str, MetricValue]]:
-    """The values of carrying all `size` images of `domain` to the `other` one."""
+    """Metrics of translating all `size` images of `domain` to the `other` one."""
 
-    def carry(number: int, batch: Batch) -> _Translated:
-        x = batch[domain][: max(0, size - number * VALIDATION_BATCH)]  # the smaller domain starts again at its end
+    def translate(number: int, batch: Batch) -> _Translated:
+        x = batch[domain][: max(0, size - number * VALIDATION_BATCH)]  # the smaller domain wraps around
         if not len(x):
             return _Translated(0, {}, real.features[:0])
         with seeded(seed, number):
-            translated = torch.cat([run.model.translate(part, other) for part in x.split(_small(x))])
-            cycle = torch.cat([run.model.translate(part, domain) for part in translated.split(_small(x))])
+            translated = torch.cat([run.model.translate(part, other) for part in x.split(_batch_size(x))])
+            cycle = torch.cat([run.model.translate(part, domain) for part in translated.split(_batch_size(x))])
         errors = {"cycle": l1_loss(cycle, x).item() * len(x)}
         if (truth := batch.fields.get(f"{domain}_as_{other}")) is not None:
             errors["error"] = l1_loss(translated, truth[: len(x)]).item() * len(x)
@@ -147,7 +147,7 @@ def _one_way(
     distance = KernelDistance(real.features, min(BLOCK, len(real.features), size))
     totals = dict.fromkeys(("cycle", "error", "untouched"), 0.0)
     images = 0
-    for part in context.over_batches(f"translating {domain} to {other}", carry):
+    for part in context.over_batches(f"translating {domain} to {other}", translate):
         images += part.images
         for name, error in part.errors.items():
             totals[name] += error
@@ -161,8 +161,8 @@ def _one_way(
     yield "translation_kernel_distance", MetricValue(mean, std, "blocks", {**details, **found})
 
 
-def _small(x: Tensor) -> int:
-    """Images at a time for networks whose inner maps are as large as the image."""
+def _batch_size(x: Tensor) -> int:
+    """Batch size for networks whose feature maps have the full resolution of the image."""
     return max(1, BATCH * 32 * 32 // (x.shape[-2] * x.shape[-1]) // 2)
 
 
@@ -174,10 +174,10 @@ DATA_METRICS: dict[str, Callable[[Run, EvaluationContext, int], dict[str, Metric
     "disentanglement": measure_disentanglement,
     "translation": measure_translation,
 }
-"""By name, (run, context, seed) to the numbers that the catalogue announces."""
+"""By name: (run, context, seed) to the values that the catalogue lists."""
 
 
 def fields_of(context: EvaluationContext) -> frozenset[str]:
-    """Names of all fields of a batch of the context's data, those included that no model can require."""
+    """Names of all fields in a batch of the context's data, including those that no model can require."""
     batch: Batch = next(context.loader.in_order(limit=1))
     return frozenset(batch.fields)

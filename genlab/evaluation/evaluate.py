@@ -1,4 +1,4 @@
-"""How good a run is: choose the metrics that fit, measure them, and write every number with its protocol."""
+"""Evaluate a run: choose the metrics that apply, measure them, and store every value with its protocol."""
 
 import json
 import math
@@ -26,9 +26,9 @@ from genlab.system.seeding import mix
 
 
 def choose(run: Run, context: EvaluationContext, asked: Sequence[str] | None) -> list[str]:
-    """Names of the metrics to measure: all that fit, or those `asked` for.
+    """Names of the metrics to measure: the ones `asked` for, or by default all that apply.
 
-    `ValueError` if one is unknown, or asks for what the model, the data or the extractor does not have.
+    `ValueError` if one is unknown, or needs something that the model, the data or the extractor lacks.
     """
     if asked is None:
         return [name for name in METRICS if _obstacle(name, run, context) is None]
@@ -61,9 +61,9 @@ def _obstacle(name: str, run: Run, context: EvaluationContext) -> str | None:
 
 
 def evaluate(run: Run, context: EvaluationContext, names: Sequence[str], seed: int = 0) -> dict[str, dict[str, Any]]:
-    """Entries by the number's name: value, std, values of all repeats, direction, and the protocol.
+    """Entries by metric name: value, std, values of all repeats, direction, and the protocol.
 
-    Every repeat draws by a seed of its own; what does not depend on the seed is measured once.
+    Every repeat has its own seed. Metrics that do not depend on the seed are measured once.
     """
     common = {
         "step": run.step,
@@ -100,7 +100,7 @@ def evaluate(run: Run, context: EvaluationContext, names: Sequence[str], seed: i
 def _measure_samples(
     run: Run, context: EvaluationContext, names: Sequence[str], seed: int
 ) -> list[dict[str, MetricValue]]:
-    """The numbers of each metric of samples, all in one pass, whose batches the processes of a run share."""
+    """Values of all sample metrics, computed in one pass. The processes of a run share its batches."""
     count = context.settings.num_samples
     metrics = [SAMPLE_METRICS[name](context, count, seed) for name in names]
     reads = any(METRICS[name].extractor for name in names)
@@ -148,13 +148,13 @@ def _entry(name: str, repeats: list[MetricValue], protocol: dict[str, Any]) -> d
         "direction": directions_of()[name],
         "protocol": {**protocol, **details},
     }
-    if not math.isfinite(mean):  # JSON has no such numbers
+    if not math.isfinite(mean):  # JSON has neither NaN nor infinity
         entry |= {"value": None, "std": None, "values": [], "note": f"came out as {mean}"}
     return entry
 
 
 def write(entries: dict[str, dict], path: Path) -> None:
-    """Put `entries` into an evaluation.json at once; what it held of other metrics stays, each with its protocol."""
+    """Add `entries` to an evaluation.json atomically. Its other metrics are kept, each with its protocol."""
     try:
         known = json.loads(path.read_text())["metrics"] if path.is_file() else {}
     except (ValueError, KeyError, TypeError) as error:

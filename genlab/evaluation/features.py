@@ -1,4 +1,4 @@
-"""What images are compared by: extractors turn them into features and, where they know classes, probabilities.
+"""Extractors turn images into features for comparison, and into class probabilities if they know classes.
 
     classifier a small classifier trained on the dataset's own labels (`classifier.py`)
     pixels     the pixels themselves
@@ -36,7 +36,7 @@ logger = logging.getLogger("genlab")
 
 
 class Reading(NamedTuple):
-    """What an extractor says of N images.
+    """Output of an extractor for N images.
 
     features: float32 [N, D]. probabilities: float32 [N, K], rows sum to 1; K is 0 if there are no classes.
     """
@@ -49,32 +49,32 @@ class Reading(NamedTuple):
 
 
 class Extractor(ABC):
-    """A fixed map from images to features.
+    """A fixed mapping from images to features.
 
-    identity: sha256 of what defines it. Numbers compare only where it is the same.
-    description: resize, layer and whatever else a reader of the numbers must know.
-    num_classes: K of the probabilities, 0 where there are none.
+    identity: sha256 of what defines it. Metrics compare only if it is the same.
+    description: resizing, layer and whatever else is needed to interpret the metrics.
+    num_classes: K of the probabilities, 0 if there are none.
     """
 
     name: ClassVar[str]
     batch: ClassVar[int] = 500
-    """Images at a time, which bounds the memory."""
+    """Images per forward pass, to bound the memory."""
 
     identity: str
     description: str
     num_classes: int = 0
     reads_labels: bool = False
-    """Whether its classes are the labels of the dataset."""
+    """Whether its classes are the dataset's labels."""
 
     @torch.no_grad()
     def read(self, x: Tensor) -> Reading:
         """Features and probabilities of images [N, C, H, W] in [0, 1], on the extractor's device, in float32.
 
-        `ValueError` where pixels are not finite, or the shape is not one that the extractor reads.
+        `ValueError` if pixels are not finite, or the extractor does not take this shape.
         """
         if not x.isfinite().all():
             raise ValueError("the images hold values that are not finite: has the run diverged?")
-        with computing(x.device, "fp32"):  # an extractor is the same whoever calls it
+        with computing(x.device, "fp32"):  # results must not depend on the caller's precision
             readings = [self._read(part.float()) for part in x.split(self.batch)]
         features, probabilities = zip(*readings, strict=True)
         return Reading(torch.cat(features), torch.cat(probabilities))
@@ -88,7 +88,7 @@ class Extractor(ABC):
 
 
 class Pixels(Extractor):
-    """Pixels, after images above 32x32 are averaged over areas to at most 32 pixels a side."""
+    """Pixels. Images larger than 32x32 are first average-pooled to at most 32 pixels per side."""
 
     name = "pixels"
 
@@ -128,7 +128,7 @@ class ClassifierFeatures(Extractor):
 
 
 class Inception(Extractor):
-    """The 2048 pooled features and the 1008 classes of the Inception network that published figures use."""
+    """The 2048 pooled features and the 1008 classes of the Inception network used for published results."""
 
     name = "inception"
     batch = 32
@@ -161,7 +161,7 @@ def make_extractor(
 ) -> Extractor:
     """The extractor "classifier", "pixels" or "inception"; "auto": "classifier" if `source` has labels, else "pixels".
 
-    source: needed by "classifier" and "auto" only. seed: of the classifier's training. `ValueError` if there is no such
+    source: needed only by "classifier" and "auto". seed: of the classifier's training. `ValueError` if there is no such
     extractor, if "classifier" has no labels to learn from, or if torch-fidelity or its weights are missing.
     """
     if name == "auto":
@@ -188,14 +188,14 @@ def read_table(
     chunk: int = 500,
     progress: bool = True,
 ) -> Iterator[Reading]:
-    """Readings of the images of a table, `chunk` at a time: those at `index` (int64 [n]), or all in order."""
+    """Readings of the images of a table, `chunk` at a time. index: int64 [n], None for all in order."""
     index = torch.arange(len(table)) if index is None else index
     for rows in tqdm(index.split(chunk), "reading images", leave=False, disable=None if progress else True):
         yield extractor.read(table.rows(rows)[field].float() / 255)
 
 
 def _build_inception(url: str, sha256: str) -> torch.nn.Module:
-    """torch-fidelity's network with the published weights, which are plain tensors or are refused."""
+    """torch-fidelity's network with the published weights. A file with more than plain tensors is refused."""
     alternatives = "or use extractor=classifier or extractor=pixels"
     try:
         from torch_fidelity import FeatureExtractorInceptionV3
@@ -219,7 +219,7 @@ def _build_inception(url: str, sha256: str) -> torch.nn.Module:
         weights = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError) as error:
         raise ValueError(f"extractor=inception: {path} holds more than plain weights; {alternatives}") from error
-    # torch-fidelity would unpickle whatever a file holds, so it is handed a copy of the bare tensors.
+    # torch-fidelity unpickles arbitrary objects, so it is given a copy that holds only the tensors.
     plain = io.BytesIO()
     torch.save(weights, plain)
     plain.seek(0)

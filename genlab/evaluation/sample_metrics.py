@@ -1,6 +1,6 @@
-"""Metrics of samples, side by side in one pass: each takes portions of samples as they are drawn.
+"""Metrics of samples, updated batch by batch in a single pass over the samples.
 
-A metric is a class with the keys by which users ask for it; the mathematics stands in the files that it imports.
+Each class computes the metrics of one key in `SAMPLE_METRICS`. The mathematics is in the modules it imports.
 """
 
 from abc import ABC, abstractmethod
@@ -23,16 +23,16 @@ from genlab.metrics.sliced_wasserstein import sliced_wasserstein
 from genlab.system.seeding import mix
 
 COMPARED = 5_000
-"""Most features of either side for metrics that compare every pair."""
+"""Maximum number of features per side, for metrics that compare all pairs."""
 
 _DIRECTIONS = 500
-_COPIES_LOOKED_FOR = 1_000
+_COPYING_SAMPLES = 1_000
 
 
 @dataclass
 class SampleBatch:
-    """A portion of samples: images [n, C, H, W], the labels asked for [n] or None, and what the extractor reads
-    (empty if no metric asks for it)."""
+    """A batch of samples: images [n, C, H, W], the labels requested [n] or None, and the extractor's reading (empty if
+    no metric needs it)."""
 
     images: Tensor
     labels: Tensor | None
@@ -40,9 +40,9 @@ class SampleBatch:
 
 
 class SampleMetric(ABC):
-    """One metric, or several that share their work. Memory does not grow with the number of samples.
+    """One metric, or several that share their computation. Memory does not grow with the number of samples.
 
-    `genlab.metrics.catalogue` says what it gives and needs.
+    `genlab.metrics.catalogue` lists what it returns and needs.
     """
 
     def __init__(self, context: EvaluationContext, num_samples: int, seed: int):
@@ -50,11 +50,11 @@ class SampleMetric(ABC):
 
     @abstractmethod
     def update(self, drawn: SampleBatch) -> None:
-        """Take in a portion."""
+        """Add a batch."""
 
     @abstractmethod
     def result(self) -> dict[str, MetricValue]:
-        """Numbers by name, once all samples are drawn."""
+        """Values by name, once all samples have been added."""
 
 
 class Frechet(SampleMetric):
@@ -74,7 +74,7 @@ class Frechet(SampleMetric):
 
 
 class Kernel(SampleMetric):
-    """kernel_distance: squared maximum mean discrepancy under the cubic kernel, in blocks (KID)."""
+    """kernel_distance: squared maximum mean discrepancy with a cubic kernel, in blocks (KID)."""
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
@@ -91,7 +91,7 @@ class Kernel(SampleMetric):
 
 
 class InceptionScoreMetric(SampleMetric):
-    """inception_score: exp of the mean divergence of a sample's classes from all samples' classes."""
+    """inception_score: exp of the mean KL divergence of a sample's class probabilities from those of all samples."""
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
@@ -106,9 +106,9 @@ class InceptionScoreMetric(SampleMetric):
 
 
 class Classes(SampleMetric):
-    """What classes samples show, how evenly and how clearly, and whether they are those asked for.
+    """Which classes samples show, how evenly and how confidently, and whether they are the requested ones.
 
-    `agreement` is left out where no labels were asked for, or the extractor's classes are not the dataset's labels.
+    `agreement` is left out if no labels were requested, or if the extractor's classes are not the dataset's labels.
     """
 
     def __init__(self, *arguments):
@@ -133,7 +133,7 @@ class Classes(SampleMetric):
 
 
 class PairwiseMetric(SampleMetric):
-    """Base of metrics that hold samples against real images pair by pair: the first samples, as many of each."""
+    """Base of metrics that compare samples and real images pairwise: the first samples, and as many real images."""
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
@@ -142,7 +142,7 @@ class PairwiseMetric(SampleMetric):
         self.count = 0
 
     def update(self, drawn: SampleBatch) -> None:
-        if self.count < self.most:  # a slice, an empty one too, would keep the whole portion in memory
+        if self.count < self.most:  # even an empty slice would keep the whole batch in memory
             part = drawn.reading.features[: self.most - self.count].cpu().clone()
             self.kept.append(part)
             self.count += len(part)
@@ -153,7 +153,7 @@ class PairwiseMetric(SampleMetric):
 
     @property
     def real(self) -> Tensor:
-        """As many real features [n, D], evenly spread over the split."""
+        """As many real features [n, D], evenly spaced over the split."""
         features = self.context.real.features
         return features[torch.linspace(0, len(features) - 1, self.most).round().long()]
 
@@ -169,7 +169,7 @@ class Manifold(PairwiseMetric):
 
 
 class GaussianMMD(PairwiseMetric):
-    """mmd: squared maximum mean discrepancy under a Gaussian kernel."""
+    """mmd: squared maximum mean discrepancy with a Gaussian kernel."""
 
     def result(self) -> dict[str, MetricValue]:
         found = gaussian_mmd(self.samples, self.real)
@@ -178,7 +178,7 @@ class GaussianMMD(PairwiseMetric):
 
 
 class SlicedWasserstein(PairwiseMetric):
-    """sliced_wasserstein: mean 1-Wasserstein distance along random directions through feature space."""
+    """sliced_wasserstein: mean 1-Wasserstein distance along random directions in feature space."""
 
     def result(self) -> dict[str, MetricValue]:
         generator = torch.Generator().manual_seed(mix(self.seed, 1))
@@ -189,9 +189,9 @@ class SlicedWasserstein(PairwiseMetric):
 
 
 class DataCopying(SampleMetric):
-    """copying_gap, closer_than_held_out: do samples lie nearer to training images than held-out ones do, in pixels?
+    """copying_gap, closer_than_held_out: are samples closer to training images than held-out images are, in pixels?
 
-    An extractor that learnt from the training images would see them with other eyes, so none is asked.
+    An extractor trained on the training images would bias the distances, so pixels are compared.
     """
 
     def __init__(self, *arguments):
@@ -201,8 +201,8 @@ class DataCopying(SampleMetric):
         self.count = 0
 
     def update(self, drawn: SampleBatch) -> None:
-        if self.count < _COPIES_LOOKED_FOR:
-            part = self.pixels(drawn.images[: _COPIES_LOOKED_FOR - self.count]).cpu().clone()
+        if self.count < _COPYING_SAMPLES:
+            part = self.pixels(drawn.images[: _COPYING_SAMPLES - self.count]).cpu().clone()
             self.kept.append(part)
             self.count += len(part)
 
@@ -223,7 +223,7 @@ class DataCopying(SampleMetric):
 
 
 def training_pixels(context: EvaluationContext, pixels: Pixels) -> Iterator[Tensor]:
-    """All training images of the context's data as points in pixel space, some thousand at a time."""
+    """All training images of the context's data as points in pixel space, 2,000 at a time."""
     for reading in read_table(context.table("train"), pixels, chunk=2_000, progress=context.progress):
         yield reading.features
 

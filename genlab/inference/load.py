@@ -1,4 +1,4 @@
-"""From a checkpoint to a `Run`: the checkpoint alone says what to build, and holds the weights."""
+"""Load a `Run` from a checkpoint. The checkpoint alone defines the model to build and holds its weights."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,10 +26,10 @@ def load(
     precision: str = "fp32",
     memory_format: str = "contiguous",
 ) -> Run:
-    """A run folder, a checkpoint file or "latest" (below `output_dir`), ready to use on `device`.
+    """Load a run onto `device`, ready for inference: a run folder, a checkpoint file or "latest" (below `output_dir`).
 
-    weights: "averaged" (their moving average if the run kept one) or "raw"; precision, memory_format: as
-    `device.precision` and `device.memory_format`. `ValueError` if it cannot be used.
+    weights: "averaged" (the moving average, if the run kept one) or "raw". precision, memory_format: as
+    `device.precision` and `device.memory_format`. `ValueError` if the run cannot be used.
 
     >>> run = genlab.load("outputs/vae-mnist/20261120-153012-5306")
     >>> images = run.sample(16, seed=0)      # [16, 1, 28, 28] in [0, 1]
@@ -64,19 +64,19 @@ def load(
 
 
 def latest(output_dir: str, with_checkpoint: bool = True) -> Path:
-    """The folder of the run below `output_dir` that saved a checkpoint last, or else wrote its status last."""
+    """The run folder below `output_dir` with the newest checkpoint; with the newest status if not `with_checkpoint`."""
     inside = RunFolder(Path())
     name = inside.last if with_checkpoint else inside.status
     found = [*Path(output_dir).glob(f"*/*/{name}"), *Path(output_dir).glob(f"sweeps/*/*/*/{name}")]
     if not found:
         what = "run with a checkpoint" if with_checkpoint else "run"
         raise ValueError(f"run=latest: no {what} below {output_dir}; train one with: genlab train")
-    youngest = max(found, key=lambda path: path.stat().st_mtime)
-    return youngest.parents[len(name.parts) - 1]
+    newest = max(found, key=lambda path: path.stat().st_mtime)
+    return newest.parents[len(name.parts) - 1]
 
 
 def _request(state: dict) -> tuple[RunConfig, DataSpec]:
-    """Config and data of a checkpoint. `ValueError` with a line for each reason why it is none of GenLab's."""
+    """Config and data of a checkpoint. `ValueError` with one line for each reason why they cannot be used."""
     config = stored_config(state["config"])
     if problems := problems_of(config):
         raise ValueError("\n".join(line for lines in problems.values() for line in lines))
@@ -87,7 +87,7 @@ def _request(state: dict) -> tuple[RunConfig, DataSpec]:
 
 
 def _misfits(shapes: dict[str, Tensor], found: dict) -> Iterator[str]:
-    """Why the weights that were found are not those of the model that has `shapes`."""
+    """Reasons why the weights `found` do not fit a model whose weights look like `shapes`."""
     yield from (f"{name} is missing" for name in shapes if name not in found)
     yield from (f"{str(name)[:100]} is none of its weights" for name in found if name not in shapes)
     for name, like in shapes.items():

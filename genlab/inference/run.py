@@ -1,4 +1,4 @@
-"""A trained model, ready to use: what it can do, in batches that fit in memory."""
+"""A trained model ready for inference, in batches that fit in memory."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
@@ -21,18 +21,18 @@ from genlab.system.distributed import shard
 from genlab.system.seeding import seeded
 
 BATCH = 256
-"""Images that go through a model at once."""
+"""Images per forward pass."""
 
 
 @dataclass
 class Run:
-    """A model in evaluation mode, and where it came from. What its methods take and give lies on the CPU.
+    """A model in evaluation mode, and its origin. Methods take and return tensors on the CPU.
 
-    folder: the run's folder; step: that of the checkpoint; config: the run's whole config; data: what it was shaped
-    for; weights: "averaged" (their moving average if the run kept one) or "raw"; precision: `device.precision`, in
-    which the networks are computed.
+    folder: the run folder. step: training step of the checkpoint. config: the complete config of the run. data: the
+    data that the model was built for. weights: "averaged" (the moving average, if the run kept one) or "raw".
+    precision: `device.precision`, used for the networks.
 
-    Every method that needs a capability which the model lacks raises `ValueError`, naming the models that have it.
+    A method raises `ValueError` if the model lacks the capability it needs, and names the models that have it.
     """
 
     folder: Path
@@ -45,14 +45,14 @@ class Run:
     precision: str = "fp32"
 
     def inference(self) -> AbstractContextManager:
-        """What the model is called in: no gradients, and the run's own precision, whatever surrounds it."""
+        """Context for calling the model: no gradients, and the run's own precision, whatever the caller's."""
         context = ExitStack()
         context.enter_context(torch.no_grad())
         context.enter_context(computing(self.device, self.precision))
         return context
 
     def can(self, *names: str) -> bool:
-        """Whether the model has all these capabilities, of `genlab.contract.model.CAPABILITIES`."""
+        """Whether the model has all of these capabilities (keys of `genlab.contract.model.CAPABILITIES`)."""
         return all(hasattr(self.model, name) for name in names)
 
     def capability(self, name: str) -> Callable[..., Any]:
@@ -67,18 +67,18 @@ class Run:
 
     @property
     def takes_labels(self) -> bool:
-        """Whether the model generates under a label."""
+        """Whether the model is conditioned on labels."""
         return "label" in self.model.requires
 
     @property
     def num_latents(self) -> int:
-        """Size L of the latents that the model decodes."""
+        """Dimension L of the latents that the model decodes."""
         if self.can("prior"):
             return self.prior(1).shape[1]
         return self.encode(torch.zeros(1, *self.data.shape)).shape[1]
 
     def check_label(self, label: Tensor | int | None) -> None:
-        """`ValueError` if the model takes no labels, or not this one, or not one of these."""
+        """`ValueError` if the model takes no labels, or if `label` or one of its entries is not a class."""
         if label is None:
             return
         labels = torch.as_tensor(label)
@@ -96,11 +96,11 @@ class Run:
         truncation: float | None = None,
         shared: bool = False,
     ) -> Iterator[tuple[Tensor, Tensor | None]]:
-        """Batches of images [n, C, H, W] in [0, 1] and their labels [n], None for models that take none.
+        """Batches of images [n, C, H, W] in [0, 1] and their labels [n]; None for models that take no labels.
 
-        Every batch is a function of (seed, its number). label: class of all of them, None for all classes in turn.
+        A batch depends only on the seed and its index. label: class of all images, None to cycle through the classes.
         truncation: see `genlab.models.latents.standard_normal`; needs a model with a prior.
-        shared: only the batches that are this process's share, of several that train.
+        shared: yield only this process's share of the batches, when several processes train together.
         """
         self.check_label(label)
         if num_samples < 1:
@@ -112,8 +112,8 @@ class Run:
             count = min(BATCH, num_samples - start)
             labels = None
             if self.takes_labels:
-                turns = torch.arange(start, start + count) % self.data.num_classes
-                labels = turns if label is None else torch.full((count,), label)
+                cycle = torch.arange(start, start + count) % self.data.num_classes
+                labels = cycle if label is None else torch.full((count,), label)
             with self.inference(), seeded(seed, number):
                 if truncation is None:
                     x = self.capability("sample")(count, label=None if labels is None else labels.to(self.device))
@@ -124,11 +124,11 @@ class Run:
     def sample(
         self, num_samples: int, seed: int = 0, label: int | None = None, truncation: float | None = None
     ) -> Tensor:
-        """New images [num_samples, C, H, W] in [0, 1], as `draw` gives them."""
+        """New images [num_samples, C, H, W] in [0, 1]. Arguments as for `draw`."""
         return torch.cat([x for x, _ in self.draw(num_samples, seed, label, truncation)])
 
     def prior(self, num_samples: int, seed: int = 0, truncation: float | None = None) -> Tensor:
-        """Latents [num_samples, L] to decode: those of the images that `sample` gives for this seed."""
+        """Latents [num_samples, L] from the prior: the ones that `sample` decodes for this seed."""
         prior, parts = self.capability("prior"), []
         for number, start in enumerate(range(0, num_samples, BATCH)):
             with self.inference(), seeded(seed, number):
@@ -136,9 +136,9 @@ class Run:
         return torch.cat(parts)
 
     def decode(self, z: Tensor, label: Tensor | int | None = None) -> Tensor:
-        """Images [..., C, H, W] in [0, 1] of latents [..., L].
+        """Decode latents [..., L] to images [..., C, H, W] in [0, 1].
 
-        label: one, or a label for each entry of the first axis, for models that take labels.
+        label: one class, or one for each entry of the first axis, for models that take labels.
         """
         self.capability("decode")
         self.check_label(label)
@@ -155,7 +155,7 @@ class Run:
         return self._in_batches(self.capability("encode"), self.fitting(x))
 
     def reconstruct(self, x: Tensor) -> Tensor:
-        """Reconstructions of images [N, C, H, W] in [0, 1]: as many, of the same shape."""
+        """Reconstructions of images [N, C, H, W] in [0, 1], of the same shape."""
         return self._in_batches(self.capability("reconstruct"), self.fitting(x))
 
     def translate(self, x: Tensor, to: str, seed: int = 0) -> Tensor:
@@ -169,20 +169,20 @@ class Run:
     def interpolate(
         self, start: Tensor, end: Tensor, steps: int = 10, path: str = "spherical", label: Tensor | int | None = None
     ) -> Tensor:
-        """Images [N, steps, C, H, W] in [0, 1] on the way from latents `start` [N, L] to `end`.
+        """Images [N, steps, C, H, W] in [0, 1] on the path from latents `start` [N, L] to `end`.
 
-        path: "spherical" keeps the length that normal noise has, "linear" is the straight line.
-        label: one or [N], for models that take labels.
+        path: "spherical" keeps the norm typical of normal noise, "linear" is a straight line.
+        label: one class or [N], for models that take labels.
         """
         return self.decode(walk(start, end, even(steps), path), label)
 
     def traverse(
         self, latents: Sequence[int], values: Tensor, start: Tensor | None = None, label: int | None = None
     ) -> Tensor:
-        """Images [K, S, C, H, W] in [0, 1]: row k moves latent number `latents[k]` and holds the others.
+        """Images [K, S, C, H, W] in [0, 1]: row k varies latent dimension `latents[k]` and fixes the others.
 
-        values: what the moved latent is set to, [S] for all rows or [K, S]; start: the others [L], None for zeros,
-        the middle of a standard normal prior.
+        values: of the varied dimension, [S] for all rows or [K, S]. start: the fixed dimensions [L], None for zeros,
+        the mean of a standard normal prior.
         """
         self.capability("decode")
         size = self.num_latents
@@ -192,15 +192,15 @@ class Run:
     def score(self, x: Tensor, method: str | None = None, seed: int = 0, importance_samples: int = 64) -> Tensor:
         """How unlikely images [N, C, H, W] in [0, 1] are: float64 [N], higher is less likely.
 
-        method: of `genlab.inference.scoring.METHODS`, None for the first that the model supports.
-        importance_samples: draws of the latent for each image, for the bounds on the likelihood.
+        method: a key of `genlab.inference.scoring.METHODS`, None for the first that the model supports.
+        importance_samples: latents drawn per image for the likelihood bounds.
         """
         method = self.score_method(method)
         parts = enumerate(self.fitting(x).split(BATCH))
         return torch.cat([self.score_batch(part, method, seed, n, importance_samples) for n, part in parts])
 
     def score_method(self, method: str | None = None) -> str:
-        """`method`, or the first that the model supports. `ValueError` if it does not support it, or none."""
+        """`method`, or by default the first that the model supports. `ValueError` if it is unsupported, or none is."""
         able = [name for name, entry in METHODS.items() if self.can(entry.needs)]
         model = self.config.choices.model
         if not able:
@@ -221,15 +221,12 @@ class Run:
         return method
 
     def score_batch(self, x: Tensor, method: str, seed: int, number: int, importance_samples: int) -> Tensor:
-        """Scores float64 [n] of images that go through the model at once: a function of them, the seed and the number.
-
-        number: of the batch among others.
-        """
+        """Scores float64 [n] of one batch: a function of the images, the seed and `number`, the batch's index."""
         with self.inference(), seeded(seed, number):
             return METHODS[method].score(self.model, x.to(self.device), importance_samples).cpu().double()
 
     def fitting(self, x: Tensor) -> Tensor:
-        """`x` itself; `ValueError` unless it is images [N, C, H, W] of the run's shape."""
+        """Return `x`. `ValueError` unless its images have the run's shape: [N, C, H, W]."""
         if x.shape[1:] != self.data.shape:
             raise ValueError(f"images of shape {list(x.shape)}: this run takes {['N', *self.data.shape]}")
         return x

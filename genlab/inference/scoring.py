@@ -1,8 +1,8 @@
-"""Out-of-distribution scores: one number for each image. Higher is less likely, always.
+"""Out-of-distribution scores, one per image. Higher always means less likely.
 
-What is measured depends on what the model can do, never on which model it is. Likelihood sounds like the right measure
-and often is not: a model of clothes finds digits likelier than clothes, because they are simpler (Nalisnick et al.).
-Reconstruction error is not misled in this way and is preferred to the bounds. An exact likelihood is preferred to it:
+Which methods are available depends on a model's capabilities, never on its class. Likelihood is often misleading: a
+model of clothes gives digits a higher likelihood than clothes, because digits are simpler (Nalisnick et al.).
+Reconstruction error does not fail in this way and is preferred to the bounds. An exact likelihood is preferred to it:
 a model that has one reconstructs every image without error.
 
 Reference: Nalisnick et al. 2019, Do Deep Generative Models Know What They Don't Know?,
@@ -23,9 +23,9 @@ _DRAWS_AT_ONCE = 4
 
 @dataclass(frozen=True)
 class Method:
-    """A way to score. needs: the capability that it asks for; meaning: of the score, with its unit.
+    """A scoring method. needs: the capability it requires. meaning: what the score is, with its unit.
 
-    score: (model, images x [N, C, H, W] in [0, 1], importance samples) to scores [N]. draws: it uses chance.
+    score: maps (model, images x [N, C, H, W] in [0, 1], importance samples) to scores [N]. draws: whether it is random.
     """
 
     needs: str
@@ -57,6 +57,7 @@ METHODS: dict[str, Method] = {
         "discriminator_score", "-(discriminator's logit)", lambda model, x, _: -model.discriminator_score(x)
     ),
 }
-"""By name, the default being the first that the model can. With `vae` on MNIST against Fashion-MNIST, and one the other
-way round (10,000 images each, 8 draws), the AUROC is 0.995 and 0.991 by reconstruction, 1.000 and 0.415 by the ELBO,
-1.000 and 0.392 by the importance-weighted bound. All of them take an empty image for the most ordinary of all."""
+"""By name; the default is the first that the model supports. AUROC of `vae` trained on MNIST with Fashion-MNIST as
+outliers, and the other way round (10,000 images each, 8 importance samples): 0.995 and 0.991 by reconstruction, 1.000
+and 0.415 by the ELBO, 1.000 and 0.392 by the importance-weighted bound. All of them rate an empty image as the most
+likely of all."""

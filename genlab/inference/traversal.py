@@ -1,4 +1,4 @@
-"""Perturbation analysis: hold all latents but one, move that one, and look at what it does to the image.
+"""Latent traversals: vary one latent dimension, fix the others, and see how the image changes.
 
 References:
 - Higgins et al. 2017, beta-VAE: Learning Basic Visual Concepts, https://openreview.net/forum?id=Sy2fzU9gl (appendix)
@@ -11,14 +11,14 @@ from torch import Tensor
 
 
 def check_latents(latents: Sequence[int], size: int) -> None:
-    """`ValueError` unless `latents` are numbers of a model's `size` latents, at least one and none twice."""
+    """`ValueError` unless `latents` are distinct indices of `size` latent dimensions, at least one."""
     _check_range("latents", latents, size)
     if not latents or len(set(latents)) < len(latents):
         raise ValueError(f"{_text('latents', latents)}: name at least one latent, and none twice")
 
 
 def check_plane(latents: Sequence[int], size: int) -> None:
-    """`ValueError` unless `latents` are two different numbers of a model's `size` latents."""
+    """`ValueError` unless `latents` are two different indices of `size` latent dimensions."""
     _check_range("plane", latents, size)
     if len(latents) != 2 or latents[0] == latents[1]:
         raise ValueError(f"{_text('plane', latents)}: give two different latents, as in plane=[0,3]")
@@ -34,7 +34,7 @@ def _text(key: str, latents: Sequence[int]) -> str:
 
 
 def one_at_a_time(start: Tensor, latents: Sequence[int], values: Tensor) -> Tensor:
-    """Row k is `start` [L] with latent `latents[k]` set to `values` [S], or to `values[k]` of [K, S]: [K, S, L]."""
+    """[K, S, L]: row k is `start` [L] with dimension `latents[k]` set to `values` [S], or `values[k]` if [K, S]."""
     values = values.expand(len(latents), values.shape[-1])
     z = start.repeat(*values.shape, 1)
     for row, latent in enumerate(latents):
@@ -44,10 +44,10 @@ def one_at_a_time(start: Tensor, latents: Sequence[int], values: Tensor) -> Tens
 
 @dataclass
 class Span:
-    """Where a traversal begins and how far it goes: from centre - extent * scale to centre + extent * scale.
+    """Start and range of a traversal: each dimension goes from centre - extent * scale to centre + extent * scale.
 
-    start: the latents that are held [L]; centre, scale [L]: of all latents, so that rows of another start cover the
-    same range and stay where the decoder has been trained.
+    start: values [L] of the fixed dimensions. centre, scale [L]: independent of the start, so that all traversals cover
+    the same range, on which the decoder was trained.
     """
 
     start: Tensor
@@ -56,15 +56,15 @@ class Span:
     extent: float
 
     def values(self, times: Tensor) -> Tensor:
-        """What each latent is set to at `times` [S], 0 to 1: [L, S]."""
+        """Values of each dimension at `times` [S] in [0, 1]: [L, S]."""
         return self.centre[:, None] + self.scale[:, None] * self.extent * (2 * times - 1)
 
     def rows(self, latents: Sequence[int], times: Tensor) -> Tensor:
-        """A latent each row, moved along it: [K, S, L]."""
+        """One row per entry of `latents`, which varies along it: [K, S, L]."""
         return one_at_a_time(self.start, latents, self.values(times)[list(latents)])
 
     def plane(self, down: int, across: int, times: Tensor) -> Tensor:
-        """Two latents, `down` moved from row to row and `across` along each: [S, S, L]."""
+        """A grid of two dimensions: `down` varies over the rows, `across` along each row: [S, S, L]."""
         values = self.values(times)
         z = self.start.repeat(len(times), len(times), 1)
         z[:, :, down] = values[down][:, None]
@@ -73,8 +73,8 @@ class Span:
 
 
 def changes(images: Tensor) -> Tensor:
-    """How far a row [K, S, C, H, W] moves its pixels from end to end, [K]: mean over pixels of sum_s |x_(s+1) - x_s|.
+    """How much a row [K, S, C, H, W] changes its pixels from end to end, [K]: pixel mean of sum_s |x_(s+1) - x_s|.
 
-    In units of the range of a pixel. A sum of steps, not the distance of the ends, since a row can come back.
+    In units of the pixel range. The steps are summed, since a row may come back to where it started.
     """
     return images.diff(dim=1).abs().sum(1).flatten(1).mean(1)

@@ -1,4 +1,4 @@
-"""Data to look at through a trained run: its own dataset, or another one that the command names."""
+"""The dataset that a trained run is used on: its own, or another one named on the command line."""
 
 import os
 
@@ -16,7 +16,7 @@ from genlab.system.seeding import seeded
 
 
 def run_source(run: Run, config: DataUseConfig) -> tuple[Source, str]:
-    """The dataset that `config.dataset` names, else the run's own; and its name."""
+    """The dataset `config.dataset`, or by default the run's own, and its name."""
     choice = chosen_dataset(run, config)
     if config.dataset is not None:
         source = build_source(choice.settings)
@@ -26,15 +26,16 @@ def run_source(run: Run, config: DataUseConfig) -> tuple[Source, str]:
         return build_source(choice.settings), choice.name
     except ValueError as error:
         raise ValueError(
-            f"the data that run={run.folder} was trained on cannot be had here: {error} "
+            f"the data that run={run.folder} was trained on is not available here: {error} "
             "Or name another: dataset=NAME, or input=FOLDER if the command takes it."
         ) from error
 
 
 def chosen_dataset(run: Run, config: DataUseConfig) -> DatasetChoice:
-    """`config.dataset`, else the run's own, searched for where data lies here.
+    """`config.dataset`, or by default the run's own.
 
-    From the place that the run names, data is only read: what is to be unpacked or fetched goes where the user says.
+    The data folder recorded in the run is only read from, and only if the data is ready there. Otherwise the user's
+    `config.data_dir` is used: archives are unpacked and downloads stored there.
     """
     if config.dataset is not None:
         return config.dataset
@@ -46,12 +47,12 @@ def chosen_dataset(run: Run, config: DataUseConfig) -> DatasetChoice:
 
 
 def is_ready(source: Source) -> bool:
-    """Whether opening a source writes nothing."""
+    """Whether a source can be opened without writing files."""
     return not isinstance(source, PublishedSet) or source.lies_in(source.data_dir)
 
 
 def dataset_images(run: Run, config: DataUseConfig, split: str = "validation") -> DatasetImages:
-    """A split of the run's own dataset, or of `config.dataset`; at most `config.num_images` of it."""
+    """A split of `config.dataset`, or by default of the run's own dataset; at most `config.num_images` images."""
     source, name = run_source(run, config)
     title = split if config.dataset is None else f"{name}-{split}"
     return images_of(run, source, title, chosen_dataset(run, config), getattr(config, "num_images", None), split)
@@ -60,7 +61,7 @@ def dataset_images(run: Run, config: DataUseConfig, split: str = "validation") -
 def images_of(
     run: Run, source: Source, title: str, choice: DatasetChoice, limit: int | None, split: str = "validation"
 ) -> DatasetImages:
-    """The first `limit` images of a split, None for all."""
+    """The first `limit` images of a split; None for all."""
     size = min(source.sizes[split], limit or source.sizes[split])
     origin = {"dataset": choice.name, "split": split, "settings": choice.settings}
     loader = open_split(source, split, run.config.loader, seed=run.config.seed, device=run.device)
@@ -68,9 +69,9 @@ def images_of(
 
 
 def drawn_pairs(run: Run, config: DataUseConfig, pairs: int) -> tuple[Tensor, str]:
-    """Images [2 * pairs, C, H, W] that `config.seed` draws from all validation data, and what these are called.
+    """Images [2 * pairs, C, H, W] drawn from all validation data by `config.seed`, and a title for them.
 
-    Only those that are drawn are read.
+    Only the images that are drawn are read.
     """
     source, name = run_source(run, config)
     size, title = source.sizes["validation"], "validation" if config.dataset is None else f"{name}-validation"
@@ -83,7 +84,7 @@ def drawn_pairs(run: Run, config: DataUseConfig, pairs: int) -> tuple[Tensor, st
 
 
 def check_fit(run: Run, source: Source, what: str) -> None:
-    """`ValueError` unless `source` holds the images that the run takes. Labels are not asked for: no command needs the
+    """`ValueError` unless `source` holds the images that the run takes. Labels are not required: no command needs the
     data's own labels."""
     if missing := run.model.requires - {"label"} - source.spec.provides:
         raise ValueError(
@@ -94,7 +95,7 @@ def check_fit(run: Run, source: Source, what: str) -> None:
 
 
 def check_shape(run: Run, source: Source, what: str) -> None:
-    """`ValueError` unless the images of `source` have the run's shape, whatever their domain."""
+    """`ValueError` unless the images of `source` have the run's shape, in whatever domain."""
     if source.spec.shape != run.data.shape:
         theirs, ours = ("x".join(map(str, spec.shape)) for spec in (source.spec, run.data))
         raise ValueError(

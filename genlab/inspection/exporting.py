@@ -1,7 +1,7 @@
-"""The networks of a run as files that need no GenLab: programs of `torch.export`, and ONNX beside them on request.
+"""Export a run's networks to files that need no GenLab: `torch.export` programs, and ONNX on request.
 
-Each file is one function of the model with only the weights that it reads, for any number of rows. It is read back and
-held against the model before it counts as exported.
+Each file holds one function of the model and only the weights it reads, for any batch size. It counts as exported once
+it has been loaded again and compared with the model.
 """
 
 import copy
@@ -22,17 +22,17 @@ from genlab.inference.run import Run
 from genlab.system.seeding import seeded
 
 CHECKED_ROWS = (1, 3, 17)
-"""Batch sizes at which an exported function is held against the model."""
+"""Batch sizes at which an exported function is compared with the model."""
 
-_TRACED_ROWS = 4  # torch.export takes 0 and 1 for constants
+_TRACED_ROWS = 4  # torch.export treats 0 and 1 as constants
 
 
 class ExportFailed(RuntimeError):
-    """A function that cannot be exported, or gives something else behind the export."""
+    """A function cannot be exported, or its export gives other results."""
 
 
 class _Part(nn.Module):
-    """One method of a model as a module; the names of its arguments become those of the file's inputs."""
+    """One method of a model as a module. Its argument names become the input names of the file."""
 
     model: GenerativeModel
 
@@ -42,28 +42,28 @@ class _Part(nn.Module):
 
 
 class Decode(_Part):
-    """Images x [N, C, H, W] in [0, 1] of latents z."""
+    """Latents z to images x [N, C, H, W] in [0, 1]."""
 
     def forward(self, z: Tensor) -> Tensor:
         return self.model.decode(z)
 
 
 class DecodeLabelled(_Part):
-    """Images x [N, C, H, W] in [0, 1] of latents z and labels [N]."""
+    """Latents z and labels [N] to images x [N, C, H, W] in [0, 1]."""
 
     def forward(self, z: Tensor, label: Tensor) -> Tensor:
         return self.model.decode(z, label=label)
 
 
 class Encode(_Part):
-    """Latents z of images x [N, C, H, W] in [0, 1]."""
+    """Images x [N, C, H, W] in [0, 1] to latents z."""
 
     def forward(self, x: Tensor) -> Tensor:
         return self.model.encode(x)
 
 
 class Translate(_Part):
-    """Images x [N, C, H, W] in [0, 1] carried to a domain."""
+    """Images x [N, C, H, W] in [0, 1] to the given domain."""
 
     def __init__(self, model: GenerativeModel, domain: str):
         super().__init__(model)
@@ -75,9 +75,9 @@ class Translate(_Part):
 
 @dataclass
 class Function:
-    """What can be exported: `module` on the CPU, `inputs(n)` draws arguments by name, `output` names what comes out.
+    """A function to export. module: on the CPU. inputs(n): draws n rows of each argument, by name.
 
-    ranges: smallest and largest value of those of inputs and output that have one.
+    output: name of the result. ranges: smallest and largest value of those inputs and outputs that are bounded.
     """
 
     name: str
@@ -88,7 +88,7 @@ class Function:
 
 
 def functions(run: Run) -> list[Function]:
-    """Everything of `run` that can be exported. `ValueError` where that is nothing."""
+    """All functions of `run` that can be exported. `ValueError` if there are none."""
     model = copy.deepcopy(run.model).cpu()
 
     def images(count: int) -> dict[str, Tensor]:
@@ -120,15 +120,15 @@ def functions(run: Run) -> list[Function]:
 
 
 def check_onnx() -> None:
-    """`ValueError` where the packages are missing that write ONNX."""
+    """`ValueError` if a package that writes ONNX is missing."""
     if any(find_spec(package) is None for package in ("onnx", "onnxscript")):
         raise ValueError("onnx=true needs: pip install 'genlab[onnx]'")
 
 
 def export(function: Function, folder: Path, onnx: bool = False, tolerance: float = 1e-4, seed: int = 0) -> dict:
-    """Write `folder`/NAME.pt2, and NAME.onnx if asked, and hold them against the model; what is in them as plain data.
+    """Write `folder`/NAME.pt2, and NAME.onnx on request, and compare them with the model. Returns a plain-data report.
 
-    A file that differs by more than `tolerance` in any number is removed again and `ExportFailed` raised.
+    If any output differs by more than `tolerance`, the file is removed and `ExportFailed` raised.
     """
     with torch.no_grad(), seeded(seed):
         program = _trace(function)
@@ -149,7 +149,7 @@ def export(function: Function, folder: Path, onnx: bool = False, tolerance: floa
 
 
 def _trace(function: Function) -> torch.export.ExportedProgram:
-    """The function as a graph for any number of rows, with no other weights than those that it reads."""
+    """The function as a graph for any batch size, with only the weights it reads."""
     module, inputs = copy.deepcopy(function.module), function.inputs(_TRACED_ROWS)
     rows = torch.export.Dim("batch")
     shapes = {name: {0: rows} for name in inputs}
@@ -162,15 +162,15 @@ def _trace(function: Function) -> torch.export.ExportedProgram:
                 owner, _, leaf = name.rpartition(".")
                 setattr(module.get_submodule(owner), leaf, None)
         return torch.export.export(module, (), inputs, dynamic_shapes=shapes)
-    except Exception as error:  # whatever a model's own code or the tracer raises
+    except Exception as error:  # the model's code and the tracer may raise anything
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ExportFailed(f"{function.name}: torch.export cannot follow the model here: {reason}") from error
 
 
 def _export_onnx(function: Function, program: Any, path: Path, checks: list, expected: list, tolerance: float) -> dict:
-    """Write the program as ONNX; checked where onnxruntime is installed."""
+    """Write the program as ONNX. It is checked if onnxruntime is installed."""
     names = list(checks[0])
-    shapes = {name: {0: "batch"} if name == names[0] else None for name in names}  # they share the axis
+    shapes = {name: {0: "batch"} if name == names[0] else None for name in names}  # one batch axis for all
     torch.onnx.export(
         program, (), path, dynamo=True, external_data=False, verbose=False, dynamic_shapes=shapes,
         input_names=names, output_names=[function.output],
@@ -189,12 +189,12 @@ def _export_onnx(function: Function, program: Any, path: Path, checks: list, exp
 
 
 def _check(path: Path, call: Callable, checks: list[dict], expected: list[Tensor], tolerance: float) -> float:
-    """The largest difference of what `call` gives from what is expected."""
+    """The largest absolute difference between the outputs of `call` and the expected ones."""
     with torch.no_grad():
         given = [call(inputs) for inputs in checks]
     same_shapes = all(a.shape == b.shape for a, b in zip(given, expected, strict=True))
     largest = max((a - b).abs().max().item() for a, b in zip(given, expected, strict=True)) if same_shapes else None
-    if largest is None or not largest <= tolerance:  # also where it is not a number
+    if largest is None or not largest <= tolerance:  # also if it is NaN
         path.unlink()
         what = "differs in shape from" if largest is None else f"differs by {largest:.3g} from"
         raise ExportFailed(
@@ -204,7 +204,7 @@ def _check(path: Path, call: Callable, checks: list[dict], expected: list[Tensor
 
 
 def _describe(name: str, values: list[Tensor], function: Function) -> dict:
-    """Shape, type, range (null where every number will do), and the range that the check went through."""
+    """Shape, dtype, range (null if unbounded), and the range that the check covered."""
     return {
         "shape": ["batch", *values[0].shape[1:]],
         "dtype": str(values[0].dtype).removeprefix("torch."),
@@ -214,7 +214,7 @@ def _describe(name: str, values: list[Tensor], function: Function) -> dict:
 
 
 def versions() -> dict[str, str]:
-    """Versions of what wrote the files; a program of torch.export is made for its own version of torch and later."""
+    """Versions of the packages that wrote the files. A torch.export program needs at least its own version of torch."""
     found = {"python": platform.python_version()}
     for package in ("genlab", "torch", "onnx", "onnxscript", "onnxruntime"):
         try:

@@ -1,4 +1,4 @@
-"""Images to look at through a trained run, read batch by batch: files of the user's, or examples of a dataset."""
+"""Images for a trained run, read batch by batch: the user's files, or examples of a dataset."""
 
 import logging
 from collections.abc import Iterator
@@ -20,9 +20,9 @@ log = logging.getLogger("genlab")
 
 @dataclass
 class ImageBatch:
-    """Some images, float32 [n, C, H, W] in [0, 1] on the CPU, and what goes with them, an entry for each.
+    """Images, float32 [n, C, H, W] in [0, 1] on the CPU, with one name and label each.
 
-    names: of the files, or the position in the split; label: int64 [n] if the data has labels.
+    names: of the files, or positions in the split. label: int64 [n] if the data has labels.
     """
 
     names: list[str]
@@ -34,7 +34,7 @@ class ImageBatch:
 class Images:
     """Images that can be read any number of times.
 
-    title: what they are called in names of folders; size: how many there are.
+    title: short name, used in folder names. size: number of images.
     origin: where exactly they come from, as plain data. skipped: damaged files that were left out.
     """
 
@@ -44,18 +44,18 @@ class Images:
     skipped: list[str] = field(default_factory=list)
 
     def read(self) -> Iterator[ImageBatch]:
-        """All of them, in order, batch by batch."""
+        """All images, in order, batch by batch."""
         raise NotImplementedError
 
     def batches(self, doing: str) -> Iterator[ImageBatch]:
-        """`read`, with a progress bar that says what is being done, if a person watches."""
+        """`read` with a progress bar labelled `doing`, which is shown only in a terminal."""
         with tqdm(total=self.size, desc=doing, disable=None, leave=False) as bar:
             for batch in self.read():
                 yield batch
                 bar.update(len(batch.names))
 
     def all(self) -> ImageBatch:
-        """All of them at once."""
+        """All images as one batch."""
         parts = list(self.read())
         names = [name for part in parts for name in part.names]
         return ImageBatch(names, torch.cat([part.image for part in parts]), labels_of(parts))
@@ -67,17 +67,17 @@ class Images:
 
 
 def labels_of(parts: list[ImageBatch]) -> Tensor | None:
-    """The labels of several batches, None unless all have some."""
+    """The labels of several batches; None unless all of them have labels."""
     labels = [part.label for part in parts if part.label is not None]
     return torch.cat(labels) if labels and len(labels) == len(parts) else None
 
 
 @dataclass
 class UserImages(Images):
-    """Image files, scaled and cropped to what the run takes.
+    """Image files, scaled and cropped to the run's shape.
 
-    asked: the key=value that named them.
-    skip_damaged: whether damaged ones are left out instead of refused; None if the user cannot ask for that.
+    asked: the key=value that named them, for messages.
+    skip_damaged: whether damaged files are skipped instead of refused; None if the command has no such option.
     """
 
     paths: list[Path] = field(default_factory=list)
@@ -119,7 +119,7 @@ class UserImages(Images):
 
 @dataclass
 class DatasetImages(Images):
-    """Examples of a split of a dataset, in order. labels: int64 [N], instead of the dataset's own."""
+    """Examples of a dataset split, in order. labels: int64 [N], used instead of the dataset's own."""
 
     loader: Loader = field(kw_only=True)
     labels: Tensor | None = None

@@ -1,4 +1,4 @@
-"""Images that a command line names: files, folders, npz files, datasets."""
+"""Images named on the command line: files, folders, npz files, datasets."""
 
 import os
 import re
@@ -28,10 +28,10 @@ from genlab.inspection.images import DatasetImages, Images, UserImages
 
 
 def find_images(run: Run, config: EncodeConfig | ReconstructConfig | ScoreConfig | TranslateConfig) -> Images:
-    """What `config.input` names, else the validation split of `config.dataset` or of the run's own dataset."""
+    """Images of `config.input`, or else the validation split of `config.dataset` or of the run's own dataset."""
     dataset, limit = getattr(config, "dataset", None), getattr(config, "num_images", None)
     if config.input is None:
-        assert not isinstance(config, TranslateConfig), "it refuses to go without"
+        assert not isinstance(config, TranslateConfig), "genlab translate requires an input"
         return dataset_images(run, config)
     if dataset is not None:
         raise ValueError(f"input={config.input} and dataset={dataset.name}: give one of the two")
@@ -62,7 +62,7 @@ def open_input(run: Run, place: str, key: str, skip_damaged: bool | None = None,
 
 
 def open_against(run: Run, config: ScoreConfig) -> Images:
-    """What `config.against` names: a dataset's validation split, an image, a folder or an npz file."""
+    """Images of `config.against`: a dataset's validation split, an image, a folder or an npz file."""
     place = str(config.against)
     if place in options("dataset") and not os.path.exists(place):
         settings = dataset_defaults(place, config.seed, config.data_dir)
@@ -89,7 +89,7 @@ def _npz(run: Run, path: Path, key: str, limit: int | None, origin: dict[str, An
 
 
 def _in_terms_of(key: str, path: Path, problem: str) -> str:
-    """What the npz dataset finds wrong with a file, in terms of the key that named it and without settings to give."""
+    """Rewrite an error of the npz dataset: name `key`, and suggest no settings that the command does not have."""
     problem = problem.replace(f"dataset.path={path}", f"{key}={path}")
     problem = problem.replace("dataset.images_key=images", f"{path}: images")
     if problem.startswith(f"{path}: "):
@@ -101,7 +101,7 @@ def _in_terms_of(key: str, path: Path, problem: str) -> str:
 
 
 def _labels(source: Npz) -> Tensor | None:
-    """The array `labels` of the file, if it holds an integer for each image; any integers name classes here."""
+    """The file's array `labels`, if it holds one integer per image. Any integers are accepted as classes."""
     header = source.headers.get("labels")
     if header is None or header.dtype.kind not in "ui" or header.shape != (source.sizes["validation"],):
         return None

@@ -1,4 +1,4 @@
-"""Latents of images: of one that the user names, and of a whole set."""
+"""Latents of a single image or of a whole set."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from genlab.inspection.inputs import open_input
 
 
 def latent_of(run: Run, place: str, key: str) -> tuple[Tensor, str]:
-    """The latent [1, L] of one image file, and what it is called. `ValueError` naming `key` if it is none."""
+    """The latent [1, L] of one image file, and its title. `ValueError` naming `key` if it is not one image."""
     run.capability("encode")
     if not Path(place).expanduser().exists():
         raise ValueError(f"{key}={place}: no such file; name the file of one image")
@@ -22,11 +22,11 @@ def latent_of(run: Run, place: str, key: str) -> tuple[Tensor, str]:
 
 
 def latents_of(run: Run, images: Images) -> tuple[Tensor, list[str], Tensor | None]:
-    """Latents [N, L] of all images, their names and their labels [N], None if they have none."""
+    """Latents [N, L], names and labels [N] of all images; labels are None if there are none."""
     run.capability("encode")
     latents, batches = [], []
     for batch in images.batches("encoding"):
         latents.append(run.encode(batch.image))
-        batch.image = torch.empty(0)  # names and labels are all that is kept
+        batch.image = torch.empty(0)  # free the images; only names and labels are kept
         batches.append(batch)
     return torch.cat(latents), [name for batch in batches for name in batch.names], labels_of(batches)

@@ -1,4 +1,4 @@
-"""Scores of many images, the least likely of them, and how well scores tell two sets apart."""
+"""Score sets of images, find the least likely ones, and measure how well scores separate two sets."""
 
 import csv
 from dataclasses import dataclass
@@ -20,10 +20,10 @@ _BINS = 80
 
 @dataclass
 class Scored:
-    """Scores of many images, in their order, and the least likely of them: all that is kept.
+    """Scores of a set of images, in order. Of the images, only the least likely are kept.
 
-    images: what was scored. names; scores float64 [N]; labels int64 [N] if all have one; least_likely: positions [n] of
-    the highest scores, the highest first, and shown: these images [n, C, H, W].
+    images: what was scored. names: one per image. scores: float64 [N]. labels: int64 [N] if all images have one.
+    least_likely: positions [n] of the highest scores, in descending order. shown: these images [n, C, H, W].
     """
 
     images: Images
@@ -34,7 +34,7 @@ class Scored:
     shown: Tensor
 
     def summary(self) -> str:
-        """Mean and quantiles, in a line."""
+        """Mean and quantiles, in one line."""
         low, quarter, median, three_quarters, high = np.quantile(self.scores.numpy(), _QUANTILES)
         return (
             f"mean {self.scores.mean():.5g}, median {median:.5g}, half in {quarter:.5g} to {three_quarters:.5g}, "
@@ -42,7 +42,7 @@ class Scored:
         )
 
     def write_table(self, path: Path) -> None:
-        """A CSV file with a line for each image."""
+        """Write a CSV file with one line per image."""
         columns: dict[str, list[Any]] = {"name": self.names}
         if self.labels is not None:
             columns["label"] = self.labels.tolist()
@@ -51,7 +51,7 @@ class Scored:
             csv.writer(file).writerows([tuple(columns), *zip(*columns.values(), strict=True)])
 
     def write_arrays(self, path: Path) -> None:
-        """An npz file: scores, labels, and positions of the least likely."""
+        """Write an npz file: scores, labels, and positions of the least likely images."""
         labels: dict[str, Any] = {} if self.labels is None else {"labels": self.labels.numpy()}
         np.savez_compressed(path, scores=self.scores.numpy(), least_likely=self.least_likely.numpy(), **labels)
 
@@ -69,7 +69,7 @@ class Scored:
 
 
 def score_images(run: Run, images: Images, method: str, seed: int, importance_samples: int, shown: int) -> Scored:
-    """Score images batch by batch, with a progress bar; the `shown` least likely are kept."""
+    """Score images batch by batch, with a progress bar, and keep the `shown` least likely."""
     names: list[str] = []
     scores, batches = [], []
     highest, highest_at, kept = torch.empty(0).double(), torch.empty(0).long(), torch.empty(0, *run.data.shape)
@@ -82,7 +82,7 @@ def score_images(run: Run, images: Images, method: str, seed: int, importance_sa
         highest, highest_at, kept = (torch.cat(pair) for pair in ((highest, part), (highest_at, at), (kept, x)))
         order = highest.argsort(descending=True, stable=True)[:shown]
         highest, highest_at, kept = highest[order], highest_at[order], kept[order]
-        batch.image = torch.empty(0)  # labels are all that is kept
+        batch.image = torch.empty(0)  # free the images; only labels are kept
         batches.append(batch)
     return Scored(images, names, torch.cat(scores), labels_of(batches), highest_at, kept)
 
@@ -90,7 +90,7 @@ def score_images(run: Run, images: Images, method: str, seed: int, importance_sa
 def detection_protocol(
     run: Run, method: str, seed: int, importance_samples: int, scored: Scored, other: Scored
 ) -> dict[str, Any]:
-    """How it was measured how well a score tells `other` from `scored`, as plain data."""
+    """How the detection of `other` against `scored` was measured, as plain data."""
     draws = {"importance_samples": importance_samples} if METHODS[method].draws else {}
     return {
         "method": method,
@@ -109,14 +109,14 @@ def detection_protocol(
 
 
 def save_histogram(scored: Scored, other: Scored, meaning: str, auroc: float, path: Path) -> None:
-    """Both distributions of scores as a PNG."""
+    """Plot both score distributions to a PNG."""
     both = [side.scores.numpy() for side in (scored, other)]
     bins = np.histogram_bin_edges(np.concatenate(both), _BINS)
     figure = Figure(figsize=(8, 4.5), dpi=120, layout="constrained")
     axes = figure.subplots()
     for side, values in zip((scored, other), both, strict=True):
-        shares = np.full(len(values), 1 / len(values))
-        axes.hist(values, bins, weights=shares, alpha=0.6, label=f"{side.images.title} ({len(values)})")
-    axes.set(xlabel=f"{meaning}: less likely to the right", ylabel="share of the images", title=f"AUROC {auroc:.4f}")
+        fractions = np.full(len(values), 1 / len(values))
+        axes.hist(values, bins, weights=fractions, alpha=0.6, label=f"{side.images.title} ({len(values)})")
+    axes.set(xlabel=f"{meaning}: less likely to the right", ylabel="fraction of images", title=f"AUROC {auroc:.4f}")
     axes.legend(frameon=False)
     figure.savefig(path)

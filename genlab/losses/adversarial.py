@@ -1,6 +1,6 @@
-"""Losses of the two players of a generative adversarial network, and penalties on the discriminator's slope.
+"""Losses of the discriminator and the generator of a GAN, and gradient penalties.
 
-D(x) is the discriminator's raw output ("logit"): large for what it takes for real. All losses are means over the batch.
+D(x) is the discriminator's raw output ("logit"), large for real images. All losses are means over the batch.
 
 References:
 - Goodfellow et al. 2014, Generative Adversarial Nets, https://arxiv.org/abs/1406.2661 (non-saturating)
@@ -32,7 +32,7 @@ DISCRIMINATOR: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 }
 
 GENERATOR: dict[str, Callable[[Tensor], Tensor]] = {
-    # -log sigma(D(G(z))): unlike log(1 - sigma(D(G(z)))) it does not flatten out where the discriminator is sure
+    # -log sigma(D(G(z))): unlike log(1 - sigma(D(G(z)))) it does not saturate if the discriminator is confident
     "non-saturating": lambda fake: softplus(-fake).mean(),
     "hinge": lambda fake: -fake.mean(),
     # (D(G(z)) - 1)^2 / 2
@@ -42,35 +42,35 @@ GENERATOR: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def discriminator_loss(name: AdversarialLoss, real: Tensor, fake: Tensor) -> Tensor:
-    """What the discriminator lowers, from its logits on real and on generated images, both [N]; a scalar."""
+    """The discriminator's loss, from its logits on real and on generated images, both [N]; a scalar."""
     return _choose(DISCRIMINATOR, name)(real, fake)
 
 
 def generator_loss(name: AdversarialLoss, fake: Tensor) -> Tensor:
-    """What the generator lowers, from the discriminator's logits [N] on its images; a scalar."""
+    """The generator's loss, from the discriminator's logits [N] on its images; a scalar."""
     return _choose(GENERATOR, name)(fake)
 
 
 def slope(discriminator: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """Gradient of every D(x_n) with respect to x_n, differentiable once more: [N, ...] -> [N, ...].
+    """Gradient of every D(x_n) with respect to x_n, itself differentiable: [N, ...] -> [N, ...].
 
     Row n of D(x) must depend on row n of x alone: no batch normalization. Compiled code cannot be differentiated twice.
     """
     x = x.detach().requires_grad_()
-    with torch.autocast(x.device.type, enabled=False):  # half precision would round small slopes to zero
+    with torch.autocast(x.device.type, enabled=False):  # half precision would round small gradients to zero
         (gradient,) = torch.autograd.grad(discriminator(x).sum(), x, create_graph=True)
     return gradient
 
 
 def r1_penalty(discriminator: Callable[[Tensor], Tensor], real: Tensor) -> Tensor:
-    """Mean squared slope at the data, E |grad D(x)|^2 / 2; the discriminator maps [N, ...] to [N]."""
+    """R1 penalty on real data, E |grad D(x)|^2 / 2; the discriminator maps [N, ...] to [N]."""
     return slope(discriminator, real).flatten(1).square().sum(1).mean() / 2
 
 
 def gradient_penalty(discriminator: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, position: Tensor) -> Tensor:
     """E (|grad D(u)| - 1)^2 at points u between data and samples: keeps the critic close to 1-Lipschitz.
 
-    position: [N] uniform in [0, 1), where on the line from the real to the generated image u lies.
+    position: [N] uniform in [0, 1), interpolates from the real (0) to the generated image (1).
     """
     position = position.view(-1, *[1] * (real.dim() - 1))
     between = real.lerp(fake.detach(), position)

@@ -4,7 +4,7 @@ from torch import Tensor
 
 
 def kl_to_standard_normal(mu: Tensor, log_var: Tensor) -> Tensor:
-    """KL(N(mu, diag exp log_var) || N(0, I)), a term for each latent: [N, D] -> [N, D] (sum over D for the whole).
+    """KL(N(mu, diag exp log_var) || N(0, I)), one term per latent, [N, D] -> [N, D]; sum over D for the total.
 
     Kingma and Welling 2014, appendix B, https://arxiv.org/abs/1312.6114
     """

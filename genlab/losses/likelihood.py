@@ -1,4 +1,4 @@
-"""Likelihoods of an image given what a decoder says: log p(x | z) in nats per example.
+"""Likelihoods of an image given the output of a decoder: log p(x | z) in nats per example.
 
 References:
 - Kingma and Welling 2014, Auto-Encoding Variational Bayes, https://arxiv.org/abs/1312.6114
@@ -14,15 +14,15 @@ from torch.nn import functional as F
 
 LikelihoodName = Literal["bernoulli", "gaussian", "gaussian-learned"]
 
-_SMALLEST_LOG_VARIANCE = -11.0  # a standard deviation of one grey level in 256; below, density rewards mere precision
+_SMALLEST_LOG_VARIANCE = -11.0  # std of one in 256 grey levels; below, the density rewards precision only
 
 
 class Bernoulli(nn.Module):
-    """Every pixel is 1 with probability sigmoid(output). Grey pixels count as expected values of such bits."""
+    """Every pixel is 1 with probability sigmoid(output). Grey pixels are expected values of binary ones."""
 
     def log_prob(self, output: Tensor, x: Tensor) -> Tensor:
         """log p(x | output) [N] for raw outputs and images [N, C, H, W]."""
-        # sum_i x_i log p_i + (1 - x_i) log(1 - p_i), from logits: never the log of a rounded 0
+        # sum_i x_i log p_i + (1 - x_i) log(1 - p_i), from logits, to avoid log(0)
         return -F.binary_cross_entropy_with_logits(output.to(x.dtype), x, reduction="none").flatten(1).sum(1)
 
     def mean(self, output: Tensor) -> Tensor:
@@ -30,14 +30,14 @@ class Bernoulli(nn.Module):
         return output.sigmoid()
 
     def bits_per_dim(self, nats: Tensor, dimensions: int) -> Tensor:
-        """-nats / (D log 2), for the bits that the pixels stand for."""
+        """-nats / (D log 2), for binary pixels."""
         return -nats / (dimensions * math.log(2))
 
 
 class Gaussian(nn.Module):
     """Every pixel is N(sigmoid(output), variance) with one variance for all, fixed or learned.
 
-    variance: where it is fixed, or where learning starts; in units of squared pixel range.
+    variance: the fixed or the initial value, in units of the squared pixel range.
     """
 
     def __init__(self, variance: float, learned: bool):
@@ -60,10 +60,10 @@ class Gaussian(nn.Module):
         return output.sigmoid()
 
     def bits_per_dim(self, nats: Tensor, dimensions: int) -> Tensor:
-        """-nats / (D log 2) + 8: the density on [0, 1] as a probability of one of 256 grey levels."""
+        """-nats / (D log 2) + 8: from a density on [0, 1] to a probability of one of 256 grey levels."""
         return -nats / (dimensions * math.log(2)) + 8
 
 
 def make_likelihood(name: LikelihoodName, variance: float) -> Bernoulli | Gaussian:
-    """The likelihood `name`; `variance` matters to the Gaussian ones."""
+    """The likelihood `name`; only the Gaussian ones use `variance`."""
     return Bernoulli() if name == "bernoulli" else Gaussian(variance, learned=name == "gaussian-learned")

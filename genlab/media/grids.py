@@ -1,4 +1,4 @@
-"""Images side by side: from tensors to one image, to PNG files and to the frames of an animation."""
+"""Grids of images: from tensors to one image, to PNG files and to the frames of an animation."""
 
 from math import ceil
 from pathlib import Path
@@ -11,33 +11,33 @@ from genlab.media.images import Png, encode, to_uint8
 from genlab.media.metadata import Origin
 
 _LINE = 0.5
-"""Grey of the lines between images and of places that none fills."""
+"""Grey level of the lines between images and of empty cells."""
 
 _SIDE = 720
-"""Pixels that images are enlarged to, as far as whole numbers allow."""
+"""Maximum side, in pixels, up to which images are enlarged by integer factors."""
 
 _WIDTH = 2
-"""Pixels of a line."""
+"""Line width in pixels."""
 
 _COLUMNS = 8
-"""Images beside each other where a row has no length of its own."""
+"""Default number of images per row."""
 
 
 def tile(images: Tensor) -> Tensor:
-    """One image [C, H', W'] of images [rows, columns, C, H, W] in [0, 1], with a grey line between neighbours.
+    """Tile images [rows, columns, C, H, W] in [0, 1] to one image [C, H', W'], with grey lines between them.
 
     torchvision's `make_grid` would do, but importing it takes longer than hundreds of steps of a small network.
     """
     rows, columns, channels, height, width = images.shape
-    framed = pad(images.clamp(0, 1), (_WIDTH, 0, _WIDTH, 0), value=_LINE)  # each with the lines above and left of it
+    framed = pad(images.clamp(0, 1), (_WIDTH, 0, _WIDTH, 0), value=_LINE)  # each with the lines above and to the left
     image = framed.permute(2, 0, 3, 1, 4).reshape(channels, rows * (height + _WIDTH), columns * (width + _WIDTH))
     return pad(image, (0, _WIDTH, 0, _WIDTH), value=_LINE)
 
 
 def wrap(images: Tensor, columns: int | None = _COLUMNS) -> Tensor:
-    """Lay all images [N, C, H, W] out in rows of at most `columns`, [rows, columns, C, H, W]; gaps are grey.
+    """Arrange images [N, C, H, W] in rows of at most `columns`: [rows, columns, C, H, W]; empty cells are grey.
 
-    columns: None for about as many as there are rows.
+    columns: None for about as many as rows.
     """
     columns = min(columns or ceil(len(images) ** 0.5), len(images))
     gaps = images.new_full((-len(images) % columns, *images.shape[1:]), _LINE)
@@ -45,15 +45,15 @@ def wrap(images: Tensor, columns: int | None = _COLUMNS) -> Tensor:
 
 
 def in_blocks(*kinds: Tensor, columns: int = _COLUMNS, blocks: int = 4) -> Tensor:
-    """Counterparts below each other: a row of the first of `kinds`, below it the same row of the second, and so on.
+    """Interleave the rows of `kinds`: a row of the first, below it the same row of the second, and so on.
 
-    kinds: images [N, C, H, W] each; what goes beyond `blocks` is left out. Gives [rows, columns, C, H, W].
+    kinds: images [N, C, H, W] each; images beyond `blocks` are dropped. Returns [rows, columns, C, H, W].
     """
     return torch.stack([wrap(kind[: blocks * columns], columns) for kind in kinds], 1).flatten(0, 1)
 
 
 def enlarge(image: Tensor, side: int = _SIDE) -> Tensor:
-    """An image [C, H, W] whose pixels are repeated as often as it fits into `side`; a larger one stays as it is."""
+    """Enlarge an image [C, H, W] by the largest integer factor that fits into `side`; larger images are unchanged."""
     scale = _scale(image, side)
     return image.repeat_interleave(scale, -1).repeat_interleave(scale, -2)
 
@@ -63,21 +63,21 @@ def _scale(image: Tensor, side: int = _SIDE) -> int:
 
 
 def frames(images: Tensor) -> list[Tensor]:
-    """Rows [rows, steps, C, H, W] in [0, 1] as an animation: for each step one image with all rows side by side."""
-    channels = images.shape[2]  # grey stays grey: a palette of 256 colours then holds every level
+    """Rows [rows, steps, C, H, W] in [0, 1] as frames of an animation: one image of all rows per step."""
+    channels = images.shape[2]  # grey stays grey, so a palette of 256 colours holds every level
     columns = ceil(len(images) / ceil(len(images) / _COLUMNS))  # 10 rows become 5 and 5, not 8 and 2
     return [enlarge(tile(wrap(step, columns)))[:channels] for step in images.unbind(1)]
 
 
 def to_png(images: Tensor, origin: Origin | None = None) -> Png:
-    """Images [rows, columns, C, H, W] in [0, 1] as one PNG, enlarged by whole numbers where they are small.
+    """Images [rows, columns, C, H, W] in [0, 1] as one PNG; small images are enlarged by an integer factor.
 
-    origin: what the file says about them; None says nothing.
+    origin: metadata of the file; None for none.
     """
     image = tile(images.float().cpu())
     return encode(to_uint8(image[None])[0], origin, scale=_scale(image))
 
 
 def save_png(images: Tensor, path: Path, origin: Origin | None = None) -> None:
-    """Write what `to_png` makes of images [rows, columns, C, H, W] in [0, 1]."""
+    """Write images [rows, columns, C, H, W] in [0, 1] as one PNG, see `to_png`."""
     path.write_bytes(to_png(images, origin).content)

@@ -1,4 +1,4 @@
-"""Images as files: arrays in the form that `dataset=npz` reads, single PNGs, animated GIFs."""
+"""Images as files: arrays that `dataset=npz` reads, single PNGs, animated GIFs."""
 
 from collections.abc import Sequence
 from io import BytesIO
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 _COMPRESSION = 3
-"""Of PNG files, 0 to 9: twice as fast as PIL's own choice of 6, for files that are an eighth larger."""
+"""Compression level of PNG files, 0 to 9: twice as fast as PIL's default of 6, files are an eighth larger."""
 
 
 def to_uint8(images: Tensor) -> np.ndarray:
@@ -40,9 +40,9 @@ class Png(NamedTuple):
 
 
 def encode(pixels: np.ndarray, origin: Origin | None = None, scale: int = 1) -> Png:
-    """One image, uint8 [H, W, C] with 1 or 3 channels, as a PNG that tells its origin, if that is given.
+    """One image, uint8 [H, W, C] with 1 or 3 channels, as a PNG, with its origin as metadata if given.
 
-    scale: how often pixels are repeated along both axes.
+    scale: integer factor of enlargement.
     """
     height, width, channels = pixels.shape
     shape = (height, scale, width, scale, channels)
@@ -53,20 +53,20 @@ def encode(pixels: np.ndarray, origin: Origin | None = None, scale: int = 1) -> 
 
 
 def save_image(pixels: np.ndarray, path: Path, origin: Origin | None = None) -> None:
-    """Write one image, uint8 [H, W, C] with 1 or 3 channels, as a PNG that tells its origin, if that is given."""
+    """Write one image, uint8 [H, W, C] with 1 or 3 channels, as a PNG, with its origin as metadata if given."""
     path.write_bytes(encode(pixels, origin).content)
 
 
 def save_gif(frames: Sequence[Tensor], path: Path, origin: Origin | None = None, milliseconds: int = 80) -> None:
-    """An endless animation of images [C, H, W] in [0, 1], forwards and then backwards, that tells its origin."""
+    """Write a looping GIF of images [C, H, W] in [0, 1], forwards and then backwards, with its origin if given."""
     images = [_image(to_uint8(frame[None])[0]) for frame in frames]
     images += images[-2:0:-1]
-    told = {"comment": origin.comment()} if origin else {}
-    images[0].save(path, save_all=True, append_images=images[1:], duration=milliseconds, loop=0, **told)
+    metadata = {"comment": origin.comment()} if origin else {}
+    images[0].save(path, save_all=True, append_images=images[1:], duration=milliseconds, loop=0, **metadata)
 
 
 def _image(pixels: np.ndarray) -> "Image":
-    """uint8 [H, W, C] as an image of PIL; one channel is grey."""
+    """uint8 [H, W, C] as a PIL image; one channel is grey."""
     from PIL.Image import fromarray
 
     return fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)

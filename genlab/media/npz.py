@@ -1,4 +1,4 @@
-"""Results that grow on the disk while they are computed and become files only when all of them are there."""
+"""Results that are written to disk while they are computed, and become files only when complete."""
 
 import shutil
 import zipfile
@@ -22,9 +22,9 @@ class _Column:
 
 
 class NpzWriter(AbstractContextManager):
-    """Arrays by name that take rows, in nameless files: memory does not grow, and a failure leaves nothing behind.
+    """Named arrays that grow by rows, in anonymous files: memory does not grow, and a failure leaves no files.
 
-    folder: where those files lie; on the disk that the results will lie on, since /tmp is memory on many machines.
+    folder: for the anonymous files; on the disk of the results, since /tmp is in memory on many systems.
     """
 
     def __init__(self, folder: Path):
@@ -32,7 +32,7 @@ class NpzWriter(AbstractContextManager):
         self.columns: dict[str, _Column] = {}
 
     def add(self, **rows: np.ndarray) -> None:
-        """Append rows [n, ...] to each of the named arrays; dtype and shape of a row are those of the first time."""
+        """Append rows [n, ...] to each of the named arrays; the first call sets dtype and shape of a row."""
         for name, values in rows.items():
             if name not in self.columns:
                 self.columns[name] = _Column(self._file(), values.dtype, values.shape[1:])

@@ -1,4 +1,4 @@
-"""Latents as points of the plane: principal components or t-SNE, coloured by class.
+"""Latents as points in two dimensions: principal components or t-SNE, coloured by class.
 
 References:
 - Pearson 1901, On Lines and Planes of Closest Fit to Systems of Points in Space, https://doi.org/10.1080/14786440109462720
@@ -13,15 +13,15 @@ import numpy as np
 from genlab.system.seeding import mix
 
 TSNE_LIMIT = 5000
-"""Points that t-SNE shows at most: its time grows faster than their number, and more would hide each other."""
+"""Maximum number of points for t-SNE: its run time grows superlinearly, and more points would overlap."""
 
 _PERPLEXITY = 30
-_LEGEND = 20  # classes that a legend can name
+_LEGEND = 20  # maximum number of classes in a legend
 
 
 @dataclass
 class Projection:
-    """Points [n, 2] of the plane, the rows [n] of the latents that they stand for, and what the two axes show."""
+    """Points [n, 2], the rows [n] of their latents, and the labels of the two axes."""
 
     points: np.ndarray
     rows: np.ndarray
@@ -29,13 +29,13 @@ class Projection:
 
 
 def check_plot(plot: str, count: int, size: int) -> None:
-    """`ValueError` where `count` latents of `size` numbers make no plot in two dimensions."""
+    """`ValueError` if `count` latent vectors of length `size` are too few or too short for a plot in two dimensions."""
     if plot != "none" and (count < 3 or size < 2):
         raise ValueError(f"plot={plot}: needs 3 images and 2 latents, here are {count} and {size}; add plot=none")
 
 
 def project(latents: np.ndarray, plot: str, seed: int = 0) -> Projection:
-    """Latents [N, L] in two dimensions; `plot`: "pca" or "tsne", which is a function of `seed`."""
+    """Latents [N, L] in two dimensions; `plot`: "pca", or "tsne", which depends on `seed`."""
     check_plot(plot, *latents.shape)
     return _principal_components(latents) if plot == "pca" else _neighbours(latents, seed)
 
@@ -44,10 +44,10 @@ def _principal_components(latents: np.ndarray) -> Projection:
     from sklearn.decomposition import PCA
 
     latents = latents.astype(np.float64)
-    with np.errstate(invalid="ignore"):  # latents that are all the same have no variance to share out
+    with np.errstate(invalid="ignore"):  # identical latents have no variance to explain
         model = PCA(2, svd_solver="full").fit(latents)
-    shares = np.nan_to_num(model.explained_variance_ratio_)
-    first, second = (f"component {n}: {share:.1%} of the variance" for n, share in enumerate(shares, 1))
+    ratios = np.nan_to_num(model.explained_variance_ratio_)
+    first, second = (f"component {n}: {ratio:.1%} of the variance" for n, ratio in enumerate(ratios, 1))
     return Projection(model.transform(latents), np.arange(len(latents)), (first, second))
 
 
@@ -63,7 +63,7 @@ def _neighbours(latents: np.ndarray, seed: int) -> Projection:
 
 
 def save_scatter(projection: Projection, labels: np.ndarray | None, title: str, path: Path) -> None:
-    """Write the points as a PNG, coloured by `labels` [N] of all latents, where there are any."""
+    """Write the points as a PNG, coloured by `labels` [N] of all latents, if any."""
     from matplotlib import colormaps
     from matplotlib.figure import Figure
 

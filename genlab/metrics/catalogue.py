@@ -1,6 +1,6 @@
-"""Every metric of `genlab evaluate`: what it gives, which direction is better, and what it needs. Imports nothing slow.
+"""All metrics of `genlab evaluate`: their values, directions and requirements. Imports nothing slow.
 
-Everything that asks about metrics reads this table: `genlab evaluate` and its help, `trainer.best_metric`, sweeps,
+Everything that concerns metrics reads this table: `genlab evaluate` and its help, `trainer.best_metric`, sweeps,
 `genlab compare`, and the tests of the documentation.
 """
 
@@ -11,17 +11,17 @@ from typing import Any, Literal
 from genlab.system.text import did_you_mean
 
 Direction = Literal["min", "max"] | None
-"""Which values of a number are better; None if neither are."""
+"""Whether lower or higher values are better; None if neither."""
 
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric, or several that share their work.
+    """One metric, or several that are computed together.
 
-    directions: by the name of each number that it may give. needs: capabilities of the model. fields: what a batch
-    must hold besides images. draws: whether it depends on the seed. extractor: whether features are compared, and
-    classes: whether the extractor must know classes. least_samples, least_real: how many samples and real images it
-    takes. own_data: whether it asks about the data that the run was trained on.
+    directions: of each value it may return, by name. needs: required capabilities of the model. fields: fields that a
+    batch must hold besides images. draws: whether it depends on the seed. extractor: whether it compares features;
+    classes: whether the extractor must be a classifier. least_samples, least_real: minimum number of samples and of
+    real images. own_data: whether it is about the data that the run was trained on.
     """
 
     group: Literal["samples", "data", "translation"]
@@ -38,7 +38,7 @@ class Metric:
 
 
 def _samples(summary: str, directions: dict[str, Direction], **more: Any) -> Metric:
-    """A metric of samples that compares features, unless `more` says otherwise."""
+    """A metric of samples; compares features unless `more` overrides that."""
     settings: dict[str, Any] = {"draws": True, "extractor": True, "least_samples": 2, "least_real": 2, **more}
     return Metric("samples", summary, directions, ("sample",), **settings)
 
@@ -112,21 +112,21 @@ METRICS: dict[str, Metric] = {
         own_data=True,
     ),
 }
-"""By the name under which a metric is asked for."""
+"""By the name that `metrics=` takes."""
 
 COMPARABLE = ("dataset", "split", "weights", "num_samples", "extractor", "extractor_sha256", "importance_samples",
               "images")  # fmt: skip
-"""Entries of a protocol that must be equal for two numbers to be compared; steps and seeds may differ between runs."""
+"""Protocol entries that must match for two values to be comparable; steps and seeds may differ between runs."""
 
 
 def directions_of(asked: Iterable[str] | None = None) -> dict[str, Direction]:
-    """By name, the numbers that the metrics `asked` for may give (None: all metrics), and their directions."""
+    """Direction of each value, by name, that the metrics `asked` for may return; None for all metrics."""
     names = METRICS if asked is None else asked
     return {name: direction for metric in names for name, direction in METRICS[metric].directions.items()}
 
 
 def unknown(asked: Iterable[str]) -> Iterator[str]:
-    """A line for each of the names `asked` for that is no metric's."""
+    """An error line for each name in `asked` that is not a metric."""
     for name in asked:
         if name not in METRICS:
             yield f"metrics={name}: no such metric; {did_you_mean(name, METRICS)}"

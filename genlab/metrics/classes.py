@@ -1,8 +1,8 @@
-"""What a set of samples holds: classes read by a classifier, labels that were asked for, modes of a mixture of points.
+"""Coverage of samples: classes predicted by a classifier, agreement with requested labels, modes of a mixture.
 
 References:
     VEEGAN: Reducing Mode Collapse in GANs using Implicit Variational Learning (Srivastava, Valkov, Russell, Gutmann,
-    Sutton, 2017), for modes and samples of high quality, https://arxiv.org/abs/1705.07761
+    Sutton, 2017), for modes and high-quality samples, https://arxiv.org/abs/1705.07761
 """
 
 from math import log
@@ -13,9 +13,9 @@ from torch import Tensor
 
 
 class ClassCounts:
-    """Counts of the classes that a classifier reads, of probabilities that arrive in chunks.
+    """Counts of predicted classes, from probabilities that arrive in chunks.
 
-    covered_from: a class counts as covered from this share of 1 / K of the samples on.
+    covered_from: a class is covered if it has at least this fraction of 1 / K of the samples.
     """
 
     def __init__(self, num_classes: int, covered_from: float = 0.1):
@@ -25,20 +25,20 @@ class ClassCounts:
         self.asked, self.agreed = 0, 0.0
 
     def update(self, probabilities: Tensor, asked: Tensor | None = None) -> None:
-        """Take in probabilities [N, K] and, where samples were asked for by label, the labels int64 [N]."""
-        top, read = probabilities.detach().cpu().max(1)
-        self.counts += read.bincount(minlength=len(self.counts))
+        """Add probabilities [N, K] and, for samples requested by label, the labels int64 [N]."""
+        top, predicted = probabilities.detach().cpu().max(1)
+        self.counts += predicted.bincount(minlength=len(self.counts))
         self.certainty += top.sum(dtype=torch.float64).item()
         if asked is not None:
             self.asked += len(asked)
-            self.agreed += (read == asked.cpu()).sum().item()
+            self.agreed += (predicted == asked.cpu()).sum().item()
 
     def result(self) -> dict[str, Any]:
-        """Shares by class, and what they say.
+        """The fraction of samples per class (shares), and statistics.
 
-        classes_covered: classes with at least `least_share` of the samples. entropy: of the shares, in nats; log K for
-        samples spread evenly, 0 for a single class. certainty: mean probability of the class read. agreement: share of
-        samples read as the label asked for, where labels were.
+        classes_covered: classes with a share of at least `least_share`. entropy: of the shares, in nats; log K for
+        uniform shares, 0 for a single class. certainty: mean probability of the predicted class. agreement: fraction
+        of samples predicted as the requested label, if labels were given.
         """
         total = self.counts.sum().item()
         if not total:
@@ -58,16 +58,16 @@ class ClassCounts:
 
 
 def entropy(counts: Tensor) -> float:
-    """Entropy -sum p log p, in nats, of the shares of counts [K]."""
+    """Entropy -sum p log p in nats, with p = counts [K] / their sum."""
     shares = counts.double() / counts.sum()
     return -torch.xlogy(shares, shares).sum().item()
 
 
 def modes_covered(points: Tensor, centres: Tensor, deviation: float, reach: float = 3.0) -> dict[str, float | int]:
-    """How many modes of a mixture of round Gaussians a set of points holds.
+    """How many modes of a mixture of isotropic Gaussians a set of points covers.
 
-    points: [N, D]; centres: [M, D]; deviation: of each mode, along each axis. A point is of high quality within `reach`
-    deviations of its nearest centre, and a mode is covered by one such point.
+    points: [N, D]; centres: [M, D]; deviation: standard deviation of each mode along each axis. A point is of high
+    quality if it is within `reach` standard deviations of its nearest centre. One such point covers a mode.
     """
     distances, nearest = torch.cdist(points.double(), centres.double()).min(1)
     good = distances <= reach * deviation

@@ -1,4 +1,4 @@
-"""The Frechet distance between two sets of features, each taken for a Gaussian.
+"""The Frechet distance between two sets of features, each modelled as a Gaussian.
 
 References:
     GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium (Heusel et al., 2017)
@@ -13,7 +13,7 @@ from torch import Tensor
 
 
 class Moments:
-    """Mean and covariance of features that arrive in chunks, in float64 on the CPU; memory D^2, whatever the count."""
+    """Mean and covariance of features that arrive in chunks, in float64 on the CPU; memory D^2, for any count."""
 
     def __init__(self, num_features: int):
         self.count = 0
@@ -29,7 +29,7 @@ class Moments:
 
     @classmethod
     def from_state(cls, state: dict[str, Tensor]) -> "Moments":
-        """What `state_dict` gave."""
+        """Restore from `state_dict`."""
         moments = cls(len(state["mean"]))
         moments.count, moments.mean, moments.scatter = int(state["count"]), state["mean"], state["scatter"]
         return moments
@@ -39,29 +39,29 @@ class Moments:
 
     @property
     def covariance(self) -> Tensor:
-        """The unbiased estimate [D, D], of two features or more."""
+        """The unbiased estimate [D, D]. `ValueError` for fewer than two features."""
         if self.count < 2:
             raise ValueError(f"a covariance needs two samples or more, and there are {self.count}")
         return self.scatter / (self.count - 1)
 
     def update(self, features: Tensor) -> None:
-        """Take in features [N, D]; N may be 0."""
+        """Add features [N, D]; N may be 0."""
         if not len(features):
             return
         features = features.detach().to("cpu", torch.float64)
         count, mean = len(features), features.mean(0)
         centred, total, shift = features - mean, self.count + count, mean - self.mean
-        # S = S_a + S_b + n_a n_b / n (mu_b - mu_a) (mu_b - mu_a)^T, which never subtracts large numbers.
+        # S = S_a + S_b + n_a n_b / n (mu_b - mu_a) (mu_b - mu_a)^T, which avoids cancellation.
         self.scatter += centred.T @ centred + torch.outer(shift, shift) * (self.count * count / total)
         self.mean = self.mean + shift * (count / total)
         self.count = total
 
 
 def frechet_distance(a: Moments, b: Moments) -> float:
-    """d^2 = |mu_a - mu_b|^2 + tr(C_a + C_b - 2 (C_a C_b)^(1/2)), 0 or more: the squared distance that papers report.
+    """d^2 = |mu_a - mu_b|^2 + tr(C_a + C_b - 2 (C_a C_b)^(1/2)), 0 or more: the squared distance, as papers report it.
 
-    C_a C_b has the eigenvalues of the symmetric C_a^(1/2) C_b C_a^(1/2), so its root's trace needs no general matrix
-    root, and covariances of low rank are no special case.
+    C_a C_b has the eigenvalues of the symmetric C_a^(1/2) C_b C_a^(1/2), so the trace of its square root needs no
+    general matrix square root, and low-rank covariances are no special case.
     """
     values, vectors = torch.linalg.eigh(a.covariance)
     root = (vectors * values.clamp(min=0).sqrt()) @ vectors.T

@@ -1,4 +1,4 @@
-"""The Inception Score: are samples certain of their class, and classes various over samples?
+"""The Inception Score: is the class of each sample certain, and are classes diverse over samples?
 
 References: Improved Techniques for Training GANs (Salimans, Goodfellow, Zaremba, Cheung, Radford, Chen, 2016)
 https://arxiv.org/abs/1606.03498
@@ -13,8 +13,8 @@ from torch import Tensor
 class InceptionScore:
     """exp(E_x KL(p(y|x) || p(y))) of class probabilities that arrive in chunks: from 1 to the number of classes.
 
-    num_samples: how many there will be. splits: equal runs of samples; p(y) is the mean within a run. Dealing samples
-    out to splits in turn would give each split one class where labels are asked for in turn.
+    num_samples: the total number. splits: consecutive blocks of equal size; p(y) is the mean within a block.
+    Interleaved splits could hold a single class each, as the labels of conditional samples cycle.
     """
 
     def __init__(self, num_classes: int, num_samples: int, splits: int = 10):
@@ -25,7 +25,7 @@ class InceptionScore:
         self.negative_entropy = torch.zeros(splits, dtype=torch.float64)  # sums of sum_y p(y|x) log p(y|x)
 
     def update(self, probabilities: Tensor) -> None:
-        """Take in probabilities [N, K], rows of sum 1."""
+        """Add probabilities [N, K], whose rows sum to 1."""
         p = probabilities.detach().to("cpu", torch.float64)
         split = (self.count + torch.arange(len(p))) * self.splits // self.num_samples
         self.probabilities.index_add_(0, split, p)
@@ -34,7 +34,7 @@ class InceptionScore:
 
     def result(self) -> dict[str, Any]:
         """Mean and population standard deviation (std) over the splits."""
-        assert self.count == self.num_samples, "take in all samples first"
+        assert self.count == self.num_samples, "add all samples first"
         sizes = (torch.arange(self.count) * self.splits // self.num_samples).bincount(minlength=self.splits).double()
         marginal = self.probabilities / sizes[:, None]
         # E KL(p(y|x) || p(y)) = E sum_y p(y|x) log p(y|x) - sum_y p(y) log p(y)

@@ -4,7 +4,7 @@ Both are unbiased estimates of the squared maximum mean discrepancy,
 
     MMD^2 = sum_{i != j} k(x_i, x_j) / (n (n - 1)) + sum_{i != j} k(y_i, y_j) / (m (m - 1)) - 2 mean_{i, j} k(x_i, y_j),
 
-and may fall below 0 where two sets are alike.
+and may be negative if the two sets are alike.
 
 References:
     A Kernel Two-Sample Test (Gretton et al., 2012) https://jmlr.org/papers/v13/gretton12a.html
@@ -20,7 +20,7 @@ from torch import Tensor
 from genlab.system.seeding import mix
 
 BLOCK = 1_000
-"""Samples a block, where there are that many."""
+"""Samples per block, if there are that many."""
 
 _CHUNK = 1_000
 _MEDIAN_ROWS = 1_000
@@ -29,9 +29,9 @@ _MEDIAN_ROWS = 1_000
 class KernelDistance:
     """The kernel inception distance (cubic kernel) over blocks of samples, which arrive in chunks.
 
-    real: features [M, D]. They are put into an order drawn by `seed`, as datasets are often sorted, and cut into
-    blocks. Each full block of samples meets the next block of them, and the first again after the last. Memory: `real`
-    and one block. Samples beyond the last full block do not count.
+    real: features [M, D], shuffled with `seed`, as datasets are often sorted, and split into blocks. Each full block of
+    samples is compared with the next real block, cyclically. Memory: `real` and one block. Samples after the last full
+    block are ignored.
     """
 
     def __init__(self, real: Tensor, block: int = BLOCK, seed: int = 0):
@@ -44,7 +44,7 @@ class KernelDistance:
         self.distances: list[float] = []
 
     def update(self, features: Tensor) -> None:
-        """Take in features [N, D] of samples that are independent of their order."""
+        """Add features [N, D] of samples whose order is random."""
         self.waiting = torch.cat([self.waiting, features.detach().cpu()])
         while len(self.waiting) >= self.block:
             samples, self.waiting = self.waiting[: self.block], self.waiting[self.block :]
@@ -69,9 +69,9 @@ class KernelDistance:
 def gaussian_mmd(samples: Tensor, real: Tensor, bandwidth: float | None = None) -> dict[str, Any]:
     """Unbiased MMD^2 of samples [N, D] and real features [M, D] under k(x, y) = exp(-|x - y|^2 / (2 bandwidth^2)).
 
-    bandwidth: None takes the median distance between two of 1,000 real features, evenly spread over them.
+    bandwidth: None uses the median pairwise distance of 1,000 real features, evenly spaced in the table.
     """
-    samples, real = samples - real.mean(0), real - real.mean(0)  # distances stay, and rounding errors shrink
+    samples, real = samples - real.mean(0), real - real.mean(0)  # leaves distances unchanged, reduces rounding errors
     bandwidth = median_distance(real) if bandwidth is None else bandwidth
     if not bandwidth > 0:
         raise ValueError(f"a Gaussian kernel needs a bandwidth above 0, not {bandwidth}; are all real features alike?")
@@ -88,7 +88,7 @@ def gaussian_mmd(samples: Tensor, real: Tensor, bandwidth: float | None = None) 
 
 
 def median_distance(features: Tensor) -> float:
-    """The median Euclidean distance between two of 1,000 features [N, D], evenly spread: tables may be sorted."""
+    """Median pairwise Euclidean distance of 1,000 of the features [N, D], evenly spaced: tables may be sorted."""
     rows = torch.linspace(0, len(features) - 1, min(_MEDIAN_ROWS, len(features))).round().long()
     return torch.nn.functional.pdist(features[rows].double()).median().item()
 
@@ -99,7 +99,7 @@ def cubic_kernel(x: Tensor, y: Tensor) -> Tensor:
 
 
 def mmd_squared(x: Tensor, y: Tensor, kernel: Callable[[Tensor, Tensor], Tensor]) -> float:
-    """The unbiased estimate of x [N, D] and y [M, D], two or more each; sums run in float64 over tiles."""
+    """The unbiased estimate for x [N, D] and y [M, D], two rows or more each; float64 sums over tiles."""
     between = _total(x, y, kernel) / (len(x) * len(y))
     return (_within(x, kernel) + _within(y, kernel) - 2 * between).item()
 

@@ -1,4 +1,4 @@
-"""Bounds on log p(x) of a latent variable model by importance weights, in memory that their number does not change.
+"""Importance-weighted bounds on log p(x) of a latent variable model; memory does not grow with the number of draws.
 
 Reference: Burda, Grosse, Salakhutdinov 2016, Importance Weighted Autoencoders, https://arxiv.org/abs/1509.00519
 """
@@ -21,8 +21,8 @@ class Weighing(Protocol):
 class Bounds:
     """Estimates of two lower bounds on log p(x) from the same draws, nats per image, each float64 [N] on the CPU.
 
-    elbo: mean_k log w_k. importance_weighted: log mean_k w_k, never below the elbo and tighter the more draws.
-    Both are below log p(x) in expectation over the draws; a single estimate may lie above it by Monte Carlo error.
+    elbo: mean_k log w_k. importance_weighted: log mean_k w_k, never below the elbo and tighter with more draws.
+    Both are below log p(x) in expectation over the draws; a single estimate may exceed it by Monte Carlo error.
     """
 
     elbo: Tensor
@@ -31,10 +31,10 @@ class Bounds:
 
 @torch.no_grad()
 def likelihood_bounds(model: Weighing, x: Tensor, num_samples: int, chunk: int = 16) -> Bounds:
-    """ELBO and importance-weighted bound of images x [N, C, H, W] from `num_samples` draws for each of them.
+    """ELBO and importance-weighted bound of images x [N, C, H, W] from `num_samples` draws per image.
 
-    Drawn by torch's global generator, `chunk` draws at a time (N * chunk decodings in memory), so the numbers are a
-    function of its state, of N and of `chunk`. `ValueError` where `num_samples` or `chunk` is less than 1.
+    Uses torch's global generator, `chunk` draws at a time (N * chunk decoded images in memory): results depend on its
+    state, N and `chunk`. `ValueError` if `num_samples` or `chunk` is less than 1.
     """
     for name, value in (("num_samples", num_samples), ("chunk", chunk)):
         if value < 1:

@@ -1,6 +1,6 @@
-"""Do samples lie where real images lie, and the other way round: precision and recall, density and coverage.
+"""Overlap of the distributions of samples and real images: precision and recall, density and coverage.
 
-Both draw a ball around every feature that reaches to its k-th nearest neighbour in its own set.
+Each feature gets a ball, whose radius is the distance to the k-th nearest neighbour in the feature's own set.
 
 References:
     Improved Precision and Recall Metric for Assessing Generative Models (Kynkaanniemi, Karras, Laine, Lehtinen, Aila,
@@ -18,19 +18,19 @@ _CHUNK = 1_000
 def manifold_metrics(
     samples: Tensor, real: Tensor, *, precision_neighbours: int = 3, density_neighbours: int = 5
 ) -> dict[str, float | int]:
-    """Four numbers of samples [N, D] and real features [M, D], in tiles of a thousand rows.
+    """All four for samples [N, D] and real features [M, D], in tiles of a thousand rows.
 
-    precision: share of samples within the ball (k = precision_neighbours) of any real feature.
-    recall: share of real features within the ball of any sample.
-    density: number of real balls (k = density_neighbours) that a sample lies in, on average, over k; may exceed 1.
-    coverage: share of real balls that hold a sample.
+    precision: fraction of samples within the ball (k = precision_neighbours) of any real feature.
+    recall: fraction of real features within the ball of any sample.
+    density: mean number of real balls (k = density_neighbours) that contain a sample, divided by k; may exceed 1.
+    coverage: fraction of real balls that contain a sample.
     All depend on N and M: compare at equal counts only.
     """
     most = max(precision_neighbours, density_neighbours)
     for name, count in (("samples", len(samples)), ("real features", len(real))):
         if count <= most:
             raise ValueError(f"precision and coverage with {most} neighbours need more than {most} {name}, not {count}")
-    samples, real = samples - real.mean(0), real - real.mean(0)  # distances stay, and rounding errors shrink
+    samples, real = samples - real.mean(0), real - real.mean(0)  # leaves distances unchanged, reduces rounding errors
     precise, dense = radii(real, precision_neighbours, density_neighbours).unbind(1)
     (reach,) = radii(samples, precision_neighbours).unbind(1)
     inside = balls = 0.0
@@ -55,7 +55,7 @@ def manifold_metrics(
 
 
 def radii(x: Tensor, *neighbours: int) -> Tensor:
-    """Distances [N, len(neighbours)] of each of x [N, D] to its k-th nearest neighbour among the others."""
-    # Each point is the nearest to itself, at position 0.
+    """Distances [N, len(neighbours)] of each row of x [N, D] to its k-th nearest neighbours among the others."""
+    # Each point is its own nearest neighbour, at position 0.
     nearest = [torch.cdist(part, x).topk(max(neighbours) + 1, largest=False).values for part in x.split(_CHUNK)]
     return torch.cat(nearest)[:, list(neighbours)]

@@ -1,4 +1,4 @@
-"""Does a model repeat its training data: nearest training images of samples, and of images held out.
+"""Does a model copy its training data? Nearest training images of samples and of held-out images.
 
 References: A Non-Parametric Test to Detect Data-Copying in Generative Models (Meehan, Chaudhuri, Dasgupta, 2020)
 https://arxiv.org/abs/2004.05675
@@ -14,18 +14,18 @@ _CHUNK = 1_000
 
 
 class Neighbours(NamedTuple):
-    """rows: int64 [N, k], rows of the table searched. distances: float64 [N, k], Euclidean, ascending."""
+    """rows: int64 [N, k], row indices in the searched table. distances: float64 [N, k], Euclidean, ascending."""
 
     rows: Tensor
     distances: Tensor
 
 
 def nearest(queries: Tensor, chunks: Iterable[Tensor], neighbours: int = 1) -> Neighbours:
-    """The nearest rows of a table to queries [N, D], on the CPU.
+    """The rows of a table that are nearest to queries [N, D], on the CPU.
 
     chunks: the table's features in order, [m, D] at a time; memory does not grow with the table. Candidates are found
-    by float32 matrix products and measured again by differences, so that a copy is at distance 0 exactly.
-    `ValueError` where the table is smaller than `neighbours`.
+    by float32 matrix products, then distances are recomputed from differences, so that a copy has distance exactly 0.
+    `ValueError` if the table is smaller than `neighbours`.
     """
     queries = queries.cpu()
     best = Neighbours(*(torch.empty(len(queries), 0, dtype=dtype) for dtype in (torch.int64, torch.float64)))
@@ -43,24 +43,24 @@ def nearest(queries: Tensor, chunks: Iterable[Tensor], neighbours: int = 1) -> N
 
 
 def data_copying(to_samples: Tensor, to_held_out: Tensor) -> dict[str, float | int]:
-    """Do samples lie nearer to the training data than held-out images do?
+    """Are samples closer to the training data than held-out images are?
 
     to_samples [N], to_held_out [M]: distances of samples, and of held-out images, to their nearest training image.
-    gap: 1 - mean(to_samples) / mean(to_held_out); 1 for copies of the training data, 0 where samples are as far away as
-        new images, negative where they are farther.
-    closer_than_held_out: share of pairs in which the sample is the nearer one, ties counting half (Mann and Whitney's
-        U / NM, the statistic of Meehan et al. over a single cell); 0.5 for a model that draws from the data's
-        distribution, 1 for copies. Blurred samples lie nearer to everything than sharp ones and raise both.
+    gap: 1 - mean(to_samples) / mean(to_held_out); 1 for copies of the training data, 0 if samples are as far away as
+        new images, negative if they are farther.
+    closer_than_held_out: fraction of pairs in which the sample is closer, ties counting half (Mann and Whitney's
+        U / NM, the statistic of Meehan et al. over a single cell); 0.5 for a model that samples the data
+        distribution, 1 for copies. Blurred samples are closer to everything than sharp ones, which raises both values.
     """
     order, samples = to_held_out.sort().values, to_samples.contiguous()
     below, not_above = (torch.searchsorted(order, samples, right=right) for right in (False, True))
     nearer = (2 * len(order) - below - not_above).double() / 2
-    mean, usual = to_samples.mean().item(), to_held_out.mean().item()
+    mean, reference = to_samples.mean().item(), to_held_out.mean().item()
     return {
-        "gap": 1 - mean / usual if usual else 0.0,
+        "gap": 1 - mean / reference if reference else 0.0,
         "closer_than_held_out": (nearer.mean() / len(order)).item(),
         "sample_distance": mean,
-        "held_out_distance": usual,
+        "held_out_distance": reference,
     }
 
 

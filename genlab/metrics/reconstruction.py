@@ -1,4 +1,4 @@
-"""How far reconstructed images lie from their originals, a number for each image.
+"""Reconstruction errors, one value per image.
 
 Reference: Wang, Bovik, Sheikh, Simoncelli 2004, Image Quality Assessment: From Error Visibility to Structural
 Similarity, https://doi.org/10.1109/TIP.2003.819861
@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import conv2d
 
 _WINDOW, _SIGMA = 11, 1.5
-_C1, _C2 = 0.01**2, 0.03**2  # keep the ratios of the similarity finite; for a range of 1
+_C1, _C2 = 0.01**2, 0.03**2  # keep the ratios of SSIM finite; for a range of 1
 
 
 def mean_squared_error(x: Tensor, y: Tensor) -> Tensor:
@@ -25,9 +25,9 @@ def peak_signal_to_noise(x: Tensor, y: Tensor) -> Tensor:
 def structural_similarity(x: Tensor, y: Tensor) -> Tensor:
     """SSIM of images [N, C, H, W] in [0, 1]: float64 [N] in [-1, 1], 1 for equal images.
 
-    As published: local moments under a Gaussian window of 11x11 pixels and sigma 1.5, wherever the window fits wholly
-    into the image, then the mean over these places and over channels. Where a side is shorter than 11 pixels the
-    window is cut to the largest odd size that fits (sigma stays), and the figure does not compare with published ones.
+    As published: local moments in a Gaussian window of 11x11 pixels and sigma 1.5 at all positions where it fits into
+    the image, then the mean over positions and channels. If a side is shorter than 11 pixels, the window shrinks to the
+    largest odd size that fits (with the same sigma), and values are not comparable with published ones.
     """
     x, y = _exact(x), _exact(y)
     window = _gaussian_window(min(_WINDOW, (min(x.shape[-2:]) - 1) // 2 * 2 + 1))
@@ -40,7 +40,7 @@ def structural_similarity(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _exact(images: Tensor) -> Tensor:
-    """float64 on the CPU: local variances are differences of nearly equal numbers, and not every device has float64."""
+    """float64 on the CPU: local variances are differences of nearly equal values, and not every device has float64."""
     return images.cpu().double()
 
 
@@ -51,8 +51,8 @@ def _gaussian_window(size: int) -> Tensor:
 
 
 def _local_mean(values: Tensor, window: Tensor) -> Tensor:
-    """Rows, then columns, since the window is a product: [N, C, H, W] -> [N, C, H - size + 1, W - size + 1]."""
-    maps = values.flatten(0, 1).unsqueeze(1)
-    return conv2d(conv2d(maps, window[None, None, None, :]), window[None, None, :, None]).view(
+    """Over rows, then columns, as the window is separable: [N, C, H, W] -> [N, C, H - size + 1, W - size + 1]."""
+    planes = values.flatten(0, 1).unsqueeze(1)
+    return conv2d(conv2d(planes, window[None, None, None, :]), window[None, None, :, None]).view(
         *values.shape[:2], values.shape[2] - len(window) + 1, values.shape[3] - len(window) + 1
     )

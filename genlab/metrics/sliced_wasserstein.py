@@ -1,4 +1,4 @@
-"""The sliced Wasserstein distance: how far apart two sets of points lie, on average over straight lines.
+"""The sliced Wasserstein distance between two sets of points: the mean over one-dimensional projections.
 
 References: Rabin, Peyre, Delon, Bernot 2011, Wasserstein Barycenter and its Application to Texture Mixing,
 https://doi.org/10.1007/978-3-642-24785-9_37
@@ -10,8 +10,8 @@ from torch import Tensor
 def sliced_wasserstein(x: Tensor, y: Tensor, directions: Tensor) -> Tensor:
     """Mean over `directions` of the 1-Wasserstein distance between the projections of two sets of equal size.
 
-    x, y: [N, D], one point a row. directions: [K, D], any length but zero. Returns a scalar, in the units of x.
-    In one dimension the best transport keeps the order, so W1 = mean |sort(x) - sort(y)|.
+    x, y: [N, D], one point per row. directions: [K, D], of any nonzero length. Returns a scalar, in the units of x.
+    In one dimension the optimal transport keeps the order, so W1 = mean |sort(x) - sort(y)|.
     """
     directions = directions / directions.norm(dim=1, keepdim=True)
     return (_sorted_projections(x, directions) - _sorted_projections(y, directions)).abs().mean()

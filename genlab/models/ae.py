@@ -1,4 +1,4 @@
-"""Autoencoders: compress an image to a few numbers and paint it again from them.
+"""Autoencoders: compress an image to a latent vector and reconstruct it from that.
 
 References:
 - Hinton and Salakhutdinov 2006, Reducing the Dimensionality of Data with Neural Networks, https://doi.org/10.1126/science.1127647
@@ -19,10 +19,10 @@ from genlab.networks.layers import Activation
 
 
 class AE(GenerativeModel):
-    """x -> z = encoder(x) [N, latent_dim] -> x' = sigmoid(decoder(z)), trained to lower the distance of x' from x.
+    """x -> z = encoder(x) [N, latent_dim] -> x' = sigmoid(decoder(z)), trained to minimize the distance from x' to x.
 
     loss: "mse" (sum of squares over pixels, mean over the batch) or "bce" (cross-entropy, sum over pixels).
-    input_noise: standard deviation of normal noise added to what the encoder sees, in units of the pixel range.
+    input_noise: standard deviation of Gaussian noise added to the encoder's input, in units of the pixel range.
     """
 
     averaged = ("encoder", "decoder")
@@ -69,15 +69,15 @@ class AE(GenerativeModel):
         return "any"
 
     def encode(self, x: Tensor) -> Tensor:
-        """Codes [N, latent_dim] of images [N, C, H, W] in [0, 1]."""
+        """Latents [N, latent_dim] of images [N, C, H, W] in [0, 1]."""
         return self.encoder(x)
 
     def decode(self, z: Tensor) -> Tensor:
-        """Images [N, C, H, W] in [0, 1] from codes [N, latent_dim]."""
+        """Images [N, C, H, W] in [0, 1] from latents [N, latent_dim]."""
         return self.decoder(z).sigmoid()
 
     def reconstruct(self, x: Tensor) -> Tensor:
-        """What is left of images [N, C, H, W] behind the bottleneck, in [0, 1]."""
+        """Reconstructions of images [N, C, H, W], both in [0, 1]."""
         return self.decode(self.encode(x))
 
     def evaluate(self, batch: Batch) -> dict[str, Tensor]:
@@ -85,5 +85,5 @@ class AE(GenerativeModel):
         return {"mse": (self.reconstruct(batch["image"]).float() - batch["image"]).square().mean()}
 
     def preview(self, batch: Batch) -> dict[str, Tensor]:
-        """Reconstructions: rows of images, each above the row of what came back."""
+        """Rows of images, each above the row of their reconstructions."""
         return {"reconstructions": in_blocks(batch["image"], self.reconstruct(batch["image"]))}

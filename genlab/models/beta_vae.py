@@ -1,4 +1,4 @@
-"""beta-VAE: a VAE that pays more for the information in its latents, which pulls independent factors apart.
+"""beta-VAE: a VAE with a weighted KL term, which encourages disentangled latents.
 
 References:
 - Higgins et al. 2017, beta-VAE: Learning Basic Visual Concepts, https://openreview.net/forum?id=Sy2fzU9gl
@@ -15,12 +15,12 @@ from genlab.models.vae import VAE
 
 
 class BetaVAE(VAE):
-    """Lowers reconstruction + beta KL; with `capacity`, reconstruction + beta |KL - C| where C rises to it.
+    """Minimizes reconstruction + beta KL; with `capacity`, reconstruction + beta |KL - C| with an increasing C.
 
-    beta: weight of the KL; 1 is the VAE.
-    capacity: nats that C reaches, in a straight line from 0 over `capacity_steps` steps; null for none. The KL in
-        |KL - C| is the mean over a micro-batch, so cutting a batch changes the loss where C lies between its parts.
-    Takes the settings of `VAE` as well.
+    beta: weight of the KL term; 1 is the VAE.
+    capacity: final value of C in nats, reached linearly from 0 over `capacity_steps` steps; null for none. The KL in
+        |KL - C| is the mean over a micro-batch, so splitting a batch changes the loss if C lies between the parts' KL.
+    Also takes the settings of `VAE`.
     """
 
     def __init__(
@@ -46,4 +46,4 @@ class BetaVAE(VAE):
         return self.beta * (kl - self.capacity * min(1.0, step / self.capacity_steps)).abs()
 
     def step_kind(self, step: int) -> Hashable | None:
-        return "any" if self.capacity is None else None  # the capacity is another number at every step
+        return "any" if self.capacity is None else None  # C changes with every step

@@ -1,9 +1,9 @@
-"""Conditional GAN: the label is an input of the generator, and the discriminator judges image and label together.
+"""Conditional GAN: both the generator and the discriminator are conditioned on the class label.
 
-The generator takes the label as a one-hot vector beside the noise, G(z, y). The discriminator has one output for "real
-at all" and one for each class, D(x, y) = d_0(x) + d_y(x): this is the projection discriminator, whose inner product
-<v_y, phi(x)> is row y of its last layer. Or it takes the label as the generator does, a one-hot vector beside the
-image, and has one output.
+The generator takes the label as a one-hot vector concatenated to the noise, G(z, y). The discriminator has one
+unconditional output and one per class, D(x, y) = d_0(x) + d_y(x). This is the projection discriminator: its inner
+product <v_y, phi(x)> is output y of the last layer. Alternatively, the discriminator takes the label as a one-hot
+vector concatenated to the image, and has one output.
 
 References:
 - Mirza and Osindero 2014, Conditional Generative Adversarial Nets, https://arxiv.org/abs/1411.1784
@@ -25,16 +25,16 @@ _PREVIEW_COLUMNS = 10
 
 
 class CGAN(GAN):
-    """A `GAN` told the class: x = (1 + tanh G(z, y)) / 2 with z ~ N(0, I), y in 0 .. num_classes - 1.
+    """A class-conditional `GAN`: x = (1 + tanh G(z, y)) / 2 with z ~ N(0, I), y in 0 .. num_classes - 1.
 
-    label_input: the label goes into the discriminator beside the image (mlp only), instead of choosing an output.
-    Takes the settings of `GAN` as well.
+    label_input: the label is an input of the discriminator (mlp only), instead of selecting an output.
+    Also takes the settings of `GAN`.
     """
 
     requires = frozenset({"image", "label"})
 
     def __init__(self, data: DataSpec, *, label_input: bool = False, **settings: Any):
-        self.label_input = label_input  # what builds the discriminator asks for it
+        self.label_input = label_input  # set first: make_discriminator needs it
         super().__init__(data, **settings)
 
     @property
@@ -42,7 +42,7 @@ class CGAN(GAN):
         return self.data.num_classes
 
     def make_discriminator(self, network: Network, **options: Any) -> nn.Module:
-        """Images to [N, 1 + num_classes]; with `label_input`, images and labels in one row each to [N, 1]."""
+        """Images to [N, 1 + num_classes]; with `label_input`, concatenated images and labels to [N, 1]."""
         if not self.label_input:
             return super().make_discriminator(network, **options)
         if network != "mlp":
@@ -57,7 +57,7 @@ class CGAN(GAN):
         return super().generate(self._with_label(z, label))
 
     def _with_label(self, rows: Tensor, label: Tensor | None) -> Tensor:
-        """Rows [N, D], each followed by its label as a one-hot vector."""
+        """Rows [N, D], each concatenated with its one-hot label."""
         assert label is not None, "a conditional GAN needs labels"
         return torch.cat([rows, one_hot(label, self.num_conditions).to(rows.dtype)], dim=1)
 
@@ -65,22 +65,22 @@ class CGAN(GAN):
         return self._with_label(x.flatten(1), label) if self.label_input else x
 
     def logits(self, outputs: Tensor, label: Tensor | None) -> Tensor:
-        """D(x, y), [N], from the discriminator's outputs and labels [N]: d_0(x) + d_y(x) of a projection."""
+        """D(x, y), [N], from the discriminator's outputs and labels [N]: d_0(x) + d_y(x) for the projection."""
         if self.label_input:
             return super().logits(outputs, label)
         assert label is not None, "a conditional GAN needs labels"
         return outputs[:, 0] + outputs.gather(1, 1 + label[:, None]).squeeze(1)
 
     def sample(self, num_samples: int, label: Tensor | int | None = None) -> Tensor:
-        """Images [num_samples, C, H, W] in [0, 1] of class `label` (one for all, or [num_samples]), else of all
-        classes in turn."""
+        """Images [num_samples, C, H, W] in [0, 1] of class `label` (one for all, or [num_samples]); by default
+        the labels cycle through all classes."""
         device = next(self.generator.parameters()).device
         if label is None:
             label = torch.arange(num_samples, device=device) % self.num_conditions
         return super().sample(num_samples, torch.as_tensor(label, device=device).expand(num_samples))
 
     def discriminator_score(self, x: Tensor) -> Tensor:
-        """log mean_y exp D(x, y), [N]: the logit where the class of images [N, C, H, W] in [0, 1] is not known."""
+        """log mean_y exp D(x, y), [N]: the logit of images [N, C, H, W] in [0, 1] of unknown class."""
         x = 2 * x - 1
         if self.label_input:
             labels = torch.arange(self.num_conditions, device=x.device)
@@ -91,7 +91,7 @@ class CGAN(GAN):
         return logits.logsumexp(1) - log(self.num_conditions)
 
     def preview(self, batch: Batch) -> dict[str, Tensor]:
-        """A class a row, the same noise down every column."""
+        """One class per row, the same noise within each column."""
         z = batch.randn(self.latent_dim)[:_PREVIEW_COLUMNS]
         label = torch.arange(self.num_conditions, device=z.device).repeat_interleave(len(z))
         samples = self.generate(z.repeat(self.num_conditions, 1), label)

@@ -1,7 +1,7 @@
-"""CycleGAN: translation between two domains of images that come without pairs.
+"""CycleGAN: translation between two image domains without paired examples.
 
-A generator a -> b and one b -> a are trained against a discriminator each; what goes there and back again must be the
-image that it was, which is what ties a translation to its original.
+Generators a -> b and b -> a are each trained against a discriminator. Cycle consistency: translating to the other
+domain and back must reproduce the input.
 
 References:
 - Zhu, Park, Isola, Efros 2017, Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks,
@@ -31,20 +31,20 @@ from genlab.networks.resnet import ImageNormalization, Padding, ResNetGenerator
 
 
 class CycleGAN(GenerativeModel):
-    """G: a -> b, F: b -> a, D_b judges images of b, D_a those of a. Images are in [-1, 1] inside.
+    """G: a -> b, F: b -> a, with discriminators D_b and D_a. Images are in [-1, 1] internally.
 
-    blocks, width, padding, normalization: of the generators, as `ResNetGenerator` explains them.
-    discriminator_width: maps behind the first layer of the discriminators.
-    discriminator_layers: layers of stride 2 in the discriminators, which decide how large their patches are; None for
-        as many as suit the images.
-    cycle_weight: weight of the cycle terms against the adversarial ones (lambda in the paper).
-    identity_weight: weight of the identity terms as a multiple of `cycle_weight`; 0 leaves them out.
-    pool_size: earlier translations that are kept for each discriminator; 0 for none.
+    blocks, width, padding, normalization: of the generators, see `ResNetGenerator`.
+    discriminator_width: output channels of the discriminators' first layer.
+    discriminator_layers: layers with stride 2 in the discriminators, which determine the patch size; None chooses by
+        the image size.
+    cycle_weight: weight of the cycle terms relative to the adversarial ones (lambda in the paper).
+    identity_weight: weight of the identity terms as a multiple of `cycle_weight`; 0 disables them.
+    pool_size: earlier translations stored for each discriminator; 0 for none.
     """
 
     averaged = ("generators",)
     requires = frozenset({"a", "b"})
-    # The cycle error ranks nothing: generators that leave images alone have none.
+    # The cycle error cannot rank models: generators that change nothing have none.
     metrics = {
         "paired_error": "min",
         "paired_error/a": "min",
@@ -74,7 +74,7 @@ class CycleGAN(GenerativeModel):
             raise ValueError(f"discriminator_width={discriminator_width}: must be at least 1")
         self.cycle_weight, self.identity_weight = cycle_weight, identity_weight
         options = (width, blocks, padding, normalization)
-        self.generators = nn.ModuleDict({way: ResNetGenerator(data.shape, *options) for way in ("a_to_b", "b_to_a")})
+        self.generators = nn.ModuleDict({name: ResNetGenerator(data.shape, *options) for name in ("a_to_b", "b_to_a")})
         self.discriminators = nn.ModuleDict(
             {d: PatchDiscriminator(data.shape, discriminator_width, discriminator_layers) for d in ("a", "b")}
         )
@@ -96,24 +96,24 @@ class CycleGAN(GenerativeModel):
         loss = _total(adversarial.values()) + self.cycle_weight * cycle_loss
         log = {f"generator_loss/{d}": value for d, value in adversarial.items()} | {"cycle": cycle_loss}
         if self.identity_weight:
-            # |G(b) - b| + |F(a) - a|: what is in the domain already is to be left alone
+            # |G(b) - b| + |F(a) - a|: images already in the target domain should not change
             identity_loss = _total(l1_loss(identity[d], real[d]) for d in real)
             loss = loss + self.cycle_weight * self.identity_weight * identity_loss
             log["identity"] = identity_loss
         yield Update("generators", loss, log)
 
-        judged = {d: self._discriminator_loss(d, real[d], self.pools[d].query(fake[d], batch, step)) for d in real}
-        log = {f"discriminator_loss/{d}": loss for d, (loss, _) in judged.items()}
-        log |= {f"accuracy/{d}": share for d, (_, share) in judged.items()}
-        yield Update("discriminators", _total(loss for loss, _ in judged.values()), log)
+        losses = {d: self._discriminator_loss(d, real[d], self.pools[d].query(fake[d], batch, step)) for d in real}
+        log = {f"discriminator_loss/{d}": loss for d, (loss, _) in losses.items()}
+        log |= {f"accuracy/{d}": correct for d, (_, correct) in losses.items()}
+        yield Update("discriminators", _total(loss for loss, _ in losses.values()), log)
 
     def _translations(self, real: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
-        """Translations, cycles and identities, each by the domain that the image is then in."""
+        """Translations, cycles and identities, each by its output domain."""
         to_b, to_a = self.generators["a_to_b"], self.generators["b_to_a"]
         if not self.identity_weight:
             fake = {"a": to_a(real["b"]), "b": to_b(real["a"])}
             return fake, {"a": to_a(fake["b"]), "b": to_b(fake["a"])}, {}
-        # No layer mixes rows, so translation and identity go through a generator together.
+        # No layer mixes examples, so one pass of a generator computes translation and identity.
         fake_b, identity_b = to_b(torch.cat([real["a"], real["b"]])).chunk(2)
         fake_a, identity_a = to_a(torch.cat([real["b"], real["a"]])).chunk(2)
         cycle = {"a": to_a(fake_b), "b": to_b(fake_a)}
@@ -124,17 +124,17 @@ class CycleGAN(GenerativeModel):
         return 2 * generator_loss("least-squares", self._logits(domain, fake))
 
     def _discriminator_loss(self, domain: str, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-        """((D(real) - 1)^2 + D(fake)^2) / 2, and the share of patches judged rightly."""
+        """((D(real) - 1)^2 + D(fake)^2) / 2, and the fraction of patches classified correctly."""
         on_real, on_fake = self._logits(domain, torch.cat([real, fake])).chunk(2)
         return discriminator_loss("least-squares", on_real, on_fake), accuracy("least-squares", on_real, on_fake)
 
     def _logits(self, domain: str, x: Tensor) -> Tensor:
-        """Raw outputs [N, 1, h, w] in the weights' precision, whatever autocast computed them in."""
+        """Logits [N, 1, h, w] in the weights' precision, regardless of autocast."""
         discriminator = self.discriminators[domain]
         return discriminator(x).to(next(discriminator.parameters()).dtype)
 
     def translate(self, x: Tensor, to: str) -> Tensor:
-        """Counterparts in domain `to` ("a" or "b") of images of the other one: [N, C, H, W] in [0, 1], both."""
+        """Translate images of the other domain to domain `to` ("a" or "b"): both [N, C, H, W] in [0, 1]."""
         if to not in ("a", "b"):
             raise ValueError(f"to={to!r}: choose from a, b")
         generator = self.generators["a_to_b" if to == "b" else "b_to_a"]
@@ -143,10 +143,10 @@ class CycleGAN(GenerativeModel):
     def evaluate(self, batch: Batch) -> dict[str, Tensor]:
         """Errors are mean absolute differences of pixels in [0, 1].
 
-        cycle_error: of what went there and back, mean of both ways.
-        paired_error/a, paired_error/b: of the translation of a (or b) from its true counterpart, where the
-            batch holds it, as a multiple of the error of no translation: 1 is no better than leaving an image alone.
-        sliced_wasserstein: distance in pixel space between translations and images of their domain, mean of both.
+        cycle_error: between images and their cycles, mean of both directions.
+        paired_error/a, paired_error/b: between the translation of a (or b) and its ground truth, if the batch holds
+            it, relative to the error of the untranslated image: 1 is no better than no translation.
+        sliced_wasserstein: distance in pixel space between translations and real images, mean of both directions.
         """
         scores, cycle_errors, distances = {}, [], []
         directions = batch.randn(batch["a"][0].numel())

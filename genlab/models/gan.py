@@ -1,8 +1,8 @@
-"""Generative adversarial networks: a generator paints images, a discriminator tells them from real ones.
+"""Generative adversarial networks: a generator makes images, a discriminator distinguishes them from real ones.
 
-One class serves the classical variants; they differ in the loss, in what bounds the discriminator's slope and in how
-often the generator moves: non-saturating with R1 (the default), hinge with spectral normalization, least squares,
-Wasserstein with gradient penalty.
+One class covers the classical variants. They differ in the loss, in the regularization of the discriminator's gradient
+and in how often the generator is updated: non-saturating with R1 (the default), hinge with spectral normalization,
+least squares, Wasserstein with gradient penalty.
 
 References:
 - Goodfellow et al. 2014, Generative Adversarial Nets, https://arxiv.org/abs/1406.2661
@@ -31,12 +31,12 @@ from genlab.networks.choice import Network, make_decoder, make_encoder
 from genlab.networks.layers import Activation, Normalization
 
 BOUNDARY: dict[str, float] = {"non-saturating": 0.0, "hinge": 0.0, "least-squares": 0.5}
-"""The logit halfway between "real" and "generated". Wasserstein's critic has none: only differences of it mean
-anything."""
+"""The decision threshold between "real" and "generated" logits. A Wasserstein critic has none: only differences of its
+outputs have a meaning."""
 
 
 def accuracy(loss: AdversarialLoss, real: Tensor, fake: Tensor) -> Tensor:
-    """Share of logits on the right side of `BOUNDARY`, mean of real and generated images: 1/2 for a blind judge."""
+    """Fraction of logits on the correct side of `BOUNDARY`, mean of real and generated images; 1/2 is chance."""
     on_real, on_fake = real > BOUNDARY[loss], fake <= BOUNDARY[loss]
     return (on_real.to(real.dtype).mean() + on_fake.to(real.dtype).mean()) / 2
 
@@ -44,12 +44,12 @@ def accuracy(loss: AdversarialLoss, real: Tensor, fake: Tensor) -> Tensor:
 class GAN(GenerativeModel):
     """x = (1 + tanh G(z)) / 2 with z ~ N(0, I), z: [N, latent_dim]; the networks work in [-1, 1].
 
-    generator_hidden: widths of the mlp generator's layers; None for `hidden`, the discriminator's, backwards.
-    dense: widths of fully connected layers behind the conv discriminator's maps.
-    dropout: share of hidden features that the discriminator drops in training.
-    r1_gamma: weight of E |grad D(x)|^2 / 2 at the data; every `r1_every`-th step, `r1_every` times as strong.
-    gradient_penalty: weight of E (|grad D(u)| - 1)^2 between data and samples, at every step.
-    critic_steps: steps of the discriminator for one of the generator.
+    generator_hidden: widths of the mlp generator's layers; None uses the discriminator's `hidden` in reverse.
+    dense: widths of fully connected layers after the conv discriminator's feature maps.
+    dropout: fraction of hidden features that the discriminator drops in training.
+    r1_gamma: weight of E |grad D(x)|^2 / 2 on real data; applied every `r1_every` steps, `r1_every` times as strong.
+    gradient_penalty: weight of E (|grad D(u)| - 1)^2 at points between data and samples, at every step.
+    critic_steps: discriminator steps per generator step.
     """
 
     averaged = ("generator",)
@@ -103,17 +103,17 @@ class GAN(GenerativeModel):
         if self.discriminator_mixes_rows and (r1_gamma or gradient_penalty):
             raise ValueError(
                 f"model.r1_gamma={r1_gamma}, model.gradient_penalty={gradient_penalty}: these penalties need a "
-                f"discriminator that judges every image by itself, and that of model.network={network} normalizes "
+                f"discriminator that scores every image separately, and that of model.network={network} normalizes "
                 "batches; set model.r1_gamma=0 model.gradient_penalty=0, or choose model.network=conv"
             )
 
     @property
     def num_conditions(self) -> int:
-        """Classes that the players are told of: more inputs of the generator, more outputs of the discriminator."""
+        """Number of classes to condition on: extra inputs of the generator, extra outputs of the discriminator."""
         return 0
 
     def make_discriminator(self, network: Network, **options: Any) -> nn.Module:
-        """What maps the images that `discriminate` shows it to [N, 1 + num_conditions]."""
+        """The network that maps `discriminator_input` to [N, 1 + num_conditions]."""
         return make_encoder(network, self.data.shape, 1 + self.num_conditions, **options)
 
     def players(self) -> dict[str, nn.Module]:
@@ -124,15 +124,16 @@ class GAN(GenerativeModel):
         return self.generator(z).to(z.dtype).tanh()
 
     def discriminate(self, x: Tensor, label: Tensor | None = None, smooth: bool = False) -> Tensor:
-        """D(x): images [N, C, H, W] in [-1, 1] to logits [N], large for what is taken for real.
+        """D(x): images [N, C, H, W] in [-1, 1] to logits [N], large for real images.
 
-        smooth: the slope will be differentiated again, which a compiled network cannot do; `forward` is the plain one.
+        smooth: the gradient will be differentiated again, which a compiled network does not support; `forward` is the
+        uncompiled one.
         """
         discriminator = self.discriminator.forward if smooth else self.discriminator
         return self.logits(discriminator(self.discriminator_input(x, label)).to(x.dtype), label)
 
     def discriminator_input(self, x: Tensor, label: Tensor | None) -> Tensor:
-        """What the discriminator sees of images [N, C, H, W] in [-1, 1] and their labels."""
+        """Input of the discriminator, from images [N, C, H, W] in [-1, 1] and their labels."""
         return x
 
     def logits(self, outputs: Tensor, label: Tensor | None) -> Tensor:
@@ -142,24 +143,24 @@ class GAN(GenerativeModel):
     def training_step(self, batch: Batch, step: int) -> Iterator[Update]:
         label = batch["label"] if "label" in self.requires else None
         real = 2 * batch["image"] - 1
-        generator_moves = self._generator_moves(step)
-        with torch.set_grad_enabled(generator_moves):
-            fake = self.generate(batch.randn(self.latent_dim), label)  # one painting serves both turns
+        updates_generator = self._updates_generator(step)
+        with torch.set_grad_enabled(updates_generator):
+            fake = self.generate(batch.randn(self.latent_dim), label)  # one batch of samples serves both updates
 
         yield self._discriminator_update(real, fake.detach(), label, batch)
         if self._is_penalised(step):
             penalty = r1_penalty(lambda x: self.discriminate(x, label, smooth=True), real)
             yield Update("discriminator", self.r1_gamma * self.r1_every * penalty, {"r1_penalty": penalty})
-        if generator_moves:
+        if updates_generator:
             yield Update("generator", generator_loss(self.loss, self.discriminate(fake, label)))
 
     def step_kind(self, step: int) -> Hashable | None:
-        return self._is_penalised(step), self._generator_moves(step)
+        return self._is_penalised(step), self._updates_generator(step)
 
     def _is_penalised(self, step: int) -> bool:
         return self.r1_gamma > 0 and step % self.r1_every == 0
 
-    def _generator_moves(self, step: int) -> bool:
+    def _updates_generator(self, step: int) -> bool:
         return (step + 1) % self.critic_steps == 0
 
     def _discriminator_update(self, real: Tensor, fake: Tensor, label: Tensor | None, batch: Batch) -> Update:
@@ -192,12 +193,12 @@ class GAN(GenerativeModel):
         return self.decode(self.prior(num_samples), label)
 
     def discriminator_score(self, x: Tensor) -> Tensor:
-        """The discriminator's logit [N] for images [N, C, H, W] in [0, 1]: the larger, the more like the data."""
+        """The discriminator's logit [N] for images [N, C, H, W] in [0, 1]: larger means more like the data."""
         return self.discriminate(2 * x - 1)
 
     def evaluate(self, batch: Batch) -> dict[str, Tensor]:
-        """sliced_wasserstein: distance between the batch and as many samples, on random lines through pixel space;
-        diversity: mean distance of two samples over that of two images, near 0 where the generator has collapsed.
+        """sliced_wasserstein: distance between the batch and as many samples, over random projections of pixel space;
+        diversity: mean pairwise distance of samples divided by that of images, near 0 if the generator has collapsed.
         """
         x = batch["image"].flatten(1)
         label = batch["label"] if "label" in self.requires else None
@@ -209,12 +210,12 @@ class GAN(GenerativeModel):
         }
 
     def preview(self, batch: Batch) -> dict[str, Tensor]:
-        """As square a grid of samples as the batch has rows for."""
+        """A square grid of samples, as large as the batch allows."""
         side = max(1, int(batch.size**0.5))
         samples = self.generate(batch.randn(self.latent_dim)[: side * side])
         return {"samples": (1 + samples).unflatten(0, (side, side)) / 2}
 
 
 def _mean_pairwise_distance(points: Tensor) -> Tensor:
-    """Mean distance over all pairs of rows of [N, D], those of a row with itself included."""
+    """Mean distance over all pairs of rows of [N, D], including each row with itself."""
     return torch.cdist(points, points, compute_mode="donot_use_mm_for_euclid_dist").mean()

@@ -1,4 +1,4 @@
-"""Latents drawn from the standard normal prior that several families share."""
+"""Sampling from the standard normal prior, shared by several models."""
 
 import torch
 from torch import Tensor, nn
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 def standard_normal(num_samples: int, size: int, network: nn.Module, truncation: float | None = None) -> Tensor:
     """z ~ N(0, I), [num_samples, size], by torch's global generator, on the device and in the dtype of `network`.
 
-    truncation: entries beyond it in size are drawn again, which trades variety for typical samples.
+    truncation: entries of larger magnitude are redrawn, which trades diversity for more typical samples.
     Reference: Brock, Donahue, Simonyan 2019, Large Scale GAN Training for High Fidelity Natural Image Synthesis,
     https://arxiv.org/abs/1809.11096, section 3.1.
     """

@@ -1,4 +1,4 @@
-"""Variational autoencoders: an autoencoder whose codes follow a normal distribution, so that new ones can be drawn.
+"""Variational autoencoders: autoencoders with a normal prior over the latents, from which new images are sampled.
 
 References:
 - Kingma and Welling 2014, Auto-Encoding Variational Bayes, https://arxiv.org/abs/1312.6114
@@ -72,16 +72,15 @@ class VAE(GenerativeModel):
         return "any"
 
     def weighted(self, kl: Tensor, step: int) -> Tensor:
-        """What the objective makes of the KL term; the ELBO takes it as it is."""
+        """The KL term of the objective; in the ELBO it is unweighted."""
         return kl
 
     def terms(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """One sample's decoder output, -log p(x | z) [N] and the KL of each latent [N, latent_dim], in nats."""
+        """For one sample of z: decoder output, -log p(x | z) [N] and KL of each latent [N, latent_dim], in nats."""
         x = batch["image"]
         mu, log_var = self.posterior(x)
-        z = mu + (log_var / 2).exp() * batch.randn(
-            self.latent_dim
-        )  # reparameterised: gradients pass through mu, log_var
+        # Reparameterization: gradients flow through mu and log_var.
+        z = mu + (log_var / 2).exp() * batch.randn(self.latent_dim)
         output = self.decoder(z)
         return output, -self.likelihood.log_prob(output, x), kl_to_standard_normal(mu, log_var)
 
@@ -122,7 +121,7 @@ class VAE(GenerativeModel):
         return log_likelihood.unflatten(0, (num_samples, -1)) + prior_over_posterior
 
     def bits_per_dim(self, nats: Tensor) -> Tensor:
-        """A bound on log p(x) in nats as bits for each of the image's dimensions, in any shape: smaller is better."""
+        """Convert bounds on log p(x) in nats, of any shape, to bits per image dimension: lower is better."""
         return self.likelihood.bits_per_dim(nats, math.prod(self.data.shape))
 
     def evaluate(self, batch: Batch) -> dict[str, Tensor]:
@@ -139,16 +138,16 @@ class VAE(GenerativeModel):
         }
 
     def preview(self, batch: Batch) -> dict[str, Tensor]:
-        """Samples, reconstructions below their images, and traversals: one latent a row, the most used ones first."""
+        """Samples, reconstructions below their images, and traversals: one latent per row, in order of KL."""
         side = max(1, int(batch.size**0.5))
         samples = self.decode(batch.randn(self.latent_dim)[: side * side]).unflatten(0, (side, side))
         reconstructions = in_blocks(batch["image"], self.reconstruct(batch["image"]))
         return {"samples": samples, "reconstructions": reconstructions, "traversals": self._traversals(batch["image"])}
 
     def _traversals(self, x: Tensor) -> Tensor:
-        """One latent moved from -2 to 2, the others held: [latents, values, C, H, W].
+        """Vary one latent dimension from -2 to 2 with the others fixed: [latents, values, C, H, W].
 
-        They are held at the most ordinary of the images, the one whose code lies nearest to the prior's mean.
+        They are fixed at the latents of the most typical image, whose latents are closest to the prior's mean.
         """
         mu, log_var = self.posterior(x)
         used = kl_to_standard_normal(mu, log_var).mean(0).argsort(descending=True)[:_TRAVERSED_LATENTS]

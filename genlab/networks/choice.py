@@ -1,4 +1,4 @@
-"""Encoder and decoder by name, mirror images of each other: `mlp`, `conv`, `dcgan` or `upsampling`."""
+"""Encoders and decoders by name, each decoder mirroring its encoder: `mlp`, `conv`, `dcgan` or `upsampling`."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -26,7 +26,7 @@ def make_encoder(
 ) -> nn.Module:
     """[N, C, H, W] -> [N, out_features].
 
-    `hidden` shapes the mlp, `channels` and `max_channels` all others, `dense` the conv.
+    `hidden` applies to mlp, `channels` and `max_channels` to all others, `dense` to conv.
     """
     if network == "mlp":
         return MLPEncoder(shape, out_features, hidden, **options)
@@ -47,7 +47,7 @@ def make_decoder(
     dense: Sequence[int] = (),
     **options: Any,
 ) -> nn.Module:
-    """[N, in_features] -> [N, C, H, W], raw outputs. All sizes are the encoder's, which the decoder mirrors."""
+    """[N, in_features] -> [N, C, H, W], raw outputs. Takes the encoder's sizes and mirrors them."""
     if network == "mlp":
         return MLPDecoder(in_features, shape, hidden[::-1], **options)
     if network == "conv":

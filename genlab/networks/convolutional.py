@@ -1,9 +1,9 @@
-"""A pyramid of strided convolutions and its mirror image, for images of any size from 8x8 on.
+"""A pyramid of strided convolutions and its mirror image, for images of any size from 8x8.
 
-The shape follows DCGAN (Radford, Metz, Chintala 2016, https://arxiv.org/abs/1511.06434): 4x4 kernels, stride 2,
-padding 1, no pooling. A convolution of that kind maps a side h to floor(h / 2); it repeats until the smaller side
-lies in 4..7 (28 -> 14 -> 7, 16 -> 8 -> 4, 28x20 -> 14x10 -> 7x5). A transposed one maps h to 2h + output_padding,
-so output_padding = (side to reach) mod 2 retraces odd sides exactly.
+The layers follow DCGAN (Radford, Metz, Chintala 2016, https://arxiv.org/abs/1511.06434): 4x4 kernels, stride 2,
+padding 1, no pooling. Such a convolution maps a side h to floor(h / 2); this repeats until the smaller side is in 4..7
+(28 -> 14 -> 7, 16 -> 8 -> 4, 28x20 -> 14x10 -> 7x5). A transposed one maps h to 2h + output_padding, so
+output_padding = (target side) mod 2 restores odd sides exactly.
 """
 
 from collections.abc import Sequence
@@ -24,10 +24,10 @@ from genlab.networks.layers import (
 
 
 def pyramid(height: int, width: int) -> list[tuple[int, int]]:
-    """The sizes from (height, width) down to the smallest map, each half the one before (rounded down)."""
+    """Sizes from (height, width) down to the smallest feature map, each half the previous one (rounded down)."""
     if min(height, width) < 8:
         raise ValueError(
-            f"images of {height}x{width}: the convolutional networks serve any height and width of at least 8; "
+            f"images of {height}x{width}: the convolutional networks support any height and width of at least 8; "
             "use larger images or a fully connected network"
         )
     sizes = [(height, width)]
@@ -37,7 +37,7 @@ def pyramid(height: int, width: int) -> list[tuple[int, int]]:
 
 
 def pyramid_widths(levels: int, channels: int, max_channels: int) -> list[int]:
-    """Channels of the maps below the image: doubling, up to `max_channels`."""
+    """Channels of each level below the image: doubling, up to `max_channels`."""
     if not 1 <= channels <= max_channels:
         raise ValueError(f"channels={channels}, max_channels={max_channels}: need 1 <= channels <= max_channels")
     return [min(channels * 2**level, max_channels) for level in range(levels)]
@@ -46,9 +46,9 @@ def pyramid_widths(levels: int, channels: int, max_channels: int) -> list[int]:
 class ConvEncoder(nn.Module):
     """Images to vectors: [N, C, H, W] -> [N, out_features], raw outputs.
 
-    dense: widths of fully connected layers behind the smallest maps, which see the image as a whole; none if empty.
-    `features` stops before the last linear layer: [N, num_features], the last dense layer or else the maps, flattened.
-    The first layer is never normalized: that would hide brightness and contrast from everything above it.
+    dense: widths of fully connected layers after the smallest feature maps; these layers see the whole image.
+    `features` stops before the last linear layer: [N, num_features], the last dense layer or flattened feature maps.
+    The first layer is never normalized: that would hide brightness and contrast from all later layers.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class ConvEncoder(nn.Module):
         self.head = constrained(nn.Linear(self.num_features, out_features), spectral)
 
     def features(self, x: Tensor) -> Tensor:
-        """What the last layer sees: [N, C, H, W] -> [N, num_features]."""
+        """Input of the last layer: [N, C, H, W] -> [N, num_features]."""
         return self.body(x)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -95,7 +95,7 @@ class ConvEncoder(nn.Module):
 class ConvDecoder(nn.Module):
     """Vectors to images, the mirror of `ConvEncoder`: [N, in_features] -> [N, C, H, W], raw outputs (logits).
 
-    dense: widths of the encoder's fully connected layers; here they stand before the maps, in reverse.
+    dense: widths of the encoder's fully connected layers, applied in reverse before the feature maps.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class ConvDecoder(nn.Module):
         sizes = pyramid(*shape[1:])
         widths = [shape[0], *pyramid_widths(len(sizes) - 1, channels, max_channels)]
 
-        def behind(width: int) -> list[nn.Module]:
+        def post_layers(width: int) -> list[nn.Module]:
             return [
                 *make_normalization(normalization, width, dimensions=2),
                 make_activation(activation),
@@ -130,7 +130,7 @@ class ConvDecoder(nn.Module):
         layers += [
             constrained(nn.Linear(in_features, prod(smallest)), spectral),
             nn.Unflatten(1, smallest),
-            *behind(widths[-1]),
+            *post_layers(widths[-1]),
         ]
         for level in range(len(sizes) - 1, 0, -1):
             upward = nn.ConvTranspose2d(
@@ -141,7 +141,7 @@ class ConvDecoder(nn.Module):
                 padding=1,
                 output_padding=(sizes[level - 1][0] % 2, sizes[level - 1][1] % 2),
             )
-            layers += [constrained(upward, spectral), *(behind(widths[level - 1]) if level > 1 else [])]
+            layers += [constrained(upward, spectral), *(post_layers(widths[level - 1]) if level > 1 else [])]
         self.body = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
 """DCGAN's networks: 4x4 convolutions without biases, from a square image to a single point and back.
 
-A convolution of stride 2 and padding 1 halves the side until it is 4, and a 4x4 one without padding makes one point of
-what is left; transposed ones go back the same way. Every layer is normalized but the one behind the image, where
-that would hide brightness and contrast, and the last one.
+Convolutions with stride 2 and padding 1 halve the side until it is 4; a 4x4 one without padding then reduces it to a
+single point. Transposed convolutions mirror this. Every layer is normalized except the encoder's first, where that
+would hide brightness and contrast, and the last one.
 
 Reference: Radford, Metz, Chintala 2016, Unsupervised Representation Learning with Deep Convolutional Generative
 Adversarial Networks, https://arxiv.org/abs/1511.06434
@@ -25,11 +25,11 @@ from genlab.networks.layers import (
 
 
 def halvings(height: int, width: int) -> int:
-    """How often the side of the image is to be halved until it is 4."""
+    """Number of halvings until the side of the image is 4."""
     levels = height.bit_length() - 3
     if height != width or height < 8 or height != 4 * 2**levels:
         raise ValueError(
-            f"images of {height}x{width}: the dcgan networks serve squares with a side of 8, 16, 32, 64 and so on "
+            f"images of {height}x{width}: the dcgan networks support squares with a side of 8, 16, 32, 64 and so on "
             "(4 * 2^k); choose such a size, as in dataset.size=32, or model.network=conv"
         )
     return levels
@@ -38,7 +38,7 @@ def halvings(height: int, width: int) -> int:
 class DCGANEncoder(nn.Module):
     """Square images to vectors, the discriminator of DCGAN: [N, C, H, H] -> [N, out_features], raw outputs.
 
-    channels: maps behind the first layer; they double layer by layer, up to `max_channels`.
+    channels: output channels of the first layer; they double with every layer, up to `max_channels`.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class DCGANEncoder(nn.Module):
 class DCGANDecoder(nn.Module):
     """Vectors to square images, the generator of DCGAN: [N, in_features] -> [N, C, H, H], raw outputs (logits).
 
-    channels: maps before the last layer; they are `DCGANEncoder`'s in reverse.
+    channels: input channels of the last layer; the layers are `DCGANEncoder`'s in reverse.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class DCGANDecoder(nn.Module):
         super().__init__()
         widths = pyramid_widths(halvings(*shape[1:]), channels, max_channels)[::-1]
 
-        def behind(upward: nn.ConvTranspose2d) -> list[nn.Module]:
+        def block(upward: nn.ConvTranspose2d) -> list[nn.Module]:
             return [
                 constrained(initialize(upward), spectral),
                 *make_normalization(normalization, upward.out_channels, dimensions=2),
@@ -99,9 +99,9 @@ class DCGANDecoder(nn.Module):
                 *make_dropout(dropout, dimensions=2),
             ]
 
-        layers = behind(nn.ConvTranspose2d(in_features, widths[0], kernel_size=4, bias=False))
+        layers = block(nn.ConvTranspose2d(in_features, widths[0], kernel_size=4, bias=False))
         for width, next_width in pairwise(widths):
-            layers += behind(nn.ConvTranspose2d(width, next_width, kernel_size=4, stride=2, padding=1, bias=False))
+            layers += block(nn.ConvTranspose2d(width, next_width, kernel_size=4, stride=2, padding=1, bias=False))
         last = nn.ConvTranspose2d(widths[-1], shape[0], kernel_size=4, stride=2, padding=1, bias=False)
         self.body = nn.Sequential(
             nn.Unflatten(1, (in_features, 1, 1)), *layers, constrained(initialize(last), spectral)

@@ -1,6 +1,6 @@
-"""Batch normalization over the batch of all processes, so that a network sees the statistics that one would see.
+"""Batch normalization over the global batch, so that statistics do not depend on the number of processes.
 
-torch.nn.SyncBatchNorm does the same on GPUs, and refuses tensors on a CPU.
+torch.nn.SyncBatchNorm does the same on GPUs, but rejects CPU tensors.
 
 Reference: Ioffe, Szegedy 2015, Batch Normalization, https://arxiv.org/abs/1502.03167
 """
@@ -17,14 +17,14 @@ from genlab.system.distributed import average, gather_rows, world
 
 
 def share_statistics(model: nn.Module) -> None:
-    """Let the batch norm layers of `model` normalize over all processes, in place: weights and their names stay."""
+    """Make the batch norm layers of `model` normalize over all processes, in place; weights and their names stay."""
     for layer in model.modules():
         if isinstance(layer, _BatchNorm):
             layer.__class__ = GlobalBatchNorm
 
 
 class GlobalBatchNorm(_BatchNorm):
-    """A batch norm layer for inputs [n, C, ...] that are the rows of one of several processes, as many in each."""
+    """A batch norm layer for inputs [n, C, ...] that are one process's shard of a batch, with equal n everywhere."""
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training and self.running_mean is not None:
@@ -34,11 +34,11 @@ class GlobalBatchNorm(_BatchNorm):
         with torch.no_grad():
             mean, variance = _moments(x)
             if self.training and self.track_running_stats:
-                self._follow(mean, variance, count)
+                self._update_running_statistics(mean, variance, count)
         return _Normalize.apply(x, mean, variance, self.weight, self.bias, self.eps)
 
-    def _follow(self, mean: Tensor, variance: Tensor, count: int) -> None:
-        """Move the running statistics towards those of a batch of `count` values."""
+    def _update_running_statistics(self, mean: Tensor, variance: Tensor, count: int) -> None:
+        """Update the running statistics with a batch of `count` values per channel."""
         assert self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None
         self.num_batches_tracked.add_(1)
         momentum = 1 / int(self.num_batches_tracked) if self.momentum is None else self.momentum
@@ -46,7 +46,7 @@ class GlobalBatchNorm(_BatchNorm):
         self.running_var.lerp_((variance * (count / (count - 1))).to(self.running_var.dtype), momentum)
 
     def _check_input_dim(self, x: Tensor) -> None:
-        """The layers that become this one take inputs of different dimensions."""
+        """No check: this class replaces layers for inputs of different dimensions."""
 
 
 def _moments(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -60,9 +60,9 @@ def _moments(x: Tensor) -> tuple[Tensor, Tensor]:
 class _Normalize(torch.autograd.Function):
     """y = (x - mean) / sqrt(variance + eps) * weight + bias, where mean and variance depend on all processes' x.
 
-    With h = (x - mean) / sqrt(variance + eps) and averages < > over all rows:
-    dx = weight / sqrt(variance + eps) * (dy - <dy> - h <dy h>), and the part before the averages is what the layer
-    would have with fixed statistics, for which torch has fast kernels.
+    With h = (x - mean) / sqrt(variance + eps) and averages < > over the global batch:
+    dx = weight / sqrt(variance + eps) * (dy - <dy> - h <dy h>). The term without averages is the gradient for fixed
+    statistics, for which torch has fast kernels.
     """
 
     @staticmethod

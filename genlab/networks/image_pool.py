@@ -1,11 +1,11 @@
-"""A history of generated images, so that a discriminator does not forget what the generator painted before.
+"""A history of generated images, so that a discriminator does not forget earlier outputs of the generator.
 
 Shrivastava et al. 2017 (https://arxiv.org/abs/1612.07828), as used by Zhu et al. 2017
-(https://arxiv.org/abs/1703.10593): until the pool is full, images go in and pass through; from then on each one
-either passes through or, with probability 1/2, changes places with a stored one.
+(https://arxiv.org/abs/1703.10593): until the pool is full, images are stored and passed through; after that, each
+one either passes through or, with probability 1/2, is swapped with a stored one.
 
-Stored images are met in turn instead of by lot. An image then stays for as long on average (2 * size queries), and
-no two rows of a batch meet the same slot, which makes a query for a whole batch the same as queries for its slices.
+Slots are visited cyclically instead of at random. An image then stays equally long on average (2 * size queries), and
+no two rows of a batch use the same slot, so querying a whole batch gives the same result as querying its slices.
 """
 
 import torch
@@ -16,7 +16,7 @@ from genlab.system.distributed import gather_rows
 
 
 class ImagePool(nn.Module):
-    """Up to `size` images [C, H, W] in buffers, which a checkpoint holds; size 0 passes everything through."""
+    """Up to `size` images [C, H, W] in buffers, saved in checkpoints; size 0 passes everything through."""
 
     images: Tensor
     occupied: Tensor
@@ -34,7 +34,7 @@ class ImagePool(nn.Module):
         """Images to show the discriminator in place of `fakes`: detached, [N, C, H, W], row by row.
 
         `fakes` belong to the rows of `batch`, drawn at `step`. Every process stores the rows of all processes, so
-        that all hold one pool.
+        that all hold the same pool.
         """
         fakes = fakes.detach()
         if self.size == 0:
@@ -42,19 +42,19 @@ class ImagePool(nn.Module):
         position = torch.arange(batch.offset, batch.offset + batch.size, device=fakes.device)
         slot = (step * batch.total + position) % self.size
         occupied = self.occupied[slot]
-        # Rows beyond `size` in a batch would meet slots a second time: they pass through and leave no trace.
+        # Rows beyond `size` in a batch would revisit slots: they pass through and are not stored.
         first = position < self.size
         swap = first & occupied & (batch.rand() < 0.5)
         shown = torch.where(swap[:, None, None, None], self.images[slot], fakes)
         target = torch.where(first & (swap | ~occupied), slot, self.size)
 
-        # writer[s] is the row that goes to slot s, or -1; the entry behind the last slot takes the rows that do not.
+        # writer[s] is the row written to slot s, or -1; an extra last entry takes the rows that are not stored.
         fakes, slot, target = (gather_rows(rows) for rows in (fakes.to(self.images.dtype), slot, target))
         rows = torch.arange(len(target), device=target.device)
         writer = torch.full_like(target[:1], -1).repeat(self.size + 1).scatter(0, target, rows)[: self.size]
         self.occupied.logical_or_(writer >= 0)
 
-        # Only the slots that were met are touched, as the pool is large. Rows that meet one slot write the same to it.
+        # Only visited slots are written, as the pool is large. Rows that share a slot write the same image to it.
         source = writer[slot]
         stored = torch.where((source >= 0)[:, None, None, None], fakes[source], self.images[slot])
         self.images.index_copy_(0, slot, stored)

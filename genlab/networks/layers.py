@@ -1,4 +1,4 @@
-"""What networks share: activations, normalizations, dropout, fully connected layers, and how convolutions begin."""
+"""Shared building blocks: activations, normalization, dropout, fully connected layers, initialization."""
 
 from collections.abc import Callable, Sequence
 from typing import Literal
@@ -10,10 +10,10 @@ Activation = Literal["relu", "leaky_relu", "silu"]
 Normalization = Literal["none", "batch"]
 
 MOST_LAYERS = 1000
-"""Of one kind in a network: each takes memory and time before its weights do."""
+"""Maximum number of layers of one kind in a network: even tiny layers take memory and time."""
 
 INITIAL_DEVIATION = 0.02
-"""Standard deviation of the weights of convolutions at the start, in DCGAN and after it in CycleGAN."""
+"""Standard deviation of initial convolution weights, as in DCGAN and CycleGAN."""
 
 
 def make_activation(name: Activation) -> nn.Module:
@@ -38,7 +38,7 @@ def make_normalization(name: Normalization, features: int, dimensions: int) -> l
 
 
 def make_dropout(probability: float, dimensions: int) -> list[nn.Module]:
-    """Zero or one module that drops single features (dimensions=1) or whole maps (dimensions=2)."""
+    """Zero or one module that drops single features (dimensions=1) or whole channels (dimensions=2)."""
     check_dropout(probability)
     if probability == 0:
         return []
@@ -46,13 +46,13 @@ def make_dropout(probability: float, dimensions: int) -> list[nn.Module]:
 
 
 def check_dropout(probability: float) -> None:
-    """`ValueError` unless it is a share of features that leaves some."""
+    """`ValueError` unless `probability` is in [0, 1)."""
     if not 0 <= probability < 1:
         raise ValueError(f"dropout={probability}: must lie in [0, 1)")
 
 
 def check_widths(key: str, widths: Sequence[int]) -> None:
-    """`ValueError` unless `key` lists widths that layers can have, and not too many of them."""
+    """`ValueError` unless all `widths`, the value of `key`, are positive and there are at most `MOST_LAYERS`."""
     if any(width < 1 for width in widths):
         raise ValueError(f"{key}={list(widths)}: every width must be at least 1")
     if len(widths) > MOST_LAYERS:
@@ -82,7 +82,7 @@ def hidden_layer(
 
 
 def initialize(layer: nn.Conv2d | nn.ConvTranspose2d) -> nn.Module:
-    """`layer` with weights drawn from N(0, 0.02^2) and no bias yet (Radford, Metz, Chintala 2016, section 3)."""
+    """`layer` with weights from N(0, 0.02^2) and zero bias (Radford, Metz, Chintala 2016, section 3)."""
     nn.init.normal_(layer.weight, std=INITIAL_DEVIATION)
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)

@@ -1,8 +1,8 @@
 """Fully connected networks, for points and for small images.
 
-All take the same options: `hidden` widths, `activation`, `normalization` of the hidden layers, `dropout` behind
+All take the same options: `hidden` widths, `activation`, `normalization` of the hidden layers, `dropout` after
 them, and `spectral`, which divides every weight matrix by its largest singular value (Miyato et al. 2018). The first
-hidden layer is neither normalized nor dropped: that would hide the scale of the input, and parts of it, from all above.
+hidden layer has no normalization and no dropout: they would hide the scale and parts of the input from later layers.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from genlab.networks.layers import Activation, Normalization, check_dropout, che
 class MLP(nn.Module):
     """Linear layers with nonlinearities between them: [N, in_features] -> [N, out_features], raw outputs.
 
-    normalization, dropout: of all hidden layers but the first.
+    normalization, dropout: of all hidden layers except the first.
     `features` stops before the last layer: [N, num_features], num_features = hidden[-1].
     """
 
@@ -44,7 +44,7 @@ class MLP(nn.Module):
         self.head = constrained(nn.Linear(width, out_features), spectral)
 
     def features(self, x: Tensor) -> Tensor:
-        """What the last layer sees: [N, in_features] -> [N, num_features]."""
+        """Input of the last layer: [N, in_features] -> [N, num_features]."""
         return self.body(x)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -67,12 +67,12 @@ class MLPEncoder(MLP):
         super().__init__(prod(shape), hidden, out_features, activation, normalization, dropout, spectral)
 
     def features(self, x: Tensor) -> Tensor:
-        """What the last layer sees: [N, C, H, W] -> [N, num_features]."""
+        """Input of the last layer: [N, C, H, W] -> [N, num_features]."""
         return super().features(x.flatten(1))
 
 
 class MLPDecoder(MLP):
-    """An MLP that paints images: [N, in_features] -> [N, C, H, W], raw outputs (logits, not in [0, 1])."""
+    """An MLP that generates images: [N, in_features] -> [N, C, H, W], raw outputs (logits, not in [0, 1])."""
 
     def __init__(
         self,

@@ -1,8 +1,8 @@
-"""A discriminator that judges overlapping patches instead of whole images.
+"""A discriminator that classifies overlapping patches instead of whole images.
 
-PatchGAN of Isola et al. 2017: strided 4x4 convolutions, then two of stride 1, the last of which gives one number per
-patch. Three strided layers see patches of 70x70, two see 34x34, one sees 16x16; here the image decides unless told
-otherwise, so that small images still get a map of several judgements a side.
+PatchGAN of Isola et al. 2017: strided 4x4 convolutions, then two with stride 1; the last gives one logit per patch.
+Three strided layers have a receptive field of 70x70, two of 34x34, one of 16x16. By default their number depends on the
+image size, so that small images still get several logits per side.
 
 References:
     Isola, Zhu, Zhou, Efros 2017, Image-to-Image Translation with Conditional Adversarial Networks,
@@ -15,29 +15,29 @@ from torch import Tensor, nn
 
 
 def strided_layers(height: int, width: int) -> int:
-    """How many layers of stride 2 suit the image: 1 below 24 pixels on the smaller side, 2 below 128, else 3."""
+    """Default number of layers with stride 2: 1 below 24 pixels on the smaller side, 2 below 128, else 3."""
     smaller = min(height, width)
     if smaller < 8:
         raise ValueError(
-            f"images of {height}x{width}: the patch discriminator serves any height and width of at least 8; "
+            f"images of {height}x{width}: the patch discriminator supports any height and width of at least 8; "
             "use larger images"
         )
     return 1 if smaller < 24 else 2 if smaller < 128 else 3
 
 
 class PatchDiscriminator(nn.Module):
-    """Images to a map of raw judgements, one per patch: [N, C, H, W] -> [N, 1, h, w], for any H, W of at least 8.
+    """Images to a map of logits, one per patch: [N, C, H, W] -> [N, 1, h, w], for any H, W of at least 8.
 
-    n layers of stride 2 give h = floor(H / 2^n) - 2: 6x6 for 32x32, 14x14 for 64x64, 30x30 for 256x256.
-    width: maps behind the first layer; they double layer by layer, up to 8 times.
-    strided: n; None for what `strided_layers` finds.
+    n layers with stride 2 give h = floor(H / 2^n) - 2: 6x6 for 32x32, 14x14 for 64x64, 30x30 for 256x256.
+    width: output channels of the first layer; they double with every layer, up to 8 * width.
+    strided: n; None uses `strided_layers`.
     """
 
     def __init__(self, shape: tuple[int, int, int], width: int = 64, strided: int | None = None):
         super().__init__()
         channels, *size = shape
         suitable = strided_layers(*size)
-        most = (min(size) // 3).bit_length() - 1  # leaves at least one judgement a side
+        most = (min(size) // 3).bit_length() - 1  # leaves at least one logit per side
         if strided is None:
             strided = suitable
         if not 1 <= strided <= most:
@@ -48,7 +48,7 @@ class PatchDiscriminator(nn.Module):
         if width < 1:
             raise ValueError(f"width={width}: must be at least 1")
 
-        # The first layer is not normalized: that would hide brightness and contrast from all that follow.
+        # The first layer is not normalized: that would hide brightness and contrast from all later layers.
         widths = [width * min(2**level, 8) for level in range(strided + 1)]
         layers: list[nn.Module] = [
             nn.Conv2d(channels, width, kernel_size=4, stride=2, padding=1),

@@ -2,10 +2,10 @@
 
 The generator of Zhu et al. 2017, after Johnson et al. 2016: a 7x7 convolution, two strided ones, residual blocks at a
 quarter of the resolution, two transposed convolutions, a 7x7 convolution, tanh; instance normalization throughout.
-Normalization pixel by pixel, as Karras et al. 2018 have it, is on offer beside it.
+Pixelwise normalization (Karras et al. 2018) is an alternative.
 
 A strided 3x3 convolution with padding 1 maps a side h to ceil(h / 2); the transposed one maps h to
-2h - 1 + output_padding, so output_padding = 1 - (side to reach) mod 2 retraces odd sides exactly
+2h - 1 + output_padding, so output_padding = 1 - (target side) mod 2 restores odd sides exactly
 (17 -> 9 -> 5 -> 9 -> 17).
 
 References:
@@ -29,7 +29,7 @@ ImageNormalization = Literal["instance", "pixel"]
 
 
 class PixelNorm(nn.Module):
-    """x / sqrt(mean of x^2 over the channels + epsilon), at every pixel by itself: [N, C, H, W] -> [N, C, H, W]."""
+    """x / sqrt(mean of x^2 over the channels + epsilon), separately at every pixel: [N, C, H, W] -> [N, C, H, W]."""
 
     epsilon = 1e-6
 
@@ -38,7 +38,7 @@ class PixelNorm(nn.Module):
 
 
 def make_image_normalization(name: ImageNormalization, width: int) -> nn.Module:
-    """Normalization that mixes no images: over all pixels of a map ("instance") or all maps at a pixel ("pixel")."""
+    """Per-image normalization: over the pixels of each channel ("instance") or the channels of each pixel ("pixel")."""
     choices: dict[str, Callable[[], nn.Module]] = {"instance": lambda: nn.InstanceNorm2d(width), "pixel": PixelNorm}
     if name not in choices:
         raise ValueError(f"normalization={name!r}: choose from {', '.join(choices)}")
@@ -65,12 +65,12 @@ class ResidualBlock(nn.Module):
 class ResNetGenerator(nn.Module):
     """Images to images: [N, C, H, W] -> [N, C, H, W] in [-1, 1], for any C and any H, W of at least 8.
 
-    width: maps behind the first layer; they double at each of the two reductions.
+    width: output channels of the first layer; they double at each of the two downsamplings.
     blocks: residual blocks at a quarter of the resolution; 6 for 128x128 and 9 for 256x256 in the paper.
-    padding: "reflect" leaves no seam at the edge (the strided layers pad with zeros in any case);
-        "zeros" is faster, and the edge it leaves tells the network positions.
-    normalization: "instance" takes style out of an image, and with it how much of what there is in it; "pixel" lets
-        equal surroundings look equal in all images.
+    padding: "reflect" avoids border artifacts (the strided layers always pad with zeros);
+        "zeros" is faster, and gives the network position information.
+    normalization: "instance" removes the style of an image, including how much of each feature it contains; "pixel"
+        depends on local content only, so equal patches get equal features in all images.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class ResNetGenerator(nn.Module):
         channels, *size = shape
         if min(size) < 8:
             raise ValueError(
-                f"images of {size[0]}x{size[1]}: the residual generator serves any height and width of at least 8; "
+                f"images of {size[0]}x{size[1]}: the residual generator supports any height and width of at least 8; "
                 "use larger images"
             )
         if width < 1:

@@ -1,13 +1,13 @@
-"""A generator that enlarges maps before it convolves them, and a discriminator of strided convolutions to match.
+"""A generator that upsamples before each convolution, and a matching discriminator of strided convolutions.
 
-A transposed convolution whose kernel overlaps itself unevenly paints checkerboards; the nearest pixel repeated, then a
-3x3 convolution of stride 1, does not. Two such steps, so the sides are multiples of 4. The discriminator halves the
-image four times, rounding up, and drops out before it normalizes.
+Transposed convolutions with unevenly overlapping kernels cause checkerboard artifacts; nearest-neighbour upsampling and
+a 3x3 convolution with stride 1 do not. There are two such steps, so sides must be multiples of 4. The discriminator
+halves the image four times, rounding up, and applies dropout before normalization.
 
 References:
     Odena, Dumoulin, Olah 2016, Deconvolution and Checkerboard Artifacts, https://doi.org/10.23915/distill.00003
     Radford, Metz, Chintala 2016, Unsupervised Representation Learning with DCGANs, https://arxiv.org/abs/1511.06434
-        (batch normalization of all layers but the one at the image, the weights at the start)
+        (batch normalization of all layers except the one next to the image; initial weights)
 """
 
 from itertools import pairwise
@@ -27,14 +27,14 @@ from genlab.networks.layers import (
 )
 
 LEVELS = 4
-"""Strided convolutions of the encoder."""
+"""Number of strided convolutions of the encoder."""
 
 
 def quarter(height: int, width: int) -> tuple[int, int]:
-    """The size of the maps that the decoder begins with."""
+    """Size of the decoder's first feature maps."""
     if height % 4 or width % 4:
         raise ValueError(
-            f"images of {height}x{width}: the upsampling networks serve heights and widths that are multiples of 4; "
+            f"images of {height}x{width}: the upsampling networks support heights and widths that are multiples of 4; "
             "choose such a size, as in dataset.size=32, or model.network=conv"
         )
     return height // 4, width // 4
@@ -43,7 +43,7 @@ def quarter(height: int, width: int) -> tuple[int, int]:
 class StridedEncoder(nn.Module):
     """Images to vectors: [N, C, H, W] -> [N, out_features], raw outputs, for any H, W.
 
-    channels: maps behind the first layer; they double layer by layer, up to `max_channels`.
+    channels: output channels of the first layer; they double with every layer, up to `max_channels`.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class StridedEncoder(nn.Module):
 class UpsamplingDecoder(nn.Module):
     """Vectors to images: [N, in_features] -> [N, C, H, W], raw outputs (logits), for H, W that are multiples of 4.
 
-    channels, max_channels: the maps are those of `StridedEncoder`'s last two layers in reverse: 8 * channels at a
+    channels, max_channels: the widths are those of `StridedEncoder`'s last two layers in reverse: 8 * channels at a
     quarter and at half the size, 4 * channels at the full size.
     """
 

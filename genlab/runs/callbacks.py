@@ -1,4 +1,4 @@
-"""Which callbacks a run has, and in which order they are notified."""
+"""The callbacks of a run, and the order in which they are notified."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ from genlab.training.trainer import Trainer
 
 
 def directions(config: RunConfig) -> dict[str, str]:
-    """ "min" or "max" by full name, for every metric of the run that ranks; the first one ranks its model."""
+    """ "min" or "max" by full name, for every ranking metric of the run; the first one ranks the model's runs."""
     model = locate("model", config.model["_target_"])
     found = {f"validation/{name}": direction for name, direction in model.metrics.items()}
     if config.trainer.evaluate_every:
@@ -38,10 +38,10 @@ def directions(config: RunConfig) -> dict[str, str]:
 def make_callbacks(
     config: RunConfig, trainer: Trainer, source: Source, folder: RunFolder, status: RunStatus
 ) -> list[Callback]:
-    """In the order in which they are notified: write rows, measure, preview, then save.
+    """Callbacks in the order in which they are notified: write rows, measure, preview, then save.
 
-    Every process measures and saves, so that all decide alike and a checkpoint holds what each of them knows; process 0
-    alone writes.
+    Every process measures and saves, so that all decide alike and checkpoints hold the state of each. Only process 0
+    writes files.
     """
     settings = trainer.settings
     every = settings.evaluate_every
@@ -71,7 +71,7 @@ def make_callbacks(
 
 
 def _evaluation(config: RunConfig, trainer: Trainer, source: Source, folder: RunFolder, every: int) -> Any:
-    """What `genlab evaluate` would measure of the model in training, as `evaluation` says."""
+    """Measures what `genlab evaluate` would on the model in training, with the settings of `evaluation`."""
     from genlab.evaluation.callback import Evaluation  # scikit-learn takes a second to import
     from genlab.evaluation.context import EvaluationContext
 
@@ -86,10 +86,9 @@ def _evaluation(config: RunConfig, trainer: Trainer, source: Source, folder: Run
 
 
 def _hparams(config: RunConfig) -> dict[str, int | float | str | bool]:
-    """The settings by which runs of a sweep commonly differ, or those that `logger.hparams` names, flat, as
-    TensorBoard's HParams takes them.
+    """The settings that commonly vary in a sweep, or those in `logger.hparams`, as a flat dict for HParams.
 
-    The dashboard opens with the first five columns by name, so what describes the machine or the data stays out.
+    The dashboard initially shows the first five columns by name, so machine and data settings are left out.
     """
     flat: dict[str, Any] = {"model": config.choices.model, "dataset": config.choices.dataset, "seed": config.seed}
     values = config.to_dict()
@@ -104,7 +103,7 @@ def _hparams(config: RunConfig) -> dict[str, int | float | str | bool]:
 
 
 def _plain(value: Any) -> int | float | str | bool:
-    """A setting as TensorBoard takes it; a group of settings by the class that it names."""
+    """A setting as a value for TensorBoard; a node becomes the name of its class."""
     if isinstance(value, dict):
         return str(value.get("_target_", "")).rpartition(".")[2]
     return value if isinstance(value, (int, float, str, bool)) else str(value)

@@ -1,4 +1,4 @@
-"""Whether a run can be trained: everything that can be known before data is read."""
+"""Checks whether a run can be trained: everything that can be verified before data is read."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -36,9 +36,9 @@ from genlab.system.text import did_you_mean
 def check(
     config: RunConfig, folder: Path | None, sweep_metric: str | None = None, found_before: Sequence[str] = ()
 ) -> None:
-    """Raise `RequestError` with a line for each reason why `config` cannot train into `folder`; None: it has begun.
+    """Raise `RequestError` with a line for each problem of training `config` into `folder` (None: a resumed run).
 
-    sweep_metric: what ranks the jobs of the sweep, if the run is one. found_before: problems to add to.
+    sweep_metric: ranks the jobs of the sweep, if the run is one. found_before: problems to report as well.
     """
     by_node = problems_of(config, sweep_metric)
     problems = [*found_before, *(line for lines in by_node.values() for line in lines)]
@@ -49,7 +49,7 @@ def check(
 
 
 class _Check:
-    """What only constructors know, for nodes that are not `bad` already."""
+    """Problems that only constructors detect, for nodes that are not `bad` already."""
 
     def __init__(self, config: RunConfig, bad: set[str], sweep_metric: str | None):
         self.config, self.bad = config, bad
@@ -113,15 +113,15 @@ class _Check:
         if device.name not in ("cuda", "auto") or not torch.cuda.is_available():
             yield "device.cuda_graph=true: needs an NVIDIA GPU; give device=cuda on a machine that has one"
         if device.processes != 1:
-            yield "device.cuda_graph=true: goes with device.processes=1 only"
+            yield "device.cuda_graph=true: requires device.processes=1"
         if device.micro_batch is not None:
-            yield "device.cuda_graph=true: goes with device.micro_batch=null only"
+            yield "device.cuda_graph=true: requires device.micro_batch=null"
         for player in model.players():
             found = locate("optimizer", player_settings(self.config, player)["_target_"])
             if "capturable" not in signature(found).parameters:
-                yield f"device.cuda_graph=true: {found.__name__} of {player} cannot be captured; take optimizer=adam"
+                yield f"device.cuda_graph=true: {found.__name__} of {player} cannot be captured; use optimizer=adam"
         if device.precision == "fp16":
-            yield "device.cuda_graph=true: the loss scale of fp16 changes from step to step; give device.precision=bf16"
+            yield "device.cuda_graph=true: the loss scale of fp16 changes from step to step; use device.precision=bf16"
         if model.step_kind(0) is None:
             name = type(model).__name__
             yield f"device.cuda_graph=true: no two steps of {name} with these settings are alike; leave it out"
@@ -160,7 +160,7 @@ class _Check:
 
 
 def _error_of(attempt: Callable[[], object]) -> Iterator[str]:
-    """The message of the `ValueError` that calling `attempt` raises, if it does."""
+    """The message of the `ValueError` that calling `attempt` raises, if any."""
     try:
         attempt()
     except ValueError as error:
@@ -176,12 +176,12 @@ def _check_batch(batch: int, data: DataSpec) -> None:
 
 
 def _datasets_that_provide(fields: frozenset[str]) -> Iterator[str]:
-    """Names of datasets whose defaults provide `fields`, and those that may, depending on the user's files."""
+    """Names of datasets that provide `fields` by default, or may provide them, depending on the user's files."""
     for name in options("dataset"):
         try:
             if fields <= build_source(dataset_defaults(name)).spec.provides:
                 yield name
-        except ValueError:  # it needs files to be named
+        except ValueError:  # it needs the user's files
             if fields <= locate("dataset", read_option("dataset", name)["_target_"]).may_provide:
                 yield f"{name} (if your files do)"
 

@@ -1,6 +1,6 @@
-"""Processes that share a run, started here or by torchrun: how they meet, follow process 0, and end.
+"""The processes of a run, started here or by torchrun: process group, commands of process 0, and failures.
 
-The store lives in the process that started them. The first process to fail writes its error there before the group is
+The store belongs to the process that started them. The first process to fail writes its error there before the group is
 torn down, so that the others can report the cause.
 """
 
@@ -25,21 +25,21 @@ from genlab.system.files import replace_text
 from genlab.system.signals import Interrupted, handling
 
 _PATIENCE = timedelta(hours=2)
-"""How long a process waits for the others: process 0 alone trains classifiers and writes, and the defaults of 10 and
-30 minutes are less than that may take. A process that dies ends the others without it."""
+"""Timeout of collectives. The others wait while process 0 alone trains classifiers and writes files, which may exceed
+the defaults of 10 and 30 minutes. The death of a process is detected without the timeout."""
 
 _PREFIX = "genlab/{}"
 _ERROR = "error"
 """The key of the first error in the store."""
 
 _GRACE_SECONDS = 10
-"""How long the others may take to end once one has failed."""
+"""Time for the other processes to end after one has failed."""
 
-_KILLED = "another process of this run ended without an error message, as a killed one does"
+_KILLED = "another process of this run ended without an error message; it may have been killed"
 
 
 class RunFailed(RuntimeError):
-    """A run that began and could not end; its folder and message tell why."""
+    """A run that started and failed; the message and its folder give the reason."""
 
     def __init__(self, reason: str, folder: RunFolder):
         self.reason = reason
@@ -47,7 +47,7 @@ class RunFailed(RuntimeError):
 
 
 def reason_of(error: BaseException) -> str:
-    """What went wrong, in the words of the system where it is its own error: without its number."""
+    """The error message; for a system error, its text without the error number."""
     if isinstance(error, RunFailed):
         return error.reason
     if isinstance(error, OSError) and error.strerror:
@@ -56,20 +56,20 @@ def reason_of(error: BaseException) -> str:
 
 
 class _Group:
-    """The processes of this run, as one of them sees them."""
+    """This process's view of the group of processes."""
 
     store: Any = None
-    """Where the processes meet: a `dist.Store` while there is a group."""
+    """The `dist.Store` that the processes share while there is a group."""
 
     followers_wait = False
-    """Whether the other processes of torchrun's wait for an order of process 0."""
+    """Whether the other torchrun processes wait for a command from process 0."""
 
 
 @contextmanager
 def _group() -> Iterator[None]:
-    """Join the others, where environment variables say; an error that ends the block is reported to them."""
+    """Join the process group that environment variables define; an error in the block is reported to the others."""
     store, rank, world = next(dist.rendezvous("env://", timeout=_PATIENCE))
-    # torchrun's store still holds, when it starts all again, what those that failed had said to each other.
+    # When torchrun restarts all processes, its store still holds entries of the failed ones.
     _Group.store = dist.PrefixStore(_PREFIX.format(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)), store)
     dist.init_process_group(store=_Group.store, rank=rank, world_size=world, timeout=_PATIENCE)
     try:
@@ -84,7 +84,7 @@ def _group() -> Iterator[None]:
 
 
 def _report_failure(error: BaseException) -> None:
-    """Write why this process ends to the store, unless another has done so."""
+    """Write this process's error to the store, unless there is one already."""
     number = getattr(error, "number", signal.SIGINT) if isinstance(error, KeyboardInterrupt) else None
     entry = {"reason": reason_of(error), "signal": number, "refused": isinstance(error, ValueError)}
     with suppress(RuntimeError):
@@ -92,8 +92,8 @@ def _report_failure(error: BaseException) -> None:
 
 
 def first_failure() -> Exception | Interrupted:
-    """The error of the process that failed first, as far as it could report one."""
-    with suppress(RuntimeError):  # the one that started all may be gone, and the store with it
+    """The error of the process that failed first, if it could report one."""
+    with suppress(RuntimeError):  # the parent process, and the store with it, may be gone
         return _error_in(_Group.store) or PeerLost(_KILLED)
     return PeerLost(_KILLED)
 
@@ -108,14 +108,14 @@ def _error_in(store: dist.Store) -> Exception | Interrupted | None:
 
 
 def under_torchrun() -> bool:
-    """Whether torchrun, or another launcher that speaks its language, started this process."""
+    """Whether torchrun, or a launcher that sets the same variables, started this process."""
     return "RANK" in os.environ
 
 
 def under_one_command(command: Callable[[], int], train: Callable) -> int:
-    """What the processes of torchrun do: number 0 carries out the command, the others `train` when it does.
+    """Run a command under torchrun: rank 0 runs `command`, the others call `train` when it does.
 
-    So one alone reads the command line, looks at folders and speaks. Returns the exit code.
+    So only rank 0 reads the command line, inspects folders and writes to the terminal. Returns the exit code.
     """
     if int(os.environ["RANK"]) > 0:
         return _run_as_follower(train)
@@ -137,18 +137,18 @@ def _run_as_follower(train: Callable) -> int:
             barrier()
     except Interrupted as error:
         return 128 + error.number
-    except Exception:  # process 0 tells of it
+    except Exception:  # process 0 reports it
         return 1
     return 0
 
 
 def is_leader() -> bool:
-    """Whether this is process 0 of torchrun's, and the others wait for what it says."""
+    """Whether this is process 0 under torchrun, and the others wait for its commands."""
     return _Group.followers_wait
 
 
 def run_as_leader(train: Callable, arguments: tuple) -> dict[str, float]:
-    """Have all processes `train`; what comes of it."""
+    """Call `train` in all processes; returns the final metrics."""
     from_first(arguments)
     _Group.followers_wait = False
     final = train(*arguments)
@@ -157,13 +157,12 @@ def run_as_leader(train: Callable, arguments: tuple) -> dict[str, float]:
 
 
 def in_processes(processes: int, folder: RunFolder, function: Callable, arguments: tuple) -> dict[str, float]:
-    """Have `processes` on this machine call `function(*arguments)`, which trains into `folder`; the final metrics.
+    """Start `processes` that call `function(*arguments)`, which trains into `folder`; returns the final metrics.
 
-    `RunFailed`, or the `ValueError` of a run that did not begin, where one of them fails; `Interrupted` where a signal
-    ended them.
+    `RunFailed` if one of them fails, or its `ValueError` if the run did not start; `Interrupted` on a signal.
     """
     if multiprocessing.get_start_method() not in multiprocessing.get_all_start_methods():
-        multiprocessing.set_start_method("spawn", force=True)  # joblib's own, which the processes would not know
+        multiprocessing.set_start_method("spawn", force=True)  # joblib's own method is unknown to the new processes
     store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     context = multiprocessing.spawn(_work, (processes, store.port, function, arguments), nprocs=processes, join=False)
     with _forwarding([process.pid for process in context.processes]) as received:
@@ -186,22 +185,22 @@ def in_processes(processes: int, folder: RunFolder, function: Callable, argument
 
 
 def _work(number: int, processes: int, port: int, function: Callable, arguments: tuple) -> None:
-    """One of the processes, set up as torchrun would."""
-    os.setpgrp()  # Ctrl-C reaches the whole group of a terminal, and these by their parent alone
+    """The body of one process, set up as by torchrun."""
+    os.setpgrp()  # Ctrl-C signals the terminal's whole group; the parent forwards it
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(processes)}
     os.environ |= {"RANK": str(number), "LOCAL_RANK": str(number), "TORCHELASTIC_USE_AGENT_STORE": "True"}
     try:
         with _group():
             function(*arguments)
-            barrier()  # one that leaves early may have gloo abort the others
+            barrier()  # if one exits early, gloo may abort the others
     except Interrupted:
-        pass  # no failure: the others may still be saving
+        pass  # not a failure: the others may still be saving
     except Exception:
         sys.exit(1)  # its error is in the store
 
 
 def _wait_for(processes: list) -> tuple[int, int] | None:
-    """Number and exit code of the first process that failed, None where none did; once all are gone."""
+    """Wait for all processes; number and exit code of the first one that failed, None if none did."""
     alive, failed, deadline = dict(enumerate(processes)), None, math.inf
     while alive:
         wait(
@@ -221,13 +220,13 @@ def _wait_for(processes: list) -> tuple[int, int] | None:
 
 def _how_it_ended(number: int, code: int) -> str:
     how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-    hint = "; the system does that where memory runs out" if code == -signal.SIGKILL else ""
+    hint = "; the system does that when memory runs out" if code == -signal.SIGKILL else ""
     return f"process {number} of the run {how}{hint}"
 
 
 @contextmanager
 def _forwarding(children: list[int]) -> Iterator[list[int]]:
-    """Pass signals on to `children`, which stand in groups of their own; yields the numbers of those that came."""
+    """Forward signals to `children`, which are in separate process groups; yields the numbers of received signals."""
     received: list[int] = []
 
     def forward(number: int, frame: Any) -> None:

@@ -1,4 +1,4 @@
-"""Where a run came from: command line, code, packages, device, data."""
+"""Provenance of a run: command line, code, packages, device, data."""
 
 import hashlib
 import platform
@@ -14,11 +14,11 @@ from genlab.system.version import __version__
 
 _PACKAGES = ("torch", "torchvision", "hydra-core", "omegaconf", "tensorboard", "numpy", "scikit-learn")
 _HASHED_EXAMPLES = 128
-_REMEMBERED_RESUMPTIONS = 100
+_MAX_RESUMPTIONS = 100
 
 
 def environment(device: torch.device, train: Loader) -> dict:
-    """A record of everything outside the config that a result may depend on."""
+    """Everything outside the config that results may depend on."""
     return {
         "command": sys.argv,
         "genlab": __version__,
@@ -33,7 +33,7 @@ def environment(device: torch.device, train: Loader) -> dict:
 
 
 def changed_environment(first: dict, now: dict) -> str | None:
-    """What to warn of where a run that began in one environment goes on in another; `ValueError` on other data."""
+    """A warning if a run is resumed in a different environment, else None; `ValueError` if the data differ."""
     if first["data"] != now["data"]:
         raise ValueError(
             f"the training data is not what this run began with ({first['data']['examples']} examples then, "
@@ -43,9 +43,8 @@ def changed_environment(first: dict, now: dict) -> str | None:
     changed = [
         f"{name} {before.get(name)} then, {after[name]} now" for name in after if before.get(name) != after[name]
     ]
-    return (
-        f"this run began with other versions, so it may not go on to the bit: {'; '.join(changed)}" if changed else None
-    )
+    warning = f"this run began with other versions, so it may not continue bit for bit: {'; '.join(changed)}"
+    return warning if changed else None
 
 
 def _versions(record: dict) -> dict[str, str | None]:
@@ -54,12 +53,12 @@ def _versions(record: dict) -> dict[str, str | None]:
 
 
 def with_resumption(first: dict, now: dict) -> dict:
-    """The record of a run's first process, with those of the last processes that went on with it."""
-    return first | {"resumed": [*first.get("resumed", []), now][-_REMEMBERED_RESUMPTIONS:]}
+    """The record of a run's first process, with those of the most recent resumptions."""
+    return first | {"resumed": [*first.get("resumed", []), now][-_MAX_RESUMPTIONS:]}
 
 
 def fingerprint(loader: Loader) -> dict:
-    """Number of examples and a hash of some, evenly spread; the same whether they are held in memory or streamed."""
+    """Number of examples and a hash of an evenly spaced subset; the same for data in memory and streamed data."""
     digest = hashlib.sha256()
     for table, stream in zip(loader.tables, loader.streams, strict=True):
         rows = torch.linspace(0, stream.size - 1, min(_HASHED_EXAMPLES, stream.size), dtype=torch.float64).long()
@@ -76,7 +75,7 @@ def _version(package: str) -> str | None:
 
 
 def _git() -> dict | None:
-    """Commit of the checkout that the code runs from and whether it was changed; None for an installed package."""
+    """Commit of the checkout that the code runs from, and whether it has changes; None for an installed package."""
     if not (code_folder() / ".git").exists():
         return None
     try:

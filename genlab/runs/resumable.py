@@ -1,4 +1,4 @@
-"""A run that has stopped, as its folder tells: what it was to do, and where it can be resumed."""
+"""A stopped run, read from its folder: its config, and where it can be resumed."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ from genlab.system.small_files import read_json, read_yaml
 
 @dataclass
 class StoppedRun:
-    """start: where to resume; step: the step of that.
+    """start: where to resume; step: the step there.
 
-    config: of the run, with what a process that saved no checkpoint since has changed.
-    state: of `status.json`, but "killed" if the process is gone; None if there is no such file.
-    ended: whether it had ended by itself at that step.
+    config: the run's, including changes by a resumed process that has not saved a checkpoint.
+    state: from `status.json`, but "killed" if the process is gone; None if there is no such file.
+    ended: whether the run ended by itself at that step.
     damaged: a line for each newer checkpoint that cannot be read.
     """
 
@@ -36,7 +36,7 @@ class StoppedRun:
 
     @classmethod
     def read(cls, run: str | Path) -> "StoppedRun":
-        """A run folder or one of its checkpoints. `ValueError` if no run can be resumed there."""
+        """Read a run folder or one of its checkpoints. `ValueError` if no run can be resumed from it."""
         place = Path(run)
         folder = RunFolder.of_checkpoint(place) if place.is_file() else RunFolder(place)
         if place.is_file() and place.parent != folder.checkpoints:
@@ -57,7 +57,7 @@ class StoppedRun:
         return cls(folder, config, start, step, word, ended, damaged)
 
     def differences(self, config: RunConfig) -> list[str]:
-        """A line for each setting that would make `config` another run than this one."""
+        """A line for each setting that would make `config` a different run."""
         return revise.differences(self.config, config)
 
     def is_done(self, config: RunConfig) -> bool:
@@ -66,7 +66,7 @@ class StoppedRun:
 
 
 def _find(folder: RunFolder, place: Path) -> tuple[Start, dict[str, Any], list[str]]:
-    """Where to resume, the state there, and a line for each checkpoint that was passed over."""
+    """Where to resume, the state there, and a line for each checkpoint that was skipped."""
     if place.is_file():
         return Start(place), checkpoint.load(place), []
     if not any(folder.checkpoints.glob("*.pt")):
@@ -76,7 +76,7 @@ def _find(folder: RunFolder, place: Path) -> tuple[Start, dict[str, Any], list[s
 
 
 def _config(folder: RunFolder, path: Path | None, state: dict[str, Any]) -> RunConfig:
-    """The run's config: what config.yaml says, as far as that may change, and the checkpoint for all else."""
+    """The run's config: config.yaml if it differs only in settings that may change, else the checkpoint's."""
     try:
         config = stored_config(state.get("config"))
         if path:

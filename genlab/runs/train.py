@@ -1,4 +1,4 @@
-"""One training run from a checked config: build everything, train, and leave a folder that tells its story."""
+"""One training run from a checked config: build everything, train, and record the run in its folder."""
 
 import json
 import logging
@@ -50,7 +50,7 @@ log = logging.getLogger("genlab")
 
 
 def train(config: RunConfig, folder: RunFolder, start: Start | None = None) -> dict[str, float]:
-    """Train as a checked `config` says, into `folder`; returns the final metrics.
+    """Train a checked `config` into `folder`; returns the final metrics.
 
     start: where the run in `folder` resumes, None for a new one. `Interrupted` if a signal ended it.
     """
@@ -63,14 +63,14 @@ def train(config: RunConfig, folder: RunFolder, start: Start | None = None) -> d
 
 
 def run_under_torchrun(command: Callable[[], int]) -> int:
-    """Run a command that trains, in all processes that torchrun started; returns its exit code."""
+    """Run a training command in all processes of torchrun; returns its exit code."""
     return under_one_command(command, _train)
 
 
 def _train(config: RunConfig, folder: RunFolder, start: Start | None) -> dict[str, float]:
     device = prepare(config.device)
     source = build_source(config.dataset)
-    loaders = _loaders(config, source, device)  # reads the data: problems with it are reported before a folder is made
+    loaders = _loaders(config, source, device)  # reads data, so that problems are reported before a folder is created
     folder.path.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         if rank() == 0:
@@ -85,7 +85,7 @@ def _train(config: RunConfig, folder: RunFolder, start: Start | None) -> dict[st
                 make_last(start.path, state["step"], start.damaged)
         interruption = stack.enter_context(Interruption().listening())
         final = _fit(config, folder, state, source, loaders, device, interruption)
-    if number := largest(interruption.received or 0):  # runs that were to follow this one must not begin
+    if number := largest(interruption.received or 0):  # the next runs of a sweep must not start
         raise Interrupted(number, f"{Interrupted(number)}, when the run had ended")
     return final
 
@@ -99,7 +99,7 @@ def _fit(
     device: torch.device,
     interruption: Interruption,
 ) -> dict[str, float]:
-    """Build everything, train from `state` on if there is one, and write to `status.json` how that ended."""
+    """Build everything, train (from `state` if there is one), and write the outcome to `status.json`."""
     writes = rank() == 0
     status = RunStatus(folder.status, directions(config))
     if state:
@@ -113,14 +113,14 @@ def _fit(
             trainer.events.callbacks = make_callbacks(config, trainer, source, folder, status)
             if state:
                 load_state_dict(trainer, state)
-                state.clear()  # it would be held beside the model for the whole run
+                state.clear()  # otherwise it stays in memory for the whole run
         with _explaining():
             trainer.fit()
         if writes:
             status.write("finished", trainer.stop_reason)
         return status.final
     except KeyboardInterrupt as error:
-        clear_frames(error.__traceback__)  # which hold loaders, whose workers would be waited for at exit
+        clear_frames(error.__traceback__)  # frames hold loaders, whose workers would delay the exit
         if writes:
             status.write("interrupted", str(error))
         raise
@@ -132,7 +132,7 @@ def _fit(
                 log.debug("process %d of the run failed", rank(), exc_info=True)
         clear_frames(error.__traceback__)
         if writes:
-            with suppress(OSError):  # a full disk may be why it failed
+            with suppress(OSError):  # a full disk may be the cause
                 status.write("failed", reason_of(error))
         raise RunFailed(reason_of(error), folder) from error
     finally:
@@ -143,7 +143,7 @@ def _fit(
 
 @contextmanager
 def _explaining() -> Iterator[None]:
-    """If another process is gone, raise its error in this one."""
+    """If another process has died, raise its error in this one."""
     try:
         yield
     except PeerLost as error:
@@ -151,7 +151,7 @@ def _explaining() -> Iterator[None]:
 
 
 def _state(config: RunConfig, path: Path, device: torch.device) -> dict:
-    """The state to resume from; a run that was stopped early continues if more patience is asked for."""
+    """The state to resume from. An early-stopped run continues if `early_stop_patience` has changed."""
     state = checkpoint.load(path, device)
     check_state(state)
     if state["config"]["trainer"]["early_stop_patience"] != config.trainer.early_stop_patience:
@@ -160,7 +160,7 @@ def _state(config: RunConfig, path: Path, device: torch.device) -> dict:
 
 
 def _write_records(config: RunConfig, folder: RunFolder, loaders: tuple[Loader, Loader], device: torch.device) -> None:
-    """`config.yaml` and `environment.json`. A resumed run is checked against the latter: `ValueError` on other data."""
+    """Write `config.yaml` and `environment.json`; `ValueError` if a resumed run's data are not those on record."""
     record = environment(device, loaders[0])
     if folder.environment.is_file():
         first = read_json(folder.environment)
@@ -202,9 +202,9 @@ def build_trainer(
     device: torch.device,
     fresh: bool = True,
 ) -> Trainer:
-    """Model, optimizers and schedule as the config says, ready to fit; callbacks are the caller's.
+    """A trainer with model, optimizers and schedule from the config; the caller adds callbacks.
 
-    fresh: False if a state is to be loaded, so that other runs' weights need not be.
+    fresh: False if a state will be loaded, so that `init_from` is not.
     """
     with seeded(config.seed):
         model = build_model(config, source.spec)
@@ -230,7 +230,7 @@ def build_trainer(
 
 
 def _networks(module: nn.Module) -> Iterator[nn.Module]:
-    """The children that are called as a whole, looking into containers."""
+    """Child modules that are called as a whole, including those in containers."""
     for child in module.children():
         if isinstance(child, (nn.ModuleDict, nn.ModuleList)):
             yield from _networks(child)

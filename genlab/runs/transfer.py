@@ -1,12 +1,12 @@
-"""Start from another run's weights: what matches by name and shape is taken, and said."""
+"""Initialise from another run's weights: those that match by name and shape are copied and reported."""
 
 from torch import Tensor, nn
 
 
 def transfer(model: nn.Module, weights: dict[str, Tensor]) -> str:
-    """Copy every entry of `weights` that `model` has in the same shape; returns a summary of what matched.
+    """Copy every entry of `weights` that `model` has with the same shape; returns a summary.
 
-    `ValueError` where nothing matches.
+    `ValueError` if nothing matches.
     """
     own = model.state_dict()
     matched = {name: value for name, value in weights.items() if name in own and own[name].shape == value.shape}

@@ -1,4 +1,4 @@
-"""One job of a sweep, in whichever process a launcher of Hydra's puts it."""
+"""One job of a sweep, in the process that a Hydra launcher chooses."""
 
 import fcntl
 import json
@@ -35,22 +35,22 @@ from genlab.system.small_files import read_json
 
 
 class _Signals:
-    """Those that this process of a pool got: it begins no other job."""
+    """Signals that this pool worker received; after one it starts no further jobs."""
 
     received: list[int] = []
-    may_raise = False  # while nothing is to be saved
+    may_raise = False  # while there is nothing to save
 
 
 def run_job(config: DictConfig) -> float | None:
-    """Train one job, or what is left of it; returns the final value of the sweep's metric.
+    """Train or resume one job; returns the final value of the sweep's metric.
 
-    None where there is no such value, as in a job that failed: its folder tells why, and no other job stops for it.
-    `Interrupted` in the process that launches jobs one after another; a process of its own, which a pool gives jobs
-    until none is left, declines them.
+    None if there is no such value, as in a failed job: its folder gives the reason, and other jobs continue.
+    A signal raises `Interrupted` if jobs run one after another in the launching process. A pool worker instead declines
+    all further jobs.
     """
     hydra = HydraConfig.get()
-    of_its_own = hydra.runtime.choices["hydra/launcher"] != "basic" and hydra.launcher.get("n_jobs") != 1
-    if of_its_own:
+    in_pool = hydra.runtime.choices["hydra/launcher"] != "basic" and hydra.launcher.get("n_jobs") != 1
+    if in_pool:
         _listen_for_signals(hydra.runtime.choices["hydra/launcher"])
     if _Signals.received:
         return None
@@ -58,14 +58,14 @@ def run_job(config: DictConfig) -> float | None:
     run, sweep = run_config(plain(config), hydra.runtime.choices)
     _fit_into_sweep(run, hydra)
     overrides = list(hydra.overrides.task)
-    sys.argv = ["genlab", "train", *overrides]  # what provenance records: a worker's own command line says nothing
+    sys.argv = ["genlab", "train", *overrides]  # recorded as provenance, in place of the worker's own
     log_to_console(logging.WARNING)
     try:
         _Signals.may_raise = True
-        with _alone(folder):
+        with _one_suspect_at_a_time(folder):
             return _recorded(folder, run, overrides, sweep.retry).get(str(objective(run, sweep)[0]))
     except Interrupted as error:
-        if not of_its_own:
+        if not in_pool:
             raise
         _Signals.received.append(error.number)
         return None
@@ -74,33 +74,33 @@ def run_job(config: DictConfig) -> float | None:
 
 
 def _fit_into_sweep(run: RunConfig, hydra: DictConfig) -> None:
-    """Give a run its share of the machine, and leave the terminal to the sweep's bar."""
+    """Limit a run to its part of the machine, and leave the terminal to the sweep's progress bar."""
     run.logger.console = False
-    if run.logger.hparams is None:  # a dashboard of all settings hides those that the user is after
+    if run.logger.hparams is None:  # show the settings that vary; all would hide them
         run.logger.hparams = sorted({override.key_or_group for override in parse(hydra.overrides.task)})
     for key, value in share_of_machine(hydra, run.device).items():
         setattr(run.device, key, value)
 
 
 def share_of_machine(hydra: DictConfig, device: DeviceConfig) -> dict[str, Any]:
-    """What of `device` is set so that jobs side by side on one machine do not get in each other's way: none gets more
-    threads than its share of the cores, and each its GPUs."""
+    """Device settings for jobs that run concurrently on one machine: each gets a part of the cores as threads, and its
+    own GPUs."""
     launcher, settings = hydra.runtime.choices["hydra/launcher"], dict[str, Any]()
-    allotted = {
+    num_cores = {
         "joblib": lambda: cores.available() // hydra.launcher.n_jobs if hydra.launcher.n_jobs > 1 else None,
         "ray": lambda: hydra.launcher.ray.remote.get("num_cpus") or 1,  # Ray's own default
         "submitit_local": lambda: hydra.launcher.cpus_per_task or 1,  # it starts all jobs at once
-        "submitit_slurm": lambda: hydra.launcher.cpus_per_task,  # where None, Slurm binds the job to its cores
+        "submitit_slurm": lambda: hydra.launcher.cpus_per_task,  # if None, Slurm binds the job to its cores
     }.get(launcher, lambda: None)()
-    if device.threads is None and allotted is not None:
-        settings["threads"] = max(1, allotted // device.processes)
+    if device.threads is None and num_cores is not None:
+        settings["threads"] = max(1, num_cores // device.processes)
     if launcher == "joblib" and resolve(device.name).type == "cuda":
         settings["index"] = (device.index + hydra.job.num * device.processes) % torch.cuda.device_count()
     return settings
 
 
 def _recorded(folder: JobFolder, run: RunConfig, overrides: list[str], retry: bool) -> dict[str, float]:
-    """The job's final metrics, empty where it failed; `job.json` says that it is under way, and then that it ended."""
+    """The job's final metrics, empty if it failed. `job.json` records that it started, and then that it ended."""
     earlier = job_record(folder)
     record = {"overrides": overrides, "begun": os.urandom(8).hex(), "ended": False}
     replace_text(folder.record, json.dumps(record), durable=False)
@@ -117,11 +117,11 @@ def _recorded(folder: JobFolder, run: RunConfig, overrides: list[str], retry: bo
 
 
 class AnotherRun(ValueError):
-    """The job's folder holds the run of other settings, which is left as it is."""
+    """The job's folder holds a run with other settings, which is left unchanged."""
 
 
 def _train(run: RunConfig, folder: JobFolder) -> dict[str, float]:
-    """The final metrics of a run that begins, goes on, or has ended."""
+    """Start, resume or skip the run; returns its final metrics."""
     if not folder.holds_run:
         return train(run, folder)
     stopped = StoppedRun.read(folder.path)
@@ -133,13 +133,13 @@ def _train(run: RunConfig, folder: JobFolder) -> dict[str, float]:
 
 
 def _differ(earlier: list[str] | None, overrides: list[str]) -> bool:
-    """Whether the job in this place was another one."""
+    """Whether the folder was used by a different job."""
     before, now = ([line for line in lines or [] if not line.startswith("sweep.")] for lines in (earlier, overrides))
     return before != now
 
 
 def record_failure(folder: JobFolder, error: Exception) -> None:
-    """Let `status.json` and `train.log` tell of a failure, where training has not done so itself."""
+    """Record a failure in `status.json` and `train.log`, unless training has done so itself."""
     if is_locked(folder.path) or (isinstance(error, RunFailed) and state_of(folder) == "failed"):
         return  # locked: another process is training there
     with open_plain(folder.log, os.O_RDWR | os.O_CREAT | os.O_APPEND) as file:
@@ -157,8 +157,8 @@ def run_one_at_a_time(sweep: SweepFolder, numbers: set[int]) -> None:
 
 
 @contextmanager
-def _alone(folder: JobFolder) -> Iterator[None]:
-    """Wait until no other suspect is training, if this job is one."""
+def _one_suspect_at_a_time(folder: JobFolder) -> Iterator[None]:
+    """If this job is a suspect, wait until no other suspect is training."""
     sweep = SweepFolder(folder.path.parent)
     if int(folder.path.name) not in read_json(sweep.suspects):
         yield
@@ -169,7 +169,7 @@ def _alone(folder: JobFolder) -> Iterator[None]:
 
 
 def _listen_for_signals(launcher: str) -> None:
-    """Have signals that come before a run listens, or between two, end what has begun and keep more from beginning."""
+    """Handle signals outside of training: they end the current job and prevent further ones."""
 
     def note(number: int, frame: Any) -> None:
         _Signals.received.append(number)
@@ -179,5 +179,5 @@ def _listen_for_signals(launcher: str) -> None:
     if launcher == "joblib":
         for number in SIGNALS:
             signal.signal(number, note)
-    if launcher.startswith("submitit"):  # which tells by this signal that the time is nearly up
+    if launcher.startswith("submitit"):  # sends SIGUSR2 shortly before the time limit
         signal.signal(signal.SIGUSR2, lambda number, frame: os.kill(os.getpid(), signal.SIGTERM))

@@ -1,4 +1,4 @@
-"""Have Hydra's sweeper and launcher carry out the jobs of a sweep, and end that in order where a signal comes."""
+"""Run the jobs of a sweep by Hydra's sweeper and launcher, with clean shutdown on a signal."""
 
 import logging
 import multiprocessing
@@ -21,36 +21,36 @@ from genlab.sweeps.progress import shown
 from genlab.system import cores
 from genlab.system.signals import Interrupted, handling, is_echo
 
-_KILLED = "its process was killed twice, perhaps for want of memory: lower hydra.launcher.n_jobs or trainer.batch_size"
+_KILLED = "its process was killed twice, perhaps for lack of memory: lower hydra.launcher.n_jobs or trainer.batch_size"
 
 
 def launch(plan: Plan, overrides: list[str], overview: Overview) -> None:
-    """Carry out the jobs that `overrides` ask for; their folders tell how they ended. `Interrupted` by a signal.
+    """Run the jobs of `overrides`; their folders record the outcomes. `Interrupted` by a signal.
 
-    A process of a pool that dies, as the kernel kills those that take too much memory, takes the pool along. What was
-    running goes on in a new one, a job at a time; one that is running again when the next process dies has failed.
+    If a pool worker dies, for example when the kernel kills it because memory runs out, the whole pool fails. The jobs
+    that were running resume in a new pool, one at a time. A job that is running again when a worker dies has failed.
     """
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to genlab.cli, which says them in its own way
-    logging.getLogger("hydra_plugins").setLevel(logging.CRITICAL)  # jobs that failed are told of here
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors propagate to genlab.cli, which formats them
+    logging.getLogger("hydra_plugins").setLevel(logging.CRITICAL)  # failed jobs are reported here
     suspects: set[int] = set()
     run_one_at_a_time(overview.folder, suspects)
-    with shown(overview), _ending_in_order() as received:
+    with shown(overview), _forwarding() as received:
         while True:
             try:
                 _sweep([*overrides, *_settings(plan, overview)], overview.folder.path)
             except Exception as error:
-                if received:  # a process that had not begun its job yet did not know what to do about it
+                if received:  # it killed a worker that had no job yet
                     raise Interrupted(received[0]) from error
                 states = overview.at_this_moment()
                 if all(state.ended for state in states):
-                    break  # a search of which every job failed has no result to write
+                    break  # a search in which every job failed has no result to write
                 if not isinstance(error, BrokenExecutor):
                     raise
                 running = {state.number for state in states if state.word == "running"}
                 for number in running & suspects:
                     record_failure(overview.folder.job(number), RuntimeError(_KILLED))
-                if not running:  # it died before it began a job
-                    raise RuntimeError("a process that was to train was killed before it began") from error
+                if not running:  # it died before it started a job
+                    raise RuntimeError("a training process was killed before it started") from error
                 suspects |= running
                 run_one_at_a_time(overview.folder, suspects)
                 overview.relaunch()
@@ -62,40 +62,40 @@ def launch(plan: Plan, overrides: list[str], overview: Overview) -> None:
 
 
 def _sweep(overrides: list[str], folder: Path) -> None:
-    """Hydra's multirun, from its own command line as ever."""
+    """Run Hydra's multirun with a Hydra command line."""
     quoted = str(folder).replace("\\", "\\\\").replace("'", "\\'")
     sys.argv = ["genlab train", "-m", *overrides, f"hydra.sweep.dir='{quoted}'"]
     hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="train")(run_job)()
 
 
 def _settings(plan: Plan, overview: Overview) -> Iterator[str]:
-    """What launchers and sweepers need to know, where the user has not said it."""
+    """Overrides for launchers and sweepers, unless the user has set them."""
     if plan.launcher == "joblib":
-        yield "hydra.launcher.batch_size=1"  # joblib would put jobs that were done before together with long ones
-        if (asked := plan.hydra.launcher.n_jobs) < 0:  # as joblib counts: -1 for all cores, -2 for all but one
+        yield "hydra.launcher.batch_size=1"  # joblib would batch already finished jobs with long ones
+        if (asked := plan.hydra.launcher.n_jobs) < 0:  # joblib's convention: -1 for all cores, -2 for all but one
             yield f"hydra.launcher.n_jobs={min(max(1, cores.available() + 1 + asked), plan.total)}"
     if plan.searches:
         own = plan.hydra.sweeper
         if "direction" in own and overview.direction and "direction" not in _given(plan):
             yield f"hydra.sweeper.direction={overview.direction}imize"
         if "max_failure_rate" in own and "max_failure_rate" not in _given(plan):
-            yield "hydra.sweeper.max_failure_rate=1.0"  # jobs that fail stop no others
+            yield "hydra.sweeper.max_failure_rate=1.0"  # failed jobs do not stop others
         if "seed" in (own.get("sampler") or {}) and own.sampler.seed is None:
-            yield "hydra.sweeper.sampler.seed=0"  # a search that is started again asks for the same jobs
+            yield "hydra.sweeper.sampler.seed=0"  # a restarted search proposes the same jobs
 
 
 def _given(plan: Plan) -> list[str]:
-    """Keys of the sweeper that the command line sets."""
+    """Sweeper keys set on the command line."""
     prefix = "hydra.sweeper."
     return [line.split("=")[0].removeprefix(prefix) for line in plan.hydra.overrides.hydra if line.startswith(prefix)]
 
 
 @contextmanager
-def _ending_in_order() -> Iterator[list[int]]:
-    """Hand signals on to the processes of a pool, which save their runs and begin no others; yields those that came.
+def _forwarding() -> Iterator[list[int]]:
+    """Forward signals to the workers of a pool, which save their runs and start no others; yields received signals.
 
-    Where there is no pool, nothing of this process is to be saved: `Interrupted` at once. A run in this very process
-    takes the signals for itself. A second signal leaves at once, and takes the pool along.
+    Without a pool there is nothing to save: `Interrupted` at once. A run in this process handles signals itself.
+    A second signal ends this process and the pool at once.
     """
     received: list[int] = []
     first = 0.0

@@ -1,4 +1,4 @@
-"""What the jobs of a sweep are ranked by."""
+"""The metric that ranks the jobs of a sweep."""
 
 from genlab.config.check import locate
 from genlab.contract.settings import RunConfig, SweepConfig
@@ -6,9 +6,9 @@ from genlab.metrics.catalogue import directions_of
 
 
 def objective(config: RunConfig, sweep: SweepConfig) -> tuple[str | None, str | None]:
-    """Name of a final metric of a run, as "validation/elbo", and its direction: "min" or "max".
+    """Name of a final metric, as in "validation/elbo", and its direction: "min" or "max".
 
-    What `sweep.metric` says, else what the model of `config` ranks by first.
+    `sweep.metric` if set, else the first ranking metric of the model.
     """
     metrics = locate("model", config.model["_target_"]).metrics
     name = sweep.metric or next((f"validation/{metric}" for metric in metrics), None)

@@ -1,4 +1,4 @@
-"""How the jobs of a sweep stand, as their folders tell: the same wherever they run. Imports nothing slow."""
+"""The state of a sweep's jobs, read from their folders, wherever they run. Imports nothing slow."""
 
 import csv
 import math
@@ -17,10 +17,10 @@ _DAMAGE = (ValueError, TypeError, KeyError, AttributeError)
 
 @dataclass
 class State:
-    """How one job stands.
+    """The state of one job.
 
-    word: waiting, running, finished or failed. done: the share of its steps that is made. settings: values of the keys
-    that the sweep varies. final: its metrics so far.
+    word: waiting, running, finished or failed. done: completed fraction of its steps. settings: values of the keys that
+    the sweep varies. final: its metrics so far.
     """
 
     number: int
@@ -46,8 +46,8 @@ class State:
 class Overview:
     """The jobs 0 ... total - 1 in numbered folders below `folder`.
 
-    varied: keys whose values tell the jobs apart. metric, direction: what ranks them; None where nothing does.
-    done: jobs that had finished before. Of all others an earlier launch says nothing: a job counts from when it begins.
+    varied: keys that differ between jobs. metric, direction: what ranks them; None if nothing does.
+    done: jobs that have finished already. All others count only after they start in this launch.
     """
 
     def __init__(
@@ -64,11 +64,11 @@ class Overview:
         self.relaunch()
 
     def relaunch(self) -> None:
-        """From here on a job runs when it is launched anew; those that have ended have ended."""
+        """From here on a job counts as running once it is launched again; ended jobs stay ended."""
         self._before = [job_record(self.folder.job(number)) for number in range(len(self.states))]
 
     def update(self) -> list[State]:
-        """Look at the folders again; the jobs that have ended since the last look."""
+        """Read the folders again; returns the jobs that have ended since the last call."""
         ended = []
         for number, before in enumerate(self.states):
             if not before.ended:
@@ -78,7 +78,7 @@ class Overview:
         return ended
 
     def at_this_moment(self) -> list[State]:
-        """How all jobs stand, without taking note of it: `update` tells of each end once."""
+        """The current state of all jobs, without recording it, so that `update` still reports each end."""
         return [state if state.ended else self._look(state.number, self._before[state.number]) for state in self.states]
 
     def count(self, word: str) -> int:
@@ -94,12 +94,12 @@ class Overview:
         return (max if self.direction == "max" else min)(ranked, key=lambda pair: pair[0])[1]
 
     def value(self, state: State) -> float | None:
-        """What a job is ranked by, where it was measured and is a number."""
+        """The ranking metric's value, None if it is missing or not finite."""
         found = state.final.get(self.metric or "")
         return found if found is not None and math.isfinite(found) else None
 
     def write(self) -> None:
-        """Put all jobs that were launched into `summary.csv`, a line each."""
+        """Write all launched jobs to `summary.csv`, one line each."""
         measured = dict.fromkeys(name for state in self.states for name in state.final)
         metrics = sorted(measured, key=lambda name: name != self.metric)
         text = StringIO()
@@ -135,7 +135,7 @@ class Overview:
 
 
 def job_record(folder: JobFolder) -> dict:
-    """What a job wrote when it was launched last; empty where it was not."""
+    """The record of a job's last launch; empty if it was not launched."""
     with suppress(ValueError):
         record = read_json(folder.record)
         if isinstance(record, dict) and isinstance(record.get("overrides"), list):

@@ -1,4 +1,4 @@
-"""The bar over the jobs of a sweep, with the best so far, and a line for each job that ends."""
+"""The progress bar of a sweep, with the best job so far, and a line for each job that ends."""
 
 import sys
 import threading
@@ -15,7 +15,7 @@ _SECONDS_BETWEEN_LOOKS = 0.5
 
 @contextmanager
 def shown(overview: Overview) -> Iterator[None]:
-    """Look at the jobs every now and then while the block launches them, keep `summary.csv` and the bar up to date."""
+    """While the block launches jobs, poll them periodically and keep `summary.csv` and the bar up to date."""
     interactive = sys.stderr.isatty()
     layout = "{desc} {percentage:3.0f}%|{bar:20}| {elapsed}<{remaining}{postfix}"
     mininterval = 0.2 if interactive else 10
@@ -51,7 +51,7 @@ def _look(overview: Overview, bar: tqdm) -> None:
 
 
 def ending(overview: Overview, state: State) -> str:
-    """How a job ended, in a line."""
+    """One line on how a job ended."""
     outcome = (state.reason or "").partition("\n")[0]
     if state.word == "finished":
         value = overview.value(state)

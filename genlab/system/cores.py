@@ -1,4 +1,4 @@
-"""How many CPU cores this process may use, so that its threads never outnumber them."""
+"""The number of CPU cores this process may use: the upper limit for its threads."""
 
 import os
 from math import ceil, inf
@@ -10,21 +10,21 @@ _TOPOLOGY = "/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"
 
 
 def available() -> int:
-    """Physical cores that this process may run on: those of its affinity mask, at most what its container's quota
-    pays for. Two hardware threads of a core count once: they share the units that multiply matrices."""
+    """Physical cores in this process's affinity mask, at most its container's CPU quota. Two hardware threads of a core
+    count once: they share its matrix units."""
     cores = len({_siblings(cpu) for cpu in _allowed()})
     return max(1, ceil(min(cores, _quota())))
 
 
 def _allowed() -> list[int]:
-    """Numbers of the logical CPUs that this process may run on."""
+    """Indices of the logical CPUs that this process may run on."""
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))
     return list(range(os.cpu_count() or 1))
 
 
 def _siblings(cpu: int) -> str:
-    """What names the core that a logical CPU is part of; a system that does not tell has one for each."""
+    """Identifies the core of a logical CPU. Without topology information each logical CPU counts as a core."""
     try:
         return Path(_TOPOLOGY.format(cpu)).read_text().strip()
     except OSError:
@@ -32,7 +32,7 @@ def _siblings(cpu: int) -> str:
 
 
 def _quota() -> float:
-    """CPU seconds that the container may use in a second; infinite without a limit."""
+    """CPU seconds per second that the container may use; infinite without a limit."""
     try:
         if _QUOTA.exists():
             quota, period = _QUOTA.read_text().split()

@@ -1,4 +1,4 @@
-"""The machine's side of a run: which device, how many threads, in which precision, which kernels."""
+"""Device setup of a run: which device, how many threads, which precision, which kernels."""
 
 import ctypes
 import os
@@ -23,12 +23,12 @@ of being unmapped and page-faulted in again at every step."""
 
 _LARGEST_THRESHOLD, _PADDING = 2**31 - 1, 256 * 2**20
 _MALLOPT = {"M_MMAP_MAX": (-4, 0), "M_TRIM_THRESHOLD": (-1, _LARGEST_THRESHOLD), "M_TOP_PAD": (-2, _PADDING)}
-"""Options of glibc's malloc.h and their values: no block gets a mapping of its own, whose pages the kernel would clear
-anew each time, and the heap's free end stays with the process."""
+"""mallopt parameters (malloc.h) and their values: never allocate by mmap, whose pages the kernel zeroes every time, and
+never return the free top of the heap to the system."""
 
 
 class DeviceSettings(Protocol):
-    """What `prepare` reads of `genlab.contract.settings.DeviceConfig`."""
+    """The fields of `genlab.contract.settings.DeviceConfig` that `prepare` reads."""
 
     name: str
     index: int
@@ -40,7 +40,7 @@ class DeviceSettings(Protocol):
 
 
 def resolve(name: str, index: int = 0) -> torch.device:
-    """The device that `device.name` and `device.index` mean. `ValueError` where this machine has none."""
+    """The device for `device.name` and `device.index`. `ValueError` if this machine does not have it."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     if name == "cuda":
@@ -55,7 +55,7 @@ def resolve(name: str, index: int = 0) -> torch.device:
 
 
 def multiplies_bf16(device: torch.device) -> bool:
-    """Whether `device` has units that multiply bfloat16 numbers; without them bf16 is slower than fp32."""
+    """Whether `device` has bfloat16 matrix units; without them bf16 is slower than fp32."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type == "cpu" and hasattr(torch.cpu, "get_capabilities"):
@@ -74,12 +74,12 @@ def prepare(settings: DeviceSettings) -> torch.device:
     if settings.keep_memory:
         _keep_memory()
     if settings.deterministic:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS repeats only with a fixed workspace
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS needs it for determinism
     if settings.deterministic != torch.are_deterministic_algorithms_enabled():
         torch.use_deterministic_algorithms(settings.deterministic)  # imports torch's compiler
     device = resolve(settings.name, settings.index + int(os.environ.get("LOCAL_RANK", 0)))
     if device.type == "cuda":
-        torch.cuda.set_device(device)  # streams and graphs belong to the current one
+        torch.cuda.set_device(device)  # streams and graphs belong to the current device
     return device
 
 
@@ -92,7 +92,7 @@ def allow_reduced_precision_matmul(allowed: bool) -> None:
 
 @contextmanager
 def computing(device: torch.device, precision: str) -> Iterator[None]:
-    """Networks on `device` are computed in `device.precision`, whatever surrounds this."""
+    """Compute networks on `device` in `precision`, regardless of the settings outside the block."""
     before = _MKLDNN.matmul.fp32_precision == "bf16"
     allow_reduced_precision_matmul(precision == "fast-fp32")
     try:
@@ -103,12 +103,12 @@ def computing(device: torch.device, precision: str) -> Iterator[None]:
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:
-    """What runs networks in the half precision that `device.precision` names, or in none of them."""
+    """Autocast to the half precision that `device.precision` names; disabled for the others."""
     return torch.autocast(device.type, dtype=_AUTOCAST.get(precision), enabled=precision in _AUTOCAST)
 
 
 def _keep_memory() -> None:
-    """Let the process keep the memory that tensors free, where the C library is glibc."""
+    """Keep freed tensor memory in the process, if the C library is glibc."""
     if sys.platform == "linux":
         library = ctypes.CDLL(None)
         if hasattr(library, "gnu_get_libc_version"):

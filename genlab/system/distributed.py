@@ -1,6 +1,6 @@
-"""The few collective operations that a run of several processes needs, each the identity in a run of one.
+"""The collective operations that multi-process runs need; with one process each is the identity.
 
-Tensors on a GPU travel by NCCL, all others by gloo, among them objects and single numbers.
+GPU tensors use NCCL; everything else, including objects and single numbers, uses gloo.
 """
 
 import time
@@ -15,12 +15,12 @@ from torch import distributed as dist
 
 T = TypeVar("T")
 
-_PATIENCE_MICROSECONDS, _MOST_STEPS = 50_000, 100
-"""Time, and steps, that may pass between two all-reduces. Each costs a tenth of a small step."""
+_INTERVAL_MICROSECONDS, _MOST_STEPS = 50_000, 100
+"""Interval between two all-reduces, and its upper limit in steps. An all-reduce takes a tenth of a small step."""
 
 
 class PeerLost(RuntimeError):
-    """Another process of this run is gone, and the others cannot continue without it."""
+    """Another process of this run has died, and the others cannot continue without it."""
 
 
 def world() -> int:
@@ -29,13 +29,13 @@ def world() -> int:
 
 
 def rank() -> int:
-    """This process's number; 0 writes files."""
+    """This process's rank; rank 0 writes files."""
     return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
 
 
 @contextmanager
-def _together() -> Iterator[None]:
-    """A collective operation: it fails where one of the processes is gone."""
+def _collective() -> Iterator[None]:
+    """Wraps a collective operation: `PeerLost` if another process has died."""
     try:
         yield
     except RuntimeError as error:
@@ -43,8 +43,8 @@ def _together() -> Iterator[None]:
 
 
 def barrier() -> None:
-    """Return once every process has come here."""
-    largest(0)  # `dist.barrier` would ask NCCL for a device; a number on the CPU waits for all just as well
+    """Return once every process has reached this point."""
+    largest(0)  # `dist.barrier` would need a device for NCCL; an all-reduce on the CPU does not
 
 
 def largest(value: int) -> int:
@@ -56,14 +56,14 @@ def largest(value: int) -> int:
 class StopFlag:
     """Asynchronous all-reduce (MAX) of one integer, by which processes agree on a stop signal.
 
-    It overlaps with computation, so a call returns the result of the previous one, and is issued every 50 ms at most;
-    all processes derive the interval from the reduced value. With one process it returns its argument.
+    It overlaps with computation: a call returns the previous result. One is issued every 50 ms at most; all processes
+    derive the interval from the reduced value. With one process a call returns its argument.
     """
 
     def __init__(self):
-        self._numbers: Tensor | None = None  # the integer, and microseconds of a step
+        self._numbers: Tensor | None = None  # the integer, and microseconds per step
         self._work: dist.Work | None = None
-        self._interval, self._passed, self._asked = 1, 0, time.monotonic()
+        self._interval, self._passed, self._issued = 1, 0, time.monotonic()
 
     def __call__(self, number: int) -> int:
         if world() == 1:
@@ -73,9 +73,9 @@ class StopFlag:
             return 0
         found = self.settle()
         now = time.monotonic()
-        self._numbers = torch.tensor([number, round(1e6 * (now - self._asked) / self._passed)])
-        self._asked, self._passed = now, 0
-        with _together():
+        self._numbers = torch.tensor([number, round(1e6 * (now - self._issued) / self._passed)])
+        self._issued, self._passed = now, 0
+        with _collective():
             self._work = dist.all_reduce(self._numbers, dist.ReduceOp.MAX, async_op=True)
         return found
 
@@ -83,17 +83,17 @@ class StopFlag:
         """The result of the last all-reduce, 0 if there was none."""
         if self._work is None or self._numbers is None:
             return 0
-        with _together():
+        with _collective():
             self._work.wait()
         self._work = None
         number, microseconds = self._numbers.tolist()
-        self._interval = min(max(1, _PATIENCE_MICROSECONDS // max(1, microseconds)), _MOST_STEPS)
+        self._interval = min(max(1, _INTERVAL_MICROSECONDS // max(1, microseconds)), _MOST_STEPS)
         return number
 
 
 @contextmanager
 def first_process_first() -> Iterator[None]:
-    """Process 0 runs the block alone, then the others do: they find in a cache what it left there."""
+    """Process 0 runs the block first, then the others do, which find its results in the cache."""
     if rank() != 0:
         barrier()
     yield
@@ -102,11 +102,11 @@ def first_process_first() -> Iterator[None]:
 
 
 def average(tensors: list[Tensor]) -> None:
-    """Replace each tensor by its mean over the processes: one all-reduce of one flat buffer."""
+    """Replace each tensor by its mean over the processes, by one all-reduce of a flat buffer."""
     if world() == 1 or not tensors:
         return
     flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
-    with _together():
+    with _collective():
         dist.all_reduce(flat)
     flat /= world()
     for tensor, piece in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
@@ -114,34 +114,34 @@ def average(tensors: list[Tensor]) -> None:
 
 
 def gather_rows(rows: Tensor) -> Tensor:
-    """The rows [n, ...] of all processes in order of rank, [n * world, ...]; without gradients."""
+    """Gather rows [n, ...] of all processes to [n * world, ...], in order of rank; without gradients."""
     if world() == 1:
         return rows
     pieces = [torch.empty_like(rows) for _ in range(world())]
-    with _together():
+    with _collective():
         dist.all_gather(pieces, rows.contiguous())
     return torch.cat(pieces)
 
 
 def from_first(value: T) -> T:
-    """What process 0 has: plain values and tensors on the CPU."""
+    """Broadcast `value` of process 0: plain values and CPU tensors."""
     if world() == 1:
         return value
     box: list[Any] = [value]
-    with _together():
+    with _collective():
         dist.broadcast_object_list(box)
     return box[0]
 
 
 def shard(pieces: Iterable[T]) -> Iterator[T]:
-    """This process's share of `pieces`: every world-th one."""
+    """This process's shard of `pieces`: every world-th one."""
     return islice(pieces, rank(), None, world())
 
 
 def gather_in_order(own: Iterable[T]) -> Iterator[T]:
-    """The results for all pieces, in their order and in every process, from the results of each for its `shard`.
+    """Gather the results that each process has for its `shard`; every process gets all of them, in order.
 
-    Plain values and tensors on the CPU, not None. Memory holds one piece of each process at a time.
+    Results are plain values and CPU tensors, not None. Memory holds one per process at a time.
     """
     if world() == 1:
         yield from own
@@ -150,8 +150,8 @@ def gather_in_order(own: Iterable[T]) -> Iterator[T]:
     while True:
         found: list[Any] = [None] * world()
         piece = next(own, None)
-        with _together():
+        with _collective():
             dist.all_gather_object(found, piece)
         yield from (piece for piece in found if piece is not None)
-        if found[-1] is None:  # the last one is the first to run out of pieces
+        if found[-1] is None:  # the last rank is the first to run out of pieces
             return

@@ -1,4 +1,4 @@
-"""Downloads that end where a server stays silent."""
+"""Downloads that fail if the server stops responding."""
 
 import socket
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ _SECONDS = 30.0
 
 @contextmanager
 def patient() -> Iterator[None]:
-    """Connections that are opened inside the block fail after 30 seconds of silence."""
+    """Connections opened inside the block fail after 30 seconds without data."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_SECONDS)
     try:

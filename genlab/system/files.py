@@ -1,4 +1,4 @@
-"""Files that are there as a whole or not at all, also after a crash or a loss of power, and made by one job for all."""
+"""Atomic file writes that survive crashes and power failures, and locks so that one job builds a shared file."""
 
 import fcntl
 import logging
@@ -13,18 +13,18 @@ from typing import BinaryIO
 log = logging.getLogger("genlab")
 
 LONG_WAIT = 2.0
-"""Seconds after which a job says what it waits for."""
+"""Seconds after which a job reports what it is waiting for."""
 
 
 @contextmanager
 def replacing(path: Path, durable: bool = True) -> Iterator[BinaryIO]:
-    """A file to write and read that takes the place of `path` when the block ends, and is gone when it fails.
+    """A temporary file, open for writing and reading, that replaces `path` when the block ends; deleted if it fails.
 
-    It has a hidden name in the same folder until then. durable: content and name are on the disk, and not only on their
-    way to it, before this returns; what is worth nothing after a loss of power need not wait for that.
+    It is a hidden file in the same folder. durable: sync content and name to disk before returning; not needed for
+    files that are worthless after a power failure.
     """
     temporary = path.with_name(f".{path.name}.tmp")
-    temporary.unlink(missing_ok=True)  # it may be another name of a file that is not to change
+    temporary.unlink(missing_ok=True)  # it may be a hard link to a file that must not change
     try:
         with temporary.open("xb+") as file:
             yield file
@@ -39,13 +39,13 @@ def replacing(path: Path, durable: bool = True) -> Iterator[BinaryIO]:
 
 
 def replace_text(path: Path, text: str, durable: bool = True) -> None:
-    """Let `path` hold `text`; a reader meets the old or the new one whole."""
+    """Write `text` to `path` atomically: a reader sees the whole old or the whole new content."""
     with replacing(path, durable) as file:
         file.write(text.encode())
 
 
 def open_plain(path: Path, flags: int = os.O_RDONLY) -> BinaryIO:
-    """A plain file, `ValueError` for others: a link may lead anywhere, and a pipe keeps its reader waiting."""
+    """Open a regular file; `ValueError` for any other: a link may point anywhere, and reading a pipe blocks."""
     handle = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
@@ -55,12 +55,12 @@ def open_plain(path: Path, flags: int = os.O_RDONLY) -> BinaryIO:
 
 @contextmanager
 def build_once(path: Path) -> Iterator[None]:
-    """A block that makes `path` unless it is there: one process is in it, others wait until that one is through.
+    """Build `path` once: the first process holds the lock while it runs the block, the others wait.
 
-    Then they enter all at once. They find `path`; or what one job could not make, or not keep, they need not try one
-    after another. Where the one was killed or interrupted, another takes its place. Nothing may rest on this: where no
-    lock is to be had, each makes its own. Nothing inside may wait for another process of the same run, which may be
-    waiting here.
+    Then they all proceed together, whether it succeeded or not: what one job failed to build, the others need not try
+    one by one. If the holder is killed or interrupted, a waiting process takes over. Correctness must not depend on
+    this: if locking fails, each process builds its own copy. The block must not wait for another process of the same
+    run, which may be waiting for the lock.
 
     It is a record lock, which belongs to the process and not to the open file: forked workers do not keep it.
     """
@@ -68,7 +68,7 @@ def build_once(path: Path) -> Iterator[None]:
     missing = [folder for folder in lock.parents if not folder.exists()]
     with ExitStack() as stack:
         holds = False
-        with suppress(OSError, ValueError):  # a folder that cannot be written, or a lock that was removed meanwhile
+        with suppress(OSError, ValueError):  # a read-only folder, or a lock that was removed meanwhile
             lock.parent.mkdir(parents=True, exist_ok=True)
             file = stack.enter_context(open_plain(lock, os.O_RDWR | os.O_CREAT))
             holds = _wait(file, lock, path)
@@ -78,19 +78,19 @@ def build_once(path: Path) -> Iterator[None]:
             holds = False
             raise
         finally:
-            if holds:  # that its file is gone tells a lock of one who is through from one that was left behind
+            if holds:  # a missing file means that its holder is done; a killed holder leaves it behind
                 with suppress(OSError):
                     lock.unlink()
-                    for folder in missing:  # where nothing was kept, nothing is left
+                    for folder in missing:  # delete the new folders if they are empty
                         folder.rmdir()
 
 
 def _wait(file: BinaryIO, lock: Path, path: Path) -> bool:
-    """True once this process is the one to make `path`; False, or `FileNotFoundError`, once another is through with it.
+    """True once this process holds the lock; False, or `FileNotFoundError`, once another process has finished.
 
-    It looks again and again: a wait within the system would not end where a user removes the lock of a job that hangs.
+    It polls: a blocking lock would not return if a user removes the lock file of a job that hangs.
     """
-    start, told = time.monotonic(), False
+    start, reported = time.monotonic(), False
     while True:
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -98,20 +98,20 @@ def _wait(file: BinaryIO, lock: Path, path: Path) -> bool:
         except BlockingIOError:
             held = False
         except OSError:
-            held = True  # nobody can lock here: there is nothing to wait for
+            held = True  # the file system has no locks: there is nothing to wait for
         if not os.path.samestat(os.fstat(file.fileno()), os.lstat(lock)):
             return False
         if held:
             return True
         waited = time.monotonic() - start
-        if waited > LONG_WAIT and not told:
-            log.info("waiting for another job that makes %s; remove %s to go on without it", path, lock)
-            told = True
+        if waited > LONG_WAIT and not reported:
+            log.info("waiting for another job that makes %s; remove %s to continue without it", path, lock)
+            reported = True
         time.sleep(min(0.5, 0.01 + waited / 10))
 
 
 def _sync_folder(folder: Path) -> None:
-    """Have the names in `folder` written down: else a loss of power gives a file its old name back."""
+    """Sync a folder's entries to disk: else a power failure may undo a rename."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -1,4 +1,4 @@
-"""Where the log is written."""
+"""Logging to the console and to a run's log file."""
 
 import logging
 import threading
@@ -10,8 +10,8 @@ log = logging.getLogger("genlab")
 
 
 def log_to_console(level: int = logging.INFO) -> None:
-    """Show the log from `level` on, on the present standard error: a launcher that reuses its process may have replaced
-    it."""
+    """Log to the current standard error from `level` on. Earlier handlers are dropped: a launcher that reuses its
+    process may have replaced the stream."""
     log.handlers = [handler for handler in log.handlers if type(handler) is not logging.StreamHandler]
     handler = logging.StreamHandler()
     handler.setLevel(level)
@@ -21,7 +21,7 @@ def log_to_console(level: int = logging.INFO) -> None:
 
 
 class _Quiet(logging.FileHandler):
-    """A full disk must not bury its one message under the log's complaints."""
+    """Ignores write errors: on a full disk, logging tracebacks would bury the one message that matters."""
 
     def handleError(self, record: logging.LogRecord) -> None:
         pass
@@ -29,7 +29,7 @@ class _Quiet(logging.FileHandler):
 
 @contextmanager
 def log_to_file(path: Path) -> Iterator[None]:
-    """Write the log to `path` as well, and the tracebacks of threads that die."""
+    """Log to `path` as well, including tracebacks of threads that die."""
     handler = _Quiet(path, delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     handler.setLevel(logging.DEBUG)

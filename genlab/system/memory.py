@@ -1,4 +1,4 @@
-"""How much memory this machine has, so that what cannot fit is refused before any of it is taken."""
+"""The memory of this machine, so that requests that cannot fit are refused before allocation."""
 
 import os
 from pathlib import Path
@@ -7,10 +7,10 @@ _CONTAINER_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.
 
 
 def total() -> int:
-    """Bytes of memory that this machine, or the container that this process runs in, has."""
+    """Memory in bytes of this machine, or of this process's container if that has less."""
     try:
         limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    except (AttributeError, OSError, ValueError):  # a system that does not tell: nothing is refused
+    except (AttributeError, OSError, ValueError):  # unknown on this system: refuse nothing
         limits = [2**63]
     for path in map(Path, _CONTAINER_LIMITS):
         try:
@@ -21,7 +21,7 @@ def total() -> int:
 
 
 def check(needed: int, what: str, way_out: str) -> None:
-    """`ValueError` where `what` needs more bytes than there are."""
+    """`ValueError` if `what` needs more bytes than there are."""
     if needed > (there := total()):
         raise ValueError(f"{what} {_gib(needed)} GiB, this machine has {_gib(there)} GiB; {way_out}")
 

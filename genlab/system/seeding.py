@@ -1,4 +1,4 @@
-"""Every random draw is a function of numbers that a checkpoint already holds: seed, rank, step, position."""
+"""Every random draw is a function of integers that a checkpoint already holds: seed, rank, step, position."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,10 +9,10 @@ _MASK = 2**64 - 1
 
 
 def mix(*numbers: int) -> int:
-    """Hash integers to one well-spread 63-bit seed (the finaliser of splitmix64, once a number).
+    """Hash integers to one well-mixed 63-bit seed (splitmix64's finaliser, applied once per integer).
 
-    Unlike `seed + step`, neighbouring inputs give unrelated outputs: run (seed 0, step 1) shares
-    nothing with run (seed 1, step 0).
+    Unlike with `seed + step`, neighbouring inputs give unrelated outputs: (seed 0, step 1) shares nothing with
+    (seed 1, step 0).
     """
     state = 0x9E3779B97F4A7C15
     for number in numbers:
@@ -23,10 +23,10 @@ def mix(*numbers: int) -> int:
 
 
 def seed_device(device: torch.device, seed: int) -> None:
-    """Seed the generators that kernels on `device` and on the CPU draw from.
+    """Seed the global generators of `device` and of the CPU.
 
-    `torch.manual_seed` does it for all kinds of devices, and takes a stack trace for each that was not in use yet: a
-    tenth of a small network's step.
+    `torch.manual_seed` seeds every device type, and records a stack trace for each that is not initialised yet, which
+    takes a tenth of a small network's step.
     """
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
@@ -37,7 +37,7 @@ def seed_device(device: torch.device, seed: int) -> None:
 
 @contextmanager
 def seeded(*numbers: int) -> Iterator[None]:
-    """Draw from torch's global generators as a function of `numbers`; what they held before comes back."""
+    """Seed torch's global generators by `numbers` inside the block; their previous state is restored after it."""
     with torch.random.fork_rng():
         torch.manual_seed(mix(*numbers))
         yield

@@ -1,7 +1,7 @@
-"""Signals that ask a run to end: SIGINT from the keyboard, SIGTERM from Slurm, Kubernetes and `kill`.
+"""Signals that end a run: SIGINT from the keyboard, SIGTERM from Slurm, Kubernetes and `kill`.
 
-The first one lets the step in progress end and interrupts work that can be repeated later. The second one ends the
-process at once: every file on the disk was written as a whole.
+After the first one the current training step is completed, and work that can be repeated later is interrupted. The
+second one ends the process at once, which is safe as files are written atomically.
 """
 
 import os
@@ -15,28 +15,28 @@ from typing import Any
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 _ECHO_SECONDS = 0.3
-"""Launchers send a signal to a process and to its group: a second one so soon is the first one again."""
+"""Launchers signal both a process and its group: a second signal within this time is a duplicate of the first."""
 
 
 def is_echo(first: float) -> bool:
-    """Whether a signal that comes now is the one of time `first` again, by `time.monotonic`."""
+    """Whether a signal that arrives now duplicates the one received at `first` (`time.monotonic`)."""
     return time.monotonic() - first <= _ECHO_SECONDS
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal ended the run. Like KeyboardInterrupt no `Exception`, so that nothing takes it for a failure."""
+    """A signal ended the run. Like KeyboardInterrupt it is not an `Exception`, so no handler takes it for a failure."""
 
     def __init__(self, number: int, message: str = ""):
         self.number = number
         super().__init__(message or f"stopped by {signal.Signals(number).name}")
 
-    def __reduce__(self):  # a launcher sends it from one process to another
+    def __reduce__(self):  # launchers pickle it to send it between processes
         return type(self), (self.number, str(self))
 
 
 @contextmanager
 def leaving_at_once() -> Iterator[None]:
-    """Before a run listens there is nothing to save, and an exception could get lost in C code that imports."""
+    """Exit at once on a signal: nothing is saved before training, and C code in imports may swallow exceptions."""
     with handling(_leave):
         yield
 
@@ -48,7 +48,7 @@ def _leave(number: int, frame: Any) -> None:
 
 @contextmanager
 def handling(handler: Callable[[int, Any], None]) -> Iterator[None]:
-    """Give the signals to `handler`; other threads than the main one never get any."""
+    """Handle signals by `handler` inside the block. No effect outside the main thread, which alone receives them."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -61,35 +61,35 @@ def handling(handler: Callable[[int, Any], None]) -> Iterator[None]:
 
 
 class Interruption:
-    """Whether a signal came: `received` holds its number. Listens inside `listening` only."""
+    """Records signals inside `listening`: `received` is the number of the first one, else None."""
 
     def __init__(self):
         self.received: int | None = None
         self._time = 0.0
-        self._breakable = False
+        self._interruptible = False
 
     @contextmanager
     def listening(self) -> Iterator["Interruption"]:
-        """Take the signals over."""
+        """Handle signals inside the block."""
         with handling(self._receive):
             yield self
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:
-        """A block that a signal ends at once by `Interrupted`: nothing is lost when it is done again."""
-        self._breakable = True
+        """A block that a signal ends at once by raising `Interrupted`; it must be safe to repeat."""
+        self._interruptible = True
         try:
             if self.received:
                 raise Interrupted(self.received)
             yield
         finally:
-            self._breakable = False
+            self._interruptible = False
 
     def _receive(self, number: int, frame: Any) -> None:
         if self.received and not is_echo(self._time):
-            os._exit(128 + number)  # without a word: what would be said or cleared away may be what hangs
+            os._exit(128 + number)  # no message, no cleanup: either may be what hangs
         if self.received:
             return
         self.received, self._time = number, time.monotonic()
-        if self._breakable:
+        if self._interruptible:
             raise Interrupted(number)

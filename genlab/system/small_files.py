@@ -1,7 +1,7 @@
-"""Small YAML and JSON files that may come from anybody: nothing in them is run, and reading them takes little memory.
+"""Safe reading of small YAML and JSON files from untrusted sources: no code is run, and memory is bounded.
 
-A run's folder is often somebody else's. A few lines of YAML can stand for gigabytes (aliases of aliases), brackets can
-nest deeper than any stack, and a name may lead to a pipe or a device that never ends.
+Run folders are shared. A few lines of YAML can expand to gigabytes (aliases of aliases), brackets can nest deeper than
+any stack, and a path can lead to a pipe or to an endless device.
 """
 
 import json
@@ -13,19 +13,19 @@ from typing import Any, BinaryIO
 import yaml
 
 LARGEST = 2**20
-"""Bytes that a file may have, or a line of a file that is read line by line."""
+"""Maximum size in bytes of a file, or of a line if a file is read line by line."""
 
-_DEEPEST = 50
-_LONGEST = 3_000  # letters of a value; an integer of so many hexadecimal digits can still be printed
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one in C is ten times faster, but not everywhere
+_MAX_DEPTH = 50
+_MAX_LENGTH = 3_000  # characters of a value; Python still prints an integer of that many hexadecimal digits
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C loader is ten times faster, but not always available
 
 
 class Unreadable(ValueError):
-    """A file that is missing or refused: one line with its folder, its name and the reason, and nothing of its text."""
+    """A missing or refused file. The message is one line: folder, file name and reason, never the file's content."""
 
 
 def read_json(path: Path) -> Any:
-    """What a JSON file of at most 1 MiB holds. `Unreadable`, a `ValueError`, where it cannot be read."""
+    """Parse a JSON file of at most 1 MiB. `Unreadable`, a `ValueError`, if that fails."""
     text = _text(path)
     try:
         return json.loads(text)
@@ -34,15 +34,15 @@ def read_json(path: Path) -> Any:
 
 
 def read_yaml(path: Path) -> Any:
-    """What a YAML file of at most 1 MiB holds, as plain values. `Unreadable`, a `ValueError`, where it cannot be read.
+    """Parse a YAML file of at most 1 MiB to plain values. `Unreadable`, a `ValueError`, if that fails.
 
-    Refused are aliases, tags that name anything but plain values, more than 50 levels, values of over 3,000 letters.
+    Aliases, tags of anything but plain values, more than 50 levels and values of over 3,000 characters are refused.
     """
     text = _text(path)
     try:
-        reason = _excess(text)
+        reason = _limit_problem(text)
         content = None if reason else yaml.load(text, _LOADER)
-    except Exception as error:  # constructors raise whatever they like: YAMLError, KeyError, AttributeError
+    except Exception as error:  # constructors raise anything: YAMLError, KeyError, AttributeError
         raise _unreadable(path, "damaged: it is no plain YAML") from error
     if reason:
         raise _unreadable(path, reason)
@@ -50,7 +50,7 @@ def read_yaml(path: Path) -> Any:
 
 
 def small_lines(path: Path) -> Iterator[bytes]:
-    """Lines with their ends, of a file of any size. `Unreadable` where there is none, and at a line of over 1 MiB."""
+    """Lines of a file of any size, with line ends. `Unreadable` if it is missing or has a line of more than 1 MiB."""
     with _opened(path) as file:
         while line := file.readline(LARGEST + 1):
             if len(line) > LARGEST:
@@ -69,17 +69,17 @@ def _text(path: Path) -> str:
         raise _unreadable(path, "damaged: it is no text") from error
 
 
-def _excess(text: str) -> str | None:
-    """What of a YAML text is more than any config has, found without building anything."""
+def _limit_problem(text: str) -> str | None:
+    """Why a YAML text exceeds the limits, None if it does not; checked on parse events, before anything is built."""
     depth = 0
     for event in yaml.parse(text, _LOADER):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if isinstance(event, yaml.AliasEvent):
-            return "refused: it has aliases, of which a few lines make gigabytes"
-        if depth > _DEEPEST:
-            return f"refused: it nests more than {_DEEPEST} deep"
-        if isinstance(event, yaml.ScalarEvent) and len(event.value) > _LONGEST:
-            return f"refused: it has a value of more than {_LONGEST} letters"
+            return "refused: it has aliases, which can expand to gigabytes"
+        if depth > _MAX_DEPTH:
+            return f"refused: it nests more than {_MAX_DEPTH} deep"
+        if isinstance(event, yaml.ScalarEvent) and len(event.value) > _MAX_LENGTH:
+            return f"refused: it has a value of more than {_MAX_LENGTH} characters"
     return None
 
 

@@ -1,3 +1,3 @@
-"""GenLab's version: the one place that holds it."""
+"""GenLab's version, defined only here."""
 
 __version__ = "0.2.0"

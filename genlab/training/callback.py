@@ -1,4 +1,4 @@
-"""What happens beside training: a callback is notified of events and looks at the trainer."""
+"""Callbacks: hooks that the trainer calls on its events."""
 
 from typing import Any, ClassVar
 
@@ -6,10 +6,10 @@ from genlab.training.trainer import Trainer
 
 
 class Callback:
-    """Base of all callbacks; each event does nothing unless overridden. Only process 0 writes files.
+    """Base of all callbacks; each hook does nothing unless overridden. Only process 0 writes files.
 
-    key: names the callback in checkpoints and in `status.json`; it never changes.
-    `state_dict` is kept in checkpoints, for callbacks whose decisions depend on the past.
+    key: stable name of the callback in checkpoints and in `status.json`.
+    `state_dict` is stored in checkpoints, for callbacks whose decisions depend on the past.
     """
 
     key: ClassVar[str]
@@ -24,21 +24,21 @@ class Callback:
     def on_log(self, trainer: Trainer, row: dict[str, float]) -> None:
         """A row of metrics is ready, every `trainer.log_every` steps.
 
-        After a rollback a row holds only `step`, of the state that training returned to, and `rollback`, the step that
-        was left.
+        After a rollback a row holds only `step`, the step that training returned to, and `rollback`, the step that it
+        left.
         """
 
     def on_rollback(self, trainer: Trainer) -> None:
-        """Training continues from an earlier state, and the row that says so is written."""
+        """Training continues from an earlier state; the row that reports it has been logged."""
 
     def on_step_end(self, trainer: Trainer) -> None:
-        """A step has ended; `trainer.step` counts it."""
+        """A step has ended; `trainer.step` includes it."""
 
     def on_validate(self, trainer: Trainer, metrics: dict[str, float]) -> None:
         """The validation split was measured."""
 
     def on_evaluate(self, trainer: Trainer, entries: dict[str, dict[str, Any]]) -> None:
-        """Sample quality was measured: entries by the metric's name, as `genlab.evaluation.evaluate` gives them."""
+        """Sample quality was measured: entries by metric name, as returned by `genlab.evaluation.evaluate`."""
 
     def on_alarm(self, trainer: Trainer, alarm: Any) -> None:
         """Something went wrong: an `Alarm` of `genlab.callbacks.watch`."""
@@ -50,10 +50,10 @@ class Callback:
         """A checkpoint is about to be written by this process: flush rows and images of the steps before it."""
 
     def on_last_step(self, trainer: Trainer) -> None:
-        """The last step is done and saved: measure what was not due there, without a trace in `state_dict`."""
+        """The last step is done and saved: measure what was not due at it, without changing `state_dict`."""
 
     def on_finish(self, trainer: Trainer) -> None:
-        """Training has ended by itself, and everything is measured."""
+        """Training has ended by itself, and all measurements are done."""
 
     def on_interrupt(self, trainer: Trainer) -> None:
         """A signal ended training at this step."""
@@ -69,7 +69,7 @@ class Callback:
 
 
 class Measurement(Callback):
-    """Something that is done every so many steps (None: only at the end), and at the end in any case."""
+    """A measurement every `every` steps (None: only at the end), and at the end in any case."""
 
     def __init__(self, every: int | None):
         self.every = every
@@ -83,12 +83,12 @@ class Measurement(Callback):
             self.measure(trainer)
 
     def measure(self, trainer: Trainer) -> None:
-        """Do it and notify all callbacks. What takes long belongs in `inference(trainer, interruptible=True)`."""
+        """Measure, and notify all callbacks. Slow work belongs in `inference(trainer, interruptible=True)`."""
         raise NotImplementedError
 
 
 def is_due(trainer: Trainer, every: int | None) -> bool:
-    """Whether something that happens `every` so many steps (None: only at the end) happens after this step."""
+    """Whether something that happens every `every` steps (None: only at the end) is due after this step."""
     return every is not None and trainer.step % every == 0
 
 

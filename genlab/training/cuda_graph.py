@@ -1,8 +1,8 @@
-"""Whole training steps as CUDA graphs: one launch in place of the hundreds that a small network's kernels take.
+"""Whole training steps as CUDA graphs: one launch replaces the hundreds of kernel launches of a small network.
 
-A graph repeats what was recorded, at the same addresses. So the batch is copied to where the recorded one lay, its
-noise is drawn anew into the recorded tensors, and learning rates are numbers on the device. What depends on the step
-in other ways makes steps of several kinds (`GenerativeModel.step_kind`), each with a graph of its own.
+A graph replays the recorded kernels at the same addresses. So the batch is copied into the recorded tensors, its noise
+is drawn into the recorded noise tensors, and learning rates are tensors on the device. Steps that differ in any other
+respect are of different kinds (`GenerativeModel.step_kind`), each with its own graph.
 
 Reference: https://pytorch.org/docs/stable/notes/cuda.html#cuda-graphs
 """
@@ -17,13 +17,13 @@ from torch.optim import Optimizer
 from genlab.contract.data import Batch
 
 _WARM_UP = 3
-"""Steps of a kind that run as ever before one is recorded: libraries choose their kernels in them."""
+"""Eager steps of a kind before one is recorded: libraries select their kernels in them."""
 
 Scalars = dict[str, Tensor]
 
 
 def make_capturable(optimizers: Iterable[Optimizer]) -> None:
-    """Let optimizers read their rates and count their steps on the device, also after a state was loaded into them."""
+    """Keep the optimizers' learning rates and step counts on the device; repeat after loading their state."""
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["capturable"] = True
@@ -31,7 +31,7 @@ def make_capturable(optimizers: Iterable[Optimizer]) -> None:
 
 
 def portable(state: dict) -> dict:
-    """An optimizer's state as one that is not captured has it."""
+    """An optimizer's state in the format of an optimizer that is not capturable."""
     plain: dict[str, Callable[[Any], Any]] = {"lr": float, "capturable": lambda _: False}
     groups = [
         {name: plain[name](value) if name in plain else value for name, value in group.items()}
@@ -41,35 +41,35 @@ def portable(state: dict) -> dict:
 
 
 class Recorder(Protocol):
-    """Where steps are recorded."""
+    """Records and replays work on a device."""
 
     def warm_up(self, work: Callable[[], Scalars]) -> Scalars:
-        """Do `work` so that recording it may follow."""
+        """Run `work` eagerly, so that it can be recorded afterwards."""
 
     def record(self, work: Callable[[], None]) -> Callable[[], None]:
-        """Note what `work` does on the device, without doing it; calling the result does it."""
+        """Record the device work of `work` without running it; calling the result runs it."""
 
 
 class StepGraphs:
-    """Makes steps by `run(batch)`, which returns scalars; from the fourth of a kind on by replaying a recording."""
+    """Runs steps by `run(batch)`, which returns scalars; from the fourth step of a kind on, replays a recording."""
 
     def __init__(self, run: Callable[[Batch], Scalars], recorder: Recorder):
         self.run, self.recorder = run, recorder
         self.recordings: dict[Hashable, _Recording] = {}
 
     def step(self, kind: Hashable, batch: Batch) -> Scalars:
-        """One step on `batch`; steps of one `kind` are known to run the same kernels."""
+        """One step on `batch`; steps of one `kind` must run the same kernels."""
         if kind not in self.recordings:
             self.recordings[kind] = _Recording(batch)
         return self.recordings[kind].step(batch, self.run, self.recorder)
 
     def forget(self) -> None:
-        """Record anew: tensors that the recordings write to were replaced."""
+        """Drop all recordings: tensors that they write to were replaced."""
         self.recordings = {}
 
 
 class _Recording:
-    """Steps of one kind: the batch at its fixed place, and what repeats them once it is known."""
+    """Steps of one kind: the batch at fixed addresses, and the replay function once recorded."""
 
     def __init__(self, batch: Batch):
         self.batch = _FixedBatch(batch)
@@ -89,7 +89,7 @@ class _Recording:
 
 
 class _FixedBatch(Batch):
-    """A batch whose fields and noise keep their addresses from step to step, and the noise its order."""
+    """A batch whose fields and noise keep their addresses between steps; noise must be drawn in the same order."""
 
     def __init__(self, batch: Batch):
         fields = {name: value.clone() for name, value in batch.fields.items()}
@@ -98,7 +98,7 @@ class _FixedBatch(Batch):
         self.taken = 0
 
     def refill(self, batch: Batch) -> None:
-        """Take the contents of `batch`, and draw the noise that it would have drawn."""
+        """Copy the contents of `batch`, and draw the noise that it would draw."""
         for name, value in batch.fields.items():
             self.fields[name].copy_(value)
         self.seed, self.draws, self.taken = batch.seed, batch.draws, 0
@@ -116,8 +116,8 @@ class GPU:
     """Records the kernels that are launched on the current CUDA device."""
 
     def __init__(self):
-        self.stream = torch.cuda.Stream()  # recording is refused on the default one, so warming up leaves that as well
-        self.memory = torch.cuda.graph_pool_handle()  # for all recordings: no two of them are ever played at once
+        self.stream = torch.cuda.Stream()  # the default stream cannot record; warm up on the same one
+        self.memory = torch.cuda.graph_pool_handle()  # shared: recordings never run concurrently
 
     def warm_up(self, work: Callable[[], Scalars]) -> Scalars:
         self.stream.wait_stream(torch.cuda.current_stream())
@@ -128,7 +128,7 @@ class GPU:
 
     def record(self, work: Callable[[], None]) -> Callable[[], None]:
         graph = torch.cuda.CUDAGraph()
-        # What loaders' threads do meanwhile, pinning memory, is none of the recording's business.
+        # thread_local: loader threads pin memory during the capture, which must not invalidate it.
         with torch.cuda.graph(graph, pool=self.memory, stream=self.stream, capture_error_mode="thread_local"):
             work()
         return graph.replay

@@ -1,4 +1,4 @@
-"""Moving average of the weights that sampling reads (Polyak and Juditsky 1992; for GANs Yazici et al. 2019)."""
+"""Exponential moving average of the weights, used for sampling (Polyak and Juditsky 1992; GANs: Yazici et al. 2019)."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 
 class MovingAverage:
-    """Averages the parameters and floating buffers of some children of a model.
+    """Averages the parameters and floating-point buffers of some child modules of a model.
 
-    The decay starts low, min(decay, (1 + step) / (10 + step)), so that the random initial weights are soon forgotten.
+    The decay is min(decay, (1 + step) / (10 + step)): low at first, so that the random initial weights fade quickly.
     """
 
     def __init__(self, model: nn.Module, children: tuple[str, ...], decay: float):
@@ -25,13 +25,13 @@ class MovingAverage:
 
     @torch.no_grad()
     def update(self, step: int) -> None:
-        """average <- decay * average + (1 - decay) * weight, all in one fused call."""
+        """average <- decay * average + (1 - decay) * weight, in one fused call."""
         decay = min(self.decay, (1 + step) / (10 + step))
         torch._foreach_lerp_(list(self.averages.values()), [v.detach() for v in self.live.values()], 1 - decay)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """The model carries the averages inside, its own weights again outside."""
+        """Use the averaged weights inside the block; restore the model's own after it."""
         self._swap()
         try:
             yield

@@ -1,4 +1,4 @@
-"""Notifying callbacks: in their order, and after an interruption only those that do not know of the step yet."""
+"""Notifies callbacks in order; after an interruption, only those that were not notified of the step yet."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ class Events:
     def __init__(self, callbacks: Sequence[Any] = ()):
         self.callbacks = callbacks
         self.notified: list[str] | None = None
-        """Keys of the callbacks already notified of this step when a signal interrupted one of the others."""
+        """Keys of the callbacks that were notified of this step before a signal interrupted the next one."""
 
     def emit(self, trainer: Any, event: str, *arguments: Any) -> None:
         """Call the hook `event` ("on_log", ...) of every callback."""
@@ -20,13 +20,13 @@ class Events:
             getattr(callback, event)(trainer, *arguments)
 
     def log(self, trainer: Any, row: dict[str, float]) -> None:
-        """Complete a row of training metrics by what callbacks add, and notify all of it."""
+        """Add the callbacks' metrics to a row of training metrics, then notify all callbacks of it."""
         for callback in self.callbacks:
             row |= callback.extra_metrics(trainer, row)
         self.emit(trainer, "on_log", row)
 
     def end_step(self, trainer: Any) -> None:
-        """Notify callbacks that a step has ended, except those that knew of it before an interruption."""
+        """Notify callbacks that a step has ended, except those notified before an interruption."""
         before, self.notified = self.notified or [], None
         for place, callback in enumerate(self.callbacks):
             if callback.key in before:
@@ -38,7 +38,7 @@ class Events:
                 raise
 
     def finish_step(self, trainer: Any) -> None:
-        """Notify the callbacks that a signal kept from knowing of the last step, if there are any."""
+        """Notify the callbacks that an interruption kept from being notified of the last step, if any."""
         if self.notified is not None:
             self.end_step(trainer)
 
@@ -47,5 +47,5 @@ class Events:
 
     def load_state_dict(self, state: dict[str, dict]) -> None:
         for callback in self.callbacks:
-            if (own := state.get(callback.key)) is not None:  # another logger may be on by now
+            if (own := state.get(callback.key)) is not None:  # None: a callback that was off when the state was saved
                 callback.load_state_dict(own)

@@ -1,4 +1,4 @@
-"""The model of a trainer as sampling sees it; validation and previews."""
+"""Inference with a trainer's model; validation and previews."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -18,8 +18,8 @@ _PREVIEWED = 64
 def inference(trainer: Trainer, interruptible: bool = False) -> Iterator[None]:
     """Averaged weights, evaluation mode, no gradients, repeatable noise.
 
-    interruptible: a signal ends the block at once, and a resumed run repeats it. This is off among several processes,
-    which would wait for each other. The weights are swapped outside, so that no signal finds them half swapped.
+    interruptible: a signal ends the block at once, and a resumed run repeats it. Ignored with several processes, which
+    would wait for each other. The weights are swapped outside the interruptible part, so a signal cannot break that.
     """
     trainer.model.eval()
     try:
@@ -33,9 +33,9 @@ def inference(trainer: Trainer, interruptible: bool = False) -> Iterator[None]:
 
 
 def validate(trainer: Trainer) -> dict[str, float]:
-    """Mean of each validation metric over the validation split, under the averaged weights.
+    """Mean of each validation metric over the validation split, with averaged weights.
 
-    The processes share the batches; the result is what one process alone would get.
+    The batches are divided among the processes; the result is the same as with one process.
     """
 
     def measure(batch: Batch) -> tuple[int, dict[str, float]]:
@@ -51,7 +51,7 @@ def validate(trainer: Trainer) -> dict[str, float]:
 
 
 def preview(trainer: Trainer) -> dict[str, Tensor]:
-    """The model's image grids for the first validation examples with fixed noise, on the CPU."""
+    """The model's preview grids for the first validation examples with fixed noise, on the CPU."""
     with inference(trainer, interruptible=True):
         grids = trainer.model.preview(next(trainer.validation_loader.in_order(limit=_PREVIEWED)))
     return {name: grid.detach().float().cpu() for name, grid in grids.items()}

@@ -1,4 +1,4 @@
-"""One optimization step: the updates that a model yields, over micro-batches and processes."""
+"""One optimization step: applies the updates that a model yields, over micro-batches and processes."""
 
 import math
 from collections.abc import Iterator
@@ -33,13 +33,13 @@ class Optimization:
         self.base_rates = {player: [group["lr"] for group in o.param_groups] for player, o in optimizers.items()}
         share = settings.batch_size // distributed.world()
         self.accumulation_steps = math.ceil(share / (device_settings.micro_batch or share))
-        self.autocast = autocast(device, device_settings.precision)  # entered anew each time, never within itself
+        self.autocast = autocast(device, device_settings.precision)  # reused, but never nested
         self.scaler = torch.amp.GradScaler(device.type, enabled=device_settings.precision == "fp16")
         self.stepper = make_stepper(device_settings.cuda_graph, self.make_updates, optimizers.values())
         self.step = 0
 
     def make_step(self, batch: Batch, step: int, lr_factor: float) -> dict[str, Tensor]:
-        """Set the learning rates to `lr_factor` times their base and make all updates; returns scalars to log."""
+        """Set learning rates to `lr_factor` times their base and apply all updates; returns scalars to log."""
         self.step = step
         for player, optimizer in self.optimizers.items():
             for group, base in zip(optimizer.param_groups, self.base_rates[player], strict=True):
@@ -47,17 +47,17 @@ class Optimization:
         return self.stepper.step((self.model.step_kind(step), self._norm_is_due()), batch)
 
     def make_updates(self, batch: Batch) -> dict[str, Tensor]:
-        """The steps of all micro-batches advance together, update by update; returns what is to be logged."""
+        """Advance all micro-batches in lockstep, update by update; returns scalars to log."""
         parts = [batch] if self.accumulation_steps == 1 else batch.split(self.accumulation_steps)
         steps = [self.model.training_step(part, self.step) for part in parts]
         logged: dict[str, Tensor] = {}
         while updates := [update for step in steps if (update := self._backward(step)) is not None]:
-            # A player's later updates of a step (lazy penalties) must not mix into the mean of its loss.
+            # A player's later updates in a step (lazy penalties) must not enter the mean of its loss.
             logged |= {name: value for name, value in self._apply(updates).items() if name not in logged}
         return logged
 
     def _norm_is_due(self) -> bool:
-        """Whether this step needs gradient norms, which take long beside a small network's step."""
+        """Whether this step needs gradient norms, which are slow compared with a small network's step."""
         return self.settings.clip is not None or (self.step + 1) % self.settings.log_every == 0
 
     def _backward(self, updates: Iterator[Update]) -> Update | None:
@@ -69,7 +69,7 @@ class Optimization:
         return update
 
     def _apply(self, updates: list[Update]) -> dict[str, Tensor]:
-        """Step the optimizer of the player that all micro-batches asked for; returns what is to be logged."""
+        """Step the optimizer of the player that all micro-batches update; returns scalars to log."""
         player, optimizer = updates[0].player, self.optimizers[updates[0].player]
         parameters = self.parameters[player]
         norm_is_due = self._norm_is_due()
@@ -83,7 +83,7 @@ class Optimization:
         scalars |= {prefix + name: mean([update.log[name] for update in updates]) for name in updates[0].log}
         if norm_is_due:
             norm = get_total_norm(gradients)
-            # A float16 overflow is skipped by the scaler and no sign of divergence; the losses would tell.
+            # The scaler skips float16 overflows, which are no divergence; that shows in the losses.
             scalars[f"gradient_norm/{player}"] = norm.nan_to_num(0, 0, 0) if self.scaler.is_enabled() else norm
             if self.settings.clip:
                 clip_grads_with_norm_(parameters, self.settings.clip, norm)
@@ -94,7 +94,7 @@ class Optimization:
         return scalars
 
     def rates(self) -> dict[str, float]:
-        """The present learning rate of each player."""
+        """The current learning rate of each player."""
         return {player: float(optimizer.param_groups[0]["lr"]) for player, optimizer in self.optimizers.items()}
 
     def state_dict(self) -> dict:
@@ -102,7 +102,7 @@ class Optimization:
         return {"optimizers": optimizers, "scaler": self.scaler.state_dict()}
 
     def load_state_dict(self, state: dict) -> None:
-        """Continue from a state that has what `state_dict` gave, among other entries."""
+        """Load what `state_dict` returned; other entries are ignored."""
         for player, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][player])
         self.stepper.state_was_loaded()

@@ -1,4 +1,4 @@
-"""Scalars of the steps since the last log row: kept on the device, fetched together, refused when not finite."""
+"""Scalars of the steps since the last log row: kept on the device, fetched together, checked to be finite."""
 
 import math
 
@@ -13,16 +13,16 @@ class TrainingDiverged(RuntimeError):
 
 
 def mean(values: list[Tensor]) -> Tensor:
-    """Of scalars, without gradients."""
+    """Mean of scalars, without gradients."""
     return values[0].detach() if len(values) == 1 else torch.stack([value.detach() for value in values]).mean()
 
 
 class ScalarWindow:
-    """Collects scalars by name over steps without waiting for the device."""
+    """Collects scalars by name over steps, without synchronising with the device."""
 
     def __init__(self):
         self.pending: dict[str, list[tuple[int, Tensor]]] = {}
-        self.fetched: dict[str, list[float]] = {}  # sum and number of the values
+        self.fetched: dict[str, list[float]] = {}  # sum and count of the values
         self.bad: list[tuple[int, str, float]] = []
 
     def add(self, step: int, scalars: dict[str, Tensor]) -> None:
@@ -30,20 +30,18 @@ class ScalarWindow:
             self.pending.setdefault(name, []).append((step, value.detach()))
 
     def fetch(self) -> None:
-        """Bring what is pending from the device, all of a name in one transfer."""
+        """Fetch pending values from the device, in one transfer per name."""
         for name, entries in self.pending.items():
             values = torch.stack([value for _, value in entries]).tolist()
             self.bad += [(step, name, v) for (step, _), v in zip(entries, values, strict=True) if not math.isfinite(v)]
             total, count = self.fetched.get(name, (0.0, 0))
-            for (
-                value
-            ) in values:  # one after another: `sum` corrects its rounding, and by portions otherwise than at once
+            for value in values:  # `sum` compensates rounding, which would depend on how the values are batched
                 total += value
             self.fetched[name] = [total, count + len(values)]
         self.pending = {}
 
     def finite(self) -> bool:
-        """Whether every value since the last row is finite, in all processes. Waits for the device."""
+        """Whether every value since the last row is finite, in all processes. Synchronises with the device."""
         self.fetch()
         return not distributed.largest(len(self.bad))
 
@@ -63,9 +61,9 @@ class ScalarWindow:
         return bool(self.pending or self.fetched)
 
     def means(self, keep: bool = False) -> dict[str, float]:
-        """Mean of each scalar over the window and the processes; the window then starts anew unless it is to `keep`.
+        """Mean of each scalar over the window and the processes. Clears the window unless `keep`.
 
-        Refused in all processes where a scalar of one is not finite: none is left waiting for another.
+        `TrainingDiverged` in all processes if any value is not finite, so that none waits for another.
         """
         self.fetch()
         means = [total / count for total, count in self.fetched.values()]
@@ -79,9 +77,9 @@ class ScalarWindow:
         return found
 
     def state_dict(self) -> dict[str, list[float]]:
-        """What a checkpoint keeps of an unfinished window: by name, the sum in each process and the number of values.
+        """The unfinished window for a checkpoint: by name, the sum in each process and the number of values.
 
-        Asked for in all processes at once; refused in all where a value of one is not finite.
+        A collective call. `TrainingDiverged` in all processes if any value is not finite.
         """
         if not self.finite():
             self.refuse()
@@ -90,10 +88,10 @@ class ScalarWindow:
         return {name: [*sums[place], count] for place, (name, (_, count)) in enumerate(self.fetched.items())}
 
     def load_state_dict(self, state: dict[str, list[float]]) -> None:
-        """Each process takes up its own sum; their mean where they are not as many as they were."""
+        """Each process loads its own sum, or their mean if the number of processes has changed."""
         place, world = distributed.rank(), distributed.world()
         self.pending, self.fetched = {}, {}
         for name, (*sums, count) in state.items():
             total = sums[place] if len(sums) == world else sum(sums) / len(sums)
             self.fetched[name] = [total, count]
-        self.bad = []  # belonged to the state that is left
+        self.bad = []  # of the discarded state

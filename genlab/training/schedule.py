@@ -5,31 +5,31 @@ from abc import ABC, abstractmethod
 
 
 class Schedule(ABC):
-    """Maps progress in (0, 1), the middle of a step as a share of the run, to a multiplier of every learning rate."""
+    """Maps progress in (0, 1), the middle of a step as a fraction of the run, to a factor on all learning rates."""
 
     @abstractmethod
     def __call__(self, progress: float) -> float: ...
 
 
-def _share(name: str, value: float) -> float:
+def _fraction(name: str, value: float) -> float:
     if not 0 <= value <= 1:
-        raise ValueError(f"schedule.{name}={value}: must be a share between 0 and 1")
+        raise ValueError(f"schedule.{name}={value}: must be a fraction between 0 and 1")
     return value
 
 
 class Constant(Schedule):
-    """The full rate throughout."""
+    """Full learning rate throughout."""
 
     def __call__(self, progress: float) -> float:
         return 1.0
 
 
 class LinearDecay(Schedule):
-    """The full rate until `decay_start`, then a straight line to `final` (Zhu et al. 2017, section 7.1)."""
+    """Full learning rate until `decay_start`, then linear decay to `final` (Zhu et al. 2017, section 7.1)."""
 
     def __init__(self, decay_start: float = 0.5, final: float = 0.0):
-        self.decay_start = _share("decay_start", decay_start)
-        self.final = _share("final", final)
+        self.decay_start = _fraction("decay_start", decay_start)
+        self.final = _fraction("final", final)
 
     def __call__(self, progress: float) -> float:
         if progress <= self.decay_start:
@@ -38,11 +38,11 @@ class LinearDecay(Schedule):
 
 
 class WarmupCosine(Schedule):
-    """A straight rise over `warmup`, then half a cosine to `final` (Loshchilov and Hutter 2017, without restarts)."""
+    """Linear warmup over `warmup`, then cosine decay to `final` (Loshchilov and Hutter 2017, without restarts)."""
 
     def __init__(self, warmup: float = 0.05, final: float = 0.0):
-        self.warmup = _share("warmup", warmup)
-        self.final = _share("final", final)
+        self.warmup = _fraction("warmup", warmup)
+        self.final = _fraction("final", final)
 
     def __call__(self, progress: float) -> float:
         if progress < self.warmup:

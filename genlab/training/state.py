@@ -4,7 +4,7 @@ from typing import Any
 
 
 def state_dict(trainer: Any) -> dict:
-    """What a checkpoint holds of a run, besides its config."""
+    """The run state that a checkpoint holds, besides its config."""
     return {
         "step": trainer.step,
         "seed": trainer.train_loader.seed,
@@ -20,7 +20,7 @@ def state_dict(trainer: Any) -> dict:
 
 
 def load_state_dict(trainer: Any, state: dict) -> None:
-    """Continue from `state`, as `state_dict` gave it."""
+    """Load a `state` that `state_dict` returned."""
     trainer.step, trainer.train_loader.seed, trainer.lr_scale = state["step"], state["seed"], state["lr_scale"]
     trainer.stop_reason, trainer.events.notified = state["stop_reason"], state["notified"]
     trainer.model.load_state_dict(state["model"])

@@ -1,4 +1,4 @@
-"""How a step is computed: anew each time, or from the fourth of a kind on by replaying a CUDA graph."""
+"""How a step is computed: eagerly, or by replaying a CUDA graph from the fourth step of a kind on."""
 
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any, Protocol
@@ -14,27 +14,27 @@ Scalars = dict[str, Tensor]
 
 class Stepper(Protocol):
     def set_rate(self, group: dict[str, Any], rate: float) -> None:
-        """Set the learning rate of a group of an optimizer's parameters."""
+        """Set the learning rate of an optimizer's parameter group."""
 
     def step(self, kind: Hashable, batch: Batch) -> Scalars:
         """One step on `batch`; steps of one `kind` run the same kernels."""
 
     def optimizer_state(self, optimizer: Optimizer) -> dict:
-        """What a checkpoint holds of an optimizer."""
+        """An optimizer's state for a checkpoint."""
 
     def state_was_loaded(self) -> None:
-        """The optimizers have other state tensors now."""
+        """To be called after state was loaded into the optimizers."""
 
 
 def make_stepper(
     cuda_graph: bool, make_updates: Callable[[Batch], Scalars], optimizers: Iterable[Optimizer]
 ) -> Stepper:
-    """What computes steps by `make_updates`."""
+    """The stepper that runs `make_updates`, as CUDA graphs or eagerly."""
     return Replaying(make_updates, optimizers, GPU()) if cuda_graph else Eager(make_updates)
 
 
 class Eager:
-    """Computes each step anew."""
+    """Computes each step eagerly."""
 
     def __init__(self, make_updates: Callable[[Batch], Scalars]):
         self.make_updates = make_updates

@@ -1,4 +1,4 @@
-"""The one training loop. A model yields `Update(player, loss)`; everything that follows from it happens here."""
+"""The training loop of all models. A model yields `Update(player, loss)`; everything else happens here."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -22,11 +22,11 @@ from genlab.training.state import load_state_dict
 class Trainer:
     """Trains any `GenerativeModel` on batches that are functions of (seed, step).
 
-    schedule: from progress in (0, 1) to a factor on all learning rates.
+    schedule: maps progress in (0, 1) to a factor on all learning rates.
 
-    Callbacks steer it: `lr_scale` is a factor on all learning rates, `stop_reason` ends the run, and `rollback_state`
-    is a state to continue from instead of the present one. `on_divergence` is called if a row of metrics is not finite;
-    it may set one of them, alike in all processes, or else `TrainingDiverged` ends the run.
+    Callbacks control it: `lr_scale` is a factor on all learning rates, setting `stop_reason` ends the run, and setting
+    `rollback_state` makes training continue from that state. `on_divergence` is called if a row of metrics is not
+    finite. It may set one of these, identically in all processes; otherwise `TrainingDiverged` ends the run.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Trainer:
         self.stop_flag = distributed.StopFlag()  # all processes stop at the same step
 
     def fit(self) -> None:
-        """Train until `max_steps`, or until a callback sets `stop_reason`; `Interrupted` if a signal ends it before."""
+        """Train until `max_steps`, or until a callback sets `stop_reason`; `Interrupted` if a signal ends it early."""
         with self.interruption.interruptible():
             self.emit("on_start")
         try:
@@ -70,7 +70,7 @@ class Trainer:
             raise
 
     def _train(self) -> bool:
-        """All steps that are left; False if the last of them is not finite."""
+        """Run all remaining steps; False if the last one is not finite."""
         self.model.train()
         finite = True
         self.events.finish_step(self)
@@ -88,7 +88,7 @@ class Trainer:
         return finite
 
     def train_step(self, batch: Batch) -> None:
-        """One step: seed the generators, make the updates, collect their scalars, move the averages."""
+        """One step: seed the generators, apply the updates, collect their scalars, update the moving average."""
         seed_device(self.train_loader.device, mix(self.train_loader.seed, distributed.rank(), self.step))
         factor = self.lr_scale * self.schedule((self.step + 0.5) / self.max_steps)
         scalars = self.optimization.make_step(batch, self.step, factor)
@@ -98,9 +98,9 @@ class Trainer:
         self.step += 1
 
     def _log(self) -> bool:
-        """Log a row of metrics if one is due; False if it is not finite and `on_divergence` took care of that.
+        """Log a row of metrics if one is due; False if it is not finite and `on_divergence` handled that.
 
-        The last step's row is looked at in any case: nothing that is not finite may be the end of a run.
+        The last step's row is always checked: a run must not end with values that are not finite.
         """
         due = self.step % self.settings.log_every == 0
         if not due and self.step < self.max_steps:
@@ -120,7 +120,7 @@ class Trainer:
     def log_row(self, keep: bool = False) -> dict[str, float]:
         """A row of metrics: means over the steps since the last row and over the processes.
 
-        keep: these steps count for the next row as well. `TrainingDiverged`, in all processes, if one is not finite.
+        keep: the next row includes these steps as well. `TrainingDiverged`, in all processes, if one is not finite.
         """
         row = {"step": self.step, "epoch": self.step / self.steps_per_epoch}
         for name, value in self.metric_window.means(keep).items():
@@ -128,7 +128,7 @@ class Trainer:
         return row | {f"learning_rate/{player}": rate for player, rate in self.optimization.rates().items()}
 
     def _roll_back(self, state: dict) -> Iterator[Batch]:
-        """Continue from an earlier `state` and log which step was left; returns the batches from there on."""
+        """Continue from an earlier `state` and log the rollback; returns the batches from there on."""
         left = self.step
         load_state_dict(self, state)
         self.emit("on_log", {"step": self.step, "rollback": left})
@@ -137,8 +137,8 @@ class Trainer:
         return self.train_loader.batches(self.settings.batch_size, self.step)
 
     def _end(self, finite: bool) -> None:
-        """Measure what the last step was not due for. The state saved before knows nothing of it, so that a longer run
-        resumed from there is the run that never ended."""
+        """Measure what was not due at the last step. The saved state does not include it, so that resuming with more
+        steps gives the same run as one that never ended here."""
         if finite:
             self.emit("on_last_step")
             if self.step % self.settings.log_every and self.metric_window.filled:

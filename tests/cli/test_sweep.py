@@ -198,8 +198,8 @@ def test_a_process_of_a_pool_that_dies_costs_its_job_alone(genlab, tiny, tmp_pat
             "hydra.launcher.n_jobs=0: must be at least 1",
         ),
         (["seed=0,1", "hydra/launcher=joblib", "hydra.launcher.n_jobs=two"], "hydra.launcher.n_jobs=two: "),
-        (["hydra/launcher=joblib,basic"], "hydra/launcher=joblib,basic: is of the sweep as a whole"),
-        (["sweep.retry=true,false"], "sweep.retry=true,false: is of the sweep as a whole"),
+        (["hydra/launcher=joblib,basic"], "hydra/launcher=joblib,basic: applies to the whole sweep"),
+        (["sweep.retry=true,false"], "sweep.retry=true,false: applies to the whole sweep"),
         (["seed=0,1", "experiment=../../x"], "experiment=../../x: experiment takes a name, and no path"),
     ],
 )
@@ -324,7 +324,7 @@ def test_jobs_of_a_pool_may_have_processes_of_their_own(genlab, tiny, pool, tmp_
 def test_a_sweep_that_is_resumed_asks_for_the_same_jobs(genlab, sweep):
     assert sweep("seed=0,1", "trainer.max_steps=2").code == 0
     outcome = genlab("resume", "run=sweep", "trainer.max_steps=9")
-    assert outcome.code == 2 and "trainer.max_steps=9: a sweep that goes on asks for the same jobs" in outcome.err
+    assert outcome.code == 2 and "trainer.max_steps=9: a resumed sweep runs the same jobs" in outcome.err
 
 
 def test_a_search_improves_what_it_is_told_to(genlab, tiny, tmp_path):

@@ -236,7 +236,7 @@ def test_damaged_readings_are_read_again(tmp_path):
 
 def test_batches_beyond_what_is_compared_are_let_go(monkeypatch):
     monkeypatch.setattr(sample_metrics, "COMPARED", 20)
-    monkeypatch.setattr(sample_metrics, "_COPIES_LOOKED_FOR", 20)
+    monkeypatch.setattr(sample_metrics, "_COPYING_SAMPLES", 20)
     _, context = subject("gan")
     metrics = [metric(context, 500, 0) for name, metric in SAMPLE_METRICS.items() if not METRICS[name].classes]
     for _ in range(5):

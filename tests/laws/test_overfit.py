@@ -66,8 +66,8 @@ def test_every_player_lowers_its_loss_where_the_others_stand_still(model, traine
     """In a game both losses cannot fall; against players that do not answer each of them must."""
     for player in trainer_on_one_batch(model).optimization.parameters:
         trainer = trainer_on_one_batch(model)
-        for other, rates in trainer.base_rates.items():
-            trainer.base_rates[other] = [5 * rate if other == player else 0.0 for rate in rates]
+        for other, rates in trainer.optimization.base_rates.items():
+            trainer.optimization.base_rates[other] = [5 * rate if other == player else 0.0 for rate in rates]
         name = "train/loss" if len(trainer.optimization.parameters) == 1 else f"train/{player}/loss"
         losses = []
         batches = trainer.train_loader.batches(IMAGES)

@@ -147,7 +147,7 @@ def test_the_only_factor_is_always_the_right_answer(factors):
     [
         (torch.zeros(4, 2), torch.zeros(5, 2), "4 rows do not match the 5 rows of factors"),
         (torch.zeros(5, 2), torch.ones(5, 2), "none takes more than one value"),
-        (torch.full((5, 2), torch.nan), torch.eye(5), "codes: must be a table"),
+        (torch.full((5, 2), torch.nan), torch.eye(5), "latents: must be a table"),
     ],
 )
 def test_refuses(codes, factors, message):

@@ -43,7 +43,7 @@ def test_extremes_stay_between_zero_and_one(schedule):
 @pytest.mark.parametrize("kind, key", [(LinearDecay, "decay_start"), (WarmupCosine, "warmup"), (WarmupCosine, "final")])
 @pytest.mark.parametrize("value", [-0.1, 1.5])
 def test_refuses_what_is_no_share(kind, key, value):
-    with pytest.raises(ValueError, match=rf"schedule\.{key}={value}: must be a share"):
+    with pytest.raises(ValueError, match=rf"schedule\.{key}={value}: must be a fraction"):
         kind(**{key: value})
 
 

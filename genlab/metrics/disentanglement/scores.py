@@ -1,6 +1,6 @@
-"""How well codes keep the known factors of a dataset apart: five published scores from one table of codes and factors.
+"""Disentanglement of the known factors of a dataset: five published scores from one table of latents and factors.
 
-Factors that cannot be read from an image lower every score: a square looks the same after a quarter turn.
+Factors that an image does not determine lower every score: a square looks the same after a quarter turn.
 """
 
 from collections.abc import Collection
@@ -15,17 +15,17 @@ from genlab.metrics.disentanglement.sap import sap
 
 
 def disentanglement_scores(
-    codes: Tensor, factors: Tensor, seed: int, categorical: Collection[int] = ()
+    latents: Tensor, factors: Tensor, seed: int, categorical: Collection[int] = ()
 ) -> dict[str, float]:
-    """All scores by name, each in [0, 1] with 1 the best, for codes [N, L] (means of q(z | x)) and factors [N, F].
+    """All scores by name, each in [0, 1] (1 is best), for latents [N, L] (means of q(z | x)) and factors [N, F].
 
-    `categorical`: columns of factors whose values have no order. A function of the seed; see each score's own page.
+    `categorical`: columns of factors whose values have no order. A function of the seed; see the module of each score.
     """
-    parts = {f"dci_{name}": value for name, value in dci(codes, factors, seed).items()}
+    parts = {f"dci_{name}": value for name, value in dci(latents, factors, seed).items()}
     return {
-        "mig": mig(codes, factors),
-        "sap": sap(codes, factors, categorical),
+        "mig": mig(latents, factors),
+        "sap": sap(latents, factors, categorical),
         **parts,
-        "factor_vae_score": factor_vae_score(codes, factors, seed),
-        "beta_vae_score": beta_vae_score(codes, factors, seed),
+        "factor_vae_score": factor_vae_score(latents, factors, seed),
+        "beta_vae_score": beta_vae_score(latents, factors, seed),
     }

@@ -1,21 +1,21 @@
-"""Codes beside the factors that made the images, as all disentanglement scores read them."""
+"""Table of latents and ground-truth factors, the input of all disentanglement scores."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from torch import Tensor
 
-_FEWEST = 10  # examples that share a value; with fewer, groups of them would be much the same few images
+_FEWEST = 10  # minimum examples per value; with fewer, groups would repeat the same few images
 
 
 @dataclass(frozen=True)
 class Table:
-    """codes: float64 [N, L]. factors: float64 [N, F], those that take at least two values.
+    """latents: float64 [N, L]. factors: float64 [N, F], those with at least two values.
 
-    values: int64 [N, F], each factor's values in order, numbered from 0. columns: where each factor stood before.
+    values: int64 [N, F], rank of each factor's value, from 0. columns: original column of each factor.
     """
 
-    codes: np.ndarray
+    latents: np.ndarray
     factors: np.ndarray
     values: np.ndarray
     columns: list[int]
@@ -25,9 +25,9 @@ class Table:
         return len(self.columns)
 
     def partners(self, factor: int, rows: np.ndarray, size: int, generator: np.random.Generator) -> np.ndarray:
-        """For each of `rows`, `size` rows with its value of `factor` and any of the others: [len(rows), size].
+        """For each of `rows`, `size` random rows with the same value of `factor`: [len(rows), size].
 
-        Drawn with replacement. `ValueError` where a value occurs too rarely for that.
+        Drawn with replacement. `ValueError` if a value occurs too rarely.
         """
         values = self.values[:, factor]
         counts = np.bincount(values)
@@ -42,17 +42,17 @@ class Table:
         return by_value[first[value] + generator.integers(counts[value], size=(len(rows), size))]
 
 
-def tabulate(codes: Tensor, factors: Tensor) -> Table:
-    """The table of codes [N, L] and factors [N, F] (values from finite sets); factors with a single value are left out.
+def tabulate(latents: Tensor, factors: Tensor) -> Table:
+    """The table of latents [N, L] and factors [N, F] (discrete values); factors with a single value are dropped.
 
-    `ValueError` where rows do not match, numbers are not finite, or no factor varies.
+    `ValueError` if rows do not match, values are not finite, or no factor varies.
     """
-    z, v = (tensor.detach().cpu().double().numpy() for tensor in (codes, factors))
-    for name, array in (("codes", z), ("factors", v)):
+    z, v = (tensor.detach().cpu().double().numpy() for tensor in (latents, factors))
+    for name, array in (("latents", z), ("factors", v)):
         if array.ndim != 2 or not np.isfinite(array).all():
             raise ValueError(f"{name}: must be a table [examples, numbers] of finite numbers, not {array.shape}")
     if len(z) != len(v):
-        raise ValueError(f"codes: {len(z)} rows do not match the {len(v)} rows of factors")
+        raise ValueError(f"latents: {len(z)} rows do not match the {len(v)} rows of factors")
     varying = [column for column in range(v.shape[1]) if len(np.unique(v[:, column])) > 1]
     if not varying:
         raise ValueError("factors: none takes more than one value; give examples in which some factor varies")
