@@ -16,7 +16,6 @@ from genlab.comparison.comparison import compare
 from genlab.comparison.page import page
 from genlab.comparison.records import collect, find_runs, read_run
 from genlab.config.check import locate
-from genlab.runs.callbacks import directions
 
 VAE = "genlab.models.vae.VAE"
 
@@ -185,7 +184,7 @@ def test_a_run_is_ranked_as_its_model_class_says(model, tmp_path):
 def test_a_direction_that_is_none_ranks_nothing(tmp_path):
     folder = write_run(tmp_path / "run", {"validation/elbo": 1.0})
     state = json.loads((folder / "status.json").read_text())
-    told = {"validation/elbo": "max", "validation/odd": None, "validation/code": "os.system", "validation/list": ["min"]}
+    told = {"validation/elbo": "max", "validation/odd": None, "validation/word": "up", "validation/list": ["min"]}
     (folder / "status.json").write_text(json.dumps(state | {"directions": told}))
     assert read_run(folder, "run").directions == {"validation/elbo": "max"}
 

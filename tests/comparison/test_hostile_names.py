@@ -135,7 +135,10 @@ REFUSED = {
     "large json": ("status.json", " " * LARGEST + "{}"),
     "huge integer": ("status.json", json.dumps({"status": "x", "step": 10**400, "directions": {}, "final": {}})),
     "no number": ("status.json", '{"status": "x", "step": NaN, "directions": {}, "final": {}}'),
-    "unparsable integer": ("status.json", '{"status": "x", "step": ' + "9" * 100_000 + ', "directions": {}, "final": {}}'),
+    "unparsable integer": (
+        "status.json",
+        '{"status": "x", "step": ' + "9" * 100_000 + ', "directions": {}, "final": {}}',
+    ),
     "rows that are lists": ("metrics.jsonl", "[1]\n"),
     "rows that are numbers": ("metrics.jsonl", "1\n"),
     "nested values": ("metrics.jsonl", '{"step": 1, "train/loss": {"a": 1}}\n'),
@@ -179,7 +182,8 @@ def test_pipes_devices_and_folders_are_not_read(file, tmp_path):
 def test_numbers_that_are_none_are_shown_and_hostile_images_left_out(tmp_path):
     folder = write_run(tmp_path / "run")
     final = {"validation/a": math.nan, "train/b": -1e308}
-    state = {"status": "x", "step": 1e308, "steps_per_second": math.inf, "final": final, "directions": {"train/b": "max"}}
+    state = {"status": "x", "step": 1e308, "steps_per_second": math.inf, "final": final}
+    state["directions"] = {"train/b": "max"}
     (folder / "status.json").write_text(json.dumps(state))
     points = [(-1e308, math.nan), (1, 1), (1e308, 2), (5, -math.inf)]
     rows = [json.dumps({"step": step, "train/loss": value}) + "\n" for step, value in points]

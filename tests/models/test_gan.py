@@ -59,7 +59,7 @@ def test_turns_depend_on_the_step():
 def test_lazy_r1_has_the_weight_of_the_steps_it_stands_for():
     model, batch = build(GAN, r1_gamma=0.5, r1_every=8), make_batch()
     _, update, _ = model.training_step(batch, 0)
-    assert torch.allclose(update.loss, 0.5 * 8 * r1_penalty(model.judge, 2 * batch["image"] - 1))
+    assert torch.allclose(update.loss, 0.5 * 8 * r1_penalty(model.discriminate, 2 * batch["image"] - 1))
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_the_conditional_discriminator_is_a_projection(network):
     phi, head = model.discriminator.features(x), model.discriminator.head
     embedding = head.weight[1:][label]
     expected = phi @ head.weight[0] + head.bias[0] + (embedding * phi).sum(1) + head.bias[1:][label]
-    assert torch.allclose(model.judge(x, label), expected)
+    assert torch.allclose(model.discriminate(x, label), expected)
 
 
 def test_a_label_that_is_an_input_stands_beside_the_image():
@@ -133,8 +133,8 @@ def test_a_label_that_is_an_input_stands_beside_the_image():
     x, label = batch["image"], batch["label"]
     rows = torch.cat([x.flatten(1), torch.eye(3, dtype=x.dtype)[label]], dim=1)
     assert model.discriminator.body[0].in_features == rows.shape[1]
-    assert torch.allclose(model.judge(x, label), model.discriminator(rows).squeeze(1))
-    assert not torch.allclose(model.judge(x, label), model.judge(x, (label + 1) % 3))
+    assert torch.allclose(model.discriminate(x, label), model.discriminator(rows).squeeze(1))
+    assert not torch.allclose(model.discriminate(x, label), model.discriminate(x, (label + 1) % 3))
 
 
 @pytest.mark.parametrize("network", ["conv", "dcgan", "upsampling"])
@@ -148,7 +148,7 @@ def test_only_the_mlp_takes_labels_as_an_input(network):
 @pytest.mark.parametrize("options", [{"network": "mlp"}, {"network": "conv"}, LABEL_INPUT], ids=str)
 def test_realness_without_a_label_is_that_of_an_even_mixture_of_classes(options):
     model, x = build(CGAN, **options).eval(), make_batch()["image"]
-    of_class = [model.judge(2 * x - 1, torch.full((len(x),), y)).exp() for y in range(3)]
+    of_class = [model.discriminate(2 * x - 1, torch.full((len(x),), y)).exp() for y in range(3)]
     assert torch.allclose(model.discriminator_score(x).exp(), sum(of_class) / 3)
 
 
@@ -164,8 +164,8 @@ def test_real_and_generated_images_are_judged_together_unless_that_would_mix_the
     first, _ = model.training_step(batch, 0)
     assert rows == passes
     batch.draws = 0
-    fake = model.paint(batch.randn(4), label)
-    expected = model.judge(real, label).mean(), model.judge(fake, label).mean()
+    fake = model.generate(batch.randn(4), label)
+    expected = model.discriminate(real, label).mean(), model.discriminate(fake, label).mean()
     assert torch.allclose(torch.stack([first.log["real_logit"], first.log["fake_logit"]]), torch.stack(expected))
 
 
@@ -212,8 +212,8 @@ def test_half_precision_leaves_the_penalty_alone():
     model, batch = build(GAN).float(), make_batch()
     real = 2 * batch["image"].float() - 1
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        penalty = r1_penalty(model.judge, real)
-    assert penalty == r1_penalty(model.judge, real)
+        penalty = r1_penalty(model.discriminate, real)
+    assert penalty == r1_penalty(model.discriminate, real)
 
 
 def test_diversity_tells_a_collapsed_generator():
@@ -227,7 +227,7 @@ def test_diversity_tells_a_collapsed_generator():
 def test_images_of_the_generator_itself_are_as_near_and_as_diverse_as_can_be():
     model = build(GAN).eval()
     with torch.no_grad():
-        own = (1 + model.paint(make_batch().randn(4))) / 2
+        own = (1 + model.generate(make_batch().randn(4))) / 2
         measured = model.evaluate(Batch({"image": own}, seed=5))
     assert measured["sliced_wasserstein"].item() == pytest.approx(0, abs=1e-10)
     assert measured["diversity"].item() == pytest.approx(1)

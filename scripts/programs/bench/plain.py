@@ -62,7 +62,7 @@ def mnist(raw: Path, size: int) -> tuple[Tensor, Tensor]:
     """Training images uint8 [60000, 1, size, size] and labels int64 [60000] from a folder of idx files."""
     images = _idx(raw / "train-images-idx3-ubyte").unsqueeze(1)
     if size != images.shape[-1]:
-        # In portions: floats of all images at once would be the peak of the whole run.
+        # In parts: floats of all images at once would be the peak of the whole run.
         images = torch.cat([_resized(part, size) for part in images.split(4096)])
     return images, _idx(raw / "train-labels-idx1-ubyte").long()
 
