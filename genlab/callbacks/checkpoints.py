@@ -40,7 +40,7 @@ class Checkpoints(Callback):
             self._clear()
 
     def _clear(self) -> None:
-        """Delete files newer than the checkpoint being resumed."""
+        """Delete what a killed process left, and undo a `best.pt` that only the end of the run chose."""
         self.folder.checkpoints.mkdir(exist_ok=True)
         for left in self.folder.checkpoints.glob(".*.tmp"):  # from a killed process
             left.unlink()

@@ -53,7 +53,7 @@ def _values(command: str, key: str, default: Any) -> list[str]:
     """The values of a key, if there are few."""
     if isinstance(default, bool):
         return ["true", "false"]
-    return ["latest"] if key == "run" else list(limits_of(COMMANDS[command].skeleton, key).choices)
+    return ["latest"] if key == "run" else list(limits_of(COMMANDS[command].schema, key).choices)
 
 
 def _groups_and_keys(command: str, chosen: dict[str, str]) -> tuple[dict[str, list[str]], dict[str, Any]]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from genlab.config.check import limit_problems, problems_of_node
 from genlab.config.commands import COMMANDS, DatasetChoice
-from genlab.config.compose import Composed, Job, RequestError, as_job, compose_command, parse, register
+from genlab.config.compose import Composed, Job, RequestError, as_job, compose_command, compose_job, parse, register
 from genlab.contract.settings import typed
 
 
@@ -46,7 +46,7 @@ def compose_request(command: str, arguments: list[str]) -> Any:
 def _use(command: str, arguments: list[str]) -> Any:
     """The typed config of a command that uses trained runs."""
     composed = compose_command(command, arguments)
-    config: Any = typed(COMMANDS[command].skeleton, composed.values)
+    config: Any = typed(COMMANDS[command].schema, composed.values)
     problems = list(limit_problems(config))
     if settings := composed.values.get("dataset"):
         problems += problems_of_node("dataset", settings)
@@ -80,7 +80,7 @@ def _train(arguments: list[str]) -> TrainRequest:
     if multirun:
         return TrainRequest(overrides)
     try:
-        return TrainRequest(overrides, as_job(compose_command("train", overrides)))
+        return TrainRequest(overrides, compose_job(overrides))
     except RequestError as error:
         if isinstance(error.rest, Composed):  # checking the remaining arguments may find more mistakes
             return TrainRequest(overrides, as_job(error.rest), error.problems)

@@ -99,13 +99,13 @@ def _name(run: Run, config: UseConfig, parts: tuple[str, ...]) -> str:
 
 
 def _command_of(config: UseConfig) -> str:
-    return next(name for name, command in COMMANDS.items() if command.skeleton is type(config))
+    return next(name for name, command in COMMANDS.items() if command.schema is type(config))
 
 
 @cache
 def _defaults(command: str) -> dict[str, Any]:
     """The settings of a command if the user sets none."""
-    return _settings(typed(COMMANDS[command].skeleton, compose_command(command, []).values))
+    return _settings(typed(COMMANDS[command].schema, compose_command(command, []).values))
 
 
 def _settings(config: UseConfig) -> dict[str, Any]:

@@ -154,7 +154,7 @@ def _report(overview: Overview, again: str) -> None:
         print()
     print(_tally(overview))
     for state in overview.states:
-        if state.word == "failed":
+        if state.status == "failed":
             reason = (state.reason or "").partition("\n")[0]
             print(printable(f"failed     job {state.number}{state.title}: {reason}"))
             print(f"           {overview.folder.job(state.number).log} has its traceback")

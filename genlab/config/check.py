@@ -10,7 +10,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from genlab.config.hints import describe, fits, misfit
-from genlab.contract.settings import NODES, Limits, RunConfig
+from genlab.contract.settings import CLASS_NODES, Limits, RunConfig
 from genlab.system.text import did_you_mean
 
 TRUSTED = ("genlab", "torch.nn", "torch.optim")
@@ -23,7 +23,7 @@ _KINDS = {
 }
 """Nodes that name a class, and its required base class; by name, so that it is only imported when needed."""
 
-_FILLED_IN = {"model": {"data"}, "optimizer": {"params"}, "dataset": set(), "schedule": set()}
+_SUPPLIED = {"model": {"data"}, "optimizer": {"params"}, "dataset": set(), "schedule": set()}
 """Parameters that GenLab itself fills in."""
 
 _OWN_KEYS = {"optimizer": {"players"}}
@@ -36,9 +36,9 @@ _MAX_INTEGER = 2**62
 def problems_of(config: RunConfig, sweep_metric: str | None = None) -> dict[str, list[str]]:
     """Invalid values of a run's config: a line for each key, by node ("model", "trainer", ...)."""
     problems: dict[str, list[str]] = {}
-    for line in _skeleton(config, sweep_metric):
+    for line in _setting_problems(config, sweep_metric):
         problems.setdefault(line.split(".")[0], []).append(line)
-    for node in NODES:
+    for node in CLASS_NODES:
         if lines := problems_of_node(node, getattr(config, node)):
             problems[node] = lines
     return problems
@@ -53,10 +53,10 @@ def problems_of_node(node: str, values: Any) -> list[str]:
     except ValueError as error:
         return [str(error)]
     own = {"_target_", *_OWN_KEYS.get(node, ())}
-    return list(mismatches(node, found, {k: v for k, v in values.items() if k not in own}, _FILLED_IN[node]))
+    return list(mismatches(node, found, {k: v for k, v in values.items() if k not in own}, _SUPPLIED[node]))
 
 
-def _skeleton(config: RunConfig, sweep_metric: str | None) -> Iterator[str]:
+def _setting_problems(config: RunConfig, sweep_metric: str | None) -> Iterator[str]:
     trainer, device = config.trainer, config.device
     yield from limit_problems(config)
     if trainer.max_steps is None and not trainer.max_epochs:
@@ -92,7 +92,7 @@ def limit_problems(settings: Any, above: str = "") -> Iterator[str]:
         key, value = above + entry.name, getattr(settings, entry.name)
         if is_dataclass(value):
             yield from limit_problems(value, f"{key}.")
-        elif entry.name not in NODES:
+        elif entry.name not in CLASS_NODES:
             limits = entry.metadata.get("limits", Limits())
             for place, number in _numbers(key, value):
                 if _is_infinite(number):
@@ -139,10 +139,10 @@ def locate(node: str, target: str) -> Any:
 
 
 def mismatches(
-    node: str, found: type, values: dict[str, Any], filled_in: Collection[str] = frozenset()
+    node: str, found: type, values: dict[str, Any], supplied: Collection[str] = frozenset()
 ) -> Iterator[str]:
     """A line for each of `values` that the constructor of `found` does not accept, by name or by type."""
-    parameters, hints = settings_of(found, filled_in)
+    parameters, hints = settings_of(found, supplied)
     for key, value in values.items():
         if key not in parameters:
             yield f"{node}.{key}={value}: {found.__name__} has no such setting; {did_you_mean(key, list(parameters))}"
@@ -159,7 +159,7 @@ def mismatches(
 
 
 def settings_of(
-    found: type, filled_in: Collection[str] = frozenset()
+    found: type, supplied: Collection[str] = frozenset()
 ) -> tuple[dict[str, inspect.Parameter], dict[str, Any]]:
     """Constructor parameters of a class and their types; `**settings` stands for the next base class's parameters."""
     parameters: dict[str, inspect.Parameter] = {}
@@ -169,7 +169,7 @@ def settings_of(
         if constructor is None:
             continue
         own = list(inspect.signature(constructor).parameters.values())[1:]
-        named = {p.name: p for p in own if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL) and p.name not in filled_in}
+        named = {p.name: p for p in own if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL) and p.name not in supplied}
         parameters, hints = named | parameters, typing.get_type_hints(constructor) | hints
         if not any(p.kind is p.VAR_KEYWORD for p in own):
             break

@@ -127,10 +127,10 @@ class EvaluateConfig(EvaluationConfig, DataUseConfig):
 
 @dataclass(frozen=True)
 class Command:
-    """summary: what it does, in one line. skeleton: its keys, registered with Hydra as NAME_skeleton."""
+    """summary: what it does, in one line. schema: its keys, registered with Hydra as NAME_schema."""
 
     summary: str
-    skeleton: type
+    schema: type
 
 
 COMMANDS = {
@@ -153,7 +153,7 @@ _TRAINING_ONLY = ("compile", "cuda_graph", "micro_batch", "processes")
 
 def ignored_device_keys(command: str) -> tuple[str, ...]:
     """Keys of `device` that `command` does not use. All commands share the device files, so they cannot have separate
-    skeletons. Exported networks are float32 and checked on the CPU."""
+    schemas. Exported networks are float32 and checked on the CPU."""
     exceptions = {"train": (), "export": (*_TRAINING_ONLY, "precision", "memory_format")}
     return exceptions.get(command, _TRAINING_ONLY)
 

@@ -63,9 +63,9 @@ class Job:
 
 
 def register() -> None:
-    """Register the skeletons with Hydra, and the resolvers of the configs with OmegaConf."""
+    """Register the schemas with Hydra, and the resolvers of the configs with OmegaConf."""
     for name, command in COMMANDS.items():
-        ConfigStore.instance().store(name=f"{name}_skeleton", node=command.skeleton)
+        ConfigStore.instance().store(name=f"{name}_schema", node=command.schema)
     # Cached per composition: a folder name is resolved several times and must not change.
     OmegaConf.register_new_resolver("genlab.suffix", lambda: os.urandom(2).hex(), use_cache=True, replace=True)
     OmegaConf.register_new_resolver("genlab.bf16_where_fast", _bf16_where_fast, use_cache=True, replace=True)
@@ -172,7 +172,7 @@ def parse(overrides: Sequence[str]) -> list[Override]:
 
 def _without_null(command: str, overrides: Sequence[str]) -> list[str]:
     """Drop `dataset=null`: the default of commands that can read other data, but not a choice that Hydra knows."""
-    optional = command != "train" and hint_of(COMMANDS[command].skeleton, "dataset") is not None
+    optional = command != "train" and hint_of(COMMANDS[command].schema, "dataset") is not None
     return [text for text in overrides if not (optional and text == "dataset=null")]
 
 
@@ -202,7 +202,7 @@ def _explain(command: str, overrides: Sequence[str]) -> Iterator[tuple[str, str]
 
 def _explain_value(command: str, override: Override, config: DictConfig, error: Exception) -> str:
     """Why one `key=value` was refused: which part of the key does not exist, or the value's type."""
-    skeleton = COMMANDS[command].skeleton
+    schema = COMMANDS[command].schema
     walked: list[str] = []
     node: Any = config
     for part in override.key_or_group.split("."):
@@ -217,9 +217,9 @@ def _explain_value(command: str, override: Override, config: DictConfig, error: 
             return f"{override.input_line}: {where} has no key {part!r}; {did_you_mean(part, names)}"
         walked.append(part)
         node = OmegaConf.select(node, part, throw_on_missing=False)
-    hint = hint_of(skeleton, override.key_or_group)
+    hint = hint_of(schema, override.key_or_group)
     if not fits(override.value(), hint):
-        return misfit(skeleton, override.key_or_group, override.value(), hint)
+        return misfit(schema, override.key_or_group, override.value(), hint)
     return f"{override.input_line}: {_first_line(error.__cause__ or error)}"
 
 

@@ -18,9 +18,9 @@ _WORDS = {
 }
 
 
-def hint_of(skeleton: type, key: str) -> Any:
-    """The type of a dotted `key` of a skeleton: `Any` below an `Any` node, None if there is no such key."""
-    hint: Any = skeleton
+def hint_of(schema: type, key: str) -> Any:
+    """The type of a dotted `key` of a schema: `Any` below an `Any` node, None if there is no such key."""
+    hint: Any = schema
     for part in key.split("."):
         if hint is Any:
             return Any
@@ -28,10 +28,10 @@ def hint_of(skeleton: type, key: str) -> Any:
     return hint
 
 
-def misfit(skeleton: type, key: str, value: Any, hint: Any) -> str:
-    """Why the dotted `key`, of `skeleton` or of a class that it names, cannot have this `value`, and what it takes."""
+def misfit(schema: type, key: str, value: Any, hint: Any) -> str:
+    """Why the dotted `key`, of `schema` or of a class that it names, cannot have this `value`, and what it takes."""
     line = f"{key}={'null' if value is None else repr(value)}: must be "
-    if choices := limits_of(skeleton, key).choices:
+    if choices := limits_of(schema, key).choices:
         return f"{line}one of {', '.join(choices)}"
     example = f", as in {key}=[{value}]" if not isinstance(value, list) and fits([value], hint) else ""
     return f"{line}{describe(hint)}{example}"

@@ -8,11 +8,11 @@ from hydra.core.override_parser.types import Override, QuotedString
 from genlab.config.compose import RequestError, parse
 from genlab.config.hints import fits, hint_of, misfit
 from genlab.config.paths import groups
-from genlab.contract.settings import STOPPING, RunConfig, flattened, lookup, typed
+from genlab.contract.settings import STOPPING_KEYS, RunConfig, flattened, lookup, typed
 from genlab.system.text import did_you_mean
 
 FREE = (
-    *STOPPING,
+    *STOPPING_KEYS,
     *(f"trainer.{name}_every" for name in ("log", "validate", "preview", "evaluate", "checkpoint")),
     "trainer.keep_checkpoints",
     *(f"loader.{name}" for name in ("storage", "memory_limit", "workers")),
@@ -34,7 +34,7 @@ def is_free(key: str) -> bool:
 
 def stopping_rule(config: RunConfig) -> dict[str, Any]:
     """The settings that determine when a run ends."""
-    return {key: lookup(config, key) for key in STOPPING}
+    return {key: lookup(config, key) for key in STOPPING_KEYS}
 
 
 def differences(run: RunConfig, asked: RunConfig) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from genlab.config.hints import fits, hint_of, misfit
-from genlab.contract.settings import NODES, RunConfig, typed
+from genlab.contract.settings import CLASS_NODES, RunConfig, typed
 from genlab.system.text import did_you_mean
 
 _MAX_VALUES, _MAX_DEPTH, _MAX_LENGTH = 10_000, 10, 10_000
@@ -91,7 +91,7 @@ def _type_problems(values: dict[str, Any]) -> Iterator[str]:
         if name == "choices":
             continue
         if not is_dataclass(group):
-            if name in NODES:
+            if name in CLASS_NODES:
                 if not isinstance(value, dict):
                     yield f"config.{name}={str(value)[:100]!r}: must be a group of settings"
             elif not fits(value, hint := hint_of(RunConfig, name)):

@@ -13,10 +13,10 @@ from genlab.contract.settings import limits_of
 
 def unsupported(command: str, parsed: list[Override]) -> Iterator[tuple[str, str]]:
     """Each override that this command does not support, even if Hydra does, and why."""
-    skeleton = COMMANDS[command].skeleton
+    schema = COMMANDS[command].schema
     for override in parsed:
         line, key = override.input_line, override.key_or_group
-        if renamed := _renamed(skeleton, override):
+        if renamed := _renamed(schema, override):
             yield line, renamed
             continue
         if key in groups() and "/" in str(override.value()):  # it could point outside the config folder
@@ -25,7 +25,7 @@ def unsupported(command: str, parsed: list[Override]) -> Iterator[tuple[str, str
         if command == "train" and key.startswith("hydra"):
             continue
         free = _is_free(command, key)
-        exists = command == "train" and key not in groups() and hint_of(skeleton, key) is not None
+        exists = command == "train" and key not in groups() and hint_of(schema, key) is not None
         if key.startswith("hydra"):
             yield line, f"{line}: genlab {command} takes no settings of Hydra's; see genlab {command} --help"
         elif key in [f"device.{name}" for name in ignored_device_keys(command)]:
@@ -38,11 +38,11 @@ def unsupported(command: str, parsed: list[Override]) -> Iterator[tuple[str, str
             yield line, f"{line}: write {line.lstrip('+')}, without +"
 
 
-def _renamed(skeleton: type, override: Override) -> str | None:
+def _renamed(schema: type, override: Override) -> str | None:
     """The message for an override with an old name, None for any other."""
     line, key = override.input_line, override.key_or_group
-    if hint_of(skeleton, key) is None and (name := RENAMED_KEYS.get(key)) and hint_of(skeleton, name) is not None:
-        choices = limits_of(skeleton, name).choices
+    if hint_of(schema, key) is None and (name := RENAMED_KEYS.get(key)) and hint_of(schema, name) is not None:
+        choices = limits_of(schema, name).choices
         return f"{line}: {key} is called {name} now" + (f", one of {', '.join(choices)}" if choices else "")
     if not override.is_sweep_override() and (word := RENAMED_VALUES.get((key, str(override.value())))):
         return f"{line}: write {key}={word}, as it is called now"
@@ -52,7 +52,7 @@ def _renamed(skeleton: type, override: Override) -> str | None:
 def _is_free(command: str, key: str) -> bool:
     """Whether a key may be added or removed: only in nodes of a training config that name a class."""
     node, _, name = key.partition(".")
-    return command == "train" and name != "" and hint_of(COMMANDS[command].skeleton, node) is Any
+    return command == "train" and name != "" and hint_of(COMMANDS[command].schema, node) is Any
 
 
 def several_values(command: str, override: Override) -> str:
@@ -60,7 +60,7 @@ def several_values(command: str, override: Override) -> str:
     line, key = override.input_line, override.key_or_group
     if command == "train":
         return f"{line}: several values make a sweep, which needs -m: genlab train -m {line}"
-    hint = hint_of(COMMANDS[command].skeleton, key)
+    hint = hint_of(COMMANDS[command].schema, key)
     may_be_list = override.is_choice_sweep() and key not in groups() and takes_list(hint)
     listed = f", or a list as in {key}=[{line.partition('=')[2]}]" if may_be_list else ""
     return f"{line}: give one value{listed}"

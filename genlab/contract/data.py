@@ -1,4 +1,4 @@
-"""What data passes to models: `DataSpec` describes a dataset, `Batch` is one draw from it."""
+"""What a dataset hands to a model: `DataSpec` describes the dataset, `Batch` is one draw from it."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -40,7 +40,7 @@ class DataSpec:
 
     @property
     def provides(self) -> frozenset[str]:
-        """Names of the fields of a batch; compared with `GenerativeModel.requires`."""
+        """Names of the fields that a model may require; compared with `GenerativeModel.requires`."""
         return frozenset(self.domains) | ({"label"} if self.num_classes else set())
 
     def to_dict(self) -> dict:
@@ -68,6 +68,9 @@ class Batch:
     (`factors`, ground-truth counterparts). A batch can be a slice of a larger one: row i of a slice is row
     `offset + i` of `total`. `randn`, `rand` and `randint` draw for the full batch and keep the slice's rows, so that
     four micro-batches or two processes get the same noise as one large batch.
+
+    fields: tensors by name. seed: of the noise. size: number of rows. draws: noise tensors drawn so far, which is part
+    of the seed of the next one.
     """
 
     def __init__(self, fields: dict[str, Tensor], seed: int, offset: int = 0, total: int | None = None):
@@ -86,11 +89,11 @@ class Batch:
 
     @property
     def images(self) -> Tensor:
-        """The first field, an image; it determines the batch's device and dtype."""
+        """The first field of images (of two domains, `a`); it determines the batch's device and dtype."""
         return next(iter(self.fields.values()))
 
     def split(self, parts: int) -> Iterator["Batch"]:
-        """Cut into `parts` equal consecutive slices."""
+        """Cut into `parts` equal consecutive slices; `parts` divides the size."""
         size = self.size // parts
         for start in range(0, self.size, size):
             rows = {name: value[start : start + size] for name, value in self.fields.items()}
@@ -99,7 +102,7 @@ class Batch:
             yield part
 
     def head(self, rows: int) -> "Batch":
-        """The first `rows` rows, or all if there are fewer."""
+        """A batch of the first `rows` rows, or all if there are fewer, with noise of its own."""
         return Batch({name: value[:rows] for name, value in self.fields.items()}, self.seed)
 
     def randn(self, *shape: int) -> Tensor:

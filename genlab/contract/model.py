@@ -33,24 +33,28 @@ CAPABILITIES = {
     "discriminator_score": "score images by a discriminator",
     "translate": "translate",
 }
-"""Optional methods of a model, and the wording of each for messages."""
+"""Optional methods of a model; each text completes "model NAME cannot ..."."""
 
 
 class GenerativeModel(nn.Module):
     """Base of all models. A subclass takes `data: DataSpec` first and its hyperparameters by keyword.
 
-    Rules for `training_step`:
-    - keep tensors in locals: micro-batches share `self`;
-    - draw noise from the batch (`batch.randn`), so that micro-batches get the noise of the full batch;
-    - never yield inside a `with`; alternate by `step`, not by data;
-    - after a yield, detach what was computed with that player's old weights.
-    Only the loop runs autocast, backward passes, clipping, optimizers and the moving average.
+    A player is a set of parameters with its own optimizer: generator, discriminator, or "model" if there is only one.
 
-    Optional capabilities, each used by a command; images x [N, C, H, W] are in [0, 1] at every interface:
-    - `sample(num_samples, label=None) -> x`, drawn from torch's global generator;
+    Rules for `training_step`, a Python generator function:
+    - store nothing on `self`: the generators of all micro-batches run interleaved on one model;
+    - draw noise from the batch (`batch.randn`), so that micro-batches get the noise of the full batch;
+    - do not yield inside a `with`: its context would leak into the loop and the other micro-batches;
+    - which players are updated may depend on `step` only, so that all micro-batches yield the same ones in one order;
+    - a yield changes that player's weights: detach, or compute again, what depends on the old ones.
+    Only the loop runs autocast, backward passes, clipping, optimizers and the moving average of the weights (EMA).
+
+    Optional capabilities, each used by a command. Images x [N, C, H, W] are in [0, 1] at every interface, and noise
+    comes from torch's global generator:
+    - `sample(num_samples, label=None) -> x`;
     - `prior(num_samples, truncation=None) -> z`, latents [N, L] to decode; `decode(z) -> x`, or `decode(z, label)` if
       the model requires labels;
-    - `encode(x) -> z` [N, L], `reconstruct(x) -> x`, which equals decoding the latents;
+    - `encode(x) -> z` [N, L], `reconstruct(x) -> x`, equal to `decode(encode(x))`;
     - `log_weights(x, num_samples) -> [num_samples, N]`, log p(x, z) - log q(z | x) in nats for z ~ q(z | x), and
       `bits_per_dim(nats)`; `log_prob(x) -> [N]` if the likelihood is exact;
     - `discriminator_score(x) -> [N]`, larger for images that look more like the data;
@@ -58,13 +62,13 @@ class GenerativeModel(nn.Module):
     """
 
     averaged: ClassVar[tuple[str, ...]] = ()
-    """Names of the child modules that sampling uses with averaged weights (EMA)."""
+    """Child modules with a moving average of their weights (EMA), which is used everywhere except in training."""
 
     requires: ClassVar[frozenset[str]] = frozenset({"image"})
     """Required fields of a batch; compared with `DataSpec.provides` before training."""
 
     metrics: ClassVar[dict[str, str]] = {}
-    """Metrics of `evaluate` that rank models, with direction "min" or "max"; the first one selects `best.pt`."""
+    """Metrics of `evaluate` that rank models, with direction "min" or "max"; the first one measured selects `best.pt`."""
 
     def __init__(self, data: DataSpec):
         super().__init__()
@@ -79,8 +83,8 @@ class GenerativeModel(nn.Module):
         raise NotImplementedError
 
     def step_kind(self, step: int) -> Hashable | None:
-        """A key of the computation in this step: steps of one kind run the same kernels with the same constants, so
-        that `device.cuda_graph` can replay one recording for all of them. None: every step differs."""
+        """A key of the computation in this step. Steps with equal keys differ only in the contents of tensors, so that
+        `device.cuda_graph` can replay one recording for all of them. None: every step differs."""
         return None
 
     def evaluate(self, batch: Batch) -> dict[str, Tensor]:
@@ -88,7 +92,7 @@ class GenerativeModel(nn.Module):
         return {}
 
     def preview(self, batch: Batch) -> dict[str, Tensor]:
-        """Preview grids by name, each [rows, columns, C, H, W] in [0, 1]; a fixed batch gives fixed noise."""
+        """Preview grids by name, each [rows, columns, C, H, W] in [0, 1]; noise comes from `batch`, so that all steps use the same."""
         return {}
 
     if TYPE_CHECKING:  # a model defines the capabilities that it has; callers check with `hasattr`

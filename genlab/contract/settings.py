@@ -1,6 +1,7 @@
-"""The settings of a training run: keys, types and ranges. The values are in `configs/`.
+"""The settings of a training run: keys, types and ranges.
 
-Hydra composes a `TrainConfig`. A run holds a `RunConfig`: the same, resolved, with the names of model and dataset.
+The YAML files in `configs/` hold the default of each key, and a comment that says what it means. Hydra composes a
+`TrainConfig`. A run holds a `RunConfig`: the same without `sweep`, resolved, with the names of model and dataset.
 Imports nothing slow.
 """
 
@@ -19,7 +20,7 @@ MISSING: Any = "???"
 class Limits:
     """The allowed values of a key: one of the words `choices`, else a number within the bounds (None: unbounded).
 
-    Upper bounds: a typo, or a hostile config, must not exhaust memory or time.
+    None is always allowed. Upper bounds keep a typo, or a hostile config, from exhausting memory or time.
     """
 
     choices: tuple[str, ...] = ()
@@ -47,10 +48,10 @@ def limited(default: Any = MISSING, **limits: Any) -> Any:
     return field(default=default, metadata={"limits": Limits(**limits)})
 
 
-def limits_of(skeleton: type, key: str) -> Limits:
-    """The limits of a dotted `key` of a skeleton; no limits if there is no such key."""
+def limits_of(schema: type, key: str) -> Limits:
+    """The limits of a dotted `key` of a schema; no limits if there is no such key."""
     name, _, rest = key.partition(".")
-    for entry in fields(skeleton):
+    for entry in fields(schema):
         if entry.name == name:
             if not rest:
                 return entry.metadata.get("limits", Limits())
@@ -59,7 +60,7 @@ def limits_of(skeleton: type, key: str) -> Limits:
 
 
 EXTRACTORS = ("auto", "classifier", "pixels", "inception")
-MOST_WORKERS = 1024
+_MAX_PROCESSES = 1024
 
 
 @dataclass
@@ -92,9 +93,9 @@ class DeviceConfig:
     memory_format: str = limited(choices=("contiguous", "channels_last"))
     compile: bool = MISSING
     micro_batch: int | None = limited(at_least=1)
-    threads: int | None = limited(at_least=1, at_most=MOST_WORKERS)
+    threads: int | None = limited(at_least=1, at_most=_MAX_PROCESSES)
     deterministic: bool = MISSING
-    processes: int = limited(at_least=1, at_most=MOST_WORKERS)
+    processes: int = limited(at_least=1, at_most=_MAX_PROCESSES)
     cuda_graph: bool = MISSING
     keep_memory: bool = MISSING
 
@@ -103,7 +104,7 @@ class DeviceConfig:
 class LoaderConfig:
     storage: str = limited(choices=("auto", "memory", "stream"))
     memory_limit: float = limited(at_least=0)
-    workers: int | None = limited(at_least=0, at_most=MOST_WORKERS)
+    workers: int | None = limited(at_least=0, at_most=_MAX_PROCESSES)
     flip: bool = MISSING
     shift: int = limited(at_least=0)
 
@@ -204,17 +205,17 @@ class RunConfig(_Settings):
         return {"choices": values.pop("choices"), **values}
 
 
-STOPPING = ("trainer.max_steps", "trainer.max_epochs", "trainer.early_stop_patience")
+STOPPING_KEYS = ("trainer.max_steps", "trainer.max_epochs", "trainer.early_stop_patience")
 """Keys that determine when a run ends."""
 
-NODES = ("dataset", "model", "optimizer", "schedule")
+CLASS_NODES = ("dataset", "model", "optimizer", "schedule")
 """Nodes that name a class by `_target_`."""
 
 
-def typed(skeleton: type[T], values: dict[str, Any]) -> T:
-    """An instance of a skeleton, nested ones included, from plain values that match its keys and types."""
-    groups = {entry.name: entry.default_factory for entry in fields(skeleton)}  # type: ignore[arg-type]
-    return skeleton(
+def typed(schema: type[T], values: dict[str, Any]) -> T:
+    """An instance of a schema, nested ones included, from plain values that match its keys and types."""
+    groups = {entry.name: entry.default_factory for entry in fields(schema)}  # type: ignore[arg-type]
+    return schema(
         **{
             name: typed(group, value) if isinstance(group := groups[name], type) and is_dataclass(group) else value
             for name, value in values.items()

@@ -14,7 +14,7 @@ from genlab.contract.settings import LoaderConfig
 from genlab.data.augment import augment
 from genlab.data.order import IndexStream
 from genlab.data.source import Examples, Source, StoredExamples
-from genlab.data.storage import Gathered, Resident, Storage, Streamed
+from genlab.data.storage import OnDisk, Resident, Storage, Streamed
 from genlab.system import cores, distributed, memory
 from genlab.system.seeding import mix
 
@@ -73,7 +73,7 @@ class Loader:
         tables = [table.fetch(indices(stream)) for table, stream in zip(self.tables, self.streams, strict=True)]
         drawn: Iterator[tuple[dict[str, Tensor], ...]] = zip(*tables, strict=True)
         if not all(isinstance(table, Resident) for table in self.tables):
-            drawn = self._watched(drawn, shard)
+            drawn = self._warning_if_slow(drawn, shard)
         for step, parts in enumerate(drawn, start_step):
             batch = Batch(self._fields(parts), mix(self.seed, _TRAIN, step), offset, batch_size)
             augment(batch, self.domains, self.settings.flip, self.settings.shift)
@@ -117,7 +117,7 @@ class Loader:
             held: Storage = Resident(table, self.device)
             where = f"held in memory on {self.device}"
         elif isinstance(table, StoredExamples):
-            held, where = Gathered(table, self.device), "read from the disk as they are drawn"
+            held, where = OnDisk(table, self.device), "read from the disk as they are drawn"
         else:
             held, where = Streamed(table, self.workers), f"streamed, decoded {self._decoder}"
         self.storage.append(f"{name}: {len(table)} examples, {gibibytes:.3f} GiB, {where} ({chosen})")
@@ -127,7 +127,7 @@ class Loader:
     def _decoder(self) -> str:
         return f"by {self.workers} workers" if self.workers else "by the training process"
 
-    def _watched(self, batches: Iterator[tuple], size: int) -> Iterator[tuple]:
+    def _warning_if_slow(self, batches: Iterator[tuple], size: int) -> Iterator[tuple]:
         """Pass on the endless `batches` of `size`; warn once if training spends much of its time waiting for them."""
         yield from islice(batches, _WATCHED_BATCHES)  # not measured: workers start, and the first steps are slow
         fraction = 0.0

@@ -42,7 +42,7 @@ class Resident:
         yield from map(self.rows, indices)
 
 
-class Gathered:
+class OnDisk:
     """A table whose rows are read from disk by this process, prefetched some batches ahead."""
 
     def __init__(self, table: StoredExamples, device: torch.device):

@@ -35,25 +35,25 @@ def load(
     >>> images = run.sample(16, seed=0)      # [16, 1, 28, 28] in [0, 1]
     >>> latents = run.encode(images)         # [16, 20]
     """
-    for skeleton, key, value in (
+    for schema, key, value in (
         (UseConfig, "weights", weights),
         (DeviceConfig, "precision", precision),
         (DeviceConfig, "memory_format", memory_format),
     ):
-        if problem := limits_of(skeleton, key).problem(value):
-            raise ValueError(f"{'device.' if skeleton is DeviceConfig else ''}{key}={value}: {problem}")
+        if problem := limits_of(schema, key).problem(value):
+            raise ValueError(f"{'device.' if schema is DeviceConfig else ''}{key}={value}: {problem}")
     path, state = checkpoint.find(latest(output_dir) if run == "latest" else run)
     if missing := [name for name in ("config", "data", "step", "model", "ema") if name not in state]:
         raise ValueError(f"{path}: is no checkpoint of a run, it holds no {', '.join(missing)}")
     if not state["ema"]:
         weights = "raw"
     try:
-        config, data = _request(state)
+        config, data = _config_and_data(state)
         check_size(like := build_on_meta(config, data))
     except ValueError as error:
         raise ValueError(f"{path}: its config cannot be used by this version\n{error}") from error
     found = {**state["model"], **(state["ema"] if weights == "averaged" else {})}
-    if reason := next(_misfits(like.state_dict(), found), None):
+    if reason := next(_mismatches(like.state_dict(), found), None):
         raise ValueError(f"{path}: its weights do not fit the model that its config names ({reason})")
     with torch.random.fork_rng():
         model = build_model(config, data)
@@ -75,7 +75,7 @@ def latest(output_dir: str, with_checkpoint: bool = True) -> Path:
     return newest.parents[len(name.parts) - 1]
 
 
-def _request(state: dict) -> tuple[RunConfig, DataSpec]:
+def _config_and_data(state: dict) -> tuple[RunConfig, DataSpec]:
     """Config and data of a checkpoint. `ValueError` with one line for each reason why they cannot be used."""
     config = stored_config(state["config"])
     if problems := problems_of(config):
@@ -86,7 +86,7 @@ def _request(state: dict) -> tuple[RunConfig, DataSpec]:
     return config, DataSpec.from_dict(state["data"])
 
 
-def _misfits(shapes: dict[str, Tensor], found: dict) -> Iterator[str]:
+def _mismatches(shapes: dict[str, Tensor], found: dict) -> Iterator[str]:
     """Reasons why the weights `found` do not fit a model whose weights look like `shapes`."""
     yield from (f"{name} is missing" for name in shapes if name not in found)
     yield from (f"{str(name)[:100]} is none of its weights" for name in found if name not in shapes)

@@ -152,11 +152,11 @@ class Run:
 
     def encode(self, x: Tensor) -> Tensor:
         """Latents [N, L] of images [N, C, H, W] in [0, 1]."""
-        return self._in_batches(self.capability("encode"), self.fitting(x))
+        return self._in_batches(self.capability("encode"), self.checked(x))
 
     def reconstruct(self, x: Tensor) -> Tensor:
         """Reconstructions of images [N, C, H, W] in [0, 1], of the same shape."""
-        return self._in_batches(self.capability("reconstruct"), self.fitting(x))
+        return self._in_batches(self.capability("reconstruct"), self.checked(x))
 
     def translate(self, x: Tensor, to: str, seed: int = 0) -> Tensor:
         """Images [N, C, H, W] in [0, 1] translated to domain `to` ("a" or "b")."""
@@ -164,7 +164,7 @@ class Run:
         if to not in self.data.domains:
             raise ValueError(f"to={to}: this run translates to {' and '.join(self.data.domains)}")
         with seeded(seed):
-            return self._in_batches(lambda part: translate(part, to), self.fitting(x))
+            return self._in_batches(lambda part: translate(part, to), self.checked(x))
 
     def interpolate(
         self, start: Tensor, end: Tensor, steps: int = 10, path: str = "spherical", label: Tensor | int | None = None
@@ -196,7 +196,7 @@ class Run:
         importance_samples: latents drawn per image for the likelihood bounds.
         """
         method = self.score_method(method)
-        parts = enumerate(self.fitting(x).split(BATCH))
+        parts = enumerate(self.checked(x).split(BATCH))
         return torch.cat([self.score_batch(part, method, seed, n, importance_samples) for n, part in parts])
 
     def score_method(self, method: str | None = None) -> str:
@@ -225,7 +225,7 @@ class Run:
         with self.inference(), seeded(seed, number):
             return METHODS[method].score(self.model, x.to(self.device), importance_samples).cpu().double()
 
-    def fitting(self, x: Tensor) -> Tensor:
+    def checked(self, x: Tensor) -> Tensor:
         """Return `x`. `ValueError` unless its images have the run's shape: [N, C, H, W]."""
         if x.shape[1:] != self.data.shape:
             raise ValueError(f"images of shape {list(x.shape)}: this run takes {['N', *self.data.shape]}")

@@ -69,9 +69,9 @@ class CycleGAN(GenerativeModel):
         super().__init__(data)
         for key, value in (("cycle_weight", cycle_weight), ("identity_weight", identity_weight)):
             if value < 0:
-                raise ValueError(f"{key}={value}: must be at least 0")
+                raise ValueError(f"model.{key}={value}: must be at least 0")
         if discriminator_width < 1:
-            raise ValueError(f"discriminator_width={discriminator_width}: must be at least 1")
+            raise ValueError(f"model.discriminator_width={discriminator_width}: must be at least 1")
         self.cycle_weight, self.identity_weight = cycle_weight, identity_weight
         options = (width, blocks, padding, normalization)
         self.generators = nn.ModuleDict({name: ResNetGenerator(data.shape, *options) for name in ("a_to_b", "b_to_a")})

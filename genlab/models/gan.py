@@ -99,8 +99,8 @@ class GAN(GenerativeModel):
         self.discriminator = self.make_discriminator(
             network, hidden=hidden, dense=dense, **sizes, activation="leaky_relu", dropout=dropout, spectral=spectral
         )
-        self.discriminator_mixes_rows = any(isinstance(layer, _BatchNorm) for layer in self.discriminator.modules())
-        if self.discriminator_mixes_rows and (r1_gamma or gradient_penalty):
+        self.discriminator_has_batch_norm = any(isinstance(layer, _BatchNorm) for layer in self.discriminator.modules())
+        if self.discriminator_has_batch_norm and (r1_gamma or gradient_penalty):
             raise ValueError(
                 f"model.r1_gamma={r1_gamma}, model.gradient_penalty={gradient_penalty}: these penalties need a "
                 f"discriminator that scores every image separately, and that of model.network={network} normalizes "
@@ -164,7 +164,7 @@ class GAN(GenerativeModel):
         return (step + 1) % self.critic_steps == 0
 
     def _discriminator_update(self, real: Tensor, fake: Tensor, label: Tensor | None, batch: Batch) -> Update:
-        if self.discriminator_mixes_rows:
+        if self.discriminator_has_batch_norm:
             real_logit, fake_logit = self.discriminate(real, label), self.discriminate(fake, label)
         else:  # one pass is faster than two
             labels = None if label is None else label.repeat(2)

@@ -41,12 +41,12 @@ def launch(plan: Plan, overrides: list[str], overview: Overview) -> None:
             except Exception as error:
                 if received:  # it killed a worker that had no job yet
                     raise Interrupted(received[0]) from error
-                states = overview.at_this_moment()
+                states = overview.current_states()
                 if all(state.ended for state in states):
                     break  # a search in which every job failed has no result to write
                 if not isinstance(error, BrokenExecutor):
                     raise
-                running = {state.number for state in states if state.word == "running"}
+                running = {state.number for state in states if state.status == "running"}
                 for number in running & suspects:
                     record_failure(overview.folder.job(number), RuntimeError(_KILLED))
                 if not running:  # it died before it started a job

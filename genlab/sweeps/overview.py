@@ -19,12 +19,12 @@ _DAMAGE = (ValueError, TypeError, KeyError, AttributeError)
 class State:
     """The state of one job.
 
-    word: waiting, running, finished or failed. done: completed fraction of its steps. settings: values of the keys that
-    the sweep varies. final: its metrics so far.
+    status: waiting, running (also if it was interrupted), finished or failed. done: completed fraction of its steps.
+    settings: values of the keys that the sweep varies. final: its metrics so far.
     """
 
     number: int
-    word: str = "waiting"
+    status: str = "waiting"
     step: int = 0
     done: float = 0.0
     steps_per_second: float | None = None
@@ -34,7 +34,7 @@ class State:
 
     @property
     def ended(self) -> bool:
-        return self.word in ("finished", "failed")
+        return self.status in ("finished", "failed")
 
     @property
     def title(self) -> str:
@@ -77,17 +77,17 @@ class Overview:
                     ended.append(state)
         return ended
 
-    def at_this_moment(self) -> list[State]:
+    def current_states(self) -> list[State]:
         """The current state of all jobs, without recording it, so that `update` still reports each end."""
         return [state if state.ended else self._look(state.number, self._before[state.number]) for state in self.states]
 
-    def count(self, word: str) -> int:
-        return sum(state.word == word for state in self.states)
+    def count(self, status: str) -> int:
+        return sum(state.status == status for state in self.states)
 
     @property
     def best(self) -> State | None:
         """The finished job with the best value."""
-        finished = (state for state in self.states if state.word == "finished")
+        finished = (state for state in self.states if state.status == "finished")
         ranked = [(value, state) for state in finished if (value := self.value(state)) is not None]
         if not ranked or self.direction is None:
             return None
@@ -106,8 +106,8 @@ class Overview:
         writer = csv.writer(text)
         writer.writerow(["job", "state", "step", "steps_per_second", *self.varied, *metrics, "reason"])
         for state in self.states:
-            if state.word != "waiting":
-                about = [state.number, state.word, state.step, state.steps_per_second]
+            if state.status != "waiting":
+                about = [state.number, state.status, state.step, state.steps_per_second]
                 settings = [state.settings.get(key) for key in self.varied]
                 writer.writerow([*about, *settings, *(state.final.get(name) for name in metrics), state.reason])
         replace_text(self.folder.summary, text.getvalue(), durable=False)
@@ -120,7 +120,7 @@ class Overview:
         given = dict(re.split("=", text.lstrip("+"), maxsplit=1) for text in record["overrides"] if "=" in text)
         state = State(number, "running", settings={key: given[key] for key in self.varied if key in given})
         if record.get("refused"):
-            state.word, state.reason = "failed", record["refused"]
+            state.status, state.reason = "failed", record["refused"]
             return state
         with suppress(*_DAMAGE):
             status = read_json(folder.status)
@@ -128,7 +128,7 @@ class Overview:
             state.final = {name: float(value) for name, value in status["final"].items()}
             state.steps_per_second = status.get("steps_per_second")
             if record["ended"]:
-                state.word = status["status"]
+                state.status = status["status"]
             elif status["status"] == "running":
                 state.done = state.step / max(1, status.get("max_steps", math.inf))
         return state

@@ -53,8 +53,8 @@ def _look(overview: Overview, bar: tqdm) -> None:
 def ending(overview: Overview, state: State) -> str:
     """One line on how a job ended."""
     outcome = (state.reason or "").partition("\n")[0]
-    if state.word == "finished":
+    if state.status == "finished":
         value = overview.value(state)
         outcome = "" if value is None else f"{overview.metric} {value:.5g}"
-    parts = (f"job {state.number:<4}", f"{state.word:<8}", outcome)
+    parts = (f"job {state.number:<4}", f"{state.status:<8}", outcome)
     return printable("  ".join(part for part in parts if part) + state.title)

@@ -1,6 +1,6 @@
 """The training loop of all models. A model yields `Update(player, loss)`; everything else happens here."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -40,12 +40,11 @@ class Trainer:
         settings: TrainerConfig,
         device: DeviceConfig,
         seed: int,
-        callbacks: Sequence[Any] = (),
     ):
         self.model, self.schedule, self.settings, self.seed = model, schedule, settings, seed
         self.train_loader, self.validation_loader = train_loader, validation_loader
         self.optimization = Optimization(model, optimizers, settings, device, train_loader.device)
-        self.events = Events(callbacks)
+        self.events = Events()
         self.steps_per_epoch = train_loader.size / settings.batch_size
         self.max_steps = settings.planned_steps(train_loader.size)
         self.ema = MovingAverage(model, model.averaged, settings.ema) if settings.ema and model.averaged else None

@@ -21,7 +21,7 @@ from genlab.training.inference import validate
 GENERATED = ("digits", "shapes", "stripes")
 """Datasets that need no file."""
 
-NODES = [(node, name) for node in _KINDS for name in options(node)]
+CLASS_NODES = [(node, name) for node in _KINDS for name in options(node)]
 
 
 def written(group, name):
@@ -33,7 +33,7 @@ def written(group, name):
     return content
 
 
-@pytest.mark.parametrize("node, name", NODES, ids=["-".join(pair) for pair in NODES])
+@pytest.mark.parametrize("node, name", CLASS_NODES, ids=["-".join(pair) for pair in CLASS_NODES])
 def test_every_key_is_a_setting_and_every_setting_has_a_key(node, name):
     """So that `--cfg job` shows all there is to choose. Of torch's optimizers only the keys are checked."""
     values = written(node, name)
@@ -135,11 +135,11 @@ def test_recipe_is_its_own_and_the_command_line_wins(model):
     assert (config.optimizer["lr"], config.trainer.max_steps) == (0.123, 17)
 
 
-SKELETONS = [*(command.skeleton for command in COMMANDS.values()), RunConfig]
+SKELETONS = [*(command.schema for command in COMMANDS.values()), RunConfig]
 
 
 def exists(key):
-    return any(hint_of(skeleton, key) is not None for skeleton in SKELETONS)
+    return any(hint_of(schema, key) is not None for schema in SKELETONS)
 
 
 def test_tables_name_keys_that_exist_and_former_names_are_not_in_use():
@@ -147,26 +147,26 @@ def test_tables_name_keys_that_exist_and_former_names_are_not_in_use():
     assert all(map(exists, [*ignored, *FREE, *RENAMED_KEYS.values(), *(key for key, _ in RENAMED_VALUES)]))
     assert not any(map(exists, RENAMED_KEYS))
     for (key, former), word in RENAMED_VALUES.items():
-        choices = {choice for skeleton in SKELETONS for choice in limits_of(skeleton, key).choices}
+        choices = {choice for schema in SKELETONS for choice in limits_of(schema, key).choices}
         assert word in choices and former not in choices
 
 
-def keys_of(skeleton, above=""):
-    for field in fields(skeleton):
+def keys_of(schema, above=""):
+    for field in fields(schema):
         inner = field.default_factory
         yield from keys_of(inner, f"{above}{field.name}.") if is_dataclass(inner) else [above + field.name]
 
 
-@pytest.mark.parametrize("skeleton", SKELETONS, ids=lambda skeleton: skeleton.__name__)
-def test_limits_fit_the_types_of_their_keys(skeleton):
-    for key in keys_of(skeleton):
-        limits, hint = limits_of(skeleton, key), hint_of(skeleton, key)
+@pytest.mark.parametrize("schema", SKELETONS, ids=lambda schema: schema.__name__)
+def test_limits_fit_the_types_of_their_keys(schema):
+    for key in keys_of(schema):
+        limits, hint = limits_of(schema, key), hint_of(schema, key)
         bounds = [bound for bound in (limits.at_least, limits.at_most, limits.above) if bound is not None]
         assert all(fits(value, hint) for value in (*limits.choices, *bounds)), key
 
 
 @pytest.mark.parametrize("group", ["device", "trainer", "loader", "logger", "watch"])
-def test_comments_say_what_every_key_of_the_skeleton_is(group):
+def test_comments_say_what_every_key_of_the_schema_is(group):
     for name in options(group):
         lines = (config_folder() / group / f"{name}.yaml").read_text().splitlines()
         if "defaults:" not in lines:  # the others change values of a file that has the comments

@@ -38,7 +38,7 @@ def overview(folder, total=3, metric="validation/elbo", direction="max"):
 
 
 def words(view):
-    return [state.word for state in view.states]
+    return [state.status for state in view.states]
 
 
 def test_jobs_wait_run_and_end(folder):
