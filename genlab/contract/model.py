@@ -68,7 +68,7 @@ class GenerativeModel(nn.Module):
     """Required fields of a batch; compared with `DataSpec.provides` before training."""
 
     metrics: ClassVar[dict[str, str]] = {}
-    """Metrics of `evaluate` that rank models, with direction "min" or "max"; the first one measured selects `best.pt`."""
+    """Metrics of `evaluate` that rank models, with direction "min" or "max"; the first one measured picks `best.pt`."""
 
     def __init__(self, data: DataSpec):
         super().__init__()
@@ -92,7 +92,7 @@ class GenerativeModel(nn.Module):
         return {}
 
     def preview(self, batch: Batch) -> dict[str, Tensor]:
-        """Preview grids by name, each [rows, columns, C, H, W] in [0, 1]; noise comes from `batch`, so that all steps use the same."""
+        """Preview grids by name, each [rows, columns, C, H, W] in [0, 1]. Noise comes from `batch`: all steps use the same."""
         return {}
 
     if TYPE_CHECKING:  # a model defines the capabilities that it has; callers check with `hasattr`
