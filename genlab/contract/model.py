@@ -92,7 +92,7 @@ class GenerativeModel(nn.Module):
         return {}
 
     def preview(self, batch: Batch) -> dict[str, Tensor]:
-        """Preview grids by name, each [rows, columns, C, H, W] in [0, 1]. Noise comes from `batch`: all steps use the same."""
+        """Preview grids by name, [rows, columns, C, H, W] each, in [0, 1], with noise from `batch`: the same at all steps."""
         return {}
 
     if TYPE_CHECKING:  # a model defines the capabilities that it has; callers check with `hasattr`

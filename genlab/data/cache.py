@@ -101,8 +101,8 @@ def _made(folder: Path, key: str, make: Callable[[], dict[str, Tensor]]) -> dict
 
 
 def _key(request: dict[str, Any], files: Iterable[str | Path]) -> str:
-    """A hash of everything the table depends on, including the code of genlab/data. Callers from elsewhere put a version
-    of their code into `request`."""
+    """A hash of everything the table depends on, including the code of genlab/data. Callers from other packages put a
+    version of theirs into `request`."""
     digest = hashlib.sha256(json.dumps([FORMAT, request, _code()]).encode())
     for path in files:
         state = os.stat(path)
