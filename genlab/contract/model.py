@@ -92,7 +92,8 @@ class GenerativeModel(nn.Module):
         return {}
 
     def preview(self, batch: Batch) -> dict[str, Tensor]:
-        """Preview grids by name, [rows, columns, C, H, W] each, in [0, 1], with noise from `batch`: the same at all steps."""
+        """Preview grids by name, [rows, columns, C, H, W] each, in [0, 1]. The noise comes from `batch`, so it is the
+        same at every step."""
         return {}
 
     if TYPE_CHECKING:  # a model defines the capabilities that it has; callers check with `hasattr`

@@ -125,10 +125,10 @@ def phase(folder: Path) -> str:
     if not (folder / "config.yaml").is_file():
         return "before the folder was set up"
     if saving(folder):
-        return "in a save"
+        return "during a save"
     if not any((folder / "checkpoints").glob("*.pt")):
         return "before the first checkpoint"
-    return "behind a checkpoint"
+    return "after a checkpoint"
 
 
 def rows(outcomes: list[Outcome]) -> list[Row]:

@@ -59,7 +59,7 @@ def campaign(laboratory: Laboratory, steps: int = 100_000) -> list[Row]:
     places = f"at step {steps // 10:,} and {steps:,}"
     rows[
         0
-    ].remarks = f"{' and '.join(resident)} MiB {places}, {' and '.join(own)} of them in no file; {seconds:.0f} s in all"
+    ].remarks = f"{' and '.join(resident)} MiB {places}, {' and '.join(own)} of them anonymous; {seconds:.0f} s in all"
     rows[1].remarks = f"{files[0]} and {files[1]}"
     rows[2].remarks = f"{early.logs / 2**20:.1f} and {late.logs / 2**20:.1f} MiB"
     return rows
