@@ -214,7 +214,7 @@ CLASS_NODES = ("dataset", "model", "optimizer", "schedule")
 
 def typed(schema: type[T], values: dict[str, Any]) -> T:
     """An instance of a schema, nested ones included, from plain values that match its keys and types."""
-    groups = {entry.name: entry.default_factory for entry in fields(schema)}  # type: ignore[arg-type]
+    groups = {entry.name: entry.default_factory for entry in fields(schema)}  # type: ignore[arg-type]  # T is a dataclass
     return schema(
         **{
             name: typed(group, value) if isinstance(group := groups[name], type) and is_dataclass(group) else value
