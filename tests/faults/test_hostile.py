@@ -30,7 +30,7 @@ def test_is_refused(case: Case, harmless, tmp_path):
     assert "Traceback" not in outcome.err + outcome.out and "hunter2" not in outcome.err + outcome.out
     if case.code:
         lines = [line[:8] for line in outcome.err.splitlines() if not line.startswith(("        ", "run        "))]
-        assert lines == ["genlab: "], "one message, behind the name of the folder that a run would have had"
+        assert lines == ["genlab: "], "one message, after the name of the folder that a run would have had"
         assert outcome.changed == [], "a refused request leaves nothing behind"
     assert not [path for path, _ in outcome.changed if not path.startswith("run")], "nothing is written elsewhere"
     if case.run:

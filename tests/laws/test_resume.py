@@ -40,7 +40,7 @@ def test_resumed_equals_never_stopped(model, ema, tmp_path):
     expected = rows(tmp_path / "whole")
     assert [row["step"] for row in expected if "epoch" in row] == [3, 6, 9]
 
-    for stop in (4, 6):  # in the middle of a row of metrics, behind a validation; and at the end of a row
+    for stop in (4, 6):  # in the middle of a row of metrics, after a validation; and at the end of a row
         folder = tmp_path / f"resumed-{stop}"
         shutil.copytree(tmp_path / "whole", folder)
         state = checkpoint.load(folder / f"checkpoints/step_{stop:07d}.pt")

@@ -35,7 +35,7 @@ def campaign(laboratory: Laboratory, seed: int, counts: dict[str, int] = COUNTS,
 
 
 def in_process(folder: Path, seed: int, counts: dict[str, int]) -> list[Row]:
-    """Every kind of damage to the newest checkpoint of the finished run in `folder`, which is whole again behind it."""
+    """Every kind of damage to the newest checkpoint of the finished run in `folder`, whole again at the end."""
     found = []
     steps = sorted((folder / "checkpoints").glob("step_*.pt"))
     good, older = steps[-1].read_bytes(), steps[-2].read_bytes()

@@ -11,7 +11,7 @@ from faults.report import Row
 
 def campaign(laboratory: Laboratory, times: int = 3) -> list[Row]:
     reference = laboratory.reference(laboratory.recipe(MODELS[-1], steps=80), "locks")
-    second, race, killed = (Row("locks", name) for name in ("a second process", "both at once", "behind a SIGKILL"))
+    second, race, killed = (Row("locks", name) for name in ("a second process", "both at once", "after a SIGKILL"))
     for number in range(times):
         second.add(f"run {number}", refused(reference, laboratory.work / f"locks-second-{number}"))
         race.add(f"run {number}", raced(reference, laboratory.work / f"locks-race-{number}"))

@@ -102,8 +102,8 @@ def _ended_badly(child: Child, code: int | None, early: Samples, late: Samples) 
 
 
 def _grown(early: list[int], late: list[int]) -> Iterator[str]:
-    before, behind = statistics.median(early), statistics.median(late)
-    if abs(behind - before) >= LIMIT * before:
+    before, after = statistics.median(early), statistics.median(late)
+    if abs(after - before) >= LIMIT * before:
         yield f"{_mebibytes(early)} MiB became {_mebibytes(late)}"
 
 

@@ -79,7 +79,7 @@ def campaign(laboratory: Laboratory, seed: int, times: int = 3) -> list[Row]:
 def stop_and_resume(
     reference: Reference, case: Case, folder: Path, numbers: random.Random, waits: list[float]
 ) -> Iterator[str]:
-    """One run that is told to stop at a random moment behind its first checkpoint, then resumed."""
+    """One run that is told to stop at a random moment after its first checkpoint, then resumed."""
     child = Child(train(reference.recipe, folder), Laboratory.log(folder))
     if not child.watch(_moment(case, folder, numbers)):
         yield f"ended with {child.wait(0)} before the signal: {child.printed[-500:]}"
@@ -95,7 +95,7 @@ def stop_and_resume(
 
 
 def _moment(case: Case, folder: Path, numbers: random.Random) -> Callable[[], bool]:
-    """Whether it is time for the signal: a few steps behind the first checkpoint."""
+    """Whether it is time for the signal: a few steps after the first checkpoint."""
     steps = numbers.randint(1, 20)
 
     def now() -> bool:
