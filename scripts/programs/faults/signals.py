@@ -129,7 +129,7 @@ def _end_problems(child: Child, number: signal.Signals, code: int | None, wait: 
 def twice(laboratory: Laboratory, times: int) -> Row:
     """A second SIGINT ends a run at once, whatever it does; it goes on from the checkpoint before."""
     row, waits = Row("signals", "SIGINT twice"), []
-    slow = ("dataset.num_images=40000", "trainer.batch_size=20000", "model.hidden=[600,600]")  # a step takes seconds
+    slow = ("dataset.num_images=40000", "trainer.batch_size=20000", "model.hidden=[1200,1200]")  # a step takes seconds
     recipe = laboratory.recipe(MODELS[-1], "plain", *slow, steps=4, checkpoint_every=2)
     reference = laboratory.reference(recipe, "signals-twice")
     for attempt in range(times):
@@ -144,6 +144,7 @@ def _stop_twice(reference: Reference, folder: Path, waits: list[float]) -> Itera
     if not child.watch(lambda: (folder / "metrics.jsonl").exists() and (folder / "checkpoints/last.pt").exists()):
         yield f"ended before the signal: {child.printed[-500:]}"
         return
+    time.sleep(_ECHO)  # so that it is in the step after the save, not still at its end
     child.send(SIGINT)
     time.sleep(_ECHO)
     if child.wait(0) is not None:
