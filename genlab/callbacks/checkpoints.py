@@ -7,7 +7,7 @@ from typing import Any
 
 from genlab.checkpoints import file as checkpoint
 from genlab.checkpoints.folder import RunFolder
-from genlab.checkpoints.rotation import link
+from genlab.checkpoints.rotation import link, make_last
 from genlab.system import distributed
 from genlab.training.callback import Callback, at_end, is_due
 from genlab.training.scalars import TrainingDiverged
@@ -90,6 +90,12 @@ class Checkpoints(Callback):
             if self.folder.best.exists():
                 link(self.folder.best, self.folder.best_before_end)
             link(self.folder.last, self.folder.best)
+
+    def on_rollback(self, trainer: Trainer) -> None:
+        self._save(trainer, self.folder.last)  # so that the run resumes from here
+        self.saved = trainer.step
+        if self.writes:
+            make_last(self.folder.last, trainer.step)
 
     def on_interrupt(self, trainer: Trainer) -> None:
         if trainer.step != self.saved:

@@ -4,9 +4,7 @@ import logging
 
 from genlab.checkpoints import file as checkpoint
 from genlab.checkpoints.folder import RunFolder
-from genlab.checkpoints.rotation import make_last
 from genlab.system import distributed
-from genlab.training.state import state_dict
 from genlab.training.trainer import Trainer
 
 log = logging.getLogger("genlab")
@@ -38,11 +36,3 @@ def roll_back(trainer: Trainer, state: dict, lr_factor: float, own_state: dict[s
     callbacks = state["callbacks"] | own_state
     trainer.rollback_state = state | {"seed": seed, "lr_scale": lr_scale, "callbacks": callbacks}
     return f"to step {state['step']}, seed {seed}, learning rates times {lr_scale:.4g}"
-
-
-def save_as_last(trainer: Trainer, folder: RunFolder) -> None:
-    """Save the state after a rollback as `last.pt`, so that the run resumes from it."""
-    state = (trainer.rollback_state or {}) | state_dict(trainer)
-    if distributed.rank() == 0:
-        checkpoint.save(state, folder.last)
-        make_last(folder.last, trainer.step)

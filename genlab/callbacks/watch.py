@@ -14,7 +14,7 @@ from statistics import median
 from torch import Tensor
 
 from genlab.callbacks.diversity import Diversity
-from genlab.callbacks.rollback import load_rollback_state, roll_back, save_as_last
+from genlab.callbacks.rollback import load_rollback_state, roll_back
 from genlab.checkpoints.folder import RunFolder
 from genlab.contract.settings import WatchConfig
 from genlab.system import distributed
@@ -171,9 +171,6 @@ class Watch(Callback):
                 reason += ", and no checkpoint to go back to; lower trainer.checkpoint_every"
         trainer.stop_reason = reason
         return "stop"
-
-    def on_rollback(self, trainer: Trainer) -> None:
-        save_as_last(trainer, self.folder)
 
     def state_dict(self) -> dict:
         return {

@@ -4,6 +4,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+LOCK = ".lock"
+"""In the folder of a run or a sweep, see `genlab.checkpoints.lock`."""
+
 _NUMBERED = re.compile(r"step_(\d+)\.pt")
 
 

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from genlab.checkpoints.folder import LOCK
 from genlab.system.files import open_plain
 
 log = logging.getLogger("genlab")
 
-LOCK = ".lock"
 _REFUSED = (errno.EACCES, errno.EAGAIN)
 
 TAKEN = "another process is training into this folder; wait for it or end it"

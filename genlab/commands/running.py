@@ -24,7 +24,7 @@ def train_and_report(config: RunConfig, folder: RunFolder, start: Start | None =
         final = train(config, folder, start)
     except Interrupted as error:
         raise Interrupted(error.number, f"{error}\nnext       {command_line('resume', run=folder)}") from None
-    values = "  ".join(f"{name} {value:.4g}" for name, value in final.items() if name != "step")
+    values = "  ".join(f"{name} {value:.4g}" for name, value in final.items())
     print(f"\nrun        {folder}\nfinal      {values}\nimages     {folder.previews}")
     print(f"next       {next_command(folder, config)}")
     print(f"           {shlex.join(['tensorboard', '--logdir', config.output_dir])}")

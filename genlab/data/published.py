@@ -20,7 +20,7 @@ from genlab.data.cache import cache_dir, cached
 from genlab.data.checks import check_range, check_table
 from genlab.data.images import resize
 from genlab.data.source import ArrayExamples, Examples, Source
-from genlab.system.download import patient
+from genlab.system.download import socket_timeout
 from genlab.system.files import build_once
 
 
@@ -84,7 +84,7 @@ class PublishedSet(Source):
             target.mkdir(parents=True, exist_ok=True)
             # Without locks, jobs that start together all get here. Each works in its own folder and moves complete
             # results into place, so that no job ever sees a partial file.
-            with patient(), tempfile.TemporaryDirectory(prefix=".unpacking-", dir=target) as scratch:
+            with socket_timeout(), tempfile.TemporaryDirectory(prefix=".unpacking-", dir=target) as scratch:
                 for place, path in intact.items():
                     link = Path(scratch, place)
                     link.parent.mkdir(parents=True, exist_ok=True)

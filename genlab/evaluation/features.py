@@ -29,7 +29,7 @@ from tqdm import tqdm
 from genlab.data.source import Examples, Source
 from genlab.evaluation.classifier import LARGEST_SIDE, NUM_FEATURES, load_classifier, reduce
 from genlab.system.device import computing
-from genlab.system.download import patient
+from genlab.system.download import socket_timeout
 from genlab.system.files import build_once
 
 logger = logging.getLogger("genlab")
@@ -231,7 +231,7 @@ def _download(url: str, path: Path, sha256: str, alternatives: str) -> None:
     logger.info("downloading %s to %s", url, path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with patient():
+        with socket_timeout():
             torch.hub.download_url_to_file(url, str(path), hash_prefix=sha256, progress=sys.stderr.isatty())
     except (OSError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]

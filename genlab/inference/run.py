@@ -1,7 +1,7 @@
 """A trained model ready for inference, in batches that fit in memory."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,12 +44,11 @@ class Run:
     weights: str = "averaged"
     precision: str = "fp32"
 
-    def inference(self) -> AbstractContextManager:
+    @contextmanager
+    def inference(self) -> Iterator[None]:
         """Context for calling the model: no gradients, and the run's own precision, whatever the caller's."""
-        context = ExitStack()
-        context.enter_context(torch.no_grad())
-        context.enter_context(computing(self.device, self.precision))
-        return context
+        with torch.no_grad(), computing(self.device, self.precision):
+            yield
 
     def can(self, *names: str) -> bool:
         """Whether the model has all of these capabilities (keys of `genlab.contract.model.CAPABILITIES`)."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from genlab.system.text import printable
 from genlab.system.version import __version__
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Origin:
         texts = {"model": self.model, "run": self.run, "step": str(self.step), "seed": str(self.seed)}
         return {"Software": f"GenLab {__version__}", "Description": self.content} | {
             # Folder names may contain characters that cannot be encoded.
-            key: "".join(letter if letter.isprintable() else "?" for letter in text)
+            key: printable(text)
             for key, text in texts.items()
         }
 

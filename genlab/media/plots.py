@@ -37,7 +37,7 @@ def check_plot(plot: str, count: int, size: int) -> None:
 def project(latents: np.ndarray, plot: str, seed: int = 0) -> Projection:
     """Latents [N, L] in two dimensions; `plot`: "pca", or "tsne", which depends on `seed`."""
     check_plot(plot, *latents.shape)
-    return _principal_components(latents) if plot == "pca" else _neighbours(latents, seed)
+    return _principal_components(latents) if plot == "pca" else _tsne(latents, seed)
 
 
 def _principal_components(latents: np.ndarray) -> Projection:
@@ -51,7 +51,7 @@ def _principal_components(latents: np.ndarray) -> Projection:
     return Projection(model.transform(latents), np.arange(len(latents)), (first, second))
 
 
-def _neighbours(latents: np.ndarray, seed: int) -> Projection:
+def _tsne(latents: np.ndarray, seed: int) -> Projection:
     from sklearn.manifold import TSNE
 
     random = np.random.default_rng(mix(seed))

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 
-class Weighing(Protocol):
+class HasLogWeights(Protocol):
     """A model with `log_weights(x, num_samples)`: log p(x, z_k) - log q(z_k | x) in nats, [num_samples, N]."""
 
     def log_weights(self, x: Tensor, num_samples: int) -> Tensor: ...
@@ -30,7 +30,7 @@ class Bounds:
 
 
 @torch.no_grad()
-def likelihood_bounds(model: Weighing, x: Tensor, num_samples: int, chunk: int = 16) -> Bounds:
+def likelihood_bounds(model: HasLogWeights, x: Tensor, num_samples: int, chunk: int = 16) -> Bounds:
     """ELBO and importance-weighted bound of images x [N, C, H, W] from `num_samples` draws per image.
 
     Uses torch's global generator, `chunk` draws at a time (N * chunk decoded images in memory): results depend on its

@@ -8,7 +8,7 @@ _SECONDS = 30.0
 
 
 @contextmanager
-def patient() -> Iterator[None]:
+def socket_timeout() -> Iterator[None]:
     """Connections opened inside the block fail after 30 seconds without data."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_SECONDS)

@@ -18,11 +18,12 @@ class Callback:
         """Training is about to begin or to resume."""
 
     def extra_metrics(self, trainer: Trainer, row: dict[str, float]) -> dict[str, float]:
-        """Metrics to add to a row of training metrics, before `on_log` is called with it."""
+        """Metrics to add to a row that is due by `trainer.log_every`, before `on_log` is called with it. Not called for
+        the additional row at the end of a run and the one after a rollback."""
         return {}
 
     def on_log(self, trainer: Trainer, row: dict[str, float]) -> None:
-        """A row of metrics is ready, every `trainer.log_every` steps.
+        """A row of metrics is ready: every `trainer.log_every` steps, at the end of the run and after a rollback.
 
         After a rollback a row holds only `step`, the step that training returned to, and `rollback`, the step that it
         left.

@@ -12,7 +12,7 @@ class Events:
     def __init__(self, callbacks: Sequence[Any] = ()):
         self.callbacks = callbacks
         self.notified: list[str] | None = None
-        """Keys of the callbacks that were notified of this step before a signal interrupted the next one."""
+        """Keys of the callbacks that had been notified of this step when a signal interrupted a later one."""
 
     def emit(self, trainer: Any, event: str, *arguments: Any) -> None:
         """Call the hook `event` ("on_log", ...) of every callback."""

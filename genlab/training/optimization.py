@@ -1,7 +1,7 @@
 """One optimization step: applies the updates that a model yields, over micro-batches and processes."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 
 import torch
 from torch import Tensor
@@ -35,7 +35,7 @@ class Optimization:
         self.accumulation_steps = math.ceil(share / (device_settings.micro_batch or share))
         self.autocast = autocast(device, device_settings.precision)  # reused, but never nested
         self.scaler = torch.amp.GradScaler(device.type, enabled=device_settings.precision == "fp16")
-        self.stepper = make_stepper(device_settings.cuda_graph, self.make_updates, optimizers.values())
+        self.stepper = make_stepper(device_settings.cuda_graph, self.make_updates, self.kind, optimizers.values())
         self.step = 0
 
     def make_step(self, batch: Batch, step: int, lr_factor: float) -> dict[str, Tensor]:
@@ -44,7 +44,11 @@ class Optimization:
         for player, optimizer in self.optimizers.items():
             for group, base in zip(optimizer.param_groups, self.base_rates[player], strict=True):
                 self.stepper.set_rate(group, base * lr_factor)
-        return self.stepper.step((self.model.step_kind(step), self._norm_is_due()), batch)
+        return self.stepper.step(batch)
+
+    def kind(self) -> Hashable:
+        """A key of the computation in this step: equal for steps that run the same kernels."""
+        return self.model.step_kind(self.step), self._norm_is_due()
 
     def make_updates(self, batch: Batch) -> dict[str, Tensor]:
         """Advance all micro-batches in lockstep, update by update; returns scalars to log."""

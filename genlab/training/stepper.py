@@ -16,8 +16,8 @@ class Stepper(Protocol):
     def set_rate(self, group: dict[str, Any], rate: float) -> None:
         """Set the learning rate of an optimizer's parameter group."""
 
-    def step(self, kind: Hashable, batch: Batch) -> Scalars:
-        """One step on `batch`; steps of one `kind` run the same kernels."""
+    def step(self, batch: Batch) -> Scalars:
+        """One step on `batch`."""
 
     def optimizer_state(self, optimizer: Optimizer) -> dict:
         """An optimizer's state for a checkpoint."""
@@ -27,10 +27,13 @@ class Stepper(Protocol):
 
 
 def make_stepper(
-    cuda_graph: bool, make_updates: Callable[[Batch], Scalars], optimizers: Iterable[Optimizer]
+    cuda_graph: bool,
+    make_updates: Callable[[Batch], Scalars],
+    kind: Callable[[], Hashable],
+    optimizers: Iterable[Optimizer],
 ) -> Stepper:
-    """The stepper that runs `make_updates`, as CUDA graphs or eagerly."""
-    return Replaying(make_updates, optimizers, GPU()) if cuda_graph else Eager(make_updates)
+    """The stepper that runs `make_updates`, as CUDA graphs or eagerly. kind: a key of the computation in this step."""
+    return Replaying(make_updates, kind, optimizers, GPU()) if cuda_graph else Eager(make_updates)
 
 
 class Eager:
@@ -42,7 +45,7 @@ class Eager:
     def set_rate(self, group: dict[str, Any], rate: float) -> None:
         group["lr"] = rate
 
-    def step(self, kind: Hashable, batch: Batch) -> Scalars:
+    def step(self, batch: Batch) -> Scalars:
         return self.make_updates(batch)
 
     def optimizer_state(self, optimizer: Optimizer) -> dict:
@@ -55,16 +58,22 @@ class Eager:
 class Replaying:
     """Replays steps as CUDA graphs."""
 
-    def __init__(self, make_updates: Callable[[Batch], Scalars], optimizers: Iterable[Optimizer], recorder: Recorder):
-        self.optimizers = list(optimizers)
+    def __init__(
+        self,
+        make_updates: Callable[[Batch], Scalars],
+        kind: Callable[[], Hashable],
+        optimizers: Iterable[Optimizer],
+        recorder: Recorder,
+    ):
+        self.kind, self.optimizers = kind, list(optimizers)
         self.graphs = StepGraphs(make_updates, recorder)
         make_capturable(self.optimizers)
 
     def set_rate(self, group: dict[str, Any], rate: float) -> None:
         group["lr"].fill_(rate)
 
-    def step(self, kind: Hashable, batch: Batch) -> Scalars:
-        return self.graphs.step(kind, batch)
+    def step(self, batch: Batch) -> Scalars:
+        return self.graphs.step(self.kind(), batch)
 
     def optimizer_state(self, optimizer: Optimizer) -> dict:
         return portable(optimizer.state_dict())

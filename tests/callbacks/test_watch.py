@@ -268,6 +268,19 @@ def test_a_run_resumed_after_a_rollback_is_the_one_that_went_on(tmp_path):
     assert rows(tmp_path / "resumed") == rows(tmp_path / "whole")
 
 
+def test_an_interrupt_after_a_rollback_saves_the_steps_since(tmp_path):
+    trainer = watched(lab.compose(ADVERSARIAL[0], *FREQUENT), tmp_path)
+    trainer.fit()
+    (checkpoints,) = (callback for callback in trainer.events.callbacks if callback.key == "checkpoints")
+    end = trainer.step  # which is saved, and reached again after the rollback
+    trainer.step = 2
+    checkpoints.on_rollback(trainer)
+    assert checkpoint.load(tmp_path / "checkpoints/last.pt")["step"] == 2
+    trainer.step = end
+    checkpoints.on_interrupt(trainer)
+    assert checkpoint.load(tmp_path / "checkpoints/last.pt")["step"] == end
+
+
 CALM = {"gradient_factor": 1e9, "accuracy_bound": 1.0, "warmup": 1000}
 
 

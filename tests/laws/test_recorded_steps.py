@@ -87,7 +87,9 @@ def test_most_models_can_be_recorded():
 def trainer_with(recorder, config):
     trainer = lab.trainer(config)
     optimization = trainer.optimization
-    optimization.stepper = Replaying(optimization.make_updates, optimization.optimizers.values(), recorder)
+    optimization.stepper = Replaying(
+        optimization.make_updates, optimization.kind, optimization.optimizers.values(), recorder
+    )
     return trainer
 
 
