@@ -1,4 +1,4 @@
-"""Periodic checkpoints: `step_*.pt` (the most recent ones), `last.pt`, and `best.pt` by a chosen metric."""
+"""Periodic checkpoints: those of the most recent steps, the last one, and the best one by a chosen metric."""
 
 import math
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ class Checkpoints(Callback):
     contributes to the state that process 0 writes.
 
     constants: entries of every checkpoint of the run (config, data spec).
-    best_metric: selects `best.pt`: "validation/NAME" or "evaluation/NAME"; None for the model's first metric.
+    best_metric: selects the best one: "validation/NAME" or "evaluation/NAME"; None for the model's first metric.
     """
 
     key = "checkpoints"
@@ -33,16 +33,16 @@ class Checkpoints(Callback):
         self.writes = distributed.rank() == 0
         self.best = -math.inf
         self.improved = False
-        self.saved: int | None = None  # the step of last.pt
+        self.saved: int | None = None  # the step of the last checkpoint
 
     def on_start(self, trainer: Trainer) -> None:
         if self.writes:
             self._clear()
 
     def _clear(self) -> None:
-        """Delete what a killed process left, and undo a `best.pt` that only the end of the run chose."""
+        """Delete what a killed process left, and undo a best checkpoint that only the end of the run chose."""
         self.folder.checkpoints.mkdir(exist_ok=True)
-        for left in self.folder.checkpoints.glob(".*.tmp"):  # from a killed process
+        for left in self.folder.checkpoints.glob(".*"):  # half-written files of a killed process
             left.unlink()
         if self.best == -math.inf:  # the only measurement so far was at the end of the run
             self.folder.best.unlink(missing_ok=True)
@@ -112,7 +112,7 @@ class Checkpoints(Callback):
         self.saved = trainer.step
         if not self.writes:
             return
-        if self.improved:  # before last.pt, whose state includes it
+        if self.improved:  # before the last checkpoint, whose state includes it
             link(numbered, self.folder.best)
         link(numbered, self.folder.last)
         for old in self.folder.all_numbered()[: -self.keep or None]:

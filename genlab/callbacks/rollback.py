@@ -14,8 +14,8 @@ _SEED_OFFSET = 1_000_003
 
 
 def load_rollback_state(folder: RunFolder) -> dict | None:
-    """The state of `best.pt`, else of `last.pt`, None if neither can be read. All processes get the same one: none
-    continues, and may write, before all have read."""
+    """The state of the best checkpoint, else of the last one, None if neither can be read. All processes get the
+    same one: none continues, and may write, before all have read."""
     state = None
     for path in (folder.best, folder.last):
         if state is None and path.exists():

@@ -68,10 +68,11 @@ class Watch(Callback):
     Each kind of alarm is raised once, and again only after its value was within bounds. `not_finite`, with value 1 and
     bound 0, is raised if a loss or gradient became NaN or infinite; the run then fails unless `action` prevents it.
 
-    A rollback continues from `best.pt` (`last.pt` if there is none) with another seed for noise and augmentation and
-    lower learning rates. The order of the examples is unchanged, so that each still occurs once per epoch. It replaces
-    `last.pt`, deletes later `step_*.pt`, and adds a row {"step": TO, "rollback": FROM} to `metrics.jsonl`: earlier rows
-    with steps after TO are discarded. The run stops if there is no checkpoint yet, or after `max_rollbacks`.
+    A rollback continues from the best checkpoint (the last one if there is none) with another seed for noise and
+    augmentation and lower learning rates. The order of the examples is unchanged, so that each still occurs once per
+    epoch. It replaces the last checkpoint, deletes those of later steps, and adds a row {"step": TO, "rollback": FROM}
+    to `metrics.jsonl`: earlier rows with steps after TO are discarded. The run stops if there is no checkpoint yet, or
+    after `max_rollbacks`.
 
     classify: maps images [N, C, H, W] in [0, 1] to probabilities [N, K]; None without a classifier.
     """

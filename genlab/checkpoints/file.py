@@ -1,29 +1,32 @@
-"""Checkpoints: plain dicts of tensors and builtins, written atomically, verified, and loaded without running code.
+"""Checkpoints: nested dicts of tensors and JSON values, written atomically, verified, and loaded without running code.
 
-A file is the zip archive that `torch.save` writes, with the SHA-256 of all bytes before it as the archive's comment.
-Other programs can still read it, and corruption or truncation is detected before anything is loaded.
+A checkpoint is one safetensors file. Its tensors are named by their path in the state ("model/encoder.0.weight",
+"optimizer/generator/state/0/exp_avg"); all other values stand in its metadata, an entry of JSON for each key of the
+state. A checksum over the whole file detects corruption and truncation before anything is loaded.
 """
 
-import hashlib
+import json
 import logging
-import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any
 
 import torch
+from torch import Tensor
 
-from genlab.checkpoints import reader
 from genlab.checkpoints.folder import RunFolder
-from genlab.system.files import replacing
+from genlab.system import tensor_file
 
 log = logging.getLogger("genlab")
 
-FORMAT = 3
+FORMAT = 4
 
-_LABEL = b"genlab-sha256:"
-_COMMENT_BYTES = len(_LABEL) + 64
+_MOST_TEXT = 2**22
+"""Maximum number of characters of all JSON: values take 50 times their text in memory."""
+
+_MOST_LEVELS = 8
 
 
 class OtherFormat(ValueError):
@@ -46,67 +49,79 @@ class Unwritable(RuntimeError):
     """A checkpoint could not be written; earlier ones are intact."""
 
 
-def save(state: dict, path: Path) -> None:
-    """Write `state` to `path`, atomically and durably. `Unwritable` if that fails."""
+def save(state: Mapping[str, Any], path: Path) -> None:
+    """Write `state` to `path`, atomically and durably. `Unwritable` if that fails.
+
+    Values are tensors, dicts with text keys and whatever JSON can say; tensors stand in dicts only.
+    """
+    tensors: dict[str, Tensor] = {}
+    values = _without_tensors({"format": FORMAT, **state}, (), tensors)
     try:
-        with replacing(path) as file:
-            torch.save({"format": FORMAT, **state}, file)
-            _seal(file)
-    except (OSError, RuntimeError) as error:  # torch raises RuntimeError if writing fails
+        tensor_file.write(path, tensors, {key: json.dumps(value) for key, value in values.items()})
+    except OSError as error:
         free = shutil.disk_usage(path.parent).free / 2**20
-        reason = (
-            os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error).partition("\n")[0]
-        )
         raise Unwritable(
-            f"{path}: cannot be written ({reason}; {free:.1f} MiB are free); earlier checkpoints are untouched"
+            f"{path}: cannot be written ({error.strerror or error}; {free:.1f} MiB are free); "
+            "earlier checkpoints are untouched"
         ) from error
 
 
-def _seal(file: BinaryIO) -> None:
-    """Append the digest of a zip archive as its comment."""
-    file.seek(-2, os.SEEK_END)  # an archive without a comment ends with the 2-byte comment length
-    file.write(_COMMENT_BYTES.to_bytes(2, "little"))
-    file.seek(0)
-    digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # typeshed wants `readinto`
-    file.seek(0, os.SEEK_END)
-    file.write(_LABEL + digest.encode())
+def _without_tensors(node: Mapping, place: tuple[str, ...], tensors: dict[str, Tensor]) -> dict[str, Any]:
+    """The part of `node` that is not tensors; these go to `tensors` by their paths."""
+    rest: dict[str, Any] = {}
+    for key, value in node.items():
+        inner = (*place, str(key))
+        if isinstance(value, Mapping):
+            rest[str(key)] = _without_tensors(value, inner, tensors)
+        elif isinstance(value, Tensor):
+            if any("/" in part for part in inner):
+                raise ValueError(f"{'.'.join(inner)}: a name of weights may hold no '/', which separates groups")
+            tensors["/".join(inner)] = value
+        else:
+            rest[str(key)] = value
+    return rest
 
 
-def _check_seal(path: Path) -> None:
-    """`ValueError` if the file does not match its digest."""
-    with path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - _COMMENT_BYTES))
-        comment = file.read()
-        if not comment.startswith(_LABEL):
-            raise ValueError("it does not end as a checkpoint does: it was cut off, or GenLab did not write it")
-        digest, remaining = hashlib.sha256(), size - _COMMENT_BYTES
-        file.seek(0)
-        while remaining and (part := file.read(min(remaining, 2**20))):
-            digest.update(part)
-            remaining -= len(part)
-    if comment[len(_LABEL) :] != digest.hexdigest().encode():
-        raise ValueError("its bytes do not match their checksum")
+def _with_tensors(values: dict[str, Any], tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+    """The inverse of `_without_tensors`."""
+    for path, tensor in tensors.items():
+        *groups, name = path.split("/", _MOST_LEVELS)
+        node = values
+        for group in groups:
+            node = node.setdefault(group, {})
+        node[name] = tensor
+    return values
 
 
-def load(path: Path, device: str | torch.device = "cpu") -> dict:
-    """Read a checkpoint. `ValueError` if it is missing, damaged, of another format, or holds more than plain data."""
+def load(path: Path, device: str | torch.device = "cpu") -> dict[str, Any]:
+    """Read a checkpoint. `ValueError` if it is missing, damaged or of another format."""
     if not path.is_file():
         raise ValueError(f"{path}: no such checkpoint")
     try:
-        _check_seal(path)
-        state = reader.read(path, device)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path}: not a readable checkpoint ({error}); it may be damaged") from error
-    found = state.get("format") if isinstance(state, dict) else None
-    if found != FORMAT and isinstance(found, int):
-        version, way_out = ("a newer", "upgrade") if found > FORMAT else ("an earlier", "use that one, or train again")
-        raise OtherFormat(
-            f"{path}: was written by {version} version of GenLab (format {found}, this one reads {FORMAT}); {way_out}"
-        )
-    if found != FORMAT:
-        raise ValueError(f"{path}: not a readable checkpoint (it has no format); it may be damaged")
-    return state
+        if _is_archive(path):
+            raise _other_format(path, "an earlier")
+        tensors, texts = tensor_file.read(path, device)
+        if sum(map(len, texts.values())) > _MOST_TEXT:
+            raise ValueError("it holds too much text")
+        if (found := int(texts.get("format", FORMAT))) != FORMAT:
+            raise _other_format(path, "a newer" if found > FORMAT else "an earlier")
+        return _with_tensors({key: json.loads(text) for key, text in texts.items()}, tensors)
+    except OtherFormat:
+        raise
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(f"{path}: not a readable checkpoint ({reason}); it may be damaged") from error
+
+
+def _is_archive(path: Path) -> bool:
+    """Whether it is a zip archive, as torch and earlier versions of GenLab write it."""
+    with path.open("rb") as file:
+        return file.read(4) == b"PK\3\4"
+
+
+def _other_format(path: Path, version: str) -> OtherFormat:
+    way_out = "upgrade" if version == "a newer" else "use that one, or train again"
+    return OtherFormat(f"{path}: was written by {version} version of GenLab; {way_out}")
 
 
 def newest(folder: RunFolder) -> tuple[Path, dict, dict[Path, str]]:
@@ -122,10 +137,12 @@ def newest(folder: RunFolder) -> tuple[Path, dict, dict[Path, str]]:
             raise
         except ValueError as error:
             damaged[path] = str(error)
+    if not damaged and (earlier := next(folder.checkpoints.glob("*.pt"), None)):
+        raise _other_format(earlier, "an earlier")
     if damaged:
         problem = f"{folder}: none of its checkpoints can be read; put a copy back, or begin anew"
         raise ValueError("\n".join([problem, *damaged.values()]))
-    raise ValueError(f"{folder}: holds no checkpoints/last.pt; give a run folder or a checkpoint file")
+    raise ValueError(f"{folder}: holds no checkpoints/{folder.last.name}; give a run folder or a checkpoint file")
 
 
 def _candidates(folder: RunFolder) -> list[Path]:

@@ -7,7 +7,8 @@ from pathlib import Path
 LOCK = ".lock"
 """In the folder of a run or a sweep, see `genlab.checkpoints.lock`."""
 
-_NUMBERED = re.compile(r"step_(\d+)\.pt")
+_SUFFIX = ".safetensors"
+_NUMBERED = re.compile(rf"step_(\d+){re.escape(_SUFFIX)}")
 
 
 @dataclass(frozen=True)
@@ -64,26 +65,31 @@ class RunFolder:
     @property
     def last(self) -> Path:
         """The checkpoint that a run resumes from."""
-        return self.checkpoints / "last.pt"
+        return self.checkpoints / f"last{_SUFFIX}"
 
     @property
     def best(self) -> Path:
         """The checkpoint with the best value of the ranking metric."""
-        return self.checkpoints / "best.pt"
+        return self.checkpoints / f"best{_SUFFIX}"
 
     @property
     def best_before_end(self) -> Path:
         """`best` as it was before the extra measurement at the end of the run."""
-        return self.checkpoints / "best_before_end.pt"
+        return self.checkpoints / f"best_before_end{_SUFFIX}"
 
     def numbered(self, step: int) -> Path:
         """The checkpoint of one step."""
-        return self.checkpoints / f"step_{step:07d}.pt"
+        return self.checkpoints / f"step_{step:07d}{_SUFFIX}"
 
     def all_numbered(self) -> list[Path]:
-        """The existing checkpoints `step_NUMBER.pt`, in order of their steps."""
-        found = (path for path in self.checkpoints.glob("step_*.pt") if _NUMBERED.fullmatch(path.name))
+        """The existing checkpoints with a step in their name, in order of their steps."""
+        found = (path for path in self.checkpoints.glob(f"step_*{_SUFFIX}") if _NUMBERED.fullmatch(path.name))
         return sorted(found, key=step_of)
+
+    @property
+    def holds_checkpoints(self) -> bool:
+        """Whether there are any, of this version or an earlier one."""
+        return any(path.suffix in (_SUFFIX, ".pt") for path in self.checkpoints.glob("[!.]*"))
 
     @property
     def holds_run(self) -> bool:

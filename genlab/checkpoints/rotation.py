@@ -11,7 +11,7 @@ from genlab.system.files import replacing
 
 
 def make_last(checkpoint: Path, step: int, damaged: Iterable[Path] = ()) -> None:
-    """Make a run resume from its `checkpoint` of `step`: it becomes `last.pt`, and later ones are deleted.
+    """Make a run resume from its `checkpoint` of `step`: it becomes `last.safetensors`, and later ones are deleted.
 
     damaged: checkpoints to rename, so that they are not loaded again.
     """

@@ -110,7 +110,7 @@ def _type_problems(values: dict[str, Any]) -> Iterator[str]:
                 yield f"config.{misfit(RunConfig, key, given, hint)}"
 
 
-_SECTIONS = ("model", "optimizers", "ema", "scaler", "metric_window", "callbacks", "data")
+_SECTIONS = ("model", "optimizer", "ema", "scaler", "metric_window", "callbacks", "data")
 
 
 def check_state(state: dict) -> None:

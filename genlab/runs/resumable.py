@@ -69,7 +69,7 @@ def _find(folder: RunFolder, place: Path) -> tuple[Start, dict[str, Any], list[s
     """Where to resume, the state there, and a line for each checkpoint that was skipped."""
     if place.is_file():
         return Start(place), checkpoint.load(place), []
-    if not any(folder.checkpoints.glob("*.pt")):
+    if not folder.holds_checkpoints:
         return Start(), {"config": read_yaml(folder.config), "step": 0}, []
     path, state, damaged = checkpoint.newest(folder)
     return Start(path, tuple(damaged)), state, list(damaged.values())

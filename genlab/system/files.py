@@ -17,8 +17,8 @@ LONG_WAIT = 2.0
 
 
 @contextmanager
-def replacing(path: Path, durable: bool = True) -> Iterator[BinaryIO]:
-    """A temporary file, open for writing and reading, that replaces `path` when the block ends; deleted if it fails.
+def replacing_path(path: Path, durable: bool = True) -> Iterator[Path]:
+    """A path to write a file to, which replaces `path` when the block ends, and is deleted if it fails.
 
     It is a hidden file in the same folder. durable: sync content and name to disk before returning; not needed for
     files that are worthless after a power failure.
@@ -26,16 +26,21 @@ def replacing(path: Path, durable: bool = True) -> Iterator[BinaryIO]:
     temporary = path.with_name(f".{path.name}.tmp")
     temporary.unlink(missing_ok=True)  # it may be a hard link to a file that must not change
     try:
-        with temporary.open("xb+") as file:
-            yield file
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
+        yield temporary
+        if durable:
+            _sync(temporary)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
     if durable:
-        _sync_folder(path.parent)
+        _sync(path.parent)
+
+
+@contextmanager
+def replacing(path: Path, durable: bool = True) -> Iterator[BinaryIO]:
+    """The same as an open file, for writing and reading."""
+    with replacing_path(path, durable) as temporary, temporary.open("xb+") as file:
+        yield file
 
 
 def replace_text(path: Path, text: str, durable: bool = True) -> None:
@@ -110,9 +115,9 @@ def _wait(file: BinaryIO, lock: Path, path: Path) -> bool:
         time.sleep(min(0.5, 0.01 + waited / 10))
 
 
-def _sync_folder(folder: Path) -> None:
-    """Sync a folder's entries to disk: else a power failure may undo a rename."""
-    handle = os.open(folder, os.O_RDONLY)
+def _sync(path: Path) -> None:
+    """Sync a file's content, or a folder's entries (else a power failure may undo a rename), to disk."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

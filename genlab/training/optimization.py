@@ -103,11 +103,24 @@ class Optimization:
 
     def state_dict(self) -> dict:
         optimizers = {player: self.stepper.optimizer_state(optimizer) for player, optimizer in self.optimizers.items()}
-        return {"optimizers": optimizers, "scaler": self.scaler.state_dict()}
+        return {"optimizer": optimizers, "scaler": self.scaler.state_dict()}
 
     def load_state_dict(self, state: dict) -> None:
-        """Load what `state_dict` returned; other entries are ignored."""
+        """Load what `state_dict` returned, also by way of a checkpoint; other entries are ignored."""
         for player, optimizer in self.optimizers.items():
-            optimizer.load_state_dict(state["optimizers"][player])
+            own = state["optimizer"][player]
+            parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+            moments = {int(key): _laid_out(value, parameters[int(key)]) for key, value in own["state"].items()}
+            optimizer.load_state_dict({**own, "state": moments})
         self.stepper.state_was_loaded()
         self.scaler.load_state_dict(state["scaler"])
+
+
+def _laid_out(moments: dict[str, Tensor], parameter: Tensor) -> dict[str, Tensor]:
+    """An optimizer's state of a parameter in the parameter's memory layout, which files do not keep."""
+    return {
+        name: torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+        if value.shape == parameter.shape
+        else value.clone()
+        for name, value in moments.items()
+    }

@@ -36,7 +36,7 @@ def scalars(folder):
 
 
 def assert_same_run(a, b):
-    first, second = (checkpoint.load(folder / "checkpoints/last.pt") for folder in (a, b))
+    first, second = (checkpoint.load(folder / "checkpoints/last.safetensors") for folder in (a, b))
     assert not list(lab.differences(first, second))
     assert (a / "metrics.jsonl").read_bytes() == (b / "metrics.jsonl").read_bytes()
     assert {path.name for path in (a / "previews").iterdir()} == {path.name for path in (b / "previews").iterdir()}
@@ -73,9 +73,9 @@ def test_a_signal_stops_a_run_and_resume_continues_it(number, code, genlab, tiny
     assert "next       genlab sample run=" in outcome.out
     assert (status(folder)["status"], status(folder)["step"]) == ("finished", 30)
     for place in (whole, folder):  # what differs is the record of where it lies, and how often it was started
-        state = checkpoint.load(place / "checkpoints/last.pt")
+        state = checkpoint.load(place / "checkpoints/last.safetensors")
         state["config"]["output_dir"] = None
-        checkpoint.save(state, place / "checkpoints/last.pt")
+        checkpoint.save(state, place / "checkpoints/last.safetensors")
     assert_same_run(whole, folder)
     environment = json.loads((folder / "environment.json").read_text())
     assert len(environment["resumed"]) == 1
@@ -84,7 +84,7 @@ def test_a_signal_stops_a_run_and_resume_continues_it(number, code, genlab, tiny
 def test_what_lies_behind_an_earlier_checkpoint_is_done_again(genlab, whole, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(whole, copy)
-    outcome = genlab("resume", f"run={copy}/checkpoints/step_0000024.pt")
+    outcome = genlab("resume", f"run={copy}/checkpoints/step_0000024.safetensors")
     assert outcome.code == 0 and "resumed    at step 24" in outcome.err
     assert_same_run(whole, copy)
 
@@ -92,7 +92,7 @@ def test_what_lies_behind_an_earlier_checkpoint_is_done_again(genlab, whole, tmp
 def test_a_damaged_checkpoint_is_reported_and_the_one_before_it_is_used(genlab, whole, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(whole, copy)
-    for name in ("last.pt", "step_0000030.pt"):
+    for name in ("last.safetensors", "step_0000030.safetensors"):
         os.truncate(copy / "checkpoints" / name, 5000)
     outcome = genlab("resume", f"run={copy}")
     assert outcome.code == 0 and "Traceback" not in outcome.err
@@ -110,10 +110,10 @@ def test_a_run_without_a_checkpoint_begins_again(genlab, whole, tmp_path):
 
 
 def test_a_finished_run_says_so_and_can_be_made_longer(genlab, whole):
-    before = (whole / "checkpoints/last.pt").read_bytes()
+    before = (whole / "checkpoints/last.safetensors").read_bytes()
     outcome = genlab("resume", f"run={whole}")
     assert outcome.code == 0 and f"next       genlab resume run={whole} trainer.max_steps=60" in outcome.out
-    assert (whole / "checkpoints/last.pt").read_bytes() == before
+    assert (whole / "checkpoints/last.safetensors").read_bytes() == before
     outcome = genlab("resume", f"run={whole}", "trainer.max_steps=40", "logger.console=false", "device.micro_batch=16")
     assert outcome.code == 0 and status(whole)["step"] == 40
     assert yaml.safe_load((whole / "config.yaml").read_text())["trainer"]["max_steps"] == 40
@@ -196,10 +196,10 @@ def test_training_into_a_folder_that_holds_a_run_names_resume(genlab, tiny, whol
 
 def test_what_is_asked_of_a_run_outlives_a_process_that_saved_nothing(genlab, whole, stop):
     stop(31, signal.SIGTERM)
-    os.truncate(whole / "checkpoints/last.pt", 0)  # so that no checkpoint of the longer run is left
+    os.truncate(whole / "checkpoints/last.safetensors", 0)  # so that no checkpoint of the longer run is left
     outcome = genlab("resume", f"run={whole}", "trainer.max_steps=60", "trainer.checkpoint_every=8")
     assert outcome.code == 143
-    for path in (whole / "checkpoints").glob("last.pt"):
+    for path in (whole / "checkpoints").glob("last.safetensors"):
         path.unlink()
     outcome = genlab("resume", f"run={whole}")
     assert outcome.code == 0 and status(whole)["step"] == 60
@@ -218,8 +218,8 @@ def test_how_the_data_is_held_is_no_other_data(genlab, whole):
 
 def test_a_checkpoint_elsewhere_belongs_to_no_run(genlab, whole, tmp_path):
     (tmp_path / "backup").mkdir()
-    shutil.copy(whole / "checkpoints/last.pt", tmp_path / "backup")
-    assert "lies in no run's checkpoints folder" in refusal(genlab, whole, "run=backup/last.pt")
+    shutil.copy(whole / "checkpoints/last.safetensors", tmp_path / "backup")
+    assert "lies in no run's checkpoints folder" in refusal(genlab, whole, "run=backup/last.safetensors")
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ def test_a_checkpoint_elsewhere_belongs_to_no_run(genlab, whole, tmp_path):
     ],
 )
 def test_a_state_that_no_run_can_resume_from_is_refused(name, value, said, genlab, whole):
-    path = whole / "checkpoints/last.pt"
+    path = whole / "checkpoints/last.safetensors"
     checkpoint.save({**checkpoint.load(path), name: value}, path)
     assert said in refusal(genlab, whole, f"run={path}", "trainer.max_steps=40")
 

@@ -42,13 +42,13 @@ def ranks(command: int) -> list[int]:
 
 
 def after_a_checkpoint(folder: Path, process: subprocess.Popen) -> None:
-    while not (folder / "checkpoints/last.pt").exists():
+    while not (folder / "checkpoints/last.safetensors").exists():
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)
 
 
 def state_of(folder: Path) -> tuple[dict, str]:
-    state = checkpoint.load(folder / "checkpoints/last.pt")
+    state = checkpoint.load(folder / "checkpoints/last.safetensors")
     kept = {name: state[name] for name in ("step", "model", "optimizers", "ema", "metric_window")}
     return kept, (folder / "metrics.jsonl").read_text()
 

@@ -24,7 +24,7 @@ COUNTS = {
 }
 """How many cases of each kind of damage there are, of each of the two layouts."""
 
-LAYOUTS = ("step_*.pt and last.pt, one file", "last.pt alone")
+LAYOUTS = ("step_*.safetensors and last.safetensors, one file", "last.safetensors alone")
 
 
 def campaign(laboratory: Laboratory, seed: int, counts: dict[str, int] = COUNTS, commands: int = 5) -> list[Row]:
@@ -37,7 +37,7 @@ def campaign(laboratory: Laboratory, seed: int, counts: dict[str, int] = COUNTS,
 def in_process(folder: Path, seed: int, counts: dict[str, int]) -> list[Row]:
     """Every kind of damage to the newest checkpoint of the finished run in `folder`, whole again at the end."""
     found = []
-    steps = sorted((folder / "checkpoints").glob("step_*.pt"))
+    steps = sorted((folder / "checkpoints").glob("step_*.safetensors"))
     good, older = steps[-1].read_bytes(), steps[-2].read_bytes()
     for layout in LAYOUTS:
         for kind, count in counts.items():
@@ -79,10 +79,10 @@ def damaged(kind: str, number: int, count: int, good: bytes, older: bytes, numbe
 
 
 def with_damage(folder: Path, data: bytes | None, alone: bool) -> None:
-    """Give last.pt, or the one file behind it and its other names, the damaged `data`."""
-    last = folder / "checkpoints/last.pt"
-    names = [last] if alone else [path for path in last.parent.glob("*.pt") if path.samefile(last)]
-    assert alone or len(names) > 1, "last.pt should be a link"
+    """Give last.safetensors, or the one file behind it and its other names, the damaged `data`."""
+    last = folder / "checkpoints/last.safetensors"
+    names = [last] if alone else [path for path in last.parent.glob("*.safetensors") if path.samefile(last)]
+    assert alone or len(names) > 1, "last.safetensors should be a link"
     if data is not None and not alone:
         last.write_bytes(data)
         return
@@ -93,9 +93,9 @@ def with_damage(folder: Path, data: bytes | None, alone: bool) -> None:
 
 def make_whole(folder: Path, good: bytes) -> None:
     """Undo `with_damage`."""
-    last = folder / "checkpoints/last.pt"
-    numbered = sorted(last.parent.glob("step_*.pt"))[-1]
-    for path in last.parent.glob("*.pt"):
+    last = folder / "checkpoints/last.safetensors"
+    numbered = sorted(last.parent.glob("step_*.safetensors"))[-1]
+    for path in last.parent.glob("*.safetensors"):
         if path.is_dir():
             path.rmdir()
     numbered.write_bytes(good)
@@ -104,9 +104,9 @@ def make_whole(folder: Path, good: bytes) -> None:
 
 
 def _undetected(folder: Path, expected: Path) -> Iterator[str]:
-    """What is wrong if the damage to last.pt goes unnoticed, or another than the `expected` checkpoint is found."""
+    """What is wrong if damage to last.safetensors is unnoticed, or another than the `expected` checkpoint is found."""
     try:
-        checkpoint.load(folder / "checkpoints/last.pt")
+        checkpoint.load(folder / "checkpoints/last.safetensors")
         yield "it loads"
     except ValueError:
         pass
@@ -117,7 +117,7 @@ def _undetected(folder: Path, expected: Path) -> Iterator[str]:
         lines = [*damaged.values()]
         if list(lab.differences(state, checkpoint.load(expected))):
             yield f"newest gives {path.name}, not {expected.name}"
-        if not any("last.pt" in line or "step_" in line for line in lines):
+        if not any("last.safetensors" in line or "step_" in line for line in lines):
             yield f"newest says nothing of the damage: {lines}"
     except Exception as error:
         yield f"newest raises {type(error).__name__}: {error}"
@@ -134,7 +134,7 @@ def by_command(laboratory: Laboratory, seed: int, count: int) -> Row:
         folder = laboratory.work / f"damage-{kind.replace(' ', '-')}"
         shutil.copytree(killed, folder)
         link_again(folder)
-        steps = sorted((folder / "checkpoints").glob("step_*.pt"))
+        steps = sorted((folder / "checkpoints").glob("step_*.safetensors"))
         good, older = steps[-1].read_bytes(), steps[-2].read_bytes()
         with_damage(folder, damaged(kind, 1, 3, good, older, random_numbers), alone=False)
         row.add(kind, [*finish(reference, folder), *_unsaid(Laboratory.log(folder), steps[-1].name)])
@@ -142,18 +142,18 @@ def by_command(laboratory: Laboratory, seed: int, count: int) -> Row:
 
 
 def kill_with_checkpoints(laboratory: Laboratory, reference: Reference, folder: Path) -> Path:
-    """A run of the recipe that was killed with three numbered checkpoints, last.pt being the newest of them."""
+    """A run of the recipe that was killed with three numbered checkpoints, the newest of which is the last."""
     child = Child(train(reference.recipe, folder), Laboratory.log(folder))
-    assert child.watch(lambda: len(list(folder.glob("checkpoints/step_*.pt"))) >= 3)
+    assert child.watch(lambda: len(list(folder.glob("checkpoints/step_*.safetensors"))) >= 3)
     child.kill()
     return folder
 
 
 def link_again(folder: Path) -> None:
     """A copied folder has lost its links, and a kill may have come before the newest of them."""
-    last = folder / "checkpoints/last.pt"
+    last = folder / "checkpoints/last.safetensors"
     last.unlink()
-    last.hardlink_to(sorted(last.parent.glob("step_*.pt"))[-1])
+    last.hardlink_to(sorted(last.parent.glob("step_*.safetensors"))[-1])
     for path in last.parent.glob(".*"):
         path.unlink()
 

@@ -39,8 +39,8 @@ CASES = [
     Case("metrics", "metrics.jsonl", {"log_every": 1}, ("logger.tensorboard=false",)),
     Case("TensorBoard", "tensorboard/events*", {"log_every": 1}),
     Case("previews", "previews/*.png", {"preview_every": 2}, ("logger.tensorboard=false",)),
-    Case("checkpoints", "checkpoints/step_*.pt", {"checkpoint_every": 4}, ("logger.tensorboard=false",)),
-    Case("everything", "checkpoints/step_*.pt", {key: 2 for key in _NEVER}),
+    Case("checkpoints", "checkpoints/step_*.safetensors", {"checkpoint_every": 4}, ("logger.tensorboard=false",)),
+    Case("everything", "checkpoints/step_*.safetensors", {key: 2 for key in _NEVER}),
 ]
 
 
@@ -106,7 +106,7 @@ def failed_well(child: Child, folder: Path) -> Iterator[str]:
     lines = [line for line in child.printed.splitlines() if "genlab: " in line]
     if len(lines) != 1:
         yield f"says {len(lines)} lines in place of one: {child.printed.strip()[-500:]}"
-    for path in (folder / "checkpoints").glob("*.pt"):
+    for path in (folder / "checkpoints").glob("*.safetensors"):
         with suppress(FileNotFoundError):
             yield from _unreadable(path)
 
@@ -122,7 +122,7 @@ def limits(laboratory: Laboratory, times: int) -> list[Row]:
     """The kernel refuses to let a file grow beyond a limit: a checkpoint, or the log of TensorBoard."""
     everything = _recipe(laboratory, CASES[-1], steps=200)
     reference = laboratory.reference(everything, "limit-reference")
-    size = (reference.folder / "checkpoints/last.pt").stat().st_size
+    size = (reference.folder / "checkpoints/last.safetensors").stat().st_size
     small = Row("disk", "limit below a checkpoint")
     large = Row("disk", "limit above a checkpoint")
     for number in range(times):

@@ -126,7 +126,7 @@ def phase(folder: Path) -> str:
         return "before the folder was set up"
     if saving(folder):
         return "during a save"
-    if not any((folder / "checkpoints").glob("*.pt")):
+    if not any((folder / "checkpoints").glob("*.safetensors")):
         return "before the first checkpoint"
     return "after a checkpoint"
 

@@ -22,7 +22,7 @@ def campaign(laboratory: Laboratory, times: int = 3) -> list[Row]:
 def refused(reference: Reference, folder: Path) -> Iterator[str]:
     """While a run trains, `genlab train` and `genlab resume` into its folder exit with 2 and change nothing."""
     first = Child(train(reference.recipe, folder), Laboratory.log(folder))
-    assert first.watch(lambda: (folder / "checkpoints/last.pt").exists()), first.printed
+    assert first.watch(lambda: (folder / "checkpoints/last.safetensors").exists()), first.printed
     first.send(SIGSTOP)  # it holds what it holds for as long as the others take
     for arguments in (resume(folder), train(reference.recipe, folder)):
         code, printed = genlab(arguments, folder.with_name(f"{folder.name}-{arguments[0]}.txt"))
@@ -46,7 +46,7 @@ def raced(reference: Reference, folder: Path) -> Iterator[str]:
 def freed(reference: Reference, folder: Path) -> Iterator[str]:
     """A killed process leaves no lock."""
     child = Child(train(reference.recipe, folder), Laboratory.log(folder))
-    assert child.watch(lambda: (folder / "checkpoints/last.pt").exists()), child.printed
+    assert child.watch(lambda: (folder / "checkpoints/last.safetensors").exists()), child.printed
     child.kill()
     yield from finish(reference, folder)
 

@@ -100,7 +100,11 @@ def _moment(case: Case, folder: Path, numbers: random.Random) -> Callable[[], bo
 
     def now() -> bool:
         rows = folder / "metrics.jsonl"
-        begun = (folder / "checkpoints/last.pt").exists() and rows.exists() and rows.read_bytes().count(b"\n") > steps
+        begun = (
+            (folder / "checkpoints/last.safetensors").exists()
+            and rows.exists()
+            and rows.read_bytes().count(b"\n") > steps
+        )
         return begun and (saving(folder) or not case.within_save)
 
     return now
@@ -119,9 +123,9 @@ def _end_problems(child: Child, number: signal.Signals, code: int | None, wait: 
     status = json.loads((folder / "status.json").read_text())
     if status["status"] != "interrupted":
         yield f"status {status['status']}"
-    step = checkpoint.load(folder / "checkpoints/last.pt")["step"]
+    step = checkpoint.load(folder / "checkpoints/last.safetensors")["step"]
     if step != status["step"]:
-        yield f"last.pt is of step {step}, the run stopped at {status['step']}"
+        yield f"last.safetensors is of step {step}, the run stopped at {status['step']}"
     if saving(folder):
         yield "a temporary file is left"
 
@@ -141,7 +145,9 @@ def twice(laboratory: Laboratory, times: int) -> Row:
 
 def _stop_twice(reference: Reference, folder: Path, waits: list[float]) -> Iterator[str]:
     child = Child(train(reference.recipe, folder), Laboratory.log(folder))
-    if not child.watch(lambda: (folder / "metrics.jsonl").exists() and (folder / "checkpoints/last.pt").exists()):
+    if not child.watch(
+        lambda: (folder / "metrics.jsonl").exists() and (folder / "checkpoints/last.safetensors").exists()
+    ):
         yield f"ended before the signal: {child.printed[-500:]}"
         return
     time.sleep(_ECHO)  # so that it is in the step after the save, not still at its end
