@@ -8,19 +8,11 @@ output_padding = (target side) mod 2 restores odd sides exactly.
 
 from collections.abc import Sequence
 from math import prod
+from typing import Any
 
 from torch import Tensor, nn
 
-from genlab.networks.layers import (
-    Activation,
-    Normalization,
-    check_widths,
-    constrained,
-    hidden_layer,
-    make_activation,
-    make_dropout,
-    make_normalization,
-)
+from genlab.networks.layers import Style, check_widths
 
 
 def pyramid(height: int, width: int) -> list[tuple[int, int]]:
@@ -58,31 +50,27 @@ class ConvEncoder(nn.Module):
         channels: int = 32,
         max_channels: int = 256,
         dense: Sequence[int] = (),
-        activation: Activation = "leaky_relu",
-        normalization: Normalization = "none",
-        dropout: float = 0.0,
-        spectral: bool = False,
+        **style: Any,
     ):
         super().__init__()
+        layer = Style(**{"activation": "leaky_relu"} | style)
         check_widths("dense", dense)
         width, *size = shape
         sizes = pyramid(*size)
         layers: list[nn.Module] = []
         for level, next_width in enumerate(pyramid_widths(len(sizes) - 1, channels, max_channels)):
             layers += [
-                constrained(nn.Conv2d(width, next_width, kernel_size=4, stride=2, padding=1), spectral),
-                *make_normalization(normalization if level else "none", next_width, dimensions=2),
-                make_activation(activation),
-                *make_dropout(dropout, dimensions=2),
+                layer.weighted(nn.Conv2d(width, next_width, kernel_size=4, stride=2, padding=1)),
+                *layer.after(next_width, normalized=level > 0),
             ]
             width = next_width
         layers.append(nn.Flatten())
         self.num_features = width * prod(sizes[-1])
         for next_width in dense:
-            layers += hidden_layer(self.num_features, next_width, activation, normalization, dropout, spectral)
+            layers += layer.hidden(self.num_features, next_width)
             self.num_features = next_width
         self.body = nn.Sequential(*layers)
-        self.head = constrained(nn.Linear(self.num_features, out_features), spectral)
+        self.head = layer.weighted(nn.Linear(self.num_features, out_features))
 
     def features(self, x: Tensor) -> Tensor:
         """Input of the last layer: [N, C, H, W] -> [N, num_features]."""
@@ -105,32 +93,23 @@ class ConvDecoder(nn.Module):
         channels: int = 32,
         max_channels: int = 256,
         dense: Sequence[int] = (),
-        activation: Activation = "relu",
-        normalization: Normalization = "none",
-        dropout: float = 0.0,
-        spectral: bool = False,
+        **style: Any,
     ):
         super().__init__()
+        layer = Style(**style)
         check_widths("dense", dense)
         sizes = pyramid(*shape[1:])
         widths = [shape[0], *pyramid_widths(len(sizes) - 1, channels, max_channels)]
 
-        def post_layers(width: int) -> list[nn.Module]:
-            return [
-                *make_normalization(normalization, width, dimensions=2),
-                make_activation(activation),
-                *make_dropout(dropout, dimensions=2),
-            ]
-
         smallest = (widths[-1], *sizes[-1])
         layers: list[nn.Module] = []
         for next_features in reversed(dense):
-            layers += hidden_layer(in_features, next_features, activation, normalization, dropout, spectral)
+            layers += layer.hidden(in_features, next_features)
             in_features = next_features
         layers += [
-            constrained(nn.Linear(in_features, prod(smallest)), spectral),
+            layer.weighted(nn.Linear(in_features, prod(smallest))),
             nn.Unflatten(1, smallest),
-            *post_layers(widths[-1]),
+            *layer.after(widths[-1]),
         ]
         for level in range(len(sizes) - 1, 0, -1):
             upward = nn.ConvTranspose2d(
@@ -141,7 +120,7 @@ class ConvDecoder(nn.Module):
                 padding=1,
                 output_padding=(sizes[level - 1][0] % 2, sizes[level - 1][1] % 2),
             )
-            layers += [constrained(upward, spectral), *(post_layers(widths[level - 1]) if level > 1 else [])]
+            layers += [layer.weighted(upward), *(layer.after(widths[level - 1]) if level > 1 else [])]
         self.body = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -9,19 +9,12 @@ Adversarial Networks, https://arxiv.org/abs/1511.06434
 """
 
 from itertools import pairwise
+from typing import Any
 
 from torch import Tensor, nn
 
 from genlab.networks.convolutional import pyramid_widths
-from genlab.networks.layers import (
-    Activation,
-    Normalization,
-    constrained,
-    initialize,
-    make_activation,
-    make_dropout,
-    make_normalization,
-)
+from genlab.networks.layers import Style, initialize
 
 
 def halvings(height: int, width: int) -> int:
@@ -47,25 +40,21 @@ class DCGANEncoder(nn.Module):
         out_features: int,
         channels: int = 64,
         max_channels: int = 512,
-        activation: Activation = "leaky_relu",
-        normalization: Normalization = "batch",
-        dropout: float = 0.0,
-        spectral: bool = False,
+        **style: Any,
     ):
         super().__init__()
+        layer = Style(**{"activation": "leaky_relu", "normalization": "batch"} | style)
         widths = [shape[0], *pyramid_widths(halvings(*shape[1:]), channels, max_channels)]
 
         layers: list[nn.Module] = []
         for width, next_width in pairwise(widths):
             downward = nn.Conv2d(width, next_width, kernel_size=4, stride=2, padding=1, bias=False)
             layers += [
-                constrained(initialize(downward), spectral),
-                *make_normalization(normalization if layers else "none", next_width, dimensions=2),
-                make_activation(activation),
-                *make_dropout(dropout, dimensions=2),
+                layer.weighted(initialize(downward)),
+                *layer.after(next_width, normalized=bool(layers)),
             ]
         head = nn.Conv2d(widths[-1], out_features, kernel_size=4, bias=False)
-        self.body = nn.Sequential(*layers, constrained(initialize(head), spectral), nn.Flatten())
+        self.body = nn.Sequential(*layers, layer.weighted(initialize(head)), nn.Flatten())
 
     def forward(self, x: Tensor) -> Tensor:
         return self.body(x)
@@ -83,29 +72,20 @@ class DCGANDecoder(nn.Module):
         shape: tuple[int, int, int],
         channels: int = 64,
         max_channels: int = 512,
-        activation: Activation = "relu",
-        normalization: Normalization = "batch",
-        dropout: float = 0.0,
-        spectral: bool = False,
+        **style: Any,
     ):
         super().__init__()
+        layer = Style(**{"normalization": "batch"} | style)
         widths = pyramid_widths(halvings(*shape[1:]), channels, max_channels)[::-1]
 
         def block(upward: nn.ConvTranspose2d) -> list[nn.Module]:
-            return [
-                constrained(initialize(upward), spectral),
-                *make_normalization(normalization, upward.out_channels, dimensions=2),
-                make_activation(activation),
-                *make_dropout(dropout, dimensions=2),
-            ]
+            return [layer.weighted(initialize(upward)), *layer.after(upward.out_channels)]
 
         layers = block(nn.ConvTranspose2d(in_features, widths[0], kernel_size=4, bias=False))
         for width, next_width in pairwise(widths):
             layers += block(nn.ConvTranspose2d(width, next_width, kernel_size=4, stride=2, padding=1, bias=False))
         last = nn.ConvTranspose2d(widths[-1], shape[0], kernel_size=4, stride=2, padding=1, bias=False)
-        self.body = nn.Sequential(
-            nn.Unflatten(1, (in_features, 1, 1)), *layers, constrained(initialize(last), spectral)
-        )
+        self.body = nn.Sequential(nn.Unflatten(1, (in_features, 1, 1)), *layers, layer.weighted(initialize(last)))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.body(x)

@@ -1,7 +1,8 @@
-"""Shared building blocks: activations, normalization, dropout, fully connected layers, initialization."""
+"""Shared building blocks: the style of a network's layers, and initialization."""
 
-from collections.abc import Callable, Sequence
-from typing import Literal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
 
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
@@ -16,39 +17,59 @@ INITIAL_DEVIATION = 0.02
 """Standard deviation of initial convolution weights, as in DCGAN and CycleGAN."""
 
 
-def make_activation(name: Activation) -> nn.Module:
-    """The elementwise nonlinearity `name`; the leaky one has slope 0.2, as in DCGAN (Radford et al. 2016)."""
-    choices: dict[str, Callable[[], nn.Module]] = {
-        "relu": nn.ReLU,
-        "leaky_relu": lambda: nn.LeakyReLU(0.2),
-        "silu": nn.SiLU,
-    }
-    if name not in choices:
-        raise ValueError(f"activation={name!r}: choose from {', '.join(choices)}")
-    return choices[name]()
+@dataclass(frozen=True)
+class Style:
+    """How the layers of a network are made; networks take these as options `style`.
 
+    activation: after every hidden layer; the leaky one has slope 0.2, as in DCGAN (Radford et al. 2016).
+    dropout: probability at which single features, or whole channels of images, are dropped.
+    spectral: divide every weight matrix by its largest singular value (Miyato et al. 2018).
+    """
 
-def make_normalization(name: Normalization, features: int, dimensions: int) -> list[nn.Module]:
-    """Zero or one module that normalizes [N, features] (dimensions=1) or [N, features, H, W] (dimensions=2)."""
-    if name == "none":
-        return []
-    if name == "batch":
+    activation: Activation = "relu"
+    normalization: Normalization = "none"
+    dropout: float = 0.0
+    spectral: bool = False
+
+    def __post_init__(self):
+        for key, choices in (("activation", Activation), ("normalization", Normalization)):
+            if (value := getattr(self, key)) not in get_args(choices):
+                raise ValueError(f"{key}={value!r}: choose from {', '.join(get_args(choices))}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout={self.dropout}: must lie in [0, 1)")
+
+    def weighted(self, layer: nn.Module) -> nn.Module:
+        """`layer`, with its weight constrained if `spectral`."""
+        return spectral_norm(layer) if self.spectral else layer
+
+    def normalize(self, features: int, dimensions: int = 2) -> list[nn.Module]:
+        """Zero or one module that normalizes [N, features, H, W], or [N, features] if `dimensions` is 1."""
+        if self.normalization == "none":
+            return []
         return [nn.BatchNorm1d(features) if dimensions == 1 else nn.BatchNorm2d(features)]
-    raise ValueError(f"normalization={name!r}: choose from none, batch")
 
+    def activate(self) -> nn.Module:
+        if self.activation == "leaky_relu":
+            return nn.LeakyReLU(0.2)
+        return nn.SiLU() if self.activation == "silu" else nn.ReLU()
 
-def make_dropout(probability: float, dimensions: int) -> list[nn.Module]:
-    """Zero or one module that drops single features (dimensions=1) or whole channels (dimensions=2)."""
-    check_dropout(probability)
-    if probability == 0:
-        return []
-    return [nn.Dropout(probability) if dimensions == 1 else nn.Dropout2d(probability)]
+    def drop(self, dimensions: int = 2) -> list[nn.Module]:
+        """Zero or one module of dropout."""
+        if self.dropout == 0:
+            return []
+        return [nn.Dropout(self.dropout) if dimensions == 1 else nn.Dropout2d(self.dropout)]
 
+    def after(self, features: int, dimensions: int = 2, normalized: bool = True) -> list[nn.Module]:
+        """What follows the weights of a hidden layer: normalization, activation, dropout."""
+        return [
+            *(self.normalize(features, dimensions) if normalized else []),
+            self.activate(),
+            *self.drop(dimensions),
+        ]
 
-def check_dropout(probability: float) -> None:
-    """`ValueError` unless `probability` is in [0, 1)."""
-    if not 0 <= probability < 1:
-        raise ValueError(f"dropout={probability}: must lie in [0, 1)")
+    def hidden(self, in_features: int, out_features: int) -> list[nn.Module]:
+        """The modules of a fully connected hidden layer: [N, in_features] -> [N, out_features]."""
+        return [self.weighted(nn.Linear(in_features, out_features)), *self.after(out_features, dimensions=1)]
 
 
 def check_widths(key: str, widths: Sequence[int]) -> None:
@@ -57,28 +78,6 @@ def check_widths(key: str, widths: Sequence[int]) -> None:
         raise ValueError(f"{key}={list(widths)}: every width must be at least 1")
     if len(widths) > MOST_LAYERS:
         raise ValueError(f"{key}: {len(widths)} layers, there may be at most {MOST_LAYERS}")
-
-
-def constrained(layer: nn.Module, spectral: bool) -> nn.Module:
-    """`layer`, with W / sigma_max(W) in place of its weight if `spectral` (Miyato et al. 2018)."""
-    return spectral_norm(layer) if spectral else layer
-
-
-def hidden_layer(
-    in_features: int,
-    out_features: int,
-    activation: Activation,
-    normalization: Normalization = "none",
-    dropout: float = 0.0,
-    spectral: bool = False,
-) -> list[nn.Module]:
-    """The modules of a fully connected layer: [N, in_features] -> [N, out_features]."""
-    return [
-        constrained(nn.Linear(in_features, out_features), spectral),
-        *make_normalization(normalization, out_features, dimensions=1),
-        make_activation(activation),
-        *make_dropout(dropout, dimensions=1),
-    ]
 
 
 def initialize(layer: nn.Conv2d | nn.ConvTranspose2d) -> nn.Module:

@@ -1,47 +1,39 @@
 """Fully connected networks, for points and for small images.
 
-All take the same options: `hidden` widths, `activation`, `normalization` of the hidden layers, `dropout` after
-them, and `spectral`, which divides every weight matrix by its largest singular value (Miyato et al. 2018). The first
-hidden layer has no normalization and no dropout: they would hide the scale and parts of the input from later layers.
+The first hidden layer has no normalization and no dropout: they would hide the scale and parts of the input from later
+layers.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import prod
+from typing import Any
 
 from torch import Tensor, nn
 
-from genlab.networks.layers import Activation, Normalization, check_dropout, check_widths, constrained, hidden_layer
+from genlab.networks.layers import Style, check_widths
 
 
 class MLP(nn.Module):
     """Linear layers with nonlinearities between them: [N, in_features] -> [N, out_features], raw outputs.
 
-    normalization, dropout: of all hidden layers except the first.
+    style: options of `Style`; normalization and dropout are those of all hidden layers except the first.
     `features` stops before the last layer: [N, num_features], num_features = hidden[-1].
     """
 
-    def __init__(
-        self,
-        in_features: int,
-        hidden: Sequence[int],
-        out_features: int,
-        activation: Activation = "relu",
-        normalization: Normalization = "none",
-        dropout: float = 0.0,
-        spectral: bool = False,
-    ):
+    def __init__(self, in_features: int, hidden: Sequence[int], out_features: int, **style: Any):
         super().__init__()
         check_widths("hidden", hidden)
-        check_dropout(dropout)
+        layer = Style(**style)
+        first = replace(layer, normalization="none", dropout=0.0)
         layers: list[nn.Module] = []
         width = in_features
         for next_width in hidden:
-            regularization = (normalization, dropout) if layers else ("none", 0.0)
-            layers += hidden_layer(width, next_width, activation, *regularization, spectral)
+            layers += (layer if layers else first).hidden(width, next_width)
             width = next_width
         self.num_features = width
         self.body = nn.Sequential(*layers)
-        self.head = constrained(nn.Linear(width, out_features), spectral)
+        self.head = layer.weighted(nn.Linear(width, out_features))
 
     def features(self, x: Tensor) -> Tensor:
         """Input of the last layer: [N, in_features] -> [N, num_features]."""
@@ -59,12 +51,9 @@ class MLPEncoder(MLP):
         shape: tuple[int, int, int],
         out_features: int,
         hidden: Sequence[int] = (512, 256),
-        activation: Activation = "relu",
-        normalization: Normalization = "none",
-        dropout: float = 0.0,
-        spectral: bool = False,
+        **style: Any,
     ):
-        super().__init__(prod(shape), hidden, out_features, activation, normalization, dropout, spectral)
+        super().__init__(prod(shape), hidden, out_features, **style)
 
     def features(self, x: Tensor) -> Tensor:
         """Input of the last layer: [N, C, H, W] -> [N, num_features]."""
@@ -74,17 +63,8 @@ class MLPEncoder(MLP):
 class MLPDecoder(MLP):
     """An MLP that generates images: [N, in_features] -> [N, C, H, W], raw outputs (logits, not in [0, 1])."""
 
-    def __init__(
-        self,
-        in_features: int,
-        shape: tuple[int, int, int],
-        hidden: Sequence[int] = (256, 512),
-        activation: Activation = "relu",
-        normalization: Normalization = "none",
-        dropout: float = 0.0,
-        spectral: bool = False,
-    ):
-        super().__init__(in_features, hidden, prod(shape), activation, normalization, dropout, spectral)
+    def __init__(self, in_features: int, shape: tuple[int, int, int], hidden: Sequence[int] = (256, 512), **style: Any):
+        super().__init__(in_features, hidden, prod(shape), **style)
         self.shape = tuple(shape)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -12,19 +12,12 @@ References:
 
 from itertools import pairwise
 from math import ceil, prod
+from typing import Any
 
 from torch import Tensor, nn
 
 from genlab.networks.convolutional import pyramid_widths
-from genlab.networks.layers import (
-    Activation,
-    Normalization,
-    constrained,
-    initialize,
-    make_activation,
-    make_dropout,
-    make_normalization,
-)
+from genlab.networks.layers import Style, initialize
 
 LEVELS = 4
 """Number of strided convolutions of the encoder."""
@@ -52,12 +45,10 @@ class StridedEncoder(nn.Module):
         out_features: int,
         channels: int = 16,
         max_channels: int = 256,
-        activation: Activation = "leaky_relu",
-        normalization: Normalization = "batch",
-        dropout: float = 0.0,
-        spectral: bool = False,
+        **style: Any,
     ):
         super().__init__()
+        layer = Style(**{"activation": "leaky_relu", "normalization": "batch"} | style)
         height, width = (ceil(side / 2**LEVELS) for side in shape[1:])
         widths = [shape[0], *pyramid_widths(LEVELS, channels, max_channels)]
 
@@ -65,13 +56,13 @@ class StridedEncoder(nn.Module):
         for in_channels, out_channels in pairwise(widths):
             downward = nn.Conv2d(in_channels, out_channels, kernel_size=3, stride=2, padding=1)
             layers += [
-                constrained(initialize(downward), spectral),
-                make_activation(activation),
-                *make_dropout(dropout, dimensions=2),
-                *make_normalization(normalization if layers else "none", out_channels, dimensions=2),
+                layer.weighted(initialize(downward)),
+                layer.activate(),
+                *layer.drop(),
+                *(layer.normalize(out_channels) if layers else []),
             ]
         head = nn.Linear(widths[-1] * height * width, out_features)
-        self.body = nn.Sequential(*layers, nn.Flatten(), constrained(head, spectral))
+        self.body = nn.Sequential(*layers, nn.Flatten(), layer.weighted(head))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.body(x)
@@ -90,30 +81,26 @@ class UpsamplingDecoder(nn.Module):
         shape: tuple[int, int, int],
         channels: int = 16,
         max_channels: int = 256,
-        activation: Activation = "leaky_relu",
-        normalization: Normalization = "batch",
-        dropout: float = 0.0,
-        spectral: bool = False,
+        **style: Any,
     ):
         super().__init__()
+        layer = Style(**{"activation": "leaky_relu", "normalization": "batch"} | style)
         *_, narrow, wide = pyramid_widths(LEVELS, channels, max_channels)
         smallest = (wide, *quarter(*shape[1:]))
 
         layers: list[nn.Module] = [
-            constrained(nn.Linear(in_features, prod(smallest)), spectral),
+            layer.weighted(nn.Linear(in_features, prod(smallest))),
             nn.Unflatten(1, smallest),
-            *make_normalization(normalization, wide, dimensions=2),
+            *layer.normalize(wide),
         ]
         for width, next_width in pairwise((wide, wide, narrow)):
             layers += [
                 nn.Upsample(scale_factor=2),
-                constrained(initialize(nn.Conv2d(width, next_width, kernel_size=3, padding=1)), spectral),
-                *make_normalization(normalization, next_width, dimensions=2),
-                make_activation(activation),
-                *make_dropout(dropout, dimensions=2),
+                layer.weighted(initialize(nn.Conv2d(width, next_width, kernel_size=3, padding=1))),
+                *layer.after(next_width),
             ]
         last = nn.Conv2d(narrow, shape[0], kernel_size=3, padding=1)
-        self.body = nn.Sequential(*layers, constrained(initialize(last), spectral))
+        self.body = nn.Sequential(*layers, layer.weighted(initialize(last)))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.body(x)
