@@ -24,7 +24,7 @@ COUNTS = {
 }
 """How many cases of each kind of damage there are, of each of the two layouts."""
 
-LAYOUTS = ("step_*.safetensors and last.safetensors, one file", "last.safetensors alone")
+LAYOUTS = ("the last checkpoint, under all its names", "last.safetensors alone")
 
 
 def campaign(laboratory: Laboratory, seed: int, counts: dict[str, int] = COUNTS, commands: int = 5) -> list[Row]:
