@@ -76,13 +76,12 @@ def build_once(path: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        if lock.is_locked:
-            with suppress(OSError):
-                os.unlink(lock.lock_file)  # while it is held: whoever waits for the removed file tries again
-            lock.release()
-            with suppress(OSError):
-                for folder in missing:  # a failed block leaves no empty folders
-                    folder.rmdir()
+        with suppress(OSError):
+            os.unlink(lock.lock_file)  # while it is held: whoever waits for the removed file tries again
+        lock.release()
+        with suppress(OSError):
+            for folder in missing:  # a failed block leaves no empty folders
+                folder.rmdir()
 
 
 def _wait(lock: BaseFileLock, path: Path) -> None:
