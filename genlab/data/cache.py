@@ -51,12 +51,14 @@ def cached(
     files: Iterable[str | Path],
     layout: Layout | None,
     make: Callable[[], dict[str, Tensor]],
+    extra_seconds: float = 0.0,
 ) -> dict[str, Tensor]:
     """The table that `make` returns, from the cache if it was made before.
 
     request: everything else that determines the table, as JSON values. files: its input files, identified by path, size
     and modification time. layout: the expected fields, in order; None if not known in advance. A cached table may
     be modified like any other: it is mapped copy-on-write, so the files do not change.
+    extra_seconds: what `make` costs a new process beyond what it may take here, such as an import.
     """
     try:
         key = _key(request, files)
@@ -72,14 +74,15 @@ def cached(
             pass
         except (OSError, ValueError) as error:
             log.info("data: %s is damaged and made again (%s)", path, " ".join(str(error).split())[:200])
-        return _made(path, key, make)
+        return _made(path, key, make, extra_seconds)
 
 
-def _made(path: Path, key: str, make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
+def _made(path: Path, key: str, make: Callable[[], dict[str, Tensor]], extra_seconds: float) -> dict[str, Tensor]:
     """The table that `make` returns, stored at `path` if that saves time."""
     start = time.perf_counter()
     table = make()
-    seconds, size = time.perf_counter() - start, sum(value.nbytes for value in table.values())
+    seconds = time.perf_counter() - start + extra_seconds
+    size = sum(value.nbytes for value in table.values())
     if seconds > WORTH_SECONDS and seconds > size / WORTH_SPEED:
         try:
             _write(path, key, table)

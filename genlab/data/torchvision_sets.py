@@ -14,15 +14,13 @@ References:
 
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from genlab.contract.data import DataSpec
 from genlab.data.checks import check_choice, check_range
-from genlab.data.formats import LARGEST_FILE, read_arrays, read_idx
 from genlab.data.images import ImageFiles, image_size
-from genlab.data.published import Archive, LabelledSet, PublishedSet
+from genlab.data.published import LARGEST_FILE, Archive, LabelledSet, PublishedSet
 from genlab.data.source import Examples
 
 
@@ -42,8 +40,10 @@ class IdxSet(LabelledSet):
         return [f"{self.name}/raw/{prefix}-{kind}" for prefix in self.prefixes.values() for kind in kinds]
 
     def read(self, root: Path, split: str) -> tuple[Tensor, Tensor]:
-        images, labels = (read_idx(root / file) for file in self.files() if self.prefixes[split] in file)
-        return images[:, None], labels.long()
+        from torchvision.datasets.mnist import read_image_file, read_label_file
+
+        images, labels = (str(root / file) for file in self.files() if self.prefixes[split] in file)
+        return read_image_file(images)[:, None], read_label_file(labels)
 
 
 class Mnist(IdxSet):
@@ -141,17 +141,10 @@ class Cifar10(LabelledSet):
         self.torchvision(root, download=True)
 
     def read(self, root: Path, split: str) -> tuple[Tensor, Tensor]:
-        from torchvision.datasets.utils import check_integrity
-
-        images, labels = [], []
-        for name, md5 in self.torchvision.train_list if split == "train" else self.torchvision.test_list:
-            path = root / "cifar-10-batches-py" / name
-            if not check_integrity(path, md5):
-                raise ValueError(f"{path} is damaged. Remove {path.parent} to have it unpacked again.")
-            batch = read_arrays(path)
-            images.append(batch["data"])
-            labels += batch["labels"]
-        return torch.from_numpy(np.concatenate(images)).view(-1, *self.native.shape), torch.tensor(labels)
+        published = self.torchvision(
+            root, train=split == "train"
+        )  # it unpickles the files once it has checked their MD5
+        return torch.from_numpy(published.data).permute(0, 3, 1, 2).contiguous(), torch.tensor(published.targets)
 
 
 class Svhn(LabelledSet):
@@ -180,11 +173,8 @@ class Svhn(LabelledSet):
             self.torchvision(root, split=part, download=True)
 
     def read(self, root: Path, split: str) -> tuple[Tensor, Tensor]:
-        try:
-            table = self.torchvision(root, split=self.parts[split])
-        except RuntimeError as error:
-            raise ValueError(f"{root}/{self.parts[split]}_32x32.mat is damaged. Remove it to reload it.") from error
-        return torch.from_numpy(table.data).contiguous(), torch.from_numpy(table.labels)
+        published = self.torchvision(root, split=self.parts[split])
+        return torch.from_numpy(published.data).contiguous(), torch.from_numpy(published.labels)
 
 
 class Celeba(PublishedSet):
