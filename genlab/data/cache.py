@@ -1,8 +1,8 @@
 """An on-disk cache of tensors that are slow to make. A second run memory-maps them and starts at once.
 
 An entry is one file of tensors with the hash of its request, which parallel jobs share in memory. Jobs that start
-together build an entry once, if the file system supports locks. The cache never holds the only copy: damaged or outdated
-entries are rebuilt, entries that cannot be written are skipped, and all of them may be deleted at any time.
+together build an entry once, if the file system supports locks. The cache never holds the only copy: damaged or
+outdated entries are rebuilt, entries that cannot be written are skipped, and all of them may be deleted at any time.
 GENLAB_CACHE=/dev/null disables it.
 """
 

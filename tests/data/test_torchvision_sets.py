@@ -99,7 +99,9 @@ def test_emnist_is_turned_upright_and_its_letters_start_at_zero(tmp_path):
 def test_unpacks_beside_the_archives(published, cache):
     assert np.array_equal(tiny(published).open("train")[0].load()["image"][:, 0], IMAGES)
     assert sorted(path.name for path in published.iterdir()) == ["MNIST"]
-    assert len(list((published / "MNIST" / "raw").iterdir())) == 8 and [path.name for path in cache.iterdir()] == ["tables"]
+    assert len(list((published / "MNIST" / "raw").iterdir())) == 8 and [path.name for path in cache.iterdir()] == [
+        "tables"
+    ]
 
 
 def test_unpacks_into_the_cache_where_data_is_read_only(published, cache):
@@ -188,7 +190,7 @@ def test_a_failed_download_says_what_to_do(published):
 def test_damaged_files_and_others_than_the_published_are_refused(tmp_path, content):
     source = write_idx_set(tmp_path, Mnist(data_dir=str(tmp_path)))
     (tmp_path / "MNIST/raw/train-images-idx3-ubyte").write_bytes(content)
-    with pytest.raises(ValueError, match="images of MNIST are damaged.* Remove .*train-images-idx3-ubyte,") as caught:
+    with pytest.raises(ValueError, match=r"images of MNIST are damaged.* Remove .*train-images-idx3-ubyte,") as caught:
         source.open("train")
     assert str(tmp_path) in str(caught.value)
 
