@@ -60,9 +60,9 @@ class PublishedSet(Source):
     def archives(self) -> list[Archive]:
         """The published files that torchvision unpacks."""
 
-    @abstractmethod
     def fetch(self, root: str) -> None:
         """Have torchvision download what `root` lacks, and unpack it there."""
+        self.torchvision(root, download=True)
 
     @property
     def torchvision(self) -> Any:

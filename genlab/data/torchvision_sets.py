@@ -63,9 +63,6 @@ class Mnist(IdxSet):
         mirror = self.torchvision.mirrors[0]
         return [Archive(mirror + file, md5, f"{self.name}/raw/{file}") for file, md5 in self.torchvision.resources]
 
-    def fetch(self, root: str) -> None:
-        self.torchvision(root, download=True)
-
 
 class FashionMnist(Mnist):
     """Clothes: 60,000 and 10,000 grey images of 28x28 pixels in ten classes; options as `Mnist`."""
@@ -137,9 +134,6 @@ class Cifar10(LabelledSet):
     def archives(self) -> list[Archive]:
         return [Archive(self.torchvision.url, self.torchvision.tgz_md5, self.torchvision.filename)]
 
-    def fetch(self, root: str) -> None:
-        self.torchvision(root, download=True)
-
     def read(self, root: Path, split: str) -> tuple[Tensor, Tensor]:
         published = self.torchvision(
             root, train=split == "train"
@@ -202,9 +196,6 @@ class Celeba(PublishedSet):
     def archives(self) -> list[Archive]:
         drive = "https://drive.google.com/uc?id="
         return [Archive(drive + key, md5, f"celeba/{file}") for key, md5, file in self.torchvision.file_list]
-
-    def fetch(self, root: str) -> None:
-        self.torchvision(root, download=True)
 
     def open(self, split: str) -> list[Examples]:
         images, partition = (self.root() / file for file in self.files())
