@@ -3,7 +3,6 @@
 import errno
 import fcntl
 import logging
-import multiprocessing
 import os
 import time
 from unittest.mock import Mock
@@ -12,20 +11,21 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from together import together
 
 from genlab.data import cache
 from genlab.data.cache import cache_dir, cached
 from genlab.data.folders import ImageFolder
 from genlab.data.shapes import Shapes
 from genlab.data.stripes import Stripes
-from genlab.system import tensor_file
+from genlab.system import files, tensor_file
 
 LAYOUT = {"image": (torch.uint8, (5, 1, 3, 2)), "label": (torch.int64, (5,)), "factors": (torch.float32, (5, 2))}
 
 
-def table(value=0):
+def table():
     return {
-        "image": torch.arange(30).byte().view(5, 1, 3, 2) + value,
+        "image": torch.arange(30).byte().view(5, 1, 3, 2),
         "label": torch.arange(5) + 2**40,
         "factors": torch.linspace(0, 1, 10).view(5, 2),
     }
@@ -96,22 +96,18 @@ def test_what_is_made_at_once_is_not_kept(making, folder, monkeypatch):
     assert [making(["y"]), making(["y"])] == [4, 5], "numbers that are made faster than they are read"
 
 
-def test_another_layout_is_another_table(making, folder):
-    making()
-    other = {"image": torch.zeros(2, 1, 3, 2).byte()}
-    found = cached({"request": ["x"]}, [], {"image": (torch.uint8, (2, 1, 3, 2))}, lambda: other)
-    assert found.keys() == {"image"} and torch.equal(found["image"], other["image"])
-
-
-def test_another_request_is_another_table(making, folder, tmp_path, monkeypatch):
+def test_another_request_or_layout_is_another_table(making, tmp_path, monkeypatch):
     file = tmp_path / "input"
     file.write_bytes(b"one")
     assert [making(), making(["y"]), making(files=[file]), making(files=[file])] == [1, 2, 3, 3]
     os.utime(file, ns=(0, 7))
     assert making(files=[file]) == 4, "it was written to"
+    other = {"image": torch.zeros(2, 1, 3, 2).byte()}
+    found = cached({"request": ["x"]}, [], {"image": (torch.uint8, (2, 1, 3, 2))}, lambda: other)
+    assert found.keys() == {"image"} and torch.equal(found["image"], other["image"])
     monkeypatch.setattr(torch, "__version__", "0.1")
     cache._code.cache_clear()
-    assert making() == 5, "other code may render other images"
+    assert making(["y"]) == 5, "other code may render other images"
     cache._code.cache_clear()
 
 
@@ -209,8 +205,6 @@ def test_entries_out_of_use_make_room(making, folder, monkeypatch):
 def test_jobs_that_start_together_make_a_table_once_or_without_locks_each_its_own(locks, folder, tmp_path, monkeypatch):
     if not locks:
         monkeypatch.setattr(fcntl, "flock", Mock(side_effect=OSError(errno.ENOLCK, "No locks available")))
-    context = multiprocessing.get_context("fork")
-    start, results = context.Barrier(3), context.SimpleQueue()
 
     def make():
         with (tmp_path / "log").open("a") as file:
@@ -218,35 +212,17 @@ def test_jobs_that_start_together_make_a_table_once_or_without_locks_each_its_ow
         time.sleep(0.3)
         return table()
 
-    def job():
-        start.wait(30)
-        results.put({name: value.numpy() for name, value in cached({"request": ["x"]}, [], LAYOUT, make).items()})
-
-    jobs = [context.Process(target=job) for _ in range(3)]
-    for process in jobs:
-        process.start()
-    for found in [results.get() for _ in jobs]:
-        assert all(np.array_equal(found[name], value) for name, value in table().items())
-    for process in jobs:
-        process.join(30)
+    for found in together(lambda: cached({"request": ["x"]}, [], LAYOUT, make)["image"].tolist(), 3):
+        assert found == table()["image"].tolist()
     assert (tmp_path / "log").read_text() == "made\n" * (1 if locks else 3)
     assert entry(folder) and Making()() == 0
 
 
 def test_an_entry_of_a_folder_that_cannot_be_written_is_read(making, folder, monkeypatch):
     making()
-    monkeypatch.setattr(os, "open", read_only(os.open))
-    assert making() == 1
-    assert [making(["y"]), len(list(folder.iterdir()))] == [2, 2], "and another one is made without a lock"
-
-
-def read_only(opening):
-    def opened(path, flags, *rest, **options):
-        if str(path).endswith(".lock"):
-            raise OSError(errno.EROFS, "Read-only file system")
-        return opening(path, flags, *rest, **options)
-
-    return opened
+    monkeypatch.setattr(files.FileLock, "acquire", Mock(side_effect=OSError(errno.EROFS, "Read-only file system")))
+    monkeypatch.setattr(os, "utime", Mock(side_effect=OSError(errno.EROFS, "Read-only file system")))
+    assert [making(), making(["y"])] == [1, 2]
 
 
 def images(root):
@@ -259,16 +235,19 @@ def images(root):
 
 
 @pytest.mark.parametrize("split", ["train", "validation"])
-@pytest.mark.parametrize("kind", [Shapes, Stripes, ImageFolder])
-def test_sources_give_the_same_from_the_cache(kind, split, folder, tmp_path):
-    small = {
-        Shapes: lambda: {"size": 16, "num_images": 40},
-        Stripes: lambda: {"size": 16, "num_train": 20, "num_validation": 5},
-        ImageFolder: lambda: images(tmp_path / "images"),
-    }
-    options = small[kind]()
-    first, second = ([examples.load() for examples in kind(**options).open(split)] for _ in range(2))
-    assert len(list(folder.iterdir())) == 1
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda folder: Shapes(size=16, num_images=40),
+        lambda folder: Stripes(size=16, num_train=20, num_validation=5),
+        lambda folder: ImageFolder(**images(folder)),
+    ],
+    ids=["shapes", "stripes", "folder"],
+)
+def test_sources_give_the_same_from_the_cache(make, split, folder, tmp_path):
+    source = make(tmp_path / "images")
+    first, second = ([examples.load() for examples in source.open(split)] for _ in range(2))
+    assert entry(folder)
     for one, other in zip(first, second, strict=True):
         assert list(one) == list(other)
         assert all(torch.equal(one[name], other[name]) and one[name].dtype == other[name].dtype for name in one)

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from genlab.contract.data import DataSpec
 from genlab.contract.settings import LoaderConfig
 from genlab.data.digits import Digits
 from genlab.data.images import MOST_PIXELS, decode
@@ -53,25 +52,23 @@ def test_large_photographs_are_decoded_at_a_fraction_of_their_size(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "values, says",
+    "source, key, value",
     [
-        (None, "must hold shape"),
-        ({"shape": [1, 8, 8]}, "must hold shape"),
-        ({"shape": (1, 8, 8), "num_classes": 0, "domains": ["image"]}, r"data\.shape=\(1, 8, 8\)"),
-        ({"shape": [1, 8, True], "num_classes": 0, "domains": ["image"]}, r"data\.shape="),
-        ({"shape": [1, 8, -8], "num_classes": 0, "domains": ["image"]}, "images of 1x8x-8"),
-        ({"shape": [1, 8, 8], "num_classes": -1, "domains": ["image"]}, r"data\.num_classes=-1"),
-        ({"shape": [1, 8, 8], "num_classes": 0, "domains": ["x"]}, r"data\.domains="),
+        (Digits, "size", 4),
+        (Digits, "validation_fraction", 0.0),
+        (Digits, "validation_fraction", 1.0),
+        (Shapes, "size", 8),
+        (Shapes, "num_scales", 0),
+        (Shapes, "num_images", 10**9),
+        (Stripes, "channels", 2),
+        (Stripes, "period", 3),
+        (Stripes, "max_shapes", 0),
+        (Stripes, "num_train", 0),
     ],
 )
-def test_the_spec_of_a_stranger(values, says):
-    with pytest.raises(ValueError, match=says):
-        DataSpec.from_dict(values)
-
-
-@pytest.mark.parametrize("data", [DataSpec((1, 8, 8), 10), DataSpec((3, 8, 6), domains=("a", "b"))])
-def test_a_spec_comes_back(data):
-    assert DataSpec.from_dict(data.to_dict()) == data
+def test_options_out_of_range_are_refused(source, key, value):
+    with pytest.raises(ValueError, match=rf"dataset\.{key}={value}.* (Give|must lie)"):
+        source(**{key: value})
 
 
 def test_files_of_pixels_are_no_folders(tmp_path: Path):

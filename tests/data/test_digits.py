@@ -4,7 +4,6 @@ import subprocess
 import sys
 
 import numpy as np
-import pytest
 import torch
 
 from genlab.data.digits import Digits, read_table
@@ -36,13 +35,6 @@ def test_the_seed_chooses_the_split_and_nothing_is_lost():
     assert not torch.equal(images("train", 0), images("train", 1))
     whole = [torch.cat([images(split, seed) for split in ("train", "validation")]).double() for seed in (0, 1)]
     assert torch.equal(whole[0].sum(0), whole[1].sum(0))
-
-
-@pytest.mark.parametrize("options", [{"size": 4}, {"validation_fraction": 0.0}, {"validation_fraction": 1.0}])
-def test_refuses(options):
-    key, value = next(iter(options.items()))
-    with pytest.raises(ValueError, match=rf"dataset\.{key}={value}"):
-        Digits(**options)
 
 
 def test_start_up_stays_light():

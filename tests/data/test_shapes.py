@@ -82,10 +82,3 @@ def test_antialias_and_subset():
     subsets = [small(num_images=50, seed=seed) for seed in (0, 0, 1)]
     first, same, other = (source.open("train")[0].load()["factors"] for source in subsets)
     assert len(first) == 45 and torch.equal(first, same) and not torch.equal(first, other)
-
-
-@pytest.mark.parametrize("options", [{"size": 8}, {"num_scales": 0}, {"num_images": 10**9}, {"validation_fraction": 2}])
-def test_refuses(options):
-    key, value = next(iter(options.items()))
-    with pytest.raises(ValueError, match=rf"dataset\.{key}={value}"):
-        small(**options)

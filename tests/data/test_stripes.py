@@ -60,10 +60,3 @@ def test_shapes_lie_wholly_inside_and_every_image_has_one():
 def test_is_a_function_of_the_seed():
     assert torch.equal(tables(seed=0)[0]["a"], tables(seed=0)[0]["a"])
     assert not torch.equal(tables(seed=0)[0]["a"], tables(seed=1)[0]["a"])
-
-
-@pytest.mark.parametrize("options", [{"size": 8}, {"channels": 2}, {"period": 3}, {"max_shapes": 0}, {"num_train": 0}])
-def test_refuses(options):
-    key, value = next(iter(options.items()))
-    with pytest.raises(ValueError, match=rf"dataset\.{key}={value}"):
-        Stripes(**options)
