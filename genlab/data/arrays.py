@@ -187,9 +187,7 @@ def existing_file(key: str, path: str | None, kind: str) -> str:
         raise ValueError(f"dataset.{key} is not set. Give a .{kind} file, as in dataset.{key}=faces.{kind}")
     file = os.path.expanduser(path)
     if not os.path.isfile(file):
-        raise ValueError(
-            f"dataset.{key}={path}: no such file. Give a .{kind} file, as numpy.save or numpy.savez writes it."
-        )
+        raise ValueError(f"dataset.{key}={path}: no such file. Give a .{kind} file that numpy wrote.")
     return file
 
 

@@ -135,9 +135,7 @@ class Cifar10(LabelledSet):
         return [Archive(self.torchvision.url, self.torchvision.tgz_md5, self.torchvision.filename)]
 
     def read(self, root: Path, split: str) -> tuple[Tensor, Tensor]:
-        published = self.torchvision(
-            root, train=split == "train"
-        )  # it unpickles the files once it has checked their MD5
+        published = self.torchvision(root, train=split == "train")  # checks the MD5 of the files before it opens them
         return torch.from_numpy(published.data).permute(0, 3, 1, 2).contiguous(), torch.tensor(published.targets)
 
 
