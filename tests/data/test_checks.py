@@ -1,7 +1,5 @@
 """What no machine holds is refused before it is read or rendered; a machine has the memory that its container has."""
 
-from pathlib import Path
-
 import pytest
 from PIL import Image
 
@@ -69,8 +67,3 @@ def test_large_photographs_are_decoded_at_a_fraction_of_their_size(tmp_path):
 def test_options_out_of_range_are_refused(source, key, value):
     with pytest.raises(ValueError, match=rf"dataset\.{key}={value}.* (Give|must lie)"):
         source(**{key: value})
-
-
-def test_files_of_pixels_are_no_folders(tmp_path: Path):
-    with pytest.raises(ValueError, match="cannot be read as an image \\(it is no file\\)"):
-        decode(str(tmp_path), (1, 8, 8))
