@@ -1,6 +1,7 @@
-"""What no machine holds is refused before it is read or rendered; a machine has the memory that its container has."""
+"""Built-in data are what their spec says; what no machine holds is refused before it is read or rendered."""
 
 import pytest
+import torch
 from PIL import Image
 
 from genlab.contract.settings import LoaderConfig
@@ -10,6 +11,32 @@ from genlab.data.loading import Loader
 from genlab.data.shapes import Shapes
 from genlab.data.stripes import Stripes
 from genlab.system import memory
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda seed: Digits(size=16, seed=seed),
+        lambda seed: Shapes(size=16, num_images=200, seed=seed),
+        lambda seed: Stripes(size=24, num_train=40, num_validation=20, channels=1, seed=seed),
+        lambda seed: Stripes(size=24, num_train=40, num_validation=20, seed=seed),
+    ],
+    ids=["digits", "shapes", "grey stripes", "stripes"],
+)
+def test_tables_match_the_spec_and_are_functions_of_the_seed(make):
+    source, same, other = make(0), make(0), make(1)
+    for split, size in source.sizes.items():
+        for table, again, differing in zip(*(each.open(split) for each in (source, same, other)), strict=True):
+            fields = table.load()
+            assert len(table) == size and source.spec.provides & set(fields)
+            for name, value in fields.items():
+                assert torch.equal(value, again.load()[name]) and not torch.equal(value, differing.load()[name])
+                if name == "label":
+                    assert value.dtype == torch.int64 and value.unique().tolist() == list(
+                        range(source.spec.num_classes)
+                    )
+                elif name != "factors":
+                    assert value.dtype == torch.uint8 and value.shape == (size, *source.spec.shape)
 
 
 def test_a_container_has_less_memory_than_its_machine(tmp_path, monkeypatch):
