@@ -62,7 +62,8 @@ class Npz(Source):
         seed: int = 0,
     ):
         check_range("block_size", block_size, 1, 2**40)
-        self.path, self.headers = read_headers(path)
+        self.path = existing_file("path", path, "npz")
+        self.headers = read_headers(self.path)
         self.image_shape, self.max_value = image_shape, max_value
         self.validation_fraction, self.block_size, self.seed = validation_fraction, block_size, seed
         if validation_labels_key is not None and validation_images_key is None:
@@ -130,8 +131,7 @@ class Npz(Source):
         header = self._header(option, key)
         where = f"dataset.{option}={key}: {header}"
         count = self.headers[images_key].shape[0]
-        if header.dtype.kind not in "ui" or header.shape != (count,):
-            raise ValueError(f"{where} cannot be the labels of {count} images. Store one integer for each.")
+        check_labels(where, header, count)
         memory.check(header.nbytes + 16 * count, f"{where} needs", "give a file with fewer images")
         return count_classes(self._read_labels(key), where, num_classes)
 
@@ -163,6 +163,12 @@ class Npz(Source):
         return images.permute(0, 3, 1, 2).contiguous()
 
 
+def check_labels(where: str, header: Header, count: int) -> None:
+    """`ValueError` unless an array can hold the labels of `count` images. where: its source and header."""
+    if header.dtype.kind not in "ui" or header.shape != (count,):
+        raise ValueError(f"{where} cannot be the labels of {count} images. Store one integer for each.")
+
+
 def count_classes(labels: Tensor, where: str, num_classes: int | None = None) -> int:
     """The number of classes in `labels` (int64 [N]), or `num_classes` if given.
 
@@ -171,41 +177,39 @@ def count_classes(labels: Tensor, where: str, num_classes: int | None = None) ->
     found = labels.unique().tolist()
     classes = found if num_classes is None else range(num_classes)
     if list(classes) != list(range(len(classes))) or not set(found) <= set(classes):
-        raise ValueError(f"{where} holds the values {shorten(found)}. Number the classes from 0 without gaps.")
+        raise ValueError(f"{where} holds the values {found[:8]}. Number the classes from 0 without gaps.")
     return len(classes)
 
 
-def shorten(values: list[int]) -> str:
-    """The first few of `values`, for an error message."""
-    return ", ".join(map(str, values[:8])) + (", ..." if len(values) > 8 else "")
+def existing_file(key: str, path: str | None, kind: str) -> str:
+    """`path`, the value of dataset.KEY, with ~ expanded. kind: "npy" or "npz". `ValueError` if there is no file."""
+    if path is None:
+        raise ValueError(f"dataset.{key} is not set. Give a .{kind} file, as in dataset.{key}=faces.{kind}")
+    file = os.path.expanduser(path)
+    if not os.path.isfile(file):
+        raise ValueError(f"dataset.{key}={path}: no such file. Give a .{kind} file that numpy wrote.")
+    return file
 
 
 def read_array(path: str, key: str) -> np.ndarray:
     """Read an array of an .npz file whose header is valid. `ValueError` if its data is damaged."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with np.load(path) as file:  # refuses objects, which could run code
             return file[key]
     except DAMAGE as error:
         raise ValueError(f"{path}: its array {key} is damaged ({error}). Write the file again.") from error
 
 
-def read_headers(path: str | None) -> tuple[str, dict[str, Header]]:
-    """`path` with ~ expanded, and the header of each array by name."""
-    if path is None:
-        raise ValueError("dataset.path is not set. Give a file that numpy.savez wrote, as in dataset.path=faces.npz")
-    file = os.path.expanduser(path)
-    if not os.path.isfile(file):
-        raise ValueError(f"dataset.path={path}: no such file. Give a file that numpy.savez wrote.")
+def read_headers(path: str) -> dict[str, Header]:
+    """The header of each array of an .npz file by name."""
     try:
-        with zipfile.ZipFile(file) as archive:
-            headers = {info.filename.removesuffix(".npy"): _read_header(archive, info) for info in archive.infolist()}
+        with zipfile.ZipFile(path) as archive:
+            return {info.filename.removesuffix(".npy"): _read_header(archive, info) for info in archive.infolist()}
     except DAMAGE as error:
         raise ValueError(f"dataset.path={path} is not a sound .npz file ({error}). Write it by numpy.savez.") from error
-    return file, headers
 
 
 def _read_header(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Header:
-    """The header of a member. `ValueError` if the member holds less data than its header claims."""
     with archive.open(info) as member:
         return read_npy_header(member, info.filename, info.file_size)[0]
 
@@ -213,8 +217,8 @@ def _read_header(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Header:
 def read_npy_header(file: IO[bytes], name: str, size: int) -> tuple[Header, bool]:
     """The header of a .npy file of `size` bytes, and whether it is stored in Fortran (column-major) order.
 
-    `ValueError` if the file holds less data than its header claims. Arrays of objects can run code when loaded: reject
-    them, or read them with `allow_pickle=False`.
+    `ValueError` if the file holds less data than its header claims; numpy's own check overflows. Arrays of objects can
+    run code when loaded: reject them.
     """
     readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     shape, fortran_order, dtype = readers[np.lib.format.read_magic(file)](file)

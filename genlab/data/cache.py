@@ -1,23 +1,20 @@
 """An on-disk cache of tensors that are slow to make. A second run memory-maps them and starts at once.
 
-An entry is a folder: a .npy file per field, which parallel jobs share in memory, and a manifest of the request. Jobs
-that start together build an entry once, if the file system supports locks. The cache never holds the only copy: damaged
-or outdated entries are rebuilt, entries that cannot be written are skipped, and all of them may be deleted at any time.
+An entry is one file of tensors with the hash of its request, which parallel jobs share in memory. Jobs that start
+together build an entry once, if the file system supports locks. The cache never holds the only copy: damaged or
+outdated entries are rebuilt, entries that cannot be written are skipped, and all of them may be deleted at any time.
 GENLAB_CACHE=/dev/null disables it.
 """
 
 import hashlib
 import json
 import logging
-import mmap
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import cache
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -25,27 +22,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genlab.system import seeding
+from genlab.system import seeding, tensor_file
 from genlab.system.files import build_once, open_plain
 
 log = logging.getLogger("genlab")
 
-FORMAT = 1
+FORMAT = 2
 
 MOST_BYTES = 8 * 2**30
 """Maximum total size of all entries; the least recently used are evicted for a new one."""
 
 WORTH_SECONDS, WORTH_SPEED = 0.1, 1e9
 """Tables made in less time, or faster (bytes/s) than their checksum can be verified, are not cached."""
-
-_MANIFEST = "manifest.json"
-_LARGEST_MANIFEST = 2**16
-_LARGEST_HEADER = 2**10  # bytes of a .npy file before its data
-_DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RuntimeError)
-
-_DTYPES = {
-    str(dtype).removeprefix("torch."): dtype for dtype in (torch.uint8, torch.int64, torch.float32, torch.float64)
-}
 
 Layout = dict[str, tuple[torch.dtype, tuple[int, ...]]]
 """Dtype and shape of each field of a table."""
@@ -63,38 +51,41 @@ def cached(
     files: Iterable[str | Path],
     layout: Layout | None,
     make: Callable[[], dict[str, Tensor]],
+    extra_seconds: float = 0.0,
 ) -> dict[str, Tensor]:
     """The table that `make` returns, from the cache if it was made before.
 
     request: everything else that determines the table, as JSON values. files: its input files, identified by path, size
-    and modification time. layout: the expected fields; None if not known in advance. A cached table may be modified
-    like any other: it is mapped copy-on-write, so the files do not change.
+    and modification time. layout: the expected fields, in order; None if not known in advance. A cached table may
+    be modified like any other: it is mapped copy-on-write, so the files do not change.
+    extra_seconds: what `make` costs a new process beyond what it may take here, such as an import.
     """
     try:
         key = _key(request, files)
-        folder = cache_dir() / "tables" / key[:32]
+        path = cache_dir() / "tables" / f"{key[:32]}.safetensors"
     except (OSError, RuntimeError):  # an input file is missing, which `make` reports, or there is no home directory
         return make()
-    with suppress(*_DAMAGE):  # logged below, unless another job rebuilds it first
-        if found := _read(folder, key, layout):
-            return found
-    with build_once(folder):
+    with suppress(OSError, ValueError):  # logged below, unless another job rebuilds it first
+        return _read(path, key, layout)
+    with build_once(path):
         try:
-            if found := _read(folder, key, layout):
-                return found
-        except _DAMAGE as error:
-            log.info("data: %s is damaged and made again (%s)", folder, " ".join(str(error).split())[:200])
-        return _made(folder, key, make)
+            return _read(path, key, layout)
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+        except (OSError, ValueError) as error:
+            log.info("data: %s is damaged and made again (%s)", path, " ".join(str(error).split())[:200])
+        return _made(path, key, make, extra_seconds)
 
 
-def _made(folder: Path, key: str, make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
-    """The table that `make` returns, stored in `folder` if that saves time."""
+def _made(path: Path, key: str, make: Callable[[], dict[str, Tensor]], extra_seconds: float) -> dict[str, Tensor]:
+    """The table that `make` returns, stored at `path` if that saves time."""
     start = time.perf_counter()
     table = make()
-    seconds, size = time.perf_counter() - start, sum(value.nbytes for value in table.values())
+    seconds = time.perf_counter() - start + extra_seconds
+    size = sum(value.nbytes for value in table.values())
     if seconds > WORTH_SECONDS and seconds > size / WORTH_SPEED:
         try:
-            _write(folder, key, table)
+            _write(path, key, table)
         except OSError as error:
             log.info("data: made in %.1f s and not kept for other runs (%s)", seconds, error)
     return table
@@ -120,62 +111,29 @@ def _code() -> list[str]:
     return [hashlib.sha256(text).hexdigest(), torch.__version__, PIL.__version__, np.__version__]
 
 
-def _described(layout: Layout) -> dict[str, list]:
-    """`layout` in the JSON form of a manifest."""
-    return {name: [str(dtype).removeprefix("torch."), list(shape)] for name, (dtype, shape) in layout.items()}
+def _read(path: Path, key: str, layout: Layout | None) -> dict[str, Tensor]:
+    """The table in a file. `ValueError` unless it is the one asked for, intact to the last bit; `OSError` if none."""
+    open_plain(path).close()  # a shared folder may hold a pipe, which would be waited for
+    table, metadata = tensor_file.read(path)
+    found = {name: (value.dtype, tuple(value.shape)) for name, value in table.items()}
+    if metadata.get("key") != key or layout not in (None, found):
+        raise ValueError("it holds another table")
+    with suppress(OSError):  # another user's file may be read-only
+        os.utime(path)  # time of last use
+    return {name: table[name] for name in layout or sorted(table)}  # a file does not keep the order
 
 
-def _read(folder: Path, key: str, layout: Layout | None) -> dict[str, Tensor] | None:
-    """The table in `folder`, None if there is none. Raises one of `_DAMAGE` unless it is intact to the last bit."""
-    if not folder.exists():
-        return None
-    with open_plain(folder / _MANIFEST) as file:
-        manifest = json.loads(file.read(_LARGEST_MANIFEST))
-    found = {name: (_DTYPES[dtype], tuple(map(int, shape))) for name, (dtype, shape) in manifest["fields"].items()}
-    if manifest["key"] != key or layout not in (None, found) or set(manifest["sha256"]) != set(found):
-        raise ValueError("its manifest is of another table")
-    if any("/" in name for name in found):
-        raise ValueError("its manifest is of another table")
-    table = {name: _mapped(folder / f"{name}.npy", *found[name], manifest["sha256"][name]) for name in found}
-    with suppress(OSError):  # another user's folder may be read-only
-        os.utime(folder)  # time of last use
-    return table
-
-
-def _mapped(path: Path, dtype: torch.dtype, shape: tuple[int, ...], sha256: str) -> Tensor:
-    """The data of a .npy file, mapped copy-on-write. `ValueError` if its size or checksum is wrong.
-
-    The size is checked before mapping: reading past the end of a mapped file would kill the process.
-    """
-    with open_plain(path) as file:
-        header = os.fstat(file.fileno()).st_size - prod(shape) * dtype.itemsize
-        if not 0 < header <= _LARGEST_HEADER or header % dtype.itemsize:
-            raise ValueError(f"{path.name} has another size")
-        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-    if hashlib.sha256(content).hexdigest() != sha256:
-        raise ValueError(f"{path.name} has another checksum")
-    numbers = torch.frombuffer(content, dtype=dtype, offset=header) if prod(shape) else torch.empty(0, dtype=dtype)
-    return numbers.view(shape)
-
-
-def _write(folder: Path, key: str, table: dict[str, Tensor]) -> None:
-    """Write an entry and rename it into place as a whole. No fsync: after a power loss, its checksum would fail."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    _make_room(folder.parent, sum(value.nbytes for value in table.values()))
-    # Without locks, jobs that start together write the same entry: each uses its own temporary folder.
-    with tempfile.TemporaryDirectory(prefix=".writing-", dir=folder.parent) as scratch:
-        entry, former = Path(scratch, "entry"), Path(scratch, "former")
-        entry.mkdir()
-        checksums = {}
-        for name, value in table.items():
-            np.save(entry / f"{name}.npy", value.numpy())
-            checksums[name] = hashlib.sha256((entry / f"{name}.npy").read_bytes()).hexdigest()
-        layout = {name: (value.dtype, tuple(value.shape)) for name, value in table.items()}
-        manifest = {"format": FORMAT, "key": key, "fields": _described(layout), "sha256": checksums}
-        (entry / _MANIFEST).write_text(json.dumps(manifest, indent=2))
-        with suppress(FileNotFoundError):
-            os.rename(folder, former)
-        os.rename(entry, folder)
+def _write(path: Path, key: str, table: dict[str, Tensor]) -> None:
+    """Write an entry and rename it into place as a whole. Not durable: after a power loss, its checksum would fail."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _make_room(path.parent, sum(value.nbytes for value in table.values()))
+    # Without locks, jobs that start together write the same entry: each writes a file of its own first.
+    own = path.with_stem(f"{path.stem}-{os.urandom(4).hex()}")
+    try:
+        tensor_file.write(own, table, {"key": key}, durable=False)
+        os.replace(own, path)
+    finally:
+        own.unlink(missing_ok=True)
 
 
 def _make_room(tables: Path, size: int) -> None:
@@ -185,13 +143,14 @@ def _make_room(tables: Path, size: int) -> None:
     entries = {}
     for entry in tables.iterdir():
         with suppress(FileNotFoundError):  # another job removed it
-            if entry.is_symlink():
-                continue
-            used = sum(file.lstat().st_size for file in entry.rglob("*"))
-            entries[entry] = (entry.lstat().st_mtime, used)
+            if entry.suffix != ".lock" and not entry.is_symlink():
+                used = sum(file.lstat().st_size for file in (entry, *entry.rglob("*")))
+                entries[entry] = (entry.lstat().st_mtime, used)
     total = size + sum(used for _, used in entries.values())
     for entry in sorted(entries, key=lambda path: entries[path]):
         if total <= MOST_BYTES:
             break
-        shutil.rmtree(entry, ignore_errors=True)  # jobs that have mapped it keep their data
+        shutil.rmtree(entry, ignore_errors=True)  # former versions made folders
+        with suppress(OSError):
+            entry.unlink()  # jobs that have mapped it keep their data
         total -= entries[entry][1]

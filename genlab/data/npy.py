@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from genlab.contract.data import DataSpec
-from genlab.data.arrays import DAMAGE, Header, count_classes, read_npy_header
+from genlab.data.arrays import DAMAGE, Header, check_labels, count_classes, existing_file, read_npy_header
 from genlab.data.checks import check_choice, check_range
 from genlab.data.source import Examples, Source, StoredExamples
 from genlab.data.splits import split_rows, split_sizes
@@ -158,11 +158,7 @@ def _channel_axis(stored: tuple[int, ...], layout: str | None, where: str) -> in
 
 def _open_header(key: str, path: str | None) -> tuple[str, Header, int]:
     """`path`, the value of dataset.KEY, with ~ expanded; its header; and the byte offset of its data."""
-    if path is None:
-        raise ValueError(f"dataset.{key} is not set. Give a file that numpy.save wrote, as in dataset.{key}=faces.npy")
-    file = os.path.expanduser(path)
-    if not os.path.isfile(file):
-        raise ValueError(f"dataset.{key}={path}: no such file. Give a file that numpy.save wrote.")
+    file = existing_file(key, path, "npy")
     try:
         with open(file, "rb") as content:
             header, fortran_order = read_npy_header(content, "it", os.path.getsize(file))
@@ -177,8 +173,5 @@ def _open_header(key: str, path: str | None) -> tuple[str, Header, int]:
 def _read_labels(path: str, count: int) -> Tensor:
     """Labels int64 [count] from a .npy file."""
     file, header, start = _open_header("labels_path", path)
-    if header.dtype.kind not in "ui" or header.shape != (count,):
-        raise ValueError(
-            f"dataset.labels_path={path}: {header} cannot be the labels of {count} images. Store one integer for each."
-        )
+    check_labels(f"dataset.labels_path={path}: {header}", header, count)
     return torch.from_numpy(np.fromfile(file, header.dtype, count, offset=start).astype(np.int64))

@@ -23,6 +23,15 @@ from genlab.data.source import ArrayExamples, Examples, Source
 from genlab.system.download import socket_timeout
 from genlab.system.files import build_once
 
+LARGEST_FILE = 2**30
+"""Maximum bytes of a file that is read at once; the largest published one is half that size."""
+
+_IMPORT_SECONDS = 1.0
+"""What importing torchvision takes, which a process that finds a table in the cache need not do."""
+
+_DAMAGE = (AssertionError, LookupError, RuntimeError, TypeError, ValueError)
+"""Errors of torchvision's readers."""
+
 
 class Archive(NamedTuple):
     """A published file: its URL, its MD5, and its path below `data_dir`."""
@@ -51,9 +60,9 @@ class PublishedSet(Source):
     def archives(self) -> list[Archive]:
         """The published files that torchvision unpacks."""
 
-    @abstractmethod
     def fetch(self, root: str) -> None:
         """Have torchvision download what `root` lacks, and unpack it there."""
+        self.torchvision(root, download=True)
 
     @property
     def torchvision(self) -> Any:
@@ -128,7 +137,7 @@ class LabelledSet(PublishedSet):
 
     @abstractmethod
     def read(self, root: Path, split: str) -> tuple[Tensor, Tensor]:
-        """Images uint8 [N, C, H, W] and labels int64 [N] of an unpacked dataset."""
+        """Images uint8 [N, C, H, W] and labels int64 [N] of an unpacked dataset, as torchvision reads them."""
 
     def open(self, split: str) -> list[Examples]:
         root = self.root()
@@ -138,16 +147,22 @@ class LabelledSet(PublishedSet):
         }
         request = {"set": self.name, "files": self.files(), "size": self.size, "split": split}
         files = [root / file for file in self.files()]
-        return [ArrayExamples(**cached(request, files, layout, lambda: self._read_resized(root, split)))]
+        table = cached(request, files, layout, lambda: self._read_resized(root, split), _IMPORT_SECONDS)
+        return [ArrayExamples(**table)]
 
     def _read_resized(self, root: Path, split: str) -> dict[str, Tensor]:
-        images, labels = self.read(root, split)
         published = (self.sizes[split], *self.native.shape)
-        if images.shape != published or labels.shape != published[:1]:
+        try:
+            if any((root / file).stat().st_size > LARGEST_FILE for file in self.files()):
+                raise ValueError("a file is too large")
+            images, labels = self.read(root, split)
+            if images.shape != published or labels.shape != published[:1]:
+                raise ValueError(f"images {images.shape}, labels {labels.shape}")
+        except _DAMAGE as error:
             raise ValueError(
-                f"{root} holds images {list(images.shape)} and labels {list(labels.shape)} for {self.name} {split}, "
-                f"not the published {list(published)}. Remove {', '.join(self.files())} to have them unpacked again."
-            )
+                f"data_dir={root}: the {split} images of {self.name} are damaged or others than the published "
+                f"{list(published)}. Remove {', '.join(self.files())} to have them unpacked again."
+            ) from error
         return {"image": resize(images, self.size), "label": labels}
 
 

@@ -34,7 +34,6 @@ class Resident:
         self.device = device
 
     def rows(self, index: Tensor) -> dict[str, Tensor]:
-        """The examples at `index` (int64 [n])."""
         index = index.to(self.device, non_blocking=True)
         return {name: value.index_select(0, index) for name, value in self.fields.items()}
 
@@ -49,7 +48,6 @@ class OnDisk:
         self.table, self.pin = table, device.type == "cuda"
 
     def rows(self, index: Tensor) -> dict[str, Tensor]:
-        """The examples at `index` (int64 [n])."""
         found = self.table.rows(index)
         return {name: value.pin_memory() for name, value in found.items()} if self.pin else found
 
@@ -85,7 +83,6 @@ class Streamed(Dataset):
             return str(error)
 
     def rows(self, index: Tensor) -> dict[str, Tensor]:
-        """The examples at `index` (int64 [n]), read in this process."""
         return self.table.rows(index)
 
     def fetch(self, indices: Iterator[Tensor]) -> Iterator[dict[str, Tensor]]:

@@ -14,15 +14,13 @@ References:
 
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from genlab.contract.data import DataSpec
 from genlab.data.checks import check_choice, check_range
-from genlab.data.formats import LARGEST_FILE, read_arrays, read_idx
 from genlab.data.images import ImageFiles, image_size
-from genlab.data.published import Archive, LabelledSet, PublishedSet
+from genlab.data.published import LARGEST_FILE, Archive, LabelledSet, PublishedSet
 from genlab.data.source import Examples
 
 
@@ -42,8 +40,10 @@ class IdxSet(LabelledSet):
         return [f"{self.name}/raw/{prefix}-{kind}" for prefix in self.prefixes.values() for kind in kinds]
 
     def read(self, root: Path, split: str) -> tuple[Tensor, Tensor]:
-        images, labels = (read_idx(root / file) for file in self.files() if self.prefixes[split] in file)
-        return images[:, None], labels.long()
+        from torchvision.datasets.mnist import read_image_file, read_label_file
+
+        images, labels = (str(root / file) for file in self.files() if self.prefixes[split] in file)
+        return read_image_file(images)[:, None], read_label_file(labels)
 
 
 class Mnist(IdxSet):
@@ -62,9 +62,6 @@ class Mnist(IdxSet):
     def archives(self) -> list[Archive]:
         mirror = self.torchvision.mirrors[0]
         return [Archive(mirror + file, md5, f"{self.name}/raw/{file}") for file, md5 in self.torchvision.resources]
-
-    def fetch(self, root: str) -> None:
-        self.torchvision(root, download=True)
 
 
 class FashionMnist(Mnist):
@@ -137,21 +134,9 @@ class Cifar10(LabelledSet):
     def archives(self) -> list[Archive]:
         return [Archive(self.torchvision.url, self.torchvision.tgz_md5, self.torchvision.filename)]
 
-    def fetch(self, root: str) -> None:
-        self.torchvision(root, download=True)
-
     def read(self, root: Path, split: str) -> tuple[Tensor, Tensor]:
-        from torchvision.datasets.utils import check_integrity
-
-        images, labels = [], []
-        for name, md5 in self.torchvision.train_list if split == "train" else self.torchvision.test_list:
-            path = root / "cifar-10-batches-py" / name
-            if not check_integrity(path, md5):
-                raise ValueError(f"{path} is damaged. Remove {path.parent} to have it unpacked again.")
-            batch = read_arrays(path)
-            images.append(batch["data"])
-            labels += batch["labels"]
-        return torch.from_numpy(np.concatenate(images)).view(-1, *self.native.shape), torch.tensor(labels)
+        published = self.torchvision(root, train=split == "train")  # checks the MD5 of the files before it opens them
+        return torch.from_numpy(published.data).permute(0, 3, 1, 2).contiguous(), torch.tensor(published.targets)
 
 
 class Svhn(LabelledSet):
@@ -180,11 +165,8 @@ class Svhn(LabelledSet):
             self.torchvision(root, split=part, download=True)
 
     def read(self, root: Path, split: str) -> tuple[Tensor, Tensor]:
-        try:
-            table = self.torchvision(root, split=self.parts[split])
-        except RuntimeError as error:
-            raise ValueError(f"{root}/{self.parts[split]}_32x32.mat is damaged. Remove it to reload it.") from error
-        return torch.from_numpy(table.data).contiguous(), torch.from_numpy(table.labels)
+        published = self.torchvision(root, split=self.parts[split])
+        return torch.from_numpy(published.data).contiguous(), torch.from_numpy(published.labels)
 
 
 class Celeba(PublishedSet):
@@ -212,9 +194,6 @@ class Celeba(PublishedSet):
     def archives(self) -> list[Archive]:
         drive = "https://drive.google.com/uc?id="
         return [Archive(drive + key, md5, f"celeba/{file}") for key, md5, file in self.torchvision.file_list]
-
-    def fetch(self, root: str) -> None:
-        self.torchvision(root, download=True)
 
     def open(self, split: str) -> list[Examples]:
         images, partition = (self.root() / file for file in self.files())

@@ -1,14 +1,14 @@
 """Atomic file writes that survive crashes and power failures, and locks so that one job builds a shared file."""
 
-import fcntl
 import logging
 import os
 import stat
-import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
+
+from filelock import BaseFileLock, FileLock, Timeout
 
 log = logging.getLogger("genlab")
 
@@ -60,59 +60,37 @@ def open_plain(path: Path, flags: int = os.O_RDONLY) -> BinaryIO:
 
 @contextmanager
 def build_once(path: Path) -> Iterator[None]:
-    """Build `path` once: the first process holds the lock while it runs the block, the others wait.
+    """Let one process at a time run the block, which builds `path` unless it finds that another has built it meanwhile.
 
-    Then they all proceed together, whether it succeeded or not: what one job failed to build, the others need not try
-    one by one. If the holder is killed or interrupted, a waiting process takes over. Correctness must not depend on
-    this: if locking fails, each process builds its own copy. The block must not wait for another process of the same
-    run, which may be waiting for the lock.
+    If the holder of the lock fails or is killed, a waiting process takes over. Correctness must not depend on this:
+    where nothing can be locked (a read-only folder, a file system without locks), each process builds its own copy. The
+    block must not wait for another process of the same run, which may be waiting for the lock.
 
-    It is a record lock, which belongs to the process and not to the open file: forked workers do not keep it.
+    A flock belongs to the open file, which forked workers inherit; filelock closes it in them, so that a worker that
+    outlives its parent does not keep the lock.
     """
-    lock = path.with_name(f".{path.name}.lock")
-    missing = [folder for folder in lock.parents if not folder.exists()]
-    with ExitStack() as stack:
-        holds = False
-        with suppress(OSError, ValueError):  # a read-only folder, or a lock that was removed meanwhile
-            lock.parent.mkdir(parents=True, exist_ok=True)
-            file = stack.enter_context(open_plain(lock, os.O_RDWR | os.O_CREAT))
-            holds = _wait(file, lock, path)
-        try:
-            yield
-        except (KeyboardInterrupt, SystemExit):
-            holds = False
-            raise
-        finally:
-            if holds:  # a missing file means that its holder is done; a killed holder leaves it behind
-                with suppress(OSError):
-                    lock.unlink()
-                    for folder in missing:  # delete the new folders if they are empty
-                        folder.rmdir()
+    lock = FileLock(path.with_name(f".{path.name}.lock"), poll_interval=0.1, fallback_to_soft=False)
+    missing = [folder for folder in path.parents if not folder.exists()]
+    with suppress(OSError):
+        _wait(lock, path)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            os.unlink(lock.lock_file)  # while it is held: whoever waits for the removed file tries again
+        lock.release()
+        with suppress(OSError):
+            for folder in missing:  # a failed block leaves no empty folders
+                folder.rmdir()
 
 
-def _wait(file: BinaryIO, lock: Path, path: Path) -> bool:
-    """True once this process holds the lock; False, or `FileNotFoundError`, once another process has finished.
-
-    It polls: a blocking lock would not return if a user removes the lock file of a job that hangs.
-    """
-    start, reported = time.monotonic(), False
-    while True:
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            held = True
-        except BlockingIOError:
-            held = False
-        except OSError:
-            held = True  # the file system has no locks: there is nothing to wait for
-        if not os.path.samestat(os.fstat(file.fileno()), os.lstat(lock)):
-            return False
-        if held:
-            return True
-        waited = time.monotonic() - start
-        if waited > LONG_WAIT and not reported:
-            log.info("waiting for another job that makes %s; remove %s to continue without it", path, lock)
-            reported = True
-        time.sleep(min(0.5, 0.01 + waited / 10))
+def _wait(lock: BaseFileLock, path: Path) -> None:
+    """Acquire `lock`; `OSError` if that is impossible. A user can end a long wait by removing the lock file."""
+    try:
+        lock.acquire(timeout=LONG_WAIT)
+    except Timeout:
+        log.info("waiting for another job that makes %s; remove %s to continue without it", path, lock.lock_file)
+        lock.acquire()
 
 
 def _sync(path: Path) -> None:

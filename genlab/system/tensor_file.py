@@ -55,7 +55,7 @@ def read(path: Path, device: str | torch.device = "cpu") -> tuple[dict[str, Tens
         with safe_open(path, framework="pt", device=str(device)) as content:
             metadata = {name: text for name, text in content.metadata().items() if name != _CHECKSUM}
             return {name: content.get_tensor(name) for name in content.offset_keys()}, metadata
-    except SafetensorError as error:
+    except (SafetensorError, AttributeError, TypeError, RecursionError) as error:  # no metadata, or absurd shapes
         raise ValueError(str(error)) from error
 
 

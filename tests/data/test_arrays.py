@@ -1,133 +1,226 @@
-"""Arrays: every layout and kind of number becomes the same images, and what cannot be images is refused."""
+"""Arrays in .npz and .npy files: every layout gives the same images, from disk as from memory; others are refused."""
 
+from dataclasses import replace
+
+import lab
 import numpy as np
 import pytest
 import torch
 
+from genlab.contract.settings import LoaderConfig
 from genlab.data.arrays import Npz
+from genlab.data.loading import Loader
+from genlab.data.npy import Npy
+from genlab.runs.provenance import fingerprint
 
-VALUES = np.random.default_rng(0).integers(0, 256, (10, 6, 4), np.uint8)
-LABELS = np.arange(10) % 3
+COLOUR = np.random.default_rng(0).integers(0, 256, (40, 6, 4, 3), np.uint8)
+COLOUR[:, 0, 0, 0] = np.random.default_rng(1).permutation(40)  # what each is told by
+GREY, FIRST = COLOUR[..., 0], COLOUR.transpose(0, 3, 1, 2)
+LABELS = np.arange(40) % 3
 
 
-def store(tmp_path, **arrays):
-    path = tmp_path / "images.npz"
-    np.savez_compressed(path, **arrays)
-    return str(path)
+def npz(folder, images, labels=None, **options):
+    arrays = {"images": images} if labels is None else {"images": images, "labels": labels}
+    np.savez_compressed(folder / "x.npz", **arrays)
+    return Npz(path=str(folder / "x.npz"), labels_key=None if labels is None else "labels", **options)
+
+
+def npy(folder, images, labels=None, **options):
+    np.save(folder / "x.npy", images)
+    if labels is not None:
+        np.save(folder / "labels.npy", labels)
+        options["labels_path"] = str(folder / "labels.npy")
+    return Npy(path=str(folder / "x.npy"), **options)
 
 
 def whole(source):
     """Both splits together, images in the order of their first pixels."""
     tables = [source.open(split)[0].load() for split in ("train", "validation")]
     fields = {name: torch.cat([table[name] for table in tables]) for name in tables[0]}
-    order = fields["image"].flatten(1)[:, 0].argsort(stable=True)
+    order = fields["image"][:, 0, 0, 0].argsort(stable=True)
     return {name: value[order] for name, value in fields.items()}
 
 
 @pytest.mark.parametrize(
-    "images, options",
+    "kind, array, options",
     [
-        (VALUES, {}),
-        (VALUES[..., None], {}),
-        (VALUES.reshape(10, 24), {"image_shape": [6, 4]}),
-        (VALUES / np.float32(255), {}),
-        (VALUES / 255, {}),
-        (VALUES.astype(np.int64), {}),
-        (VALUES.astype(">u2") * 257, {"max_value": 65535.0}),
+        (npz, COLOUR, {}),
+        (npz, GREY, {}),
+        (npz, GREY[..., None], {}),
+        (npz, COLOUR.reshape(40, -1), {"image_shape": [6, 4, 3]}),
+        (npz, GREY / np.float32(255), {}),
+        (npz, GREY / 255, {}),
+        (npz, GREY.astype(np.int64), {}),
+        (npz, GREY.astype(">u2") * 257, {"max_value": 65535.0}),
+        (npy, COLOUR, {}),
+        (npy, FIRST.copy(), {}),
+        (npy, COLOUR[:, :3], {"layout": "channels_last"}),
+        (npy, FIRST[..., :3].copy(), {"layout": "channels_first"}),
+        (npy, GREY.copy(), {}),
+        (npy, GREY[:, :3].copy(), {}),
+        (npy, GREY[..., None], {}),
+        (npy, GREY[:, None].copy(), {}),
     ],
 )
-def test_every_layout_gives_the_same_images(tmp_path, images, options):
-    source = Npz(path=store(tmp_path, images=images), **options)
-    assert source.spec.shape == (1, 6, 4) and source.sizes == {"train": 9, "validation": 1}
-    expected = torch.from_numpy(VALUES[VALUES[:, 0, 0].argsort(kind="stable")])[:, None]
+def test_every_layout_gives_the_same_images(kind, array, options, tmp_path):
+    source = kind(tmp_path, array, **options)
+    channels, height, width = source.spec.shape
+    expected = torch.from_numpy(COLOUR[:, :height, :width, :channels]).permute(0, 3, 1, 2)
     found = whole(source)["image"]
-    assert found.dtype == torch.uint8 and torch.equal(found, expected)
+    assert found.is_contiguous() and found.dtype == torch.uint8
+    assert torch.equal(found, expected[expected[:, 0, 0, 0].argsort()])
+    assert source.sizes == {"train": 36, "validation": 4} and source.spec.num_classes == 0
+
+
+@pytest.mark.parametrize("kind", [npz, npy])
+def test_labels_stay_with_their_images(kind, tmp_path):
+    source = kind(tmp_path, COLOUR, LABELS.astype(">i2"), validation_fraction=0.3, seed=3)
+    assert source.spec.num_classes == 3 and source.sizes["validation"] == 12
+    assert whole(source)["label"].tolist() == LABELS[COLOUR[:, 0, 0, 0].argsort()].tolist()
+
+
+@pytest.mark.parametrize("kind", [npz, npy])
+def test_blocks_are_held_out_together(kind, tmp_path):
+    frames = np.broadcast_to(np.arange(100, dtype=np.uint8)[:, None, None], (100, 2, 2))
+    source = kind(tmp_path, frames, validation_fraction=0.2, block_size=20)
+    held_out = source.open("validation")[0].load()["image"][:, 0, 0, 0].tolist()
+    assert held_out == list(range(held_out[0], held_out[0] + 20)) and held_out[0] % 20 == 0
 
 
 @pytest.mark.parametrize("kind", [np.uint8, bool])
 def test_binary_images_are_black_and_white(tmp_path, kind):
-    source = Npz(path=store(tmp_path, images=(VALUES > 99).astype(kind)), max_value=1.0)
-    assert whole(source)["image"].unique().tolist() == [0, 255]
-
-
-def test_colour_and_labels(tmp_path):
-    colour = np.stack([VALUES, VALUES, 255 - VALUES], -1)
-    source = Npz(path=store(tmp_path, x=colour, y=LABELS), images_key="x", labels_key="y", validation_fraction=0.3)
-    fields = whole(source)
-    assert source.spec.shape == (3, 6, 4) and source.spec.num_classes == 3 and fields["label"].dtype == torch.int64
-    order = VALUES[:, 0, 0].argsort(kind="stable")
-    assert fields["label"].tolist() == LABELS[order].tolist()
-    assert torch.equal(fields["image"][:, 0], 255 - fields["image"][:, 2])
+    assert whole(npz(tmp_path, (GREY > 99).astype(kind), max_value=1.0))["image"].unique().tolist() == [0, 255]
 
 
 def test_arrays_held_out(tmp_path):
-    path = store(tmp_path, images=VALUES, labels=LABELS, test=VALUES[:4], test_labels=LABELS[:4])
+    path = str(tmp_path / "x.npz")
+    np.savez(path, images=GREY, labels=LABELS, test=GREY[:4], test_labels=LABELS[:4])
     options = {"validation_images_key": "test", "validation_labels_key": "test_labels"}
     source = Npz(path=path, labels_key="labels", **options)
-    assert source.sizes == {"train": 10, "validation": 4}
+    assert source.sizes == {"train": 40, "validation": 4}
     held_out = source.open("validation")[0].load()
-    assert np.array_equal(held_out["image"][:, 0], VALUES[:4]) and held_out["label"].tolist() == [0, 1, 2, 0]
-    assert np.array_equal(source.open("train")[0].load()["image"][:, 0], VALUES)
+    assert np.array_equal(held_out["image"][:, 0], GREY[:4]) and held_out["label"].tolist() == [0, 1, 2, 0]
+    assert np.array_equal(source.open("train")[0].load()["image"][:, 0], GREY)
     for wrong in ({"validation_labels_key": None}, {"validation_images_key": None}):
         with pytest.raises(ValueError, match=r"dataset\..*Give"):
             Npz(path=path, labels_key="labels", **{**options, **wrong})
 
 
-def test_blocks(tmp_path):
-    frames = np.broadcast_to(np.arange(100, dtype=np.uint8)[:, None, None], (100, 2, 2))
-    source = Npz(path=store(tmp_path, images=frames), validation_fraction=0.2, block_size=20)
-    held_out = source.open("validation")[0].load()["image"][:, 0, 0, 0].tolist()
-    assert held_out == list(range(held_out[0], held_out[0] + 20)) and held_out[0] % 20 == 0
+@pytest.mark.parametrize(
+    "kinds, images, options, message",
+    [
+        ((npz, npy), COLOUR.astype(complex), {}, r"complex128\[40, 6, 4, 3\] cannot be images. Store them as uint8"),
+        ((npz, npy), np.array(3), {}, "cannot be images"),
+        ((npz, npy), COLOUR[:0], {}, "cannot be images"),
+        ((npz, npy), COLOUR[:1], {}, "holds 1 image"),
+        ((npz, npy), COLOUR, {"labels": LABELS[:9]}, "cannot be the labels of 40 images"),
+        ((npz, npy), COLOUR, {"labels": LABELS / 2}, "cannot be the labels of 40 images"),
+        ((npz, npy), COLOUR, {"labels": LABELS * 2}, r"holds the values \[0, 2, 4\]"),
+        ((npz,), COLOUR, {"images_key": "x"}, r"dataset\.images_key=x: no such array in .*, which holds images uint8"),
+        ((npz,), GREY.reshape(40, 24), {}, r"Give dataset\.image_shape"),
+        ((npz,), GREY.reshape(40, 24), {"image_shape": [5, 5]}, r"does not fit dataset\.image_shape=\[5, 5\]"),
+        ((npz,), FIRST, {}, r"is not \[N, height, width\]"),
+        ((npy,), COLOUR / 255, {}, "cannot be images. Store them as uint8"),
+        ((npy,), COLOUR[..., :2].copy(), {}, r"is not \[N, height, width, 1 or 3\]"),
+        ((npy,), COLOUR, {"layout": "channels_first"}, r"is not \[N, height, width, 1 or 3\]"),
+        ((npy,), COLOUR[:, :3].copy(), {}, r"Give dataset\.layout=channels_last or channels_first"),
+        ((npy,), COLOUR, {"layout": "NHWC"}, r"dataset\.layout=NHWC"),
+        ((npy,), np.asfortranarray(COLOUR), {}, "is stored by columns. Store"),
+    ],
+)
+def test_refuses_from_the_headers(kinds, images, options, message, tmp_path):
+    for kind in kinds:
+        with pytest.raises(ValueError, match=message):
+            kind(tmp_path, images, **options)
 
 
 @pytest.mark.parametrize(
-    "arrays, options, message",
+    "kind, images, message",
     [
-        ({"x": VALUES}, {}, r"dataset\.images_key=images: no such array in .*, which holds x uint8\[10, 6, 4\]"),
-        ({"images": np.array([VALUES, None], object)}, {}, "cannot be images"),
-        ({"images": VALUES.astype(complex)}, {}, "cannot be images"),
-        ({"images": np.array(3)}, {}, "cannot be images"),
-        ({"images": VALUES[:0]}, {}, "cannot be images"),
-        ({"images": VALUES.reshape(10, 24)}, {}, r"holds flat rows. Give dataset\.image_shape"),
-        ({"images": VALUES.reshape(10, 24)}, {"image_shape": [5, 5]}, r"does not fit dataset\.image_shape=\[5, 5\]"),
-        ({"images": np.stack([VALUES] * 3, 1)}, {}, r"is not \[N, height, width\]"),
-        ({"images": VALUES, "y": LABELS[:9]}, {"labels_key": "y"}, "cannot be the labels of 10 images"),
-        ({"images": VALUES, "y": LABELS / 2}, {"labels_key": "y"}, "cannot be the labels of 10 images"),
-        ({"images": VALUES, "y": LABELS + 1}, {"labels_key": "y"}, "holds the values 1, 2, 3. Number the classes"),
-        ({"images": VALUES, "y": LABELS * 2}, {"labels_key": "y"}, "holds the values 0, 2, 4. Number the classes"),
-        ({"images": VALUES[:1]}, {}, "holds 1 image"),
+        (npz, GREY / 200, r"outside 0 to 1\. Give .* dataset\.max_value="),
+        (npz, GREY / 255 - 0.5, "outside 0 to 1"),
+        (npz, np.where(GREY > 99, np.nan, 0.5), "outside 0 to 1"),
+        (npz, GREY.astype(int) * 2, "outside 0 to 255"),
+        (npz, (GREY > 99).astype(np.uint8), r"Give dataset\.max_value=1 "),
+        (npy, (COLOUR > 99).astype(np.uint8), "Store white as 255"),
     ],
 )
-def test_refuses_from_the_headers(tmp_path, arrays, options, message):
-    with pytest.raises(ValueError, match=message):
-        Npz(path=store(tmp_path, **arrays), **options)
-
-
-@pytest.mark.parametrize(
-    "images, message",
-    [
-        (VALUES / 200, "outside 0 to 1"),
-        (VALUES / 255 - 0.5, "outside 0 to 1"),
-        (np.where(VALUES > 99, np.nan, 0.5), "outside 0 to 1"),
-        (VALUES.astype(int) * 2, "outside 0 to 255"),
-        ((VALUES > 99).astype(np.uint8), r"Give dataset\.max_value=1 "),
-    ],
-)
-def test_refuses_values_when_opened(tmp_path, images, message):
-    source = Npz(path=store(tmp_path, images=images))
+def test_refuses_values_when_opened(kind, images, message, tmp_path):
+    source = kind(tmp_path, images)
     with pytest.raises(ValueError, match=message):
         source.open("train")
 
 
-def test_refuses_other_files(tmp_path):
-    (tmp_path / "x.npz").write_bytes(b"nothing of the kind")
-    for path, message in (
-        (None, "is not set"),
-        ("/no/file.npz", "no such file"),
-        (str(tmp_path / "x.npz"), "not a sound"),
-    ):
+@pytest.mark.parametrize("kind", [npz, npy])
+def test_objects_are_refused_and_never_run(kind, tmp_path):
+    class Explosive:
+        def __reduce__(self):
+            return (tmp_path / "ran").touch, ()
+
+    objects = np.empty((40, 6, 4), object)
+    objects[:] = [[[Explosive()]]]
+    for images, labels in ((objects, None), (GREY.copy(), objects[:, 0, 0])):
+        with pytest.raises(ValueError, match="cannot be"):
+            kind(tmp_path, images, labels)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("kind, source, damaged", [(npz, Npz, "x.npz"), (npy, Npy, "x.npy")])
+def test_other_files_are_refused(kind, source, damaged, tmp_path):
+    for path, message in ((None, "is not set. Give"), ("/nowhere", "no such file. Give"), ("/", "no such")):
         with pytest.raises(ValueError, match=rf"dataset\.path.*{message}"):
-            Npz(path=path)
+            source(path=path)
+    kind(tmp_path, COLOUR)
+    sound = (tmp_path / damaged).read_bytes()
+    for content in (b"", b"no array", sound[:-1], sound[:4] + b"\x09" * 4 + sound[8:-1]):
+        (tmp_path / damaged).write_bytes(content)
+        with pytest.raises(ValueError, match=r"dataset\.path=.* is not a sound .* Write it by numpy\.save"):
+            source(path=str(tmp_path / damaged))
+
+
+# read from the disk
+
+STREAM = LoaderConfig(storage="stream", memory_limit=1.0, workers=0, flip=True, shift=1)
+
+
+@pytest.mark.parametrize("array", [COLOUR, FIRST.copy()], ids=["channels_last", "channels_first"])
+def test_from_the_disk_as_from_memory_to_the_bit(array, tmp_path):
+    source = npy(tmp_path, array, LABELS)
+    disk, held = (
+        Loader(source, "train", settings, seed=5, device=lab.CPU)
+        for settings in (STREAM, replace(STREAM, storage="memory"))
+    )
+    assert "read from the disk" in disk.storage[0] and "held in memory" in held.storage[0]
+    for _, one, other in zip(range(12), disk.batches(10), held.batches(10), strict=False):
+        assert not list(lab.differences(one.fields, other.fields))
+    for one, other in zip(disk.in_order(), held.in_order(), strict=True):
+        assert not list(lab.differences(one.fields, other.fields))
+    assert fingerprint(disk) == fingerprint(held)
+    assert torch.equal(disk.evenly_spaced(7)["image"], held.evenly_spaced(7)["image"])
+
+
+def test_rows_are_announced_before_they_are_read(tmp_path, monkeypatch):
+    loader = Loader(npy(tmp_path, COLOUR), "train", STREAM, seed=5, device=lab.CPU)
+    file = loader.tables[0].table.file
+    announced, drawn = [], []
+    read = file.read
+    monkeypatch.setattr(file, "prefetch", lambda rows: announced.append(rows.tolist()))
+    monkeypatch.setattr(file, "read", lambda rows: drawn.append((rows.tolist(), len(announced))) or read(rows))
+    for _ in zip(range(5), loader.batches(10), strict=False):
+        pass
+    for number, (rows, ahead) in enumerate(drawn):
+        assert announced[number] == rows and ahead >= number + 4
+
+
+def test_a_file_that_shrinks_is_no_crash(tmp_path):
+    table = npy(tmp_path, COLOUR).open("train")[0]
+    with open(tmp_path / "x.npy", "r+b") as file:
+        file.truncate(300)
+    with pytest.raises(ValueError, match="has become shorter"):
+        table.rows(torch.arange(30))
+
+
+# real data
 
 
 def test_real_video_frames(need):

@@ -4,7 +4,6 @@ import subprocess
 import sys
 
 import numpy as np
-import pytest
 import torch
 
 from genlab.data.digits import Digits, read_table
@@ -17,32 +16,11 @@ def test_equals_what_scikit_learn_reads():
     assert np.array_equal(read_table(), np.column_stack([images, labels]))
 
 
-def test_fields_match_the_spec():
-    source = Digits(size=16)
-    for split, count in {"train": 1617, "validation": 180}.items():
-        fields = source.open(split)[0].load()
-        assert source.sizes[split] == count
-        assert fields["image"].shape == (count, *source.spec.shape) and fields["image"].dtype == torch.uint8
-        assert fields["label"].shape == (count,) and fields["label"].dtype == torch.int64
-        assert fields["label"].unique().tolist() == list(range(source.spec.num_classes))
-    assert fields["image"].max() > 240 and fields["image"].min() == 0
-
-
-def test_the_seed_chooses_the_split_and_nothing_is_lost():
-    def images(split, seed):
-        return Digits(size=8, seed=seed).open(split)[0].load()["image"]
-
-    assert torch.equal(images("train", 0), images("train", 0))
-    assert not torch.equal(images("train", 0), images("train", 1))
-    whole = [torch.cat([images(split, seed) for split in ("train", "validation")]).double() for seed in (0, 1)]
-    assert torch.equal(whole[0].sum(0), whole[1].sum(0))
-
-
-@pytest.mark.parametrize("options", [{"size": 4}, {"validation_fraction": 0.0}, {"validation_fraction": 1.0}])
-def test_refuses(options):
-    key, value = next(iter(options.items()))
-    with pytest.raises(ValueError, match=rf"dataset\.{key}={value}"):
-        Digits(**options)
+def test_nothing_is_lost_and_white_is_white():
+    whole = [torch.cat([Digits(size=8, seed=seed).open(split)[0].load()["image"] for split in ("train", "validation")])
+             for seed in (0, 1)]  # fmt: skip
+    assert torch.equal(whole[0].double().sum(0), whole[1].double().sum(0))
+    assert whole[0].max() > 240 and whole[0].min() == 0
 
 
 def test_start_up_stays_light():

@@ -71,3 +71,20 @@ def test_spec_says_what_it_provides_and_survives_a_checkpoint(spec, provides):
     assert spec.provides == provides
     assert all(isinstance(value, (int, list)) for value in spec.to_dict().values()), "plain values alone"
     assert DataSpec.from_dict(spec.to_dict()) == spec
+
+
+@pytest.mark.parametrize(
+    "values, says",
+    [
+        (None, "must hold shape"),
+        ({"shape": [1, 8, 8]}, "must hold shape"),
+        ({"shape": (1, 8, 8), "num_classes": 0, "domains": ["image"]}, r"data\.shape=\(1, 8, 8\)"),
+        ({"shape": [1, 8, True], "num_classes": 0, "domains": ["image"]}, r"data\.shape="),
+        ({"shape": [1, 8, -8], "num_classes": 0, "domains": ["image"]}, "images of 1x8x-8"),
+        ({"shape": [1, 8, 8], "num_classes": -1, "domains": ["image"]}, r"data\.num_classes=-1"),
+        ({"shape": [1, 8, 8], "num_classes": 0, "domains": ["x"]}, r"data\.domains="),
+    ],
+)
+def test_the_spec_of_a_stranger(values, says):
+    with pytest.raises(ValueError, match=says):
+        DataSpec.from_dict(values)

@@ -1,12 +1,10 @@
 """The classifier that samples are read by: it learns, repeats to the bit, is kept, and survives a damaged cache."""
 
-import json
 import logging
 import os
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -105,37 +103,10 @@ def test_other_data_gets_a_classifier_of_its_own(folder):
     assert len(list(folder.iterdir())) == 2
 
 
-def edit(name, value):
-    """Damage to the manifest of an entry."""
-
-    def damage(entry):
-        manifest = json.loads((entry / "manifest.json").read_text())
-        (entry / "manifest.json").write_text(json.dumps(manifest | {name: value}))
-
-    return damage
-
-
-def flip_a_weight(entry):
-    bias = np.load(entry / "logits.bias.npy")
-    bias[0] += 1
-    np.save(entry / "logits.bias.npy", bias)
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda entry: os.truncate(entry / "logits.weight.npy", 100),
-        lambda entry: (entry / "logits.weight.npy").unlink(),
-        edit("fields", {}),
-        edit("fields", {"accuracy": ["float64", []]}),
-        edit("fields", 3),
-        flip_a_weight,
-    ],
-)
-def test_a_damaged_cache_is_trained_anew(damage, folder, caplog):
+def test_a_damaged_cache_is_trained_anew(folder, caplog):
     first = load_classifier(Stripes((1, 8, 8)))
     (entry,) = folder.iterdir()
-    damage(entry)
+    os.truncate(entry, entry.stat().st_size - 1)
     caplog.set_level(logging.INFO, "genlab")
     assert load_classifier(Stripes((1, 8, 8))).identity == first.identity
     assert "is damaged and made again" in caplog.text

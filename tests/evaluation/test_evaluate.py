@@ -228,7 +228,7 @@ def test_readings_of_real_images_are_kept_and_used_again(monkeypatch):
 def test_damaged_readings_are_read_again(tmp_path):
     _, context = subject("gan")
     first = context.real
-    (file,) = (tmp_path / "cache/tables").glob("*/features.npy")
+    (file,) = (tmp_path / "cache/tables").glob("*.safetensors")
     file.write_bytes(b"half")
     assert torch.equal(subject("gan")[1].real.features, first.features)
     assert file.stat().st_size > 100, "and kept again"

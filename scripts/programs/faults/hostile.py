@@ -530,11 +530,11 @@ CASES = [
         "dataset.image_shape=[-8,-8]",
     ),
     # published sets
-    Case("set: pickles", cifar, "data_batch_1 is damaged"),
+    Case("set: pickles", cifar, "images of CIFAR10 are damaged"),
     Case(
-        "set: header of 10^18 pixels", lambda folder: idx(folder, (10**6, 10**6, 10**6)), "images-idx3-ubyte is damaged"
+        "set: header of 10^18 pixels", lambda folder: idx(folder, (10**6, 10**6, 10**6)), "images of MNIST are damaged"
     ),
-    Case("set: negative sides", lambda folder: idx(folder, (-1, -28, 28)), "images-idx3-ubyte is damaged"),
+    Case("set: negative sides", lambda folder: idx(folder, (-1, -28, 28)), "images of MNIST are damaged"),
     Case(
         "set: no network",
         lambda folder: (folder / "data").mkdir() or ["train", "dataset=mnist", "data_dir=data", *SHORT],
