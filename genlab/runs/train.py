@@ -32,10 +32,10 @@ from genlab.runs.processes import (
     reason_of,
     run_as_leader,
     under_one_command,
-    under_torchrun,
 )
 from genlab.runs.provenance import changed_environment, environment, with_resumption
 from genlab.runs.transfer import transfer
+from genlab.system import torchrun
 from genlab.system.device import MEMORY_FORMATS, prepare
 from genlab.system.distributed import PeerLost, largest, rank, world
 from genlab.system.files import replace_text
@@ -57,7 +57,7 @@ def train(config: RunConfig, folder: RunFolder, start: Start | None = None) -> d
     processes = config.device.processes
     if is_leader():
         return run_as_leader(_train, (config, folder, start))
-    if processes > 1 and not under_torchrun():
+    if processes > 1 and not torchrun.started_this():
         return in_processes(processes, folder, _train, (config, folder, start))
     return _train(config, folder, start)
 
