@@ -157,24 +157,20 @@ def data_fingerprint(source: Source, split: str = "train") -> str:
         digest.update(str(len(table)).encode())
         for path in getattr(table, "paths", []):
             digest.update(f"{os.path.basename(path)} {os.path.getsize(path)}".encode())
-        for name, value in _evidence(table).items():
-            digest.update(name.encode())
-            digest.update(_bytes_of(value))
+        _add(_evidence(table), digest)
     return digest.hexdigest()
 
 
 def weights_hash(network: nn.Module) -> str:
     """sha256 over the names and values of a state dict."""
-    digest = hashlib.sha256()
-    for name, value in network.state_dict().items():
-        digest.update(name.encode())
-        digest.update(_bytes_of(value))
+    _add(network.state_dict(), digest := hashlib.sha256())
     return digest.hexdigest()
 
 
-def _bytes_of(value: Tensor) -> Any:
-    """The values of a tensor as a buffer, without a copy if it is on the CPU."""
-    return value.cpu().contiguous().numpy().reshape(-1).view("uint8")
+def _add(fields: dict[str, Tensor], digest: Any) -> None:
+    for name, value in fields.items():
+        digest.update(name.encode())
+        digest.update(value.cpu().contiguous().numpy().reshape(-1).view("uint8"))  # no copy of what is on the CPU
 
 
 def _evidence(table: Examples) -> dict[str, Tensor]:
