@@ -4,6 +4,7 @@ import re
 import typing
 from collections.abc import Iterator
 from dataclasses import is_dataclass
+from itertools import islice
 from typing import Any
 
 from torch import Tensor
@@ -12,15 +13,16 @@ from genlab.config.hints import fits, misfit
 from genlab.contract.settings import RunConfig, flattened, typed
 from genlab.system.text import did_you_mean, printable
 
-_LONGEST_LINE = 300
+_MOST_LINES, _LONGEST_LINE = 100, 300
 
 
 def stored_config(values: Any) -> RunConfig:
     """The typed config of a checkpoint or a `config.yaml`, from JSON values. `ValueError` with a line per problem."""
     if not isinstance(values, dict):
         raise ValueError("config: must be a group of settings")
-    if problems := list(_type_problems(RunConfig, values)) or list(_text_problems(values)):
-        raise ValueError("\n".join(printable(f"config.{line}"[:_LONGEST_LINE]) for line in problems))
+    for found in (_type_problems(RunConfig, values), _text_problems(values)):
+        if problems := [printable(f"config.{line}"[:_LONGEST_LINE]) for line in islice(found, _MOST_LINES)]:
+            raise ValueError("\n".join(problems))
     return typed(RunConfig, values)
 
 
