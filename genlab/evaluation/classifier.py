@@ -91,10 +91,6 @@ class Classifier:
     identity: str
     accuracy: float
 
-    def to_table(self) -> dict[str, Tensor]:
-        """As tensors by name, for the cache."""
-        return {**self.network.state_dict(), "accuracy": torch.tensor(self.accuracy, dtype=torch.float64)}
-
 
 def load_classifier(source: Source, seed: int = 0) -> Classifier:
     """The classifier for the labels of `source`, on the CPU: from the cache, or trained and cached.
@@ -111,7 +107,8 @@ def load_classifier(source: Source, seed: int = 0) -> Classifier:
 
     def make() -> dict[str, Tensor]:
         logger.info("training the classifier for evaluation, once for this dataset")
-        return train(source, seed).to_table()
+        found = train(source, seed)
+        return {**found.network.state_dict(), "accuracy": torch.tensor(found.accuracy, dtype=torch.float64)}
 
     network = _initial(spec, seed)
     layout = {name: (value.dtype, tuple(value.shape)) for name, value in network.state_dict().items()}

@@ -83,7 +83,7 @@ def evaluate(run: Run, context: EvaluationContext, names: Sequence[str], seed: i
     if sampled := [name for name in names if name in SAMPLE_METRICS]:
         with computing(run.device, "fp32"):
             passes = [_measure_samples(run, context, sampled, own) for own in seeds]
-        measured |= dict(zip(sampled, map(list, zip(*passes, strict=True)), strict=True))
+        measured |= {name: [found[place] for found in passes] for place, name in enumerate(sampled)}
     entries: dict[str, dict[str, Any]] = {}
     for name, repeats in measured.items():
         protocol = common | _protocol(name, run, context, seed)

@@ -136,25 +136,24 @@ def _run_as_follower(train: Callable) -> int:
     return 0
 
 
-def is_leader() -> bool:
-    """Whether this is process 0 under torchrun, and the others wait for its commands."""
-    return _Group.followers_wait
+def in_all_processes(processes: int, folder: RunFolder, train: Callable, arguments: tuple) -> dict[str, float]:
+    """Call `train(*arguments)`, which trains into `folder`, in all processes of a run; returns the final metrics.
 
-
-def run_as_leader(train: Callable, arguments: tuple) -> dict[str, float]:
-    """Call `train` in all processes; returns the final metrics."""
-    from_first(arguments)
-    _Group.followers_wait = False
+    These are torchrun's, or `processes` that are started here. `RunFailed` if one of them fails, or its `ValueError` if
+    the run did not start; `Interrupted` on a signal.
+    """
+    if processes > 1 and not torchrun.started_this():
+        return _start(processes, folder, train, arguments)
+    leads, _Group.followers_wait = _Group.followers_wait, False
+    if leads:
+        from_first(arguments)
     final = train(*arguments)
-    _Group.followers_wait = True
+    _Group.followers_wait = leads
     return final
 
 
-def in_processes(processes: int, folder: RunFolder, function: Callable, arguments: tuple) -> dict[str, float]:
-    """Start `processes` that call `function(*arguments)`, which trains into `folder`; returns the final metrics.
-
-    `RunFailed` if one of them fails, or its `ValueError` if the run did not start; `Interrupted` on a signal.
-    """
+def _start(processes: int, folder: RunFolder, function: Callable, arguments: tuple) -> dict[str, float]:
+    """Start `processes` that call `function(*arguments)`, and wait for them."""
     if multiprocessing.get_start_method() not in multiprocessing.get_all_start_methods():
         multiprocessing.set_start_method("spawn", force=True)  # joblib's own method is unknown to the new processes
     store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
