@@ -9,6 +9,7 @@ from typing import NoReturn
 from genlab.commands import completion
 from genlab.commands.pages import help_page, usage
 from genlab.config.commands import COMMANDS
+from genlab.system import torchrun
 from genlab.system.signals import leaving_at_once
 from genlab.system.text import did_you_mean
 from genlab.system.version import __version__
@@ -47,7 +48,7 @@ def _dispatch(arguments: list[str]) -> int:
     if name not in ("train", "resume"):
         return _run(name, rest)
     with leaving_at_once():
-        if "RANK" not in os.environ:
+        if not torchrun.started_this():
             return _run(name, rest)
         from genlab.runs.train import run_under_torchrun  # imports torch, which takes a second
 

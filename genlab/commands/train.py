@@ -1,6 +1,5 @@
 """`genlab train`: check the request and train; `-m` hands a grid of jobs to Hydra's sweeper and launcher."""
 
-import os
 import sys
 
 import hydra
@@ -13,6 +12,7 @@ from genlab.config.compose import RequestError
 from genlab.config.paths import config_folder
 from genlab.runs.check import check
 from genlab.runs.resumable import StoppedRun
+from genlab.system import torchrun
 
 
 def main(request: TrainRequest) -> int:
@@ -24,9 +24,9 @@ def main(request: TrainRequest) -> int:
     if request.found:
         check(config, folder.path, found_before=request.found)
     named = any(line.startswith("hydra.run.dir=") for line in request.overrides)
-    if "RANK" in os.environ and not named:
+    if torchrun.started_this() and not named:
         raise RequestError(["under torchrun a run needs a fixed folder: add hydra.run.dir=FOLDER"])
-    if int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) and folder.holds_run:
+    if torchrun.restarts() and folder.holds_run:
         check(config, None)
         stopped = StoppedRun.read(folder.path)
         if differences := stopped.differences(config):

@@ -29,8 +29,8 @@ _SUPPLIED = {"model": {"data"}, "optimizer": {"params"}, "dataset": set(), "sche
 _OWN_KEYS = {"optimizer": {"players"}}
 """Keys of a node that GenLab reads itself."""
 
-_MAX_INTEGER = 2**62
-"""Largest integer passed to a constructor: torch uses 64 bits."""
+_COUNTABLE = Limits(at_most=2**62)
+"""Of the numbers that are passed to a constructor: torch uses 64 bits."""
 
 
 def problems_of(config: RunConfig, sweep_metric: str | None = None) -> dict[str, list[str]]:
@@ -93,34 +93,21 @@ def limit_problems(settings: Any, above: str = "") -> Iterator[str]:
         if is_dataclass(value):
             yield from limit_problems(value, f"{key}.")
         elif entry.name not in CLASS_NODES:
-            limits = entry.metadata.get("limits", Limits())
-            for place, number in _numbers(key, value):
-                if _is_infinite(number):
-                    yield f"{place}={number}: must be a finite number"
-                elif problem := limits.problem(number):
-                    yield f"{place}={number}: {problem}"
-            if isinstance(value, str) and (problem := limits.problem(value)):
-                yield f"{key}={value}: {problem}"
+            yield from _outside(key, value, entry.metadata.get("limits", Limits()))
 
 
-def _numbers(key: str, values: Any) -> Iterator[tuple[str, int | float]]:
-    """Every number in `values`, including nested lists and dicts, with its key."""
-    if isinstance(values, dict):
-        for name, value in values.items():
-            yield from _numbers(f"{key}.{name}", value)
-    elif isinstance(values, list):
-        for value in values:
-            yield from _numbers(key, value)
-    elif isinstance(values, (int, float)):
-        yield key, values
-
-
-def _is_infinite(number: int | float) -> bool:
-    return isinstance(number, float) and not math.isfinite(number)  # isfinite overflows on large integers
-
-
-def _is_too_large(number: int | float) -> bool:
-    return isinstance(number, int) and number > _MAX_INTEGER
+def _outside(key: str, value: Any, limits: Limits) -> Iterator[str]:
+    """A line for each number or word in `value`, nested lists and dicts included, that is not within `limits`."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _outside(f"{key}.{name}", inner, limits)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _outside(key, inner, limits)
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield f"{key}={value}: must be a finite number"
+    elif problem := limits.problem(value):
+        yield f"{key}={value}: {problem}"
 
 
 def locate(node: str, target: str) -> Any:
@@ -149,10 +136,7 @@ def mismatches(
         elif not fits(value, hints.get(key, Any)):
             yield misfit(RunConfig, f"{node}.{key}", value, hints[key])
         else:
-            infinite = [pair for pair in _numbers(f"{node}.{key}", value) if _is_infinite(pair[1])]
-            yield from (f"{place}={number}: must be a finite number" for place, number in infinite)
-            large = [pair for pair in _numbers(f"{node}.{key}", value) if _is_too_large(pair[1]) and key != "seed"]
-            yield from (f"{place}={number}: must be at most {_MAX_INTEGER}" for place, number in large)
+            yield from _outside(f"{node}.{key}", value, Limits() if key == "seed" else _COUNTABLE)
     for key, parameter in parameters.items():
         if parameter.default is parameter.empty and key not in values:
             yield f"{node}.{key}: is missing and must be {describe(hints.get(key, Any))}"

@@ -1,7 +1,6 @@
 """From a command line to typed settings: composed by Hydra, with all mistakes reported at once."""
 
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,12 +13,11 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from genlab.config.commands import COMMANDS, ignored_device_keys
-from genlab.config.hints import fits, hint_of, misfit
-from genlab.config.options import plain_dict
+from genlab.config.hints import fits, hint_of, misfit, missing_part
 from genlab.config.paths import config_folder, groups, options
 from genlab.config.unsupported import several_values, unsupported
 from genlab.contract.settings import RunConfig, SweepConfig, typed
@@ -147,12 +145,9 @@ def plain(config: DictConfig) -> dict[str, Any]:
     """A composed config as resolved plain values, without Hydra's own node."""
     own = {str(key): config[key] for key in config if key != "hydra"}
     return {
-        key: plain_dict(value) if isinstance(value, DictConfig) else _plain_list(value) for key, value in own.items()
+        key: OmegaConf.to_container(value, resolve=True, throw_on_missing=True) if OmegaConf.is_config(value) else value
+        for key, value in own.items()
     }
-
-
-def _plain_list(value: Any) -> Any:
-    return OmegaConf.to_container(value, resolve=True) if isinstance(value, ListConfig) else value
 
 
 def parse(overrides: Sequence[str]) -> list[Override]:
@@ -190,7 +185,7 @@ def _explain(command: str, overrides: Sequence[str]) -> Iterator[tuple[str, str]
             yield override.input_line, f"{override.input_line}: no such {key}; {hint}"
         else:
             chosen.append(override.input_line)
-    reference = compose(command, chosen)
+    reference = OmegaConf.to_container(compose(command, chosen))
     for override in parsed:
         if override.key_or_group in known or override.key_or_group.startswith("hydra"):
             continue
@@ -200,29 +195,19 @@ def _explain(command: str, overrides: Sequence[str]) -> Iterator[tuple[str, str]
             yield override.input_line, _explain_value(command, override, reference, error)
 
 
-def _explain_value(command: str, override: Override, config: DictConfig, error: Exception) -> str:
+def _explain_value(command: str, override: Override, config: Any, error: Exception) -> str:
     """Why one `key=value` was refused: which part of the key does not exist, or the value's type."""
-    schema = COMMANDS[command].schema
-    walked: list[str] = []
-    node: Any = config
-    for part in override.key_or_group.split("."):
-        if not isinstance(node, DictConfig) or part not in node:
-            names = [str(name) for name in node] if isinstance(node, DictConfig) else []
-            names = [name for name in names if name not in ignored_device_keys(command)]
-            where = ".".join(walked) or "the config"
-            if node is None and where in groups():
-                return f"{override.input_line}: choose one first, as in {where}={options(where)[0]}"
-            if not names:
-                return f"{override.input_line}: {where} has no key {part!r}"
-            return f"{override.input_line}: {where} has no key {part!r}; {did_you_mean(part, names)}"
-        walked.append(part)
-        node = OmegaConf.select(node, part, throw_on_missing=False)
-    hint = hint_of(schema, override.key_or_group)
-    if not fits(override.value(), hint):
-        return misfit(schema, override.key_or_group, override.value(), hint)
-    return f"{override.input_line}: {_first_line(error.__cause__ or error)}"
+    schema, line, key = COMMANDS[command].schema, override.input_line, override.key_or_group
+    if missing := missing_part(config, key, ignored_device_keys(command)):
+        group = key.partition(".")[0]
+        if group in groups() and group in config and config[group] is None:
+            return f"{line}: choose one first, as in {group}={options(group)[0]}"
+        return f"{line}: {missing}"
+    if not fits(override.value(), hint := hint_of(schema, key)):
+        return misfit(schema, key, override.value(), hint)
+    return f"{line}: {_first_line(error.__cause__ or error)}"
 
 
 def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return re.sub(r"\s+", " ", lines[0]) if lines else type(error).__name__
+    text = str(error).strip()
+    return " ".join(text.splitlines()[0].split()) if text else type(error).__name__

@@ -1,12 +1,13 @@
-"""Type hints and user values: the hint of a key, whether a value fits it, and its description for users."""
+"""Keys, type hints and user values: whether a key exists and a value fits, and what to tell the user if not."""
 
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import is_dataclass
 from typing import Any, Literal, Union
 
 from genlab.contract.settings import limits_of
+from genlab.system.text import did_you_mean
 
 _WORDS = {
     int: "a whole number",
@@ -37,12 +38,25 @@ def misfit(schema: type, key: str, value: Any, hint: Any) -> str:
     return f"{line}{describe(hint)}{example}"
 
 
+def missing_part(values: Any, key: str, hidden: Collection[str] = ()) -> str | None:
+    """Which part of a dotted `key` nested `values` do not have, and the names beside it, without the `hidden` ones."""
+    walked: list[str] = []
+    for part in key.split("."):
+        if not isinstance(values, dict) or part not in values:
+            names = [name for name in values if name not in hidden] if isinstance(values, dict) else []
+            hint = f"; {did_you_mean(part, names)}" if names else ""
+            return f"{'.'.join(walked) or 'the config'} has no key {part!r}{hint}"
+        walked.append(part)
+        values = values[part]
+    return None
+
+
 def takes_list(hint: Any) -> bool:
     """Whether a list can fit the hint."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (Union, types.UnionType):
         return any(map(takes_list, arguments))
-    return hint is Any or (isinstance(origin, type) and issubclass(origin, (Sequence, tuple)))
+    return hint is Any or (isinstance(origin, type) and issubclass(origin, Sequence))
 
 
 def fits(value: Any, hint: Any) -> bool:
@@ -54,20 +68,14 @@ def fits(value: Any, hint: Any) -> bool:
         return any(fits(value, argument) for argument in arguments)
     if origin is Literal:
         return value in arguments
-    if hint is float:
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
-    if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    if origin is tuple:
-        if not isinstance(value, list):
-            return False
-        repeated = len(arguments) == 2 and arguments[1] is Ellipsis
-        expected = [arguments[0]] * len(value) if repeated else arguments
-        return len(value) == len(expected) and all(map(fits, value, expected))
+    if origin is tuple and Ellipsis not in arguments:
+        return isinstance(value, list) and len(value) == len(arguments) and all(map(fits, value, arguments))
     if origin is not None and issubclass(origin, Mapping):
-        return isinstance(value, dict) and all(fits(v, arguments[1]) for v in value.values())
+        return isinstance(value, dict) and all(fits(inner, arguments[1]) for inner in value.values())
     if origin is not None and issubclass(origin, Sequence):
         return isinstance(value, list) and all(fits(item, arguments[0]) for item in value)
+    if hint in (int, float):  # a whole number is a number, and true is none
+        return isinstance(value, (int, hint)) and not isinstance(value, bool)
     return isinstance(hint, type) and isinstance(value, hint)
 
 
@@ -81,6 +89,6 @@ def describe(hint: Any) -> str:
         return "one of " + ", ".join(map(str, arguments))
     if origin is tuple and Ellipsis not in arguments:
         return f"a list of {len(arguments)} values, each {describe(arguments[0])}"
-    if origin is not None and issubclass(origin, (Sequence, tuple)):
+    if origin is not None and issubclass(origin, Sequence):
         return f"a list, each {describe(arguments[0])}"
     return _WORDS.get(hint, getattr(hint, "__name__", str(hint)))

@@ -6,10 +6,9 @@ from typing import Any
 from hydra.core.override_parser.types import Override, QuotedString
 
 from genlab.config.compose import RequestError, parse
-from genlab.config.hints import fits, hint_of, misfit
+from genlab.config.hints import fits, hint_of, misfit, missing_part
 from genlab.config.paths import groups
 from genlab.contract.settings import STOPPING_KEYS, RunConfig, flattened, lookup, typed
-from genlab.system.text import did_you_mean
 
 FREE = (
     *STOPPING_KEYS,
@@ -74,18 +73,9 @@ def _setting(run: RunConfig, override: Override) -> tuple[str, Any]:
         if lookup(run.choices, key) == value:
             return f"choices.{key}", value
         raise ValueError(f"{line}: a run that is resumed keeps its {key}")
-    node: Any = run.to_dict()
-    walked: list[str] = []
-    for part in key.split("."):
-        if not isinstance(node, dict) or part not in node:
-            names = list(node) if isinstance(node, dict) else []
-            where = ".".join(walked) or "the config"
-            raise ValueError(
-                f"{line}: {where} has no key {part!r}" + (f"; {did_you_mean(part, names)}" if names else "")
-            )
-        walked.append(part)
-        node = node[part]
-    hint = hint_of(RunConfig, key)
-    if isinstance(node, dict) or not fits(value, hint):
+    values, hint = run.to_dict(), hint_of(RunConfig, key)
+    if missing := missing_part(values, key):
+        raise ValueError(f"{line}: {missing}")
+    if isinstance(lookup(values, key), dict) or not fits(value, hint):
         raise ValueError(misfit(RunConfig, key, value, hint))
     return key, value

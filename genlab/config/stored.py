@@ -1,25 +1,56 @@
 """Validation of a checkpoint's config and state before use: they may come from an untrusted source."""
 
 import re
+import typing
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import is_dataclass
+from itertools import islice
 from typing import Any
 
 from torch import Tensor
 
-from genlab.config.hints import fits, hint_of, misfit
-from genlab.contract.settings import CLASS_NODES, RunConfig, typed
-from genlab.system.text import did_you_mean
+from genlab.config.hints import fits, misfit
+from genlab.contract.settings import RunConfig, flattened, typed
+from genlab.system.text import did_you_mean, printable
 
-_MAX_VALUES, _MAX_DEPTH, _MAX_LENGTH = 10_000, 10, 10_000
+_MOST_LINES, _LONGEST_LINE = 100, 300
 
 
 def stored_config(values: Any) -> RunConfig:
-    """The typed config of a checkpoint or a `config.yaml`. `ValueError` with a line for each problem."""
-    problems = list(_shape_problems(values)) or [*_choice_problems(values["choices"]), *_type_problems(values)]
-    if problems:
-        raise ValueError("\n".join(problems))
+    """The typed config of a checkpoint or a `config.yaml`, from JSON values. `ValueError` with a line per problem."""
+    if not isinstance(values, dict):
+        raise ValueError("config: must be a group of settings")
+    for found in (_type_problems(RunConfig, values), _text_problems(values)):
+        if problems := [printable(f"config.{line}"[:_LONGEST_LINE]) for line in islice(found, _MOST_LINES)]:
+            raise ValueError("\n".join(problems))
     return typed(RunConfig, values)
+
+
+def _type_problems(schema: Any, values: dict[str, Any], above: str = "") -> Iterator[str]:
+    """Settings that are missing, unknown or of the wrong type. Nodes that name a class are checked with that class."""
+    known = typing.get_type_hints(schema)
+    yield from (f"{above}{name}: is missing" for name in known if name not in values)
+    for name, value in values.items():
+        key = above + name
+        if name not in known:
+            yield f"{key}: no such key; {did_you_mean(name, known)}"
+        elif (names_class := known[name] is Any) or is_dataclass(known[name]):
+            if not isinstance(value, dict):
+                yield f"{key}={value!r}: must be a group of settings"
+            elif not names_class:
+                yield from _type_problems(known[name], value, f"{key}.")
+        elif not fits(value, known[name]):
+            yield misfit(RunConfig, key, value, known[name])
+
+
+def _text_problems(values: dict[str, Any]) -> Iterator[str]:
+    """Texts that would be resolved, and names that are used in file names but are paths."""
+    for key, value in flattened(values):
+        if "${" in str(value):
+            yield f"{key}={value}: must be resolved; a run's config refers to nothing else"
+    for group, name in values["choices"].items():
+        if not re.fullmatch(r"[A-Za-z0-9._-]{1,100}", name) or ".." in name:
+            yield f"choices.{group}={name!r}: must be a name of letters, digits, '-' and '_'"
 
 
 def check_weights(state: dict) -> None:
@@ -28,86 +59,6 @@ def check_weights(state: dict) -> None:
         weights = state.get(name)
         if not isinstance(weights, dict) or not all(isinstance(weight, Tensor) for weight in weights.values()):
             raise ValueError(f"{name}: must hold weights by name")
-
-
-def _shape_problems(values: Any) -> Iterator[str]:
-    """Problems that prevent checking single keys."""
-    if not isinstance(values, dict):
-        yield f"config: must be a group of settings, not {type(values).__name__}"
-        return
-    known = [entry.name for entry in fields(RunConfig)]
-    for key in values:
-        if key not in known:
-            yield f"config.{str(key)[:100]}: no such key; {did_you_mean(str(key)[:100], known)}"
-    yield from (f"config.{name}: is missing" for name in known if name not in values)
-    for number, problem in enumerate(_value_problems("config", values, 0)):
-        if number >= _MAX_VALUES:
-            yield f"config: holds more than {_MAX_VALUES} values"
-            return
-        if problem:
-            yield problem
-
-
-def _value_problems(key: str, value: Any, depth: int) -> Iterator[str | None]:
-    """For each value: why a resolved config cannot contain it, or None."""
-    yield _value_problem(key, value)
-    if depth > _MAX_DEPTH:
-        yield f"{key}: is nested more than {_MAX_DEPTH} levels deep"
-    elif isinstance(value, dict):
-        for name, inner in value.items():
-            yield from _value_problems(f"{key}.{str(name)[:100]}", inner, depth + 1)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _value_problems(key, inner, depth + 1)
-
-
-def _value_problem(key: str, value: Any) -> str | None:
-    if isinstance(value, dict):
-        return None if all(isinstance(name, str) for name in value) else f"{key}: has keys that are no text"
-    if isinstance(value, str):
-        if "${" in value or value == "???":
-            return f"{key}={value[:100]}: must be resolved; a run's config refers to nothing else"
-        return f"{key}: is a text of {len(value)} characters" if len(value) > _MAX_LENGTH else None
-    if isinstance(value, int):
-        return f"{key}: is a number of {value.bit_length()} bits" if value.bit_length() > 64 else None
-    return None if value is None or isinstance(value, (float, list)) else f"{key}: is a {type(value).__name__}"
-
-
-def _choice_problems(choices: Any) -> Iterator[str]:
-    """The names of model and dataset are used in file names."""
-    if not isinstance(choices, dict) or set(choices) != {"model", "dataset"}:
-        yield "config.choices: must name a model and a dataset, and nothing else"
-        return
-    for group, name in choices.items():
-        if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9._-]{1,100}", name) or ".." in name:
-            yield f"config.choices.{group}={str(name)[:100]!r}: must be a name of letters, digits, '-' and '_'"
-
-
-def _type_problems(values: dict[str, Any]) -> Iterator[str]:
-    """Settings that are missing, unknown or of the wrong type."""
-    for entry in fields(RunConfig):
-        name, value = entry.name, values[entry.name]
-        group = entry.default_factory
-        if name == "choices":
-            continue
-        if not is_dataclass(group):
-            if name in CLASS_NODES:
-                if not isinstance(value, dict):
-                    yield f"config.{name}={str(value)[:100]!r}: must be a group of settings"
-            elif not fits(value, hint := hint_of(RunConfig, name)):
-                yield f"config.{misfit(RunConfig, name, value, hint)}"
-            continue
-        if not isinstance(value, dict):
-            yield f"config.{name}={str(value)[:100]!r}: must be a group of settings"
-            continue
-        known = [setting.name for setting in fields(group)]
-        yield from (f"config.{name}.{setting}: is missing" for setting in known if setting not in value)
-        for setting, given in value.items():
-            key = f"{name}.{setting}"
-            if setting not in known:
-                yield f"config.{key}: this version has no such key"
-            elif not fits(given, hint := hint_of(RunConfig, key)):
-                yield f"config.{misfit(RunConfig, key, given, hint)}"
 
 
 _SECTIONS = ("model", "optimizer", "ema", "scaler", "metric_window", "callbacks", "data")

@@ -91,10 +91,6 @@ class Classifier:
     identity: str
     accuracy: float
 
-    def to_table(self) -> dict[str, Tensor]:
-        """As tensors by name, for the cache."""
-        return {**self.network.state_dict(), "accuracy": torch.tensor(self.accuracy, dtype=torch.float64)}
-
 
 def load_classifier(source: Source, seed: int = 0) -> Classifier:
     """The classifier for the labels of `source`, on the CPU: from the cache, or trained and cached.
@@ -111,7 +107,8 @@ def load_classifier(source: Source, seed: int = 0) -> Classifier:
 
     def make() -> dict[str, Tensor]:
         logger.info("training the classifier for evaluation, once for this dataset")
-        return train(source, seed).to_table()
+        found = train(source, seed)
+        return {**found.network.state_dict(), "accuracy": torch.tensor(found.accuracy, dtype=torch.float64)}
 
     network = _initial(spec, seed)
     layout = {name: (value.dtype, tuple(value.shape)) for name, value in network.state_dict().items()}
@@ -157,24 +154,20 @@ def data_fingerprint(source: Source, split: str = "train") -> str:
         digest.update(str(len(table)).encode())
         for path in getattr(table, "paths", []):
             digest.update(f"{os.path.basename(path)} {os.path.getsize(path)}".encode())
-        for name, value in _evidence(table).items():
-            digest.update(name.encode())
-            digest.update(_bytes_of(value))
+        _add(_evidence(table), digest)
     return digest.hexdigest()
 
 
 def weights_hash(network: nn.Module) -> str:
     """sha256 over the names and values of a state dict."""
-    digest = hashlib.sha256()
-    for name, value in network.state_dict().items():
-        digest.update(name.encode())
-        digest.update(_bytes_of(value))
+    _add(network.state_dict(), digest := hashlib.sha256())
     return digest.hexdigest()
 
 
-def _bytes_of(value: Tensor) -> Any:
-    """The values of a tensor as a buffer, without a copy if it is on the CPU."""
-    return value.cpu().contiguous().numpy().reshape(-1).view("uint8")
+def _add(fields: dict[str, Tensor], digest: Any) -> None:
+    for name, value in fields.items():
+        digest.update(name.encode())
+        digest.update(value.cpu().contiguous().numpy().reshape(-1).view("uint8"))  # no copy of what is on the CPU
 
 
 def _evidence(table: Examples) -> dict[str, Tensor]:

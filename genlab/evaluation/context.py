@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Callable, Iterator
+from copy import copy
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, TypeVar
 
 import torch
@@ -65,23 +66,6 @@ class ReferenceStatistics:
         return cls(int(table["count"]), table["features"], Moments.from_state(moments), table["classes"])
 
 
-class CachedSource(Source):
-    """A source that opens each split only once."""
-
-    def __init__(self, source: Source):
-        self.source, self.spec, self.sizes = source, source.spec, source.sizes
-        self.tables: dict[str, list[Examples]] = {}
-
-    @property
-    def categorical_factors(self) -> tuple[int, ...]:  # type: ignore[override]  # a class variable in the base class
-        return self.source.categorical_factors
-
-    def open(self, split: str) -> list[Examples]:
-        if split not in self.tables:
-            self.tables[split] = self.source.open(split)
-        return self.tables[split]
-
-
 @dataclass
 class EvaluationContext:
     """What evaluations of several runs, or of several steps of one run, have in common.
@@ -100,7 +84,8 @@ class EvaluationContext:
     progress: bool = True
 
     def __post_init__(self):
-        self.source = CachedSource(self.source)
+        self.source = copy(self.source)
+        self.source.open = cache(self.source.open)  # type: ignore[method-assign]  # once for all metrics
 
     @cached_property
     def extractor(self) -> Extractor:

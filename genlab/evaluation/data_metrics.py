@@ -1,7 +1,6 @@
 """Metrics computed on real images with a run: likelihoods, reconstructions, latents, translations."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -116,24 +115,16 @@ def measure_translation(run: Run, context: EvaluationContext, seed: int) -> dict
     return values
 
 
-@dataclass(frozen=True)
-class _Translated:
-    """A translated batch: number of images, summed errors by name, and features of the translations."""
-
-    images: int
-    errors: dict[str, float]
-    features: Tensor
-
-
 def _one_direction(
     run: Run, context: EvaluationContext, seed: int, domain: str, other: str, size: int
 ) -> Iterator[tuple[str, MetricValue]]:
     """Metrics of translating all `size` images of `domain` to the `other` one."""
 
-    def translate(number: int, batch: Batch) -> _Translated:
+    def translate(number: int, batch: Batch) -> tuple[int, dict[str, float], Tensor]:
+        """Number of images, summed errors by name, and features of the translations."""
         x = batch[domain][: max(0, size - number * VALIDATION_BATCH)]  # the smaller domain wraps around
         if not len(x):
-            return _Translated(0, {}, real.features[:0])
+            return 0, {}, real.features[:0]
         with seeded(seed, number):
             translated = torch.cat([run.model.translate(part, other) for part in x.split(_batch_size(x))])
             cycle = torch.cat([run.model.translate(part, domain) for part in translated.split(_batch_size(x))])
@@ -141,17 +132,17 @@ def _one_direction(
         if (truth := batch.fields.get(f"{domain}_as_{other}")) is not None:
             errors["error"] = l1_loss(translated, truth[: len(x)]).item() * len(x)
             errors["untouched"] = l1_loss(x, truth[: len(x)]).item() * len(x)
-        return _Translated(len(x), errors, context.extractor(translated.float()).cpu())
+        return len(x), errors, context.extractor(translated.float()).cpu()
 
     real = context.read_field(other)
     distance = KernelDistance(real.features, min(BLOCK, len(real.features), size))
     totals = dict.fromkeys(("cycle", "error", "untouched"), 0.0)
     images = 0
-    for part in context.over_batches(f"translating {domain} to {other}", translate):
-        images += part.images
-        for name, error in part.errors.items():
+    for count, errors, features in context.over_batches(f"translating {domain} to {other}", translate):
+        images += count
+        for name, error in errors.items():
             totals[name] += error
-        distance.update(part.features)
+        distance.update(features)
     details = {"images": images, "direction": f"{domain} to {other}"}
     yield "cycle_error", MetricValue(totals["cycle"] / images, details=details)
     if totals["untouched"]:

@@ -74,27 +74,37 @@ def evaluate(run: Run, context: EvaluationContext, names: Sequence[str], seed: i
         "precision": "float32" if run.precision == "fp32" else run.precision,
         "torch": torch.__version__,
     }
-    repeated = {"seed": seed, "repeats": context.settings.repeats}
     seeds = [mix(seed, number) for number in range(context.settings.repeats)]
-    entries: dict[str, dict[str, Any]] = {}
+    measured: dict[str, list[dict[str, MetricValue]]] = {}
     for name in (name for name in names if name in DATA_METRICS):
-        metric = METRICS[name]
+        asked = seeds if METRICS[name].draws else seeds[:1]
         with run.inference():
-            measured = [
-                from_first(DATA_METRICS[name](run, context, own)) for own in (seeds if metric.draws else seeds[:1])
-            ]
-        protocol = {**common, **(repeated if metric.draws else {}), **(_extractor(context) if metric.extractor else {})}
-        entries |= _entries(measured, protocol)
+            measured[name] = [from_first(DATA_METRICS[name](run, context, own)) for own in asked]
     if sampled := [name for name in names if name in SAMPLE_METRICS]:
         with computing(run.device, "fp32"):
             passes = [_measure_samples(run, context, sampled, own) for own in seeds]
-        protocol = {**common, **repeated, "num_samples": context.settings.num_samples}
-        if run.takes_labels:
-            protocol["labels"] = "all classes in turn"
-        for place, name in enumerate(sampled):
-            reading = _extractor(context) if METRICS[name].extractor else {}
-            entries |= _entries([found[place] for found in passes], {**protocol, **reading})
+        measured |= {name: [found[place] for found in passes] for place, name in enumerate(sampled)}
+    entries: dict[str, dict[str, Any]] = {}
+    for name, repeats in measured.items():
+        protocol = common | _protocol(name, run, context, seed)
+        entries |= {key: _entry(key, [values[key] for values in repeats], protocol) for key in repeats[0]}
     return entries
+
+
+def _protocol(name: str, run: Run, context: EvaluationContext, seed: int) -> dict[str, Any]:
+    """What the values of a metric depend on besides `common`."""
+    found: dict[str, Any] = {}
+    if METRICS[name].draws:
+        found |= {"seed": seed, "repeats": context.settings.repeats}
+    if name in SAMPLE_METRICS:
+        found["num_samples"] = context.settings.num_samples
+        if run.takes_labels:
+            found["labels"] = "all classes in turn"
+    if METRICS[name].extractor:
+        extractor = context.extractor
+        found |= {"extractor": extractor.name, "extractor_sha256": extractor.identity}
+        found["extractor_description"] = extractor.description
+    return found
 
 
 def _measure_samples(
@@ -117,19 +127,6 @@ def _measure_samples(
                 metric.update(batch)
             bar.update(len(batch.images))
     return from_first([metric.result() for metric in metrics] if rank() == 0 else [])
-
-
-def _extractor(context: EvaluationContext) -> dict[str, str]:
-    extractor = context.extractor
-    return {
-        "extractor": extractor.name,
-        "extractor_sha256": extractor.identity,
-        "extractor_description": extractor.description,
-    }
-
-
-def _entries(repeats: list[dict[str, MetricValue]], protocol: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    return {name: _entry(name, [values[name] for values in repeats], protocol) for name in repeats[0]}
 
 
 def _entry(name: str, repeats: list[MetricValue], protocol: dict[str, Any]) -> dict[str, Any]:

@@ -1,11 +1,11 @@
 """Metrics of samples, updated batch by batch in a single pass over the samples.
 
-Each class computes the metrics of one key in `SAMPLE_METRICS`. The mathematics is in the modules it imports.
+Each key of `SAMPLE_METRICS` makes one of them. The mathematics is in the modules imported here.
 """
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -39,88 +39,66 @@ class SampleBatch:
     reading: Reading
 
 
-class SampleMetric(ABC):
+class SampleMetric(NamedTuple):
     """One metric, or several that share their computation. Memory does not grow with the number of samples.
 
-    `genlab.metrics.catalogue` lists what it returns and needs.
+    update: adds a batch. result: the values by name, once all samples have been added. kept: the points it holds.
     """
 
-    def __init__(self, context: EvaluationContext, num_samples: int, seed: int):
-        self.context, self.num_samples, self.seed = context, num_samples, seed
-
-    @abstractmethod
-    def update(self, drawn: SampleBatch) -> None:
-        """Add a batch."""
-
-    @abstractmethod
-    def result(self) -> dict[str, MetricValue]:
-        """Values by name, once all samples have been added."""
+    update: Callable[[SampleBatch], None]
+    result: Callable[[], dict[str, MetricValue]]
+    kept: Sequence[Tensor] = ()
 
 
-class Frechet(SampleMetric):
+def frechet(context: EvaluationContext, num_samples: int, seed: int) -> SampleMetric:
     """frechet_distance: between Gaussians fitted to the features of all samples and of all real images."""
+    real = context.real
+    moments = Moments(len(real.moments.mean))
 
-    def __init__(self, *arguments):
-        super().__init__(*arguments)
-        self.moments = Moments(len(self.context.real.moments.mean))
-
-    def update(self, drawn: SampleBatch) -> None:
-        self.moments.update(drawn.reading.features)
-
-    def result(self) -> dict[str, MetricValue]:
-        real = self.context.real
-        distance = frechet_distance(self.moments, real.moments)
+    def result() -> dict[str, MetricValue]:
+        distance = frechet_distance(moments, real.moments)
         return {"frechet_distance": MetricValue(distance, details={"real_images": real.count})}
 
+    return SampleMetric(lambda drawn: moments.update(drawn.reading.features), result)
 
-class Kernel(SampleMetric):
+
+def kernel(context: EvaluationContext, num_samples: int, seed: int) -> SampleMetric:
     """kernel_distance: squared maximum mean discrepancy with a cubic kernel, in blocks (KID)."""
+    real = context.real.features
+    distance = KernelDistance(real, min(BLOCK, len(real), num_samples), seed)
 
-    def __init__(self, *arguments):
-        super().__init__(*arguments)
-        real = self.context.real.features
-        self.distance = KernelDistance(real, min(BLOCK, len(real), self.num_samples), self.seed)
-
-    def update(self, drawn: SampleBatch) -> None:
-        self.distance.update(drawn.reading.features)
-
-    def result(self) -> dict[str, MetricValue]:
-        found = self.distance.result()
+    def result() -> dict[str, MetricValue]:
+        found = distance.result()
         mean, std = found.pop("mean"), found.pop("std")
         return {"kernel_distance": MetricValue(mean, std, "blocks", found)}
 
+    return SampleMetric(lambda drawn: distance.update(drawn.reading.features), result)
 
-class InceptionScoreMetric(SampleMetric):
+
+def inception_score(context: EvaluationContext, num_samples: int, seed: int) -> SampleMetric:
     """inception_score: exp of the mean KL divergence of a sample's class probabilities from those of all samples."""
+    score = InceptionScore(context.extractor.num_classes, num_samples, min(10, num_samples))
 
-    def __init__(self, *arguments):
-        super().__init__(*arguments)
-        self.score = InceptionScore(self.context.extractor.num_classes, self.num_samples, min(10, self.num_samples))
-
-    def update(self, drawn: SampleBatch) -> None:
-        self.score.update(drawn.reading.probabilities)
-
-    def result(self) -> dict[str, MetricValue]:
-        found = self.score.result()
+    def result() -> dict[str, MetricValue]:
+        found = score.result()
         return {"inception_score": MetricValue(found["mean"], found["std"], "splits", {"splits": found["splits"]})}
 
+    return SampleMetric(lambda drawn: score.update(drawn.reading.probabilities), result)
 
-class Classes(SampleMetric):
+
+def classes(context: EvaluationContext, num_samples: int, seed: int) -> SampleMetric:
     """Which classes samples show, how evenly and how confidently, and whether they are the requested ones.
 
     `agreement` is left out if no labels were requested, or if the extractor's classes are not the dataset's labels.
     """
+    counts = ClassCounts(context.extractor.num_classes)
 
-    def __init__(self, *arguments):
-        super().__init__(*arguments)
-        self.counts = ClassCounts(self.context.extractor.num_classes)
+    def update(drawn: SampleBatch) -> None:
+        asked = drawn.labels if context.extractor.reads_labels else None
+        counts.update(drawn.reading.probabilities, asked)
 
-    def update(self, drawn: SampleBatch) -> None:
-        asked = drawn.labels if self.context.extractor.reads_labels else None
-        self.counts.update(drawn.reading.probabilities, asked)
-
-    def result(self) -> dict[str, MetricValue]:
-        found, real = self.counts.result(), self.context.real.classes
+    def result() -> dict[str, MetricValue]:
+        found, real = counts.result(), context.real.classes
         covered = {"of": found["classes"], "least_share": found["least_share"], "shares": found["shares"]}
         values = {
             "classes_covered": MetricValue(found["classes_covered"], details=covered),
@@ -131,95 +109,90 @@ class Classes(SampleMetric):
             values["agreement"] = MetricValue(found["agreement"])
         return values
 
+    return SampleMetric(update, result)
 
-class PairwiseMetric(SampleMetric):
-    """Base of metrics that compare samples and real images pairwise: the first samples, and as many real images."""
 
-    def __init__(self, *arguments):
-        super().__init__(*arguments)
-        self.most = min(COMPARED, self.num_samples, len(self.context.real.features))
+class FirstPoints:
+    """The first `most` of the points [n, D] that arrive in batches."""
+
+    def __init__(self, most: int):
+        self.missing = most
         self.kept: list[Tensor] = []
-        self.count = 0
 
-    def update(self, drawn: SampleBatch) -> None:
-        if self.count < self.most:  # even an empty slice would keep the whole batch in memory
-            part = drawn.reading.features[: self.most - self.count].cpu().clone()
-            self.kept.append(part)
-            self.count += len(part)
-
-    @property
-    def samples(self) -> Tensor:
-        return torch.cat(self.kept)
-
-    @property
-    def real(self) -> Tensor:
-        """As many real features [n, D], evenly spaced over the split."""
-        features = self.context.real.features
-        return features[torch.linspace(0, len(features) - 1, self.most).round().long()]
+    def update(self, points: Tensor) -> None:
+        if self.missing:  # even an empty slice would keep the whole batch in memory
+            self.kept.append(points[: self.missing].cpu().clone())
+            self.missing -= len(self.kept[-1])
 
 
-class Manifold(PairwiseMetric):
-    """precision, recall (k = 3), density, coverage (k = 5)."""
+def pairwise(compare: Callable[[Tensor, Tensor, int], dict[str, MetricValue]]) -> Callable[..., SampleMetric]:
+    """A metric that compares samples and real images pairwise: the first samples, and as many real images.
 
-    def result(self) -> dict[str, MetricValue]:
-        found = manifold_metrics(self.samples, self.real)
-        names = ("precision", "recall", "density", "coverage")
-        details = {key: value for key, value in found.items() if key not in names}
-        return {name: MetricValue(found[name], details=details) for name in names}
+    compare: maps the features [n, D] of both and the seed to values by name.
+    """
 
+    def metric(context: EvaluationContext, num_samples: int, seed: int) -> SampleMetric:
+        features = context.real.features
+        first = FirstPoints(min(COMPARED, num_samples, len(features)))
 
-class GaussianMMD(PairwiseMetric):
-    """mmd: squared maximum mean discrepancy with a Gaussian kernel."""
+        def result() -> dict[str, MetricValue]:
+            samples = torch.cat(first.kept)
+            real = features[torch.linspace(0, len(features) - 1, len(samples)).round().long()]  # over the whole split
+            return compare(samples, real, seed)
 
-    def result(self) -> dict[str, MetricValue]:
-        found = gaussian_mmd(self.samples, self.real)
-        value = found.pop("mmd_squared")
-        return {"mmd": MetricValue(value, details={**found, "samples": self.count, "real": len(self.real)})}
+        return SampleMetric(lambda drawn: first.update(drawn.reading.features), result, first.kept)
 
-
-class SlicedWasserstein(PairwiseMetric):
-    """sliced_wasserstein: mean 1-Wasserstein distance along random directions in feature space."""
-
-    def result(self) -> dict[str, MetricValue]:
-        generator = torch.Generator().manual_seed(mix(self.seed, 1))
-        directions = torch.randn(_DIRECTIONS, self.real.shape[1], generator=generator)
-        distance = sliced_wasserstein(self.samples, self.real, directions).item()
-        details = {"directions": _DIRECTIONS, "samples": self.count, "real": len(self.real)}
-        return {"sliced_wasserstein": MetricValue(distance, details=details)}
+    return metric
 
 
-class DataCopying(SampleMetric):
+def _manifold(samples: Tensor, real: Tensor, seed: int) -> dict[str, MetricValue]:
+    found = manifold_metrics(samples, real)
+    names = ("precision", "recall", "density", "coverage")
+    details = {key: value for key, value in found.items() if key not in names}
+    return {name: MetricValue(found[name], details=details) for name in names}
+
+
+def _gaussian_mmd(samples: Tensor, real: Tensor, seed: int) -> dict[str, MetricValue]:
+    found = gaussian_mmd(samples, real)
+    value = found.pop("mmd_squared")
+    return {"mmd": MetricValue(value, details={**found, "samples": len(samples), "real": len(real)})}
+
+
+def _sliced_wasserstein(samples: Tensor, real: Tensor, seed: int) -> dict[str, MetricValue]:
+    generator = torch.Generator().manual_seed(mix(seed, 1))
+    directions = torch.randn(_DIRECTIONS, real.shape[1], generator=generator)
+    distance = sliced_wasserstein(samples, real, directions).item()
+    details = {"directions": _DIRECTIONS, "samples": len(samples), "real": len(real)}
+    return {"sliced_wasserstein": MetricValue(distance, details=details)}
+
+
+def copies(context: EvaluationContext, num_samples: int, seed: int) -> SampleMetric:
     """copying_gap, closer_than_held_out: are samples closer to training images than held-out images are, in pixels?
 
     An extractor trained on the training images would bias the distances, so pixels are compared.
     """
+    pixels, first = Pixels(), FirstPoints(_COPYING_SAMPLES)
 
-    def __init__(self, *arguments):
-        super().__init__(*arguments)
-        self.pixels = Pixels()
-        self.kept: list[Tensor] = []
-        self.count = 0
+    def update(drawn: SampleBatch) -> None:
+        if first.missing:
+            first.update(pixels(drawn.images[: first.missing]))
 
-    def update(self, drawn: SampleBatch) -> None:
-        if self.count < _COPYING_SAMPLES:
-            part = self.pixels(drawn.images[: _COPYING_SAMPLES - self.count]).cpu().clone()
-            self.kept.append(part)
-            self.count += len(part)
-
-    def result(self) -> dict[str, MetricValue]:
-        held_out = self.context.table("validation")
-        rows = torch.linspace(0, len(held_out) - 1, min(self.count, len(held_out))).round().long()
-        reading = [part.features for part in read_table(held_out, self.pixels, rows, progress=self.context.progress)]
-        points = torch.cat([*self.kept, *reading])
-        distances = nearest(points, training_pixels(self.context, self.pixels)).distances[:, 0]
-        found = data_copying(distances[: self.count], distances[self.count :])
-        details = {"space": self.pixels.description, "samples": self.count, "held_out_images": len(rows)}
-        details |= {"training_images": len(self.context.table("train"))}
+    def result() -> dict[str, MetricValue]:
+        samples, held_out = torch.cat(first.kept), context.table("validation")
+        rows = torch.linspace(0, len(held_out) - 1, min(len(samples), len(held_out))).round().long()
+        reading = [part.features for part in read_table(held_out, pixels, rows, progress=context.progress)]
+        points = torch.cat([samples, *reading])
+        distances = nearest(points, training_pixels(context, pixels)).distances[:, 0]
+        found = data_copying(distances[: len(samples)], distances[len(samples) :])
+        details = {"space": pixels.description, "samples": len(samples), "held_out_images": len(rows)}
+        details |= {"training_images": len(context.table("train"))}
         details |= {key: found[key] for key in ("sample_distance", "held_out_distance")}
         return {
             "copying_gap": MetricValue(found["gap"], details=details),
             "closer_than_held_out": MetricValue(found["closer_than_held_out"], details=details),
         }
+
+    return SampleMetric(update, result, first.kept)
 
 
 def training_pixels(context: EvaluationContext, pixels: Pixels) -> Iterator[Tensor]:
@@ -237,13 +210,14 @@ def nearest_images(run: Run, context: EvaluationContext, seed: int) -> Tensor:
     return torch.cat([samples[None], found.unflatten(0, (-1, len(samples)))])
 
 
-SAMPLE_METRICS: dict[str, type[SampleMetric]] = {
-    "frechet": Frechet,
-    "kernel": Kernel,
-    "inception_score": InceptionScoreMetric,
-    "manifold": Manifold,
-    "mmd": GaussianMMD,
-    "sliced_wasserstein": SlicedWasserstein,
-    "classes": Classes,
-    "copies": DataCopying,
+SAMPLE_METRICS: dict[str, Callable[[EvaluationContext, int, int], SampleMetric]] = {
+    "frechet": frechet,
+    "kernel": kernel,
+    "inception_score": inception_score,
+    "manifold": pairwise(_manifold),  # precision, recall (k = 3), density, coverage (k = 5)
+    "mmd": pairwise(_gaussian_mmd),  # squared maximum mean discrepancy with a Gaussian kernel
+    "sliced_wasserstein": pairwise(_sliced_wasserstein),  # mean 1-Wasserstein distance along random directions
+    "classes": classes,
+    "copies": copies,
 }
+"""By name: (context, number of samples, seed) to the metric. `genlab.metrics.catalogue` lists what it returns."""

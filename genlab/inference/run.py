@@ -208,16 +208,12 @@ class Run:
                 f"run={self.folder}: model {model} has no way to score images; models that have one: "
                 f"{', '.join(others)}"
             )
-        if method is None:
-            return able[0]
-        if method not in METHODS:
-            raise ValueError(f"method={method}: no such method; model {model} can score by {', '.join(able)}")
-        if method not in able:
-            raise ValueError(
-                f"method={method}: model {model} cannot {CAPABILITIES[METHODS[method].needs]}; "
-                f"it can score by {', '.join(able)}"
-            )
-        return method
+        if method is not None and method not in able:
+            reason = f"no such method; model {model}"
+            if method in METHODS:
+                reason = f"model {model} cannot {CAPABILITIES[METHODS[method].needs]}; it"
+            raise ValueError(f"method={method}: {reason} can score by {', '.join(able)}")
+        return method or able[0]
 
     def score_batch(self, x: Tensor, method: str, seed: int, number: int, importance_samples: int) -> Tensor:
         """Scores float64 [n] of one batch: a function of the images, the seed and `number`, the batch's index."""

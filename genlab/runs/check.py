@@ -101,12 +101,20 @@ class _Check:
         metric = config.trainer.early_stop_metric
         if metric and metric not in model.metrics:
             yield f"trainer.early_stop_metric={metric}: {did_you_mean(metric, model.metrics)}"
-        if config.trainer.evaluate_every:
-            yield from self._evaluation_problems()
-        for key, ranking in self.ranking.items():
-            name = ranking.removeprefix("validation/")
-            if "/" not in name and name not in model.metrics:
-                yield f"{key}=validation/{name}: {did_you_mean(name, model.metrics)}"
+        yield from self._ranking_problems(model)
+
+    def _ranking_problems(self, model: GenerativeModel) -> Iterator[str]:
+        known = {"validation": list(model.metrics)}
+        if self.config.trainer.evaluate_every:
+            asked = self.config.evaluation.metrics
+            if problems := [f"evaluation.{line}" for line in unknown(asked or ())]:
+                yield from problems
+            else:
+                known["evaluation"] = [name for name, direction in directions_of(asked).items() if direction]
+        for key, metric in self.ranking.items():
+            kind, _, name = metric.partition("/")
+            if kind in known and name not in known[kind]:
+                yield f"{key}={metric}: {did_you_mean(name, known[kind])}"
 
     def _graph_problems(self, model: GenerativeModel) -> Iterator[str]:
         device = self.config.device
@@ -126,37 +134,24 @@ class _Check:
             name = type(model).__name__
             yield f"device.cuda_graph=true: no two steps of {name} with these settings are alike; leave it out"
 
-    def _evaluation_problems(self) -> Iterator[str]:
-        asked = self.config.evaluation.metrics
-        problems = [f"evaluation.{line}" for line in unknown(asked or ())]
-        yield from problems
-        for key, metric in self.ranking.items() if not problems else ():
-            kind, _, name = metric.partition("/")
-            ranking = [number for number, direction in directions_of(asked).items() if direction]
-            if kind == "evaluation" and name not in ranking:
-                yield f"{key}={metric}: {did_you_mean(name, ranking)}"
-
     def _player_problems(self, model: GenerativeModel) -> Iterator[str]:
-        problems = list(self._player_setting_problems(model))
-        yield from problems
-        if not problems:  # there is no fused kernel for the meta device
-            found = _error_of(lambda: build_optimizers(self.config, model, fused=False))
-            yield from (f"optimizer: {line}" for line in found)
-
-    def _player_setting_problems(self, model: GenerativeModel) -> Iterator[str]:
-        players = list(model.players())
+        problems: list[str] = []
         for player in self.config.optimizer["players"]:
-            if player not in players:
+            if player not in (players := list(model.players())):
                 hint = did_you_mean(player, players)
-                yield f"optimizer.players.{player}: {type(model).__name__} has no such player; {hint}"
+                problems.append(f"optimizer.players.{player}: {type(model).__name__} has no such player; {hint}")
                 continue
             settings = player_settings(self.config, player)
             try:
                 found = locate("optimizer", settings.pop("_target_"))
             except ValueError as error:
-                yield str(error)
-                continue
-            yield from mismatches(f"optimizer.players.{player}", found, settings, {"params"})
+                problems.append(str(error))
+            else:
+                problems += mismatches(f"optimizer.players.{player}", found, settings, {"params"})
+        if not problems:  # there is no fused kernel for the meta device
+            found = _error_of(lambda: build_optimizers(self.config, model, fused=False))
+            problems = [f"optimizer: {line}" for line in found]
+        yield from problems
 
 
 def _error_of(attempt: Callable[[], object]) -> Iterator[str]:

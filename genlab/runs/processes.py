@@ -5,21 +5,20 @@ torn down, so that the others can report the cause.
 """
 
 import json
-import math
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
-from multiprocessing.connection import wait
 from typing import Any
 
 from torch import distributed as dist
 from torch import multiprocessing
+from torch.multiprocessing import ProcessExitedException
 
 from genlab.checkpoints.folder import RunFolder
+from genlab.system import torchrun
 from genlab.system.distributed import PeerLost, barrier, from_first
 from genlab.system.files import replace_text
 from genlab.system.signals import Interrupted, handling
@@ -33,7 +32,7 @@ _ERROR = "error"
 """The key of the first error in the store."""
 
 _GRACE_SECONDS = 10
-"""Time for the other processes to end after one has failed."""
+"""Time for the other processes to end after one has failed, and again after SIGTERM."""
 
 _KILLED = "another process of this run ended without an error message; it may have been killed"
 
@@ -70,7 +69,7 @@ def _group() -> Iterator[None]:
     """Join the process group that environment variables define; an error in the block is reported to the others."""
     store, rank, world = next(dist.rendezvous("env://", timeout=_PATIENCE))
     # When torchrun restarts all processes, its store still holds entries of the failed ones.
-    _Group.store = dist.PrefixStore(_PREFIX.format(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)), store)
+    _Group.store = dist.PrefixStore(_PREFIX.format(torchrun.restarts()), store)
     dist.init_process_group(store=_Group.store, rank=rank, world_size=world, timeout=_PATIENCE)
     try:
         yield
@@ -107,11 +106,6 @@ def _error_in(store: dist.Store) -> Exception | Interrupted | None:
     return (ValueError if entry["refused"] else PeerLost)(entry["reason"])
 
 
-def under_torchrun() -> bool:
-    """Whether torchrun, or a launcher that sets the same variables, started this process."""
-    return "RANK" in os.environ
-
-
 def under_one_command(command: Callable[[], int], train: Callable) -> int:
     """Run a command under torchrun: rank 0 runs `command`, the others call `train` when it does.
 
@@ -142,40 +136,44 @@ def _run_as_follower(train: Callable) -> int:
     return 0
 
 
-def is_leader() -> bool:
-    """Whether this is process 0 under torchrun, and the others wait for its commands."""
-    return _Group.followers_wait
+def in_all_processes(processes: int, folder: RunFolder, train: Callable, arguments: tuple) -> dict[str, float]:
+    """Call `train(*arguments)`, which trains into `folder`, in all processes of a run; returns the final metrics.
 
-
-def run_as_leader(train: Callable, arguments: tuple) -> dict[str, float]:
-    """Call `train` in all processes; returns the final metrics."""
-    from_first(arguments)
-    _Group.followers_wait = False
+    These are torchrun's, or `processes` that are started here. `RunFailed` if one of them fails, or its `ValueError` if
+    the run did not start; `Interrupted` on a signal.
+    """
+    if processes > 1 and not torchrun.started_this():
+        return _start(processes, folder, train, arguments)
+    leads, _Group.followers_wait = _Group.followers_wait, False
+    if leads:
+        from_first(arguments)
     final = train(*arguments)
-    _Group.followers_wait = True
+    _Group.followers_wait = leads
     return final
 
 
-def in_processes(processes: int, folder: RunFolder, function: Callable, arguments: tuple) -> dict[str, float]:
-    """Start `processes` that call `function(*arguments)`, which trains into `folder`; returns the final metrics.
-
-    `RunFailed` if one of them fails, or its `ValueError` if the run did not start; `Interrupted` on a signal.
-    """
+def _start(processes: int, folder: RunFolder, function: Callable, arguments: tuple) -> dict[str, float]:
+    """Start `processes` that call `function(*arguments)`, and wait for them."""
     if multiprocessing.get_start_method() not in multiprocessing.get_all_start_methods():
         multiprocessing.set_start_method("spawn", force=True)  # joblib's own method is unknown to the new processes
     store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     context = multiprocessing.spawn(_work, (processes, store.port, function, arguments), nprocs=processes, join=False)
-    with _forwarding([process.pid for process in context.processes]) as received:
-        failed = _wait_for(context.processes)
+    failure = None
+    with _forwarding(context.pids()) as received:
+        try:
+            while not context.join(grace_period=_GRACE_SECONDS):
+                pass
+        except ProcessExitedException as ended:
+            failure = ended
     status = json.loads(folder.status.read_text()) if folder.status.is_file() else {}
-    if failed and received:
+    if failure and received:
         raise Interrupted(received[0])
-    if failed:
+    if failure:
         error = _error_in(dist.PrefixStore(_PREFIX.format(0), store))
         if isinstance(error, ValueError | Interrupted):
             raise error
-        reason = str(error) if error else _how_it_ended(*failed)
-        if status.get("process") in [process.pid for process in context.processes]:
+        reason = str(error) if error else _how_it_ended(failure)
+        if status.get("process") in context.pids():
             status |= {"status": "failed", "reason": reason}
             replace_text(folder.status, json.dumps(status, indent=2))
         raise RunFailed(reason, folder)
@@ -199,29 +197,10 @@ def _work(number: int, processes: int, port: int, function: Callable, arguments:
         sys.exit(1)  # its error is in the store
 
 
-def _wait_for(processes: list) -> tuple[int, int] | None:
-    """Wait for all processes; number and exit code of the first one that failed, None if none did."""
-    alive, failed, deadline = dict(enumerate(processes)), None, math.inf
-    while alive:
-        wait(
-            [process.sentinel for process in alive.values()],
-            None if failed is None else max(0.0, deadline - time.monotonic()),
-        )
-        for number, process in list(alive.items()):
-            if process.exitcode is not None:
-                del alive[number]
-                if process.exitcode and not failed:
-                    failed, deadline = (number, process.exitcode), time.monotonic() + _GRACE_SECONDS
-        if failed and time.monotonic() >= deadline:
-            for process in alive.values():
-                process.kill()
-    return failed
-
-
-def _how_it_ended(number: int, code: int) -> str:
-    how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-    hint = "; the system does that when memory runs out" if code == -signal.SIGKILL else ""
-    return f"process {number} of the run {how}{hint}"
+def _how_it_ended(failure: ProcessExitedException) -> str:
+    how = f"was ended by {failure.signal_name}" if failure.signal_name else f"ended with exit code {failure.exit_code}"
+    hint = "; the system does that when memory runs out" if failure.signal_name == "SIGKILL" else ""
+    return f"process {failure.error_index} of the run {how}{hint}"
 
 
 @contextmanager

@@ -24,16 +24,7 @@ from genlab.data.loading import Loader
 from genlab.data.source import Source
 from genlab.networks.global_batch_norm import share_statistics
 from genlab.runs.callbacks import directions, make_callbacks
-from genlab.runs.processes import (
-    RunFailed,
-    first_failure,
-    in_processes,
-    is_leader,
-    reason_of,
-    run_as_leader,
-    under_one_command,
-    under_torchrun,
-)
+from genlab.runs.processes import RunFailed, first_failure, in_all_processes, reason_of, under_one_command
 from genlab.runs.provenance import changed_environment, environment, with_resumption
 from genlab.runs.transfer import transfer
 from genlab.system.device import MEMORY_FORMATS, prepare
@@ -54,12 +45,7 @@ def train(config: RunConfig, folder: RunFolder, start: Start | None = None) -> d
 
     start: where the run in `folder` resumes, None for a new one. `Interrupted` if a signal ended it.
     """
-    processes = config.device.processes
-    if is_leader():
-        return run_as_leader(_train, (config, folder, start))
-    if processes > 1 and not under_torchrun():
-        return in_processes(processes, folder, _train, (config, folder, start))
-    return _train(config, folder, start)
+    return in_all_processes(config.device.processes, folder, _train, (config, folder, start))
 
 
 def run_under_torchrun(command: Callable[[], int]) -> int:

@@ -1,11 +1,11 @@
-"""Safe reading of small YAML and JSON files from untrusted sources: no code is run, and memory is bounded.
+"""Read small YAML and JSON files from untrusted sources: no code is run, and time and memory are bounded.
 
 Run folders are shared. A few lines of YAML can expand to gigabytes (aliases of aliases), brackets can nest deeper than
 any stack, and a path can lead to a pipe or to an endless device.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,8 +15,7 @@ import yaml
 LARGEST = 2**20
 """Maximum size in bytes of a file, or of a line if a file is read line by line."""
 
-_MAX_DEPTH = 50
-_MAX_LENGTH = 3_000  # characters of a value; Python still prints an integer of that many hexadecimal digits
+_MAX_DEPTH, _MAX_LENGTH = 50, 3_000  # of YAML: levels, and characters of a value
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C loader is ten times faster, but not always available
 
 
@@ -26,27 +25,15 @@ class Unreadable(ValueError):
 
 def read_json(path: Path) -> Any:
     """Parse a JSON file of at most 1 MiB. `Unreadable`, a `ValueError`, if that fails."""
-    text = _text(path)
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise _unreadable(path, "damaged: it is no JSON") from error
+    return _parsed(path, json.loads, "JSON")
 
 
 def read_yaml(path: Path) -> Any:
-    """Parse a YAML file of at most 1 MiB to plain values. `Unreadable`, a `ValueError`, if that fails.
+    """Parse a YAML file of at most 1 MiB to values that JSON has as well. `Unreadable`, a `ValueError`, if that fails.
 
-    Aliases, tags of anything but plain values, more than 50 levels and values of over 3,000 characters are refused.
+    Aliases, more than 50 levels, values of over 3,000 characters, and dates or other types are refused.
     """
-    text = _text(path)
-    try:
-        reason = _limit_problem(text)
-        content = None if reason else yaml.load(text, _LOADER)
-    except Exception as error:  # constructors raise anything: YAMLError, KeyError, AttributeError
-        raise _unreadable(path, "damaged: it is no plain YAML") from error
-    if reason:
-        raise _unreadable(path, reason)
-    return content
+    return _parsed(path, _plain_yaml, "plain YAML")
 
 
 def small_lines(path: Path) -> Iterator[bytes]:
@@ -58,29 +45,25 @@ def small_lines(path: Path) -> Iterator[bytes]:
             yield line
 
 
-def _text(path: Path) -> str:
+def _parsed(path: Path, parse: Callable[[str], Any], kind: str) -> Any:
     with _opened(path) as file:
         content = file.read(LARGEST + 1)
     if len(content) > LARGEST:
         raise _unreadable(path, "refused: it has more than 1 MiB")
     try:
-        return content.decode()
-    except UnicodeDecodeError as error:
-        raise _unreadable(path, "damaged: it is no text") from error
+        return parse(content.decode())
+    except Exception as error:  # YAML's constructors raise anything
+        raise _unreadable(path, f"damaged: it is no {kind}") from error
 
 
-def _limit_problem(text: str) -> str | None:
-    """Why a YAML text exceeds the limits, None if it does not; checked on parse events, before anything is built."""
+def _plain_yaml(text: str) -> Any:
     depth = 0
-    for event in yaml.parse(text, _LOADER):
+    for event in yaml.parse(text, _LOADER):  # nothing is built before all of it is known to be harmless
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if isinstance(event, yaml.AliasEvent):
-            return "refused: it has aliases, which can expand to gigabytes"
-        if depth > _MAX_DEPTH:
-            return f"refused: it nests more than {_MAX_DEPTH} deep"
-        if isinstance(event, yaml.ScalarEvent) and len(event.value) > _MAX_LENGTH:
-            return f"refused: it has a value of more than {_MAX_LENGTH} characters"
-    return None
+        too_long = isinstance(event, yaml.ScalarEvent) and len(event.value) > _MAX_LENGTH
+        if isinstance(event, yaml.AliasEvent) or depth > _MAX_DEPTH or too_long:
+            raise ValueError("has aliases, nests too deep, or holds a value that is too long")
+    return json.loads(json.dumps(yaml.load(text, _LOADER)))
 
 
 @contextmanager

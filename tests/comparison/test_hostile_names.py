@@ -232,5 +232,5 @@ def test_small_files_are_read_as_they_are(tmp_path):
         read_json(tmp_path / "other")
     place.write_bytes(b"\xff\xfe")
     for read in (read_json, read_yaml):
-        with pytest.raises(ValueError, match="damaged: it is no text"):
+        with pytest.raises(ValueError, match="damaged: it is no "):
             read(place)

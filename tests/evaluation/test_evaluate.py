@@ -244,9 +244,9 @@ def test_batches_beyond_what_is_compared_are_let_go(monkeypatch):
         reading = context.extractor.read(images)
         for metric in metrics:
             metric.update(sample_metrics.SampleBatch(images, None, reading))
-    kept = sum(part.untyped_storage().nbytes() for metric in metrics for part in getattr(metric, "kept", []))
-    assert kept == sum(part.nbytes for metric in metrics for part in getattr(metric, "kept", []))
-    assert all(sum(map(len, metric.kept)) == 20 for metric in metrics if hasattr(metric, "kept"))
+    kept = [metric.kept for metric in metrics if metric.kept]
+    assert all(part.untyped_storage().nbytes() == part.nbytes for parts in kept for part in parts)
+    assert len(kept) == 4 and all(sum(map(len, parts)) == 20 for parts in kept)
 
 
 def test_memory_is_bounded_by_what_is_kept(monkeypatch):

@@ -601,14 +601,14 @@ CASES = [
     of_run(
         "name that is absolute", "config.choices.dataset='/etc'", _set("config", "choices", "dataset", value="/etc")
     ),
-    of_run("another choice", "config.choices: must name", _set("config", "choices", "x", value="y")),
+    of_run("another choice", "config.choices.x: no such key", _set("config", "choices", "x", value="y")),
     of_run("text for a config", "config: must be a group", _set("config", value="hello")),
     of_run("no trainer", "config.trainer: is missing", _without("config", "trainer")),
     of_run("text for a trainer", "config.trainer='hello': must be a group", _set("config", "trainer", value="hello")),
     of_run("text for a number", "config.trainer.batch_size='8'", _set("config", "trainer", "batch_size", value="8")),
     of_run("unknown key", "config.payload: no such key", _set("config", "payload", value=1)),
     of_run("text for a model", "config.model='hello'", _set("config", "model", value="hello")),
-    of_run("many values", "holds more than 10000 values", _set("config", "model", "hidden", value=[8] * 10**5)),
+    of_run("many values", "hidden: 100000 layers", _set("config", "model", "hidden", value=[8] * 10**5)),
     of_run("layers", "hidden: 1001 layers", _set("config", "model", "hidden", value=[8] * 1001)),
     of_run("latents", "its weights need", _set("config", "model", "latent_dim", value=10**9)),
     of_run("more latents than weights", "its weights do not fit", _set("config", "model", "latent_dim", value=10**6)),
