@@ -23,11 +23,9 @@ def to_uint8(images: Tensor) -> np.ndarray:
     return (images.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
 
 
-def save_npz(path: Path, images: Tensor, labels: Tensor | None = None, **arrays: Tensor) -> None:
-    """Write images [N, C, H, W] in [0, 1] as `images` uint8 [N, H, W, C], `labels` int64 [N], and other `arrays`."""
-    extra: dict[str, Any] = {name: value.numpy() for name, value in arrays.items()}
-    if labels is not None:
-        extra["labels"] = labels.numpy()
+def save_npz(path: Path, images: Tensor, **arrays: Tensor | None) -> None:
+    """Write images [N, C, H, W] in [0, 1] as `images` uint8 [N, H, W, C], and those `arrays` that are not None."""
+    extra: dict[str, Any] = {name: value.numpy() for name, value in arrays.items() if value is not None}
     np.savez_compressed(path, images=to_uint8(images), **extra)
 
 
@@ -44,11 +42,13 @@ def encode(pixels: np.ndarray, origin: Origin | None = None, scale: int = 1) -> 
 
     scale: integer factor of enlargement.
     """
-    height, width, channels = pixels.shape
-    shape = (height, scale, width, scale, channels)
-    large = np.broadcast_to(pixels[:, None, :, None], shape).reshape(height * scale, width * scale, channels)
-    file = BytesIO()
-    _image(large).save(file, "PNG", compress_level=_COMPRESSION, pnginfo=origin and origin.png_info())
+    from PIL.PngImagePlugin import PngInfo
+
+    large = pixels.repeat(scale, 0).repeat(scale, 1)
+    file, info = BytesIO(), PngInfo()
+    for key, text in (origin.entries() if origin else {}).items():
+        info.add_text(key, text)
+    _image(large).save(file, "PNG", compress_level=_COMPRESSION, pnginfo=info)
     return Png(file.getvalue(), *large.shape[:2])
 
 

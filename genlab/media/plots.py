@@ -28,15 +28,14 @@ class Projection:
     axes: tuple[str, str]
 
 
-def check_plot(plot: str, count: int, size: int) -> None:
-    """`ValueError` if `count` latent vectors of length `size` are too few or too short for a plot in two dimensions."""
-    if plot != "none" and (count < 3 or size < 2):
-        raise ValueError(f"plot={plot}: needs 3 images and 2 latents, here are {count} and {size}; add plot=none")
-
-
 def project(latents: np.ndarray, plot: str, seed: int = 0) -> Projection:
-    """Latents [N, L] in two dimensions; `plot`: "pca", or "tsne", which depends on `seed`."""
-    check_plot(plot, *latents.shape)
+    """Latents [N, L] in two dimensions; `plot`: "pca", or "tsne", which depends on `seed`.
+
+    `ValueError` if N < 3 or L < 2.
+    """
+    count, size = latents.shape
+    if count < 3 or size < 2:
+        raise ValueError(f"plot={plot}: needs 3 images and 2 latents, here are {count} and {size}; add plot=none")
     return _principal_components(latents) if plot == "pca" else _tsne(latents, seed)
 
 
