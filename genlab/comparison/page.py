@@ -24,10 +24,14 @@ _KEYS, _DIFFERENCES = 4, 12
 
 @dataclass
 class RunOnPage:
-    """A run on the page: its row, its index from the top, its colour, and its seed if the row has several runs."""
+    """A run on the page: its row, a row of this run alone, its index from the top, its colour, and its seed.
+
+    seed: empty if the row has no other run.
+    """
 
     record: Record
     row: Row
+    alone: Row
     number: int
     colour: str
     seed: str
@@ -51,7 +55,6 @@ def page(comparison: Comparison, title: str) -> str:
         title=title,
         comparison=comparison,
         runs=runs,
-        alone=[Row([run.record]) for run in runs],
         best={metric: comparison.best(metric) for metric in comparison.metrics},
         better={metric: words[direction] for metric, direction in comparison.directions.items()},
         keys=comparison.keys[:_KEYS],  # the others are listed under the differences
@@ -74,7 +77,7 @@ def _runs(comparison: Comparison) -> list[RunOnPage]:
             shade = 0.16 * (index / max(1, repeats) - 0.5)
             colour = f"--run: oklch(calc(var(--light) + {shade:.3f}) 0.13 {hue % 360:.0f})"
             seed = f"seed {record.settings.get('seed')}" if repeats else ""
-            runs.append(RunOnPage(record, row, len(runs), colour, seed))
+            runs.append(RunOnPage(record, row, Row([record]), len(runs), colour, seed))
     return runs
 
 

@@ -217,7 +217,7 @@ def test_of_the_rows_the_unfinished_one_is_not_shown_and_the_later_values_are(tm
 
 
 class Reader(HTMLParser):
-    """Collects tags with their attributes, and text; checks that tags close."""
+    """Collects tags with their attributes, and text; checks that tags close, and that there are no comments."""
 
     VOID = {"meta", "br", "img"}
 
@@ -234,6 +234,9 @@ class Reader(HTMLParser):
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
+
+    def handle_comment(self, data):
+        raise AssertionError(data)
 
     def handle_data(self, data):
         self.text.append(data)

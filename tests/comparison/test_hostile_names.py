@@ -7,12 +7,12 @@ import os
 import subprocess
 import sys
 import textwrap
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 import yaml
 from PIL import Image
+from test_comparison import Reader
 
 from genlab.commands.compare import main
 from genlab.comparison.comparison import compare
@@ -59,26 +59,6 @@ def in_a_name(word: str) -> str:
     return word.replace("/", "\N{DIVISION SLASH}")
 
 
-class Structure(HTMLParser):
-    """All tags with the names of their attributes, the addresses among the values, and all text."""
-
-    def __init__(self, text: str):
-        super().__init__()
-        self.tags, self.addresses, self.said = [], [], ""
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.append((tag, tuple(name for name, _ in attributes)))
-        self.addresses += [value for name, value in attributes if name in ("src", "href", "action", "srcdoc", "data")]
-
-    def handle_data(self, data):
-        self.said += data
-
-    def handle_comment(self, data):
-        raise AssertionError(f"a comment: {data}")
-
-
 @pytest.mark.parametrize("word", HOSTILE)
 def test_what_a_run_says_stays_text_on_the_page_in_the_table_and_in_the_csv_file(word, tmp_path, capsys):
     """The page of hostile runs has the very tags and attributes of a page of plain ones."""
@@ -91,16 +71,15 @@ def test_what_a_run_says_stays_text_on_the_page_in_the_table_and_in_the_csv_file
         table = capsys.readouterr().out
         assert "\x1b" not in table
         assert len(table.partition("\n\n")[0].split("\n")) == 3, "a heading, three seeds, and another setting"
-        pages.append(Structure((tmp_path / place / "comparison.html").read_text()))
+        pages.append(Reader((tmp_path / place / "comparison.html").read_text()))
         with (tmp_path / place / "comparison.csv").open(newline="") as file:
             rows = list(csv.DictReader(file))
         assert len(rows) == 4 and {row["status"] for row in rows} == {f"{said} (1 alarm)"}
-    plain, hostile = pages
-    assert sorted(hostile.tags) == sorted(plain.tags)
-    assert not [name for _, names in hostile.tags for name in names if name.startswith("on")]
-    assert len(hostile.addresses) == 8
-    assert all(address.startswith("data:image/webp;base64,") for address in hostile.addresses)
-    assert word in hostile.said
+    plain, hostile = (sorted((tag, tuple(attributes)) for tag, attributes in page.tags) for page in pages)
+    assert hostile == plain and not [name for _, names in hostile for name in names if name.startswith("on")]
+    addresses = [a[key] for _, a in pages[1].tags for key in ("src", "href", "action", "srcdoc", "data") if key in a]
+    assert len(addresses) == 8 and all(address.startswith("data:image/webp;base64,") for address in addresses)
+    assert word in "".join(pages[1].text)
 
 
 def test_the_script_of_the_page_writes_text_alone():
@@ -178,8 +157,8 @@ def test_numbers_that_are_none_are_shown_and_hostile_images_left_out(tmp_path):
     os.mkfifo(folder / "previews/step_1-pipe.png")
     (folder / "previews/step_1-broken.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"\0" * 40)
     records, problems = collect(find_runs([tmp_path]))
-    tags = [tag for tag, _ in Structure(page(compare(records), "runs")).tags]
-    assert not problems and tags.count("img") == 2, "the plain ones"
+    images = Reader(page(compare(records), "runs")).all("img")
+    assert not problems and len(images) == 2, "the plain ones"
 
 
 def test_comparing_hostile_runs_stays_small(tmp_path):
