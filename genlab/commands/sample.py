@@ -1,19 +1,16 @@
 """`genlab sample`: new images from a trained run. Needs only the checkpoint."""
 
 from itertools import chain
-from pathlib import Path
 
 import torch
-from torch import Tensor
-from tqdm import tqdm
 
 from genlab.commands.lines import command_line
 from genlab.commands.results import results
 from genlab.commands.use import image_origin, load_run
 from genlab.config.commands import SampleConfig
+from genlab.inspection.images import progress
 from genlab.media.grids import save_png, wrap
 from genlab.media.images import save_image, to_uint8
-from genlab.media.metadata import Origin
 from genlab.media.npz import NpzWriter
 
 _SHOWN = 256
@@ -30,16 +27,20 @@ def main(config: SampleConfig) -> int:
     arrays, grid = config.format != "png", config.format != "npz"
     shown, done = [], 0
     with results(run, "samples", config, *parts) as (new, path), NpzWriter(new) as writer:
-        with tqdm(total=config.num_samples, desc="sampling", disable=None, leave=False) as bar:
-            for images, labels in chain([first], batches):
-                if arrays:
-                    writer.add(images=to_uint8(images), **({} if labels is None else {"labels": labels.numpy()}))
-                else:
-                    _save_images(new / "images", done, images, labels, origin)
-                if done < _SHOWN:
-                    shown.append(images[: _SHOWN - done])
-                done += len(images)
-                bar.update(len(images))
+        single = new / "images"
+        if not arrays:
+            single.mkdir()
+        for images, labels in progress(chain([first], batches), "sampling", config.num_samples):
+            pixels = to_uint8(images)
+            if arrays:
+                writer.add(images=pixels, **({} if labels is None else {"labels": labels.numpy()}))
+            else:
+                for number, image in enumerate(pixels):
+                    label = "" if labels is None else f"-label_{labels[number]}"
+                    save_image(image, single / f"{done + number:07d}{label}.png", origin)
+            if done < _SHOWN:
+                shown.append(images[: _SHOWN - done])
+            done += len(images)
         if arrays:
             writer.save(new / "samples.npz")
         if grid:
@@ -49,11 +50,3 @@ def main(config: SampleConfig) -> int:
     print(f"array      {path}/samples.npz" if arrays else f"images     {path}/images ({done})")
     print(f"next       {command_line('sample', run=run.folder, seed=config.seed + 1)}")
     return 0
-
-
-def _save_images(folder: Path, start: int, images: Tensor, labels: Tensor | None, origin: Origin | None) -> None:
-    """One PNG per image, named by its number and label."""
-    folder.mkdir(exist_ok=True)
-    for number, pixels in enumerate(to_uint8(images)):
-        label = "" if labels is None else f"-label_{labels[number]}"
-        save_image(pixels, folder / f"{start + number:07d}{label}.png", origin)

@@ -1,10 +1,10 @@
 """Images for a trained run, read batch by batch: the user's files, or examples of a dataset."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -16,6 +16,16 @@ from genlab.data.loading import Loader
 from genlab.inference.run import BATCH
 
 log = logging.getLogger("genlab")
+
+T = TypeVar("T", bound=tuple)
+
+
+def progress(batches: Iterable[T], doing: str, total: int) -> Iterator[T]:
+    """`batches` with a progress bar `doing`, shown only in a terminal; `total`: rows of the first items of all."""
+    with tqdm(total=total, desc=doing, disable=None, leave=False) as bar:
+        for batch in batches:
+            yield batch
+            bar.update(len(batch[0]))
 
 
 @dataclass
@@ -40,15 +50,13 @@ class Images:
         raise NotImplementedError
 
     def batches(self, doing: str) -> Iterator[Tensor]:
-        """All images in order, float32 [n, C, H, W] in [0, 1] on the CPU; in a terminal with a progress bar `doing`."""
+        """All images in order, float32 [n, C, H, W] in [0, 1] on the CPU, with a progress bar."""
         self.names, self.skipped, self.labels = [], [], None
         labels = []
-        with tqdm(total=self.size, desc=doing, disable=None, leave=False) as bar:
-            for names, x, label in self.read():
-                self.names += names
-                labels += [] if label is None else [label]
-                yield x
-                bar.update(len(x))
+        for names, x, label in progress(self.read(), doing, self.size):
+            self.names += names
+            labels += [] if label is None else [label]
+            yield x
         if sum(map(len, labels)) == len(self.names):
             self.labels = torch.cat(labels)
 
