@@ -1,7 +1,6 @@
 """`genlab encode`: the latents of images as an array, and a plot of them."""
 
 import sys
-from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +10,7 @@ from genlab.commands.results import results
 from genlab.commands.use import load_run
 from genlab.config.commands import EncodeConfig
 from genlab.inspection.inputs import find_images
+from genlab.media.npz import save_npz
 from genlab.media.plots import TSNE_LIMIT, project, save_scatter
 
 
@@ -20,15 +20,13 @@ def main(config: EncodeConfig) -> int:
     images = find_images(run, config)
     with results(run, "latents", config, images.title) as (new, path):
         latents = torch.cat([run.encode(x) for x in images.batches("encoding")]).numpy()
-        labels = None if images.labels is None else images.labels.numpy()
-        extra: Any = {} if labels is None else {"labels": labels}
-        np.savez_compressed(new / "latents.npz", latents=latents, names=np.array(images.names), **extra)
+        save_npz(new / "latents.npz", latents=latents, names=np.array(images.names), labels=images.labels)
         if config.plot != "none":
             if config.plot == "tsne":
                 print(f"t-SNE of {min(len(latents), TSNE_LIMIT)} images, which can take a minute ...", file=sys.stderr)
             plotted = project(latents, config.plot, config.seed)
             title = f"{run.config.choices.model}, step {run.step}: {len(plotted.rows)} images of {images.title}"
-            save_scatter(plotted, labels, title, new / "plot.png")
+            save_scatter(plotted, images.labels, title, new / "plot.png")
     print(f"images     {len(latents)} of {images.title}{images.left_out}")
     print(f"array      {path}/latents.npz ({latents.shape[1]} latents each)")
     if config.plot != "none":

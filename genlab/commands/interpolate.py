@@ -12,7 +12,8 @@ from genlab.inference.run import Run
 from genlab.inspection.dataset import drawn_pairs
 from genlab.inspection.inputs import latent_of
 from genlab.media.grids import frames, save_png
-from genlab.media.images import save_gif, save_npz
+from genlab.media.images import save_gif, to_uint8
+from genlab.media.npz import save_npz
 
 _FRAMES = 24
 """Frames of the animation, in each direction."""
@@ -37,7 +38,8 @@ def main(config: InterpolateConfig) -> int:
     with results(run, "interpolations", config, *asked) as (new, folder):
         save_png(images, new / "grid.png", origin)
         save_gif(frames(animation), new / "animation.gif", origin)
-        save_npz(new / "interpolations.npz", images.flatten(0, 1), labels=of_rows, latents=latents.flatten(0, 1))
+        pixels = to_uint8(images.flatten(0, 1))
+        save_npz(new / "interpolations.npz", images=pixels, latents=latents.flatten(0, 1), labels=of_rows)
     print(f"between    {title}, {path}: {len(start)} rows of {config.steps} images")
     print(f"grid       {folder}/grid.png\nanimation  {folder}/animation.gif\narray      {folder}/interpolations.npz")
     print(f"next       {command_line('traverse', run=run.folder)}")

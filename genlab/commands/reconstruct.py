@@ -28,7 +28,7 @@ def main(config: ReconstructConfig) -> int:
         for x in images.batches("reconstructing"):
             y = run.reconstruct(x)
             error = mean_squared_error(x, y).float()
-            writer.add(images=to_uint8(x), reconstructions=to_uint8(y), errors=error.numpy())
+            writer.add(images=to_uint8(x), reconstructions=to_uint8(y), errors=error)
             if len(errors) < _COLUMNS * _BLOCKS:
                 shown.append((x, y))
             errors += error.tolist()

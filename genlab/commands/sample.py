@@ -33,7 +33,7 @@ def main(config: SampleConfig) -> int:
         for images, labels in progress(chain([first], batches), "sampling", config.num_samples):
             pixels = to_uint8(images)
             if arrays:
-                writer.add(images=pixels, **({} if labels is None else {"labels": labels.numpy()}))
+                writer.add(images=pixels, labels=labels)
             else:
                 for number, image in enumerate(pixels):
                     label = "" if labels is None else f"-label_{labels[number]}"

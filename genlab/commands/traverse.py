@@ -2,6 +2,7 @@
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,7 +18,8 @@ from genlab.inference.traversal import Span, changes, check_latents, check_plane
 from genlab.inspection.dataset import dataset_images
 from genlab.inspection.inputs import latent_of
 from genlab.media.grids import frames, save_png
-from genlab.media.images import save_gif, save_npz, to_uint8
+from genlab.media.images import save_gif, to_uint8
+from genlab.media.npz import save_npz
 
 _FRAMES = 24
 """Frames of the animation, in each direction."""
@@ -45,19 +47,20 @@ def main(config: TraverseConfig) -> int:
     latents = span.rows(shown, times)
     images = run.decode(latents, config.label)
     animation = run.decode(span.rows(shown, smooth(_FRAMES)), config.label)
-    arrays = {"latents": latents.flatten(0, 1), "order": order, "changes": moved}
+    arrays: dict[str, Any] = {"images": to_uint8(images.flatten(0, 1)), "latents": latents.flatten(0, 1)}
+    arrays |= {"order": order, "changes": moved}
     plane = config.plane or ranked[:2]
     if len(plane) == 2:
         plane_latents = span.plane(plane[0], plane[1], times)
         plane_images = run.decode(plane_latents, config.label)
-        pixels = torch.from_numpy(to_uint8(plane_images.flatten(0, 1)))
-        arrays |= {"plane_images": pixels, "plane_latents": plane_latents.flatten(0, 1)}
+        arrays["plane_images"] = to_uint8(plane_images.flatten(0, 1))
+        arrays["plane_latents"] = plane_latents.flatten(0, 1)
 
     origin = image_origin(run, config)
     with results(run, "traversals", config, title, *_asked(config)) as (new, folder):
         save_png(images, new / "grid.png", origin)
         save_gif(frames(animation), new / "animation.gif", origin)
-        save_npz(new / "traversals.npz", images.flatten(0, 1), **arrays)
+        save_npz(new / "traversals.npz", **arrays)
         _save_changes(new / "changes.csv", order, moved)
         if len(plane) == 2:
             save_png(plane_images, new / "plane.png", origin)

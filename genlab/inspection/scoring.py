@@ -13,6 +13,7 @@ from torch import Tensor
 from genlab.inference.run import Run
 from genlab.inference.scoring import METHODS
 from genlab.inspection.images import Images
+from genlab.media.npz import save_npz
 
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _BINS = 80
@@ -50,8 +51,7 @@ class Scored:
 
     def write_arrays(self, path: Path) -> None:
         """Write an npz file: scores, labels, and positions of the least likely images."""
-        labels: Any = {} if self.images.labels is None else {"labels": self.images.labels.numpy()}
-        np.savez_compressed(path, scores=self.scores.numpy(), least_likely=self.least_likely.numpy(), **labels)
+        save_npz(path, scores=self.scores, least_likely=self.least_likely, labels=self.images.labels)
 
     def protocol(self) -> dict[str, Any]:
         """What was scored, as plain data."""

@@ -1,9 +1,9 @@
-"""Images as files: arrays that `dataset=npz` reads, single PNGs, animated GIFs."""
+"""Images as files: arrays of pixels, single PNGs, animated GIFs."""
 
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from torch import Tensor
@@ -21,12 +21,6 @@ _COMPRESSION = 3
 def to_uint8(images: Tensor) -> np.ndarray:
     """Images [N, C, H, W] in [0, 1] as uint8 [N, H, W, C]."""
     return (images.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
-
-
-def save_npz(path: Path, images: Tensor, **arrays: Tensor | None) -> None:
-    """Write images [N, C, H, W] in [0, 1] as `images` uint8 [N, H, W, C], and those `arrays` that are not None."""
-    extra: dict[str, Any] = {name: value.numpy() for name, value in arrays.items() if value is not None}
-    np.savez_compressed(path, images=to_uint8(images), **extra)
 
 
 class Png(NamedTuple):

@@ -1,4 +1,4 @@
-"""Arrays that are written to disk while they are computed, and become a file only when complete."""
+"""Arrays in compressed files, also ones that are written to disk while they are computed."""
 
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -6,6 +6,18 @@ from tempfile import TemporaryFile
 from typing import Any, BinaryIO
 
 import numpy as np
+from torch import Tensor
+
+Array = np.ndarray | Tensor | None
+
+
+def save_npz(path: Path, **arrays: Array) -> None:
+    """Write those arrays that are not None as one compressed file that `numpy.load` reads."""
+    np.savez_compressed(path, **_given(arrays))
+
+
+def _given(arrays: dict[str, Array]) -> dict[str, Any]:
+    return {name: np.asarray(array) for name, array in arrays.items() if array is not None}
 
 
 class NpzWriter(AbstractContextManager):
@@ -18,9 +30,9 @@ class NpzWriter(AbstractContextManager):
         self.folder = folder
         self.files: dict[str, tuple[BinaryIO, np.dtype]] = {}
 
-    def add(self, **rows: np.ndarray) -> None:
-        """Append rows [n, ...] to each of the named arrays; the first call sets dtype and shape of a row."""
-        for name, values in rows.items():
+    def add(self, **rows: Array) -> None:
+        """Append rows [n, ...] to those arrays that are not None; the first call sets dtype and shape of a row."""
+        for name, values in _given(rows).items():
             if name not in self.files:
                 self.files[name] = self._file(), np.dtype((values.dtype, values.shape[1:]))
             self.files[name][0].write(values.tobytes())
@@ -32,9 +44,8 @@ class NpzWriter(AbstractContextManager):
         return np.memmap(file, row, "r")
 
     def save(self, path: Path) -> None:
-        """Write all arrays as one compressed file that `numpy.load` reads."""
-        arrays: Any = {name: self.array(name) for name in self.files}
-        np.savez_compressed(path, **arrays)
+        """Write all arrays to one file, see `save_npz`."""
+        save_npz(path, **{name: self.array(name) for name in self.files})
 
     def _file(self) -> BinaryIO:
         return TemporaryFile(dir=self.folder)

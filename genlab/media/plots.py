@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from torch import Tensor
 
 from genlab.system.seeding import mix
 
@@ -61,7 +62,7 @@ def _tsne(latents: np.ndarray, seed: int) -> Projection:
     return Projection(points, rows, (f"t-SNE 1, perplexity {perplexity:g}", "t-SNE 2"))
 
 
-def save_scatter(projection: Projection, labels: np.ndarray | None, title: str, path: Path) -> None:
+def save_scatter(projection: Projection, labels: Tensor | None, title: str, path: Path) -> None:
     """Write the points as a PNG, coloured by `labels` [N] of all latents, if any."""
     from matplotlib import colormaps
     from matplotlib.figure import Figure
@@ -72,8 +73,7 @@ def save_scatter(projection: Projection, labels: np.ndarray | None, title: str, 
     if labels is None:
         axes.scatter(*projection.points.T, color="tab:blue", **style)
     else:
-        own = labels[projection.rows]
-        classes = np.unique(labels)
+        classes, own = np.unique(labels), np.asarray(labels)[projection.rows]
         if len(classes) <= _LEGEND:
             colours = colormaps["tab10" if len(classes) <= 10 else "tab20"].colors
             for colour, label in zip(colours, classes, strict=False):
