@@ -9,7 +9,6 @@ from typing import Any
 
 from genlab.commands.lines import command_line
 from genlab.comparison.comparison import Comparison, compare, short_key
-from genlab.comparison.page import page
 from genlab.comparison.records import collect, find_runs
 from genlab.comparison.rows import SEEDS
 from genlab.config.commands import CompareConfig
@@ -20,6 +19,8 @@ _WIDEST = 34
 
 
 def main(config: CompareConfig) -> int:
+    from genlab.comparison.page import page  # imports Jinja2, which `show` does not need
+
     places = _places(config.runs)
     folders = find_runs(places)
     if not folders:

@@ -18,10 +18,10 @@ from genlab.media.metadata import COMPARED
 
 def main(config: EvaluateConfig) -> int:
     run = load_run(config)
-    source, title = run_source(run, config)
+    source, choice = run_source(run, config)
     settings = EvaluationConfig(**{entry.name: getattr(config, entry.name) for entry in fields(EvaluationConfig)})
     own = config.dataset is None
-    context = EvaluationContext(source, title, settings, run.config, run.device, config.split, own)
+    context = EvaluationContext(source, choice.name, settings, run.config, run.device, config.split, own)
     names = choose(run, context, settings.metrics)
     entries = evaluate(run, context, names, config.seed)
     written = RunFolder(run.folder).evaluation
@@ -31,10 +31,10 @@ def main(config: EvaluateConfig) -> int:
         value = entry["note"] if entry["value"] is None else f"{entry['value']:.6g}"
         print(f"{name:<28} {value}{std}")
     if "copies" in names and settings.nearest:
-        with results(run, "evaluations", config, f"seed_{config.seed}") as result:
+        with results(run, "evaluations", config, f"seed_{config.seed}") as (new, folder):
             images = nearest_images(run, context, config.seed)
-            save_png(images, result.writing / "nearest.png", image_origin(run, config, COMPARED))
-        print(f"nearest    {result.path}/nearest.png (samples in the first row, nearest training images below)")
+            save_png(images, new / "nearest.png", image_origin(run, config, COMPARED))
+        print(f"nearest    {folder}/nearest.png (samples in the first row, nearest training images below)")
     print(f"protocol   {written}")
     print(f"next       {command_line('compare', runs=run.folder.parent)}")
     return 0

@@ -15,9 +15,8 @@ def main(config: ExportConfig) -> int:
         check_onnx()
     run = load_run(config)
     parts = functions(run)
-    with results(run, "exports", config) as result:
-        writing = result.writing
-        reports = {part.name: export(part, writing, config.onnx, config.tolerance, config.seed) for part in parts}
+    with results(run, "exports", config) as (new, folder):
+        reports = {part.name: export(part, new, config.onnx, config.tolerance, config.seed) for part in parts}
         content = {
             "run": str(run.folder),
             "model": run.config.choices.model,
@@ -29,8 +28,7 @@ def main(config: ExportConfig) -> int:
             "seed": config.seed,
             "versions": versions(),
         }
-        (writing / "export.json").write_text(json.dumps(content, indent=2) + "\n")
-    folder = result.path
+        (new / "export.json").write_text(json.dumps(content, indent=2) + "\n")
     for report in reports.values():
         for file in (report, *([report["onnx"]] if config.onnx else [])):
             print(f"function   {folder}/{file['file']} ({_checked(file['largest_difference'])})")

@@ -10,9 +10,10 @@ from genlab.config.commands import InterpolateConfig
 from genlab.inference.interpolation import even, smooth, walk
 from genlab.inference.run import Run
 from genlab.inspection.dataset import drawn_pairs
-from genlab.inspection.latents import latent_of
+from genlab.inspection.inputs import latent_of
 from genlab.media.grids import frames, save_png
-from genlab.media.images import save_gif, save_npz
+from genlab.media.images import save_gif, to_uint8
+from genlab.media.npz import save_npz
 
 _FRAMES = 24
 """Frames of the animation, in each direction."""
@@ -34,11 +35,11 @@ def main(config: InterpolateConfig) -> int:
     asked = [title, path] + ([] if config.label is None else [f"label_{config.label}"])
     of_rows = None if labels is None else labels.repeat_interleave(config.steps)
     origin = image_origin(run, config)
-    with results(run, "interpolations", config, *asked) as result:
-        save_png(images, result.writing / "grid.png", origin)
-        save_gif(frames(animation), result.writing / "animation.gif", origin)
-        save_npz(result.writing / "interpolations.npz", images.flatten(0, 1), of_rows, latents=latents.flatten(0, 1))
-    folder = result.path
+    with results(run, "interpolations", config, *asked) as (new, folder):
+        save_png(images, new / "grid.png", origin)
+        save_gif(frames(animation), new / "animation.gif", origin)
+        pixels = to_uint8(images.flatten(0, 1))
+        save_npz(new / "interpolations.npz", images=pixels, latents=latents.flatten(0, 1), labels=of_rows)
     print(f"between    {title}, {path}: {len(start)} rows of {config.steps} images")
     print(f"grid       {folder}/grid.png\nanimation  {folder}/animation.gif\narray      {folder}/interpolations.npz")
     print(f"next       {command_line('traverse', run=run.folder)}")

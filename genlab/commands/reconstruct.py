@@ -22,27 +22,24 @@ def main(config: ReconstructConfig) -> int:
     run = load_run(config)
     run.capability("reconstruct")
     images = find_images(run, config)
-    names: list[str] = []
     errors: list[float] = []
     shown = []
-    with results(run, "reconstructions", config, images.title) as result, NpzWriter(result.writing) as writer:
-        for batch in images.batches("reconstructing"):
-            x, y = batch.image, run.reconstruct(batch.image)
+    with results(run, "reconstructions", config, images.title) as (new, path), NpzWriter(new) as writer:
+        for x in images.batches("reconstructing"):
+            y = run.reconstruct(x)
             error = mean_squared_error(x, y).float()
-            writer.add(images=to_uint8(x), reconstructions=to_uint8(y), errors=error.numpy())
-            if len(names) < _COLUMNS * _BLOCKS:
+            writer.add(images=to_uint8(x), reconstructions=to_uint8(y), errors=error)
+            if len(errors) < _COLUMNS * _BLOCKS:
                 shown.append((x, y))
-            names += batch.names
             errors += error.tolist()
-        writer.save(result.writing / "reconstructions.npz")
+        writer.save(new / "reconstructions.npz")
         grid = in_blocks(*map(torch.cat, zip(*shown, strict=True)), columns=_COLUMNS, blocks=_BLOCKS)
-        save_png(grid, result.writing / "grid.png", image_origin(run, config, COMPARED))
-        with (result.writing / "errors.csv").open("w", newline="") as file:
-            csv.writer(file).writerows([("name", "mse"), *zip(names, errors, strict=True)])
-    (least, best), (most, worst) = (choose(zip(errors, names, strict=True)) for choose in (min, max))
+        save_png(grid, new / "grid.png", image_origin(run, config, COMPARED))
+        with (new / "errors.csv").open("w", newline="") as file:
+            csv.writer(file).writerows([("name", "mse"), *zip(images.names, errors, strict=True)])
+    (least, best), (most, worst) = (choose(zip(errors, images.names, strict=True)) for choose in (min, max))
     print(f"error      mean {sum(errors) / len(errors):.5f}, least {least:.5f} ({best}), most {most:.5f} ({worst})")
-    print(f"images     {len(names)} of {images.title}{images.left_out}")
-    path = result.path
+    print(f"images     {len(errors)} of {images.title}{images.left_out}")
     print(f"grid       {path}/grid.png\narray      {path}/reconstructions.npz\ntable      {path}/errors.csv")
     print(f"next       {command_line('encode', run=run.folder)}")
     return 0

@@ -3,12 +3,12 @@
 from itertools import chain
 
 import torch
-from tqdm import tqdm
 
 from genlab.commands.lines import command_line
 from genlab.commands.results import results
 from genlab.commands.use import image_origin, load_run
 from genlab.config.commands import SampleConfig
+from genlab.inspection.images import progress
 from genlab.media.grids import save_png, wrap
 from genlab.media.images import save_image, to_uint8
 from genlab.media.npz import NpzWriter
@@ -26,28 +26,27 @@ def main(config: SampleConfig) -> int:
     origin = image_origin(run, config)
     arrays, grid = config.format != "png", config.format != "npz"
     shown, done = [], 0
-    with results(run, "samples", config, *parts) as result, NpzWriter(result.writing) as writer:
-        single = result.writing / "images"
+    with results(run, "samples", config, *parts) as (new, path), NpzWriter(new) as writer:
+        single = new / "images"
         if not arrays:
             single.mkdir()
-        with tqdm(total=config.num_samples, desc="sampling", disable=None, leave=False) as bar:
-            for images, labels in chain([first], batches):
-                if arrays:
-                    writer.add(images=to_uint8(images), **({} if labels is None else {"labels": labels.numpy()}))
-                else:
-                    for number, image in enumerate(to_uint8(images)):
-                        suffix = "" if labels is None else f"-label_{labels[number]}"
-                        save_image(image, single / f"{done + number:07d}{suffix}.png", origin)
-                if done < _SHOWN:
-                    shown.append(images[: _SHOWN - done])
-                done += len(images)
-                bar.update(len(images))
+        for images, labels in progress(chain([first], batches), "sampling", config.num_samples):
+            pixels = to_uint8(images)
+            if arrays:
+                writer.add(images=pixels, labels=labels)
+            else:
+                for number, image in enumerate(pixels):
+                    label = "" if labels is None else f"-label_{labels[number]}"
+                    save_image(image, single / f"{done + number:07d}{label}.png", origin)
+            if done < _SHOWN:
+                shown.append(images[: _SHOWN - done])
+            done += len(images)
         if arrays:
-            writer.save(result.writing / "samples.npz")
+            writer.save(new / "samples.npz")
         if grid:
-            save_png(wrap(torch.cat(shown), columns=None), result.writing / "grid.png", origin)
+            save_png(wrap(torch.cat(shown), columns=None), new / "grid.png", origin)
     if grid:
-        print(f"grid       {result.path}/grid.png{f' (the first {_SHOWN} of {done})' if done > _SHOWN else ''}")
-    print(f"array      {result.path}/samples.npz" if arrays else f"images     {result.path}/images ({done})")
+        print(f"grid       {path}/grid.png{f' (the first {_SHOWN} of {done})' if done > _SHOWN else ''}")
+    print(f"array      {path}/samples.npz" if arrays else f"images     {path}/images ({done})")
     print(f"next       {command_line('sample', run=run.folder, seed=config.seed + 1)}")
     return 0

@@ -24,23 +24,20 @@ def main(config: ScoreConfig) -> int:
     draws = METHODS[method].draws
     parts = [images.title, method, *([f"against_{against.title}"] if against else [])]
     parts += [f"seed_{config.seed}"] if draws else []
-    with results(run, "scores", config, *parts) as result:
-        folder = result.writing
+    with results(run, "scores", config, *parts) as (new, folder):
         settings = (method, config.seed, config.importance_samples, config.shown)
         scored = score_images(run, images, *settings)
-        scored.write_table(folder / "scores.csv")
-        scored.write_arrays(folder / "scores.npz")
-        save_png(wrap(scored.shown, _COLUMNS), folder / "least_likely.png", image_origin(run, config, CHOSEN))
+        scored.write_table(new / "scores.csv")
+        scored.write_arrays(new / "scores.npz")
+        save_png(wrap(scored.shown, _COLUMNS), new / "least_likely.png", image_origin(run, config, CHOSEN))
         other = score_images(run, against, *settings) if against else None
         if other:
             measured = detection(scored.scores, other.scores)
-            other.write_table(folder / "against.csv")
-            save_histogram(scored, other, METHODS[method].meaning, measured["auroc"], folder / "histogram.png")
+            other.write_table(new / "against.csv")
+            save_histogram(scored, other, METHODS[method].meaning, measured["auroc"], new / "histogram.png")
             protocol = detection_protocol(run, *settings[:3], scored, other)
             text = json.dumps({**measured, "protocol": protocol}, indent=2)
-            (folder / "detection.json").write_text(text + "\n")
-
-    folder = result.path
+            (new / "detection.json").write_text(text + "\n")
     print(f"method     {method}: {METHODS[method].meaning}; higher is less likely")
     for side in (scored, other):
         if side:
@@ -48,7 +45,7 @@ def main(config: ScoreConfig) -> int:
     print(f"table      {folder}/scores.csv\narray      {folder}/scores.npz")
     print(f"grid       {folder}/least_likely.png (the {len(scored.shown)} least likely)")
     if other:
-        chance = len(other.names) / (len(scored.names) + len(other.names))
+        chance = len(other.scores) / (len(scored.scores) + len(other.scores))
         print(f"against    {folder}/against.csv, {folder}/histogram.png")
         print(f"detection  {folder}/detection.json")
         auroc, aupr, fpr = measured["auroc"], measured["aupr"], measured["fpr_at_95_tpr"]

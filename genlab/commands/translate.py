@@ -30,34 +30,33 @@ def main(config: TranslateConfig) -> int:
     back = next(domain for domain in run.data.domains if domain != config.to)
     images = find_images(run, config)
     origin = image_origin(run, config)
-    names: list[str] = []
     shown: list[tuple[torch.Tensor, ...]] = []
     error, done = 0.0, 0
-    parts = (images.title, f"to_{config.to}")
-    with results(run, "translations", config, *parts) as result, NpzWriter(result.writing) as writer:
+    with (
+        results(run, "translations", config, images.title, f"to_{config.to}") as (new, path),
+        NpzWriter(new) as writer,
+    ):
         for batch in images.batches("translating"):
-            for x in batch.image.split(_AT_ONCE):
+            for x in batch.split(_AT_ONCE):
                 seed = mix(config.seed, done)
                 translation = run.translate(x, config.to, seed)
                 cycle = run.translate(translation, back, seed)
                 writer.add(images=to_uint8(translation), cycles=to_uint8(cycle))
                 error += (cycle - x).abs().flatten(1).mean(1).sum().item()
-                if len(shown) * _AT_ONCE < _COLUMNS * _BLOCKS:
+                if done < _COLUMNS * _BLOCKS:
                     shown.append((x, translation, cycle))
                 done += len(x)
-            names += batch.names
-        for target, pixels in zip(_targets(names), writer.rows("images"), strict=True):
-            path = result.writing / "images" / target
-            path.parent.mkdir(parents=True, exist_ok=True)
-            save_image(pixels, path, origin)
-        writer.save(result.writing / "translations.npz")
+        for target, pixels in zip(_targets(images.names), writer.array("images"), strict=True):
+            target = new / "images" / target
+            target.parent.mkdir(parents=True, exist_ok=True)
+            save_image(pixels, target, origin)
+        writer.save(new / "translations.npz")
         grid = in_blocks(*map(torch.cat, zip(*shown, strict=True)), columns=_COLUMNS, blocks=_BLOCKS)
-        save_png(grid, result.writing / "grid.png", image_origin(run, config, COMPARED))
-    folder = result.path
-    print(f"cycle      mean absolute error {error / len(names):.4f} of a pixel from 0 to 1, there and back")
-    print(f"images     {folder}/images ({len(names)} of {config.input}{images.left_out})")
-    print(f"grid       {folder}/grid.png\narray      {folder}/translations.npz")
-    print(f"next       {command_line('translate', run=run.folder, input=folder / 'images', to=back)}")
+        save_png(grid, new / "grid.png", image_origin(run, config, COMPARED))
+    print(f"cycle      mean absolute error {error / done:.4f} of a pixel from 0 to 1, there and back")
+    print(f"images     {path}/images ({done} of {config.input}{images.left_out})")
+    print(f"grid       {path}/grid.png\narray      {path}/translations.npz")
+    print(f"next       {command_line('translate', run=run.folder, input=path / 'images', to=back)}")
     return 0
 
 

@@ -2,6 +2,7 @@
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,9 +16,10 @@ from genlab.inference.interpolation import even, smooth
 from genlab.inference.run import BATCH, Run
 from genlab.inference.traversal import Span, changes, check_latents, check_plane
 from genlab.inspection.dataset import dataset_images
-from genlab.inspection.latents import latent_of, latents_of
+from genlab.inspection.inputs import latent_of
 from genlab.media.grids import frames, save_png
-from genlab.media.images import save_gif, save_npz, to_uint8
+from genlab.media.images import save_gif, to_uint8
+from genlab.media.npz import save_npz
 
 _FRAMES = 24
 """Frames of the animation, in each direction."""
@@ -45,23 +47,23 @@ def main(config: TraverseConfig) -> int:
     latents = span.rows(shown, times)
     images = run.decode(latents, config.label)
     animation = run.decode(span.rows(shown, smooth(_FRAMES)), config.label)
-    arrays = {"latents": latents.flatten(0, 1), "order": order, "changes": moved}
+    arrays: dict[str, Any] = {"images": to_uint8(images.flatten(0, 1)), "latents": latents.flatten(0, 1)}
+    arrays |= {"order": order, "changes": moved}
     plane = config.plane or ranked[:2]
     if len(plane) == 2:
         plane_latents = span.plane(plane[0], plane[1], times)
         plane_images = run.decode(plane_latents, config.label)
-        pixels = torch.from_numpy(to_uint8(plane_images.flatten(0, 1)))
-        arrays |= {"plane_images": pixels, "plane_latents": plane_latents.flatten(0, 1)}
+        arrays["plane_images"] = to_uint8(plane_images.flatten(0, 1))
+        arrays["plane_latents"] = plane_latents.flatten(0, 1)
 
     origin = image_origin(run, config)
-    with results(run, "traversals", config, title, *_asked(config)) as result:
-        save_png(images, result.writing / "grid.png", origin)
-        save_gif(frames(animation), result.writing / "animation.gif", origin)
-        save_npz(result.writing / "traversals.npz", images.flatten(0, 1), **arrays)
-        _save_changes(result.writing / "changes.csv", order, moved)
+    with results(run, "traversals", config, title, *_asked(config)) as (new, folder):
+        save_png(images, new / "grid.png", origin)
+        save_gif(frames(animation), new / "animation.gif", origin)
+        save_npz(new / "traversals.npz", **arrays)
+        _save_changes(new / "changes.csv", order, moved)
         if len(plane) == 2:
-            save_png(plane_images, result.writing / "plane.png", origin)
-    folder = result.path
+            save_png(plane_images, new / "plane.png", origin)
     first = ", ".join(f"{latent} ({moved[latent]:.3f})" for latent in ranked[:_NAMED])
     print(f"start      {title}, {config.extent:g} standard deviations to both sides")
     print(f"changes    latent {first}{', ...' if size > _NAMED else ''}")
@@ -84,7 +86,7 @@ def _span(run: Run, config: TraverseConfig) -> tuple[Span, str]:
         scale = torch.ones_like(centre)
     else:
         data = dataset_images(run, config)
-        latents, *_ = latents_of(run, data)
+        latents = torch.cat([run.encode(x) for x in data.batches("encoding")])
         centre, title = latents.mean(0), data.title
         scale = latents.std(0, correction=0)
     start, title = (centre, title) if image is None else (image[0][0], image[1])

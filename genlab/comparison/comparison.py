@@ -1,13 +1,16 @@
 """Compare runs: in which settings they differ, and which is best."""
 
 import math
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from genlab.comparison.records import Record
 from genlab.comparison.rows import SEEDS, Row
+from genlab.metrics.catalogue import COMPARABLE
 from genlab.system.text import did_you_mean
 
+_PROTOCOL = ("measured", *COMPARABLE)
 _PLACES = ("data_dir", "output_dir")
 _KEYS_IN_LABEL = 4
 
@@ -87,23 +90,17 @@ def compare(records: list[Record], metric: str | None = None, direction: str | N
 
 def _separated(records: list[Record]) -> list[Record]:
     """Append the protocol to the names of metrics that were measured in different ways, to keep them apart."""
-    protocols: dict[str, list[dict[str, str]]] = {}
+    values: dict[tuple[str, str], set[str | None]] = defaultdict(set)
     for record in records:
         for name, protocol in record.protocols.items():
-            protocols.setdefault(name, []).append(protocol)
-    changing = {
-        name: [
-            key
-            for key in dict.fromkeys(key for one in several for key in one)
-            if len({o.get(key) for o in several}) > 1
-        ]
-        for name, several in protocols.items()
-    }
+            for key in _PROTOCOL:
+                values[name, key].add(protocol.get(key))
 
     def renamed(record: Record, name: str) -> str:
-        own = record.protocols.get(name)
-        differing = [f"{key}={own.get(key, '-')[:12]}" for key in changing[name]] if own is not None else []
-        return f"{name} [{', '.join(differing)}]" if differing else name
+        own = record.protocols.get(name, {})
+        differing = [key for key in _PROTOCOL if name in record.protocols and len(values[name, key]) > 1]
+        told = ", ".join(f"{key}={own.get(key, '-')[:12]}" for key in differing)
+        return f"{name} [{told}]" if told else name
 
     return [
         replace(
@@ -133,18 +130,13 @@ def _label(row: Row, keys: list[str]) -> str:
 def _rows(records: list[Record]) -> list[Row]:
     """Group repeats into rows. A second run with the same seeds is not a repeat and starts another row."""
     rows: dict[tuple, Row] = {}
+    repeats: Counter[tuple] = Counter()
     for record in records:
-        kept = {k: v for k, v in record.settings.items() if k not in (*SEEDS, *_PLACES)}
-        identity = tuple(sorted((key, str(value)) for key, value in kept.items()))
-        index = 0
-        while _seeds(record) in map(_seeds, getattr(rows.get((identity, index)), "records", [])):
-            index += 1
-        rows.setdefault((identity, index), Row([])).records.append(record)
+        kept = sorted((key, str(value)) for key, value in record.settings.items() if key not in (*SEEDS, *_PLACES))
+        seeds = [str(record.settings.get(key)) for key in SEEDS]
+        repeats[*kept, *seeds] += 1
+        rows.setdefault((*kept, repeats[*kept, *seeds]), Row([])).records.append(record)
     return list(rows.values())
-
-
-def _seeds(record: Record) -> tuple:
-    return tuple(str(record.settings.get(key)) for key in SEEDS)
 
 
 def _differing(rows: list[Row]) -> list[str]:

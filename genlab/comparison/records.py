@@ -20,8 +20,7 @@ from genlab.system.small_files import Unreadable, read_json, read_yaml, small_li
 
 _DAMAGE = (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError)
 
-_CURVES, _LETTERS, _POINTS = 500, 200, 4000
-"""Most curves of a run, most letters in a curve's name, most points kept of a curve."""
+_POINTS = 4000  # at most, of a curve
 
 
 @dataclass
@@ -168,8 +167,6 @@ def _curves(lines: Iterator[bytes]) -> tuple[dict[str, list[tuple[int, float]]],
                 points[step] = float(value)
                 if len(points) > _POINTS:
                     curves[name] = dict(list(points.items())[::2])
-                if len(curves) > _CURVES or len(name) > _LETTERS:
-                    raise ValueError(f"more than {_CURVES} curves, or a name of more than {_LETTERS} letters")
     return {name: sorted(points.items()) for name, points in curves.items()}, unfinished
 
 

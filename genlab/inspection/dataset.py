@@ -15,15 +15,22 @@ from genlab.inspection.images import DatasetImages
 from genlab.system.seeding import seeded
 
 
-def run_source(run: Run, config: DataUseConfig) -> tuple[Source, str]:
-    """The dataset `config.dataset`, or by default the run's own, and its name."""
-    choice = chosen_dataset(run, config)
+def run_source(run: Run, config: DataUseConfig) -> tuple[Source, DatasetChoice]:
+    """The dataset `config.dataset`, or by default the run's own.
+
+    The data folder recorded in the run is only read from, and only if the data is ready there. Otherwise the user's
+    `config.data_dir` is used: archives are unpacked and downloads stored there.
+    """
     if config.dataset is not None:
-        source = build_source(choice.settings)
-        check_fit(run, source, f"dataset={choice.name}")
-        return source, choice.name
+        source = build_source(config.dataset.settings)
+        check_fit(run, source, f"dataset={config.dataset.name}")
+        return source, config.dataset
+    settings = dict(run.config.dataset)
+    recorded = settings.get("data_dir")
     try:
-        return build_source(choice.settings), choice.name
+        if recorded is not None and not (os.path.isdir(recorded) and is_ready(build_source(settings))):
+            settings["data_dir"] = config.data_dir
+        return build_source(settings), DatasetChoice(run.config.choices.dataset, settings)
     except ValueError as error:
         raise ValueError(
             f"the data that run={run.folder} was trained on is not available here: {error} "
@@ -31,40 +38,23 @@ def run_source(run: Run, config: DataUseConfig) -> tuple[Source, str]:
         ) from error
 
 
-def chosen_dataset(run: Run, config: DataUseConfig) -> DatasetChoice:
-    """`config.dataset`, or by default the run's own.
-
-    The data folder recorded in the run is only read from, and only if the data is ready there. Otherwise the user's
-    `config.data_dir` is used: archives are unpacked and downloads stored there.
-    """
-    if config.dataset is not None:
-        return config.dataset
-    settings = dict(run.config.dataset)
-    recorded = settings.get("data_dir")
-    if recorded is not None and not (os.path.isdir(recorded) and is_ready(build_source(settings))):
-        settings["data_dir"] = config.data_dir
-    return DatasetChoice(run.config.choices.dataset, settings)
-
-
 def is_ready(source: Source) -> bool:
     """Whether a source can be opened without writing files."""
     return not isinstance(source, PublishedSet) or source.lies_in(source.data_dir)
 
 
-def dataset_images(run: Run, config: DataUseConfig, split: str = "validation") -> DatasetImages:
-    """A split of `config.dataset`, or by default of the run's own dataset; at most `config.num_images` images."""
-    source, name = run_source(run, config)
-    title = split if config.dataset is None else f"{name}-{split}"
-    return images_of(run, source, title, chosen_dataset(run, config), getattr(config, "num_images", None), split)
+def dataset_images(run: Run, config: DataUseConfig) -> DatasetImages:
+    """Validation data of `config.dataset`, or by default of the run's own; at most `config.num_images` images."""
+    source, choice = run_source(run, config)
+    title = "validation" if config.dataset is None else f"{choice.name}-validation"
+    return images_of(run, source, title, choice, getattr(config, "num_images", None))
 
 
-def images_of(
-    run: Run, source: Source, title: str, choice: DatasetChoice, limit: int | None, split: str = "validation"
-) -> DatasetImages:
-    """The first `limit` images of a split; None for all."""
-    size = min(source.sizes[split], limit or source.sizes[split])
-    origin = {"dataset": choice.name, "split": split, "settings": choice.settings}
-    loader = open_split(source, split, run.config.loader, seed=run.config.seed, device=run.device)
+def images_of(run: Run, source: Source, title: str, choice: DatasetChoice, limit: int | None) -> DatasetImages:
+    """The first `limit` images of the validation split; None for all."""
+    size = min(source.sizes["validation"], limit or source.sizes["validation"])
+    origin = {"dataset": choice.name, "split": "validation", "settings": choice.settings}
+    loader = open_split(source, "validation", run.config.loader, seed=run.config.seed, device=run.device)
     return DatasetImages(title, size, origin, loader=loader)
 
 
@@ -73,8 +63,8 @@ def drawn_pairs(run: Run, config: DataUseConfig, pairs: int) -> tuple[Tensor, st
 
     Only the images that are drawn are read.
     """
-    source, name = run_source(run, config)
-    size, title = source.sizes["validation"], "validation" if config.dataset is None else f"{name}-validation"
+    source, choice = run_source(run, config)
+    size, title = source.sizes["validation"], "validation" if config.dataset is None else f"{choice.name}-validation"
     if size < 2 * pairs:
         raise ValueError(f"rows={pairs}: {size} images of {title} make fewer pairs")
     with seeded(config.seed):

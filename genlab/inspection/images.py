@@ -1,10 +1,10 @@
 """Images for a trained run, read batch by batch: the user's files, or examples of a dataset."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -17,17 +17,15 @@ from genlab.inference.run import BATCH
 
 log = logging.getLogger("genlab")
 
+T = TypeVar("T", bound=tuple)
 
-@dataclass
-class ImageBatch:
-    """Images, float32 [n, C, H, W] in [0, 1] on the CPU, with one name and label each.
 
-    names: of the files, or positions in the split. label: int64 [n] if the data has labels.
-    """
-
-    names: list[str]
-    image: Tensor
-    label: Tensor | None = None
+def progress(batches: Iterable[T], doing: str, total: int) -> Iterator[T]:
+    """`batches` with a progress bar `doing`, shown only in a terminal; `total`: rows of the first items of all."""
+    with tqdm(total=total, desc=doing, disable=None, leave=False) as bar:
+        for batch in batches:
+            yield batch
+            bar.update(len(batch[0]))
 
 
 @dataclass
@@ -35,41 +33,37 @@ class Images:
     """Images that can be read any number of times.
 
     title: short name, used in folder names. size: number of images.
-    origin: where exactly they come from, as plain data. skipped: damaged files that were left out.
+    origin: where exactly they come from, as plain data.
+    Of those read so far by `batches`, names: of the files, or positions in the split; skipped: damaged files that were
+    left out; labels: int64 [N] once all are read, if all have labels.
     """
 
     title: str
     size: int
     origin: dict[str, Any] = field(default_factory=dict)
-    skipped: list[str] = field(default_factory=list)
+    names: list[str] = field(default_factory=list, init=False)
+    skipped: list[str] = field(default_factory=list, init=False)
+    labels: Tensor | None = field(default=None, init=False)
 
-    def read(self) -> Iterator[ImageBatch]:
-        """All images, in order, batch by batch."""
+    def read(self) -> Iterator[tuple[list[str], Tensor, Tensor | None]]:
+        """Names, images and labels, if any, batch by batch; damaged files are added to `skipped`."""
         raise NotImplementedError
 
-    def batches(self, doing: str) -> Iterator[ImageBatch]:
-        """`read` with a progress bar labelled `doing`, which is shown only in a terminal."""
-        with tqdm(total=self.size, desc=doing, disable=None, leave=False) as bar:
-            for batch in self.read():
-                yield batch
-                bar.update(len(batch.names))
-
-    def all(self) -> ImageBatch:
-        """All images as one batch."""
-        parts = list(self.read())
-        names = [name for part in parts for name in part.names]
-        return ImageBatch(names, torch.cat([part.image for part in parts]), labels_of(parts))
+    def batches(self, doing: str) -> Iterator[Tensor]:
+        """All images in order, float32 [n, C, H, W] in [0, 1] on the CPU, with a progress bar."""
+        self.names, self.skipped, self.labels = [], [], None
+        labels = []
+        for names, x, label in progress(self.read(), doing, self.size):
+            self.names += names
+            labels += [] if label is None else [label]
+            yield x
+        if sum(map(len, labels)) == len(self.names):
+            self.labels = torch.cat(labels)
 
     @property
     def left_out(self) -> str:
         """How many damaged files were left out, as the end of a line; empty if none were."""
         return f", {len(self.skipped)} damaged ones left out" if self.skipped else ""
-
-
-def labels_of(parts: list[ImageBatch]) -> Tensor | None:
-    """The labels of several batches; None unless all of them have labels."""
-    labels = [part.label for part in parts if part.label is not None]
-    return torch.cat(labels) if labels and len(labels) == len(parts) else None
 
 
 @dataclass
@@ -86,8 +80,7 @@ class UserImages(Images):
     asked: str = ""
     skip_damaged: bool | None = None
 
-    def read(self) -> Iterator[ImageBatch]:
-        self.skipped.clear()
+    def read(self) -> Iterator[tuple[list[str], Tensor, None]]:
         for start in range(0, len(self.paths), BATCH):
             names, images = [], []
             for path in self.paths[start : start + BATCH]:
@@ -103,7 +96,7 @@ class UserImages(Images):
                 names.append(str(path.relative_to(self.root)))
                 images.append(image)
             if images:
-                yield ImageBatch(names, torch.stack(images).float() / 255)
+                yield names, torch.stack(images).float() / 255, None
         if len(self.skipped) == len(self.paths):
             raise ValueError(f"{self.asked}: none of its {len(self.paths)} images can be read")
 
@@ -119,17 +112,17 @@ class UserImages(Images):
 
 @dataclass
 class DatasetImages(Images):
-    """Examples of a dataset split, in order. labels: int64 [N], used instead of the dataset's own."""
+    """Examples of a dataset split, in order. given_labels: int64 [N], used instead of the dataset's own."""
 
     loader: Loader = field(kw_only=True)
-    labels: Tensor | None = None
+    given_labels: Tensor | None = None
 
-    def read(self) -> Iterator[ImageBatch]:
+    def read(self) -> Iterator[tuple[list[str], Tensor, Tensor | None]]:
         start = 0
         for batch in self.loader.in_order(self.size):
             end = start + batch.size
             label = batch["label"].cpu() if "label" in batch else None
-            if self.labels is not None:
-                label = self.labels[start:end]
-            yield ImageBatch([str(number) for number in range(start, end)], batch.images.float().cpu(), label)
+            if self.given_labels is not None:
+                label = self.given_labels[start:end]
+            yield [str(number) for number in range(start, end)], batch.images.float().cpu(), label
             start = end

@@ -77,6 +77,17 @@ def open_against(run: Run, config: ScoreConfig) -> Images:
     return open_input(run, place, "against", config.skip_damaged, config.num_images)
 
 
+def latent_of(run: Run, place: str, key: str) -> tuple[Tensor, str]:
+    """The latent [1, L] of one image file, and its title. `ValueError` naming `key` if it is not one image."""
+    run.capability("encode")
+    if not Path(place).expanduser().exists():
+        raise ValueError(f"{key}={place}: no such file; name the file of one image")
+    found = open_input(run, place, key)
+    if found.size != 1:
+        raise ValueError(f"{key}={place}: holds {found.size} images; name the file of one")
+    return run.encode(next(found.batches("encoding"))), found.title
+
+
 def _npz(run: Run, path: Path, key: str, limit: int | None, origin: dict[str, Any]) -> DatasetImages:
     try:
         source = Npz(path=str(path), validation_images_key="images")
@@ -85,7 +96,7 @@ def _npz(run: Run, path: Path, key: str, limit: int | None, origin: dict[str, An
     except ValueError as error:
         raise ValueError(_in_terms_of(key, path, str(error))) from error
     size = min(source.sizes["validation"], limit or source.sizes["validation"])
-    return DatasetImages(path.stem, size, origin, loader=loader, labels=_labels(source))
+    return DatasetImages(path.stem, size, origin, loader=loader, given_labels=_labels(source))
 
 
 def _in_terms_of(key: str, path: Path, problem: str) -> str:

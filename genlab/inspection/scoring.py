@@ -12,7 +12,8 @@ from torch import Tensor
 
 from genlab.inference.run import Run
 from genlab.inference.scoring import METHODS
-from genlab.inspection.images import Images, labels_of
+from genlab.inspection.images import Images
+from genlab.media.npz import save_npz
 
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _BINS = 80
@@ -22,14 +23,12 @@ _BINS = 80
 class Scored:
     """Scores of a set of images, in order. Of the images, only the least likely are kept.
 
-    images: what was scored. names: one per image. scores: float64 [N]. labels: int64 [N] if all images have one.
+    images: what was scored, with names and labels. scores: float64 [N].
     least_likely: positions [n] of the highest scores, in descending order. shown: these images [n, C, H, W].
     """
 
     images: Images
-    names: list[str]
     scores: Tensor
-    labels: Tensor | None
     least_likely: Tensor
     shown: Tensor
 
@@ -38,22 +37,21 @@ class Scored:
         low, quarter, median, three_quarters, high = np.quantile(self.scores.numpy(), _QUANTILES)
         return (
             f"mean {self.scores.mean():.5g}, median {median:.5g}, half in {quarter:.5g} to {three_quarters:.5g}, "
-            f"90 % in {low:.5g} to {high:.5g} ({len(self.names)} images{self.images.left_out})"
+            f"90 % in {low:.5g} to {high:.5g} ({len(self.scores)} images{self.images.left_out})"
         )
 
     def write_table(self, path: Path) -> None:
         """Write a CSV file with one line per image."""
-        columns: dict[str, list[Any]] = {"name": self.names}
-        if self.labels is not None:
-            columns["label"] = self.labels.tolist()
+        columns: dict[str, list[Any]] = {"name": self.images.names}
+        if self.images.labels is not None:
+            columns["label"] = self.images.labels.tolist()
         columns["score"] = self.scores.tolist()
         with path.open("w", newline="") as file:
             csv.writer(file).writerows([tuple(columns), *zip(*columns.values(), strict=True)])
 
     def write_arrays(self, path: Path) -> None:
         """Write an npz file: scores, labels, and positions of the least likely images."""
-        labels: dict[str, Any] = {} if self.labels is None else {"labels": self.labels.numpy()}
-        np.savez_compressed(path, scores=self.scores.numpy(), least_likely=self.least_likely.numpy(), **labels)
+        save_npz(path, scores=self.scores, least_likely=self.least_likely, labels=self.images.labels)
 
     def protocol(self) -> dict[str, Any]:
         """What was scored, as plain data."""
@@ -61,7 +59,7 @@ class Scored:
         return {
             "name": self.images.title,
             "origin": self.images.origin,
-            "count": len(self.names),
+            "count": len(values),
             "damaged_left_out": len(self.images.skipped),
             "mean_score": values.mean().item(),
             "median_score": np.median(values).item(),
@@ -70,21 +68,17 @@ class Scored:
 
 def score_images(run: Run, images: Images, method: str, seed: int, importance_samples: int, shown: int) -> Scored:
     """Score images batch by batch, with a progress bar, and keep the `shown` least likely."""
-    names: list[str] = []
-    scores, batches = [], []
+    scores: list[Tensor] = []
     highest, highest_at, kept = torch.empty(0).double(), torch.empty(0).long(), torch.empty(0, *run.data.shape)
-    for number, batch in enumerate(images.batches(f"scoring {images.title}")):
-        x = batch.image
+    for number, x in enumerate(images.batches(f"scoring {images.title}")):
         part = run.score_batch(x, method, seed, number, importance_samples)
-        at = torch.arange(len(names), len(names) + len(x))
-        names += batch.names
+        end = len(images.names)
+        at = torch.arange(end - len(x), end)
         scores.append(part)
         highest, highest_at, kept = (torch.cat(pair) for pair in ((highest, part), (highest_at, at), (kept, x)))
         order = highest.argsort(descending=True, stable=True)[:shown]
         highest, highest_at, kept = highest[order], highest_at[order], kept[order]
-        batch.image = torch.empty(0)  # free the images; only labels are kept
-        batches.append(batch)
-    return Scored(images, names, torch.cat(scores), labels_of(batches), highest_at, kept)
+    return Scored(images, torch.cat(scores), highest_at, kept)
 
 
 def detection_protocol(

@@ -52,21 +52,17 @@ def in_blocks(*kinds: Tensor, columns: int = _COLUMNS, blocks: int = 4) -> Tenso
     return torch.stack([wrap(kind[: blocks * columns], columns) for kind in kinds], 1).flatten(0, 1)
 
 
-def enlarge(image: Tensor, side: int = _SIDE) -> Tensor:
-    """Enlarge an image [C, H, W] by the largest integer factor that fits into `side`; larger images are unchanged."""
-    scale = _scale(image, side)
-    return image.repeat_interleave(scale, -1).repeat_interleave(scale, -2)
-
-
-def _scale(image: Tensor, side: int = _SIDE) -> int:
-    return max(1, side // max(image.shape[-2:]))
-
-
 def frames(images: Tensor) -> list[Tensor]:
     """Rows [rows, steps, C, H, W] in [0, 1] as frames of an animation: one image of all rows per step."""
     channels = images.shape[2]  # grey stays grey, so a palette of 256 colours holds every level
     columns = ceil(len(images) / ceil(len(images) / _COLUMNS))  # 10 rows become 5 and 5, not 8 and 2
-    return [enlarge(tile(wrap(step, columns)))[:channels] for step in images.unbind(1)]
+    tiled = (tile(wrap(step, columns))[:channels] for step in images.unbind(1))
+    return [image.repeat_interleave(_scale(image), -1).repeat_interleave(_scale(image), -2) for image in tiled]
+
+
+def _scale(image: Tensor) -> int:
+    """The largest integer factor by which an image [C, H, W] fits into `_SIDE`, at least 1."""
+    return max(1, _SIDE // max(image.shape[-2:]))
 
 
 def to_png(images: Tensor, origin: Origin | None = None) -> Png:

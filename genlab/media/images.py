@@ -1,9 +1,9 @@
-"""Images as files: arrays that `dataset=npz` reads, single PNGs, animated GIFs."""
+"""Images as files: arrays of pixels, single PNGs, animated GIFs."""
 
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from torch import Tensor
@@ -23,14 +23,6 @@ def to_uint8(images: Tensor) -> np.ndarray:
     return (images.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).contiguous().numpy()
 
 
-def save_npz(path: Path, images: Tensor, labels: Tensor | None = None, **arrays: Tensor) -> None:
-    """Write images [N, C, H, W] in [0, 1] as `images` uint8 [N, H, W, C], `labels` int64 [N], and other `arrays`."""
-    extra: dict[str, Any] = {name: value.numpy() for name, value in arrays.items()}
-    if labels is not None:
-        extra["labels"] = labels.numpy()
-    np.savez_compressed(path, images=to_uint8(images), **extra)
-
-
 class Png(NamedTuple):
     """The content of a PNG file, and its size in pixels."""
 
@@ -44,11 +36,13 @@ def encode(pixels: np.ndarray, origin: Origin | None = None, scale: int = 1) -> 
 
     scale: integer factor of enlargement.
     """
-    height, width, channels = pixels.shape
-    shape = (height, scale, width, scale, channels)
-    large = np.broadcast_to(pixels[:, None, :, None], shape).reshape(height * scale, width * scale, channels)
-    file = BytesIO()
-    _image(large).save(file, "PNG", compress_level=_COMPRESSION, pnginfo=origin and origin.png_info())
+    from PIL.PngImagePlugin import PngInfo
+
+    large = pixels.repeat(scale, 0).repeat(scale, 1)
+    file, info = BytesIO(), PngInfo()
+    for key, text in (origin.entries() if origin else {}).items():
+        info.add_text(key, text)
+    _image(large).save(file, "PNG", compress_level=_COMPRESSION, pnginfo=info)
     return Png(file.getvalue(), *large.shape[:2])
 
 

@@ -1,24 +1,23 @@
-"""Results that are written to disk while they are computed, and become files only when complete."""
+"""Arrays in compressed files, also ones that are written to disk while they are computed."""
 
-import shutil
-import zipfile
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
-from numpy.lib import format as npy
+from torch import Tensor
+
+Array = np.ndarray | Tensor | None
 
 
-@dataclass
-class _Column:
-    file: BinaryIO
-    dtype: np.dtype
-    shape: tuple[int, ...]
-    size: int = 0
+def save_npz(path: Path, **arrays: Array) -> None:
+    """Write those arrays that are not None as one compressed file that `numpy.load` reads."""
+    np.savez_compressed(path, **_given(arrays))
+
+
+def _given(arrays: dict[str, Array]) -> dict[str, Any]:
+    return {name: np.asarray(array) for name, array in arrays.items() if array is not None}
 
 
 class NpzWriter(AbstractContextManager):
@@ -29,39 +28,28 @@ class NpzWriter(AbstractContextManager):
 
     def __init__(self, folder: Path):
         self.folder = folder
-        self.columns: dict[str, _Column] = {}
+        self.files: dict[str, tuple[BinaryIO, np.dtype]] = {}
 
-    def add(self, **rows: np.ndarray) -> None:
-        """Append rows [n, ...] to each of the named arrays; the first call sets dtype and shape of a row."""
-        for name, values in rows.items():
-            if name not in self.columns:
-                self.columns[name] = _Column(self._file(), values.dtype, values.shape[1:])
-            column = self.columns[name]
-            column.file.write(values.astype(column.dtype, copy=False).tobytes())
-            column.size += len(values)
+    def add(self, **rows: Array) -> None:
+        """Append rows [n, ...] to those arrays that are not None; the first call sets dtype and shape of a row."""
+        for name, values in _given(rows).items():
+            if name not in self.files:
+                self.files[name] = self._file(), np.dtype((values.dtype, values.shape[1:]))
+            self.files[name][0].write(values.tobytes())
 
-    def rows(self, name: str) -> Iterator[np.ndarray]:
-        """The rows of one array, one after another."""
-        column = self.columns[name]
-        column.file.seek(0)
-        count = int(np.prod(column.shape))
-        for _ in range(column.size):
-            row = column.file.read(count * column.dtype.itemsize)
-            yield np.frombuffer(row, column.dtype).reshape(column.shape)
+    def array(self, name: str) -> np.ndarray:
+        """All rows [N, ...] of one array, on the disk."""
+        file, row = self.files[name]
+        file.flush()
+        return np.memmap(file, row, "r")
 
     def save(self, path: Path) -> None:
-        """Write all arrays as one compressed file that `numpy.load` reads."""
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, column in self.columns.items():
-                column.file.seek(0)
-                shape, descr = (column.size, *column.shape), npy.dtype_to_descr(column.dtype)
-                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                    npy.write_array_header_1_0(member, {"descr": descr, "fortran_order": False, "shape": shape})
-                    shutil.copyfileobj(column.file, member)
+        """Write all arrays to one file, see `save_npz`."""
+        save_npz(path, **{name: self.array(name) for name in self.files})
 
     def _file(self) -> BinaryIO:
         return TemporaryFile(dir=self.folder)
 
-    def __exit__(self, *_: object) -> None:
-        for column in self.columns.values():
-            column.file.close()
+    def __exit__(self, *error: object) -> None:
+        for file, _ in self.files.values():
+            file.close()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from torch import Tensor
 
 from genlab.system.seeding import mix
 
@@ -28,15 +29,14 @@ class Projection:
     axes: tuple[str, str]
 
 
-def check_plot(plot: str, count: int, size: int) -> None:
-    """`ValueError` if `count` latent vectors of length `size` are too few or too short for a plot in two dimensions."""
-    if plot != "none" and (count < 3 or size < 2):
-        raise ValueError(f"plot={plot}: needs 3 images and 2 latents, here are {count} and {size}; add plot=none")
-
-
 def project(latents: np.ndarray, plot: str, seed: int = 0) -> Projection:
-    """Latents [N, L] in two dimensions; `plot`: "pca", or "tsne", which depends on `seed`."""
-    check_plot(plot, *latents.shape)
+    """Latents [N, L] in two dimensions; `plot`: "pca", or "tsne", which depends on `seed`.
+
+    `ValueError` if N < 3 or L < 2.
+    """
+    count, size = latents.shape
+    if count < 3 or size < 2:
+        raise ValueError(f"plot={plot}: needs 3 images and 2 latents, here are {count} and {size}; add plot=none")
     return _principal_components(latents) if plot == "pca" else _tsne(latents, seed)
 
 
@@ -62,7 +62,7 @@ def _tsne(latents: np.ndarray, seed: int) -> Projection:
     return Projection(points, rows, (f"t-SNE 1, perplexity {perplexity:g}", "t-SNE 2"))
 
 
-def save_scatter(projection: Projection, labels: np.ndarray | None, title: str, path: Path) -> None:
+def save_scatter(projection: Projection, labels: Tensor | None, title: str, path: Path) -> None:
     """Write the points as a PNG, coloured by `labels` [N] of all latents, if any."""
     from matplotlib import colormaps
     from matplotlib.figure import Figure
@@ -73,8 +73,7 @@ def save_scatter(projection: Projection, labels: np.ndarray | None, title: str, 
     if labels is None:
         axes.scatter(*projection.points.T, color="tab:blue", **style)
     else:
-        own = labels[projection.rows]
-        classes = np.unique(labels)
+        classes, own = np.unique(labels), np.asarray(labels)[projection.rows]
         if len(classes) <= _LEGEND:
             colours = colormaps["tab10" if len(classes) <= 10 else "tab20"].colors
             for colour, label in zip(colours, classes, strict=False):

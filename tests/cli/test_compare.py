@@ -67,11 +67,6 @@ def test_a_damaged_run_is_named_and_the_rest_compared(runs, genlab):
     assert len(outcome.out.split("\n\n")[0].splitlines()) == 3, "a heading and two runs"
 
 
-def test_a_terminal_is_not_told_what_to_do(runs, genlab):
-    (runs / "0/status.json").write_text((runs / "0/status.json").read_text().replace("finished", "\\u001b[2J"))
-    assert "\x1b" not in genlab("compare", f"runs={runs}").out
-
-
 def test_a_run_alone_is_a_table_too(runs, genlab):
     outcome = genlab("compare", f"runs={runs}/0")
     assert outcome.code == 0 and len(outcome.out.split("\n\n")[0].splitlines()) == 2

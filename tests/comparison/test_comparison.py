@@ -181,81 +181,43 @@ def test_a_run_is_ranked_as_its_model_class_says(model, tmp_path):
     assert list(found.items()) == [(f"validation/{name}", direction) for name, direction in metrics.items()]
 
 
-def test_a_direction_that_is_none_ranks_nothing(tmp_path):
-    folder = write_run(tmp_path / "run", {"validation/elbo": 1.0})
-    state = json.loads((folder / "status.json").read_text())
-    told = {"validation/elbo": "max", "validation/odd": None, "validation/word": "up", "validation/list": ["min"]}
-    (folder / "status.json").write_text(json.dumps(state | {"directions": told}))
-    assert read_run(folder, "run").directions == {"validation/elbo": "max"}
+def tell(folder, **changes):
+    """Change what a run says of itself."""
+    state = json.loads((folder / "status.json").read_text()) | changes
+    (folder / "status.json").write_text(json.dumps({key: value for key, value in state.items() if value is not None}))
 
 
-def test_runs_that_contradict_each_other_have_no_direction(tmp_path):
-    for name, direction in (("a", "min"), ("b", "max")):
-        folder = write_run(tmp_path / name, {"validation/elbo": 1.0}, model__latent_dim=ord(name))
-        state = json.loads((folder / "status.json").read_text())
-        (folder / "status.json").write_text(json.dumps(state | {"directions": {"validation/elbo": direction}}))
+def test_what_is_no_direction_or_contradicted_ranks_nothing(tmp_path):
+    folders = [write_run(tmp_path / name, {"validation/elbo": 1.0}, model__latent_dim=ord(name)) for name in "ab"]
+    odd = {"validation/odd": None, "validation/word": "up", "validation/list": ["min"]}
+    for folder, direction in zip(folders, ("min", "max"), strict=True):
+        tell(folder, directions={"validation/elbo": direction, **odd})
+        assert read_run(folder, "run").directions == {"validation/elbo": direction}
     comparison = compare(read(tmp_path))
-    assert "validation/elbo" not in comparison.directions and comparison.best("validation/elbo") is None
+    assert comparison.directions == {} and comparison.best("validation/elbo") is None
 
 
 def test_a_run_of_an_earlier_version_is_left_out_with_one_line(tmp_path):
     write_run(tmp_path / "good", {"validation/elbo": 1.0})
     old = write_run(tmp_path / "old", {"validation/elbo": 1.0})
-    state = json.loads((old / "status.json").read_text())
-    del state["directions"]
-    (old / "status.json").write_text(json.dumps(state))
+    tell(old, directions=None)
     records, problems = collect(find_runs([tmp_path]))
     assert [record.name for record in records] == ["good"]
     (line,) = problems
-    assert str(old) in line and "made by an earlier version of GenLab" in line and line.endswith("left out")
+    assert str(old) in line and "earlier version" in line
 
 
-DAMAGE = [
-    ("status.json", None),
-    ("status.json", '{"status": "finished", "st'),
-    ("status.json", "[]"),
-    ("status.json", '{"status": "finished", "step": 1, "directions": {}, "final": {"validation/elbo": "many"}}'),
-    ("status.json", '{"status": "finished", "step": 1, "directions": ["elbo"], "final": {}}'),
-    ("config.yaml", "seed: [1"),
-    ("config.yaml", "just text"),
-    ("config.yaml", "seed: 1"),
-    ("config.yaml", "model: &a {_target_: x, b: *a}"),
-    ("config.yaml", "model: !!python/object/apply:os.system [exit]"),
-    ("metrics.jsonl", '{"step": 1}\n{"ste\n{"step": 2}\n'),
-    ("metrics.jsonl", '{"train/loss": 1}\n'),
-    ("metrics.jsonl", '{"step": 1e999, "train/loss": 1}\n'),
-    ("evaluation.json", '{"metrics": {"recall": 1}}'),
-]
-
-
-@pytest.mark.parametrize("file, content", DAMAGE, ids=[f"{file}-{content}"[:40] for file, content in DAMAGE])
-def test_a_damaged_run_is_left_out_with_one_line(file, content, tmp_path):
-    write_run(tmp_path / "good", {"validation/elbo": 1.0})
-    bad = write_run(tmp_path / "bad", {"validation/elbo": 1.0})
-    (bad / file).unlink(missing_ok=True)
-    if content is not None:
-        (bad / file).write_text(content)
-    records, problems = collect(find_runs([tmp_path]))
-    assert [record.name for record in records] == ["good"]
-    (line,) = problems
-    assert str(bad) in line and file in line and "left out" in line and "\n" not in line
-
-
-def test_an_unfinished_last_line_costs_that_line_alone(tmp_path):
-    folder = write_run(tmp_path / "run", {}, [{"step": 1, "train/loss": 5.0}], status="running")
-    with (folder / "metrics.jsonl").open("a") as file:
-        file.write('{"step": 2, "train/lo')
-    record = read_run(folder, "run")
-    assert record.curves == {"train/loss": [(1, 5.0)]} and "unfinished" in record.notes[0]
-
-
-def test_a_run_that_went_back_shows_the_later_values(tmp_path):
+def test_of_the_rows_the_unfinished_one_is_not_shown_and_the_later_values_are(tmp_path):
     rows = [{"step": step, "train/loss": value} for step, value in ((1, 9.0), (2, 8.0), (3, 7.0), (2, 6.0))]
-    assert read_run(write_run(tmp_path / "run", {}, rows), "run").curves["train/loss"] == [(1, 9.0), (2, 6.0), (3, 7.0)]
+    folder = write_run(tmp_path / "run", {}, rows, status="running")
+    with (folder / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 4, "train/lo')
+    record = read_run(folder, "run")
+    assert record.curves == {"train/loss": [(1, 9.0), (2, 6.0), (3, 7.0)]} and "unfinished" in record.notes[0]
 
 
 class Reader(HTMLParser):
-    """Collects tags with their attributes, and checks that they close."""
+    """Collects tags with their attributes, and text; checks that tags close, and that there are no comments."""
 
     VOID = {"meta", "br", "img"}
 
@@ -273,8 +235,8 @@ class Reader(HTMLParser):
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
 
-    def handle_startendtag(self, tag, attributes):
-        self.tags.append((tag, dict(attributes)))
+    def handle_comment(self, data):
+        raise AssertionError(data)
 
     def handle_data(self, data):
         self.text.append(data)
@@ -303,30 +265,12 @@ def test_the_page_holds_everything_and_asks_for_nothing(tmp_path):
     assert addresses == images and not reader.all("link")
     assert len(reader.all("svg")) == 2, "a chart for the loss and one for the ELBO"
     assert len(reader.all("polyline")) == 8
-    colours = {attributes["style"] for attributes in reader.all("polyline")}
+    colours = {attributes["style"] for attributes in reader.all("g")}
     assert len(colours) == 4, "one colour a run, the same in every chart"
     words = " ".join(reader.text)
     assert "4 runs side by side" in words and "latent_dim 4" in words and "higher is better" in words
-
-
-def test_the_best_cell_is_marked(tmp_path):
-    text = page(compare(read(imaged_runs(tmp_path))), "runs")
-    marked = [attributes for attributes in Reader(text).all("td") if "top" in attributes.get("class", "")]
+    marked = [attributes for attributes in reader.all("td") if "top" in attributes.get("class", "")]
     assert [float(attributes["data-value"]) for attributes in marked] == [-1.25]
-
-
-def test_what_runs_say_stays_text(tmp_path):
-    evil = '"><script>alert(1)</script>'
-    folder = write_run(tmp_path / "<b>run", {f"validation/{evil}": 1.0}, [{"step": 1, f"train/{evil}": 1.0}])
-    write_run(tmp_path / "other", {}, model__latent_dim=evil, status=evil)
-    (folder / "previews").mkdir()
-    Image.new("L", (8, 8)).save(folder / "previews/step_1-<i onload=x>.png")
-    (folder / "previews/step_2-broken.png").write_bytes(b"\x89PNG nothing")
-    text = page(compare(read(tmp_path)), evil)
-    reader = Reader(text)
-    assert len(reader.all("script")) == 1 and "alert(1)" in " ".join(reader.text)
-    assert len(reader.all("img")) == 1
-    assert not any(key.startswith("on") for _, attributes in reader.tags for key in attributes)
 
 
 @pytest.mark.parametrize(
@@ -345,7 +289,8 @@ def test_any_curve_can_be_drawn(values, tmp_path):
 def test_nothing_slow_is_imported(tmp_path):
     imaged_runs(tmp_path)
     program = (
-        "import sys; from genlab.cli import main\n"
+        "import sys; from genlab.cli import main; from genlab.commands.compare import show\n"
+        "assert 'jinja2' not in sys.modules, 'only the page needs it'\n"
         f"try: main(['compare', 'runs={tmp_path}'])\n"
         "except SystemExit as stopped: assert stopped.code == 0\n"
         "slow = {'torch', 'matplotlib', 'sklearn', 'tensorboard'} & set(sys.modules); assert not slow, slow"

@@ -3,26 +3,23 @@
 import pytest
 import torch
 
-from genlab.media.grids import enlarge, frames, in_blocks, wrap
+from genlab.media.grids import frames, in_blocks, wrap
 
 
 def numbered(count, channels=1):
     return (torch.arange(1, count + 1) / 100).view(count, 1, 1, 1).expand(count, channels, 2, 3)
 
 
-@pytest.mark.parametrize("count, rows, columns", [(3, 1, 3), (8, 1, 8), (9, 2, 8), (16, 2, 8), (17, 3, 8)])
-def test_wrap_shows_all_and_fills_gaps_with_grey(count, rows, columns):
-    laid = wrap(numbered(count))
-    assert laid.shape == (rows, columns, 1, 2, 3)
+@pytest.mark.parametrize(
+    "count, columns, shape",
+    [(3, 8, (1, 3)), (8, 8, (1, 8)), (9, 8, (2, 8)), (17, 8, (3, 8)), (1, None, (1, 1)), (7, None, (3, 3)),
+     (64, None, (8, 8)), (65, None, (8, 9))],
+)  # fmt: skip
+def test_wrap_shows_all_and_fills_gaps_with_grey(count, columns, shape):
+    laid = wrap(numbered(count), columns)
+    assert laid.shape == (*shape, 1, 2, 3)
     assert torch.equal(laid.flatten(0, 1)[:count], numbered(count))
     assert (laid.flatten(0, 1)[count:] == 0.5).all()
-
-
-@pytest.mark.parametrize("count, rows, columns", [(1, 1, 1), (2, 1, 2), (7, 3, 3), (9, 3, 3), (64, 8, 8), (65, 8, 9)])
-def test_wrap_without_columns_is_about_as_high_as_wide_and_leaves_none_out(count, rows, columns):
-    laid = wrap(numbered(count), columns=None)
-    assert laid.shape == (rows, columns, 1, 2, 3)
-    assert torch.equal(laid.flatten(0, 1)[:count], numbered(count))
 
 
 def test_counterparts_stand_below_each_other():
@@ -33,12 +30,6 @@ def test_counterparts_stand_below_each_other():
         for below in (1, 2):
             torch.testing.assert_close(grid[block + below], grid[block] + 0.2 * below)
     assert torch.equal(grid[[0, 3]].flatten(0, 1), x[:10]), "what goes beyond the blocks is left out"
-
-
-def test_images_grow_by_whole_numbers_and_large_ones_stay():
-    image = torch.rand(3, 10, 20)
-    assert torch.equal(enlarge(image, 65)[:, ::3, 1::3], image) and enlarge(image, 65).shape == (3, 30, 60)
-    assert torch.equal(enlarge(image, 15), image)
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -7,7 +7,8 @@ from PIL import Image
 
 from genlab.data.arrays import Npz
 from genlab.media.grids import save_png, tile
-from genlab.media.images import save_npz
+from genlab.media.images import to_uint8
+from genlab.media.npz import save_npz
 
 
 def test_tile_puts_every_image_in_its_place():
@@ -19,6 +20,12 @@ def test_tile_puts_every_image_in_its_place():
             top, left = 2 + 6 * row, 2 + 7 * column
             assert torch.equal(image[0, top : top + 4, left : left + 5], images[row, column, 0])
     assert (image[:, :2] == 0.5).all() and (image[:, :, :2] == 0.5).all()
+
+
+def test_large_images_stay_as_they_are(tmp_path):
+    save_png(torch.rand(1, 1, 3, 10, 1000), tmp_path / "grid.png")
+    with Image.open(tmp_path / "grid.png") as image:
+        assert image.size == (1004, 14)
 
 
 def test_png_holds_the_images_enlarged_by_whole_numbers(tmp_path):
@@ -37,10 +44,10 @@ def test_png_holds_the_images_enlarged_by_whole_numbers(tmp_path):
 def test_npz_is_what_the_npz_dataset_reads(channels, tmp_path):
     levels = torch.randint(0, 256, (10, channels, 6, 7))
     labels = torch.arange(10) % 5
-    save_npz(tmp_path / "samples.npz", images=levels / 255, labels=labels)
+    save_npz(tmp_path / "samples.npz", images=to_uint8(levels / 255), labels=labels, absent=None)
     with np.load(tmp_path / "samples.npz") as arrays:
         assert arrays["images"].dtype == np.uint8 and arrays["images"].shape == (10, 6, 7, channels)
-        assert arrays["labels"].dtype == np.int64
+        assert arrays["labels"].dtype == np.int64 and len(arrays.files) == 2
     source = Npz(path=str(tmp_path / "samples.npz"), labels_key="labels")
     assert source.spec.shape == (channels, 6, 7) and source.spec.num_classes == 5
     tables = [source.open(split)[0].load() for split in ("train", "validation")]
@@ -48,7 +55,5 @@ def test_npz_is_what_the_npz_dataset_reads(channels, tmp_path):
     assert {tuple(row) for row in read.flatten(1).tolist()} == {tuple(row) for row in levels.flatten(1).tolist()}
 
 
-def test_npz_without_labels_has_none_and_clamps(tmp_path):
-    save_npz(tmp_path / "x.npz", images=torch.tensor([-0.1, 1.2]).view(2, 1, 1, 1))
-    with np.load(tmp_path / "x.npz") as arrays:
-        assert arrays.files == ["images"] and arrays["images"].flatten().tolist() == [0, 255]
+def test_pixels_are_clamped():
+    assert to_uint8(torch.tensor([-0.1, 1.2]).view(2, 1, 1, 1)).flatten().tolist() == [0, 255]
