@@ -60,26 +60,18 @@ class Overview:
         done: Collection[int] = (),
     ):
         self.folder, self.varied, self.metric, self.direction = folder, varied, metric, direction
-        self.states = [self._look(number, {}) if number in done else State(number) for number in range(total)]
-        self.relaunch()
-
-    def relaunch(self) -> None:
-        """From here on a job counts as running once it is launched again; ended jobs stay ended."""
-        self._before = [job_record(self.folder.job(number)) for number in range(len(self.states))]
+        self._before = [{} if number in done else job_record(folder.job(number)) for number in range(total)]
+        self.states = [self._look(number) if number in done else State(number) for number in range(total)]
 
     def update(self) -> list[State]:
         """Read the folders again; returns the jobs that have ended since the last call."""
         ended = []
         for number, before in enumerate(self.states):
             if not before.ended:
-                self.states[number] = state = self._look(number, self._before[number])
+                self.states[number] = state = self._look(number)
                 if state.ended:
                     ended.append(state)
         return ended
-
-    def current_states(self) -> list[State]:
-        """The current state of all jobs, without recording it, so that `update` still reports each end."""
-        return [state if state.ended else self._look(state.number, self._before[state.number]) for state in self.states]
 
     def count(self, status: str) -> int:
         return sum(state.status == status for state in self.states)
@@ -112,16 +104,13 @@ class Overview:
                 writer.writerow([*about, *settings, *(state.final.get(name) for name in metrics), state.reason])
         replace_text(self.folder.summary, text.getvalue(), durable=False)
 
-    def _look(self, number: int, before: dict) -> State:
+    def _look(self, number: int) -> State:
         folder = self.folder.job(number)
         record = job_record(folder)
-        if not record or record.get("begun") == before.get("begun"):
+        if not record or record.get("begun") == self._before[number].get("begun"):
             return State(number)
         given = dict(re.split("=", text.lstrip("+"), maxsplit=1) for text in record["overrides"] if "=" in text)
         state = State(number, "running", settings={key: given[key] for key in self.varied if key in given})
-        if record.get("refused"):
-            state.status, state.reason = "failed", record["refused"]
-            return state
         with suppress(*_DAMAGE):
             status = read_json(folder.status)
             state.step, state.reason = int(status["step"]), status["reason"]
@@ -131,6 +120,8 @@ class Overview:
                 state.status = status["status"]
             elif status["status"] == "running":
                 state.done = state.step / max(1, status.get("max_steps", math.inf))
+        if record.get("failed"):
+            state.status, state.reason = "failed", str(record["failed"])
         return state
 
 
