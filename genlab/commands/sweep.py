@@ -40,13 +40,13 @@ def sweep(overrides: list[str]) -> int:
         )
     planned = plan(overrides)
     done = _check(planned)
-    folder, first = SweepFolder(planned.folder), planned.jobs[0]
+    folder, first = planned.folder, planned.jobs[0]
     own = [line for line in overrides if not line.startswith("hydra.sweep.dir=")]
     lasting = [line for line in own if not line.startswith("sweep.retry=")]
     folder.path.mkdir(parents=True, exist_ok=True)
     with locked(folder.path):
         replace_text(folder.request, json.dumps({"overrides": lasting}, indent=2))
-        overview = Overview(folder, planned.total, planned.varied, *objective(first.config, first.sweep), done)
+        overview = Overview(planned, *objective(first.config, first.sweep), done)
         print(f"sweep      {folder} ({planned.total} jobs)", file=sys.stderr)
         again = _again(folder, lasting)
         try:
@@ -104,8 +104,8 @@ def _again(folder: SweepFolder, overrides: list[str]) -> str:
 
 def _check(planned: Plan) -> set[int]:
     """Numbers of the jobs that are done. `RequestError` with all reasons why the others cannot run."""
-    folder = SweepFolder(planned.folder)
-    if RunFolder(planned.folder).holds_run:
+    folder = planned.folder
+    if RunFolder(folder.path).holds_run:
         raise RequestError([f"hydra.sweep.dir={folder}: holds a run; choose another folder"])
     if folder.holds_sweep:
         refuse_links(folder.path)

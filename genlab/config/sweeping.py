@@ -11,6 +11,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig
 
+from genlab.checkpoints.folder import SweepFolder
 from genlab.config.compose import COMPOSITION_ERRORS, Job, RequestError, compose_each, composing, parse
 
 EXTRAS = {"joblib": None, "submitit_local": "slurm", "submitit_slurm": "slurm", "ray": "ray", "optuna": "optuna"}
@@ -26,7 +27,7 @@ class Plan:
     """
 
     jobs: list[Job]
-    folder: Path
+    folder: SweepFolder
     total: int
     varied: list[str]
     hydra: DictConfig
@@ -61,7 +62,7 @@ def plan(overrides: Sequence[str]) -> Plan:
     folder = _folder(jobs)
     jobs = [replace(job, folder=folder / str(number)) for number, job in enumerate(jobs)]
     total = hydra.sweeper.n_trials if searches else len(jobs)
-    return Plan(jobs, folder, total, [override.key_or_group for override in varied], hydra)
+    return Plan(jobs, SweepFolder(folder), total, [override.key_or_group for override in varied], hydra)
 
 
 def _folder(jobs: list[Job]) -> Path:

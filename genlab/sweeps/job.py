@@ -96,24 +96,22 @@ def _fit_into_sweep(run: RunConfig, hydra: DictConfig) -> None:
     run.logger.console = False
     if run.logger.hparams is None:  # show the settings that vary; all would hide them
         run.logger.hparams = sorted({override.key_or_group for override in parse(_of_job(hydra.overrides.task))})
-    for key, value in share_of_machine(hydra, run.device).items():
-        setattr(run.device, key, value)
+    share_machine(run.device, hydra)
 
 
-def share_of_machine(hydra: DictConfig, device: DeviceConfig) -> dict[str, int]:
-    """Device settings for jobs that run concurrently on one machine.
+def share_machine(device: DeviceConfig, hydra: DictConfig) -> None:
+    """Limit `device` to a job's part of the machine.
 
     joblib's jobs divide the cores among them as threads, and take the GPUs in turn. Those of Ray and of submitit_local
     get one thread each, as nothing says how many of them run at once.
     """
-    launcher, settings = hydra.runtime.choices["hydra/launcher"], dict[str, int]()
+    launcher = hydra.runtime.choices["hydra/launcher"]
     if launcher == "joblib" and resolve(device.name).type == "cuda":
-        settings["index"] = (device.index + hydra.job.num * device.processes) % torch.cuda.device_count()
+        device.index = (device.index + hydra.job.num * device.processes) % torch.cuda.device_count()
     if device.threads is None and launcher in ("ray", "submitit_local"):
-        settings["threads"] = 1
+        device.threads = 1
     elif device.threads is None and launcher == "joblib" and hydra.launcher.n_jobs > 1:
-        settings["threads"] = max(1, cores.available() // hydra.launcher.n_jobs // device.processes)
-    return settings
+        device.threads = max(1, cores.available() // hydra.launcher.n_jobs // device.processes)
 
 
 def _recorded(folder: JobFolder, run: RunConfig, overrides: list[str], retry: bool) -> dict[str, float]:

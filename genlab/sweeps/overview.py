@@ -1,14 +1,15 @@
-"""The state of a sweep's jobs, read from their folders, wherever they run. Imports nothing slow."""
+"""The state of a sweep's jobs, read from their folders, wherever they run."""
 
 import csv
 import math
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from io import StringIO
 
-from genlab.checkpoints.folder import JobFolder, SweepFolder
+from genlab.checkpoints.folder import JobFolder
+from genlab.config.sweeping import Plan
 from genlab.system.files import replace_text
 from genlab.system.small_files import read_json
 
@@ -44,24 +45,17 @@ class State:
 
 
 class Overview:
-    """The jobs 0 ... total - 1 in numbered folders below `folder`.
+    """The jobs of a sweep.
 
-    varied: keys that differ between jobs. metric, direction: what ranks them; None if nothing does.
-    done: jobs that have finished already. All others count only after they start in this launch.
+    metric, direction: what ranks them; None if nothing does. done: numbers of the jobs that have finished already. All
+    others count only after they start in this launch.
     """
 
-    def __init__(
-        self,
-        folder: SweepFolder,
-        total: int,
-        varied: Sequence[str],
-        metric: str | None,
-        direction: str | None,
-        done: Collection[int] = (),
-    ):
-        self.folder, self.varied, self.metric, self.direction = folder, varied, metric, direction
-        self._before = [{} if number in done else job_record(folder.job(number)) for number in range(total)]
-        self.states = [self._look(number) if number in done else State(number) for number in range(total)]
+    def __init__(self, plan: Plan, metric: str | None, direction: str | None, done: Collection[int] = ()):
+        self.folder, self.varied, self.metric, self.direction = plan.folder, plan.varied, metric, direction
+        jobs = range(plan.total)
+        self._before = [{} if number in done else job_record(self.folder.job(number)) for number in jobs]
+        self.states = [self._look(number) if number in done else State(number) for number in jobs]
 
     def update(self) -> list[State]:
         """Read the folders again; returns the jobs that have ended since the last call."""
