@@ -4,10 +4,8 @@ import logging
 import multiprocessing
 import os
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +17,7 @@ from genlab.sweeps.job import mark_failed, run_job
 from genlab.sweeps.overview import Overview
 from genlab.sweeps.progress import shown
 from genlab.system import cores
-from genlab.system.signals import Interrupted, handling, is_echo
+from genlab.system.signals import Interrupted, Interruption, is_echo
 
 _KILLED = (
     "a process of the pool died while this job was running, perhaps for lack of memory; lower hydra.launcher.n_jobs or "
@@ -36,13 +34,13 @@ def launch(plan: Plan, overrides: list[str], overview: Overview) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors propagate to genlab.cli, which formats them
     logging.getLogger("hydra_plugins").setLevel(logging.CRITICAL)  # failed jobs are reported here
     failure = None
-    with shown(overview), _forwarding() as received:
+    with shown(overview), _Forwarding().listening() as interruption:
         try:
             _sweep([*_defaults(plan, overview), *overrides, *_pool_size(plan)], overview.folder.path)
         except Exception as error:
             failure = error
-    if received:  # it may have killed a worker that had no job yet
-        raise Interrupted(received[0]) from failure
+    if interruption.received:  # it may have killed a worker that had no job yet
+        raise Interrupted(interruption.received) from failure
     running = [state.number for state in overview.states if state.status == "running"]
     if isinstance(failure, BrokenExecutor) and running:
         for number in running:
@@ -80,29 +78,17 @@ def _pool_size(plan: Plan) -> Iterator[str]:
         yield f"hydra.launcher.n_jobs={min(max(1, cores.available() + 1 + asked), plan.total)}"
 
 
-@contextmanager
-def _forwarding() -> Iterator[list[int]]:
-    """Forward signals to the workers of a pool, which save their runs and start no others; yields received signals.
+class _Forwarding(Interruption):
+    """Forwards signals to the workers of a pool, which save their runs and start no others.
 
     Without a pool there is nothing to save: `Interrupted` at once. A run in this process handles signals itself.
-    A second signal ends this process and the pool at once.
     """
-    received: list[int] = []
-    first = 0.0
 
-    def receive(number: int, frame: Any) -> None:
-        nonlocal first
-        if received and is_echo(first):
+    def _receive(self, number: int, frame: Any) -> None:
+        if self.received and is_echo(self._time):
             return
         pool = [process.pid for process in multiprocessing.active_children() if process.pid is not None]
         for pid in pool:
             os.kill(pid, number)
-        if received:
-            os._exit(128 + number)
-        received.append(number)
-        first = time.monotonic()
-        if not pool:
-            raise Interrupted(number)
-
-    with handling(receive):
-        yield received
+        self._interruptible = not pool
+        super()._receive(number, frame)
