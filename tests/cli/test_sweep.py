@@ -179,7 +179,7 @@ def test_a_pool_that_dies_loses_no_result(genlab, tmp_path, monkeypatch, pool):
     hook = tmp_path / "sitecustomize.py"
     hook.write_text("import sys\nif any('loky' in word for word in sys.orig_argv):\n    import killed\n")
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
-    command = ["train", "-m", "seed=0,1,2,3", *TINY, "trainer.max_steps=12"]
+    command = ["train", "-m", "seed=0,1,2", *TINY, "trainer.max_steps=12"]
     outcome = genlab(*command, *pool, "hydra.sweep.dir=pool")
     assert outcome.code == 1 and "hydra.launcher.n_jobs" in outcome.out, outcome
     assert "next       genlab resume run=pool sweep.retry=true" in outcome.out
@@ -187,11 +187,13 @@ def test_a_pool_that_dies_loses_no_result(genlab, tmp_path, monkeypatch, pool):
 
     hook.unlink()
     outcome = genlab("resume", "run=pool")
-    assert outcome.code == 1 and states(tmp_path / "pool")[1:] == ["failed", *states(tmp_path / "pool")[2:]]
-    assert set(states(tmp_path / "pool")) == {"finished", "failed"} and len(states(tmp_path / "pool")) == 4
+    assert outcome.code == 1 and sorted(states(tmp_path / "pool")) in (  # job 1, and what ran beside it or nothing
+        ["failed", "failed", "finished"],
+        ["failed", "finished", "finished"],
+    )
     assert genlab("resume", "run=pool", "sweep.retry=true").code == 0
     assert genlab(*command, "hydra.sweep.dir=one").code == 0
-    for number in range(4):
+    for number in range(3):
         one, pool = (tmp_path / place / str(number) for place in ("one", "pool"))
         assert not list(lab.differences(weights(one), weights(pool)))
         assert (one / "metrics.jsonl").read_bytes() == (pool / "metrics.jsonl").read_bytes()
