@@ -125,16 +125,6 @@ class SweepFolder:
         return self.path / "summary.csv"
 
     @property
-    def suspects(self) -> Path:
-        """Numbers of the jobs that run one at a time because one of them may have crashed its worker."""
-        return self.path / ".suspects"
-
-    @property
-    def turn(self) -> Path:
-        """The lock that a suspect holds while it runs."""
-        return self.path / ".turn"
-
-    @property
     def holds_sweep(self) -> bool:
         """Whether a sweep was started here."""
         return self.request.is_file()
@@ -149,6 +139,5 @@ class JobFolder(RunFolder):
 
     @property
     def record(self) -> Path:
-        """The job's overrides, whether it has ended since its last launch, and why it was refused, if the folder holds
-        another run."""
+        """The job's overrides, whether it has ended since its last launch, and why, if it failed."""
         return self.path / "job.json"

@@ -18,8 +18,8 @@ from genlab.config.compose import RequestError, parse
 from genlab.config.sweeping import EXTRAS, Plan, plan
 from genlab.runs.check import check
 from genlab.runs.resumable import StoppedRun, refuse_links
+from genlab.sweeps.job import objective
 from genlab.sweeps.launch import launch
-from genlab.sweeps.objective import objective
 from genlab.sweeps.overview import Overview
 from genlab.system.files import replace_text
 from genlab.system.small_files import read_json
@@ -28,7 +28,7 @@ from genlab.system.text import printable
 _ROWS = 10
 """Rows of the final table."""
 
-_PLACES = ("data_dir", "dataset.data_dir", "output_dir", "init_from")
+_PLACES = ("data_dir", "dataset.data_dir", "init_from")
 """Keys that name places to read from or download to. They are never taken from a file."""
 
 
@@ -40,28 +40,26 @@ def sweep(overrides: list[str]) -> int:
         )
     planned = plan(overrides)
     done = _check(planned)
-    folder = SweepFolder(planned.folder)
+    folder, first = planned.folder, planned.jobs[0]
     own = [line for line in overrides if not line.startswith("hydra.sweep.dir=")]
     lasting = [line for line in own if not line.startswith("sweep.retry=")]
     folder.path.mkdir(parents=True, exist_ok=True)
     with locked(folder.path):
         replace_text(folder.request, json.dumps({"overrides": lasting}, indent=2))
-        overview = Overview(
-            folder, planned.total, planned.varied, *objective(planned.jobs[0].config, planned.jobs[0].sweep), done
-        )
+        overview = Overview(planned, *objective(first.config, first.sweep), done)
         print(f"sweep      {folder} ({planned.total} jobs)", file=sys.stderr)
+        again = _again(folder, lasting)
         try:
             launch(planned, own, overview)
         except KeyboardInterrupt as error:
-            report = [str(error), _tally(overview), f"next       {_again(folder, lasting)}"]
+            report = [str(error), _tally(overview), f"next       {again}"]
             if planned.launcher not in ("basic", "joblib"):
                 report.insert(2, f"note       jobs started by {planned.launcher} keep running until cancelled there")
             error.args = ("\n".join(report),)
             raise
         except Exception as error:
-            report = [f"the sweep failed: {error}", _tally(overview), f"next       {_again(folder, lasting)}"]
-            raise RuntimeError("\n".join(report)) from error
-    _report(overview, _again(folder, lasting))
+            raise RuntimeError(f"the sweep failed: {error}\n{_tally(overview)}\nnext       {again}") from error
+    _report(overview, again)
     return 0 if overview.count("finished") == planned.total else 1
 
 
@@ -73,16 +71,17 @@ def resume_sweep(folder: SweepFolder, overrides: list[str]) -> int:
     try:
         kept = parse([str(line) for line in read_json(folder.request)["overrides"]])
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{folder.request}: is damaged; {_by_command(folder)}") from error
-    given = {override.key_or_group: override for override in parse(overrides)}
-    asked = {override.key_or_group: override.input_line for override in kept if not _is_harmless(override)}
-    for key, override in given.items():
-        if key not in (*asked, "hydra/launcher", "sweep.retry") and not key.startswith("hydra.launcher."):
+        command = f"genlab train -m ... hydra.sweep.dir={folder}"
+        raise ValueError(f"{folder.request}: is damaged; give the whole command again: {command}") from error
+    given = {override.key_or_group: override.input_line for override in parse(overrides)}
+    repeated = {override.key_or_group: override.input_line for override in kept if not _is_harmless(override)}
+    for key, line in given.items():
+        if key not in (*repeated, "hydra/launcher", "sweep.retry") and not key.startswith("hydra.launcher."):
             raise ValueError(
-                f"{override.input_line}: a resumed sweep runs the same jobs; only hydra/launcher, "
-                "hydra.launcher.KEY and sweep.retry may change"
+                f"{line}: a resumed sweep runs the same jobs; only hydra/launcher, hydra.launcher.KEY and sweep.retry "
+                "may change"
             )
-    for key, line in asked.items():
+    for key, line in repeated.items():
         if key not in given:
             raise ValueError(f"{folder.request}: {line} is not taken from a file; repeat it here, if it is yours")
     lines = [override.input_line for override in kept if override.key_or_group not in given]
@@ -99,18 +98,14 @@ def _is_harmless(override: Override) -> bool:
 
 def _again(folder: SweepFolder, overrides: list[str]) -> str:
     """The command that resumes a sweep."""
-    once_more = [override.input_line for override in parse(overrides) if not _is_harmless(override)]
-    return shlex.join([*shlex.split(command_line("resume", run=folder)), *once_more])
-
-
-def _by_command(folder: SweepFolder) -> str:
-    return f"give the whole command again: genlab train -m ... hydra.sweep.dir={folder}"
+    repeated = [override.input_line for override in parse(overrides) if not _is_harmless(override)]
+    return shlex.join([*shlex.split(command_line("resume", run=folder)), *repeated])
 
 
 def _check(planned: Plan) -> set[int]:
     """Numbers of the jobs that are done. `RequestError` with all reasons why the others cannot run."""
-    folder = SweepFolder(planned.folder)
-    if RunFolder(planned.folder).holds_run:
+    folder = planned.folder
+    if RunFolder(folder.path).holds_run:
         raise RequestError([f"hydra.sweep.dir={folder}: holds a run; choose another folder"])
     if folder.holds_sweep:
         refuse_links(folder.path)
@@ -123,17 +118,16 @@ def _check(planned: Plan) -> set[int]:
             problems += error.problems
     if running := [str(number) for number, job in begun.items() if is_locked(job.folder)]:
         problems.append(f"{folder}: jobs {', '.join(running)} are training now; wait for them or end them")
-    done: set[int] = set()
-    others: list[str] = []
-    for number, job in begun.items() if not problems else ():
-        with suppress(ValueError):  # an unreadable run fails only its own job
-            stopped = StoppedRun.read(job.folder)
-            others += [f"{job.folder}: {line}" for line in stopped.differences(job.config)]
-            done |= {number} if stopped.is_done(job.config) else set()
-    if others:
-        problems += [*others, "a resumed sweep runs the same jobs; choose another folder"]
     if problems:
         raise RequestError(problems)
+    done: set[int] = set()
+    for number, job in begun.items():
+        with suppress(ValueError):  # an unreadable run fails only its own job
+            stopped = StoppedRun.read(job.folder)
+            problems += [f"{job.folder}: {line}" for line in stopped.differences(job.config)]
+            done |= {number} if stopped.is_done(job.config) else set()
+    if problems:
+        raise RequestError([*problems, "a resumed sweep runs the same jobs; choose another folder"])
     return done
 
 
@@ -157,7 +151,7 @@ def _report(overview: Overview, again: str) -> None:
         if state.status == "failed":
             reason = (state.reason or "").partition("\n")[0]
             print(printable(f"failed     job {state.number}{state.title}: {reason}"))
-            print(f"           {overview.folder.job(state.number).log} has its traceback")
+            print(f"           {overview.folder.job(state.number).path}")
     if best := overview.best:
         print(printable(f"best       job {best.number}{best.title}: {overview.metric} {overview.value(best):.5g}"))
     print(f"summary    {overview.folder.summary}")

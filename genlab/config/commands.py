@@ -148,7 +148,7 @@ COMMANDS = {
     "export": Command("write networks for use without GenLab", ExportConfig),
 }
 
-_TRAINING_ONLY = ("compile", "cuda_graph", "micro_batch", "processes")
+_TRAINING_ONLY = ("compile", "micro_batch", "processes")
 
 
 def ignored_device_keys(command: str) -> tuple[str, ...]:
@@ -164,6 +164,7 @@ RENAMED_KEYS = {
     "logger.picture_metadata": "logger.image_metadata",
     "pictures": "images",
     "order": "direction",
+    "device.cuda_graph": "device.compile",
 }
 """Old names of keys, which are refused with a hint at the new name."""
 

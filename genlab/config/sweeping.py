@@ -1,14 +1,17 @@
 """Sweeps (`genlab train -m`): all combinations of a grid, or a search of which only the space is known in advance."""
 
-import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hydra import compose
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig
 
+from genlab.checkpoints.folder import SweepFolder
 from genlab.config.compose import COMPOSITION_ERRORS, Job, RequestError, compose_each, composing, parse
 
 EXTRAS = {"joblib": None, "submitit_local": "slurm", "submitit_slurm": "slurm", "ray": "ray", "optuna": "optuna"}
@@ -24,7 +27,7 @@ class Plan:
     """
 
     jobs: list[Job]
-    folder: Path
+    folder: SweepFolder
     total: int
     varied: list[str]
     hydra: DictConfig
@@ -52,17 +55,14 @@ def plan(overrides: Sequence[str]) -> Plan:
         parsed = _with_file(hydra, parsed)
         varied = [override for override in parsed if override.is_sweep_override()]
         if searches:
-            total = hydra.sweeper.n_trials
-            combinations = [tuple(_at_bound(override, last) for override in parsed) for last in (False, True)]
+            combinations = [[_at_bound(override, last) for override in parsed] for last in (False, True)]
         else:
-            combinations = list(_grid(parsed))
-            total = len(combinations)
-        if not combinations:
-            raise RequestError([f"{line.input_line}: fits no choice" for line in varied if not _values(line)])
+            combinations = _grid(parsed)
         jobs = compose_each(combinations)
     folder = _folder(jobs)
     jobs = [replace(job, folder=folder / str(number)) for number, job in enumerate(jobs)]
-    return Plan(jobs, folder, total, [override.key_or_group for override in varied], hydra)
+    total = hydra.sweeper.n_trials if searches else len(jobs)
+    return Plan(jobs, SweepFolder(folder), total, [override.key_or_group for override in varied], hydra)
 
 
 def _folder(jobs: list[Job]) -> Path:
@@ -86,39 +86,26 @@ def _hydra_node(parsed: list[Override]) -> DictConfig:
             raise RequestError([f"{override.input_line}: applies to the whole sweep and takes one value"])
     fixed = [override.input_line for override in parsed if not override.is_sweep_override()]
     own = [line for line in fixed if line.startswith("hydra")]
-    try:
+    # Mistakes in other settings than Hydra's own are explained when the jobs are composed.
+    with suppress(*COMPOSITION_ERRORS):
         return compose("train", fixed, return_hydra_config=True).hydra
-    except COMPOSITION_ERRORS:
-        pass  # explained when the jobs are composed, unless Hydra's own settings are at fault
     try:
         return compose("train", own, return_hydra_config=True).hydra
     except COMPOSITION_ERRORS as error:
-        raise RequestError(list(_plugin_problems(own, error))) from error
+        raise RequestError([_plugin_problem(own, error)]) from error
 
 
-def _plugin_problems(own: list[str], error: Exception) -> Iterator[str]:
-    """Why Hydra's own settings cannot be composed: the choice of a plugin, else settings that it does not accept."""
-    choices = [line for line in own if "/" in line.partition("=")[0]]
+def _plugin_problem(own: list[str], error: Exception) -> str:
+    """Why Hydra's own settings cannot be composed: a plugin is not there, or else as Hydra says."""
+    choices = [line for line in own if line.startswith(("hydra/launcher=", "hydra/sweeper="))]
     for line in choices:
         key, _, name = line.partition("=")
-        if key in ("hydra/launcher", "hydra/sweeper") and not _composes([line]):
+        if name not in GlobalHydra.instance().config_loader().get_group_options(key):
             if name in EXTRAS:
-                yield f"{line}: is not installed; pip install 'genlab[{EXTRAS[name]}]'"
-            else:
-                yield f"{line}: no such {key.removeprefix('hydra/')}; there are: basic, {', '.join(EXTRAS)}"
-            return
-    misfits = [line for line in own if line not in choices and not _composes([*choices, line])]
+                return f"{line}: is not installed; pip install 'genlab[{EXTRAS[name]}]'"
+            return f"{line}: no such {key.removeprefix('hydra/')}; there are: basic, {', '.join(EXTRAS)}"
     reason = str(error).splitlines()[0].rstrip(".")
-    for line in misfits or own:
-        yield f"{line}: {reason}; genlab train {' '.join(choices)} --cfg hydra shows what there is"
-
-
-def _composes(overrides: list[str]) -> bool:
-    try:
-        compose("train", overrides, return_hydra_config=True)
-    except COMPOSITION_ERRORS:
-        return False
-    return True
+    return f"{' '.join(own)}: {reason}; genlab train {' '.join(choices)} --cfg hydra shows what there is"
 
 
 def _with_file(hydra: DictConfig, parsed: list[Override]) -> list[Override]:
@@ -128,25 +115,19 @@ def _with_file(hydra: DictConfig, parsed: list[Override]) -> list[Override]:
     return list({override.get_key_element(): override for override in (*file, *parsed)}.values())
 
 
-def _grid(parsed: list[Override]) -> Iterator[tuple[str, ...]]:
-    """All combinations of the values, in the basic sweeper's order."""
-    choices = []
-    for override in parsed:
-        prefix = override.input_line.split("=", 1)[0]
-        if override.is_discrete_sweep():
-            choices.append([f"{prefix}={value}" for value in _values(override)])
-        elif override.is_sweep_override():
+def _grid(parsed: list[Override]) -> list[list[str]]:
+    """All combinations of the values, as Hydra's basic sweeper makes them."""
+    varied = [override for override in parsed if override.is_sweep_override()]
+    for override in varied:
+        if not override.is_discrete_sweep():
             raise RequestError(
                 [f"{override.input_line}: a grid takes single values; a search needs hydra/sweeper=optuna"]
             )
-        else:
-            choices.append([override.input_line])
-    yield from itertools.product(*choices)
-
-
-def _values(override: Override) -> list[str]:
-    """The values of a sweep over discrete values."""
-    return list(override.sweep_string_iterator())
+    (combinations,) = BasicSweeper.split_arguments(parsed, max_batch_size=None)
+    if not combinations:
+        empty = [override for override in varied if not list(override.sweep_string_iterator())]
+        raise RequestError([f"{override.input_line}: fits no choice" for override in empty])
+    return combinations
 
 
 def _at_bound(override: Override, last: bool) -> str:
@@ -155,5 +136,5 @@ def _at_bound(override: Override, last: bool) -> str:
     if not override.is_sweep_override():
         return override.input_line
     if override.is_discrete_sweep():
-        return f"{prefix}={_values(override)[-1 if last else 0]}"
+        return f"{prefix}={list(override.sweep_string_iterator())[-1 if last else 0]}"
     return f"{prefix}={value.end if last else value.start}"

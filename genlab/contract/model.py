@@ -1,6 +1,6 @@
 """The contract between the training loop and every model: a step is a generator of `Update`s."""
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
@@ -81,11 +81,6 @@ class GenerativeModel(nn.Module):
     def training_step(self, batch: Batch, step: int) -> Iterator[Update]:
         """Yield the updates of one step, in order."""
         raise NotImplementedError
-
-    def step_kind(self, step: int) -> Hashable | None:
-        """A key of the computation in this step. Steps with equal keys differ only in the contents of tensors, so that
-        `device.cuda_graph` can replay one recording for all of them. None: every step differs."""
-        return None
 
     def evaluate(self, batch: Batch) -> dict[str, Tensor]:
         """Scalars on a validation batch (mean over the batch), with averaged weights and without gradients."""

@@ -96,7 +96,6 @@ class DeviceConfig:
     threads: int | None = limited(at_least=1, at_most=_MAX_PROCESSES)
     deterministic: bool = MISSING
     processes: int = limited(at_least=1, at_most=_MAX_PROCESSES)
-    cuda_graph: bool = MISSING
     keep_memory: bool = MISSING
 
 

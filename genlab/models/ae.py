@@ -5,7 +5,7 @@ References:
 - Vincent et al. 2008, Extracting and Composing Robust Features with Denoising Autoencoders, https://doi.org/10.1145/1390156.1390294
 """
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 from torch import Tensor
@@ -64,9 +64,6 @@ class AE(GenerativeModel):
         if self.loss == "bce":
             return F.binary_cross_entropy_with_logits(output, x, reduction="none").flatten(1).sum(1).mean()
         return (output.sigmoid() - x).square().flatten(1).sum(1).mean()
-
-    def step_kind(self, step: int) -> Hashable | None:
-        return "any"
 
     def encode(self, x: Tensor) -> Tensor:
         """Latents [N, latent_dim] of images [N, C, H, W] in [0, 1]."""

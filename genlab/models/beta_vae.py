@@ -5,7 +5,6 @@ References:
 - Burgess et al. 2018, Understanding disentangling in beta-VAE, https://arxiv.org/abs/1804.03599
 """
 
-from collections.abc import Hashable
 from typing import Any
 
 from torch import Tensor
@@ -44,6 +43,3 @@ class BetaVAE(VAE):
         if self.capacity is None:
             return self.beta * kl
         return self.beta * (kl - self.capacity * min(1.0, step / self.capacity_steps)).abs()
-
-    def step_kind(self, step: int) -> Hashable | None:
-        return "any" if self.capacity is None else None  # C changes with every step

@@ -14,7 +14,7 @@ References:
 - Karras et al. 2020, Analyzing and Improving the Image Quality of StyleGAN, https://arxiv.org/abs/1912.04958 (lazy R1)
 """
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -153,9 +153,6 @@ class GAN(GenerativeModel):
             yield Update("discriminator", self.r1_gamma * self.r1_every * penalty, {"r1_penalty": penalty})
         if updates_generator:
             yield Update("generator", generator_loss(self.loss, self.discriminate(fake, label)))
-
-    def step_kind(self, step: int) -> Hashable | None:
-        return self._is_penalised(step), self._updates_generator(step)
 
     def _is_penalised(self, step: int) -> bool:
         return self.r1_gamma > 0 and step % self.r1_every == 0

@@ -6,7 +6,7 @@ References:
 """
 
 import math
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -67,9 +67,6 @@ class VAE(GenerativeModel):
         _, reconstruction, kl = self.terms(batch)
         reconstruction, kl = reconstruction.mean(), kl.sum(1).mean()
         yield Update("model", reconstruction + self.weighted(kl, step), {"reconstruction": reconstruction, "kl": kl})
-
-    def step_kind(self, step: int) -> Hashable | None:
-        return "any"
 
     def weighted(self, kl: Tensor, step: int) -> Tensor:
         """The KL term of the objective; in the ELBO it is unweighted."""

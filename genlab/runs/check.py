@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from inspect import signature
 from math import prod
 from pathlib import Path
 
@@ -96,8 +95,6 @@ class _Check:
         yield from _error_of(lambda: check_size(model))
         if "optimizer" not in self.bad:
             yield from self._player_problems(model)
-            if config.device.cuda_graph:
-                yield from self._graph_problems(model)
         metric = config.trainer.early_stop_metric
         if metric and metric not in model.metrics:
             yield f"trainer.early_stop_metric={metric}: {did_you_mean(metric, model.metrics)}"
@@ -115,24 +112,6 @@ class _Check:
             kind, _, name = metric.partition("/")
             if kind in known and name not in known[kind]:
                 yield f"{key}={metric}: {did_you_mean(name, known[kind])}"
-
-    def _graph_problems(self, model: GenerativeModel) -> Iterator[str]:
-        device = self.config.device
-        if device.name not in ("cuda", "auto") or not torch.cuda.is_available():
-            yield "device.cuda_graph=true: needs an NVIDIA GPU; give device=cuda on a machine that has one"
-        if device.processes != 1:
-            yield "device.cuda_graph=true: requires device.processes=1"
-        if device.micro_batch is not None:
-            yield "device.cuda_graph=true: requires device.micro_batch=null"
-        for player in model.players():
-            found = locate("optimizer", player_settings(self.config, player)["_target_"])
-            if "capturable" not in signature(found).parameters:
-                yield f"device.cuda_graph=true: {found.__name__} of {player} cannot be captured; use optimizer=adam"
-        if device.precision == "fp16":
-            yield "device.cuda_graph=true: the loss scale of fp16 changes from step to step; use device.precision=bf16"
-        if model.step_kind(0) is None:
-            name = type(model).__name__
-            yield f"device.cuda_graph=true: no two steps of {name} with these settings are alike; leave it out"
 
     def _player_problems(self, model: GenerativeModel) -> Iterator[str]:
         problems: list[str] = []

@@ -210,8 +210,9 @@ def build_trainer(
         seed=config.seed,
     )
     if config.device.compile:
+        mode = "reduce-overhead" if device.type == "cuda" else "default"  # the first records CUDA graphs
         for network in _networks(model):
-            network.compile()
+            network.compile(mode=mode)
     return trainer
 
 

@@ -1,14 +1,11 @@
 """One job of a sweep, in the process that a Hydra launcher chooses."""
 
-import fcntl
 import json
 import logging
 import os
 import signal
 import sys
-import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,29 +13,47 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from genlab.checkpoints.folder import JobFolder, SweepFolder
-from genlab.checkpoints.lock import is_locked
-from genlab.checkpoints.status import read_status, state_of
+from genlab.checkpoints.folder import JobFolder
+from genlab.config.check import locate
 from genlab.config.compose import parse, plain, run_config
-from genlab.contract.settings import DeviceConfig, RunConfig
+from genlab.contract.settings import DeviceConfig, RunConfig, SweepConfig
+from genlab.metrics.catalogue import directions_of
 from genlab.runs.processes import RunFailed, reason_of
 from genlab.runs.resumable import StoppedRun
 from genlab.runs.train import train
-from genlab.sweeps.objective import objective
 from genlab.sweeps.overview import job_record
 from genlab.system import cores
 from genlab.system.device import resolve
-from genlab.system.files import open_plain, replace_text
-from genlab.system.logs import log_to_console
+from genlab.system.files import replace_text
+from genlab.system.logs import log_to_console, log_to_file
 from genlab.system.signals import SIGNALS, Interrupted
 from genlab.system.small_files import read_json
 
+log = logging.getLogger("genlab")
+
+
+def objective(config: RunConfig, sweep: SweepConfig) -> tuple[str | None, str | None]:
+    """The final metric that ranks the jobs, as in "validation/elbo", and its direction: "min" or "max".
+
+    `sweep.metric` if set, else the first ranking metric of the model.
+    """
+    metrics = locate("model", config.model["_target_"]).metrics
+    name = sweep.metric or next((f"validation/{metric}" for metric in metrics), None)
+    kind, _, metric = (name or "").partition("/")
+    return name, (directions_of() if kind == "evaluation" else metrics).get(metric)
+
 
 class _Signals:
-    """Signals that this pool worker received; after one it starts no further jobs."""
+    """Signals that this pool worker received: they end the job that it is preparing, and it starts no other."""
 
     received: list[int] = []
-    may_raise = False  # while there is nothing to save
+    preparing = False
+
+    @classmethod
+    def note(cls, number: int, frame: Any) -> None:
+        cls.received.append(number)
+        if cls.preparing:
+            raise Interrupted(number)
 
 
 def run_job(config: DictConfig) -> float | None:
@@ -49,75 +64,74 @@ def run_job(config: DictConfig) -> float | None:
     all further jobs.
     """
     hydra = HydraConfig.get()
-    in_pool = hydra.runtime.choices["hydra/launcher"] != "basic" and hydra.launcher.get("n_jobs") != 1
-    if in_pool:
-        _listen_for_signals(hydra.runtime.choices["hydra/launcher"])
+    launcher = hydra.runtime.choices["hydra/launcher"]
+    in_pool = launcher != "basic" and hydra.launcher.get("n_jobs") != 1
+    if in_pool and launcher == "joblib":
+        for number in SIGNALS:
+            signal.signal(number, _Signals.note)
+    if launcher.startswith("submitit"):  # sends SIGUSR2 shortly before the time limit
+        signal.signal(signal.SIGUSR2, lambda number, frame: os.kill(os.getpid(), signal.SIGTERM))
     if _Signals.received:
         return None
-    folder = JobFolder(Path(hydra.runtime.output_dir))
     run, sweep = run_config(plain(config), hydra.runtime.choices)
     _fit_into_sweep(run, hydra)
     overrides = list(hydra.overrides.task)
     sys.argv = ["genlab", "train", *overrides]  # recorded as provenance, in place of the worker's own
     log_to_console(logging.WARNING)
     try:
-        _Signals.may_raise = True
-        with _one_suspect_at_a_time(folder):
-            return _recorded(folder, run, overrides, sweep.retry).get(str(objective(run, sweep)[0]))
+        _Signals.preparing = True
+        final = _recorded(JobFolder(Path(hydra.runtime.output_dir)), run, overrides, sweep.retry)
     except Interrupted as error:
         if not in_pool:
             raise
         _Signals.received.append(error.number)
         return None
     finally:
-        _Signals.may_raise = False
+        _Signals.preparing = False
+    return final.get(str(objective(run, sweep)[0]))
 
 
 def _fit_into_sweep(run: RunConfig, hydra: DictConfig) -> None:
     """Limit a run to its part of the machine, and leave the terminal to the sweep's progress bar."""
     run.logger.console = False
     if run.logger.hparams is None:  # show the settings that vary; all would hide them
-        run.logger.hparams = sorted({override.key_or_group for override in parse(hydra.overrides.task)})
-    for key, value in share_of_machine(hydra, run.device).items():
-        setattr(run.device, key, value)
+        run.logger.hparams = sorted({override.key_or_group for override in parse(_of_job(hydra.overrides.task))})
+    share_machine(run.device, hydra)
 
 
-def share_of_machine(hydra: DictConfig, device: DeviceConfig) -> dict[str, Any]:
-    """Device settings for jobs that run concurrently on one machine: each gets a part of the cores as threads, and its
-    own GPUs."""
-    launcher, settings = hydra.runtime.choices["hydra/launcher"], dict[str, Any]()
-    num_cores = {
-        "joblib": lambda: cores.available() // hydra.launcher.n_jobs if hydra.launcher.n_jobs > 1 else None,
-        "ray": lambda: hydra.launcher.ray.remote.get("num_cpus") or 1,  # Ray's own default
-        "submitit_local": lambda: hydra.launcher.cpus_per_task or 1,  # it starts all jobs at once
-        "submitit_slurm": lambda: hydra.launcher.cpus_per_task,  # if None, Slurm binds the job to its cores
-    }.get(launcher, lambda: None)()
-    if device.threads is None and num_cores is not None:
-        settings["threads"] = max(1, num_cores // device.processes)
+def share_machine(device: DeviceConfig, hydra: DictConfig) -> None:
+    """Limit `device` to a job's part of the machine.
+
+    joblib's jobs divide the cores among them as threads, and take the GPUs in turn. Those of Ray and of submitit_local
+    get one thread each, as nothing says how many of them run at once.
+    """
+    launcher = hydra.runtime.choices["hydra/launcher"]
     if launcher == "joblib" and resolve(device.name).type == "cuda":
-        settings["index"] = (device.index + hydra.job.num * device.processes) % torch.cuda.device_count()
-    return settings
+        device.index = (device.index + hydra.job.num * device.processes) % torch.cuda.device_count()
+    if device.threads is None and launcher in ("ray", "submitit_local"):
+        device.threads = 1
+    elif device.threads is None and launcher == "joblib" and hydra.launcher.n_jobs > 1:
+        device.threads = max(1, cores.available() // hydra.launcher.n_jobs // device.processes)
 
 
 def _recorded(folder: JobFolder, run: RunConfig, overrides: list[str], retry: bool) -> dict[str, float]:
-    """The job's final metrics, empty if it failed. `job.json` records that it started, and then that it ended."""
+    """The job's final metrics, empty if it failed, now or before. `job.json` records its start and its end."""
     earlier = job_record(folder)
-    record = {"overrides": overrides, "begun": os.urandom(8).hex(), "ended": False}
-    replace_text(folder.record, json.dumps(record), durable=False)
+    record = {"overrides": overrides, "begun": os.urandom(8).hex(), "ended": False, "failed": None}
+    if earlier.get("failed") and not retry and _of_job(earlier["overrides"]) == _of_job(overrides):
+        _write(folder, record | {"ended": True, "failed": earlier["failed"]})
+        return {}
+    _write(folder, record)
     final: dict[str, float] = {}
     try:
-        if retry or state_of(folder) != "failed" or _differ(earlier.get("overrides"), overrides):
-            final = _train(run, folder)
-    except AnotherRun as error:
-        record["refused"] = str(error)
+        final = _train(run, folder)
     except Exception as error:
-        record_failure(folder, error)
-    replace_text(folder.record, json.dumps(record | {"ended": True}), durable=False)
+        record["failed"] = reason_of(error)
+        if not isinstance(error, (RunFailed, ValueError)):  # those are on record, or tell the user all
+            with log_to_file(folder.log):
+                log.debug("the job failed", exc_info=True)
+    _write(folder, record | {"ended": True})
     return final
-
-
-class AnotherRun(ValueError):
-    """The job's folder holds a run with other settings, which is left unchanged."""
 
 
 def _train(run: RunConfig, folder: JobFolder) -> dict[str, float]:
@@ -126,58 +140,21 @@ def _train(run: RunConfig, folder: JobFolder) -> dict[str, float]:
         return train(run, folder)
     stopped = StoppedRun.read(folder.path)
     if differences := stopped.differences(run):
-        raise AnotherRun("\n".join([f"{folder}: holds another run: {differences[0]}", *differences[1:]]))
+        raise ValueError("\n".join([f"{folder}: holds another run: {differences[0]}", *differences[1:]]))
     if stopped.is_done(run):
         return read_json(folder.status)["final"]
     return train(run, folder, stopped.start)
 
 
-def _differ(earlier: list[str] | None, overrides: list[str]) -> bool:
-    """Whether the folder was used by a different job."""
-    before, now = ([line for line in lines or [] if not line.startswith("sweep.")] for lines in (earlier, overrides))
-    return before != now
+def _of_job(overrides: Iterable[str]) -> list[str]:
+    """The overrides that make a job what it is."""
+    return [line for line in overrides if not line.startswith("sweep.")]
 
 
-def record_failure(folder: JobFolder, error: Exception) -> None:
-    """Record a failure in `status.json` and `train.log`, unless training has done so itself."""
-    if is_locked(folder.path) or (isinstance(error, RunFailed) and state_of(folder) == "failed"):
-        return  # locked: another process is training there
-    with open_plain(folder.log, os.O_RDWR | os.O_CREAT | os.O_APPEND) as file:
-        file.write("".join(traceback.format_exception(error)).encode())
-    status: dict[str, Any] = {"step": 0, "alarms": [], "final": {}, "directions": {}}
-    with suppress(ValueError):
-        status |= read_status(folder)
-    status |= {"status": "failed", "reason": reason_of(error), "process": os.getpid()}
-    replace_text(folder.status, json.dumps(status, indent=2))
+def mark_failed(folder: JobFolder, reason: str) -> None:
+    """Record that a job failed whose process cannot do so itself any more."""
+    _write(folder, job_record(folder) | {"ended": True, "failed": reason})
 
 
-def run_one_at_a_time(sweep: SweepFolder, numbers: set[int]) -> None:
-    """Run these jobs of a sweep one at a time: one of them may have crashed its worker."""
-    replace_text(sweep.suspects, json.dumps(sorted(numbers)), durable=False)
-
-
-@contextmanager
-def _one_suspect_at_a_time(folder: JobFolder) -> Iterator[None]:
-    """If this job is a suspect, wait until no other suspect is training."""
-    sweep = SweepFolder(folder.path.parent)
-    if int(folder.path.name) not in read_json(sweep.suspects):
-        yield
-        return
-    with open_plain(sweep.turn, os.O_RDWR | os.O_CREAT) as file:
-        fcntl.lockf(file, fcntl.LOCK_EX)
-        yield
-
-
-def _listen_for_signals(launcher: str) -> None:
-    """Handle signals outside of training: they end the current job and prevent further ones."""
-
-    def note(number: int, frame: Any) -> None:
-        _Signals.received.append(number)
-        if _Signals.may_raise:
-            raise Interrupted(number)
-
-    if launcher == "joblib":
-        for number in SIGNALS:
-            signal.signal(number, note)
-    if launcher.startswith("submitit"):  # sends SIGUSR2 shortly before the time limit
-        signal.signal(signal.SIGUSR2, lambda number, frame: os.kill(os.getpid(), signal.SIGTERM))
+def _write(folder: JobFolder, record: dict[str, Any]) -> None:
+    replace_text(folder.record, json.dumps(record), durable=False)

@@ -4,10 +4,8 @@ import logging
 import multiprocessing
 import os
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,50 +13,42 @@ import hydra
 
 from genlab.config.paths import config_folder
 from genlab.config.sweeping import Plan
-from genlab.sweeps.job import record_failure, run_job, run_one_at_a_time
+from genlab.sweeps.job import mark_failed, run_job
 from genlab.sweeps.overview import Overview
 from genlab.sweeps.progress import shown
 from genlab.system import cores
-from genlab.system.signals import Interrupted, handling, is_echo
+from genlab.system.signals import Interrupted, Interruption, is_echo
 
-_KILLED = "its process was killed twice, perhaps for lack of memory: lower hydra.launcher.n_jobs or trainer.batch_size"
+_KILLED = (
+    "a process of the pool died while this job was running, perhaps for lack of memory; lower hydra.launcher.n_jobs or "
+    "trainer.batch_size before it is tried again"
+)
 
 
 def launch(plan: Plan, overrides: list[str], overview: Overview) -> None:
     """Run the jobs of `overrides`; their folders record the outcomes. `Interrupted` by a signal.
 
-    If a pool worker dies, for example when the kernel kills it because memory runs out, the whole pool fails. The jobs
-    that were running resume in a new pool, one at a time. A job that is running again when a worker dies has failed.
+    If a pool worker dies, for example when the kernel kills it because memory runs out, the whole pool dies with it.
+    The sweep ends then, and the jobs that were running count as failed: any of them may be the cause.
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors propagate to genlab.cli, which formats them
     logging.getLogger("hydra_plugins").setLevel(logging.CRITICAL)  # failed jobs are reported here
-    suspects: set[int] = set()
-    run_one_at_a_time(overview.folder, suspects)
-    with shown(overview), _forwarding() as received:
-        while True:
-            try:
-                _sweep([*overrides, *_settings(plan, overview)], overview.folder.path)
-            except Exception as error:
-                if received:  # it killed a worker that had no job yet
-                    raise Interrupted(received[0]) from error
-                states = overview.current_states()
-                if all(state.ended for state in states):
-                    break  # a search in which every job failed has no result to write
-                if not isinstance(error, BrokenExecutor):
-                    raise
-                running = {state.number for state in states if state.status == "running"}
-                for number in running & suspects:
-                    record_failure(overview.folder.job(number), RuntimeError(_KILLED))
-                if not running:  # it died before it started a job
-                    raise RuntimeError("a training process was killed before it started") from error
-                suspects |= running
-                run_one_at_a_time(overview.folder, suspects)
-                overview.relaunch()
-                overrides = [*(line for line in overrides if not line.startswith("sweep.retry=")), "sweep.retry=false"]
-            else:
-                break
-    if received:
-        raise Interrupted(received[0])
+    failure = None
+    with shown(overview), _Forwarding().listening() as interruption:
+        try:
+            _sweep([*_defaults(plan, overview), *overrides, *_pool_size(plan)], overview.folder.path)
+        except Exception as error:
+            failure = error
+    if interruption.received:  # it may have killed a worker that had no job yet
+        raise Interrupted(interruption.received) from failure
+    running = [state.number for state in overview.states if state.status == "running"]
+    if isinstance(failure, BrokenExecutor) and running:
+        for number in running:
+            mark_failed(overview.folder.job(number), _KILLED)
+        overview.update()
+        overview.write()
+    elif failure and not all(state.ended for state in overview.states):  # else a search had no result to write
+        raise failure
 
 
 def _sweep(overrides: list[str], folder: Path) -> None:
@@ -68,52 +58,37 @@ def _sweep(overrides: list[str], folder: Path) -> None:
     hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="train")(run_job)()
 
 
-def _settings(plan: Plan, overview: Overview) -> Iterator[str]:
-    """Overrides for launchers and sweepers, unless the user has set them."""
+def _defaults(plan: Plan, overview: Overview) -> Iterator[str]:
+    """GenLab's defaults for launchers and sweepers; overrides of the user come after them and win."""
     if plan.launcher == "joblib":
         yield "hydra.launcher.batch_size=1"  # joblib would batch already finished jobs with long ones
-        if (asked := plan.hydra.launcher.n_jobs) < 0:  # joblib's convention: -1 for all cores, -2 for all but one
-            yield f"hydra.launcher.n_jobs={min(max(1, cores.available() + 1 + asked), plan.total)}"
     if plan.searches:
         own = plan.hydra.sweeper
-        if "direction" in own and overview.direction and "direction" not in _given(plan):
+        if "direction" in own and overview.direction:
             yield f"hydra.sweeper.direction={overview.direction}imize"
-        if "max_failure_rate" in own and "max_failure_rate" not in _given(plan):
+        if "max_failure_rate" in own:
             yield "hydra.sweeper.max_failure_rate=1.0"  # failed jobs do not stop others
         if "seed" in (own.get("sampler") or {}) and own.sampler.seed is None:
             yield "hydra.sweeper.sampler.seed=0"  # a restarted search proposes the same jobs
 
 
-def _given(plan: Plan) -> list[str]:
-    """Sweeper keys set on the command line."""
-    prefix = "hydra.sweeper."
-    return [line.split("=")[0].removeprefix(prefix) for line in plan.hydra.overrides.hydra if line.startswith(prefix)]
+def _pool_size(plan: Plan) -> Iterator[str]:
+    """The number of joblib's processes, if it is given as -1 for all cores, -2 for all but one, and so on."""
+    if plan.launcher == "joblib" and (asked := plan.hydra.launcher.n_jobs) < 0:
+        yield f"hydra.launcher.n_jobs={min(max(1, cores.available() + 1 + asked), plan.total)}"
 
 
-@contextmanager
-def _forwarding() -> Iterator[list[int]]:
-    """Forward signals to the workers of a pool, which save their runs and start no others; yields received signals.
+class _Forwarding(Interruption):
+    """Forwards signals to the workers of a pool, which save their runs and start no others.
 
     Without a pool there is nothing to save: `Interrupted` at once. A run in this process handles signals itself.
-    A second signal ends this process and the pool at once.
     """
-    received: list[int] = []
-    first = 0.0
 
-    def receive(number: int, frame: Any) -> None:
-        nonlocal first
-        pool = multiprocessing.active_children()
-        if received and is_echo(first):
+    def _receive(self, number: int, frame: Any) -> None:
+        if self.received and is_echo(self._time):
             return
-        for process in pool:
-            if process.pid is not None:  # it has started
-                os.kill(process.pid, number)
-        if received:
-            os._exit(128 + number)
-        received.append(number)
-        first = time.monotonic()
-        if not pool:
-            raise Interrupted(number)
-
-    with handling(receive):
-        yield received
+        pool = [process.pid for process in multiprocessing.active_children() if process.pid is not None]
+        for pid in pool:
+            os.kill(pid, number)
+        self._interruptible = not pool
+        super()._receive(number, frame)

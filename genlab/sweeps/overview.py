@@ -1,14 +1,15 @@
-"""The state of a sweep's jobs, read from their folders, wherever they run. Imports nothing slow."""
+"""The state of a sweep's jobs, read from their folders, wherever they run."""
 
 import csv
 import math
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from io import StringIO
 
-from genlab.checkpoints.folder import JobFolder, SweepFolder
+from genlab.checkpoints.folder import JobFolder
+from genlab.config.sweeping import Plan
 from genlab.system.files import replace_text
 from genlab.system.small_files import read_json
 
@@ -44,42 +45,27 @@ class State:
 
 
 class Overview:
-    """The jobs 0 ... total - 1 in numbered folders below `folder`.
+    """The jobs of a sweep.
 
-    varied: keys that differ between jobs. metric, direction: what ranks them; None if nothing does.
-    done: jobs that have finished already. All others count only after they start in this launch.
+    metric, direction: what ranks them; None if nothing does. done: numbers of the jobs that have finished already. All
+    others count only after they start in this launch.
     """
 
-    def __init__(
-        self,
-        folder: SweepFolder,
-        total: int,
-        varied: Sequence[str],
-        metric: str | None,
-        direction: str | None,
-        done: Collection[int] = (),
-    ):
-        self.folder, self.varied, self.metric, self.direction = folder, varied, metric, direction
-        self.states = [self._look(number, {}) if number in done else State(number) for number in range(total)]
-        self.relaunch()
-
-    def relaunch(self) -> None:
-        """From here on a job counts as running once it is launched again; ended jobs stay ended."""
-        self._before = [job_record(self.folder.job(number)) for number in range(len(self.states))]
+    def __init__(self, plan: Plan, metric: str | None, direction: str | None, done: Collection[int] = ()):
+        self.folder, self.varied, self.metric, self.direction = plan.folder, plan.varied, metric, direction
+        jobs = range(plan.total)
+        self._before = [{} if number in done else job_record(self.folder.job(number)) for number in jobs]
+        self.states = [self._look(number) if number in done else State(number) for number in jobs]
 
     def update(self) -> list[State]:
         """Read the folders again; returns the jobs that have ended since the last call."""
         ended = []
         for number, before in enumerate(self.states):
             if not before.ended:
-                self.states[number] = state = self._look(number, self._before[number])
+                self.states[number] = state = self._look(number)
                 if state.ended:
                     ended.append(state)
         return ended
-
-    def current_states(self) -> list[State]:
-        """The current state of all jobs, without recording it, so that `update` still reports each end."""
-        return [state if state.ended else self._look(state.number, self._before[state.number]) for state in self.states]
 
     def count(self, status: str) -> int:
         return sum(state.status == status for state in self.states)
@@ -112,16 +98,13 @@ class Overview:
                 writer.writerow([*about, *settings, *(state.final.get(name) for name in metrics), state.reason])
         replace_text(self.folder.summary, text.getvalue(), durable=False)
 
-    def _look(self, number: int, before: dict) -> State:
+    def _look(self, number: int) -> State:
         folder = self.folder.job(number)
         record = job_record(folder)
-        if not record or record.get("begun") == before.get("begun"):
+        if not record or record.get("begun") == self._before[number].get("begun"):
             return State(number)
         given = dict(re.split("=", text.lstrip("+"), maxsplit=1) for text in record["overrides"] if "=" in text)
         state = State(number, "running", settings={key: given[key] for key in self.varied if key in given})
-        if record.get("refused"):
-            state.status, state.reason = "failed", record["refused"]
-            return state
         with suppress(*_DAMAGE):
             status = read_json(folder.status)
             state.step, state.reason = int(status["step"]), status["reason"]
@@ -131,6 +114,8 @@ class Overview:
                 state.status = status["status"]
             elif status["status"] == "running":
                 state.done = state.step / max(1, status.get("max_steps", math.inf))
+        if record.get("failed"):
+            state.status, state.reason = "failed", str(record["failed"])
         return state
 
 

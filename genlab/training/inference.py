@@ -20,10 +20,18 @@ def inference(trainer: Trainer, interruptible: bool = False) -> Iterator[None]:
 
     interruptible: a signal ends the block at once, and a resumed run repeats it. Ignored with several processes, which
     would wait for each other. The weights are swapped outside the interruptible part, so a signal cannot break that.
+
+    Networks that training runs as CUDA graphs are called uncompiled: a graph holds for one shape and one address of the
+    weights, which change here.
     """
     trainer.model.eval()
     try:
-        with torch.no_grad(), trainer.optimization.autocast, trainer.ema.applied() if trainer.ema else nullcontext():
+        with (
+            torch.no_grad(),
+            trainer.optimization.autocast,
+            trainer.ema.applied() if trainer.ema else nullcontext(),
+            torch.compiler.set_stance("force_eager") if trainer.optimization.records_graphs else nullcontext(),
+        ):
             seed_device(trainer.train_loader.device, mix(trainer.seed))
             breaks = interruptible and distributed.world() == 1
             with trainer.interruption.interruptible() if breaks else nullcontext():

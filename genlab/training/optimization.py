@@ -1,7 +1,7 @@
 """One optimization step: applies the updates that a model yields, over micro-batches and processes."""
 
 import math
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -13,11 +13,13 @@ from genlab.contract.settings import DeviceConfig, TrainerConfig
 from genlab.system import distributed
 from genlab.system.device import autocast
 from genlab.training.scalars import mean
-from genlab.training.stepper import make_stepper
 
 
 class Optimization:
-    """Runs autocast, backward passes, clipping and the optimizers of a model's players."""
+    """Runs autocast, backward passes, clipping and the optimizers of a model's players.
+
+    records_graphs: whether `device.compile` runs the networks as CUDA graphs, whose outputs live until the next step.
+    """
 
     def __init__(
         self,
@@ -35,22 +37,20 @@ class Optimization:
         self.accumulation_steps = math.ceil(share / (device_settings.micro_batch or share))
         self.autocast = autocast(device, device_settings.precision)  # reused, but never nested
         self.scaler = torch.amp.GradScaler(device.type, enabled=device_settings.precision == "fp16")
-        self.stepper = make_stepper(device_settings.cuda_graph, self.make_updates, self.kind, optimizers.values())
+        self.records_graphs = device_settings.compile and device.type == "cuda"
         self.step = 0
 
     def make_step(self, batch: Batch, step: int, lr_factor: float) -> dict[str, Tensor]:
         """Set learning rates to `lr_factor` times their base and apply all updates; returns scalars to log."""
+        if self.records_graphs:  # outputs of the last step may be overwritten from here on; those of this step may not
+            torch.compiler.cudagraph_mark_step_begin()
         self.step = step
         for player, optimizer in self.optimizers.items():
             for group, base in zip(optimizer.param_groups, self.base_rates[player], strict=True):
-                self.stepper.set_rate(group, base * lr_factor)
-        return self.stepper.step(batch)
+                group["lr"] = base * lr_factor
+        return self._make_updates(batch)
 
-    def kind(self) -> Hashable:
-        """A key of the computation in this step: equal for steps that run the same kernels."""
-        return self.model.step_kind(self.step), self._norm_is_due()
-
-    def make_updates(self, batch: Batch) -> dict[str, Tensor]:
+    def _make_updates(self, batch: Batch) -> dict[str, Tensor]:
         """Advance all micro-batches in lockstep, update by update; returns scalars to log."""
         parts = [batch] if self.accumulation_steps == 1 else batch.split(self.accumulation_steps)
         steps = [self.model.training_step(part, self.step) for part in parts]
@@ -102,7 +102,7 @@ class Optimization:
         return {player: float(optimizer.param_groups[0]["lr"]) for player, optimizer in self.optimizers.items()}
 
     def state_dict(self) -> dict:
-        optimizers = {player: self.stepper.optimizer_state(optimizer) for player, optimizer in self.optimizers.items()}
+        optimizers = {player: optimizer.state_dict() for player, optimizer in self.optimizers.items()}
         return {"optimizer": optimizers, "scaler": self.scaler.state_dict()}
 
     def load_state_dict(self, state: dict) -> None:
@@ -112,7 +112,6 @@ class Optimization:
             parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
             moments = {int(key): _laid_out(value, parameters[int(key)]) for key, value in own["state"].items()}
             optimizer.load_state_dict({**own, "state": moments})
-        self.stepper.state_was_loaded()
         self.scaler.load_state_dict(state["scaler"])
 
 

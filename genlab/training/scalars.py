@@ -13,8 +13,8 @@ class TrainingDiverged(RuntimeError):
 
 
 def mean(values: list[Tensor]) -> Tensor:
-    """Mean of scalars, without gradients."""
-    return values[0].detach() if len(values) == 1 else torch.stack([value.detach() for value in values]).mean()
+    """Mean of scalars, as a new tensor without gradients: a CUDA graph overwrites its own ones at the next step."""
+    return values[0].detach().clone() if len(values) == 1 else torch.stack([value.detach() for value in values]).mean()
 
 
 class ScalarWindow:

@@ -8,10 +8,6 @@ import pytest
 from genlab.training.schedule import Constant, LinearDecay, WarmupCosine
 
 
-def test_constant():
-    assert [Constant()(progress) for progress in (0.0, 0.3, 1.0)] == [1.0, 1.0, 1.0]
-
-
 @pytest.mark.parametrize("progress, rate", [(0.0, 1), (0.5, 1), (0.75, 0.6), (1.0, 0.2)])
 def test_linear_decay(progress, rate):
     assert LinearDecay(decay_start=0.5, final=0.2)(progress) == pytest.approx(rate)
@@ -27,14 +23,7 @@ def test_warmup_cosine(progress, rate):
 
 @pytest.mark.parametrize(
     "schedule",
-    [
-        LinearDecay(0.0),
-        LinearDecay(1.0),
-        WarmupCosine(0.0),
-        WarmupCosine(1.0),
-        WarmupCosine(0.3, final=1.0),
-        LinearDecay(0.3, final=1.0),
-    ],
+    [Constant(), *(kind(*share) for kind in (LinearDecay, WarmupCosine) for share in ((0.0,), (1.0,), (0.3, 1.0)))],
 )
 def test_extremes_stay_between_zero_and_one(schedule):
     assert all(0 <= schedule((step + 0.5) / 100) <= 1 for step in range(100))
