@@ -1,7 +1,6 @@
 """`genlab train -m`, and `genlab resume` of a sweep: check all jobs, launch them, report how many finished."""
 
 import json
-import os
 import shlex
 import sys
 from contextlib import suppress
@@ -21,6 +20,7 @@ from genlab.runs.resumable import StoppedRun, refuse_links
 from genlab.sweeps.job import objective
 from genlab.sweeps.launch import launch
 from genlab.sweeps.overview import Overview
+from genlab.system import torchrun
 from genlab.system.files import replace_text
 from genlab.system.small_files import read_json
 from genlab.system.text import printable
@@ -34,7 +34,7 @@ _PLACES = ("data_dir", "dataset.data_dir", "init_from")
 
 def sweep(overrides: list[str]) -> int:
     """Run the unfinished jobs of the sweep that `overrides` describe. Returns 0 if all jobs have finished, else 1."""
-    if "RANK" in os.environ:
+    if torchrun.started_this():
         raise RequestError(
             ["-m: torchrun's processes train one run; genlab train -m ... device.processes=N shares jobs"]
         )
