@@ -66,7 +66,7 @@ TINY = [
 ]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny() -> list[str]:
     """Settings of a short run of the default model on the default dataset."""
     return list(TINY)

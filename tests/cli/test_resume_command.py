@@ -12,6 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.summary.writer import event_file_writer
 
 from genlab.checkpoints import file as checkpoint
+from genlab.cli import main
 
 RUN = [
     "output_dir=runs",
@@ -37,6 +38,8 @@ def scalars(folder):
 
 def assert_same_run(a, b):
     first, second = (checkpoint.load(folder / "checkpoints/last.safetensors") for folder in (a, b))
+    for state in (first, second):
+        del state["config"]["output_dir"]  # where a run lies may differ
     assert not list(lab.differences(first, second))
     assert (a / "metrics.jsonl").read_bytes() == (b / "metrics.jsonl").read_bytes()
     assert {path.name for path in (a / "previews").iterdir()} == {path.name for path in (b / "previews").iterdir()}
@@ -44,16 +47,30 @@ def assert_same_run(a, b):
 
 
 @pytest.fixture(autouse=True)
-def numbered_from_zero(monkeypatch):
+def numbered_from_one(monkeypatch):
     """Event files are read in the order of their names, and the tenth of a process sorts before the ninth within a
     second. A person resumes a run in a process of its own."""
-    monkeypatch.setattr(event_file_writer, "_global_uid", event_file_writer.AtomicCounter(0))
+    monkeypatch.setattr(event_file_writer, "_global_uid", event_file_writer.AtomicCounter(1))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, tiny):
+    """The folder of a finished run, which no test changes."""
+    folder = tmp_path_factory.mktemp("runs") / "x/whole"
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as stopped:
+        patch.setattr(event_file_writer, "_global_uid", event_file_writer.AtomicCounter(0))
+        main(["train", *tiny, *RUN, f"hydra.run.dir={folder}"])
+    assert stopped.value.code == 0
+    return folder
 
 
 @pytest.fixture
-def whole(genlab, tiny, tmp_path):
-    folder = tmp_path / "runs/x/whole"
-    assert genlab("train", *tiny, *RUN, f"hydra.run.dir={folder}").code == 0
+def copy(whole, tmp_path):
+    """The same run in a folder that a test may change."""
+    folder = shutil.copytree(whole, tmp_path / "copy")
+    last = folder / "checkpoints/last.safetensors"
+    last.unlink()
+    last.hardlink_to(folder / "checkpoints/step_0000030.safetensors")
     return folder
 
 
@@ -72,28 +89,18 @@ def test_a_signal_stops_a_run_and_resume_continues_it(number, code, genlab, tiny
     assert outcome.code == 0 and "resumed    at step 13 (interrupted)" in outcome.err
     assert "next       genlab sample run=" in outcome.out
     assert (status(folder)["status"], status(folder)["step"]) == ("finished", 30)
-    for place in (whole, folder):  # what differs is the record of where it lies, and how often it was started
-        state = checkpoint.load(place / "checkpoints/last.safetensors")
-        state["config"]["output_dir"] = None
-        checkpoint.save(state, place / "checkpoints/last.safetensors")
     assert_same_run(whole, folder)
-    environment = json.loads((folder / "environment.json").read_text())
-    assert len(environment["resumed"]) == 1
+    assert len(json.loads((folder / "environment.json").read_text())["resumed"]) == 1
 
 
-def test_what_lies_behind_an_earlier_checkpoint_is_done_again(genlab, whole, tmp_path):
-    copy = tmp_path / "copy"
-    shutil.copytree(whole, copy)
+def test_what_lies_behind_an_earlier_checkpoint_is_done_again(genlab, whole, copy):
     outcome = genlab("resume", f"run={copy}/checkpoints/step_0000024.safetensors")
     assert outcome.code == 0 and "resumed    at step 24" in outcome.err
     assert_same_run(whole, copy)
 
 
-def test_a_damaged_checkpoint_is_reported_and_the_one_before_it_is_used(genlab, whole, tmp_path):
-    copy = tmp_path / "copy"
-    shutil.copytree(whole, copy)
-    for name in ("last.safetensors", "step_0000030.safetensors"):
-        os.truncate(copy / "checkpoints" / name, 5000)
+def test_a_damaged_checkpoint_is_reported_and_the_one_before_it_is_used(genlab, whole, copy):
+    os.truncate(copy / "checkpoints/last.safetensors", 5000)
     outcome = genlab("resume", f"run={copy}")
     assert outcome.code == 0 and "Traceback" not in outcome.err
     assert "damaged " in outcome.err and "not a readable checkpoint" in outcome.err
@@ -101,31 +108,29 @@ def test_a_damaged_checkpoint_is_reported_and_the_one_before_it_is_used(genlab, 
     assert_same_run(whole, copy)
 
 
-def test_a_run_without_a_checkpoint_begins_again(genlab, whole, tmp_path):
-    copy = tmp_path / "copy"
-    shutil.copytree(whole, copy)
+def test_a_run_without_a_checkpoint_begins_again(genlab, whole, copy):
     shutil.rmtree(copy / "checkpoints")
     assert "resumed    at step 0" in genlab("resume", f"run={copy}").err
     assert_same_run(whole, copy)
 
 
-def test_a_finished_run_says_so_and_can_be_made_longer(genlab, whole):
-    before = (whole / "checkpoints/last.safetensors").read_bytes()
-    outcome = genlab("resume", f"run={whole}")
-    assert outcome.code == 0 and f"next       genlab resume run={whole} trainer.max_steps=60" in outcome.out
-    assert (whole / "checkpoints/last.safetensors").read_bytes() == before
-    outcome = genlab("resume", f"run={whole}", "trainer.max_steps=40", "logger.console=false", "device.micro_batch=16")
-    assert outcome.code == 0 and status(whole)["step"] == 40
-    assert yaml.safe_load((whole / "config.yaml").read_text())["trainer"]["max_steps"] == 40
-    steps = [json.loads(line)["step"] for line in (whole / "metrics.jsonl").read_text().splitlines()]
+def test_a_finished_run_says_so_and_can_be_made_longer(genlab, copy):
+    before = (copy / "checkpoints/last.safetensors").read_bytes()
+    outcome = genlab("resume", f"run={copy}")
+    assert outcome.code == 0 and f"next       genlab resume run={copy} trainer.max_steps=60" in outcome.out
+    assert (copy / "checkpoints/last.safetensors").read_bytes() == before
+    outcome = genlab("resume", f"run={copy}", "trainer.max_steps=40", "logger.console=false", "device.micro_batch=16")
+    assert outcome.code == 0 and status(copy)["step"] == 40
+    assert yaml.safe_load((copy / "config.yaml").read_text())["trainer"]["max_steps"] == 40
+    steps = [json.loads(line)["step"] for line in (copy / "metrics.jsonl").read_text().splitlines()]
     assert steps == [7, 10, 14, 20, 21, 28, 30, 35, 40, 40], "the row that only the end asked for is gone"
 
 
-def refusal(genlab, whole, *arguments):
-    before = {path: path.stat().st_mtime_ns for path in whole.rglob("*")}
+def refusal(genlab, run, *arguments):
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
     outcome = genlab("resume", *arguments)
     assert outcome.code == 2 and "Traceback" not in outcome.err and "genlab: " in outcome.err
-    assert {path: path.stat().st_mtime_ns for path in whole.rglob("*")} == before, "nothing is touched"
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before, "nothing is touched"
     return outcome.err
 
 
@@ -138,39 +143,37 @@ def refusal(genlab, whole, *arguments):
         (["trainer.max_stepps=7"], "trainer has no key 'max_stepps'; did you mean 'max_steps'?"),
         (["trainer.max_steps=many"], "trainer.max_steps='many': must be a whole number or null"),
         (["trainer.max_steps=20"], "trainer.max_steps=20: this run has made 30 steps"),
-        (
-            ["trainer.max_steps=40", "device.precision=fp7"],
-            "device.precision=fp7: must be one of fp32, ",
-        ),
+        (["trainer.max_steps=40", "device.precision=fp7"], "device.precision=fp7: must be one of fp32, "),
         (["+trainer.max_steps=40"], "+trainer.max_steps=40: write key=value, with one value"),
         (["trainer.max_steps=40,50"], "trainer.max_steps=40,50: write key=value, with one value"),
         (["-m"], "-m: no such option"),
-        (["logger.picture_metadata=false"], "logger has no key 'picture_metadata'; did you mean 'image_metadata'?"),
     ],
 )
 def test_what_would_be_another_run_is_refused(overrides, said, genlab, whole):
     assert said in refusal(genlab, whole, f"run={whole}", *overrides)
 
 
-def test_a_setting_that_the_run_has_may_be_repeated(genlab, whole):
-    assert genlab("resume", f"run={whole}", "optimizer.lr=0.002", "model=vae").code == 0
+def test_what_the_run_has_may_be_repeated_and_its_data_held_in_another_way(genlab, copy):
+    same = ["optimizer.lr=0.002", "model=vae", "loader.storage=stream"]
+    assert genlab("resume", f"run={copy}", *same, "trainer.max_steps=33").code == 0
 
 
-def test_other_data_is_another_run(genlab, whole):
-    path = whole / "environment.json"
-    record = json.loads(path.read_text())
-    record["data"]["sha256"] = "0" * 64
-    path.write_text(json.dumps(record))
-    said = refusal(genlab, whole, f"run={whole}", "trainer.max_steps=40")
+def environment(run, part, **changes):
+    """Change what a run has recorded about its environment."""
+    record = json.loads((run / "environment.json").read_text())
+    record[part] |= changes
+    (run / "environment.json").write_text(json.dumps(record))
+
+
+def test_other_data_is_another_run(genlab, copy):
+    environment(copy, "data", sha256="0" * 64)
+    said = refusal(genlab, copy, f"run={copy}", "trainer.max_steps=40")
     assert "the training data is not what this run began with" in said
 
 
-def test_other_versions_are_warned_of_once(genlab, whole):
-    path = whole / "environment.json"
-    record = json.loads(path.read_text())
-    record["packages"]["torch"] = "1.0"
-    path.write_text(json.dumps(record))
-    outcome = genlab("resume", f"run={whole}", "trainer.max_steps=40")
+def test_other_versions_are_warned_of_once(genlab, copy):
+    environment(copy, "packages", torch="1.0")
+    outcome = genlab("resume", f"run={copy}", "trainer.max_steps=40")
     assert outcome.code == 0 and outcome.err.count("torch 1.0 then") == 1
 
 
@@ -181,11 +184,11 @@ def test_places_without_a_run_are_refused(genlab, whole, tmp_path):
     assert "run=latest: no run below elsewhere" in refusal(genlab, whole, "output_dir=elsewhere")
 
 
-def test_a_link_out_of_the_folder_is_refused(genlab, whole, tmp_path):
+def test_a_link_out_of_the_folder_is_refused(genlab, copy, tmp_path):
     (tmp_path / "outside").mkdir()
-    shutil.rmtree(whole / "previews")
-    (whole / "previews").symlink_to(tmp_path / "outside")
-    assert "previews: is a symbolic link" in refusal(genlab, whole, f"run={whole}", "trainer.max_steps=40")
+    shutil.rmtree(copy / "previews")
+    (copy / "previews").symlink_to(tmp_path / "outside")
+    assert "previews: is a symbolic link" in refusal(genlab, copy, f"run={copy}", "trainer.max_steps=40")
 
 
 def test_training_into_a_folder_that_holds_a_run_names_resume(genlab, tiny, whole):
@@ -194,26 +197,21 @@ def test_training_into_a_folder_that_holds_a_run_names_resume(genlab, tiny, whol
     assert f"{whole}: holds a run already; continue it by genlab resume run={whole}" in outcome.err
 
 
-def test_what_is_asked_of_a_run_outlives_a_process_that_saved_nothing(genlab, whole, stop):
+def test_what_is_asked_of_a_run_outlives_a_process_that_saved_nothing(genlab, copy, stop):
     stop(31, signal.SIGTERM)
-    os.truncate(whole / "checkpoints/last.safetensors", 0)  # so that no checkpoint of the longer run is left
-    outcome = genlab("resume", f"run={whole}", "trainer.max_steps=60", "trainer.checkpoint_every=8")
+    os.truncate(copy / "checkpoints/last.safetensors", 0)  # so that no checkpoint of the longer run is left
+    outcome = genlab("resume", f"run={copy}", "trainer.max_steps=60", "trainer.checkpoint_every=8")
     assert outcome.code == 143
-    for path in (whole / "checkpoints").glob("last.safetensors"):
-        path.unlink()
-    outcome = genlab("resume", f"run={whole}")
-    assert outcome.code == 0 and status(whole)["step"] == 60
+    (copy / "checkpoints/last.safetensors").unlink()
+    outcome = genlab("resume", f"run={copy}")
+    assert outcome.code == 0 and status(copy)["step"] == 60
 
 
-def test_epochs_do_not_win_over_the_steps_that_a_run_counts(genlab, whole):
-    said = refusal(genlab, whole, f"run={whole}", "trainer.max_epochs=50")
+def test_epochs_do_not_win_over_the_steps_that_a_run_counts(genlab, copy):
+    said = refusal(genlab, copy, f"run={copy}", "trainer.max_epochs=50")
     assert "trainer.max_epochs: the run counts steps, which win; add trainer.max_steps=null" in said
-    outcome = genlab("resume", f"run={whole}", "trainer.max_epochs=0.7", "trainer.max_steps=null")
-    assert outcome.code == 0 and status(whole)["step"] == 36
-
-
-def test_how_the_data_is_held_is_no_other_data(genlab, whole):
-    assert genlab("resume", f"run={whole}", "loader.storage=stream", "trainer.max_steps=33").code == 0
+    outcome = genlab("resume", f"run={copy}", "trainer.max_epochs=0.7", "trainer.max_steps=null")
+    assert outcome.code == 0 and status(copy)["step"] == 36
 
 
 def test_a_checkpoint_elsewhere_belongs_to_no_run(genlab, whole, tmp_path):
@@ -225,18 +223,17 @@ def test_a_checkpoint_elsewhere_belongs_to_no_run(genlab, whole, tmp_path):
 @pytest.mark.parametrize(
     "name, value, said",
     [
-        ("step", -5, "step=-5: must be a whole number of at least 0"),
         ("step", "7", "step=7: must be a whole number of at least 0"),
         ("metric_window", None, "metric_window: is no group of entries"),
         ("callbacks", {}, "callbacks: are not those of a run"),
     ],
 )
-def test_a_state_that_no_run_can_resume_from_is_refused(name, value, said, genlab, whole):
-    path = whole / "checkpoints/last.safetensors"
+def test_a_state_that_no_run_can_resume_from_is_refused(name, value, said, genlab, copy):
+    path = copy / "checkpoints/last.safetensors"
     checkpoint.save({**checkpoint.load(path), name: value}, path)
-    assert said in refusal(genlab, whole, f"run={path}", "trainer.max_steps=40")
+    assert said in refusal(genlab, copy, f"run={path}", "trainer.max_steps=40")
 
 
-def test_a_damaged_record_of_the_environment_is_named(genlab, whole):
-    (whole / "environment.json").write_text("[]")
-    assert "environment.json: is damaged" in refusal(genlab, whole, f"run={whole}", "trainer.max_steps=40")
+def test_a_damaged_record_of_the_environment_is_named(genlab, copy):
+    (copy / "environment.json").write_text("[]")
+    assert "environment.json: is damaged" in refusal(genlab, copy, f"run={copy}", "trainer.max_steps=40")
