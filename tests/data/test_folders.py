@@ -96,12 +96,3 @@ def test_incomplete_unpaired_folders_are_refused(tmp_path):
     fill(tmp_path / "testA", 2)
     with pytest.raises(ValueError, match="has testA alone"):
         UnpairedFolder(path=str(tmp_path))
-
-
-def test_real_folders(need):
-    faces, smiles = (ImageFolder(path=need(name), size=64) for name in ("lfw64", "lfw_smile64"))
-    assert faces.spec.shape == (3, 64, 64) and faces.spec.num_classes == 0 and sum(faces.sizes.values()) == 5749
-    assert faces.open("train")[0].rows(torch.tensor([0]))["image"].float().std() > 10
-    assert torch.cat([smiles.open(split)[0].labels for split in smiles.sizes]).bincount().tolist() == [603, 600]
-    fruit = UnpairedFolder(path=need("apple2orange64"), size=64)
-    assert [len(table) for table in fruit.open("train")] == [792, 814] and fruit.sizes["validation"] == 203

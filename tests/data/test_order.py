@@ -30,12 +30,3 @@ def test_streams_of_other_seeds_differ():
     seeds = [(0,), (1,), (0, 1), (1, 0)]
     orders = {tuple(IndexStream(50, *seed).take(0, 50).tolist()) for seed in seeds}
     assert len(orders) == len(seeds)
-
-
-def test_nothing_of_the_global_generator_is_used():
-    torch.manual_seed(0)
-    state = torch.get_rng_state()
-    first = IndexStream(20, 5).take(0, 40)
-    assert torch.equal(torch.get_rng_state(), state)
-    torch.manual_seed(1)
-    assert torch.equal(IndexStream(20, 5).take(0, 40), first)
