@@ -15,11 +15,12 @@ import yaml
 from joblib.externals.loky import get_reusable_executor
 
 from genlab.cli import main
+from genlab.commands.lines import command_line, quoted
 from genlab.sweeps import job
 from genlab.training.trainer import Trainer
 
 TINY = ["device=cpu", "device.threads=1", "model.latent_dim=3", "trainer.batch_size=32", "logger.tensorboard=false"]
-TINY += ["trainer.log_every=7", "trainer.validate_every=10", "trainer.checkpoint_every=8"]
+TINY += ["trainer.log_every=7", "trainer.validate_every=10", "trainer.checkpoint_every=8", "trainer.preview_every=null"]
 
 
 def status(folder):
@@ -64,11 +65,10 @@ def sweep(genlab):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A sweep of two seeds that has finished: its folder, not to be changed, and what it printed to both streams."""
-    output, out, err = tmp_path_factory.mktemp("outputs"), StringIO(), StringIO()
+    folder, out, err = tmp_path_factory.mktemp("outputs") / "sweeps/odd/a, b=it's", StringIO(), StringIO()
     with pytest.raises(SystemExit) as stopped, redirect_stdout(out), redirect_stderr(err):
-        main(["train", "-m", "seed=0,1", *TINY, "trainer.max_steps=2", f"output_dir={output}"])
+        main(["train", "-m", "seed=0,1", *TINY, "trainer.max_steps=2", f"hydra.sweep.dir={quoted(str(folder))}"])
     assert stopped.value.code == 0, err.getvalue()
-    (folder,) = (output / "sweeps").glob("*/*")
     return folder, out.getvalue(), err.getvalue()
 
 
@@ -86,19 +86,19 @@ def test_a_sweep_gives_a_folder_for_each_combination(genlab, finished):
         ("0", "finished", "0"),
         ("1", "finished", "1"),
     ]
-    assert f"genlab compare runs={sweep}" in out
+    assert command_line("compare", runs=sweep) in out
     best = max((float(row["validation/elbo"]), row["job"]) for row in summary(sweep))
     assert f"best       job {best[1]} (seed={best[1]}): validation/elbo {best[0]:.5g}" in out
     assert " ± " in out, "mean and spread over the seeds"
     assert err.count("finished  validation/elbo") == 2
     assert genlab("sample", "run=latest", f"output_dir={sweep.parents[2]}", "num_samples=1", "device=cpu").code == 0
     assert list(sweep.glob("1/samples/*/grid.png"))
-    assert "2 of 2 jobs finished" in genlab("resume", f"run={sweep}").out
+    assert "2 of 2 jobs finished" in genlab("resume", f"run={quoted(str(sweep))}").out
+    assert [path.name for path in sweep.parent.iterdir()] == ["a, b=it's"], "a folder of any name is found again"
 
 
 def test_models_by_a_glob_share_one_folder(genlab, tmp_path):
-    settings = ["device=cpu", "device.threads=1", "trainer.max_steps=1", "trainer.batch_size=8", "model.latent_dim=2"]
-    outcome = genlab("train", "-m", "model=glob(*vae)", *settings, "logger.tensorboard=false")
+    outcome = genlab("train", "-m", "model=glob(*vae)", *TINY, "trainer.max_steps=1")
     assert outcome.code == 0, outcome.err
     (sweep,) = (tmp_path / "outputs/sweeps").glob("*/*")
     assert sweep.parent.name == "beta-vae+vae-digits"
@@ -131,11 +131,12 @@ def test_a_stopped_sweep_does_what_is_left(genlab, sweep, tmp_path, stop, monkey
 
 def test_a_job_that_fails_stops_no_other_and_is_tried_again_on_request(genlab, sweep, tmp_path):
     (tmp_path / "here").mkdir()
-    failing = ["schedule=constant", "optimizer=sgd", "trainer.max_steps=6", "optimizer.lr=1e20,0", "data_dir=here"]
+    failing = ["schedule=constant", "optimizer=sgd", "trainer.max_steps=6", "optimizer.lr=1e18,0", "data_dir=here"]
     outcome = sweep(*failing)
     assert outcome.code == 1 and "Traceback" not in outcome.err
     assert "1 of 2 jobs finished, 1 failed" in outcome.out and states(tmp_path / "sweep") == ["failed", "finished"]
-    assert "failed     job 0 (optimizer.lr=1e+20): " in outcome.out
+    assert "optimizer.lr" in summary(tmp_path / "sweep")[0]["reason"]
+    assert "failed     job 0 (optimizer.lr=1e+18): " in outcome.out
     assert "next       genlab resume run=sweep data_dir=here sweep.retry=true" in outcome.out
     log = tmp_path / "sweep/0/train.log"
     assert log.read_text().count("Traceback") == log.read_text().count("TrainingDiverged: ") > 0
@@ -165,7 +166,7 @@ def test_what_stops_a_job_before_it_begins_is_that_jobs_failure(sweep, tmp_path,
 
 
 def test_a_pool_that_dies_loses_no_result(genlab, tmp_path, monkeypatch, pool):
-    """A process is killed as the kernel kills what takes too much memory; in the end all is as one after another."""
+    """A process is killed as the kernel kills what takes too much memory; in the end all is as if it had not been."""
     (tmp_path / "killed.py").write_text(
         "import os, signal\n"
         "from genlab.training.trainer import Trainer\n"
@@ -179,24 +180,18 @@ def test_a_pool_that_dies_loses_no_result(genlab, tmp_path, monkeypatch, pool):
     hook = tmp_path / "sitecustomize.py"
     hook.write_text("import sys\nif any('loky' in word for word in sys.orig_argv):\n    import killed\n")
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
-    command = ["train", "-m", "seed=0,1,2", *TINY, "trainer.max_steps=12"]
-    outcome = genlab(*command, *pool, "hydra.sweep.dir=pool")
+    settings = [*TINY, "trainer.max_steps=12"]
+    outcome = genlab("train", "-m", "seed=0,1,2", *settings, *pool, "hydra.sweep.dir=pool")
     assert outcome.code == 1 and "hydra.launcher.n_jobs" in outcome.out, outcome
     assert "next       genlab resume run=pool sweep.retry=true" in outcome.out
     assert set(states(tmp_path / "pool")) <= {"finished", "failed"} and states(tmp_path / "pool")[1] == "failed"
 
     hook.unlink()
-    outcome = genlab("resume", "run=pool")
-    assert outcome.code == 1 and sorted(states(tmp_path / "pool")) in (  # job 1, and what ran beside it or nothing
-        ["failed", "failed", "finished"],
-        ["failed", "finished", "finished"],
-    )
-    assert genlab("resume", "run=pool", "sweep.retry=true").code == 0
-    assert genlab(*command, "hydra.sweep.dir=one").code == 0
-    for number in range(3):
-        one, pool = (tmp_path / place / str(number) for place in ("one", "pool"))
-        assert not list(lab.differences(weights(one), weights(pool)))
-        assert (one / "metrics.jsonl").read_bytes() == (pool / "metrics.jsonl").read_bytes()
+    assert genlab("resume", "run=pool", "sweep.retry=true", "hydra.launcher.n_jobs=1").code == 0
+    assert genlab("train", "seed=1", *settings, "hydra.run.dir=alone").code == 0
+    alone, killed = tmp_path / "alone", tmp_path / "pool/1"
+    assert not list(lab.differences(weights(alone)["model"], weights(killed)["model"]))
+    assert (alone / "metrics.jsonl").read_bytes() == (killed / "metrics.jsonl").read_bytes()
 
 
 @pytest.mark.slow
@@ -213,14 +208,11 @@ def test_jobs_of_a_pool_may_have_processes_of_their_own(sweep, pool, tmp_path):
         (["seed=0,1", "hydra.sweep.subdir=x"], "hydra.sweep.subdir=x: "),
         (["optimizer.lr=interval(0,1)"], "hydra/sweeper=optuna"),
         (["seed=0,1", "sweep.metric=validation/elbow"], "sweep.metric=validation/elbow: did you mean 'elbo'?"),
-        (["seed=0,1", "sweep.metric=elbo"], "sweep.metric=elbo: "),
         (["seed=0,1", "sweep.metric=evaluation/kernel_distance"], "trainer.evaluate_every=STEPS"),
-        (["model=vea", "seed=0,1"], "model=vea: no such model; did you mean 'vae'?"),
         (["sweep=seed"], "sweep=seed: no such sweep; did you mean 'seeds'?"),
         (["sweep=seeds,beta"], "sweep=seeds,beta: choose one"),
         (["model=glob(x*)"], "model=glob(x*): fits no choice"),
         (["seed=0,1", "hydra/launcher=joblib", "hydra.launcher.n_jobs=0"], "hydra.launcher.n_jobs=0: "),
-        (["seed=0,1", "hydra/launcher=joblib", "hydra.launcher.n_jobs=two"], "hydra.launcher.n_jobs=two: "),
         (["hydra/launcher=joblib,basic"], "hydra/launcher=joblib,basic: "),
         (["sweep.retry=true,false"], "sweep.retry=true,false: "),
         (["seed=0,1", "experiment=../../x"], "experiment=../../x: "),
@@ -235,15 +227,16 @@ def test_what_is_of_sweeps_needs_m(refused):
 
 
 def test_a_sweep_that_is_there_is_what_it_is(refused, finished, tmp_path, monkeypatch):
-    finished, *_ = finished
-    assert f"hydra.run.dir={finished}: holds a sweep" in refused("train", *TINY, f"hydra.run.dir={finished}")
-    assert f"hydra.sweep.dir={finished}/0: " in refused("train", "-m", "seed=0,1", f"hydra.sweep.dir={finished}/0")
+    folder, *_ = finished
+    place, job = quoted(str(folder)), quoted(f"{folder}/0")
+    assert f"hydra.run.dir={folder}: holds a sweep" in refused("train", *TINY, f"hydra.run.dir={place}")
+    assert f"hydra.sweep.dir={folder}/0: " in refused("train", "-m", "seed=0,1", f"hydra.sweep.dir={job}")
     for line in ("trainer.max_steps=9", "hydra.sweeper.max_batch_size=2"):
-        assert f"{line}: a resumed sweep runs the same jobs" in refused("resume", f"run={finished}", line)
+        assert f"{line}: a resumed sweep runs the same jobs" in refused("resume", f"run={place}", line)
     with monkeypatch.context() as patch:
         patch.setattr("genlab.commands.sweep.is_locked", lambda folder: folder.name == "1")
-        assert "jobs 1 are training now" in refused("train", "-m", "seed=0,1", *TINY, f"hydra.sweep.dir={finished}")
-    linked, outside = shutil.copytree(finished, tmp_path / "sweep"), tmp_path / "log"
+        assert "jobs 1 are training now" in refused("train", "-m", "seed=0,1", *TINY, f"hydra.sweep.dir={place}")
+    linked, outside = shutil.copytree(folder, tmp_path / "sweep"), tmp_path / "log"
     (linked / "1/train.log").unlink()
     (linked / "1/train.log").symlink_to(outside)
     assert "sweep/1/train.log: is a symbolic link" in refused("resume", "run=sweep")
@@ -259,23 +252,12 @@ def test_a_sweep_that_is_there_is_what_it_is(refused, finished, tmp_path, monkey
         ('{"overrides": ["seed=0,1", "experiment=../../../x"]}', "experiment takes a name, and no path"),
         ('{"overrides": ["seed=0,1", "dataset=mnist", "data_dir=/tmp/x"]}', "data_dir=/tmp/x is not taken from a file"),
         ('{"overrides": "seed=0"}', "damaged"),
-        ("[", "damaged"),
     ],
 )
 def test_a_strangers_sweep_runs_nothing(refused, tmp_path, content, message):
     (tmp_path / "sweep").mkdir()
     (tmp_path / "sweep/sweep.json").write_text(content)
     assert message in refused("resume", "run=sweep")
-
-
-def test_a_folder_of_any_name_is_found_again(genlab, tmp_path):
-    (tmp_path / "odd").mkdir()
-    place = str(tmp_path / "odd/a, b=it's").replace("'", "\\'")
-    command = ["train", "-m", "seed=0,1", *TINY, "trainer.max_steps=1"]
-    assert genlab(*command, f"hydra.sweep.dir='{place}'").code == 0
-    outcome = genlab("resume", f"run='{place}'")
-    assert outcome.code == 0 and "2 of 2 jobs finished" in outcome.out
-    assert [path.name for path in (tmp_path / "odd").iterdir()] == ["a, b=it's"]
 
 
 def test_a_search_improves_what_it_is_told_to(genlab, sweep, tmp_path):
