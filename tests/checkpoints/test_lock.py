@@ -1,8 +1,6 @@
 """One process trains into a folder, and a lock outlives nobody."""
 
 import json
-import os
-import signal
 import subprocess
 import sys
 
@@ -33,25 +31,18 @@ def owner(tmp_path):
 
 
 def test_a_second_process_is_refused_until_the_first_is_killed(owner, tmp_path):
-    assert is_locked(tmp_path)
+    run = RunFolder(tmp_path)
+    run.status.write_text(json.dumps({"status": "running"}))
+    assert is_locked(tmp_path) and state_of(run) == "running"
     with pytest.raises(ValueError, match="another process is training into this folder"), locked(tmp_path):
         pass
-    os.kill(owner.pid, signal.SIGKILL)
-    owner.wait()
-    assert not is_locked(tmp_path)
-    with locked(tmp_path):
-        pass
-
-
-def test_a_run_whose_process_is_gone_was_killed(owner, tmp_path):
-    status = tmp_path / "status.json"
-    status.write_text(json.dumps({"status": "running"}))
-    assert state_of(RunFolder(tmp_path)) == "running"
     owner.kill()
     owner.wait()
-    assert state_of(RunFolder(tmp_path)) == "killed"
-    status.write_text(json.dumps({"status": "finished"}))
-    assert state_of(RunFolder(tmp_path)) == "finished"
+    assert not is_locked(tmp_path) and state_of(run) == "killed"
+    with locked(tmp_path):
+        pass
+    run.status.write_text(json.dumps({"status": "finished"}))
+    assert state_of(run) == "finished"
 
 
 @pytest.mark.parametrize("content", [None, "half", "[]", "{}"])

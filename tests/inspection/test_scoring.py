@@ -90,19 +90,6 @@ def test_the_default_is_the_best_that_the_model_can(abilities, default):
     assert torch.equal(run.score(x), run.score(x, default))
 
 
-@pytest.mark.parametrize(
-    "abilities, method, message",
-    [
-        (["discriminator_score"], "elbo", "method=elbo: model oracle cannot .*; it can score by discriminator"),
-        (["reconstruct", "log_weights"], "luck", "method=luck: .* oracle can score by reconstruction, importance-w"),
-        ([], None, "model oracle has no way to score images; models that have one: ae, beta-vae"),
-    ],
-)
-def test_what_a_model_cannot_is_refused_by_name(abilities, method, message):
-    with pytest.raises(ValueError, match=message):
-        run_with(*abilities).score(noise(1, (1, 2, 2)), method)
-
-
 @pytest.mark.parametrize("name", lab.MODELS)
 def test_every_model_scores_by_all_that_it_can(name):
     run = run_of(name)

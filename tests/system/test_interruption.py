@@ -1,5 +1,6 @@
 """A signal lets a step end, breaks off what can be done again, and loses nothing."""
 
+import json
 import os
 import pickle
 import signal
@@ -17,10 +18,11 @@ from genlab.training.state import load_state_dict, state_dict
 
 SETTINGS = [
     "trainer.batch_size=32",
-    "trainer.max_steps=8",
+    "trainer.max_steps=7",
     "trainer.log_every=3",
     "trainer.validate_every=4",
     "trainer.checkpoint_every=100",
+    "trainer.ema=0.5",
 ]
 MODEL = lab.MODELS[0]
 
@@ -42,8 +44,8 @@ class Disturbance(Callback):
             send()
 
 
-def fresh(folder, *overrides):
-    config = lab.compose(MODEL, *SETTINGS, *overrides)
+def fresh(folder):
+    config = lab.compose(MODEL, *SETTINGS)
     source = lab.RandomImages(lab.requirements(config))
     return lab.with_files(lab.trainer(config, source), config, source.spec, folder)
 
@@ -56,75 +58,55 @@ def disturbed(trainer, number=signal.SIGTERM):
     return trainer
 
 
-def resumed(folder):
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run that nobody disturbed: its trainer, and its rows of metrics."""
+    folder = tmp_path_factory.mktemp("whole")
+    trainer = fresh(folder)
+    trainer.fit()
+    return trainer, (folder / "metrics.jsonl").read_text()
+
+
+def assert_goes_on_as(whole, folder):
+    """Resumed, the run in `folder` becomes the whole one: weights, averages and rows."""
     trainer = fresh(folder)
     load_state_dict(trainer, checkpoint.load(folder / "checkpoints/last.pt"))
     trainer.fit()
-    return trainer
+    assert not list(lab.differences(state_dict(whole[0]), state_dict(trainer)))
+    assert (folder / "metrics.jsonl").read_text() == whole[1]
 
 
-def assert_same(folder, whole, trainer):
-    assert not list(lab.differences(state_dict(whole), state_dict(trainer)))
-    expected = (folder.parent / "whole/metrics.jsonl").read_text()
-    assert (folder / "metrics.jsonl").read_text() == expected
-
-
-@pytest.fixture
-def whole(tmp_path):
-    trainer = fresh(tmp_path / "whole")
-    trainer.fit()
-    return trainer
-
-
-@pytest.mark.parametrize("step", [1, 3, 4, 7])
+@pytest.mark.parametrize("step", [1, 3, 4])
 def test_the_step_ends_and_is_saved(step, whole, tmp_path):
-    trainer = fresh(tmp_path / "run")
+    trainer = fresh(tmp_path)
     trainer.events.callbacks.append(Disturbance(step))
     disturbed(trainer)
-    state = checkpoint.load(tmp_path / "run/checkpoints/last.pt")
+    state = checkpoint.load(tmp_path / "checkpoints/last.pt")
     assert state["step"] == trainer.step == step and state["notified"] is None
-    assert_same(tmp_path / "run", whole, resumed(tmp_path / "run"))
+    assert_goes_on_as(whole, tmp_path)
 
 
-def test_a_validation_is_broken_off_and_done_again(whole, tmp_path):
-    trainer = fresh(tmp_path / "run")
+@pytest.mark.parametrize("step", [4, 7], ids=["when due", "at the end"])
+def test_a_validation_is_broken_off_and_done_again(step, whole, tmp_path):
+    trainer = fresh(tmp_path)
     honest = trainer.model.evaluate
-
-    def evaluate(batch):
-        send()
-        return honest(batch)
-
-    trainer.model.evaluate = evaluate
+    trainer.model.evaluate = lambda batch: send() if trainer.step == step else honest(batch)
     disturbed(trainer)
-    assert checkpoint.load(tmp_path / "run/checkpoints/last.pt")["notified"] == ["metrics_file", "status"]
-    assert "validation" not in (tmp_path / "run/metrics.jsonl").read_text()
-    assert_same(tmp_path / "run", whole, resumed(tmp_path / "run"))
+    rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert not [row for row in rows if row["step"] == step and any(name.startswith("validation/") for name in row)]
+    assert_goes_on_as(whole, tmp_path)
 
 
 def test_a_signal_before_a_measurement_stops_it_from_beginning(whole, tmp_path):
-    trainer = fresh(tmp_path / "run")
+    trainer = fresh(tmp_path)
     trainer.events.callbacks.insert(0, Disturbance(4))
     trainer.model.evaluate = lambda batch: pytest.fail("must not begin")
     disturbed(trainer)
-    assert_same(tmp_path / "run", whole, resumed(tmp_path / "run"))
+    assert_goes_on_as(whole, tmp_path)
 
 
-def test_the_end_that_was_broken_off_is_made_up_for(tmp_path):
-    fresh(tmp_path / "whole", "trainer.max_steps=7").fit()
-    trainer = fresh(tmp_path / "run", "trainer.max_steps=7")
-    honest = trainer.model.evaluate
-    trainer.model.evaluate = lambda batch: send() if trainer.step == 7 else honest(batch)
-    disturbed(trainer)
-    again = fresh(tmp_path / "run", "trainer.max_steps=7")
-    load_state_dict(again, checkpoint.load(tmp_path / "run/checkpoints/last.pt"))
-    again.fit()
-    whole = (tmp_path / "whole/metrics.jsonl").read_text().splitlines()
-    run = (tmp_path / "run/metrics.jsonl").read_text().splitlines()
-    assert run == whole and '"step": 7' in run[-1]
-
-
-def test_averaged_weights_are_never_saved_for_the_others(tmp_path):
-    trainer = fresh(tmp_path / "run", "trainer.ema=0.5")
+def test_averaged_weights_are_never_saved_for_the_others(whole, tmp_path):
+    trainer = fresh(tmp_path)
     swap, places = trainer.ema._swap, []
 
     def disturbed_swap():
@@ -135,10 +117,8 @@ def test_averaged_weights_are_never_saved_for_the_others(tmp_path):
 
     trainer.ema._swap = disturbed_swap
     disturbed(trainer)
-    state = checkpoint.load(tmp_path / "run/checkpoints/last.pt")
-    undisturbed = fresh(tmp_path / "other", "trainer.ema=0.5")
-    lab.run_steps(undisturbed, 4)
-    assert places == [4, 4] and not list(lab.differences(state["model"], undisturbed.model.state_dict()))
+    assert places == [4, 4], "there and back again"
+    assert_goes_on_as(whole, tmp_path)
 
 
 def test_comes_through_a_pipe_whole():
@@ -152,13 +132,6 @@ def test_two_signals_at_once_are_one():
         send()
         send(signal.SIGINT)
         assert interruption.received == signal.SIGTERM
-
-
-def test_signals_are_given_back():
-    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
-    with Interruption().listening():
-        assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) != before
-    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
 
 
 STUBBORN = """

@@ -55,12 +55,3 @@ def test_applied_shows_the_averages_and_gives_everything_back():
     assert all(torch.equal(model.state_dict()[name], value) for name, value in own.items())
     assert all(torch.equal(average.state_dict()[name], value) for name, value in kept.items())
     assert storage == {name: p.data_ptr() for name, p in model.named_parameters()}, "optimizers still hold the weights"
-
-
-def test_state_comes_back():
-    model = Pair()
-    average, other = MovingAverage(model, ("painter",), 0.9), MovingAverage(Pair(), ("painter",), 0.9)
-    randomise(model)
-    average.update(3)
-    other.load_state_dict(average.state_dict())
-    assert all(torch.equal(value, other.state_dict()[name]) for name, value in average.state_dict().items())

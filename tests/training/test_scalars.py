@@ -48,12 +48,3 @@ def test_an_earlier_state_leaves_what_was_not_finite_behind():
     assert not window.finite()
     window.load_state_dict({"loss": [6.0, 2]})
     assert window.finite() and window.means() == {"loss": 3.0}
-
-
-def test_state_carries_half_a_window():
-    first = filled(1.0, 2.0)
-    second = ScalarWindow()
-    second.load_state_dict(first.state_dict())
-    for window in (first, second):
-        window.add(3, {"loss": torch.tensor(4.5)})
-    assert first.means() == second.means() == {"loss": 2.5}
