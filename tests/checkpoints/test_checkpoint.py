@@ -125,16 +125,6 @@ def test_a_run_that_goes_on_from_an_older_checkpoint_leaves_the_later_ones_behin
     }
 
 
-def test_a_folder_in_the_place_of_a_checkpoint_steps_aside(run):
-    place = run.path / "checkpoints"
-    (place / "last.safetensors").unlink()
-    (place / "last.safetensors").mkdir()
-    path, state, damaged = checkpoint.newest(run)
-    assert state["step"] == 3 and len(damaged) == 1
-    make_last(path, 3, damaged)
-    assert checkpoint.load(place / "last.safetensors")["step"] == 3
-
-
 def test_a_sound_checkpoint_of_a_newer_version_is_no_damaged_one(run, monkeypatch):
     monkeypatch.setattr(checkpoint, "FORMAT", checkpoint.FORMAT - 1)
     with pytest.raises(ValueError, match="written by a newer version"):

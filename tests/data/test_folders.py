@@ -57,17 +57,6 @@ def test_images_both_directly_and_in_subfolders_are_refused(tmp_path):
     assert sum(ImageFolder(path=str(tmp_path), labels=False).sizes.values()) == 8
 
 
-@pytest.mark.parametrize("kind", [ImageFolder, UnpairedFolder])
-def test_missing_and_empty_folders_are_refused(tmp_path, kind):
-    for path, message in ((None, "is not set"), (str(tmp_path / "x"), "no such folder")):
-        with pytest.raises(ValueError, match=rf"dataset\.path.*{message}.*Give the folder"):
-            kind(path=path)
-    for name in ("trainA", "trainB"):
-        (tmp_path / name).mkdir()
-    with pytest.raises(ValueError, match="no images in"):
-        kind(path=str(tmp_path))
-
-
 def test_unpaired_domains(tmp_path):
     for index, (name, count) in enumerate({"trainA": 6, "trainB": 9, "testA": 4, "testB": 2}.items()):
         fill(tmp_path / name, count, shade=50 * index)

@@ -12,41 +12,35 @@ def machine(monkeypatch, tmp_path, siblings, quota=None):
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(siblings), raising=False)
     monkeypatch.setattr(cores, "_TOPOLOGY", str(tmp_path / "cpu{}"))
     for cpu, core in siblings.items():
-        (tmp_path / f"cpu{cpu}").write_text(f"{core}\n")
+        if core is not None:
+            (tmp_path / f"cpu{cpu}").write_text(f"{core}\n")
     for name in ("_QUOTA", "_OLD_QUOTA", "_OLD_PERIOD"):
         monkeypatch.setattr(cores, name, tmp_path / name)
     for name, text in (quota or {}).items():
         (tmp_path / name).write_text(text)
 
 
+FOUR_CORES = {cpu: f"{cpu % 4},{cpu % 4 + 4}" for cpu in range(8)}
+
+
 @pytest.mark.parametrize(
-    "quota, expected",
+    "siblings, quota, expected",
     [
-        (None, 4),
-        ({"_QUOTA": "max 100000\n"}, 4),
-        ({"_QUOTA": "150000 100000\n"}, 2),
-        ({"_QUOTA": "10000 100000\n"}, 1),
-        ({"_QUOTA": "800000 100000\n"}, 4),
-        ({"_OLD_QUOTA": "-1\n", "_OLD_PERIOD": "100000\n"}, 4),
-        ({"_OLD_QUOTA": "300000\n", "_OLD_PERIOD": "100000\n"}, 3),
-        ({"_QUOTA": "nonsense"}, 4),
+        (FOUR_CORES, None, 4),
+        (FOUR_CORES, {"_QUOTA": "max 100000\n"}, 4),
+        (FOUR_CORES, {"_QUOTA": "150000 100000\n"}, 2),
+        (FOUR_CORES, {"_QUOTA": "10000 100000\n"}, 1),
+        (FOUR_CORES, {"_QUOTA": "800000 100000\n"}, 4),
+        (FOUR_CORES, {"_OLD_QUOTA": "-1\n", "_OLD_PERIOD": "100000\n"}, 4),
+        (FOUR_CORES, {"_OLD_QUOTA": "300000\n", "_OLD_PERIOD": "100000\n"}, 3),
+        (FOUR_CORES, {"_QUOTA": "nonsense"}, 4),
+        ({0: "0,4", 4: "0,4", 1: "1,5"}, None, 2),  # the affinity mask leaves three CPUs
+        ({0: None, 1: None, 2: None}, None, 3),  # CPUs that tell nothing count as cores
     ],
 )
-def test_a_container_gets_what_its_quota_pays_for(quota, expected, monkeypatch, tmp_path):
-    machine(monkeypatch, tmp_path, {cpu: f"{cpu % 4},{cpu % 4 + 4}" for cpu in range(8)}, quota)
+def test_cores_are_those_of_the_affinity_mask_that_the_quota_pays_for(siblings, quota, expected, monkeypatch, tmp_path):
+    machine(monkeypatch, tmp_path, siblings, quota)
     assert cores.available() == expected
-
-
-def test_only_cpus_of_the_affinity_mask_count(monkeypatch, tmp_path):
-    machine(monkeypatch, tmp_path, {0: "0,4", 4: "0,4", 1: "1,5"})
-    assert cores.available() == 2
-
-
-def test_cpus_that_tell_nothing_are_cores(monkeypatch, tmp_path):
-    machine(monkeypatch, tmp_path, {0: "", 1: "", 2: ""})
-    for cpu in range(3):
-        (tmp_path / f"cpu{cpu}").unlink()
-    assert cores.available() == 3
 
 
 def test_this_machine_has_some():

@@ -167,11 +167,3 @@ def test_pieces_are_dealt_out_and_come_back_in_order_to_all(seen):
 
 def test_all_know_the_largest_number_and_what_process_0_says(seen):
     assert [(process["pieces"]["largest"], process["pieces"]["said"]) for process in seen] == [(1, {"by": 0})] * 2
-
-
-def test_alone_everything_is_this_process_s():
-    assert list(distributed.gather_in_order(distributed.shard([1, 2, 3]))) == [1, 2, 3]
-    assert distributed.StopFlag()(2) == 2
-    distributed.barrier()
-    with distributed.first_process_first():
-        assert distributed.rank() == 0

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from genlab.checkpoints.folder import RunFolder
-from genlab.cli import main
 from genlab.runs.train import train
 
 
@@ -34,20 +33,6 @@ def earlier(present, tmp_path):
     return folder
 
 
-@pytest.fixture
-def genlab(capsys):
-    """`genlab(*arguments)`: exit code, standard output, and the lines on standard error."""
-
-    def run(*arguments):
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as stop:
-            main(list(arguments))
-        out, err = capsys.readouterr()
-        return stop.value.code, out, err.splitlines()
-
-    return run
-
-
 def content(folder):
     return {path: path.read_bytes() for path in folder.path.rglob("*") if path.is_file()}
 
@@ -56,15 +41,17 @@ def content(folder):
 @pytest.mark.parametrize("place", [".", "checkpoints/last.pt"])
 def test_a_run_of_an_earlier_format_is_neither_resumed_nor_used(place, command, earlier, genlab):
     before = content(earlier)
-    code, out, err = genlab(command, f"run={earlier.path / place}")
-    assert (code, out, len(err)) == (2, "", 1)
-    assert "checkpoints/" in err[0] and "written by an earlier version of GenLab; use that one" in err[0]
+    outcome = genlab(command, f"run={earlier.path / place}")
+    (line,) = outcome.lines
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "checkpoints/" in line and "written by an earlier version of GenLab; use that one" in line
     assert content(earlier) == before
 
 
 def test_a_run_of_an_earlier_version_does_not_keep_others_from_being_compared(present, earlier, genlab, tmp_path):
     before = content(earlier)
-    code, out, (line,) = genlab("compare", f"runs=[{present},{earlier}]", f"output={tmp_path}")
-    assert code == 0 and "present" in out and "runs/earlier" not in out
+    outcome = genlab("compare", f"runs=[{present},{earlier}]", f"output={tmp_path}")
+    (line,) = outcome.lines
+    assert outcome.code == 0 and "present" in outcome.out and "runs/earlier" not in outcome.out
     assert line.startswith(f"genlab: {earlier}: was made by an earlier version") and line.endswith("left out")
     assert content(earlier) == before
