@@ -66,8 +66,6 @@ def test_a_file_that_differs_is_removed(error, tmp_path, monkeypatch):
     with pytest.raises(ExportFailed, match=r"^decode\.pt2: differs by (0\.001|nan)"):
         export(decode, tmp_path, tolerance=1e-4)
     assert not list(tmp_path.iterdir())
-    if error == 1e-3:
-        assert export(decode, tmp_path, tolerance=1e-2)["largest_difference"] == pytest.approx(1e-3, rel=1e-3)
 
 
 def test_a_model_that_cannot_be_traced_is_a_failure_in_one_line(tmp_path, monkeypatch):

@@ -15,12 +15,6 @@ from genlab.system.device import prepare, resolve
 SETTINGS = lab.device_config()
 
 
-def test_auto_finds_something():
-    expected = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    assert resolve("auto").type == expected
-    assert resolve("cpu") == torch.device("cpu")
-
-
 def test_refuses_a_gpu_that_is_not_there():
     index = torch.cuda.device_count()
     with pytest.raises(ValueError, match=rf"device=cuda with device\.index={index}: .*; use device=cpu"):
