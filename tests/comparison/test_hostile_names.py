@@ -147,9 +147,6 @@ def test_numbers_that_are_none_are_shown_and_hostile_images_left_out(tmp_path):
     state = {"status": "x", "step": 1e308, "steps_per_second": math.inf, "final": final}
     state["directions"] = {"train/b": "max"}
     (folder / "status.json").write_text(json.dumps(state))
-    points = [(-1e308, math.nan), (1, 1), (1e308, 2), (5, -math.inf)]
-    rows = [json.dumps({"step": step, "train/loss": value}) + "\n" for step, value in points]
-    (folder / "metrics.jsonl").write_text("".join(rows))
     Image.new("1", (8000, 8000)).save(folder / "previews/step_1-large.png")
     os.mkfifo(folder / "previews/step_1-pipe.png")
     (folder / "previews/step_1-broken.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"\0" * 40)
