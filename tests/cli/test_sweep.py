@@ -190,7 +190,7 @@ def test_a_pool_that_dies_loses_no_result(genlab, tmp_path, monkeypatch, pool):
     assert genlab("resume", "run=pool", "sweep.retry=true", "hydra.launcher.n_jobs=1").code == 0
     assert genlab("train", "seed=1", *settings, "hydra.run.dir=alone").code == 0
     alone, killed = tmp_path / "alone", tmp_path / "pool/1"
-    for part in ("model", "optimizers"):
+    for part in ("model", "optimizer"):
         assert not list(lab.differences(weights(alone)[part], weights(killed)[part]))
     assert (alone / "metrics.jsonl").read_bytes() == (killed / "metrics.jsonl").read_bytes()
 

@@ -49,7 +49,7 @@ def after_a_checkpoint(folder: Path, process: subprocess.Popen) -> None:
 
 def state_of(folder: Path) -> tuple[dict, str]:
     state = checkpoint.load(folder / "checkpoints/last.safetensors")
-    kept = {name: state[name] for name in ("step", "model", "optimizers", "ema", "metric_window")}
+    kept = {name: state[name] for name in ("step", "model", "optimizer", "ema", "metric_window")}
     return kept, (folder / "metrics.jsonl").read_text()
 
 
