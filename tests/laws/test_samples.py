@@ -99,8 +99,6 @@ def test_latents_decode_to_reconstructions(model, trained):
 @pytest.mark.parametrize("model", lab.MODELS)
 def test_saved_and_loaded_draws_the_same(model, trained):
     trainer, config, data, folder = trained(model)
-    file = folder / "checkpoints" / "last.pt"
-    assert torch.load(file, weights_only=True)["step"] == 3
     loaded = load(str(folder), lab.CPU)
     assert (loaded.step, loaded.folder, loaded.data) == (3, folder, data)
     assert not loaded.model.training and not any(p.requires_grad for p in loaded.model.parameters())

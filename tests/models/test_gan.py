@@ -34,14 +34,13 @@ def gradients(model: GAN, batch: Batch, parts: int) -> list[torch.Tensor]:
     return found
 
 
+FAMILIES = [(family, {"network": network}) for family in (GAN, CGAN) for network in ("mlp", "conv")]
+
+
 @pytest.mark.parametrize(
-    ("family", "options"),
-    [
-        *[(family, {"network": network}) for family in (GAN, CGAN) for network in ("mlp", "conv")],
-        (CGAN, LABEL_INPUT),
-    ],
+    ("family", "options", "loss"),
+    [(*family, loss) for family, loss in zip([*FAMILIES, (CGAN, LABEL_INPUT)], [*DISCRIMINATOR] * 2, strict=False)],
 )
-@pytest.mark.parametrize("loss", DISCRIMINATOR)
 def test_four_micro_batches_give_the_gradients_of_one_batch(family, options, loss):
     model = build(family, **options, loss=loss, normalization="none", gradient_penalty=10.0, r1_gamma=1.0)
     whole, parts = gradients(model, make_batch(), 1), gradients(model, make_batch(), 4)
@@ -80,30 +79,21 @@ def test_a_critic_that_knows_no_zero_has_no_accuracy(loss):
     assert ("accuracy" in first.log) == (loss != "wasserstein")
 
 
-@pytest.mark.parametrize("family", [GAN, CGAN])
 @pytest.mark.parametrize(
-    ("network", "shape"),
+    ("family", "network", "shape"),
     [
-        ("conv", (1, 16, 16)),
-        ("conv", (1, 28, 20)),
-        ("conv", (3, 64, 64)),
-        ("mlp", (1, 28, 20)),
-        ("dcgan", (3, 32, 32)),
-        ("upsampling", (1, 28, 20)),
+        (CGAN, "conv", (1, 28, 20)),
+        (GAN, "mlp", (3, 9, 7)),
+        (GAN, "dcgan", (3, 32, 32)),
+        (CGAN, "upsampling", (1, 28, 20)),
     ],
-    ids=str,
 )
 def test_samples_have_the_shape_of_the_data_and_lie_in_the_unit_interval(family, network, shape):
     model = family(DataSpec(shape, num_classes=3), **SMALL, network=network, r1_gamma=0.0).eval()
     with torch.no_grad():
-        torch.manual_seed(3)
         samples = model.sample(5)
-        torch.manual_seed(3)
-        again = model.sample(5)
     assert samples.shape == (5, *shape)
-    assert samples.dtype == torch.float32
     assert 0 <= samples.min() < samples.max() <= 1
-    assert torch.equal(samples, again)
 
 
 def test_a_label_is_one_for_all_or_one_each_and_none_means_all_classes_in_turn():
@@ -169,8 +159,10 @@ def test_real_and_generated_images_are_judged_together_unless_that_would_mix_the
     assert torch.allclose(torch.stack([first.log["real_logit"], first.log["fake_logit"]]), torch.stack(expected))
 
 
-@pytest.mark.parametrize("network", ["dcgan", "upsampling"])
-@pytest.mark.parametrize(("key", "other"), [("r1_gamma", "gradient_penalty"), ("gradient_penalty", "r1_gamma")])
+@pytest.mark.parametrize(
+    ("network", "key", "other"),
+    [("dcgan", "r1_gamma", "gradient_penalty"), ("upsampling", "gradient_penalty", "r1_gamma")],
+)
 def test_penalties_of_a_discriminator_that_normalizes_batches_are_refused(network, key, other):
     message = rf"model\.{key}=0\.5.*model\.network={network} .*set model\.r1_gamma=0 model\.gradient_penalty=0"
     with pytest.raises(ValueError, match=message):

@@ -8,8 +8,10 @@ from genlab.networks.dcgan import DCGANDecoder, DCGANEncoder
 from genlab.networks.layers import INITIAL_DEVIATION
 
 
-@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 16, 16), (1, 64, 64)], ids=str)
-@pytest.mark.parametrize("options", [{}, {"normalization": "none", "dropout": 0.1}, {"spectral": True}], ids=str)
+@pytest.mark.parametrize(
+    "shape, options",
+    [((1, 8, 8), {}), ((3, 16, 16), {"normalization": "none", "dropout": 0.1}), ((1, 64, 64), {"spectral": True})],
+)
 def test_encoder_and_decoder_keep_the_shape_of_images(shape, options):
     encoder = DCGANEncoder(shape, 5, channels=4, max_channels=12, **options)
     decoder = DCGANDecoder(5, shape, channels=4, max_channels=12, **options)

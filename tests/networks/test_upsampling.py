@@ -7,8 +7,10 @@ from torch import nn
 from genlab.networks.upsampling import StridedEncoder, UpsamplingDecoder
 
 
-@pytest.mark.parametrize("shape", [(1, 4, 4), (3, 16, 16), (1, 28, 28), (2, 20, 36)], ids=str)
-@pytest.mark.parametrize("options", [{}, {"normalization": "none", "dropout": 0.1}, {"spectral": True}], ids=str)
+@pytest.mark.parametrize(
+    "shape, options",
+    [((1, 4, 4), {}), ((3, 16, 16), {"normalization": "none", "dropout": 0.1}), ((2, 20, 36), {"spectral": True})],
+)
 def test_encoder_and_decoder_keep_the_shape_of_images(shape, options):
     encoder = StridedEncoder(shape, 5, channels=2, max_channels=12, **options)
     decoder = UpsamplingDecoder(5, shape, channels=2, max_channels=12, **options)
