@@ -2,18 +2,19 @@
 
 import json
 import os
+from functools import cache
 from pathlib import Path
 
 import lab
 import pytest
 import torch
+from representatives import REPRESENTATIVES
 
 from genlab.contract.settings import EvaluationConfig
-from genlab.data import cache
+from genlab.data import cache as data_cache
 from genlab.evaluation import classifier, sample_metrics
 from genlab.evaluation import context as contexts
 from genlab.evaluation.context import EvaluationContext
-from genlab.evaluation.data_metrics import DATA_METRICS
 from genlab.evaluation.evaluate import choose, evaluate, write
 from genlab.evaluation.sample_metrics import SAMPLE_METRICS, nearest_images
 from genlab.inference.run import Run
@@ -26,8 +27,8 @@ SETTINGS = EvaluationConfig(None, 300, "pixels", importance_samples=3, repeats=1
 def own_cache(tmp_path, monkeypatch):
     """An empty cache, in which everything is worth keeping."""
     monkeypatch.setenv("GENLAB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(cache, "WORTH_SECONDS", -1.0)
-    monkeypatch.setattr(cache, "WORTH_SPEED", float("inf"))
+    monkeypatch.setattr(data_cache, "WORTH_SECONDS", -1.0)
+    monkeypatch.setattr(data_cache, "WORTH_SPEED", float("inf"))
 
 
 def subject(model, *overrides, source=None, **settings) -> tuple[Run, EvaluationContext]:
@@ -39,12 +40,24 @@ def subject(model, *overrides, source=None, **settings) -> tuple[Run, Evaluation
     return run, EvaluationContext(source, "noise", EvaluationConfig(**{**vars(SETTINGS), **settings}), config, lab.CPU)
 
 
+@pytest.fixture(scope="module")
+def entries_of(tmp_path_factory):
+    """What fits a model, measured once: run, context, names of metrics, entries."""
+
+    @cache
+    def make(model):
+        run, context = subject(model)
+        names = choose(run, context, None)
+        return run, context, names, evaluate(run, context, names, seed=1)
+
+    return make
+
+
 @pytest.mark.parametrize("model", lab.MODELS)
-def test_measures_what_fits_every_model_and_repeats_it(model):
-    run, context = subject(model)
-    names = choose(run, context, None)
+def test_measures_what_fits_every_model_repeats_it_and_disturbs_no_generator(model, entries_of):
+    run, context, names, entries = entries_of(model)
     assert names, "there is something to say of every model"
-    entries = evaluate(run, context, names, seed=1)
+    assert entries.keys() <= directions_of(names).keys(), "every number is announced"
     for name, entry in entries.items():
         assert entry["value"] == pytest.approx(entry["values"][0]) and torch.tensor(entry["value"]).isfinite(), name
         assert entry["direction"] in ("min", "max", None)
@@ -53,21 +66,13 @@ def test_measures_what_fits_every_model_and_repeats_it(model):
         assert len(protocol["data_sha256"]) == 64
         assert protocol.get("seed", 1) == 1
     json.dumps(entries, allow_nan=False)
-    again = evaluate(run, context, names, seed=1)
-    assert again == entries, "an evaluation is a function of its seed"
-
-
-@pytest.mark.parametrize("model", lab.MODELS)
-def test_measuring_disturbs_no_generator(model):
-    run, context = subject(model)
     state = torch.get_rng_state()
-    evaluate(run, context, choose(run, context, None))
+    assert evaluate(run, context, names, seed=1) == entries, "an evaluation is a function of its seed"
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_a_protocol_claims_nothing_that_played_no_part():
-    run, context = subject("vae")
-    entries = evaluate(run, context, choose(run, context, None))
+def test_a_protocol_claims_nothing_that_played_no_part(entries_of):
+    _, context, _, entries = entries_of("vae")
     reading = {name for name, entry in entries.items() if "extractor" in entry["protocol"]}
     assert {"frechet_distance", "kernel_distance", "precision"} <= reading
     assert not {"elbo", "mse", "active_units", "copying_gap"} & reading
@@ -131,13 +136,6 @@ def test_pairs_are_compared_in_equal_numbers():
     entries = evaluate(run, context, ["manifold", "mmd", "sliced_wasserstein"])
     for name in ("precision", "mmd", "sliced_wasserstein"):
         assert entries[name]["protocol"]["samples"] == entries[name]["protocol"]["real"] == 20
-
-
-def test_every_number_is_announced():
-    for model in lab.MODELS:
-        run, context = subject(model)
-        for name in choose(run, context, None):
-            assert evaluate(run, context, [name]).keys() <= directions_of([name]).keys()
 
 
 def test_other_data_asks_no_question_about_training_data():
@@ -274,12 +272,6 @@ def test_what_was_measured_before_stays(tmp_path):
         write({}, path)
 
 
-def test_every_metric_is_asked_for_by_a_name_of_its_own():
-    assert len(METRICS) == len(DATA_METRICS) + len(SAMPLE_METRICS)
-    numbers = [name for metric in METRICS.values() for name in metric.directions]
-    assert len(numbers) == len(set(numbers)), "no two metrics give a number of one name"
-
-
 def measured(model: str) -> dict[str, dict]:
     """Everything that fits a model, on three batches of images and three batches of samples."""
     torch.set_num_threads(1)
@@ -290,20 +282,21 @@ def measured(model: str) -> dict[str, dict]:
 
 def measure_as_a_rank(rank: int, folder: Path) -> None:
     os.environ["GENLAB_CACHE"] = f"{folder}/cache-{rank}"
-    for model in lab.MODELS:
+    for model in REPRESENTATIVES:
         entries = measured(model)
         (folder / f"{model}-{rank}.json").write_text(json.dumps(entries))
 
 
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory):
-    """What two processes measured of every model."""
+    """What two processes measured of every representative."""
     folder = tmp_path_factory.mktemp("ranks")
     lab.two_processes(measure_as_a_rank, folder)
     return folder
 
 
-@pytest.mark.parametrize("model", lab.MODELS)
+@pytest.mark.representative
+@pytest.mark.parametrize("model", REPRESENTATIVES)
 def test_two_processes_measure_what_one_does(model, ranks):
     """They share the batches and the samples; the numbers are the same to the bit."""
     first, second = (json.loads((ranks / f"{model}-{rank}.json").read_text()) for rank in range(2))

@@ -59,7 +59,7 @@ def test_one_batch_without_pairs_can_be_translated_back(model, trainer_on_one_ba
     """What has no true answer has at least a way back: the first scalar of validation, an error, falls."""
     trainer = trainer_on_one_batch(model)
     before = validate(trainer)
-    lab.run_steps(trainer, 150)
+    lab.run_steps(trainer, 60)
     name, error = next(iter(validate(trainer).items()))
     assert error < SHARE_LEFT * before[name], (name, before, error)
 
@@ -75,7 +75,7 @@ def test_every_player_lowers_its_loss_where_the_others_stand_still(model, traine
         losses = []
         batches = trainer.train_loader.batches(IMAGES)
         for _ in range(8):
-            for _ in range(10):
+            for _ in range(5):
                 trainer.train_step(next(batches))
             losses.append(trainer.log_row()[f"train/{player}/loss"])
         assert losses[-1] < losses[0] - 0.1 * abs(losses[0]), (player, losses)

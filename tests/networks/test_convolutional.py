@@ -11,7 +11,7 @@ SHAPES = [(1, 28, 28), (1, 16, 16), (1, 28, 20), (3, 64, 64), (2, 8, 9), (1, 31,
 OPTIONS = [{}, {"normalization": "batch", "dropout": 0.1}, {"spectral": True}]
 
 
-@pytest.mark.parametrize("shape, options", zip(SHAPES, cycle(OPTIONS), strict=False), ids=str)
+@pytest.mark.parametrize("shape, options", list(zip(SHAPES, cycle(OPTIONS), strict=False)), ids=str)
 def test_the_decoder_retraces_the_encoder_to_the_pixel(shape, options):
     encoder, decoder = ConvEncoder(shape, 5, channels=4, **options), ConvDecoder(5, shape, channels=4, **options)
     x = torch.rand(3, *shape)
