@@ -72,9 +72,9 @@ def tiny() -> list[str]:
     return list(TINY)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def trained(tmp_path_factory):
-    """A short real run by the command line: its output folder, its run folder, and what it printed."""
+    """A short real run by the command line: its output folder and its run folder, to which commands add results."""
     output = tmp_path_factory.mktemp("outputs")
     patch = pytest.MonkeyPatch()
     patch.chdir(output)

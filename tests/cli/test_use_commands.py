@@ -247,26 +247,25 @@ def test_traverse_of_a_model_without_a_prior_follows_the_codes_of_data(runs, don
     np.testing.assert_allclose(z[:, 2], mean[2] + deviation[2] * np.array([-1, 0, 1]), atol=1e-5)
 
 
-@pytest.mark.parametrize("to, back", [("b", "a"), ("a", "b")])
-def test_translate_keeps_names_and_comes_back(to, back, runs, done, photographs, monkeypatch):
+def test_translate_keeps_names_and_comes_back(runs, done, photographs, monkeypatch):
     monkeypatch.setattr("genlab.inspection.images.BATCH", 2)
     folder, _ = photographs
-    out, made = done("translate", runs.cyclegan, f"input={folder}", f"to={to}")
+    out, made = done("translate", runs.cyclegan, f"input={folder}", "to=b")
     targets = ["a.png", "b.png", "more/a.png", "more/twin.jpg.png", "more/twin.png.png"]
     images = made / "images"
-    assert made.name.startswith(f"step_0000003-photographs-to_{to}")
+    assert made.name.startswith("step_0000003-photographs-to_b")
     assert sorted(str(path.relative_to(images)) for path in images.rglob("*.png")) == targets
     found, run = arrays(made / "translations.npz"), package.load(runs.cyclegan)
     assert found["images"].shape == found["cycles"].shape == (5, 16, 16, 3)
     for target, pixels in zip(targets, found["images"], strict=True):
         with Image.open(images / target) as image:
             assert (np.asarray(image) == pixels).all()
-    cycles = run.translate(images_of(found["images"]), back)
+    cycles = run.translate(images_of(found["images"]), "a")
     torch.testing.assert_close(images_of(found["cycles"]), cycles, rtol=0, atol=0.05)
     with Image.open(made / "grid.png") as image:
         width, height = image.size
     assert height * (5 * 18 + 2) == width * (3 * 18 + 2), "one block: 3 rows of 5 images"
-    assert "cycle      mean absolute error" in out and f"to={back}" in out
+    assert "cycle      mean absolute error" in out and "to=a" in out
 
 
 def test_translate_leaves_nothing_behind_where_an_image_is_damaged(runs, done, refuses, photographs, monkeypatch):
@@ -278,98 +277,56 @@ def test_translate_leaves_nothing_behind_where_an_image_is_damaged(runs, done, r
     assert "1 damaged ones left out" in out and len(list((made / "images").rglob("*.png"))) == 5
 
 
-@pytest.mark.parametrize(
-    "command, model, arguments, message",
-    [
-        ("reconstruct", "cgan", [], "model cgan cannot reconstruct"),
-        ("reconstruct", "cyclegan", [], "models that can: ae, "),
-        ("encode", "cgan", [], "model cgan cannot encode"),
-        ("interpolate", "cyclegan", [], "model cyclegan cannot decode"),
-        ("interpolate", "cgan", ["images=[a.png,b.png]"], "model cgan cannot encode"),
-        ("interpolate", "ae", ["seeds=[3,8]"], "model ae cannot draw latents from a prior"),
-        ("traverse", "cyclegan", [], "model cyclegan cannot decode"),
-        ("traverse", "cgan", ["input=a.png"], "model cgan cannot encode"),
-        ("translate", "vae", ["input=a.png"], "model vae cannot translate"),
-        ("reconstruct", "vae", ["input=nowhere"], "input=nowhere"),
-        ("reconstruct", "vae", ["dataset=stripes"], "dataset=stripes: holds no image, which model vae takes"),
-        (
-            "encode",
-            "vae",
-            ["dataset=digits", "dataset.size=8"],
-            "holds images of 1x8x8 (channels, height, width), but",
-        ),
-        ("interpolate", "ae", ["dataset=digits", "dataset.size=8"], "dataset=digits: holds images of 1x8x8"),
-        ("interpolate", "ae", ["rows=91"], "rows=91: 180 images of validation make fewer pairs"),
-        ("interpolate", "vae", ["rows=0"], "rows=0: must be at least 1"),
-        ("interpolate", "vae", ["steps=1"], "steps=1: must be at least 2"),
-        ("interpolate", "vae", ["path=crooked"], "path=crooked: must be one of spherical, linear"),
-        ("interpolate", "vae", ["seeds=[3]"], "seeds=[3]: give two, as in seeds=[3,8]"),
-        ("interpolate", "vae", ["images=[a.png]"], "images=[a.png]: give two, as in images=[a.png,b.png]"),
-        ("interpolate", "vae", ["images=[a.png,b.png]", "seeds=[3,8]"], "seeds and images: give one of the two"),
-        ("interpolate", "vae", ["images=[nowhere.png,b.png]"], "images=nowhere.png"),
-        ("interpolate", "vae", ["seeds=[3,8]", "dataset=digits"], "dataset=digits: not used, since the ends come"),
-        ("interpolate", "vae", ["dataset=digits"], "the ends come from the model's prior"),
-        ("traverse", "vae", ["dataset=digits"], "dataset=digits: not used, since the model's prior says how far"),
-        ("traverse", "vae", ["input=nowhere.png"], "input=nowhere.png: no such file; name the file of one image"),
-        ("reconstruct", "vae", ["input=nowhere.png"], "input=nowhere.png: no such file"),
-        ("interpolate", "vae", ["label=3"], "label=3: model vae takes no labels"),
-        ("interpolate", "cgan", ["label=10"], "label=10: this run knows the classes 0 to 9"),
-        ("traverse", "cgan", ["label=-1"], "label=-1: this run knows the classes 0 to 9"),
-        ("traverse", "vae", ["latents=[0,99]"], "latents=[0,99]: this run has the latents 0 to 3"),
-        ("traverse", "vae", ["latents=[]"], "latents=[]: name at least one latent"),
-        ("traverse", "vae", ["plane=[0,4]"], "plane=[0,4]: this run has the latents 0 to 3"),
-        ("traverse", "vae", ["plane=[2,2]"], "plane=[2,2]: give two different latents"),
-        ("traverse", "vae", ["extent=0"], "extent=0.0: must be greater than 0"),
-        ("traverse", "ae", ["dataset=digits", "dataset.size=8"], "dataset=digits: holds images of 1x8x8"),
-        ("encode", "vae", ["plot=circle"], "plot=circle: must be one of pca, tsne, none"),
-        ("encode", "vae", ["num_images=2"], "plot=pca: needs 3 images and 2 latents, here are 2 and 4"),
-        ("translate", "cyclegan", [], "input=null: name a folder of images"),
-    ],
-)
-def test_a_mistake_costs_one_line(command, model, arguments, message, runs, refuses):
-    assert message in refuses(command, getattr(runs, model), *arguments)
+MISTAKES = {
+    # what the model cannot do, and which can
+    "reconstruct cgan": ["model cgan cannot reconstruct", "ae, "],
+    "interpolate cyclegan": ["model cyclegan cannot decode"],
+    "interpolate cgan images=[a.png,b.png]": ["model cgan cannot encode"],
+    "interpolate ae seeds=[3,8]": ["model ae cannot draw latents from a prior"],
+    "translate vae input=a.png": ["model vae cannot translate", "models that can: cyclegan"],
+    "sample vae label=3": ["label=3", "takes no labels"],
+    "traverse cgan label=10": ["label=10", "0 to 9"],
+    # what the run does not take
+    "reconstruct vae dataset=stripes": ["dataset=stripes", "holds no image"],
+    "encode vae dataset=digits dataset.size=8": ["dataset=digits", "1x8x8 (channels, height, width)"],
+    "traverse vae latents=[0,99]": ["latents=[0,99]", "0 to 3"],
+    "traverse vae plane=[2,2]": ["plane=[2,2]", "two different"],
+    "encode vae num_images=2": ["plot=pca", "3 images"],
+    "interpolate ae rows=91": ["rows=91", "180 images"],
+    # ends of a path
+    "interpolate vae seeds=[3]": ["seeds=[3,8]"],
+    "interpolate vae images=[a.png]": ["images=[a.png,b.png]"],
+    "interpolate vae images=[a.png,b.png] seeds=[3,8]": ["seeds and images"],
+    "interpolate vae dataset=digits": ["dataset=digits", "prior"],
+    "traverse vae dataset=digits": ["dataset=digits", "prior"],
+    # files that are not there
+    "reconstruct vae input=nowhere": ["input=nowhere"],
+    "interpolate vae images=[nowhere.png,b.png]": ["images=nowhere.png", "no such file"],
+    "traverse vae input=nowhere.png": ["input=nowhere.png", "no such file"],
+}
 
 
-@pytest.mark.parametrize("command, model", [("reconstruct", "vae"), ("encode", "ae"), ("translate", "cyclegan")])
-def test_a_folder_without_images_is_refused(command, model, runs, refuses, tmp_path):
-    (tmp_path / "empty").mkdir()
-    line = refuses(command, getattr(runs, model), f"input={tmp_path}/empty")
-    assert f"input: no images in {tmp_path}/empty" in line
+@pytest.mark.parametrize("line", MISTAKES)
+def test_a_mistake_costs_one_line(line, runs, refuses):
+    command, model, *arguments = line.split()
+    text = refuses(command, getattr(runs, model), *arguments)
+    assert all(part in text for part in MISTAKES[line]), text
 
 
 def test_images_that_do_not_fit_the_run_are_refused(runs, refuses, photographs, tmp_path):
     folder, _ = photographs
-    colour = np.zeros((20, 20, 3), np.uint8)
-    colour[:, :, 0] = 200
-    Image.fromarray(colour).save(tmp_path / "red.png")
-    for command, key in (("reconstruct", "input"), ("encode", "input"), ("traverse", "input")):
-        line = refuses(command, runs.vae, f"{key}={tmp_path}/red.png")
-        assert "red.png: is in colour, but this run takes grey images" in line
+    (tmp_path / "empty").mkdir()
+    assert f"input: no images in {tmp_path}/empty" in refuses("encode", runs.vae, f"input={tmp_path}/empty")
+    Image.new("RGB", (20, 20), (200, 0, 0)).save(tmp_path / "red.png")
+    assert "red.png: is in colour" in refuses("reconstruct", runs.vae, f"input={tmp_path}/red.png")
     assert "red.png: is in colour" in refuses("interpolate", runs.vae, f"images=[{tmp_path}/red.png,{folder}/a.png]")
-    assert f"input={folder}: holds 5 images; name the file of one" in refuses("traverse", runs.vae, f"input={folder}")
+    assert f"input={folder}: holds 5 images" in refuses("traverse", runs.vae, f"input={folder}")
     assert "to=c: this run translates to a and b" in refuses("translate", runs.cyclegan, f"input={folder}", "to=c")
-    np.savez(tmp_path / "small.npz", images=np.zeros((20, 8, 8), np.uint8))
-    assert "holds images of 1x8x8" in refuses("reconstruct", runs.vae, f"input={tmp_path}/small.npz")
-    line = refuses("interpolate", runs.vae, f"images=[{folder}/a.png,nope.png]")
-    assert "images=nope.png: no such file; name the file of one image" in line
-
-
-@pytest.mark.parametrize(
-    "arrays, message",
-    [
-        ({"x": np.zeros((9, 16, 16), np.uint8)}, "images: no such array in "),
-        (
-            {"images": np.zeros((9, 256), np.uint8)},
-            "holds flat rows. Store images as uint8 [N, height, width, channels]",
-        ),
-        ({"images": np.full((9, 16, 16), 7.0)}, "outside 0 to 1. Store images as uint8 [N, height, width, channels]"),
-        ({"images": np.ones((9, 16, 16), int)}, "holds only 0 and 1. Store images as uint8"),
-    ],
-)
-def test_an_npz_file_that_does_not_serve_is_named_by_its_key(arrays, message, runs, refuses, tmp_path):
-    np.savez(tmp_path / "wrong.npz", **arrays)
+    np.savez(tmp_path / "wrong.npz", images=np.zeros((20, 8, 8), np.uint8))
+    assert "holds images of 1x8x8" in refuses("reconstruct", runs.vae, "input=wrong.npz")
+    np.savez(tmp_path / "wrong.npz", x=np.zeros((9, 16, 16), np.uint8))
     line = refuses("reconstruct", runs.vae, "input=wrong.npz")
-    assert line.startswith("genlab: input=wrong.npz: images") and message in line and "dataset." not in line
+    assert line.startswith("genlab: input=wrong.npz: images") and "dataset." not in line
 
 
 def test_labels_of_an_npz_file_go_with_its_images(runs, done, tmp_path):
@@ -397,8 +354,9 @@ def test_translate_gives_every_image_a_file_of_its_own(runs, done, tmp_path):
 def test_different_requests_lie_side_by_side_and_the_same_one_is_replaced_whole(runs, done, tmp_path):
     requests = [["num_samples=7"], ["num_samples=7", "format=npz"], ["num_samples=7", "format=png"], ["num_samples=8"]]
     made = [done("sample", runs.vae, *request)[1] for request in requests if "format=npz" not in request]
+    assert "grid.png (the first 256 of 300)" in done("sample", runs.vae, "num_samples=300")[0]
     done("sample", runs.vae, *requests[1])
-    assert len(set(made)) == 3 and len(list(made[0].parent.iterdir())) == 4
+    assert len(set(made)) == 3 and len(list(made[0].parent.iterdir())) == 5
     (made[0] / "stale.png").touch()
     assert done("sample", runs.vae, *requests[0])[1] == made[0]
     assert {path.name for path in made[0].iterdir()} == {"grid.png", "samples.npz"}
@@ -407,14 +365,6 @@ def test_different_requests_lie_side_by_side_and_the_same_one_is_replaced_whole(
         Image.fromarray(np.zeros((16, 16), np.uint8)).save(tmp_path / place / "validation/a.png")
     titled = [[f"input={tmp_path}/{place}/validation"] for place in ("one", "two")] + [[]]
     assert len({done("reconstruct", runs.vae, *request)[1] for request in titled}) == 3
-
-
-def test_the_grid_shows_all_samples_or_says_how_many(runs, done):
-    out, made = done("sample", runs.vae, "num_samples=7")
-    with Image.open(made / "grid.png") as image:
-        assert image.size[0] == image.size[1], "3 rows of 3, two places empty"
-    assert "first" not in out
-    assert "grid.png (the first 256 of 300)" in done("sample", runs.vae, "num_samples=300")[0]
 
 
 def test_a_command_that_is_stopped_leaves_the_older_result(runs, done, genlab, monkeypatch):
@@ -448,7 +398,3 @@ def test_a_run_without_a_checkpoint_yet_is_waited_for(every, moment, refused, tm
     (folder / "config.yaml").write_text(json.dumps({"trainer": {"checkpoint_every": every}}))
     line = refused("sample", f"run={folder}")
     assert f"run={folder}: is still training and has saved no checkpoint yet; wait for {moment}" in line
-
-
-def test_an_empty_run_is_said_to_be_empty(refused):
-    assert refused("sample", "run=").startswith("genlab: run=: is empty; name a run folder")
