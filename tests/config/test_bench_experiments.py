@@ -68,23 +68,15 @@ IMAGES = {
 """Batch size and shape of an image."""
 
 
-def compose(experiment):
-    register()
-    return compose_job([f"experiment={experiment}", *lab.QUIET]).config
-
-
 @pytest.mark.parametrize("experiment", PARAMETERS)
-def test_every_player_has_the_parameters_of_the_plain_network(experiment):
-    config = compose(experiment)
-    players = build_on_meta(config, build_source(config.dataset).spec).players()
+def test_networks_images_batches_and_rates_are_those_of_the_plain_workload(experiment):
+    register()
+    config = compose_job([f"experiment={experiment}", *lab.QUIET]).config
+    source = build_source(config.dataset)
+    players = build_on_meta(config, source.spec).players()
     counted = {name: sum(p.numel() for p in player.parameters()) for name, player in players.items()}
     assert counted == PARAMETERS[experiment]
-
-
-@pytest.mark.parametrize("experiment", IMAGES)
-def test_images_batches_and_rates_are_those_of_the_workload(experiment):
-    config = compose(experiment)
-    assert (config.trainer.batch_size, build_source(config.dataset).spec.shape) == IMAGES[experiment]
+    assert (config.trainer.batch_size, source.spec.shape) == IMAGES[experiment]
     lr, momentum = (1e-3, 0.9) if "vae" in experiment else (2e-4, 0.5)
     optimizer = config.optimizer
     assert (optimizer["_target_"], optimizer["lr"]) == ("torch.optim.Adam", lr)

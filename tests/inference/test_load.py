@@ -1,6 +1,7 @@
 """A loaded run: what loading refuses and how, and what the run then does for its user."""
 
 import os
+import shutil
 from types import SimpleNamespace
 
 import lab
@@ -77,26 +78,32 @@ def test_refuses_what_the_model_cannot_and_names_those_that_can(tmp_path):
     assert models_that_can("encode", "decode") == ["ae", "beta-vae", "vae"]
 
 
-@pytest.fixture
-def saved(tmp_path):
-    """A run folder with one checkpoint, and what it holds."""
-    config = lab.compose("vae", "trainer.max_steps=1", "trainer.batch_size=8")
+def trained(folder, *settings):
+    """A run folder with a few checkpoints."""
+    config = lab.compose("vae", "trainer.batch_size=8", *settings)
     source = lab.RandomImages(frozenset({"image"}))
-    lab.with_files(lab.trainer(config, source), config, source.spec, tmp_path / "run").fit()
-    return tmp_path / "run", torch.load(tmp_path / "run/checkpoints/last.pt", weights_only=True)
+    lab.with_files(lab.trainer(config, source), config, source.spec, folder).fit()
+    return folder
 
 
-def test_loads_a_folder_or_a_file(saved):
+@pytest.fixture(scope="module")
+def of_one_step(tmp_path_factory):
+    return trained(tmp_path_factory.mktemp("run"), "trainer.max_steps=1")
+
+
+@pytest.fixture
+def saved(of_one_step, tmp_path):
+    """A run folder with one checkpoint, and what it holds; a copy, which a test may change."""
+    shutil.copytree(of_one_step, tmp_path / "run")
+    return tmp_path / "run", checkpoint.load(tmp_path / "run/checkpoints/last.pt")
+
+
+def test_loads_a_folder_or_a_file_and_touches_no_generator(saved):
     folder, _ = saved
+    state = torch.get_rng_state()
     for place in (folder, folder / "checkpoints/last.pt", folder / "checkpoints/step_0000001.pt"):
         run = load(str(place), lab.CPU)
         assert run.folder == folder and run.step == 1
-
-
-def test_loading_touches_no_generator(saved):
-    torch.manual_seed(0)
-    state = torch.get_rng_state()
-    load(str(saved[0]), lab.CPU)
     assert torch.equal(torch.get_rng_state(), state)
 
 
@@ -170,10 +177,8 @@ def test_a_run_without_an_average_has_raw_weights(saved):
 
 
 def test_raw_weights_are_those_that_the_optimizer_left(tmp_path):
-    config = lab.compose("vae", "trainer.max_steps=3", "trainer.batch_size=8", "trainer.ema=0.5")
-    source = lab.RandomImages(frozenset({"image"}))
-    lab.with_files(lab.trainer(config, source), config, source.spec, tmp_path).fit()
-    state = torch.load(tmp_path / "checkpoints/last.pt", weights_only=True)
+    trained(tmp_path, "trainer.max_steps=3", "trainer.ema=0.5")
+    state = checkpoint.load(tmp_path / "checkpoints/last.pt")
     assert state["ema"]
     raw, averaged = (load(tmp_path, weights=weights).model.state_dict() for weights in ("raw", "averaged"))
     assert not list(lab.differences(raw, state["model"]))
@@ -189,9 +194,3 @@ def test_latest_is_the_run_that_saved_last(tmp_path):
         file.touch()
         os.utime(file, (1000 + age, 1000 + age))
         assert latest(str(tmp_path)) == tmp_path / place
-
-
-def test_stub_is_enough_for_capability(tmp_path):
-    run = run_of(frozenset(), tmp_path)
-    run.model = SimpleNamespace(encode=len, requires=frozenset())
-    assert run.capability("encode") is len
