@@ -23,7 +23,7 @@ from genlab.callbacks.status_file import StatusFile
 from genlab.callbacks.validation import Validation
 from genlab.checkpoints.folder import RunFolder
 from genlab.checkpoints.status import RunStatus
-from genlab.config.build import build_model, build_source
+from genlab.config.build import build_model
 from genlab.config.check import locate
 from genlab.config.compose import compose_command, compose_job, register
 from genlab.config.options import read_option
@@ -42,16 +42,8 @@ MODELS = options("model")
 
 CPU = torch.device("cpu")
 
-SMALL_NETWORK = {
-    "hidden": [16],
-    "channels": 4,
-    "max_channels": 8,
-    "width": 4,
-    "discriminator_width": 4,
-    "blocks": 1,
-    "latent_dim": 3,
-    "embedding_dim": 3,
-}
+SMALL_NETWORK = {"hidden": [16], "channels": 4, "max_channels": 8, "width": 4, "discriminator_width": 4, "blocks": 1}
+SMALL_NETWORK |= {"latent_dim": 3, "embedding_dim": 3}
 """Sizes by the names of the keys under `model`."""
 
 SMALL_DATA = {"size": 16, "num_images": 80, "num_train": 64, "num_validation": 16}
@@ -213,10 +205,6 @@ def _one_of_two(rank: int, port: int, function: Callable[..., None], arguments: 
         distributed.barrier()
     finally:
         dist.destroy_process_group()  # an exception would else be hidden behind an abort of gloo's threads
-
-
-def default_source(config: RunConfig) -> Source:
-    return build_source(config.dataset)
 
 
 def run_steps(trainer: Trainer, steps: int) -> None:

@@ -54,6 +54,7 @@ MISTAKES = {
     "train optimizer.betas=[0.9,inf]": ["optimizer.betas=inf", "finite"],
     "train +optimizer.players.model.lr=nan": ["optimizer.players.model.lr=nan", "finite"],
     "train trainer.early_stop_metric=elbow": ["trainer.early_stop_metric=elbow", "'elbo'"],
+    "train watch.num_samples=1": ["watch.num_samples=1", "at least 2"],
     "train device.precision=fp8": ["device.precision=fp8", "fp32, fast-fp32, bf16, fp16"],
     "train device.micro_batch=100": ["device.micro_batch=100", "divide the 128"],
     "train device.processes=3": ["device.processes=3", "trainer.batch_size=128", "divide"],

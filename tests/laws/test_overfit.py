@@ -4,19 +4,13 @@ import lab
 import pytest
 from representatives import REPRESENTATIVES, structure
 
+from genlab.config.build import build_source
 from genlab.training.inference import validate
 from genlab.training.schedule import Constant
 
 IMAGES = 16
-SIZES = {
-    "hidden": [64],
-    "channels": 8,
-    "max_channels": 16,
-    "width": 8,
-    "discriminator_width": 8,
-    "blocks": 1,
-    "latent_dim": 8,
-}
+SIZES = {"hidden": [64], "channels": 8, "max_channels": 16, "width": 8, "discriminator_width": 8, "blocks": 1}
+SIZES |= {"latent_dim": 8}
 SHARE_LEFT = 0.75
 """Of the distance from perfect, at most this must be left."""
 
@@ -34,7 +28,7 @@ def trainer_on_one_batch(monkeypatch):
     def make(model):
         sizes = [f"trainer.batch_size={IMAGES}", "trainer.max_steps=1000", "trainer.ema=null"]
         config = lab.compose(model, *lab.small_data(f"model={model}"), *sizes)
-        trainer = lab.trainer(config, lab.OneBatch(lab.default_source(config), IMAGES))
+        trainer = lab.trainer(config, lab.OneBatch(build_source(config.dataset), IMAGES))
         trainer.schedule = Constant()
         return trainer
 
