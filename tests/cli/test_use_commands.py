@@ -4,7 +4,6 @@ import csv
 import errno
 import json
 import os
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,72 +11,8 @@ import torch
 from PIL import Image
 
 import genlab as package
-from genlab.cli import main
 from genlab.data.digits import Digits
 from genlab.inference.run import Run
-
-TINY = ["device=cpu", "device.threads=1", "logger.tensorboard=false", "logger.console=false", "trainer.batch_size=8"]
-TINY += ["trainer.preview_every=null", "trainer.max_steps=3"]
-
-SETTINGS = {
-    "vae": ["model.hidden=[16]", "model.latent_dim=4"],
-    "ae": ["model.hidden=[16]", "model.latent_dim=4"],
-    "cgan": ["model.channels=4", "model.dense=[8]", "model.latent_dim=3"],
-    "cyclegan": ["model.width=4", "model.discriminator_width=4", "dataset.size=16", "dataset.num_validation=8"],
-}
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory):
-    """The folder of a short real run of each kind: with a prior and codes, codes alone, labels, two domains."""
-    output, patch = tmp_path_factory.mktemp("outputs"), pytest.MonkeyPatch()
-    patch.chdir(output)
-    for model, settings in SETTINGS.items():
-        with pytest.raises(SystemExit) as stopped:
-            main(["train", f"model={model}", *TINY, *settings, f"output_dir={output}"])
-        assert stopped.value.code == 0
-    patch.undo()
-    return SimpleNamespace(**{model: next(output.glob(f"{model}-*/*")) for model in SETTINGS})
-
-
-@pytest.fixture
-def done(genlab):
-    """`done(command, run, *arguments)`: what it printed, and the folder of its results."""
-
-    def go(command, run, *arguments):
-        outcome = genlab(command, f"run={run}", *arguments, "device=cpu", "device.threads=1")
-        assert outcome.code == 0, outcome.err
-        assert outcome.out.splitlines()[-1].startswith("next  ")
-        folder = outcome.out.split("grid       " if "grid  " in outcome.out else "array      ")[1].split("/step_")
-        return outcome.out, package.load(run).folder / folder[0].split("/")[-1] / f"step_{folder[1].split('/')[0]}"
-
-    return go
-
-
-@pytest.fixture
-def refuses(refused):
-    """`refuses(command, run, *arguments)`: the line; nothing is written, into the run's folder neither."""
-
-    def go(command, run, *arguments):
-        before = sorted(run.rglob("*"))
-        line = refused(command, f"run={run}", *arguments, "device=cpu", "device.threads=1")
-        assert sorted(run.rglob("*")) == before
-        return line
-
-    return go
-
-
-@pytest.fixture
-def photographs(tmp_path):
-    """A folder with grey images of a larger size, two of them of one name, and its names."""
-    folder = tmp_path / "photographs"
-    (folder / "more").mkdir(parents=True)
-    names = ["a.png", "b.png", "more/a.png", "more/twin.jpg", "more/twin.png"]
-    for number, name in enumerate(names):
-        pixels = np.full((20, 24), 40 * number + 20, np.uint8)
-        pixels[5:15, 3 * number : 3 * number + 8] = 255
-        Image.fromarray(pixels).save(folder / name)
-    return folder, names
 
 
 def arrays(path):
@@ -87,11 +22,6 @@ def arrays(path):
 
 def images_of(images):
     return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
-
-
-def animated(path):
-    with Image.open(path) as image:
-        return image.n_frames > 10 and image.info["loop"] == 0
 
 
 def test_reconstruct_shows_validation_data_and_its_errors(runs, done):
@@ -157,96 +87,6 @@ def test_encode_takes_images_without_labels_and_need_not_plot(runs, done, photog
     assert "perplexity" in out and (made / "plot.png").exists()
 
 
-def test_interpolate_walks_between_draws_from_the_prior(runs, done):
-    _, folder = done("interpolate", runs.vae, "rows=3", "steps=5", "seed=2")
-    found, run = arrays(folder / "interpolations.npz"), package.load(runs.vae)
-    assert found["images"].shape == (15, 16, 16, 1) and found["latents"].shape == (15, 4)
-    z = torch.from_numpy(found["latents"])
-    ends = run.prior(6, seed=2)
-    torch.testing.assert_close(z.view(3, 5, 4)[:, [0, -1]].flatten(0, 1), ends)
-    torch.testing.assert_close(images_of(found["images"]), run.decode(z), rtol=0, atol=0.51 / 255)
-    torch.testing.assert_close(run.interpolate(ends[::2], ends[1::2], 5).flatten(0, 1), run.decode(z))
-    assert animated(folder / "animation.gif") and (folder / "grid.png").exists()
-
-
-def test_interpolate_walks_between_two_seeds_or_two_images(runs, done, photographs):
-    run, folder = package.load(runs.vae), photographs[0]
-    _, made = done("interpolate", runs.vae, "seeds=[3,8]", "path=linear", "steps=3")
-    z = torch.from_numpy(arrays(made / "interpolations.npz")["latents"])
-    torch.testing.assert_close(z[[0, 2]], torch.cat([run.prior(1, 3), run.prior(1, 8)]))
-    torch.testing.assert_close(z[1], (z[0] + z[2]) / 2)
-    _, made = done("interpolate", runs.vae, f"images=[{folder}/a.png,{folder}/b.png]")
-    encoded = arrays(done("encode", runs.vae, f"input={folder}", "plot=none")[1] / "latents.npz")["latents"]
-    z = arrays(made / "interpolations.npz")["latents"]
-    np.testing.assert_allclose(z[[0, -1]], encoded[:2], atol=1e-5)
-    assert made.name.startswith("step_0000003-a_b-spherical-")
-
-
-def test_a_model_without_a_prior_walks_between_validation_images(runs, done):
-    out, made = done("interpolate", runs.ae, "rows=2", "steps=3")
-    assert "validation-seed_0, linear: 2 rows" in out
-    z = arrays(made / "interpolations.npz")["latents"]
-    codes = arrays(done("encode", runs.ae, "plot=none")[1] / "latents.npz")["latents"]
-    distances = np.abs(z[[0, 2, 3, 5], None] - codes).max(2)
-    assert distances.min(1).max() < 1e-5 and len(set(distances.argmin(1))) == 4
-    other = arrays(done("interpolate", runs.ae, "rows=2", "steps=3", "seed=1")[1] / "interpolations.npz")["latents"]
-    assert not np.allclose(z, other)
-
-
-def test_every_row_of_a_conditional_model_has_one_label(runs, done):
-    _, made = done("interpolate", runs.cgan, "rows=12", "steps=2")
-    labels = arrays(made / "interpolations.npz")["labels"].reshape(12, 2)
-    assert labels[:, 0].tolist() == [*range(10), 0, 1] and (labels[:, 0] == labels[:, 1]).all()
-    _, made = done("interpolate", runs.cgan, "label=7")
-    assert set(arrays(made / "interpolations.npz")["labels"]) == {7} and "label_7" in made.name
-    _, made = done("traverse", runs.cgan, "label=3", "steps=3")
-    found, run = arrays(made / "traversals.npz"), package.load(runs.cgan)
-    painted = run.decode(torch.from_numpy(found["latents"]), label=3)
-    torch.testing.assert_close(images_of(found["images"]), painted, rtol=0, atol=0.51 / 255)
-
-
-def test_traverse_sorts_latents_by_how_much_they_move_the_image(runs, done):
-    out, folder = done("traverse", runs.vae, "steps=5", "rows=3", "extent=2")
-    found, run = arrays(folder / "traversals.npz"), package.load(runs.vae)
-    order, changes = found["order"], found["changes"]
-    assert sorted(order) == [0, 1, 2, 3] and (np.diff(changes[order]) <= 0).all()
-    images = run.traverse(order[:3].tolist(), torch.linspace(-2, 2, 5))
-    torch.testing.assert_close(images_of(found["images"]), images.flatten(0, 1), rtol=0, atol=0.51 / 255)
-    moved = images.diff(dim=1).abs().sum(1).mean((1, 2, 3))
-    np.testing.assert_allclose(changes[order[:3]], moved, rtol=1e-4)
-    with (folder / "changes.csv").open() as file:
-        assert [int(row["latent"]) for row in csv.DictReader(file)] == order.tolist()
-    plane = torch.from_numpy(found["plane_latents"]).view(5, 5, 4)
-    assert plane[:, 0, order[0]].tolist() == plane[0, :, order[1]].tolist() == [-2, -1, 0, 1, 2]
-    assert (plane[:, :, order[2:]] == 0).all() and found["plane_images"].shape == (25, 16, 16, 1)
-    assert f"latent {order[0]} ({changes[order[0]]:.3f})" in out
-    assert animated(folder / "animation.gif") and (folder / "grid.png").exists() and (folder / "plane.png").exists()
-
-
-def test_traverse_starts_from_an_image_and_shows_what_is_named(runs, done, photographs):
-    image = photographs[0] / "b.png"
-    out, made = done("traverse", runs.vae, f"input={image}", "latents=[0,3]", "plane=[3,1]", "steps=3")
-    found = arrays(made / "traversals.npz")
-    code = arrays(done("encode", runs.vae, f"input={image}", "plot=none")[1] / "latents.npz")["latents"][0]
-    z = found["latents"].reshape(2, 3, 4)
-    first = [latent for latent in found["order"] if latent in (0, 3)]
-    for row, latent in zip(z, first, strict=True):
-        assert row[:, latent].tolist() == [-2.5, 0, 2.5]
-        np.testing.assert_allclose(np.delete(row, latent, 1), np.tile(np.delete(code, latent), (3, 1)), atol=1e-5)
-    plane = found["plane_latents"].reshape(3, 3, 4)
-    assert plane[:, 0, 3].tolist() == plane[0, :, 1].tolist() == [-2.5, 0, 2.5]
-    assert "latent 3 down, 1 across" in out
-
-
-def test_traverse_of_a_model_without_a_prior_follows_the_codes_of_data(runs, done):
-    _, made = done("traverse", runs.ae, "extent=1", "steps=3", "latents=[2]")
-    codes = arrays(done("encode", runs.ae, "plot=none")[1] / "latents.npz")["latents"]
-    mean, deviation = codes.mean(0), codes.std(0)
-    z = arrays(made / "traversals.npz")["latents"]
-    np.testing.assert_allclose(z[1], mean, atol=1e-5)
-    np.testing.assert_allclose(z[:, 2], mean[2] + deviation[2] * np.array([-1, 0, 1]), atol=1e-5)
-
-
 def test_translate_keeps_names_and_comes_back(runs, done, photographs, monkeypatch):
     monkeypatch.setattr("genlab.inspection.images.BATCH", 2)
     folder, _ = photographs
@@ -266,15 +106,6 @@ def test_translate_keeps_names_and_comes_back(runs, done, photographs, monkeypat
         width, height = image.size
     assert height * (5 * 18 + 2) == width * (3 * 18 + 2), "one block: 3 rows of 5 images"
     assert "cycle      mean absolute error" in out and "to=a" in out
-
-
-def test_translate_leaves_nothing_behind_where_an_image_is_damaged(runs, done, refuses, photographs, monkeypatch):
-    monkeypatch.setattr("genlab.inspection.images.BATCH", 2)
-    folder = photographs[0].rename(photographs[0].with_name("damaged"))
-    (folder / "more/b.png").write_bytes((folder / "a.png").read_bytes()[:60])
-    assert "damaged/more/b.png cannot be read" in refuses("translate", runs.cyclegan, f"input={folder}")
-    out, made = done("translate", runs.cyclegan, f"input={folder}", "skip_damaged=true")
-    assert "1 damaged ones left out" in out and len(list((made / "images").rglob("*.png"))) == 5
 
 
 MISTAKES = {
