@@ -171,6 +171,7 @@ def test_dropout_is_the_discriminators(network):
     assert set(dropped["discriminator"]) == {0.4}
 
 
+@pytest.mark.slow  # as `tests/laws/test_compile.py`
 def test_penalties_work_beside_compiled_networks():
     plain, compiled = (build(CGAN, r1_gamma=1.0, gradient_penalty=10.0, loss="wasserstein") for _ in range(2))
     for network in compiled.children():
