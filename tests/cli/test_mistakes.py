@@ -19,11 +19,11 @@ MISTAKES = {
     "xyz": ["xyz", *COMMANDS],
     # choices
     "train model=vea": ["model=vea", "'vae'"],
-    "train model=xyz": ["model=xyz", "ae, ", "vae"],
+    "train model=xyz": ["model=xyz", "there are: ", "vae"],
     "train schedule=cosine": ["schedule=cosine", "'warmup_cosine'"],
     "train device=gpu": ["device=gpu", "cpu"],
     "train experiment=nothing": ["experiment=nothing", "there are: "],
-    "train model=null": ["model=null", "there are: ae, "],
+    "train model=null": ["model=null", "there are: "],
     "train model=[ae,vae]": ["model=[ae,vae]", "no such model"],
     "train trainer=3": ["trainer=3", "no such trainer"],
     # misspelt keys: of the schema, of a class, of a player

@@ -60,9 +60,10 @@ def test_all_classes_in_turn_or_one(tmp_path):
 
 def test_refuses_what_the_model_cannot_and_names_those_that_can(tmp_path):
     run = run_of(frozenset(), tmp_path)
-    with pytest.raises(ValueError, match=r"model painter cannot translate, it can sample; models that can: cyclegan$"):
+    with pytest.raises(ValueError, match=r"model painter cannot translate, it can sample; models that can: .*cyclegan"):
         run.capability("translate")
-    assert models_that_can("encode", "decode") == ["ae", "beta-vae", "vae"]
+    able = models_that_can("encode", "decode")
+    assert {"ae", "beta-vae", "vae"} <= set(able) and "gan" not in able
 
 
 def trained(folder, *settings):
