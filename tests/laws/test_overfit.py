@@ -9,7 +9,7 @@ from genlab.training.inference import validate
 from genlab.training.schedule import Constant
 
 IMAGES = 16
-SIZES = {"hidden": [64], "channels": 8, "max_channels": 16, "width": 8, "discriminator_width": 8, "blocks": 1}
+SIZES = {"hidden": [64], "channels": 8, "max_channels": 16, "width": 4, "discriminator_width": 4, "blocks": 1}
 SIZES |= {"latent_dim": 8}
 SHARE_LEFT = 0.75
 """Of the distance from perfect, at most this must be left."""
