@@ -89,20 +89,25 @@ def checkpoints(folder, every, keep, constants=None):
 
 
 def steps_of(folder):
-    return {file.name: checkpoint.load(file)["step"] for file in (folder / "checkpoints").glob("*.pt")}
+    return {file.name: checkpoint.load(file)["step"] for file in (folder / "checkpoints").glob("*.safetensors")}
 
 
 def test_keeps_the_last_few_checkpoints_and_the_best(tmp_path):
     scores = [{"elbo": score, "mse": 0.0} for score in (-9.0, -5.0, -7.0, -8.0, -6.0, -6.5)]
     walk([checkpoints(tmp_path, every=2, keep=2, constants={"config": {"a": 1}})], scores)
-    assert steps_of(tmp_path) == {"step_0000004.pt": 4, "step_0000006.pt": 6, "last.pt": 6, "best.pt": 2}
-    assert checkpoint.load(tmp_path / "checkpoints/last.pt")["config"] == {"a": 1}
+    assert steps_of(tmp_path) == {
+        "step_0000004.safetensors": 4,
+        "step_0000006.safetensors": 6,
+        "last.safetensors": 6,
+        "best.safetensors": 2,
+    }
+    assert checkpoint.load(tmp_path / "checkpoints/last.safetensors")["config"] == {"a": 1}
 
 
 def test_direction_and_rank_of_metrics_count(tmp_path):
     scores = [{"fid": 9.0, "other": 1.0}, {"fid": 2.0, "other": 2.0}, {"fid": 5.0, "other": 9.0}]
     walk([checkpoints(tmp_path, every=1, keep=9)], scores, unmeasured="max", fid="min", other="max")
-    assert steps_of(tmp_path)["best.pt"] == 2
+    assert steps_of(tmp_path)["best.safetensors"] == 2
 
 
 @pytest.mark.parametrize("value, direction", [(math.nan, "min"), (math.inf, "max"), (-math.inf, "min")])
@@ -111,7 +116,7 @@ def test_values_that_are_not_finite_are_never_the_best_and_hide_no_better_one(va
     scores = [{"metric": number} for number in (sign * 1.0, value, sign * 2.0, value, sign * 1.5)]
     saving = checkpoints(tmp_path, every=1, keep=9)
     walk([saving], scores, metric=direction)
-    assert steps_of(tmp_path)["best.pt"] == 3 and saving.best == 2.0
+    assert steps_of(tmp_path)["best.safetensors"] == 3 and saving.best == 2.0
 
 
 def test_early_stopping_takes_nan_for_no_improvement_and_keeps_the_best():
@@ -130,9 +135,9 @@ def test_nothing_is_saved_while_a_loss_that_is_not_finite_awaits_the_row_that_te
 
 def test_between_checkpoints_the_best_is_kept_alone_and_none_without_a_metric(tmp_path):
     walk([checkpoints(tmp_path, every=1, keep=0)], [{}, {}])
-    assert steps_of(tmp_path) == {"last.pt": 2}
+    assert steps_of(tmp_path) == {"last.safetensors": 2}
     walk([checkpoints(tmp_path, every=None, keep=0)], [{"elbo": -9.0}, {"elbo": -3.0}, {"elbo": -4.0}])
-    assert steps_of(tmp_path) == {"last.pt": 3, "best.pt": 2}
+    assert steps_of(tmp_path) == {"last.safetensors": 3, "best.safetensors": 2}
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
@@ -143,7 +148,7 @@ def test_never_saves_broken_weights(value, tmp_path):
     trainer.step, trainer.model.state_dict = 2, lambda: {"a": torch.ones(1), "b": torch.tensor(value)}
     with pytest.raises(TrainingDiverged, match="weight b became infinite or NaN by step 2"):
         callback.on_step_end(trainer)
-    assert steps_of(tmp_path) == {"step_0000001.pt": 1, "last.pt": 1}
+    assert steps_of(tmp_path) == {"step_0000001.safetensors": 1, "last.safetensors": 1}
 
 
 def test_early_stopping_carries_its_count_over_a_resume():
@@ -217,4 +222,4 @@ def test_a_run_that_is_stopped_early_says_why(tmp_path):
     status = json.loads((tmp_path / "run/status.json").read_text())
     assert (status["status"], status["step"]) == ("finished", 3)
     assert status["reason"] == "validation/mse has not improved for 2 validations"
-    assert checkpoint.load(tmp_path / "run/checkpoints/last.pt")["step"] == 3
+    assert checkpoint.load(tmp_path / "run/checkpoints/last.safetensors")["step"] == 3

@@ -41,7 +41,7 @@ def test_watching_touches_no_training_and_a_resumed_run_raises_the_same_alarms(m
     assert not list(lab.differences(alone.model.state_dict(), whole.model.state_dict()))
     assert whole.events.callbacks[0].active, "it had something to say"
     shutil.copy(tmp_path / "whole/metrics.jsonl", tmp_path / "resumed")
-    load_state_dict(resumed, checkpoint.load(tmp_path / "whole/checkpoints/step_0000003.pt"))
+    load_state_dict(resumed, checkpoint.load(tmp_path / "whole/checkpoints/step_0000003.safetensors"))
     resumed.fit()
     assert not list(lab.differences(state_dict(whole), state_dict(resumed)))
     later = [alarm for alarm in whole.events.callbacks[-1].alarms if alarm.step > 3]
@@ -58,7 +58,7 @@ def test_a_run_resumed_after_a_rollback_is_the_one_that_went_on(tmp_path):
         key = "keep"
 
         def on_rollback(self, trainer):
-            self.state = checkpoint.load(tmp_path / "whole/checkpoints/last.pt")
+            self.state = checkpoint.load(tmp_path / "whole/checkpoints/last.safetensors")
 
     whole.events.callbacks.append(keep := Keep())
     whole.fit()
@@ -79,10 +79,10 @@ def test_an_interrupt_after_a_rollback_saves_the_steps_since(tmp_path):
     end = trainer.step  # which is saved, and reached again after the rollback
     trainer.step = 2
     checkpoints.on_rollback(trainer)
-    assert checkpoint.load(tmp_path / "checkpoints/last.pt")["step"] == 2
+    assert checkpoint.load(tmp_path / "checkpoints/last.safetensors")["step"] == 2
     trainer.step = end
     checkpoints.on_interrupt(trainer)
-    assert checkpoint.load(tmp_path / "checkpoints/last.pt")["step"] == end
+    assert checkpoint.load(tmp_path / "checkpoints/last.safetensors")["step"] == end
 
 
 CALM = {"gradient_factor": 1e9, "accuracy_bound": 1.0, "warmup": 1000}
@@ -120,7 +120,7 @@ def test_losses_that_are_not_finite_stop_a_run_that_is_to_stop(tmp_path):
     trainer.fit()
     assert (trainer.step, trainer.stop_reason) == (4, "watch: alarm of not_finite")
     assert [alarm.action for alarm in told.alarms] == ["stop"]
-    assert checkpoint.load(tmp_path / "checkpoints/last.pt")["step"] == 2, "nothing broken is saved"
+    assert checkpoint.load(tmp_path / "checkpoints/last.safetensors")["step"] == 2, "nothing broken is saved"
 
 
 def test_losses_that_are_not_finite_raise_an_alarm_before_the_run_fails(tmp_path):
@@ -157,9 +157,9 @@ def test_a_rollback_repeats_steps_with_other_noise_and_lower_rates_and_says_so(t
     assert (status["status"], status["step"]) == ("finished", 6)
     assert status["reason"] == "watch: alarm of diversity after 1 rollbacks"
     assert "rollback 1 to step 4" in (folder.path / "train.log").read_text()
-    steps = sorted(path.name for path in (folder.path / "checkpoints").glob("step_*.pt"))
-    assert steps == ["step_0000004.pt", "step_0000006.pt"]
-    state = checkpoint.load(folder.path / "checkpoints/last.pt")
+    steps = sorted(path.name for path in (folder.path / "checkpoints").glob("step_*.safetensors"))
+    assert steps == ["step_0000004.safetensors", "step_0000006.safetensors"]
+    state = checkpoint.load(folder.path / "checkpoints/last.safetensors")
     assert (state["step"], state["seed"], state["callbacks"]["watch"]["rollbacks"]) == (6, 1_000_003, 1)
     events = EventAccumulator(str(folder.path / "tensorboard")).Reload()
     assert [event.step for event in events.Scalars("alarm/diversity")] == [4, 6]

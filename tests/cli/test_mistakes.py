@@ -214,7 +214,7 @@ def test_a_diverging_run_fails_with_its_step_and_term(genlab, tmp_path):
     assert status["status"] == "failed" and status["reason"] in explained
     assert "Traceback" in (folder / "train.log").read_text(), "the log keeps what the screen is spared"
 
-    state = checkpoint.load(folder / "checkpoints/last.pt")
+    state = checkpoint.load(folder / "checkpoints/last.safetensors")
     assert all(value.isfinite().all() for value in state["model"].values())
     assert genlab("sample", f"run={folder}", "num_samples=4", "device=cpu").code == 0
 

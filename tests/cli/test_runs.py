@@ -54,8 +54,8 @@ def test_metrics_hold_a_row_when_they_should(trained):
 def test_checkpoints_carry_everything(trained):
     _, folder = trained
     names = {path.name for path in (folder / "checkpoints").iterdir()}
-    assert names == {"step_0000020.pt", "step_0000030.pt", "last.pt", "best.pt"}
-    state = checkpoint.load(folder / "checkpoints/last.pt")
+    assert names == {"step_0000020.safetensors", "step_0000030.safetensors", "last.safetensors", "best.safetensors"}
+    state = checkpoint.load(folder / "checkpoints/last.safetensors")
     assert state["step"] == 30 and state["data"] == {"shape": [1, 16, 16], "num_classes": 10, "domains": ["image"]}
     assert state["config"] == yaml.safe_load((folder / "config.yaml").read_text())
     assert {"model", "optimizers", "ema", "scaler", "callbacks", "metric_window"} <= state.keys()
@@ -111,7 +111,7 @@ def test_sampling_needs_the_checkpoint_alone(trained, genlab, monkeypatch):
         first = arrays["images"]
     assert first.shape == (10, 16, 16, 1) and first.dtype == np.uint8 and first.std() > 0
     assert f"{made}/grid.png" in outcome.out and f"{made}/samples.npz" in outcome.out
-    genlab("sample", f"run={folder}/checkpoints/last.pt", "num_samples=10", "seed=3", "device=cpu")
+    genlab("sample", f"run={folder}/checkpoints/last.safetensors", "num_samples=10", "seed=3", "device=cpu")
     with np.load(made / "samples.npz") as arrays:
         assert (arrays["images"] == first).all(), "the same seed, the same images"
 
@@ -122,7 +122,7 @@ def test_a_run_can_start_from_another(trained, genlab, tiny, tmp_path):
     assert outcome.code == 0, outcome.err
     assert "init_from: 8 of 8 weights taken" in outcome.err
     (started,) = (tmp_path / "outputs").glob("vae-digits/*")
-    source, begun = (checkpoint.load(run / "checkpoints/last.pt") for run in (folder, started))
+    source, begun = (checkpoint.load(run / "checkpoints/last.safetensors") for run in (folder, started))
     # What sampling reads: the averaged weights, where there are averages.
     assert not list(lab.differences({**source["model"], **source["ema"]}, begun["model"]))
 

@@ -14,6 +14,7 @@ import torch
 import yaml
 from joblib.externals.loky import get_reusable_executor
 
+from genlab.checkpoints import file as checkpoint
 from genlab.cli import main
 from genlab.sweeps import job
 from genlab.training.trainer import Trainer
@@ -27,7 +28,7 @@ def status(folder):
 
 
 def weights(folder):
-    return torch.load(folder / "checkpoints/last.pt", weights_only=True)
+    return checkpoint.load(folder / "checkpoints/last.safetensors")
 
 
 def summary(sweep):
@@ -40,7 +41,7 @@ def states(sweep):
 
 
 def written(sweep):
-    return {path: path.stat().st_mtime_ns for path in sweep.rglob("*.pt")}
+    return {path: path.stat().st_mtime_ns for path in sweep.rglob("*.safetensors")}
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ MISTAKES = {
     # the run
     "sample run=nowhere": ["nowhere: no such run folder or checkpoint"],
     "sample": ["run=latest", "below outputs", "genlab train"],
-    "sample run=.": ["checkpoints/last.pt", "give a run folder or a checkpoint file"],
+    "sample run=.": ["checkpoints/last.safetensors", "give a run folder or a checkpoint file"],
     "sample run=": ["run=:", "name a run folder"],
     "translate": ["input=null", "name a folder of images"],
     # groups that a command has not, and null, which stands for the run's own data

@@ -1,4 +1,4 @@
-"""Measuring sample quality in training: rows, status, `best.pt`, and no trace in the weights."""
+"""Measuring sample quality in training: rows, status, `best.safetensors`, and no trace in the weights."""
 
 import json
 
@@ -42,14 +42,14 @@ def test_measures_every_so_many_steps_and_chooses_the_best_by_it(tmp_path):
     measured = {row["step"]: row["evaluation/frechet_distance"] for row in rows if "evaluation/precision" in row}
     assert list(measured) == [2, 4, 6]
     assert final["evaluation/frechet_distance"] == measured[6]
-    best = checkpoint.load(tmp_path / "a/checkpoints/best.pt")["step"]
+    best = checkpoint.load(tmp_path / "a/checkpoints/best.safetensors")["step"]
     assert measured[best] == min(measured.values())
 
 
 def test_measuring_changes_nothing_that_is_learnt(tmp_path):
     run(tmp_path / "a", "trainer.evaluate_every=2")
     run(tmp_path / "b")
-    a, b = (checkpoint.load(tmp_path / name / "checkpoints/last.pt") for name in "ab")
+    a, b = (checkpoint.load(tmp_path / name / "checkpoints/last.safetensors") for name in "ab")
     assert not list(lab.differences(a["model"], b["model"])) and not list(lab.differences(a["ema"], b["ema"]))
 
 

@@ -49,7 +49,7 @@ def test_damaged_checkpoints_are_refused(reference, laboratory):
 
 
 def test_a_full_disk_is_said_in_one_line_and_overcome(reference, laboratory):
-    size = (reference.folder / "checkpoints/last.pt").stat().st_size
+    size = (reference.folder / "checkpoints/last.safetensors").stat().st_size
     row = report.Row("disk", "a limit on files")
     row.add("below a checkpoint", disk.limited(reference, laboratory.work / "limited", size - 1))
     assert passed(row)

@@ -83,13 +83,13 @@ def of_one_step(tmp_path_factory):
 def saved(of_one_step, tmp_path):
     """A run folder with one checkpoint, and what it holds; a copy, which a test may change."""
     shutil.copytree(of_one_step, tmp_path / "run")
-    return tmp_path / "run", checkpoint.load(tmp_path / "run/checkpoints/last.pt")
+    return tmp_path / "run", checkpoint.load(tmp_path / "run/checkpoints/last.safetensors")
 
 
 def test_loads_a_folder_or_a_file_and_touches_no_generator(saved):
     folder, _ = saved
     state = torch.get_rng_state()
-    for place in (folder, folder / "checkpoints/last.pt", folder / "checkpoints/step_0000001.pt"):
+    for place in (folder, folder / "checkpoints/last.safetensors", folder / "checkpoints/step_0000001.safetensors"):
         run = load(str(place), lab.CPU)
         assert run.folder == folder and run.step == 1
     assert torch.equal(torch.get_rng_state(), state)
@@ -105,7 +105,7 @@ def test_loads_a_folder_or_a_file_and_touches_no_generator(saved):
 def test_a_checkpoints_config_is_checked_before_it_is_built(saved, change, message):
     folder, state = saved
     change(state["config"])
-    checkpoint.save(state, folder / "checkpoints/last.pt")
+    checkpoint.save(state, folder / "checkpoints/last.safetensors")
     with pytest.raises(ValueError, match=message) as caught:
         load(str(folder), lab.CPU)
     assert "its config cannot be used by this version" in str(caught.value)
@@ -138,14 +138,16 @@ def test_refuses_what_does_not_fit_in_its_own_words(saved):
 @pytest.mark.parametrize("missing", ["config", "data", "step", "model", "ema"])
 def test_a_checkpoint_that_lacks_something_is_refused(saved, missing):
     folder, state = saved
-    checkpoint.save({key: value for key, value in state.items() if key != missing}, folder / "checkpoints/last.pt")
+    checkpoint.save(
+        {key: value for key, value in state.items() if key != missing}, folder / "checkpoints/last.safetensors"
+    )
     with pytest.raises(ValueError, match=f"is no checkpoint of a run, it holds no {missing}"):
         load(folder)
 
 
 def test_raw_weights_are_those_that_the_optimizer_left(tmp_path):
     trained(tmp_path, "trainer.max_steps=3", "trainer.ema=0.5")
-    state = checkpoint.load(tmp_path / "checkpoints/last.pt")
+    state = checkpoint.load(tmp_path / "checkpoints/last.safetensors")
     assert state["ema"]
     raw, averaged = (load(tmp_path, weights=weights).model.state_dict() for weights in ("raw", "averaged"))
     assert not list(lab.differences(raw, state["model"]))
@@ -156,7 +158,7 @@ def test_latest_is_the_run_that_saved_last(tmp_path):
     with pytest.raises(ValueError, match=r"run=latest: no run with a checkpoint below .*; train one with"):
         latest(str(tmp_path))
     for age, place in enumerate(("vae-digits/b", "sweeps/vae-digits/s/0", "gan-digits/a")):
-        file = tmp_path / place / "checkpoints/last.pt"
+        file = tmp_path / place / "checkpoints/last.safetensors"
         file.parent.mkdir(parents=True)
         file.touch()
         os.utime(file, (1000 + age, 1000 + age))

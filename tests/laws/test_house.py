@@ -93,7 +93,7 @@ def test_a_new_model_is_the_two_files_of_the_readme(house):
     assert (status["status"], status["step"]) == ("finished", 5)
     assert 0 < status["final"]["validation/error"] < 1
     assert status["directions"] == {"validation/error": "min"}
-    assert (run / "checkpoints/best.pt").is_file() and list((run / "previews").glob("*-reconstructions.png"))
+    assert (run / "checkpoints/best.safetensors").is_file() and list((run / "previews").glob("*-reconstructions.png"))
 
     python("-m", "genlab", "reconstruct", "run=latest", "num_images=9", "device=cpu")
     assert list(run.glob("reconstructions/*/grid.png"))

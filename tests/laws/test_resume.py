@@ -55,7 +55,7 @@ def check_resumed(run, stop, tmp_path):
     expected = rows(folder)
     assert [row["step"] for row in expected if "epoch" in row] == [3, 6, 9]
     shutil.copytree(folder, tmp_path / "resumed")
-    state = checkpoint.load(folder / f"checkpoints/step_{stop:07d}.pt")
+    state = checkpoint.load(folder / f"checkpoints/step_{stop:07d}.safetensors")
     assert state["step"] == stop
     resumed = fresh(config, tmp_path / "resumed")
     load_state_dict(resumed, state)
@@ -95,7 +95,7 @@ def test_a_run_that_is_made_longer_is_the_one_that_was_so_long_from_the_start(mo
     short.fit()
     assert [row["step"] for row in rows(tmp_path / "short")] == [3, 4, 5, 5]
     longer = fresh(lab.compose(model, *constant), tmp_path / "short")
-    load_state_dict(longer, checkpoint.load(tmp_path / "short/checkpoints/last.pt"))
+    load_state_dict(longer, checkpoint.load(tmp_path / "short/checkpoints/last.safetensors"))
     longer.fit()
     assert not list(lab.differences(state_dict(long), state_dict(longer)))
     assert rows(tmp_path / "short") == rows(tmp_path / "long")
@@ -111,7 +111,7 @@ def stop_and_go_on(rank: int, folder: Path, models: list[str]) -> None:
             trainer = lab.trainer(config, source, rank=rank, world=2)
             trainer = lab.with_files(trainer, config, source.spec, place)
             if stop:
-                load_state_dict(trainer, checkpoint.load(place / f"checkpoints/step_{stop:07d}.pt"))
+                load_state_dict(trainer, checkpoint.load(place / f"checkpoints/step_{stop:07d}.safetensors"))
             trainer.fit()
             return state_dict(trainer)
 
@@ -148,7 +148,7 @@ def test_two_processes_resumed_equal_two_never_stopped(model, two):
 def test_one_process_goes_on_with_the_unfinished_row_of_two(model, two):
     """To rounding: the row is the mean over steps that two made and steps that one made."""
     config = lab.compose(model, *SETTINGS, "trainer.ema=0.99")
-    state = checkpoint.load(two / model / "whole/checkpoints/step_0000005.pt")
+    state = checkpoint.load(two / model / "whole/checkpoints/step_0000005.safetensors")
     assert all(len(entry) == 3 for entry in state["metric_window"].values())
     resumed = lab.trainer(config)
     load_state_dict(resumed, {**state, "callbacks": {}})

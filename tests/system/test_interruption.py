@@ -58,7 +58,7 @@ def disturbed(trainer, number=signal.SIGTERM):
 
 def resumed(folder):
     trainer = fresh(folder)
-    load_state_dict(trainer, checkpoint.load(folder / "checkpoints/last.pt"))
+    load_state_dict(trainer, checkpoint.load(folder / "checkpoints/last.safetensors"))
     trainer.fit()
     return trainer
 
@@ -81,7 +81,7 @@ def test_the_step_ends_and_is_saved(step, whole, tmp_path):
     trainer = fresh(tmp_path / "run")
     trainer.events.callbacks.append(Disturbance(step))
     disturbed(trainer)
-    state = checkpoint.load(tmp_path / "run/checkpoints/last.pt")
+    state = checkpoint.load(tmp_path / "run/checkpoints/last.safetensors")
     assert state["step"] == trainer.step == step and state["notified"] is None
     assert_same(tmp_path / "run", whole, resumed(tmp_path / "run"))
 
@@ -96,7 +96,7 @@ def test_a_validation_is_broken_off_and_done_again(whole, tmp_path):
 
     trainer.model.evaluate = evaluate
     disturbed(trainer)
-    assert checkpoint.load(tmp_path / "run/checkpoints/last.pt")["notified"] == ["metrics_file", "status"]
+    assert checkpoint.load(tmp_path / "run/checkpoints/last.safetensors")["notified"] == ["metrics_file", "status"]
     assert "validation" not in (tmp_path / "run/metrics.jsonl").read_text()
     assert_same(tmp_path / "run", whole, resumed(tmp_path / "run"))
 
@@ -116,7 +116,7 @@ def test_the_end_that_was_broken_off_is_made_up_for(tmp_path):
     trainer.model.evaluate = lambda batch: send() if trainer.step == 7 else honest(batch)
     disturbed(trainer)
     again = fresh(tmp_path / "run", "trainer.max_steps=7")
-    load_state_dict(again, checkpoint.load(tmp_path / "run/checkpoints/last.pt"))
+    load_state_dict(again, checkpoint.load(tmp_path / "run/checkpoints/last.safetensors"))
     again.fit()
     whole = (tmp_path / "whole/metrics.jsonl").read_text().splitlines()
     run = (tmp_path / "run/metrics.jsonl").read_text().splitlines()
@@ -135,7 +135,7 @@ def test_averaged_weights_are_never_saved_for_the_others(tmp_path):
 
     trainer.ema._swap = disturbed_swap
     disturbed(trainer)
-    state = checkpoint.load(tmp_path / "run/checkpoints/last.pt")
+    state = checkpoint.load(tmp_path / "run/checkpoints/last.safetensors")
     undisturbed = fresh(tmp_path / "other", "trainer.ema=0.5")
     lab.run_steps(undisturbed, 4)
     assert places == [4, 4] and not list(lab.differences(state["model"], undisturbed.model.state_dict()))
