@@ -10,7 +10,6 @@ from io import StringIO
 
 import lab
 import pytest
-import torch
 import yaml
 from joblib.externals.loky import get_reusable_executor
 
