@@ -5,8 +5,19 @@ import os
 import sys
 from pathlib import Path
 
+import lab
 import pytest
+import representatives
 import torch
+
+
+def pytest_addoption(parser):
+    parser.addoption("--every-model", action="store_true", help="run the whole matrix of laws for every model")
+
+
+def pytest_configure(config):
+    if config.getoption("every_model"):
+        representatives.REPRESENTATIVES = lab.MODELS
 
 
 @pytest.fixture(scope="session")

@@ -23,9 +23,10 @@ from genlab.callbacks.status_file import StatusFile
 from genlab.callbacks.validation import Validation
 from genlab.checkpoints.folder import RunFolder
 from genlab.checkpoints.status import RunStatus
-from genlab.config.build import build_model, build_source
+from genlab.config.build import build_model
 from genlab.config.check import locate
 from genlab.config.compose import compose_command, compose_job, register
+from genlab.config.options import read_option
 from genlab.config.paths import options
 from genlab.contract.data import DataSpec
 from genlab.contract.model import GenerativeModel
@@ -41,16 +42,8 @@ MODELS = options("model")
 
 CPU = torch.device("cpu")
 
-SMALL_NETWORK = {
-    "hidden": [16],
-    "channels": 4,
-    "max_channels": 8,
-    "width": 4,
-    "discriminator_width": 4,
-    "blocks": 1,
-    "latent_dim": 3,
-    "embedding_dim": 3,
-}
+SMALL_NETWORK = {"hidden": [16], "channels": 4, "max_channels": 8, "width": 4, "discriminator_width": 4, "blocks": 1}
+SMALL_NETWORK |= {"latent_dim": 3, "embedding_dim": 3}
 """Sizes by the names of the keys under `model`."""
 
 SMALL_DATA = {"size": 16, "num_images": 80, "num_train": 64, "num_validation": 16}
@@ -64,29 +57,40 @@ def device_config(**settings) -> DeviceConfig:
     return replace(compose("vae").device, **settings)
 
 
+def keys_of(model: str) -> tuple[str, ...]:
+    """The keys under `model` of a model's recipe."""
+    return tuple(read_option("model", model)["model"])
+
+
 @cache
-def _keys(node: str, *choices: str) -> tuple[str, ...]:
+def _keys_of_data(*choices: str) -> tuple[str, ...]:
     register()
-    return tuple(compose_command("train", list(choices)).values[node])
+    return tuple(compose_command("train", list(choices)).values["dataset"])
 
 
 def small_network(model: str) -> list[str]:
     """Overrides that make the networks of `model` small."""
-    keys = _keys("model", f"model={model}")
+    keys = keys_of(model)
     return [f"model.{key}={value}".replace(" ", "") for key, value in SMALL_NETWORK.items() if key in keys]
 
 
 def small_data(*choices: str) -> list[str]:
     """Overrides that make the dataset small that `choices` (as in "model=NAME", "dataset=NAME") lead to."""
-    keys = _keys("dataset", *choices)
+    keys = _keys_of_data(*choices)
     return [f"dataset.{key}={value}" for key, value in SMALL_DATA.items() if key in keys]
+
+
+@cache
+def _composed(*overrides: str) -> RunConfig:
+    """Kept, as Hydra takes longer than the few steps of a small run."""
+    register()
+    return compose_job(overrides).config
 
 
 def compose(model: str, *overrides: str, small: bool = True) -> RunConfig:
     """The config of `genlab train model=MODEL ...` on one CPU thread."""
-    register()
     sizes = small_network(model) if small else []
-    return compose_job([f"model={model}", *QUIET, *sizes, *overrides]).config
+    return copy.deepcopy(_composed(f"model={model}", *QUIET, *sizes, *overrides))
 
 
 class RandomImages(Source):
@@ -201,15 +205,6 @@ def _one_of_two(rank: int, port: int, function: Callable[..., None], arguments: 
         distributed.barrier()
     finally:
         dist.destroy_process_group()  # an exception would else be hidden behind an abort of gloo's threads
-
-
-def default_source(config: RunConfig) -> Source:
-    return build_source(config.dataset)
-
-
-def keys_of(model: str) -> tuple[str, ...]:
-    """The keys under `model` of a model's recipe."""
-    return _keys("model", f"model={model}")
 
 
 def run_steps(trainer: Trainer, steps: int) -> None:

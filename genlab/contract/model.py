@@ -68,7 +68,8 @@ class GenerativeModel(nn.Module):
     """Required fields of a batch; compared with `DataSpec.provides` before training."""
 
     metrics: ClassVar[dict[str, str]] = {}
-    """Metrics of `evaluate` that rank models, with direction "min" or "max"; the first one measured picks `best.pt`."""
+    """Metrics of `evaluate` that rank models, with direction "min" or "max"; the first one measured picks the best
+    checkpoint."""
 
     def __init__(self, data: DataSpec):
         super().__init__()

@@ -32,6 +32,12 @@ def test_both_train_the_same_network_on_the_same_batches(name):
     assert sizes(own) == sizes(players)
     assert config.trainer.batch_size == workload.batch_size
     assert model.data.shape[1] == workload.size
+    lr, momentum = (1e-3, 0.9) if len(model.players()) == 1 else (2e-4, 0.5)
+    expected = {"_target_": "torch.optim.Adam", "lr": lr, "betas": [momentum, 0.999], "eps": 1e-8, "weight_decay": 0}
+    assert expected.items() <= config.optimizer.items()
+    assert all(settings["lr"] == lr for settings in config.optimizer["players"].values())
+    assert config.schedule["_target_"].endswith("Constant")
+    assert config.trainer.ema is config.trainer.validate_every is config.trainer.clip is None
 
 
 def test_a_plain_loop_lowers_its_loss():

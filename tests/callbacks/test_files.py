@@ -18,7 +18,7 @@ from genlab.checkpoints import file as checkpoint
 from genlab.checkpoints.folder import RunFolder
 from genlab.checkpoints.status import RunStatus
 from genlab.runs.train import train
-from genlab.training.callback import Callback, Measurement, is_due
+from genlab.training.callback import Measurement
 from genlab.training.events import Events
 from genlab.training.scalars import ScalarWindow, TrainingDiverged
 
@@ -61,11 +61,6 @@ def walk(callbacks, scores, **metrics):
     return trainer
 
 
-@pytest.mark.parametrize("step, every, expected", [(3, 3, True), (4, 3, False), (10, 3, False), (10, None, False)])
-def test_due_at_multiples(step, every, expected):
-    assert is_due(stub(step), every) is expected
-
-
 @pytest.mark.parametrize("every, steps", [(3, [3, 6, 9, 10]), (5, [5, 10]), (None, [10])])
 def test_measures_when_due_and_once_at_the_end(every, steps):
     measured = []
@@ -81,15 +76,6 @@ def test_measures_when_due_and_once_at_the_end(every, steps):
     assert measured == steps
 
 
-def test_callbacks_do_nothing_unless_overridden():
-    callback, trainer = Callback(), stub()
-    for event in ("start", "rollback", "step_end", "save", "last_step", "finish", "interrupt", "close"):
-        assert getattr(callback, f"on_{event}")(trainer) is None
-    for event in ("log", "validate", "evaluate", "alarm", "preview"):
-        assert getattr(callback, f"on_{event}")(trainer, {}) is None
-    assert callback.extra_metrics(trainer, {"step": 1}) == callback.state_dict() == {}
-
-
 def test_metrics_file_has_a_line_a_row(tmp_path):
     writer = MetricsFile(tmp_path / "metrics.jsonl")
     writer.on_log(stub(2), {"step": 2, "train/loss": 0.1})
@@ -103,35 +89,34 @@ def checkpoints(folder, every, keep, constants=None):
 
 
 def steps_of(folder):
-    return {file.name: checkpoint.load(file)["step"] for file in (folder / "checkpoints").glob("*.pt")}
+    return {file.name: checkpoint.load(file)["step"] for file in (folder / "checkpoints").glob("*.safetensors")}
 
 
 def test_keeps_the_last_few_checkpoints_and_the_best(tmp_path):
     scores = [{"elbo": score, "mse": 0.0} for score in (-9.0, -5.0, -7.0, -8.0, -6.0, -6.5)]
     walk([checkpoints(tmp_path, every=2, keep=2, constants={"config": {"a": 1}})], scores)
-    assert steps_of(tmp_path) == {"step_0000004.pt": 4, "step_0000006.pt": 6, "last.pt": 6, "best.pt": 2}
-    assert checkpoint.load(tmp_path / "checkpoints/last.pt")["config"] == {"a": 1}
-
-
-def test_best_is_kept_between_checkpoints(tmp_path):
-    walk([checkpoints(tmp_path, every=None, keep=1)], [{"elbo": -9.0}, {"elbo": -3.0}, {"elbo": -4.0}])
-    assert steps_of(tmp_path) == {"step_0000003.pt": 3, "last.pt": 3, "best.pt": 2}
+    assert steps_of(tmp_path) == {
+        "step_0000004.safetensors": 4,
+        "step_0000006.safetensors": 6,
+        "last.safetensors": 6,
+        "best.safetensors": 2,
+    }
+    assert checkpoint.load(tmp_path / "checkpoints/last.safetensors")["config"] == {"a": 1}
 
 
 def test_direction_and_rank_of_metrics_count(tmp_path):
     scores = [{"fid": 9.0, "other": 1.0}, {"fid": 2.0, "other": 2.0}, {"fid": 5.0, "other": 9.0}]
     walk([checkpoints(tmp_path, every=1, keep=9)], scores, unmeasured="max", fid="min", other="max")
-    assert steps_of(tmp_path)["best.pt"] == 2
+    assert steps_of(tmp_path)["best.safetensors"] == 2
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-@pytest.mark.parametrize("direction", ["min", "max"])
+@pytest.mark.parametrize("value, direction", [(math.nan, "min"), (math.inf, "max"), (-math.inf, "min")])
 def test_values_that_are_not_finite_are_never_the_best_and_hide_no_better_one(value, direction, tmp_path):
     sign = 1 if direction == "max" else -1
     scores = [{"metric": number} for number in (sign * 1.0, value, sign * 2.0, value, sign * 1.5)]
     saving = checkpoints(tmp_path, every=1, keep=9)
     walk([saving], scores, metric=direction)
-    assert steps_of(tmp_path)["best.pt"] == 3 and saving.best == 2.0
+    assert steps_of(tmp_path)["best.safetensors"] == 3 and saving.best == 2.0
 
 
 def test_early_stopping_takes_nan_for_no_improvement_and_keeps_the_best():
@@ -148,22 +133,11 @@ def test_nothing_is_saved_while_a_loss_that_is_not_finite_awaits_the_row_that_te
     assert steps_of(tmp_path) == {} and not saving.improved
 
 
-def test_no_metric_no_best(tmp_path):
-    walk([checkpoints(tmp_path, every=1, keep=9)], [{}, {}])
-    assert "best.pt" not in steps_of(tmp_path)
-
-
-def test_keep_zero_leaves_last_alone(tmp_path):
-    walk([checkpoints(tmp_path, every=1, keep=0)], [None, None, None])
-    assert steps_of(tmp_path)["last.pt"] == 3
-
-
-def test_saves_where_a_run_stops_early(tmp_path):
-    stopping = EarlyStopping("elbo", "max", patience=2)
-    scores = [{"elbo": score} for score in (-5.0, -4.0, -4.5, -4.5, -1.0)]
-    trainer = walk([stopping, checkpoints(tmp_path, every=None, keep=1)], scores)
-    assert trainer.step == 4 and "validation/elbo has not improved for 2 validations" in trainer.stop_reason
-    assert steps_of(tmp_path)["last.pt"] == 4
+def test_between_checkpoints_the_best_is_kept_alone_and_none_without_a_metric(tmp_path):
+    walk([checkpoints(tmp_path, every=1, keep=0)], [{}, {}])
+    assert steps_of(tmp_path) == {"last.safetensors": 2}
+    walk([checkpoints(tmp_path, every=None, keep=0)], [{"elbo": -9.0}, {"elbo": -3.0}, {"elbo": -4.0}])
+    assert steps_of(tmp_path) == {"last.safetensors": 3, "best.safetensors": 2}
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
@@ -174,7 +148,7 @@ def test_never_saves_broken_weights(value, tmp_path):
     trainer.step, trainer.model.state_dict = 2, lambda: {"a": torch.ones(1), "b": torch.tensor(value)}
     with pytest.raises(TrainingDiverged, match="weight b became infinite or NaN by step 2"):
         callback.on_step_end(trainer)
-    assert steps_of(tmp_path) == {"step_0000001.pt": 1, "last.pt": 1}
+    assert steps_of(tmp_path) == {"step_0000001.safetensors": 1, "last.safetensors": 1}
 
 
 def test_early_stopping_carries_its_count_over_a_resume():
@@ -228,18 +202,10 @@ def test_status_tells_where_a_run_is(tmp_path):
     assert (entry["status"], entry["step"], entry["final"]) == ("finished", 50, {"validation/mse": 0.5})
     assert entry["steps_per_second"] > 0 and entry["seconds_left"] >= 0
     assert entry["directions"] == {"validation/mse": "min"}
+    status.write("failed", "loss became nan at step 51")
+    entry = json.loads(file.read_text())
+    assert (entry["status"], entry["step"], entry["reason"]) == ("failed", 50, "loss became nan at step 51")
     assert [path.name for path in tmp_path.iterdir()] == ["status.json"]
-
-
-def test_status_of_a_failure_tells_the_last_known_step(tmp_path):
-    status, trainer = RunStatus(tmp_path / "status.json", {}), stub()
-    callback = StatusFile(status)
-    callback.on_start(trainer)
-    trainer.step = 7
-    callback.on_log(trainer, {})
-    status.write("failed", "loss became nan at step 8")
-    entry = json.loads((tmp_path / "status.json").read_text())
-    assert (entry["status"], entry["step"], entry["reason"]) == ("failed", 7, "loss became nan at step 8")
 
 
 def test_a_run_that_is_stopped_early_says_why(tmp_path):
@@ -256,4 +222,4 @@ def test_a_run_that_is_stopped_early_says_why(tmp_path):
     status = json.loads((tmp_path / "run/status.json").read_text())
     assert (status["status"], status["step"]) == ("finished", 3)
     assert status["reason"] == "validation/mse has not improved for 2 validations"
-    assert checkpoint.load(tmp_path / "run/checkpoints/last.pt")["step"] == 3
+    assert checkpoint.load(tmp_path / "run/checkpoints/last.safetensors")["step"] == 3

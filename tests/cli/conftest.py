@@ -2,9 +2,13 @@
 
 import os
 from dataclasses import dataclass
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from PIL import Image
 
+import genlab as package
 from genlab.cli import main
 from genlab.training.trainer import Trainer
 
@@ -72,9 +76,9 @@ def tiny() -> list[str]:
     return list(TINY)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def trained(tmp_path_factory):
-    """A short real run by the command line: its output folder, its run folder, and what it printed."""
+    """A short real run by the command line: its output folder and its run folder, to which commands add results."""
     output = tmp_path_factory.mktemp("outputs")
     patch = pytest.MonkeyPatch()
     patch.chdir(output)
@@ -114,3 +118,67 @@ def stop(monkeypatch):
         monkeypatch.setattr(Trainer, "train_step", train_step)
 
     return plan
+
+
+SHORTEST = ["device=cpu", "device.threads=1", "logger.tensorboard=false", "logger.console=false"]
+SHORTEST += ["trainer.batch_size=8", "trainer.preview_every=null", "trainer.max_steps=3"]
+
+SETTINGS = {
+    "vae": ["model.hidden=[16]", "model.latent_dim=4"],
+    "ae": ["model.hidden=[16]", "model.latent_dim=4"],
+    "cgan": ["model.channels=4", "model.dense=[8]", "model.latent_dim=3"],
+    "cyclegan": ["model.width=4", "model.discriminator_width=4", "dataset.size=16", "dataset.num_validation=8"],
+}
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory):
+    """The folder of a short real run of each kind: with a prior and codes, codes alone, labels, two domains."""
+    output, patch = tmp_path_factory.mktemp("outputs"), pytest.MonkeyPatch()
+    patch.chdir(output)
+    for model, settings in SETTINGS.items():
+        with pytest.raises(SystemExit) as stopped:
+            main(["train", f"model={model}", *SHORTEST, *settings, f"output_dir={output}"])
+        assert stopped.value.code == 0
+    patch.undo()
+    return SimpleNamespace(**{model: next(output.glob(f"{model}-*/*")) for model in SETTINGS})
+
+
+@pytest.fixture
+def done(genlab):
+    """`done(command, run, *arguments)`: what it printed, and the folder of its results."""
+
+    def go(command, run, *arguments):
+        outcome = genlab(command, f"run={run}", *arguments, "device=cpu", "device.threads=1")
+        assert outcome.code == 0, outcome.err
+        assert outcome.out.splitlines()[-1].startswith("next  ")
+        folder = outcome.out.split("grid       " if "grid  " in outcome.out else "array      ")[1].split("/step_")
+        return outcome.out, package.load(run).folder / folder[0].split("/")[-1] / f"step_{folder[1].split('/')[0]}"
+
+    return go
+
+
+@pytest.fixture
+def refuses(refused):
+    """`refuses(command, run, *arguments)`: the line; nothing is written, into the run's folder neither."""
+
+    def go(command, run, *arguments):
+        before = sorted(run.rglob("*"))
+        line = refused(command, f"run={run}", *arguments, "device=cpu", "device.threads=1")
+        assert sorted(run.rglob("*")) == before
+        return line
+
+    return go
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    """A folder with grey images of a larger size, two of them of one name, and its names."""
+    folder = tmp_path / "photographs"
+    (folder / "more").mkdir(parents=True)
+    names = ["a.png", "b.png", "more/a.png", "more/twin.jpg", "more/twin.png"]
+    for number, name in enumerate(names):
+        pixels = np.full((20, 24), 40 * number + 20, np.uint8)
+        pixels[5:15, 3 * number : 3 * number + 8] = 255
+        Image.fromarray(pixels).save(folder / name)
+    return folder, names

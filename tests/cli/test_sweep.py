@@ -10,10 +10,10 @@ from io import StringIO
 
 import lab
 import pytest
-import torch
 import yaml
 from joblib.externals.loky import get_reusable_executor
 
+from genlab.checkpoints import file as checkpoint
 from genlab.cli import main
 from genlab.commands.lines import command_line, quoted
 from genlab.sweeps import job
@@ -28,7 +28,7 @@ def status(folder):
 
 
 def weights(folder):
-    return torch.load(folder / "checkpoints/last.pt", weights_only=True)
+    return checkpoint.load(folder / "checkpoints/last.safetensors")
 
 
 def summary(sweep):
@@ -41,7 +41,7 @@ def states(sweep):
 
 
 def written(sweep):
-    return {path: path.stat().st_mtime_ns for path in sweep.rglob("*.pt")}
+    return {path: path.stat().st_mtime_ns for path in sweep.rglob("*.safetensors")}
 
 
 @pytest.fixture

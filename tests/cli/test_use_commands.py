@@ -4,7 +4,6 @@ import csv
 import errno
 import json
 import os
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,72 +11,8 @@ import torch
 from PIL import Image
 
 import genlab as package
-from genlab.cli import main
 from genlab.data.digits import Digits
 from genlab.inference.run import Run
-
-TINY = ["device=cpu", "device.threads=1", "logger.tensorboard=false", "logger.console=false", "trainer.batch_size=8"]
-TINY += ["trainer.preview_every=null", "trainer.max_steps=3"]
-
-SETTINGS = {
-    "vae": ["model.hidden=[16]", "model.latent_dim=4"],
-    "ae": ["model.hidden=[16]", "model.latent_dim=4"],
-    "cgan": ["model.channels=4", "model.dense=[8]", "model.latent_dim=3"],
-    "cyclegan": ["model.width=4", "model.discriminator_width=4", "dataset.size=16", "dataset.num_validation=8"],
-}
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory):
-    """The folder of a short real run of each kind: with a prior and codes, codes alone, labels, two domains."""
-    output, patch = tmp_path_factory.mktemp("outputs"), pytest.MonkeyPatch()
-    patch.chdir(output)
-    for model, settings in SETTINGS.items():
-        with pytest.raises(SystemExit) as stopped:
-            main(["train", f"model={model}", *TINY, *settings, f"output_dir={output}"])
-        assert stopped.value.code == 0
-    patch.undo()
-    return SimpleNamespace(**{model: next(output.glob(f"{model}-*/*")) for model in SETTINGS})
-
-
-@pytest.fixture
-def done(genlab):
-    """`done(command, run, *arguments)`: what it printed, and the folder of its results."""
-
-    def go(command, run, *arguments):
-        outcome = genlab(command, f"run={run}", *arguments, "device=cpu", "device.threads=1")
-        assert outcome.code == 0, outcome.err
-        assert outcome.out.splitlines()[-1].startswith("next  ")
-        folder = outcome.out.split("grid       " if "grid  " in outcome.out else "array      ")[1].split("/step_")
-        return outcome.out, package.load(run).folder / folder[0].split("/")[-1] / f"step_{folder[1].split('/')[0]}"
-
-    return go
-
-
-@pytest.fixture
-def refuses(refused):
-    """`refuses(command, run, *arguments)`: the line; nothing is written, into the run's folder neither."""
-
-    def go(command, run, *arguments):
-        before = sorted(run.rglob("*"))
-        line = refused(command, f"run={run}", *arguments, "device=cpu", "device.threads=1")
-        assert sorted(run.rglob("*")) == before
-        return line
-
-    return go
-
-
-@pytest.fixture
-def photographs(tmp_path):
-    """A folder with grey images of a larger size, two of them of one name, and its names."""
-    folder = tmp_path / "photographs"
-    (folder / "more").mkdir(parents=True)
-    names = ["a.png", "b.png", "more/a.png", "more/twin.jpg", "more/twin.png"]
-    for number, name in enumerate(names):
-        pixels = np.full((20, 24), 40 * number + 20, np.uint8)
-        pixels[5:15, 3 * number : 3 * number + 8] = 255
-        Image.fromarray(pixels).save(folder / name)
-    return folder, names
 
 
 def arrays(path):
@@ -87,11 +22,6 @@ def arrays(path):
 
 def images_of(images):
     return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
-
-
-def animated(path):
-    with Image.open(path) as image:
-        return image.n_frames > 10 and image.info["loop"] == 0
 
 
 def test_reconstruct_shows_validation_data_and_its_errors(runs, done):
@@ -157,219 +87,77 @@ def test_encode_takes_images_without_labels_and_need_not_plot(runs, done, photog
     assert "perplexity" in out and (made / "plot.png").exists()
 
 
-def test_interpolate_walks_between_draws_from_the_prior(runs, done):
-    _, folder = done("interpolate", runs.vae, "rows=3", "steps=5", "seed=2")
-    found, run = arrays(folder / "interpolations.npz"), package.load(runs.vae)
-    assert found["images"].shape == (15, 16, 16, 1) and found["latents"].shape == (15, 4)
-    z = torch.from_numpy(found["latents"])
-    ends = run.prior(6, seed=2)
-    torch.testing.assert_close(z.view(3, 5, 4)[:, [0, -1]].flatten(0, 1), ends)
-    torch.testing.assert_close(images_of(found["images"]), run.decode(z), rtol=0, atol=0.51 / 255)
-    torch.testing.assert_close(run.interpolate(ends[::2], ends[1::2], 5).flatten(0, 1), run.decode(z))
-    assert animated(folder / "animation.gif") and (folder / "grid.png").exists()
-
-
-def test_interpolate_walks_between_two_seeds_or_two_images(runs, done, photographs):
-    run, folder = package.load(runs.vae), photographs[0]
-    _, made = done("interpolate", runs.vae, "seeds=[3,8]", "path=linear", "steps=3")
-    z = torch.from_numpy(arrays(made / "interpolations.npz")["latents"])
-    torch.testing.assert_close(z[[0, 2]], torch.cat([run.prior(1, 3), run.prior(1, 8)]))
-    torch.testing.assert_close(z[1], (z[0] + z[2]) / 2)
-    _, made = done("interpolate", runs.vae, f"images=[{folder}/a.png,{folder}/b.png]")
-    encoded = arrays(done("encode", runs.vae, f"input={folder}", "plot=none")[1] / "latents.npz")["latents"]
-    z = arrays(made / "interpolations.npz")["latents"]
-    np.testing.assert_allclose(z[[0, -1]], encoded[:2], atol=1e-5)
-    assert made.name.startswith("step_0000003-a_b-spherical-")
-
-
-def test_a_model_without_a_prior_walks_between_validation_images(runs, done):
-    out, made = done("interpolate", runs.ae, "rows=2", "steps=3")
-    assert "validation-seed_0, linear: 2 rows" in out
-    z = arrays(made / "interpolations.npz")["latents"]
-    codes = arrays(done("encode", runs.ae, "plot=none")[1] / "latents.npz")["latents"]
-    distances = np.abs(z[[0, 2, 3, 5], None] - codes).max(2)
-    assert distances.min(1).max() < 1e-5 and len(set(distances.argmin(1))) == 4
-    other = arrays(done("interpolate", runs.ae, "rows=2", "steps=3", "seed=1")[1] / "interpolations.npz")["latents"]
-    assert not np.allclose(z, other)
-
-
-def test_every_row_of_a_conditional_model_has_one_label(runs, done):
-    _, made = done("interpolate", runs.cgan, "rows=12", "steps=2")
-    labels = arrays(made / "interpolations.npz")["labels"].reshape(12, 2)
-    assert labels[:, 0].tolist() == [*range(10), 0, 1] and (labels[:, 0] == labels[:, 1]).all()
-    _, made = done("interpolate", runs.cgan, "label=7")
-    assert set(arrays(made / "interpolations.npz")["labels"]) == {7} and "label_7" in made.name
-    _, made = done("traverse", runs.cgan, "label=3", "steps=3")
-    found, run = arrays(made / "traversals.npz"), package.load(runs.cgan)
-    painted = run.decode(torch.from_numpy(found["latents"]), label=3)
-    torch.testing.assert_close(images_of(found["images"]), painted, rtol=0, atol=0.51 / 255)
-
-
-def test_traverse_sorts_latents_by_how_much_they_move_the_image(runs, done):
-    out, folder = done("traverse", runs.vae, "steps=5", "rows=3", "extent=2")
-    found, run = arrays(folder / "traversals.npz"), package.load(runs.vae)
-    order, changes = found["order"], found["changes"]
-    assert sorted(order) == [0, 1, 2, 3] and (np.diff(changes[order]) <= 0).all()
-    images = run.traverse(order[:3].tolist(), torch.linspace(-2, 2, 5))
-    torch.testing.assert_close(images_of(found["images"]), images.flatten(0, 1), rtol=0, atol=0.51 / 255)
-    moved = images.diff(dim=1).abs().sum(1).mean((1, 2, 3))
-    np.testing.assert_allclose(changes[order[:3]], moved, rtol=1e-4)
-    with (folder / "changes.csv").open() as file:
-        assert [int(row["latent"]) for row in csv.DictReader(file)] == order.tolist()
-    plane = torch.from_numpy(found["plane_latents"]).view(5, 5, 4)
-    assert plane[:, 0, order[0]].tolist() == plane[0, :, order[1]].tolist() == [-2, -1, 0, 1, 2]
-    assert (plane[:, :, order[2:]] == 0).all() and found["plane_images"].shape == (25, 16, 16, 1)
-    assert f"latent {order[0]} ({changes[order[0]]:.3f})" in out
-    assert animated(folder / "animation.gif") and (folder / "grid.png").exists() and (folder / "plane.png").exists()
-
-
-def test_traverse_starts_from_an_image_and_shows_what_is_named(runs, done, photographs):
-    image = photographs[0] / "b.png"
-    out, made = done("traverse", runs.vae, f"input={image}", "latents=[0,3]", "plane=[3,1]", "steps=3")
-    found = arrays(made / "traversals.npz")
-    code = arrays(done("encode", runs.vae, f"input={image}", "plot=none")[1] / "latents.npz")["latents"][0]
-    z = found["latents"].reshape(2, 3, 4)
-    first = [latent for latent in found["order"] if latent in (0, 3)]
-    for row, latent in zip(z, first, strict=True):
-        assert row[:, latent].tolist() == [-2.5, 0, 2.5]
-        np.testing.assert_allclose(np.delete(row, latent, 1), np.tile(np.delete(code, latent), (3, 1)), atol=1e-5)
-    plane = found["plane_latents"].reshape(3, 3, 4)
-    assert plane[:, 0, 3].tolist() == plane[0, :, 1].tolist() == [-2.5, 0, 2.5]
-    assert "latent 3 down, 1 across" in out
-
-
-def test_traverse_of_a_model_without_a_prior_follows_the_codes_of_data(runs, done):
-    _, made = done("traverse", runs.ae, "extent=1", "steps=3", "latents=[2]")
-    codes = arrays(done("encode", runs.ae, "plot=none")[1] / "latents.npz")["latents"]
-    mean, deviation = codes.mean(0), codes.std(0)
-    z = arrays(made / "traversals.npz")["latents"]
-    np.testing.assert_allclose(z[1], mean, atol=1e-5)
-    np.testing.assert_allclose(z[:, 2], mean[2] + deviation[2] * np.array([-1, 0, 1]), atol=1e-5)
-
-
-@pytest.mark.parametrize("to, back", [("b", "a"), ("a", "b")])
-def test_translate_keeps_names_and_comes_back(to, back, runs, done, photographs, monkeypatch):
+def test_translate_keeps_names_and_comes_back(runs, done, photographs, monkeypatch):
     monkeypatch.setattr("genlab.inspection.images.BATCH", 2)
     folder, _ = photographs
-    out, made = done("translate", runs.cyclegan, f"input={folder}", f"to={to}")
+    out, made = done("translate", runs.cyclegan, f"input={folder}", "to=b")
     targets = ["a.png", "b.png", "more/a.png", "more/twin.jpg.png", "more/twin.png.png"]
     images = made / "images"
-    assert made.name.startswith(f"step_0000003-photographs-to_{to}")
+    assert made.name.startswith("step_0000003-photographs-to_b")
     assert sorted(str(path.relative_to(images)) for path in images.rglob("*.png")) == targets
     found, run = arrays(made / "translations.npz"), package.load(runs.cyclegan)
     assert found["images"].shape == found["cycles"].shape == (5, 16, 16, 3)
     for target, pixels in zip(targets, found["images"], strict=True):
         with Image.open(images / target) as image:
             assert (np.asarray(image) == pixels).all()
-    cycles = run.translate(images_of(found["images"]), back)
+    cycles = run.translate(images_of(found["images"]), "a")
     torch.testing.assert_close(images_of(found["cycles"]), cycles, rtol=0, atol=0.05)
     with Image.open(made / "grid.png") as image:
         width, height = image.size
     assert height * (5 * 18 + 2) == width * (3 * 18 + 2), "one block: 3 rows of 5 images"
-    assert "cycle      mean absolute error" in out and f"to={back}" in out
+    assert "cycle      mean absolute error" in out and "to=a" in out
 
 
-def test_translate_leaves_nothing_behind_where_an_image_is_damaged(runs, done, refuses, photographs, monkeypatch):
-    monkeypatch.setattr("genlab.inspection.images.BATCH", 2)
-    folder = photographs[0].rename(photographs[0].with_name("damaged"))
-    (folder / "more/b.png").write_bytes((folder / "a.png").read_bytes()[:60])
-    assert "damaged/more/b.png cannot be read" in refuses("translate", runs.cyclegan, f"input={folder}")
-    out, made = done("translate", runs.cyclegan, f"input={folder}", "skip_damaged=true")
-    assert "1 damaged ones left out" in out and len(list((made / "images").rglob("*.png"))) == 5
+MISTAKES = {
+    # what the model cannot do, and which can
+    "reconstruct cgan": ["model cgan cannot reconstruct", "vae"],
+    "interpolate cyclegan": ["model cyclegan cannot decode"],
+    "interpolate cgan images=[a.png,b.png]": ["model cgan cannot encode"],
+    "interpolate ae seeds=[3,8]": ["model ae cannot draw latents from a prior"],
+    "translate vae input=a.png": ["model vae cannot translate", "cyclegan"],
+    "sample vae label=3": ["label=3", "takes no labels"],
+    "traverse cgan label=10": ["label=10", "0 to 9"],
+    # what the run does not take
+    "reconstruct vae dataset=stripes": ["dataset=stripes", "holds no image"],
+    "encode vae dataset=digits dataset.size=8": ["dataset=digits", "1x8x8 (channels, height, width)"],
+    "traverse vae latents=[0,99]": ["latents=[0,99]", "0 to 3"],
+    "traverse vae plane=[2,2]": ["plane=[2,2]", "two different"],
+    "encode vae num_images=2": ["plot=pca", "3 images"],
+    "interpolate ae rows=91": ["rows=91", "180 images"],
+    # ends of a path
+    "interpolate vae seeds=[3]": ["seeds=[3,8]"],
+    "interpolate vae images=[a.png]": ["images=[a.png,b.png]"],
+    "interpolate vae images=[a.png,b.png] seeds=[3,8]": ["seeds and images"],
+    "interpolate vae dataset=digits": ["dataset=digits", "prior"],
+    "traverse vae dataset=digits": ["dataset=digits", "prior"],
+    # files that are not there
+    "reconstruct vae input=nowhere": ["input=nowhere"],
+    "interpolate vae images=[nowhere.png,b.png]": ["images=nowhere.png", "no such file"],
+    "traverse vae input=nowhere.png": ["input=nowhere.png", "no such file"],
+}
 
 
-@pytest.mark.parametrize(
-    "command, model, arguments, message",
-    [
-        ("reconstruct", "cgan", [], "model cgan cannot reconstruct"),
-        ("reconstruct", "cyclegan", [], "models that can: ae, "),
-        ("encode", "cgan", [], "model cgan cannot encode"),
-        ("interpolate", "cyclegan", [], "model cyclegan cannot decode"),
-        ("interpolate", "cgan", ["images=[a.png,b.png]"], "model cgan cannot encode"),
-        ("interpolate", "ae", ["seeds=[3,8]"], "model ae cannot draw latents from a prior"),
-        ("traverse", "cyclegan", [], "model cyclegan cannot decode"),
-        ("traverse", "cgan", ["input=a.png"], "model cgan cannot encode"),
-        ("translate", "vae", ["input=a.png"], "model vae cannot translate"),
-        ("reconstruct", "vae", ["input=nowhere"], "input=nowhere"),
-        ("reconstruct", "vae", ["dataset=stripes"], "dataset=stripes: holds no image, which model vae takes"),
-        (
-            "encode",
-            "vae",
-            ["dataset=digits", "dataset.size=8"],
-            "holds images of 1x8x8 (channels, height, width), but",
-        ),
-        ("interpolate", "ae", ["dataset=digits", "dataset.size=8"], "dataset=digits: holds images of 1x8x8"),
-        ("interpolate", "ae", ["rows=91"], "rows=91: 180 images of validation make fewer pairs"),
-        ("interpolate", "vae", ["rows=0"], "rows=0: must be at least 1"),
-        ("interpolate", "vae", ["steps=1"], "steps=1: must be at least 2"),
-        ("interpolate", "vae", ["path=crooked"], "path=crooked: must be one of spherical, linear"),
-        ("interpolate", "vae", ["seeds=[3]"], "seeds=[3]: give two, as in seeds=[3,8]"),
-        ("interpolate", "vae", ["images=[a.png]"], "images=[a.png]: give two, as in images=[a.png,b.png]"),
-        ("interpolate", "vae", ["images=[a.png,b.png]", "seeds=[3,8]"], "seeds and images: give one of the two"),
-        ("interpolate", "vae", ["images=[nowhere.png,b.png]"], "images=nowhere.png"),
-        ("interpolate", "vae", ["seeds=[3,8]", "dataset=digits"], "dataset=digits: not used, since the ends come"),
-        ("interpolate", "vae", ["dataset=digits"], "the ends come from the model's prior"),
-        ("traverse", "vae", ["dataset=digits"], "dataset=digits: not used, since the model's prior says how far"),
-        ("traverse", "vae", ["input=nowhere.png"], "input=nowhere.png: no such file; name the file of one image"),
-        ("reconstruct", "vae", ["input=nowhere.png"], "input=nowhere.png: no such file"),
-        ("interpolate", "vae", ["label=3"], "label=3: model vae takes no labels"),
-        ("interpolate", "cgan", ["label=10"], "label=10: this run knows the classes 0 to 9"),
-        ("traverse", "cgan", ["label=-1"], "label=-1: this run knows the classes 0 to 9"),
-        ("traverse", "vae", ["latents=[0,99]"], "latents=[0,99]: this run has the latents 0 to 3"),
-        ("traverse", "vae", ["latents=[]"], "latents=[]: name at least one latent"),
-        ("traverse", "vae", ["plane=[0,4]"], "plane=[0,4]: this run has the latents 0 to 3"),
-        ("traverse", "vae", ["plane=[2,2]"], "plane=[2,2]: give two different latents"),
-        ("traverse", "vae", ["extent=0"], "extent=0.0: must be greater than 0"),
-        ("traverse", "ae", ["dataset=digits", "dataset.size=8"], "dataset=digits: holds images of 1x8x8"),
-        ("encode", "vae", ["plot=circle"], "plot=circle: must be one of pca, tsne, none"),
-        ("encode", "vae", ["num_images=2"], "plot=pca: needs 3 images and 2 latents, here are 2 and 4"),
-        ("translate", "cyclegan", [], "input=null: name a folder of images"),
-    ],
-)
-def test_a_mistake_costs_one_line(command, model, arguments, message, runs, refuses):
-    assert message in refuses(command, getattr(runs, model), *arguments)
-
-
-@pytest.mark.parametrize("command, model", [("reconstruct", "vae"), ("encode", "ae"), ("translate", "cyclegan")])
-def test_a_folder_without_images_is_refused(command, model, runs, refuses, tmp_path):
-    (tmp_path / "empty").mkdir()
-    line = refuses(command, getattr(runs, model), f"input={tmp_path}/empty")
-    assert f"input: no images in {tmp_path}/empty" in line
+@pytest.mark.parametrize("line", MISTAKES)
+def test_a_mistake_costs_one_line(line, runs, refuses):
+    command, model, *arguments = line.split()
+    text = refuses(command, getattr(runs, model), *arguments)
+    assert all(part in text for part in MISTAKES[line]), text
 
 
 def test_images_that_do_not_fit_the_run_are_refused(runs, refuses, photographs, tmp_path):
     folder, _ = photographs
-    colour = np.zeros((20, 20, 3), np.uint8)
-    colour[:, :, 0] = 200
-    Image.fromarray(colour).save(tmp_path / "red.png")
-    for command, key in (("reconstruct", "input"), ("encode", "input"), ("traverse", "input")):
-        line = refuses(command, runs.vae, f"{key}={tmp_path}/red.png")
-        assert "red.png: is in colour, but this run takes grey images" in line
+    (tmp_path / "empty").mkdir()
+    assert f"input: no images in {tmp_path}/empty" in refuses("encode", runs.vae, f"input={tmp_path}/empty")
+    Image.new("RGB", (20, 20), (200, 0, 0)).save(tmp_path / "red.png")
+    assert "red.png: is in colour" in refuses("reconstruct", runs.vae, f"input={tmp_path}/red.png")
     assert "red.png: is in colour" in refuses("interpolate", runs.vae, f"images=[{tmp_path}/red.png,{folder}/a.png]")
-    assert f"input={folder}: holds 5 images; name the file of one" in refuses("traverse", runs.vae, f"input={folder}")
+    assert f"input={folder}: holds 5 images" in refuses("traverse", runs.vae, f"input={folder}")
     assert "to=c: this run translates to a and b" in refuses("translate", runs.cyclegan, f"input={folder}", "to=c")
-    np.savez(tmp_path / "small.npz", images=np.zeros((20, 8, 8), np.uint8))
-    assert "holds images of 1x8x8" in refuses("reconstruct", runs.vae, f"input={tmp_path}/small.npz")
-    line = refuses("interpolate", runs.vae, f"images=[{folder}/a.png,nope.png]")
-    assert "images=nope.png: no such file; name the file of one image" in line
-
-
-@pytest.mark.parametrize(
-    "arrays, message",
-    [
-        ({"x": np.zeros((9, 16, 16), np.uint8)}, "images: no such array in "),
-        (
-            {"images": np.zeros((9, 256), np.uint8)},
-            "holds flat rows. Store images as uint8 [N, height, width, channels]",
-        ),
-        ({"images": np.full((9, 16, 16), 7.0)}, "outside 0 to 1. Store images as uint8 [N, height, width, channels]"),
-        ({"images": np.ones((9, 16, 16), int)}, "holds only 0 and 1. Store images as uint8"),
-    ],
-)
-def test_an_npz_file_that_does_not_serve_is_named_by_its_key(arrays, message, runs, refuses, tmp_path):
-    np.savez(tmp_path / "wrong.npz", **arrays)
+    np.savez(tmp_path / "wrong.npz", images=np.zeros((20, 8, 8), np.uint8))
+    assert "holds images of 1x8x8" in refuses("reconstruct", runs.vae, "input=wrong.npz")
+    np.savez(tmp_path / "wrong.npz", x=np.zeros((9, 16, 16), np.uint8))
     line = refuses("reconstruct", runs.vae, "input=wrong.npz")
-    assert line.startswith("genlab: input=wrong.npz: images") and message in line and "dataset." not in line
+    assert line.startswith("genlab: input=wrong.npz: images") and "dataset." not in line
 
 
 def test_labels_of_an_npz_file_go_with_its_images(runs, done, tmp_path):
@@ -397,8 +185,9 @@ def test_translate_gives_every_image_a_file_of_its_own(runs, done, tmp_path):
 def test_different_requests_lie_side_by_side_and_the_same_one_is_replaced_whole(runs, done, tmp_path):
     requests = [["num_samples=7"], ["num_samples=7", "format=npz"], ["num_samples=7", "format=png"], ["num_samples=8"]]
     made = [done("sample", runs.vae, *request)[1] for request in requests if "format=npz" not in request]
+    assert "grid.png (the first 256 of 300)" in done("sample", runs.vae, "num_samples=300")[0]
     done("sample", runs.vae, *requests[1])
-    assert len(set(made)) == 3 and len(list(made[0].parent.iterdir())) == 4
+    assert len(set(made)) == 3 and len(list(made[0].parent.iterdir())) == 5
     (made[0] / "stale.png").touch()
     assert done("sample", runs.vae, *requests[0])[1] == made[0]
     assert {path.name for path in made[0].iterdir()} == {"grid.png", "samples.npz"}
@@ -407,14 +196,6 @@ def test_different_requests_lie_side_by_side_and_the_same_one_is_replaced_whole(
         Image.fromarray(np.zeros((16, 16), np.uint8)).save(tmp_path / place / "validation/a.png")
     titled = [[f"input={tmp_path}/{place}/validation"] for place in ("one", "two")] + [[]]
     assert len({done("reconstruct", runs.vae, *request)[1] for request in titled}) == 3
-
-
-def test_the_grid_shows_all_samples_or_says_how_many(runs, done):
-    out, made = done("sample", runs.vae, "num_samples=7")
-    with Image.open(made / "grid.png") as image:
-        assert image.size[0] == image.size[1], "3 rows of 3, two places empty"
-    assert "first" not in out
-    assert "grid.png (the first 256 of 300)" in done("sample", runs.vae, "num_samples=300")[0]
 
 
 def test_a_command_that_is_stopped_leaves_the_older_result(runs, done, genlab, monkeypatch):
@@ -448,7 +229,3 @@ def test_a_run_without_a_checkpoint_yet_is_waited_for(every, moment, refused, tm
     (folder / "config.yaml").write_text(json.dumps({"trainer": {"checkpoint_every": every}}))
     line = refused("sample", f"run={folder}")
     assert f"run={folder}: is still training and has saved no checkpoint yet; wait for {moment}" in line
-
-
-def test_an_empty_run_is_said_to_be_empty(refused):
-    assert refused("sample", "run=").startswith("genlab: run=: is empty; name a run folder")

@@ -2,18 +2,22 @@
 
 import json
 import os
+from functools import cache
 from pathlib import Path
 
 import lab
 import pytest
 import torch
+from representatives import REPRESENTATIVES
 
+from genlab.contract.data import DataSpec
 from genlab.contract.settings import EvaluationConfig
-from genlab.data import cache
+from genlab.data import cache as data_cache
+from genlab.data.shapes import Shapes
+from genlab.data.source import ArrayExamples, Source
 from genlab.evaluation import classifier, sample_metrics
 from genlab.evaluation import context as contexts
 from genlab.evaluation.context import EvaluationContext
-from genlab.evaluation.data_metrics import DATA_METRICS
 from genlab.evaluation.evaluate import choose, evaluate, write
 from genlab.evaluation.sample_metrics import SAMPLE_METRICS, nearest_images
 from genlab.inference.run import Run
@@ -26,8 +30,8 @@ SETTINGS = EvaluationConfig(None, 300, "pixels", importance_samples=3, repeats=1
 def own_cache(tmp_path, monkeypatch):
     """An empty cache, in which everything is worth keeping."""
     monkeypatch.setenv("GENLAB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(cache, "WORTH_SECONDS", -1.0)
-    monkeypatch.setattr(cache, "WORTH_SPEED", float("inf"))
+    monkeypatch.setattr(data_cache, "WORTH_SECONDS", -1.0)
+    monkeypatch.setattr(data_cache, "WORTH_SPEED", float("inf"))
 
 
 def subject(model, *overrides, source=None, **settings) -> tuple[Run, EvaluationContext]:
@@ -39,12 +43,24 @@ def subject(model, *overrides, source=None, **settings) -> tuple[Run, Evaluation
     return run, EvaluationContext(source, "noise", EvaluationConfig(**{**vars(SETTINGS), **settings}), config, lab.CPU)
 
 
+@pytest.fixture(scope="module")
+def entries_of(tmp_path_factory):
+    """What fits a model, measured once: run, context, names of metrics, entries."""
+
+    @cache
+    def make(model):
+        run, context = subject(model)
+        names = choose(run, context, None)
+        return run, context, names, evaluate(run, context, names, seed=1)
+
+    return make
+
+
 @pytest.mark.parametrize("model", lab.MODELS)
-def test_measures_what_fits_every_model_and_repeats_it(model):
-    run, context = subject(model)
-    names = choose(run, context, None)
+def test_measures_what_fits_every_model_repeats_it_and_disturbs_no_generator(model, entries_of):
+    run, context, names, entries = entries_of(model)
     assert names, "there is something to say of every model"
-    entries = evaluate(run, context, names, seed=1)
+    assert entries.keys() <= directions_of(names).keys(), "every number is announced"
     for name, entry in entries.items():
         assert entry["value"] == pytest.approx(entry["values"][0]) and torch.tensor(entry["value"]).isfinite(), name
         assert entry["direction"] in ("min", "max", None)
@@ -53,21 +69,13 @@ def test_measures_what_fits_every_model_and_repeats_it(model):
         assert len(protocol["data_sha256"]) == 64
         assert protocol.get("seed", 1) == 1
     json.dumps(entries, allow_nan=False)
-    again = evaluate(run, context, names, seed=1)
-    assert again == entries, "an evaluation is a function of its seed"
-
-
-@pytest.mark.parametrize("model", lab.MODELS)
-def test_measuring_disturbs_no_generator(model):
-    run, context = subject(model)
     state = torch.get_rng_state()
-    evaluate(run, context, choose(run, context, None))
+    assert evaluate(run, context, names, seed=1) == entries, "an evaluation is a function of its seed"
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_a_protocol_claims_nothing_that_played_no_part():
-    run, context = subject("vae")
-    entries = evaluate(run, context, choose(run, context, None))
+def test_a_protocol_claims_nothing_that_played_no_part(entries_of):
+    _, context, _, entries = entries_of("vae")
     reading = {name for name, entry in entries.items() if "extractor" in entry["protocol"]}
     assert {"frechet_distance", "kernel_distance", "precision"} <= reading
     assert not {"elbo", "mse", "active_units", "copying_gap"} & reading
@@ -81,17 +89,6 @@ def test_no_extractor_is_made_for_what_reads_nothing(monkeypatch):
     monkeypatch.setattr(contexts, "make_extractor", None)  # making one would fail
     run, context = subject("vae")
     evaluate(run, context, choose(run, context, ["likelihood", "reconstruction", "latents", "copies"]))
-
-
-def test_numbers_do_not_depend_on_the_autocast_around_them(monkeypatch):
-    monkeypatch.setitem(classifier.RECIPE, "steps", 20)
-    names = ["frechet", "mmd", "classes"]
-    run, context = subject("cgan", extractor="classifier")
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        inside = evaluate(run, context, names)
-    monkeypatch.setenv("GENLAB_CACHE", os.environ["GENLAB_CACHE"] + "-another")
-    run, context = subject("cgan", extractor="classifier")
-    assert evaluate(run, context, names) == inside
 
 
 def test_copies_of_training_images_are_found_out_among_all_of_them():
@@ -133,37 +130,20 @@ def test_pairs_are_compared_in_equal_numbers():
         assert entries[name]["protocol"]["samples"] == entries[name]["protocol"]["real"] == 20
 
 
-def test_every_number_is_announced():
-    for model in lab.MODELS:
-        run, context = subject(model)
-        for name in choose(run, context, None):
-            assert evaluate(run, context, [name]).keys() <= directions_of([name]).keys()
+class Unequal(Source):
+    """Two domains, one smaller than the other."""
+
+    spec = DataSpec((3, 16, 16), domains=("a", "b"))
+    sizes = {"train": 40, "validation": 40}
+
+    def open(self, split):
+        return [
+            ArrayExamples(a=torch.randint(256, (40, 3, 16, 16)).byte()),
+            ArrayExamples(b=torch.randint(256, (12, 3, 16, 16)).byte()),
+        ]
 
 
-def test_other_data_asks_no_question_about_training_data():
-    run, context = subject("gan")
-    context.own = False
-    assert "copies" not in choose(run, context, None)
-    with pytest.raises(ValueError, match="metrics=copies: is a question about the data that the run was trained on"):
-        choose(run, context, ["copies"])
-
-
-def test_a_smaller_domain_is_counted_once(tmp_path):
-    from genlab.contract.data import DataSpec
-    from genlab.data.source import ArrayExamples, Source
-
-    class Unequal(Source):
-        spec = DataSpec((3, 16, 16), domains=("a", "b"))
-        sizes = {"train": 40, "validation": 40}
-
-        def open(self, split):
-            generator = torch.Generator().manual_seed(0)
-            sizes = {"a": 40, "b": 12}
-            return [
-                ArrayExamples(**{d: torch.randint(256, (n, 3, 16, 16), generator=generator).byte()})
-                for d, n in sizes.items()
-            ]
-
+def test_a_smaller_domain_is_counted_once():
     run, context = subject("cyclegan", source=Unequal())
     entries = evaluate(run, context, ["translation"])
     assert entries["cycle_error/a"]["protocol"]["images"] == 40
@@ -180,40 +160,45 @@ def test_repeats_draw_anew_and_give_a_deviation():
 
 
 def test_known_factors_are_asked_for_by_the_data():
-    from genlab.data.shapes import Shapes
-
     source = Shapes(size=16, num_scales=2, num_orientations=4, num_positions=4, validation_fraction=0.9)
     run, context = subject("beta-vae", source=source)
     assert "disentanglement" in choose(run, context, None)
     entries = evaluate(run, context, ["disentanglement"])
     assert {"mig", "sap", "dci_disentanglement", "factor_vae_score", "beta_vae_score"} <= entries.keys()
-    run, context = subject("vae")
-    with pytest.raises(ValueError, match="metrics=disentanglement: dataset noise has no factors"):
-        choose(run, context, ["disentanglement"])
 
 
-def test_refuses_what_does_not_fit_and_what_does_not_exist():
-    run, context = subject("gan")
-    for asked, message in (
-        (["frechett"], "metrics=frechett: no such metric; did you mean 'frechet'?"),
-        (["likelihood"], "metrics=likelihood: model gan cannot bound the likelihood"),
-        (["classes"], "metrics=classes: extractor pixels reads no classes; use extractor=classifier"),
-    ):
-        with pytest.raises(ValueError) as refused:
-            choose(run, context, asked)
-        assert str(refused.value).startswith(message)
+@pytest.mark.parametrize(
+    "model, metric, reason",
+    [
+        ("gan", "frechett", "'frechet'"),
+        ("gan", "likelihood", "model gan cannot bound the likelihood"),
+        ("gan", "classes", "extractor=classifier"),
+        ("vae", "disentanglement", "noise has no factors"),
+        ("vae", "copies", "the data that the run was trained on"),
+    ],
+)
+def test_refuses_what_does_not_fit_and_what_does_not_exist(model, metric, reason):
+    run, context = subject(model)
     assert choose(run, context, ["kernel", "frechet", "kernel"]) == ["kernel", "frechet"]
+    context.own = False
+    assert metric not in choose(run, context, None)
+    with pytest.raises(ValueError, match=f"metrics={metric}: .*{reason}"):
+        choose(run, context, [metric])
 
 
-def test_classes_are_read_by_a_classifier_of_the_datasets_labels(monkeypatch):
+def test_classes_are_read_by_a_classifier_of_the_datasets_labels_whatever_autocast_is_around(monkeypatch):
     monkeypatch.setitem(classifier.RECIPE, "steps", 20)
+    names = ["frechet", "mmd", "classes", "inception_score"]
     run, context = subject("cgan", extractor="auto")
-    names = choose(run, context, None)
-    assert {"classes", "inception_score"} <= set(names)
-    entries = evaluate(run, context, ["classes", "inception_score"])
+    assert set(names) <= set(choose(run, context, None))
+    entries = evaluate(run, context, names)
     assert entries["agreement"]["protocol"]["labels"] == "all classes in turn"
     assert entries["classes_covered"]["protocol"]["of"] == 3
     assert 0 <= entries["agreement"]["value"] <= 1 <= entries["inception_score"]["value"]
+    monkeypatch.setenv("GENLAB_CACHE", os.environ["GENLAB_CACHE"] + "-another")
+    run, context = subject("cgan", extractor="auto")
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert evaluate(run, context, names) == entries
 
 
 def test_readings_of_real_images_are_kept_and_used_again(monkeypatch):
@@ -274,12 +259,6 @@ def test_what_was_measured_before_stays(tmp_path):
         write({}, path)
 
 
-def test_every_metric_is_asked_for_by_a_name_of_its_own():
-    assert len(METRICS) == len(DATA_METRICS) + len(SAMPLE_METRICS)
-    numbers = [name for metric in METRICS.values() for name in metric.directions]
-    assert len(numbers) == len(set(numbers)), "no two metrics give a number of one name"
-
-
 def measured(model: str) -> dict[str, dict]:
     """Everything that fits a model, on three batches of images and three batches of samples."""
     torch.set_num_threads(1)
@@ -290,20 +269,21 @@ def measured(model: str) -> dict[str, dict]:
 
 def measure_as_a_rank(rank: int, folder: Path) -> None:
     os.environ["GENLAB_CACHE"] = f"{folder}/cache-{rank}"
-    for model in lab.MODELS:
+    for model in REPRESENTATIVES:
         entries = measured(model)
         (folder / f"{model}-{rank}.json").write_text(json.dumps(entries))
 
 
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory):
-    """What two processes measured of every model."""
+    """What two processes measured of every representative."""
     folder = tmp_path_factory.mktemp("ranks")
     lab.two_processes(measure_as_a_rank, folder)
     return folder
 
 
-@pytest.mark.parametrize("model", lab.MODELS)
+@pytest.mark.representative
+@pytest.mark.parametrize("model", REPRESENTATIVES)
 def test_two_processes_measure_what_one_does(model, ranks):
     """They share the batches and the samples; the numbers are the same to the bit."""
     first, second = (json.loads((ranks / f"{model}-{rank}.json").read_text()) for rank in range(2))

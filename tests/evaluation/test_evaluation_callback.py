@@ -1,11 +1,11 @@
-"""Measuring sample quality in training: rows, status, `best.pt`, and no trace in the weights."""
+"""Measuring sample quality in training: rows, status, `best.safetensors`, and no trace in the weights."""
 
 import json
 
 import lab
 import pytest
-import torch
 
+from genlab.checkpoints import file as checkpoint
 from genlab.checkpoints.folder import RunFolder
 from genlab.config.compose import RequestError
 from genlab.evaluation import classifier
@@ -42,32 +42,32 @@ def test_measures_every_so_many_steps_and_chooses_the_best_by_it(tmp_path):
     measured = {row["step"]: row["evaluation/frechet_distance"] for row in rows if "evaluation/precision" in row}
     assert list(measured) == [2, 4, 6]
     assert final["evaluation/frechet_distance"] == measured[6]
-    best = torch.load(tmp_path / "a/checkpoints/best.pt", weights_only=True)["step"]
+    best = checkpoint.load(tmp_path / "a/checkpoints/best.safetensors")["step"]
     assert measured[best] == min(measured.values())
 
 
 def test_measuring_changes_nothing_that_is_learnt(tmp_path):
     run(tmp_path / "a", "trainer.evaluate_every=2")
     run(tmp_path / "b")
-    a, b = (torch.load(tmp_path / name / "checkpoints/last.pt", weights_only=True) for name in "ab")
+    a, b = (checkpoint.load(tmp_path / name / "checkpoints/last.safetensors") for name in "ab")
     assert not list(lab.differences(a["model"], b["model"])) and not list(lab.differences(a["ema"], b["ema"]))
 
 
 @pytest.mark.parametrize(
     "overrides, message",
     [
-        (["trainer.best_metric=frechet"], "trainer.best_metric=frechet: must begin with validation/ or evaluation/"),
+        (["trainer.best_metric=frechet"], "trainer.best_metric=frechet: .*validation/ or evaluation/"),
         (["trainer.best_metric=validation/elbo"], "trainer.best_metric=validation/elbo: "),
-        (["trainer.best_metric=evaluation/mmd"], "is measured only with trainer.evaluate_every=STEPS"),
-        (["trainer.evaluate_every=2", "evaluation.metrics=[frechett]"], "evaluation.metrics=frechett: no such metric"),
+        (["trainer.best_metric=evaluation/mmd"], "trainer.best_metric=.*trainer.evaluate_every=STEPS"),
+        (["trainer.evaluate_every=2", "evaluation.metrics=[frechett]"], "evaluation.metrics=frechett: .*'frechet'"),
         (
             ["trainer.evaluate_every=2", "trainer.best_metric=evaluation/mmd"],
-            "trainer.best_metric=evaluation/mmd: there are: coverage, density, frechet_distance",
+            "evaluation/mmd: .*coverage, den",
         ),
     ],
 )
 def test_refuses_before_the_run_what_will_not_be_measured(overrides, message, tmp_path):
-    with pytest.raises(RequestError, match=message.replace("[", r"\[")):
+    with pytest.raises(RequestError, match=message):
         run(tmp_path / "a", *overrides)
     assert not (tmp_path / "a").exists()
 

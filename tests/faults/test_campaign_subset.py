@@ -8,6 +8,7 @@ import pytest
 from faults import damage, disk, kills, locks, memory, report, signals
 from faults.damage import COUNTS
 from faults.laboratory import MODELS, Laboratory, Reference
+from representatives import REPRESENTATIVES
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,8 @@ def passed(*rows: report.Row) -> bool:
     return all(row.cases for row in rows)
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.representative
+@pytest.mark.parametrize("model", REPRESENTATIVES)
 def test_a_killed_run_ends_as_if_it_had_not_been(model, laboratory):
     varieties = laboratory.varieties(model)
     variety = varieties[MODELS.index(model) % len(varieties)]
@@ -47,7 +49,7 @@ def test_damaged_checkpoints_are_refused(reference, laboratory):
 
 
 def test_a_full_disk_is_said_in_one_line_and_overcome(reference, laboratory):
-    size = (reference.folder / "checkpoints/last.pt").stat().st_size
+    size = (reference.folder / "checkpoints/last.safetensors").stat().st_size
     row = report.Row("disk", "a limit on files")
     row.add("below a checkpoint", disk.limited(reference, laboratory.work / "limited", size - 1))
     assert passed(row)

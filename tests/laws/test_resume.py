@@ -2,11 +2,13 @@
 
 import json
 import shutil
+from functools import cache
 from pathlib import Path
 
 import lab
 import pytest
 import torch
+from representatives import REPRESENTATIVES
 
 from genlab.checkpoints import file as checkpoint
 from genlab.system import distributed
@@ -20,6 +22,8 @@ SETTINGS = [
     "trainer.validate_every=4",
     "trainer.clip=10",
 ]
+STOPS = (4, 6)
+"""In the middle of a row of metrics, after a validation; and at the end of a row."""
 
 
 def fresh(config, folder):
@@ -31,28 +35,57 @@ def rows(folder):
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
-@pytest.mark.parametrize("ema", ["null", "0.99"])
-@pytest.mark.parametrize("model", lab.MODELS)
-def test_resumed_equals_never_stopped(model, ema, tmp_path):
-    config = lab.compose(model, *SETTINGS, f"trainer.ema={ema}")
-    whole = fresh(config, tmp_path / "whole")
-    whole.fit()
-    expected = rows(tmp_path / "whole")
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run that never stopped, made once for all laws of this file: config, trainer and folder."""
+
+    @cache
+    def make(model, ema):
+        folder = tmp_path_factory.mktemp(model)
+        config = lab.compose(model, *SETTINGS, f"trainer.ema={ema}")
+        trainer = fresh(config, folder)
+        trainer.fit()
+        return config, trainer, folder
+
+    return make
+
+
+def check_resumed(run, stop, tmp_path):
+    config, trainer, folder = run
+    expected = rows(folder)
     assert [row["step"] for row in expected if "epoch" in row] == [3, 6, 9]
-
-    for stop in (4, 6):  # in the middle of a row of metrics, after a validation; and at the end of a row
-        folder = tmp_path / f"resumed-{stop}"
-        shutil.copytree(tmp_path / "whole", folder)
-        state = checkpoint.load(folder / f"checkpoints/step_{stop:07d}.pt")
-        assert state["step"] == stop
-        resumed = fresh(config, folder)
-        load_state_dict(resumed, state)
-        resumed.fit()
-        assert not list(lab.differences(state_dict(whole), state_dict(resumed)))
-        assert rows(folder) == expected
+    shutil.copytree(folder, tmp_path / "resumed")
+    state = checkpoint.load(folder / f"checkpoints/step_{stop:07d}.safetensors")
+    assert state["step"] == stop
+    resumed = fresh(config, tmp_path / "resumed")
+    load_state_dict(resumed, state)
+    resumed.fit()
+    assert not list(lab.differences(state_dict(trainer), state_dict(resumed)))
+    assert rows(tmp_path / "resumed") == expected
 
 
 @pytest.mark.parametrize("model", lab.MODELS)
+def test_resumed_equals_never_stopped(model, whole, tmp_path):
+    check_resumed(whole(model, "0.99"), STOPS[0], tmp_path)
+
+
+@pytest.mark.representative
+@pytest.mark.parametrize("ema, stop", [("0.99", STOPS[1]), ("null", STOPS[0])])
+@pytest.mark.parametrize("model", REPRESENTATIVES)
+def test_resumed_anywhere_equals_never_stopped(model, ema, stop, whole, tmp_path):
+    check_resumed(whole(model, ema), stop, tmp_path)
+
+
+@pytest.mark.parametrize("model", lab.MODELS)
+def test_saving_and_validating_do_not_touch_training(model, whole):
+    config, observed, _ = whole(model, "0.99")
+    alone = lab.trainer(config)
+    lab.run_steps(alone, STEPS)
+    assert not list(lab.differences(alone.model.state_dict(), observed.model.state_dict()))
+
+
+@pytest.mark.representative
+@pytest.mark.parametrize("model", REPRESENTATIVES)
 def test_a_run_that_is_made_longer_is_the_one_that_was_so_long_from_the_start(model, tmp_path):
     """It ended where it was due for nothing, neither for a row nor for a validation, and measured all the same."""
     constant = [*SETTINGS, "schedule=constant"]  # others stretch over the length of a run
@@ -62,24 +95,14 @@ def test_a_run_that_is_made_longer_is_the_one_that_was_so_long_from_the_start(mo
     short.fit()
     assert [row["step"] for row in rows(tmp_path / "short")] == [3, 4, 5, 5]
     longer = fresh(lab.compose(model, *constant), tmp_path / "short")
-    load_state_dict(longer, checkpoint.load(tmp_path / "short/checkpoints/last.pt"))
+    load_state_dict(longer, checkpoint.load(tmp_path / "short/checkpoints/last.safetensors"))
     longer.fit()
     assert not list(lab.differences(state_dict(long), state_dict(longer)))
     assert rows(tmp_path / "short") == rows(tmp_path / "long")
 
 
-@pytest.mark.parametrize("model", lab.MODELS)
-def test_saving_and_validating_do_not_touch_training(model, tmp_path):
-    config = lab.compose(model, *SETTINGS, "trainer.ema=0.9")
-    observed = fresh(config, tmp_path)
-    observed.fit()
-    alone = lab.trainer(config)
-    lab.run_steps(alone, STEPS)
-    assert not list(lab.differences(alone.model.state_dict(), observed.model.state_dict()))
-
-
 def stop_and_go_on(rank: int, folder: Path, models: list[str]) -> None:
-    """One of two processes: each model trained to the end, and again from two of its checkpoints."""
+    """One of two processes: each model trained to the end, and again from a checkpoint in the middle of a row."""
     for model in models:
         config = lab.compose(model, *SETTINGS, "trainer.ema=0.99")
 
@@ -88,50 +111,46 @@ def stop_and_go_on(rank: int, folder: Path, models: list[str]) -> None:
             trainer = lab.trainer(config, source, rank=rank, world=2)
             trainer = lab.with_files(trainer, config, source.spec, place)
             if stop:
-                load_state_dict(trainer, checkpoint.load(place / f"checkpoints/step_{stop:07d}.pt"))
+                load_state_dict(trainer, checkpoint.load(place / f"checkpoints/step_{stop:07d}.safetensors"))
             trainer.fit()
             return state_dict(trainer)
 
         ends = [begin(folder / model / "whole")]
-        for stop in STOPS:
-            place = folder / model / f"resumed-{stop}"
-            if rank == 0:
-                shutil.copytree(folder / model / "whole", place)
-            distributed.barrier()
-            ends.append(begin(place, stop))
+        place = folder / model / "resumed"
+        if rank == 0:
+            shutil.copytree(folder / model / "whole", place)
+        distributed.barrier()
+        ends.append(begin(place, STOPS[0]))
         torch.save(ends, folder / f"{model}-{rank}.pt")
-
-
-STOPS = (4, 6)
 
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory):
     """Runs of two processes, one start of these for all models."""
     folder = tmp_path_factory.mktemp("two")
-    lab.two_processes(stop_and_go_on, folder, lab.MODELS)
+    lab.two_processes(stop_and_go_on, folder, REPRESENTATIVES)
     return folder
 
 
-@pytest.mark.parametrize("model", lab.MODELS)
+@pytest.mark.representative
+@pytest.mark.parametrize("model", REPRESENTATIVES)
 def test_two_processes_resumed_equal_two_never_stopped(model, two):
-    """In the middle of a row as well, of which each process had made a part."""
+    """In the middle of a row, of which each process had made a part."""
     expected = rows(two / model / "whole")
     for rank in range(2):
-        whole, *resumed = torch.load(two / f"{model}-{rank}.pt")
-        for end in resumed:
-            assert not list(lab.differences(whole, end))
-    for stop in STOPS:
-        assert rows(two / model / f"resumed-{stop}") == expected
+        whole, resumed = torch.load(two / f"{model}-{rank}.pt")
+        assert not list(lab.differences(whole, resumed))
+    assert rows(two / model / "resumed") == expected
 
 
-@pytest.mark.parametrize("model", lab.MODELS)
-def test_one_process_goes_on_with_the_unfinished_row_of_two(model, two, tmp_path):
+@pytest.mark.representative
+@pytest.mark.parametrize("model", REPRESENTATIVES)
+def test_one_process_goes_on_with_the_unfinished_row_of_two(model, two):
     """To rounding: the row is the mean over steps that two made and steps that one made."""
     config = lab.compose(model, *SETTINGS, "trainer.ema=0.99")
-    state = checkpoint.load(two / model / "whole/checkpoints/step_0000005.pt")
+    state = checkpoint.load(two / model / "whole/checkpoints/step_0000005.safetensors")
     assert all(len(entry) == 3 for entry in state["metric_window"].values())
-    resumed = fresh(config, tmp_path)
+    resumed = lab.trainer(config)
     load_state_dict(resumed, {**state, "callbacks": {}})
     resumed.model.train()
     resumed.train_step(next(resumed.train_loader.batches(resumed.settings.batch_size, resumed.step)))

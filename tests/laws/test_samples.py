@@ -99,8 +99,6 @@ def test_latents_decode_to_reconstructions(model, trained):
 @pytest.mark.parametrize("model", lab.MODELS)
 def test_saved_and_loaded_draws_the_same(model, trained):
     trainer, config, data, folder = trained(model)
-    file = folder / "checkpoints" / "last.pt"
-    assert torch.load(file, weights_only=True)["step"] == 3
     loaded = load(str(folder), lab.CPU)
     assert (loaded.step, loaded.folder, loaded.data) == (3, folder, data)
     assert not loaded.model.training and not any(p.requires_grad for p in loaded.model.parameters())
@@ -134,22 +132,3 @@ def test_samples_are_decoded_draws_from_the_prior(model, trained):
     assert torch.equal(samples, decoded)
     with seeded(3):
         assert network.prior(500, truncation=0.5).abs().max() <= 0.5 < z.abs().max()
-
-
-@pytest.mark.parametrize("model", lab.MODELS)
-def test_scores_are_one_number_for_each_image(model, trained):
-    trainer, *_ = trained(model)
-    network = trainer.model.eval()
-    if "image" not in network.requires:
-        return
-    x = next(trainer.validation_loader.in_order(limit=6))["image"]
-    with torch.no_grad(), seeded(0):
-        scores = {
-            name: getattr(network, name)(x) for name in ("discriminator_score", "log_prob") if hasattr(network, name)
-        }
-        if hasattr(network, "log_weights"):
-            scores["log_weights"] = network.log_weights(x, 4).mean(0)
-        for name, score in scores.items():
-            assert score.shape == (6,) and score.isfinite().all() and score.unique().numel() == 6, name
-        if hasattr(network, "discriminator_score"):
-            torch.testing.assert_close(network.discriminator_score(x[:2]), scores["discriminator_score"][:2])

@@ -4,13 +4,15 @@ import json
 
 import lab
 import pytest
-import torch
+from representatives import REPRESENTATIVES
 
+from genlab.checkpoints import file as checkpoint
 from genlab.checkpoints.folder import RunFolder
 from genlab.runs.train import train
 
 
-@pytest.mark.parametrize("model", lab.MODELS)
+@pytest.mark.representative
+@pytest.mark.parametrize("model", REPRESENTATIVES)
 def test_the_seed_decides(model, tmp_path):
     settings = [
         *lab.small_data(f"model={model}"),
@@ -23,7 +25,7 @@ def test_the_seed_decides(model, tmp_path):
     for name, seed in (("first", 0), ("again", 0), ("other", 1)):
         config = lab.compose(model, *settings, f"seed={seed}")
         final = train(config, RunFolder(tmp_path / name))
-        states[name] = torch.load(tmp_path / name / "checkpoints/last.pt", weights_only=True)
+        states[name] = checkpoint.load(tmp_path / name / "checkpoints/last.safetensors")
         metrics[name] = (tmp_path / name / "metrics.jsonl").read_text()
         status = json.loads((tmp_path / name / "status.json").read_text())
         assert status["status"] == "finished" and status["final"] == final

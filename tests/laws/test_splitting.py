@@ -5,22 +5,22 @@ from itertools import pairwise
 import lab
 import pytest
 import torch
+from representatives import REPRESENTATIVES
 from torch import Tensor, nn
 
 from genlab.training.inference import validate
 from genlab.training.trainer import Trainer
 
 STEPS = 4
-SETTINGS = ["trainer.batch_size=64", "trainer.ema=0.9", "trainer.clip=50", "trainer.log_every=2"]
+SETTINGS = ["trainer.batch_size=32", "trainer.ema=0.9", "trainer.clip=50", "trainer.log_every=2"]
 
 
 def outcome(trainer) -> dict:
     lab.run_steps(trainer, STEPS)
     row = trainer.log_row()
     row = {name: torch.tensor(value, dtype=torch.float64) for name, value in row.items()}
-    validation = {name: torch.tensor(value, dtype=torch.float64) for name, value in validate(trainer).items()}
     averages = trainer.ema.state_dict() if trainer.ema else {}
-    return {"model": trainer.model.state_dict(), "ema": averages, "row": row, "validation": validation}
+    return {"model": trainer.model.state_dict(), "ema": averages, "row": row}
 
 
 def assert_same(one: dict, other: dict) -> None:
@@ -31,7 +31,7 @@ def assert_same(one: dict, other: dict) -> None:
 @pytest.mark.parametrize("model", lab.MODELS)
 def test_one_batch_equals_four_micro_batches(model, float64):
     whole = lab.trainer(lab.compose(model, *SETTINGS), independent_rows=True)
-    parts = lab.trainer(lab.compose(model, *SETTINGS, "device.micro_batch=16"), independent_rows=True)
+    parts = lab.trainer(lab.compose(model, *SETTINGS, "device.micro_batch=8"), independent_rows=True)
     start = lab.snapshot(whole.model.state_dict())
     assert (whole.optimization.accumulation_steps, parts.optimization.accumulation_steps) == (1, 4)
     one, other = outcome(whole), outcome(parts)
@@ -50,7 +50,7 @@ def variants(model: str) -> list[tuple[str, ...]]:
     return [(), ("model.network=upsampling",)] if "network" in keys else [()]
 
 
-CASES = [(model, *overrides) for model in lab.MODELS for overrides in variants(model)]
+CASES = [(model, *overrides) for model in REPRESENTATIVES for overrides in variants(model)]
 
 MANY_IMAGES = 600
 """In the validation split: three batches, of which one process measures two."""
@@ -79,12 +79,13 @@ def begin_as_a_rank(rank: int, folder: str) -> None:
 
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory):
-    """What two processes made of every model: one start of the processes for all models."""
+    """What two processes made of every case: one start of the processes for all."""
     folder = tmp_path_factory.mktemp("ranks")
     lab.two_processes(begin_as_a_rank, str(folder))
     return folder
 
 
+@pytest.mark.representative
 @pytest.mark.parametrize("number", range(len(CASES)), ids=["-".join(case) for case in CASES])
 def test_two_processes_equal_one(number, ranks, float64):
     first, second = (torch.load(f"{ranks}/{number}-{rank}.pt") for rank in range(2))
@@ -129,7 +130,7 @@ def distance(one: dict[str, Tensor], other: dict[str, Tensor]) -> float:
     return float((squares / sum(value.double().square().sum() for value in one.values())).sqrt())
 
 
-LONG_CASES = [(case, torch.float64) for case in CASES] + [((model,), torch.float32) for model in lab.MODELS]
+LONG_CASES = [(case, torch.float64) for case in CASES] + [((model,), torch.float32) for model in REPRESENTATIVES]
 
 
 def train_as_a_rank(rank: int, folder: str) -> None:
@@ -146,6 +147,7 @@ def long_ranks(tmp_path_factory):
 
 
 @pytest.mark.slow
+@pytest.mark.representative
 @pytest.mark.parametrize("number", range(len(LONG_CASES)), ids=["-".join(map(str, (*c, d))) for c, d in LONG_CASES])
 def test_two_processes_equal_one_after_many_steps(number, long_ranks):
     case, dtype = LONG_CASES[number]

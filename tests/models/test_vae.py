@@ -9,7 +9,6 @@ from torch.distributions import Independent, Normal
 
 from genlab.contract.data import Batch, DataSpec
 from genlab.models.vae import VAE
-from genlab.training.inference import validate
 
 DATA = DataSpec((1, 8, 8))
 
@@ -84,23 +83,6 @@ def test_objective_is_minus_the_elbo():
     torch.testing.assert_close(update.log["reconstruction"], -log_likelihood.mean())
 
 
-def test_elbo_is_below_the_importance_estimate(float64):
-    """log p(x) >= ELBO, with importance sampling as an independent estimate of log p(x)."""
-    model = small(likelihood="gaussian", variance=0.1).eval()
-    torch.manual_seed(2)
-    x = torch.rand(4, *DATA.shape)
-    with torch.no_grad():
-        mu, log_var = model.posterior(x)
-        q, p = Normal(mu, (log_var / 2).exp()), Normal(0.0, 1.0)
-        z = q.sample((4000,))
-        weights = (p.log_prob(z) - q.log_prob(z)).sum(-1)
-        weights += torch.stack([model.likelihood.log_prob(model.decoder(draw), x) for draw in z])
-        log_evidence = weights.logsumexp(0) - math.log(4000)
-        elbo = torch.stack([model.evaluate(Batch({"image": x}, seed))["elbo"] for seed in range(200)]).mean()
-    assert elbo < log_evidence.mean() + 0.02
-    assert elbo.item() == pytest.approx(weights.mean().item(), abs=0.1), "the same bound, estimated twice"
-
-
 def test_evaluate_reports_one_account():
     model, batch = small(), batch_of()
     with torch.no_grad():
@@ -145,29 +127,6 @@ def test_log_weights_average_to_the_elbo(float64):
     assert weights.mean().item() == pytest.approx(elbo.mean().item(), abs=4 * elbo.std().item() / 300**0.5)
 
 
-def test_log_weights_are_drawn_by_the_global_generator():
-    model, x = small(), batch_of()["image"]
-    torch.manual_seed(5)
-    first, second = model.log_weights(x, 2), model.log_weights(x, 2)
-    torch.manual_seed(5)
-    assert torch.equal(first, model.log_weights(x, 2))
-    assert not torch.equal(first, second)
-
-
-def test_bits_per_dim_of_any_number_of_bounds():
-    nats = torch.tensor([0.0, -64 * math.log(2), -128 * math.log(2)])
-    torch.testing.assert_close(small().bits_per_dim(nats), torch.tensor([0.0, 1.0, 2.0]))
-    torch.testing.assert_close(small(likelihood="gaussian").bits_per_dim(nats), torch.tensor([8.0, 9.0, 10.0]))
-
-
-def test_samples_decode_the_prior():
-    model = small()
-    torch.manual_seed(7)
-    images = model.sample(5)
-    torch.manual_seed(7)
-    torch.testing.assert_close(images, model.decode(torch.randn(5, 3)))
-
-
 def test_traversals_move_one_latent_a_row():
     model, batch = small(), batch_of(9)
     model.decoder = Watched(model.decoder)
@@ -185,15 +144,10 @@ def test_traversals_move_one_latent_a_row():
         assert torch.equal(z[row][:, others], z[row, :1, others].expand(9, -1)), "the others are held"
 
 
-@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian", "gaussian-learned"])
-def test_every_likelihood_trains(likelihood):
-    import lab
-
-    config = lab.compose("vae", f"model.likelihood={likelihood}", "trainer.batch_size=16", "trainer.max_steps=30")
-    trainer = lab.trainer(config)
-    before = validate(trainer)["elbo"]
-    lab.run_steps(trainer, 30)
-    assert validate(trainer)["elbo"] > before
+def test_the_learned_variance_is_trained_with_the_networks():
+    model, batch = small(likelihood="gaussian-learned"), batch_of()
+    (update,) = model.training_step(batch, 0)
+    assert all(gradient.any() for gradient in torch.autograd.grad(update.loss, list(model.likelihood.parameters())))
 
 
 @pytest.mark.parametrize(
@@ -206,15 +160,3 @@ def test_every_likelihood_trains(likelihood):
 def test_refuses(options, message):
     with pytest.raises(ValueError, match=message):
         small(**options)
-
-
-@pytest.mark.parametrize("network", ["mlp", "conv", "dcgan", "upsampling"])
-def test_every_network_trains_and_gives_images_back(network):
-    torch.manual_seed(0)
-    model, batch = VAE(DATA, latent_dim=3, hidden=[8], channels=2, dense=[6], network=network), batch_of()
-    (update,) = model.training_step(batch, 0)
-    update.loss.backward()
-    assert all(parameter.grad is not None for parameter in model.parameters())
-    x = batch["image"]
-    assert model.eval().encode(x).shape == (len(x), 3)
-    assert model.reconstruct(x).shape == x.shape

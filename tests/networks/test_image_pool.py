@@ -1,10 +1,9 @@
-"""The image pool: filling, swapping, slices of a batch, processes, checkpoints."""
+"""The image pool: filling, swapping, slices of a batch, checkpoints. Processes: `tests/laws/test_splitting.py`."""
 
 import pytest
 import torch
 
 from genlab.contract.data import Batch
-from genlab.networks import image_pool
 from genlab.networks.image_pool import ImagePool
 
 SHAPE = (1, 2, 2)
@@ -88,42 +87,6 @@ def test_slices_of_a_batch_are_the_whole_batch(size, total):
         ]
         assert torch.equal(whole.query(fakes, batch, step), torch.cat(parts))
         assert torch.equal(whole.images, sliced.images)
-
-
-@pytest.mark.parametrize("size", [5, 50])
-def test_two_processes_with_two_slices_each_hold_the_pool_of_one(size, monkeypatch):
-    one, total = ImagePool(size, SHAPE), 8
-    ranks = [ImagePool(size, SHAPE), ImagePool(size, SHAPE)]
-    expected = [one.query(fakes_of(step, total), whole_batch(step, total), step) for step in range(20)]
-    for step in range(20):
-        fakes = fakes_of(step, total)
-        slices = [list(half.split(2)) for half in whole_batch(step, total).split(2)]
-        shown = {}
-        for parts in zip(*slices, strict=True):
-            shown |= query_as_processes(ranks, fakes, parts, step, monkeypatch)
-        assert torch.equal(expected[step], torch.cat([shown[offset] for offset in sorted(shown)]))
-    for pool in ranks:
-        assert torch.equal(pool.images, one.images)
-
-
-def query_as_processes(ranks, fakes, parts, step, monkeypatch):
-    """What each process is shown, by its offset. A first round only records what each would send to the others."""
-    rows = [fakes[part.offset : part.offset + part.size] for part in parts]
-    sent = []
-    for pool, mine, part in zip(ranks, rows, parts, strict=True):
-        state = {name: value.clone() for name, value in pool.state_dict().items()}
-        messages = []
-        monkeypatch.setattr(image_pool, "gather_rows", lambda value, log=messages: log.append(value) or value)
-        pool.query(mine, part, step)
-        pool.load_state_dict(state)
-        part.draws = 0
-        sent.append(messages)
-    shown = {}
-    for pool, mine, part in zip(ranks, rows, parts, strict=True):
-        received = iter([torch.cat(pieces) for pieces in zip(*sent, strict=True)])
-        monkeypatch.setattr(image_pool, "gather_rows", lambda value, source=received: next(source))
-        shown[part.offset] = pool.query(mine, part, step)
-    return shown
 
 
 def test_a_checkpoint_holds_the_pool():

@@ -1,7 +1,6 @@
-import pytest
 import torch
 
-from genlab.networks.mlp import MLP, MLPDecoder, MLPEncoder
+from genlab.networks.mlp import MLP
 
 
 def test_a_network_without_hidden_layers_is_linear():
@@ -18,15 +17,6 @@ def test_hidden_layers_are_what_was_asked_for():
     assert network.features(torch.randn(6, 3)).shape == (6, network.num_features) == (6, 7)
 
 
-@pytest.mark.parametrize("shape", [(1, 28, 20), (3, 5, 7)])
-def test_encoder_and_decoder_keep_the_shape_of_images(shape):
-    encoder, decoder = MLPEncoder(shape, 4, hidden=[8]), MLPDecoder(4, shape, hidden=[8])
-    x = torch.rand(2, *shape)
-    assert encoder(x).shape == (2, 4)
-    assert encoder.features(x).shape == (2, 8)
-    assert decoder(encoder(x)).shape == x.shape
-
-
 def test_spectral_normalization_makes_the_network_1_lipschitz():
     network = MLP(6, [32, 32], 1, activation="relu", spectral=True)
     for _ in range(50):
@@ -34,10 +24,3 @@ def test_spectral_normalization_makes_the_network_1_lipschitz():
     network.eval()
     a, b = torch.randn(256, 6), torch.randn(256, 6)
     assert ((network(a) - network(b)).norm(dim=1) <= 1.02 * (a - b).norm(dim=1)).all()
-
-
-def test_bad_values_are_refused():
-    with pytest.raises(ValueError, match=r"hidden=\[8, 0\]"):
-        MLP(3, [8, 0], 2)
-    with pytest.raises(ValueError, match=r"dropout=1\.5"):
-        MLP(3, [8], 2, dropout=1.5)

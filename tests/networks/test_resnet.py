@@ -7,9 +7,9 @@ from genlab.networks.resnet import PixelNorm, ResNetGenerator
 
 
 @pytest.mark.parametrize(
-    "shape", [(3, 32, 32), (3, 64, 64), (1, 28, 20), (2, 17, 23), (1, 8, 8), (4, 9, 11), (1, 18, 31)]
+    "shape, padding",
+    [((3, 32, 32), "zeros"), ((2, 17, 23), "reflect"), ((1, 8, 8), "reflect"), ((4, 9, 11), "zeros")],
 )
-@pytest.mark.parametrize("padding", ["zeros", "reflect"])
 def test_keeps_every_shape_and_stays_in_range(shape, padding):
     torch.manual_seed(0)
     generator = ResNetGenerator(shape, width=2, blocks=1, padding=padding)

@@ -1,5 +1,6 @@
-"""A classifier of MNIST digits that reads generated images, and what its readings say of a set of samples."""
+"""Runs of recipes, a classifier of MNIST digits that reads their images, and what it says of a set of samples."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,14 @@ from torch import Tensor, nn
 
 from genlab.cli import main
 from genlab.data.torchvision_sets import Mnist
+
+
+def train(run: Path, *overrides: str) -> dict[str, float]:
+    """Final metrics of `genlab train` in the folder `run`."""
+    with pytest.raises(SystemExit) as stop:
+        main(["train", f"hydra.run.dir={run}", *overrides])
+    assert stop.value.code == 0
+    return json.loads((run / "status.json").read_text())["final"]
 
 
 def mnist(split: str, data_dir: str) -> tuple[Tensor, Tensor]:

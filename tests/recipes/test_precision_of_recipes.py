@@ -9,29 +9,20 @@ from statistics import mean
 
 import pytest
 import torch
-from digit_reader import draw, probabilities
-
-from genlab.cli import main
+from digit_reader import draw, probabilities, train
 
 pytestmark = pytest.mark.slow
 
 SEEDS = (0, 1, 2)
 
 
-def train(folder, *overrides):
-    with pytest.raises(SystemExit) as stop:
-        main(["train", f"hydra.run.dir={folder}", "logger.tensorboard=false", *overrides])
-    assert stop.value.code == 0
-    return json.loads((folder / "status.json").read_text())["final"]
-
-
 def measured(tmp_path, figure, *overrides):
     """Figures of all seeds in float32 and in bf16."""
-    found = {}
+    found, quiet = {}, ["logger.tensorboard=false"]
     for precision in ("fp32", "bf16"):
         folders = [tmp_path / f"{precision}-{seed}" for seed in SEEDS]
         found[precision] = [
-            figure(folder, train(folder, *overrides, f"seed={seed}", f"device.precision={precision}"))
+            figure(folder, train(folder, *overrides, *quiet, f"seed={seed}", f"device.precision={precision}"))
             for folder, seed in zip(folders, SEEDS, strict=True)
         ]
     print(json.dumps(found))

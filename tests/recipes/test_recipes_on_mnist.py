@@ -9,22 +9,17 @@ from pathlib import Path
 
 import pytest
 import torch
-from digit_reader import draw, mnist, probabilities, spread
+from digit_reader import draw, mnist, probabilities, spread, train
 from sklearn.decomposition import PCA
-
-from genlab.cli import main
 
 pytestmark = pytest.mark.slow
 
 
-def train(folder: Path, *overrides: str) -> tuple[Path, dict, float]:
+def timed(folder: Path, *overrides: str) -> tuple[Path, dict, float]:
     """Run folder, final metrics and minutes of `genlab train` on MNIST."""
-    run = folder / "run"
     start = time.monotonic()
-    with pytest.raises(SystemExit) as stop:
-        main(["train", "dataset=mnist", f"hydra.run.dir={run}", *overrides])
-    assert stop.value.code == 0
-    return run, json.loads((run / "status.json").read_text())["final"], (time.monotonic() - start) / 60
+    final = train(folder / "run", "dataset=mnist", *overrides)
+    return folder / "run", final, (time.monotonic() - start) / 60
 
 
 def report(name: str, folder: Path, **figures) -> None:
@@ -34,7 +29,7 @@ def report(name: str, folder: Path, **figures) -> None:
 
 
 def test_autoencoder_beats_principal_components(tmp_path, data_dir):
-    _, final, minutes = train(tmp_path, "model=ae")
+    _, final, minutes = timed(tmp_path, "model=ae")
     flat = [mnist(split, data_dir)[0].flatten(1).numpy() for split in ("train", "validation")]
     pca = PCA(32, random_state=0).fit(flat[0])
     linear = float(((pca.inverse_transform(pca.transform(flat[1])) - flat[1]) ** 2).mean())
@@ -43,7 +38,7 @@ def test_autoencoder_beats_principal_components(tmp_path, data_dir):
 
 
 def test_vae_reaches_99_nats(tmp_path, data_dir):
-    _, final, minutes = train(tmp_path, "model=vae")
+    _, final, minutes = timed(tmp_path, "model=vae")
     report("vae", tmp_path, minutes=minutes, elbo=final["validation/elbo"])
     assert -final["validation/elbo"] <= 99
     assert minutes <= 3
@@ -51,7 +46,7 @@ def test_vae_reaches_99_nats(tmp_path, data_dir):
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_gan_paints_all_digits_clearly_and_differently(tmp_path, data_dir, reader, seed):
-    run, _, minutes = train(tmp_path, "model=gan", f"seed={seed}")
+    run, _, minutes = timed(tmp_path, "model=gan", f"seed={seed}")
     x, _ = draw(run)
     certainty, digit = probabilities(reader, x).max(1)
     shares = torch.bincount(digit, minlength=10) / len(x)
@@ -66,7 +61,7 @@ def test_gan_paints_all_digits_clearly_and_differently(tmp_path, data_dir, reade
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_conditional_gan_paints_many_digits_of_the_class_asked_for(tmp_path, data_dir, reader, seed):
-    run, _, minutes = train(tmp_path, "model=cgan", f"seed={seed}")
+    run, _, minutes = timed(tmp_path, "model=cgan", f"seed={seed}")
     x, labels = draw(run)
     agreement = (probabilities(reader, x).argmax(1) == labels).float().mean().item()
     real, real_labels = mnist("validation", data_dir)

@@ -70,7 +70,7 @@ def whole(tmp_path_factory):
 def assert_goes_on_as(whole, folder):
     """Resumed, the run in `folder` becomes the whole one: weights, averages and rows."""
     trainer = fresh(folder)
-    load_state_dict(trainer, checkpoint.load(folder / "checkpoints/last.pt"))
+    load_state_dict(trainer, checkpoint.load(folder / "checkpoints/last.safetensors"))
     trainer.fit()
     assert not list(lab.differences(state_dict(whole[0]), state_dict(trainer)))
     assert (folder / "metrics.jsonl").read_text() == whole[1]
@@ -81,7 +81,7 @@ def test_the_step_ends_and_is_saved(step, whole, tmp_path):
     trainer = fresh(tmp_path)
     trainer.events.callbacks.append(Disturbance(step))
     disturbed(trainer)
-    state = checkpoint.load(tmp_path / "checkpoints/last.pt")
+    state = checkpoint.load(tmp_path / "checkpoints/last.safetensors")
     assert state["step"] == trainer.step == step and state["notified"] is None
     assert_goes_on_as(whole, tmp_path)
 
