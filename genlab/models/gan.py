@@ -143,22 +143,16 @@ class GAN(GenerativeModel):
     def training_step(self, batch: Batch, step: int) -> Iterator[Update]:
         label = batch["label"] if "label" in self.requires else None
         real = 2 * batch["image"] - 1
-        updates_generator = self._updates_generator(step)
+        updates_generator = (step + 1) % self.critic_steps == 0
         with torch.set_grad_enabled(updates_generator):
             fake = self.generate(batch.randn(self.latent_dim), label)  # one batch of samples serves both updates
 
         yield self._discriminator_update(real, fake.detach(), label, batch)
-        if self._is_penalised(step):
+        if self.r1_gamma > 0 and step % self.r1_every == 0:
             penalty = r1_penalty(lambda x: self.discriminate(x, label, smooth=True), real)
             yield Update("discriminator", self.r1_gamma * self.r1_every * penalty, {"r1_penalty": penalty})
         if updates_generator:
             yield Update("generator", generator_loss(self.loss, self.discriminate(fake, label)))
-
-    def _is_penalised(self, step: int) -> bool:
-        return self.r1_gamma > 0 and step % self.r1_every == 0
-
-    def _updates_generator(self, step: int) -> bool:
-        return (step + 1) % self.critic_steps == 0
 
     def _discriminator_update(self, real: Tensor, fake: Tensor, label: Tensor | None, batch: Batch) -> Update:
         if self.discriminator_has_batch_norm:

@@ -14,7 +14,6 @@ def test_the_decoder_retraces_the_encoder_to_the_pixel(shape, options):
     z = encoder(x)
     assert z.shape == (3, 5)
     assert decoder(z).shape == x.shape
-    assert encoder.features(x).shape == (3, encoder.num_features)
 
 
 def test_the_pyramid_halves_until_the_smaller_side_is_below_eight():
@@ -33,7 +32,7 @@ def test_channels_double_up_to_the_cap():
 def test_dense_layers_stand_between_the_maps_and_the_output():
     encoder = ConvEncoder((1, 16, 12), 2, channels=4, dense=[7, 9], normalization="batch")
     x = torch.rand(3, 1, 16, 12)
-    assert encoder.features(x).shape == (3, encoder.num_features) == (3, 9)
+    assert encoder.body(x).shape == (3, 9)
     assert encoder(x).shape == (3, 2)
 
 

@@ -8,14 +8,13 @@ def test_a_network_without_hidden_layers_is_linear():
     network = MLP(3, [], 2).double()
     x = torch.randn(4, 3, dtype=torch.float64)
     assert torch.allclose(network(x), x @ network.head.weight.T + network.head.bias)
-    assert network.num_features == 3
 
 
 def test_hidden_layers_are_what_was_asked_for():
     network = MLP(3, [5, 7], 2, activation="silu", normalization="batch", dropout=0.5)
     kinds = [type(layer).__name__ for layer in network.body]
     assert kinds == ["Linear", "SiLU", "Linear", "BatchNorm1d", "SiLU", "Dropout"]
-    assert network.features(torch.randn(6, 3)).shape == (6, network.num_features) == (6, 7)
+    assert network.body(torch.randn(6, 3)).shape == (6, 7)
 
 
 @pytest.mark.parametrize("shape", [(1, 28, 20), (3, 5, 7)])
@@ -23,7 +22,6 @@ def test_encoder_and_decoder_keep_the_shape_of_images(shape):
     encoder, decoder = MLPEncoder(shape, 4, hidden=[8]), MLPDecoder(4, shape, hidden=[8])
     x = torch.rand(2, *shape)
     assert encoder(x).shape == (2, 4)
-    assert encoder.features(x).shape == (2, 8)
     assert decoder(encoder(x)).shape == x.shape
 
 
