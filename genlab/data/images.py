@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from genlab.data.cache import Layout, cached
+from genlab.data.cache import cached
 from genlab.data.source import Examples
 from genlab.system import cores
 
@@ -134,8 +134,7 @@ class ImageFiles(Examples):
 
     def load(self) -> dict[str, Tensor]:
         request = {"images": self.shape, "crop": self.crop}
-        layout: Layout = {"images": (torch.uint8, (len(self), *self.shape))}
-        table = cached(request, self.paths, layout, lambda: {"images": self._decode_all()})
+        table = cached(request, self.paths, lambda: {"images": self._decode_all()})
         return self._fields(table["images"], torch.arange(len(self)))
 
     def _decode_all(self) -> Tensor:

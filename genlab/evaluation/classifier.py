@@ -111,8 +111,7 @@ def load_classifier(source: Source, seed: int = 0) -> Classifier:
         return {**found.network.state_dict(), "accuracy": torch.tensor(found.accuracy, dtype=torch.float64)}
 
     network = _initial(spec, seed)
-    layout = {name: (value.dtype, tuple(value.shape)) for name, value in network.state_dict().items()}
-    table = cached(request, [], layout | {"accuracy": (torch.float64, ())}, make)
+    table = cached(request, [], make)
     network.load_state_dict({name: value for name, value in table.items() if name != "accuracy"})
     return Classifier(network.eval().requires_grad_(False), weights_hash(network), float(table["accuracy"]))
 
