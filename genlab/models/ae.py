@@ -49,10 +49,10 @@ class AE(GenerativeModel):
         if input_noise < 0:
             raise ValueError(f"model.input_noise={input_noise}: must be at least 0")
         self.loss, self.input_noise = loss, input_noise
-        sizes: dict[str, Any] = {"hidden": hidden, "channels": channels, "max_channels": max_channels, "dense": dense}
-        options: dict[str, Any] = {"activation": activation, "dropout": dropout}
-        self.encoder = make_encoder(network, data.shape, latent_dim, **sizes, **options)
-        self.decoder = make_decoder(network, latent_dim, data.shape, **sizes, **options)
+        sizes = {"hidden": hidden, "channels": channels, "max_channels": max_channels, "dense": dense}
+        options: dict[str, Any] = {**sizes, "activation": activation, "dropout": dropout}
+        self.encoder = make_encoder(network, data.shape, latent_dim, **options)
+        self.decoder = make_decoder(network, latent_dim, data.shape, **options)
 
     def training_step(self, batch: Batch, step: int) -> Iterator[Update]:
         x = batch["image"]

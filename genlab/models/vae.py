@@ -53,10 +53,10 @@ class VAE(GenerativeModel):
         if latent_dim < 1:
             raise ValueError(f"model.latent_dim={latent_dim}: must be at least 1")
         self.latent_dim = latent_dim
-        sizes: dict[str, Any] = {"hidden": hidden, "channels": channels, "max_channels": max_channels, "dense": dense}
-        options: dict[str, Any] = {"activation": activation, "dropout": dropout}
-        self.encoder = make_encoder(network, data.shape, 2 * latent_dim, **sizes, **options)
-        self.decoder = make_decoder(network, latent_dim, data.shape, **sizes, **options)
+        sizes = {"hidden": hidden, "channels": channels, "max_channels": max_channels, "dense": dense}
+        options: dict[str, Any] = {**sizes, "activation": activation, "dropout": dropout}
+        self.encoder = make_encoder(network, data.shape, 2 * latent_dim, **options)
+        self.decoder = make_decoder(network, latent_dim, data.shape, **options)
         self.likelihood = make_likelihood(likelihood, variance)
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
