@@ -24,13 +24,17 @@ from genlab.data.published import Archive, LabelledSet, PublishedSet
 from genlab.data.source import Examples
 
 
-class IdxSet(LabelledSet):
-    """Grey images of 28x28 pixels in MNIST's file format.
+class Mnist(LabelledSet):
+    """Handwritten digits: 60,000 and 10,000 grey images of 28x28 pixels in ten classes.
 
-    prefixes: file name prefix by split.
+    data_dir: holds MNIST/raw.
+    size: height and width to resize to once; None keeps 28.
     """
 
-    prefixes: dict[str, str]
+    name = "MNIST"
+    native = DataSpec((1, 28, 28), num_classes=10)
+    sizes = {"train": 60_000, "validation": 10_000}
+    prefixes = {"train": "train", "validation": "t10k"}  # of file names
 
     def files(self) -> list[str]:
         kinds = ("images-idx3-ubyte", "labels-idx1-ubyte")
@@ -41,19 +45,6 @@ class IdxSet(LabelledSet):
 
         images, labels = (str(root / file) for file in self.files() if self.prefixes[split] in file)
         return read_image_file(images)[:, None], read_label_file(labels)
-
-
-class Mnist(IdxSet):
-    """Handwritten digits: 60,000 and 10,000 grey images of 28x28 pixels in ten classes.
-
-    data_dir: holds MNIST/raw.
-    size: height and width to resize to once; None keeps 28.
-    """
-
-    name = "MNIST"
-    native = DataSpec((1, 28, 28), num_classes=10)
-    sizes = {"train": 60_000, "validation": 10_000}
-    prefixes = {"train": "train", "validation": "t10k"}
 
     def archives(self) -> list[Archive]:
         mirror = self.torchvision.mirrors[0]
@@ -72,7 +63,7 @@ class Kmnist(Mnist):
     name = "KMNIST"
 
 
-class Emnist(IdxSet):
+class Emnist(Mnist):
     """Handwritten letters and digits, grey, 28x28 pixels.
 
     part: the published variant: byclass (62 classes), bymerge, balanced (47), letters (26), digits,

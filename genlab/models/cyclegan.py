@@ -24,7 +24,7 @@ from genlab.losses.adversarial import discriminator_loss, generator_loss
 from genlab.metrics.sliced_wasserstein import sliced_wasserstein
 from genlab.models.gan import accuracy
 from genlab.networks.image_pool import ImagePool
-from genlab.networks.layers import initialize
+from genlab.networks.layers import check_least, initialize
 from genlab.networks.patchgan import PatchDiscriminator
 from genlab.networks.resnet import ImageNormalization, Padding, ResNetGenerator
 
@@ -66,11 +66,8 @@ class CycleGAN(GenerativeModel):
         pool_size: int = 50,
     ):
         super().__init__(data)
-        for key, value in (("cycle_weight", cycle_weight), ("identity_weight", identity_weight)):
-            if value < 0:
-                raise ValueError(f"model.{key}={value}: must be at least 0")
-        if discriminator_width < 1:
-            raise ValueError(f"model.discriminator_width={discriminator_width}: must be at least 1")
+        check_least(0, cycle_weight=cycle_weight, identity_weight=identity_weight, pool_size=pool_size)
+        check_least(1, width=width, discriminator_width=discriminator_width)
         self.cycle_weight, self.identity_weight = cycle_weight, identity_weight
         options = (width, blocks, padding, normalization)
         self.generators = nn.ModuleDict({name: ResNetGenerator(data.shape, *options) for name in ("a_to_b", "b_to_a")})

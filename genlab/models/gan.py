@@ -28,7 +28,7 @@ from genlab.losses.adversarial import gradient_penalty as penalty_between
 from genlab.metrics.sliced_wasserstein import sliced_wasserstein
 from genlab.models.latents import standard_normal
 from genlab.networks.choice import Network, make_decoder, make_encoder
-from genlab.networks.layers import Activation, Normalization
+from genlab.networks.layers import Activation, Normalization, check_least
 
 BOUNDARY: dict[str, float] = {"non-saturating": 0.0, "hinge": 0.0, "least-squares": 0.5}
 """The decision threshold between "real" and "generated" logits. A Wasserstein critic has none: only differences of its
@@ -77,12 +77,8 @@ class GAN(GenerativeModel):
         gradient_penalty: float = 0.0,
     ):
         super().__init__(data)
-        for key, value in (("latent_dim", latent_dim), ("critic_steps", critic_steps), ("r1_every", r1_every)):
-            if value < 1:
-                raise ValueError(f"model.{key}={value}: must be at least 1")
-        for key, weight in (("r1_gamma", r1_gamma), ("gradient_penalty", gradient_penalty)):
-            if weight < 0:
-                raise ValueError(f"model.{key}={weight}: must be at least 0")
+        check_least(1, latent_dim=latent_dim, critic_steps=critic_steps, r1_every=r1_every)
+        check_least(0, r1_gamma=r1_gamma, gradient_penalty=gradient_penalty)
         self.latent_dim, self.loss, self.critic_steps = latent_dim, loss, critic_steps
         self.r1_gamma, self.r1_every, self.gradient_penalty = r1_gamma, r1_every, gradient_penalty
         sizes: dict[str, Any] = {"channels": channels, "max_channels": max_channels}

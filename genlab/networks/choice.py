@@ -12,36 +12,28 @@ from genlab.networks.upsampling import StridedEncoder, UpsamplingDecoder
 
 Network = Literal["mlp", "conv", "dcgan", "upsampling"]
 
-
-_ENCODERS: dict[str, Any] = {
-    "mlp": MLPEncoder, "conv": ConvEncoder, "dcgan": DCGANEncoder, "upsampling": StridedEncoder
-}  # fmt: skip
-_DECODERS: dict[str, Any] = {
-    "mlp": MLPDecoder, "conv": ConvDecoder, "dcgan": DCGANDecoder, "upsampling": UpsamplingDecoder
-}  # fmt: skip
-
-_SIZES = {
-    "mlp": {"hidden"},
-    "conv": {"channels", "max_channels", "dense"},
-    "dcgan": {"channels", "max_channels"},
-    "upsampling": {"channels", "max_channels"},
+_NETWORKS: dict[str, tuple[Any, Any, set[str]]] = {
+    "mlp": (MLPEncoder, MLPDecoder, {"hidden"}),
+    "conv": (ConvEncoder, ConvDecoder, {"channels", "max_channels", "dense"}),
+    "dcgan": (DCGANEncoder, DCGANDecoder, {"channels", "max_channels"}),
+    "upsampling": (StridedEncoder, UpsamplingDecoder, {"channels", "max_channels"}),
 }
-"""The sizes that each network takes."""
+"""Encoder and decoder by name, and the sizes that they take."""
 
 
 def make_encoder(network: Network, shape: ImageShape, out_features: int, **options: Any) -> nn.Module:
     """[N, C, H, W] -> [N, out_features]. options: sizes, of which a network takes its own, and those of `Style`."""
-    return _ENCODERS[network](shape, out_features, **_own(network, options))
+    return _NETWORKS[network][0](shape, out_features, **_own(network, options))
 
 
 def make_decoder(network: Network, in_features: int, shape: ImageShape, **options: Any) -> nn.Module:
     """[N, in_features] -> [N, C, H, W], raw outputs. Takes the encoder's sizes and mirrors them."""
-    if network == "mlp" and "hidden" in options:
+    if "hidden" in options:
         options["hidden"] = options["hidden"][::-1]
-    return _DECODERS[network](in_features, shape, **_own(network, options))
+    return _NETWORKS[network][1](in_features, shape, **_own(network, options))
 
 
 def _own(network: Network, options: dict[str, Any]) -> dict[str, Any]:
     """`options` without the sizes that other networks take."""
-    others = set().union(*_SIZES.values()) - _SIZES[network]
+    others = set().union(*(sizes for _, _, sizes in _NETWORKS.values())) - _NETWORKS[network][2]
     return {name: value for name, value in options.items() if name not in others}

@@ -43,8 +43,6 @@ class PatchDiscriminator(Stack):
                 f"discriminator_layers={strided}: must be at least 1 and at most {most} for images of "
                 f"{size[0]}x{size[1]}"
             )
-        if width < 1:
-            raise ValueError(f"width={width}: must be at least 1")
 
         # The first layer is not normalized: that would hide brightness and contrast from all later layers.
         widths = [width * min(2**level, 8) for level in range(strided + 1)]

@@ -85,8 +85,6 @@ class ResNetGenerator(Stack):
         super().__init__()
         channels, *size = shape
         check_sides(*shape[1:], "residual generators")
-        if width < 1:
-            raise ValueError(f"width={width}: must be at least 1")
         if not 0 <= blocks <= MOST_LAYERS:
             raise ValueError(f"blocks={blocks}: must be at least 0 and at most {MOST_LAYERS}")
         if padding not in ("zeros", "reflect"):

@@ -160,7 +160,7 @@ def test_objects_are_refused_and_never_run(kind, tmp_path):
     objects = np.empty((40, 6, 4), object)
     objects[:] = [[[Explosive()]]]
     for images, labels in ((objects, None), (GREY.copy(), objects[:, 0, 0])):
-        with pytest.raises(ValueError, match="cannot be|Python objects"):
+        with pytest.raises(ValueError, match=r"cannot be|Python objects"):
             kind(tmp_path, images, labels)
     assert not (tmp_path / "ran").exists()
 

@@ -144,6 +144,7 @@ def test_preview_shows_images_translations_and_cycles_of_both_domains():
         ({"identity_weight": -0.5}, r"identity_weight=-0.5: must be at least 0"),
         ({"pool_size": -1}, r"pool_size=-1: must be at least 0"),
         ({"discriminator_width": 0}, r"discriminator_width=0: must be at least 1"),
+        ({"width": 0}, r"model\.width=0: must be at least 1"),
     ],
 )
 def test_refuses_bad_values_with_the_way_out(options, message):
