@@ -9,7 +9,7 @@ from genlab.checkpoints import file as checkpoint
 from genlab.checkpoints.folder import RunFolder
 from genlab.checkpoints.rotation import link, make_last
 from genlab.system import distributed
-from genlab.training.callback import Callback, at_end, is_due
+from genlab.training.callback import Callback, at_end, is_due, score_of
 from genlab.training.scalars import TrainingDiverged
 from genlab.training.state import state_dict
 from genlab.training.trainer import Trainer
@@ -36,11 +36,9 @@ class Checkpoints(Callback):
         self.saved: int | None = None  # the step of the last checkpoint
 
     def on_start(self, trainer: Trainer) -> None:
-        if self.writes:
-            self._clear()
-
-    def _clear(self) -> None:
         """Delete what a killed process left, and undo a best checkpoint that only the end of the run chose."""
+        if not self.writes:
+            return
         self.folder.checkpoints.mkdir(exist_ok=True)
         for left in self.folder.checkpoints.glob(".*"):  # half-written files of a killed process
             left.unlink()
@@ -68,10 +66,9 @@ class Checkpoints(Callback):
             self._rank(entries[wanted]["value"], entries[wanted]["direction"])
 
     def _rank(self, value: float, direction: str) -> None:
-        score = value if direction == "max" else -value
-        self.improved = math.isfinite(score) and score > self.best  # NaN or infinity would stay the best forever
-        if self.improved:
-            self.best = score
+        score = score_of(value, direction)
+        self.improved = score > self.best
+        self.best = max(self.best, score)
 
     def _refuse(self, measured: Iterable[str]) -> None:
         raise ValueError(f"trainer.best_metric={self.best_metric}: not measured here; there are {', '.join(measured)}")

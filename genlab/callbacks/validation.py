@@ -2,7 +2,7 @@
 
 import math
 
-from genlab.training.callback import Callback, Measurement
+from genlab.training.callback import Callback, Measurement, score_of
 from genlab.training.inference import validate
 from genlab.training.trainer import Trainer
 
@@ -35,9 +35,8 @@ class EarlyStopping(Callback):
             raise ValueError(
                 f"trainer.early_stop_metric={self.metric}: not measured on this dataset; it has {measured}"
             )
-        value = metrics[self.metric]
-        score = value if self.direction == "max" else -value
-        if math.isfinite(score) and score > self.best:
+        score = score_of(metrics[self.metric], self.direction)
+        if score > self.best:
             self.best, self.failures = score, 0
         else:
             self.failures += 1

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 LOCK = ".lock"
 """In the folder of a run or a sweep, see `genlab.checkpoints.lock`."""
@@ -11,11 +12,40 @@ _SUFFIX = ".safetensors"
 _NUMBERED = re.compile(rf"step_(\d+){re.escape(_SUFFIX)}")
 
 
+class _Inside:
+    """A path inside a folder that has a `path`."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def __get__(self, folder: Any, kind: type) -> Path:
+        return folder.path / self.name
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """The folder of a run, which may not exist yet. The README describes the files."""
 
     path: Path
+
+    config = _Inside("config.yaml")
+    environment = _Inside("environment.json")
+    log = _Inside("train.log")
+    metrics = _Inside("metrics.jsonl")
+    status = _Inside("status.json")
+    evaluation = _Inside("evaluation.json")
+    previews = _Inside("previews")
+    tensorboard = _Inside("tensorboard")
+    checkpoints = _Inside("checkpoints")
+
+    last = _Inside(f"checkpoints/last{_SUFFIX}")
+    """The checkpoint that a run resumes from."""
+
+    best = _Inside(f"checkpoints/best{_SUFFIX}")
+    """The checkpoint with the best value of the ranking metric."""
+
+    best_before_end = _Inside(f"checkpoints/best_before_end{_SUFFIX}")
+    """`best` as it was before the extra measurement at the end of the run."""
 
     @classmethod
     def of_checkpoint(cls, checkpoint: Path) -> "RunFolder":
@@ -25,57 +55,6 @@ class RunFolder:
 
     def __str__(self) -> str:
         return str(self.path)
-
-    @property
-    def config(self) -> Path:
-        return self.path / "config.yaml"
-
-    @property
-    def environment(self) -> Path:
-        return self.path / "environment.json"
-
-    @property
-    def log(self) -> Path:
-        return self.path / "train.log"
-
-    @property
-    def metrics(self) -> Path:
-        return self.path / "metrics.jsonl"
-
-    @property
-    def status(self) -> Path:
-        return self.path / "status.json"
-
-    @property
-    def evaluation(self) -> Path:
-        return self.path / "evaluation.json"
-
-    @property
-    def previews(self) -> Path:
-        return self.path / "previews"
-
-    @property
-    def tensorboard(self) -> Path:
-        return self.path / "tensorboard"
-
-    @property
-    def checkpoints(self) -> Path:
-        return self.path / "checkpoints"
-
-    @property
-    def last(self) -> Path:
-        """The checkpoint that a run resumes from."""
-        return self.checkpoints / f"last{_SUFFIX}"
-
-    @property
-    def best(self) -> Path:
-        """The checkpoint with the best value of the ranking metric."""
-        return self.checkpoints / f"best{_SUFFIX}"
-
-    @property
-    def best_before_end(self) -> Path:
-        """`best` as it was before the extra measurement at the end of the run."""
-        return self.checkpoints / f"best_before_end{_SUFFIX}"
 
     def numbered(self, step: int) -> Path:
         """The checkpoint of one step."""
@@ -111,18 +90,14 @@ class SweepFolder:
 
     path: Path
 
+    request = _Inside("sweep.json")
+    """The overrides that define the sweep."""
+
+    summary = _Inside("summary.csv")
+    """One line per job."""
+
     def __str__(self) -> str:
         return str(self.path)
-
-    @property
-    def request(self) -> Path:
-        """The overrides that define the sweep."""
-        return self.path / "sweep.json"
-
-    @property
-    def summary(self) -> Path:
-        """One line per job."""
-        return self.path / "summary.csv"
 
     @property
     def holds_sweep(self) -> bool:
@@ -137,7 +112,5 @@ class SweepFolder:
 class JobFolder(RunFolder):
     """The folder of a run that is a job of a sweep."""
 
-    @property
-    def record(self) -> Path:
-        """The job's overrides, whether it has ended since its last launch, and why, if it failed."""
-        return self.path / "job.json"
+    record = _Inside("job.json")
+    """The job's overrides, whether it has ended since its last launch, and why, if it failed."""

@@ -7,7 +7,7 @@ from itertools import count
 from pathlib import Path
 
 from genlab.checkpoints.folder import RunFolder, step_of
-from genlab.system.files import replacing
+from genlab.system.files import replacing_path, sync
 
 
 def make_last(checkpoint: Path, step: int, damaged: Iterable[Path] = ()) -> None:
@@ -37,14 +37,9 @@ def link(source: Path, target: Path) -> None:
     """Give a checkpoint a second name: a hard link, or a copy if the file system has none."""
     if target.exists() and target.samefile(source):
         return
-    temporary = target.with_name(f".{target.name}.tmp")
-    temporary.unlink(missing_ok=True)
-    try:
-        os.link(source, temporary)
-    except FileExistsError:
-        raise
-    except OSError:
-        with replacing(target) as file, source.open("rb") as original:
-            shutil.copyfileobj(original, file)
-    else:
-        os.replace(temporary, target)
+    with replacing_path(target, durable=False) as temporary:
+        try:
+            os.link(source, temporary)
+        except OSError:
+            shutil.copyfile(source, temporary)
+            sync(temporary)

@@ -15,6 +15,9 @@ LARGEST_IMAGE = 2**26
 
 MOST_CLASSES = 1_000_000
 
+ImageShape = tuple[int, int, int]
+"""(channels, height, width)."""
+
 _DOMAINS = (("image",), ("a", "b"))
 
 
@@ -27,7 +30,7 @@ class DataSpec:
     domains: names of the fields that hold images: ("image",), or ("a", "b") for unpaired domains.
     """
 
-    shape: tuple[int, int, int]
+    shape: ImageShape
     num_classes: int = 0
     domains: tuple[str, ...] = ("image",)
 

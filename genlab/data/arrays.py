@@ -5,7 +5,7 @@ import struct
 import zipfile
 import zlib
 from math import prod
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -66,15 +66,11 @@ class Npz(Source):
         self.headers = read_headers(self.path)
         self.image_shape, self.max_value = image_shape, max_value
         self.validation_fraction, self.block_size, self.seed = validation_fraction, block_size, seed
-        if validation_labels_key is not None and validation_images_key is None:
+        if (validation_labels_key is not None) != (labels_key is not None and validation_images_key is not None):
             raise ValueError(
-                f"dataset.validation_labels_key={validation_labels_key} belongs to images that are not named. "
-                "Give dataset.validation_images_key too."
-            )
-        if validation_images_key is not None and (labels_key is None) != (validation_labels_key is None):
-            raise ValueError(
-                f"dataset.labels_key={labels_key} and dataset.validation_labels_key={validation_labels_key}: "
-                "both splits hold labels or neither does. Give both keys or none."
+                f"dataset.validation_labels_key={validation_labels_key}: images that are held out have labels if and "
+                f"only if the others have. Give it with dataset.labels_key (here {labels_key}) and "
+                f"dataset.validation_images_key (here {validation_images_key}), or none of the labels."
             )
         shape = self._check_images("images_key", images_key)
         num_classes = 0 if labels_key is None else self._check_labels("labels_key", labels_key, images_key)
@@ -210,19 +206,12 @@ def read_headers(path: str) -> dict[str, Header]:
 
 
 def _read_header(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Header:
-    with archive.open(info) as member:
-        return read_npy_header(member, info.filename, info.file_size)[0]
-
-
-def read_npy_header(file: IO[bytes], name: str, size: int) -> tuple[Header, bool]:
-    """The header of a .npy file of `size` bytes, and whether it is stored in Fortran (column-major) order.
-
-    `ValueError` if the file holds less data than its header claims; numpy's own check overflows. Arrays of objects can
-    run code when loaded: reject them.
-    """
+    """`ValueError` if a member holds less data than its header claims: numpy's own check overflows."""
     readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    shape, fortran_order, dtype = readers[np.lib.format.read_magic(file)](file)
-    header, held = Header(shape, dtype), size - file.tell()
+    with archive.open(info) as member:
+        shape, _, dtype = readers[np.lib.format.read_magic(member)](member)
+        header, held = Header(shape, dtype), info.file_size - member.tell()
+    # Arrays of objects can run code when they are loaded: their headers are known, and nothing takes them.
     if not dtype.hasobject and (min(shape, default=0) < 0 or header.nbytes > held):
-        raise ValueError(f"{name} claims to be {header}, but holds {held} bytes")
-    return header, fortran_order
+        raise ValueError(f"{info.filename} claims to be {header}, but holds {held} bytes")
+    return header

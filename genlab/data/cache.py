@@ -27,16 +27,13 @@ from genlab.system.files import build_once, open_plain
 
 log = logging.getLogger("genlab")
 
-FORMAT = 2
+FORMAT = 3
 
 MOST_BYTES = 8 * 2**30
 """Maximum total size of all entries; the least recently used are evicted for a new one."""
 
 WORTH_SECONDS, WORTH_SPEED = 0.1, 1e9
 """Tables made in less time, or faster (bytes/s) than their checksum can be verified, are not cached."""
-
-Layout = dict[str, tuple[torch.dtype, tuple[int, ...]]]
-"""Dtype and shape of each field of a table."""
 
 
 def cache_dir() -> Path:
@@ -49,15 +46,14 @@ def cache_dir() -> Path:
 def cached(
     request: dict[str, Any],
     files: Iterable[str | Path],
-    layout: Layout | None,
     make: Callable[[], dict[str, Tensor]],
     extra_seconds: float = 0.0,
 ) -> dict[str, Tensor]:
     """The table that `make` returns, from the cache if it was made before.
 
     request: everything else that determines the table, as JSON values. files: its input files, identified by path, size
-    and modification time. layout: the expected fields, in order; None if not known in advance. A cached table may
-    be modified like any other: it is mapped copy-on-write, so the files do not change.
+    and modification time. A cached table may be modified like any other: it is mapped copy-on-write, so the files do
+    not change.
     extra_seconds: what `make` costs a new process beyond what it may take here, such as an import.
     """
     try:
@@ -66,10 +62,10 @@ def cached(
     except (OSError, RuntimeError):  # an input file is missing, which `make` reports, or there is no home directory
         return make()
     with suppress(OSError, ValueError):  # logged below, unless another job rebuilds it first
-        return _read(path, key, layout)
+        return _read(path, key)
     with build_once(path):
         try:
-            return _read(path, key, layout)
+            return _read(path, key)
         except (FileNotFoundError, NotADirectoryError):
             pass
         except (OSError, ValueError) as error:
@@ -111,16 +107,16 @@ def _code() -> list[str]:
     return [hashlib.sha256(text).hexdigest(), torch.__version__, PIL.__version__, np.__version__]
 
 
-def _read(path: Path, key: str, layout: Layout | None) -> dict[str, Tensor]:
+def _read(path: Path, key: str) -> dict[str, Tensor]:
     """The table in a file. `ValueError` unless it is the one asked for, intact to the last bit; `OSError` if none."""
     open_plain(path).close()  # a shared folder may hold a pipe, which would be waited for
     table, metadata = tensor_file.read(path)
-    found = {name: (value.dtype, tuple(value.shape)) for name, value in table.items()}
-    if metadata.get("key") != key or layout not in (None, found):
+    names = json.loads(metadata.get("names", "[]"))  # in order, which the tensors of a file have not
+    if metadata.get("key") != key or set(names) != set(table):
         raise ValueError("it holds another table")
     with suppress(OSError):  # another user's file may be read-only
         os.utime(path)  # time of last use
-    return {name: table[name] for name in layout or sorted(table)}  # a file does not keep the order
+    return {name: table[name] for name in names}
 
 
 def _write(path: Path, key: str, table: dict[str, Tensor]) -> None:
@@ -130,7 +126,7 @@ def _write(path: Path, key: str, table: dict[str, Tensor]) -> None:
     # Without locks, jobs that start together write the same entry: each writes a file of its own first.
     own = path.with_stem(f"{path.stem}-{os.urandom(4).hex()}")
     try:
-        tensor_file.write(own, table, {"key": key}, durable=False)
+        tensor_file.write(own, table, {"key": key, "names": json.dumps(list(table))}, durable=False)
         os.replace(own, path)
     finally:
         own.unlink(missing_ok=True)

@@ -18,12 +18,6 @@ def check_choice(key: str, value: object, choices: tuple) -> None:
         raise ValueError(f"dataset.{key}={value} is not known. Give one of: {', '.join(map(str, choices))}.")
 
 
-def check_fraction(key: str, value: float) -> None:
-    """`ValueError` unless `dataset.KEY` is strictly between 0 and 1: both splits need images."""
-    if not 0 < value < 1:
-        raise ValueError(f"dataset.{key}={value} must lie between 0 and 1, both excluded, as in dataset.{key}=0.1")
-
-
 def check_table(sizes: dict[str, int], shape: tuple[int, int, int], number_bytes: int = 1) -> None:
     """`ValueError` if a table of images does not fit in memory. number_bytes: memory per channel value."""
     count = sum(sizes.values())

@@ -97,7 +97,6 @@ class UnpairedFolder(Source):
             if tests:
                 self.paths[domain] = {"train": train, "validation": list_images(os.path.join(root, tests[index]))}
             else:
-                split_sizes(len(train), validation_fraction)
                 rows = split_rows(len(train), validation_fraction, seed)
                 self.paths[domain] = {split: [train[row] for row in rows[split].tolist()] for split in SPLITS}
         self.spec = DataSpec(shape, domains=("a", "b"))

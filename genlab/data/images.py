@@ -1,9 +1,7 @@
 """Decode, convert, resize and crop images to uint8 [C, H, W]; tables of image files."""
 
 import os
-import warnings
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -12,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from genlab.data.cache import Layout, cached
+from genlab.data.cache import cached
 from genlab.data.source import Examples
 from genlab.system import cores
 
@@ -62,20 +60,20 @@ def decode(path: str, shape: tuple[int, int, int], crop: int | None = None) -> T
     It is rotated by its EXIF orientation, scaled to cover `shape` and centre-cropped; transparent pixels become white.
     crop: side in pixels of a central square to take from the file, instead of the largest area that fits.
     """
-    from PIL import ImageOps
+    from PIL import Image, ImageOps
 
+    Image.MAX_IMAGE_PIXELS = None  # its limit ignores `draft`; `MOST_PIXELS` is lower
     channels, height, width = shape
     try:
         if not os.path.isfile(path):
             raise ValueError("it is no file")
-        Image = _pil_image()
-        with Image.open(path, formats=FORMATS) as image:
+        with Image.open(path, formats=FORMATS) as file:
             if crop is None:
                 # JPEG can decode at 1/2, 1/4 or 1/8 size; twice the target size leaves enough detail for the filter.
-                image.draft(MODES[channels], (2 * max(height, width),) * 2)
-            if image.width * image.height > MOST_PIXELS:
-                raise ValueError(f"it has {image.width}x{image.height} pixels, at most {MOST_PIXELS} are decoded")
-            image = convert(ImageOps.exif_transpose(image), MODES[channels])
+                file.draft(MODES[channels], (2 * max(height, width),) * 2)
+            if file.width * file.height > MOST_PIXELS:
+                raise ValueError(f"it has {file.width}x{file.height} pixels, at most {MOST_PIXELS} are decoded")
+            image = convert(ImageOps.exif_transpose(file), MODES[channels])
             if crop is not None:
                 left, top = (image.width - crop) / 2, (image.height - crop) / 2
                 image = image.crop((round(left), round(top), round(left) + crop, round(top) + crop))
@@ -83,15 +81,6 @@ def decode(path: str, shape: tuple[int, int, int], crop: int | None = None) -> T
     except Exception as error:  # decoders raise many types on damaged files: OSError, SyntaxError, struct.error
         raise ValueError(f"{path} cannot be read as an image ({error}). Repair or remove it.") from error
     return torch.from_numpy(pixels).view(height, width, channels).permute(2, 0, 1)
-
-
-@cache
-def _pil_image():
-    """PIL.Image without its warning about large files: they are refused, or decoded at reduced size."""
-    from PIL import Image
-
-    warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
-    return Image
 
 
 def convert(image: "Image", mode: str) -> "Image":
@@ -134,8 +123,7 @@ class ImageFiles(Examples):
 
     def load(self) -> dict[str, Tensor]:
         request = {"images": self.shape, "crop": self.crop}
-        layout: Layout = {"images": (torch.uint8, (len(self), *self.shape))}
-        table = cached(request, self.paths, layout, lambda: {"images": self._decode_all()})
+        table = cached(request, self.paths, lambda: {"images": self._decode_all()})
         return self._fields(table["images"], torch.arange(len(self)))
 
     def _decode_all(self) -> Tensor:

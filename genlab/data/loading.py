@@ -50,7 +50,9 @@ class Loader:
         self.domains = source.spec.domains
         self.size = source.sizes[split]
         self.rank, self.world = rank, world
-        self.workers = _default_workers(world) if settings.workers is None else settings.workers
+        # Half of the cores decode, as training needs the rest.
+        workers = min(max(1, cores.available() // (2 * world)), _MOST_WORKERS)
+        self.workers = workers if settings.workers is None else settings.workers
         tables = source.open(split)
         self.storage: list[str] = []  # where each table is stored, for the log
         self.tables = [
@@ -159,11 +161,6 @@ class Loader:
         if value.dtype == torch.uint8:
             return value.to(self.dtype, memory_format=self.memory_format).mul_(1 / 255)
         return value.to(self.dtype) if value.is_floating_point() else value
-
-
-def _default_workers(world: int) -> int:
-    """Decoding workers for each of `world` training processes: half the cores, as training needs the rest."""
-    return min(max(1, cores.available() // (2 * world)), _MOST_WORKERS)
 
 
 def open_split(source: Source, split: str, settings: LoaderConfig, *, seed: int, device: torch.device) -> Loader:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from genlab.contract.data import DataSpec
-from genlab.data.arrays import DAMAGE, Header, check_labels, count_classes, existing_file, read_npy_header
+from genlab.data.arrays import DAMAGE, Header, check_labels, count_classes, existing_file
 from genlab.data.checks import check_choice, check_range
 from genlab.data.source import Examples, Source, StoredExamples
 from genlab.data.splits import split_rows, split_sizes
@@ -46,7 +46,8 @@ class Npy(Source):
         seed: int = 0,
     ):
         check_range("block_size", block_size, 1, 2**40)
-        self.path, header, self.start = _open_header("path", path)
+        array, header = _open_array("path", path)
+        self.path, self.start = str(array.filename), array.offset
         where = f"dataset.path={path}: {header}"
         if header.dtype != np.uint8 or len(header.shape) not in (3, 4) or 0 in header.shape:
             raise ValueError(f"{where} cannot be images. Store them as uint8 [N, height, width, channels].")
@@ -156,22 +157,20 @@ def _channel_axis(stored: tuple[int, ...], layout: str | None, where: str) -> in
     return axes[0]
 
 
-def _open_header(key: str, path: str | None) -> tuple[str, Header, int]:
-    """`path`, the value of dataset.KEY, with ~ expanded; its header; and the byte offset of its data."""
+def _open_array(key: str, path: str | None) -> tuple[np.memmap, Header]:
+    """The array in the file `path`, the value of dataset.KEY: mapped, so that no more than its header is read."""
     file = existing_file(key, path, "npy")
     try:
-        with open(file, "rb") as content:
-            header, fortran_order = read_npy_header(content, "it", os.path.getsize(file))
-            start = content.tell()
-    except DAMAGE as error:
+        array = np.lib.format.open_memmap(file, mode="r")  # refuses objects, which could run code
+    except (*DAMAGE, OverflowError) as error:
         raise ValueError(f"dataset.{key}={path} is not a sound .npy file ({error}). Write it by numpy.save.") from error
-    if fortran_order and len(header.shape) > 1:
+    if not array.flags.c_contiguous:
         raise ValueError(f"dataset.{key}={path} is stored by columns. Store numpy.ascontiguousarray(ARRAY).")
-    return file, header, start
+    return array, Header(array.shape, array.dtype)
 
 
 def _read_labels(path: str, count: int) -> Tensor:
     """Labels int64 [count] from a .npy file."""
-    file, header, start = _open_header("labels_path", path)
+    array, header = _open_array("labels_path", path)
     check_labels(f"dataset.labels_path={path}: {header}", header, count)
-    return torch.from_numpy(np.fromfile(file, header.dtype, count, offset=start).astype(np.int64))
+    return torch.from_numpy(array.astype(np.int64))

@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
-import torch
 from torch import Tensor
 
 from genlab.contract.data import DataSpec
@@ -22,9 +21,6 @@ from genlab.data.images import resize
 from genlab.data.source import ArrayExamples, Examples, Source
 from genlab.system.download import socket_timeout
 from genlab.system.files import build_once
-
-LARGEST_FILE = 2**30
-"""Maximum bytes of a file that is read at once; the largest published one is half that size."""
 
 _IMPORT_SECONDS = 1.0
 """What importing torchvision takes, which a process that finds a table in the cache need not do."""
@@ -124,16 +120,20 @@ class PublishedSet(Source):
 
 
 class LabelledSet(PublishedSet):
-    """Images and labels that fit in memory: `image` uint8 [N, C, size, size], `label` int64 [N]."""
+    """Images and labels that fit in memory: `image` uint8 [N, C, size, size], `label` int64 [N].
 
-    def __init__(self, data_dir: str, native: DataSpec, sizes: dict[str, int], size: int | None):
+    native: the images as published. size: height and width to resize to once; None keeps the published ones.
+    """
+
+    native: DataSpec
+
+    def __init__(self, *, data_dir: str, size: int | None = None):
         super().__init__(data_dir)
+        self.size, self.spec = size, self.native
         if size is not None:
             check_range("size", size, 1)
-        self.native, self.sizes, self.size = native, sizes, size
-        self.spec = native if size is None else replace(native, shape=(native.shape[0], size, size))
-        if size is not None:
-            check_table(sizes, self.spec.shape)
+            self.spec = replace(self.native, shape=(self.native.shape[0], size, size))
+            check_table(self.sizes, self.spec.shape)
 
     @abstractmethod
     def read(self, root: Path, split: str) -> tuple[Tensor, Tensor]:
@@ -141,20 +141,14 @@ class LabelledSet(PublishedSet):
 
     def open(self, split: str) -> list[Examples]:
         root = self.root()
-        layout = {
-            "image": (torch.uint8, (self.sizes[split], *self.spec.shape)),
-            "label": (torch.int64, (self.sizes[split],)),
-        }
         request = {"set": self.name, "files": self.files(), "size": self.size, "split": split}
         files = [root / file for file in self.files()]
-        table = cached(request, files, layout, lambda: self._read_resized(root, split), _IMPORT_SECONDS)
+        table = cached(request, files, lambda: self._read_resized(root, split), _IMPORT_SECONDS)
         return [ArrayExamples(**table)]
 
     def _read_resized(self, root: Path, split: str) -> dict[str, Tensor]:
         published = (self.sizes[split], *self.native.shape)
         try:
-            if any((root / file).stat().st_size > LARGEST_FILE for file in self.files()):
-                raise ValueError("a file is too large")
             images, labels = self.read(root, split)
             if images.shape != published or labels.shape != published[:1]:
                 raise ValueError(f"images {images.shape}, labels {labels.shape}")

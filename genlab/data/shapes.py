@@ -88,12 +88,6 @@ class Shapes(Source):
         self.sizes = split_sizes(self.num_images, validation_fraction)
 
     def open(self, split: str) -> list[Examples]:
-        count = self.sizes[split]
-        layout = {
-            "image": (torch.uint8, (count, *self.spec.shape)),
-            "label": (torch.int64, (count,)),
-            "factors": (torch.float32, (count, len(FACTORS))),
-        }
         request = {
             "shapes": [len(values) for values in self.values],
             "image": self.spec.shape,
@@ -103,7 +97,7 @@ class Shapes(Source):
             "seed": self.seed,
             "split": split,
         }
-        return [ArrayExamples(**cached(request, [], layout, lambda: self._render(split)))]
+        return [ArrayExamples(**cached(request, [], lambda: self._render(split)))]
 
     def _render(self, split: str) -> dict[str, Tensor]:
         cells = torch.arange(self.grid)

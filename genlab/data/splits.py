@@ -3,13 +3,16 @@
 import torch
 from torch import Tensor
 
-from genlab.data.checks import check_fraction
 from genlab.system.seeding import mix
 
 
 def split_sizes(count: int, validation_fraction: float) -> dict[str, int]:
     """Number of rows by split; each split keeps at least one."""
-    check_fraction("validation_fraction", validation_fraction)
+    if not 0 < validation_fraction < 1:
+        raise ValueError(
+            f"dataset.validation_fraction={validation_fraction} must lie between 0 and 1, both excluded, as in "
+            "dataset.validation_fraction=0.1"
+        )
     if count < 2:
         raise ValueError(f"The dataset holds {count} image; training and validation need one each. Give more.")
     held_out = min(max(round(count * validation_fraction), 1), count - 1)

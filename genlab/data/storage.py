@@ -3,7 +3,7 @@
 import signal
 from collections import deque
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,18 +16,11 @@ _AHEAD = 3
 """Batches prefetched from disk while a step computes."""
 
 
-class Storage(Protocol):
-    """A table as a loader accesses it."""
-
-    def rows(self, index: Tensor) -> dict[str, Tensor]:
-        """The examples at `index` (int64 [n])."""
-
-    def fetch(self, indices: Iterator[Tensor]) -> Iterator[dict[str, Tensor]]:
-        """The examples at each of `indices` (int64 [n] each), in order."""
-
-
 class Resident:
-    """A table held on the device: a batch is one gather."""
+    """A table held on the device: a batch is one gather.
+
+    `fetch` gives the examples at each of `indices` (int64 [n] each), in order, here as in the other two classes.
+    """
 
     def __init__(self, table: Examples, device: torch.device):
         self.fields = {name: value.to(device) for name, value in table.load().items()}
@@ -92,3 +85,6 @@ class Streamed(Dataset):
             if isinstance(rows, str):
                 raise ValueError(rows)
             yield rows
+
+
+Storage = Resident | OnDisk | Streamed

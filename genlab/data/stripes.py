@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from genlab.contract.data import DataSpec
-from genlab.data.cache import Layout, cached
+from genlab.data.cache import cached
 from genlab.data.checks import check_choice, check_range, check_table
 from genlab.data.source import SPLITS, ArrayExamples, Examples, Source
 from genlab.system.seeding import mix
@@ -69,9 +69,6 @@ class Stripes(Source):
 
     def open(self, split: str) -> list[Examples]:
         tables = [(domain,) if split == "train" else (domain, f"{domain}_as_{other}") for domain, other in _PAIRS]
-        layout: Layout = {
-            name: (torch.uint8, (self.sizes[split], *self.spec.shape)) for table in tables for name in table
-        }
         request = {
             "stripes": self.spec.shape,
             "count": self.sizes[split],
@@ -80,7 +77,7 @@ class Stripes(Source):
             "seed": self.seed,
             "split": split,
         }
-        fields = cached(request, [], layout, lambda: self._draw(split))
+        fields = cached(request, [], lambda: self._draw(split))
         return [ArrayExamples(**{name: fields[name] for name in table}) for table in tables]
 
     def _draw(self, split: str) -> dict[str, Tensor]:

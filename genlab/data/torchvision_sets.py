@@ -20,20 +20,21 @@ from torch import Tensor
 from genlab.contract.data import DataSpec
 from genlab.data.checks import check_choice, check_range
 from genlab.data.images import ImageFiles, image_size
-from genlab.data.published import LARGEST_FILE, Archive, LabelledSet, PublishedSet
+from genlab.data.published import Archive, LabelledSet, PublishedSet
 from genlab.data.source import Examples
 
 
-class IdxSet(LabelledSet):
-    """Grey images of 28x28 pixels in MNIST's file format.
+class Mnist(LabelledSet):
+    """Handwritten digits: 60,000 and 10,000 grey images of 28x28 pixels in ten classes.
 
-    prefixes: file name prefix by split.
+    data_dir: holds MNIST/raw.
+    size: height and width to resize to once; None keeps 28.
     """
 
-    prefixes: dict[str, str]
-
-    def __init__(self, data_dir: str, num_classes: int, sizes: dict[str, int], size: int | None):
-        super().__init__(data_dir, DataSpec((1, 28, 28), num_classes), sizes, size)
+    name = "MNIST"
+    native = DataSpec((1, 28, 28), num_classes=10)
+    sizes = {"train": 60_000, "validation": 10_000}
+    prefixes = {"train": "train", "validation": "t10k"}  # of file names
 
     def files(self) -> list[str]:
         kinds = ("images-idx3-ubyte", "labels-idx1-ubyte")
@@ -44,20 +45,6 @@ class IdxSet(LabelledSet):
 
         images, labels = (str(root / file) for file in self.files() if self.prefixes[split] in file)
         return read_image_file(images)[:, None], read_label_file(labels)
-
-
-class Mnist(IdxSet):
-    """Handwritten digits: 60,000 and 10,000 grey images of 28x28 pixels in ten classes.
-
-    data_dir: holds MNIST/raw.
-    size: height and width to resize to once; None keeps 28.
-    """
-
-    name = "MNIST"
-    prefixes = {"train": "train", "validation": "t10k"}
-
-    def __init__(self, *, data_dir: str, size: int | None = None):
-        super().__init__(data_dir, 10, {"train": 60_000, "validation": 10_000}, size)
 
     def archives(self) -> list[Archive]:
         mirror = self.torchvision.mirrors[0]
@@ -76,7 +63,7 @@ class Kmnist(Mnist):
     name = "KMNIST"
 
 
-class Emnist(IdxSet):
+class Emnist(Mnist):
     """Handwritten letters and digits, grey, 28x28 pixels.
 
     part: the published variant: byclass (62 classes), bymerge, balanced (47), letters (26), digits,
@@ -98,9 +85,10 @@ class Emnist(IdxSet):
     def __init__(self, *, data_dir: str, part: str = "balanced", size: int | None = None):
         check_choice("part", part, tuple(self.parts))
         num_classes, train, validation = self.parts[part]
-        self.part = part
+        self.part, self.native = part, DataSpec((1, 28, 28), num_classes)
+        self.sizes = {"train": train, "validation": validation}
         self.prefixes = {"train": f"emnist-{part}-train", "validation": f"emnist-{part}-test"}
-        super().__init__(data_dir, num_classes, {"train": train, "validation": validation}, size)
+        super().__init__(data_dir=data_dir, size=size)
 
     def archives(self) -> list[Archive]:
         return [Archive(self.torchvision.url, self.torchvision.md5, f"{self.name}/raw/gzip.zip")]
@@ -122,10 +110,8 @@ class Cifar10(LabelledSet):
     """
 
     name = "CIFAR10"
-
-    def __init__(self, *, data_dir: str, size: int | None = None):
-        spec = DataSpec((3, 32, 32), num_classes=10)
-        super().__init__(data_dir, spec, {"train": 50_000, "validation": 10_000}, size)
+    native = DataSpec((3, 32, 32), num_classes=10)
+    sizes = {"train": 50_000, "validation": 10_000}
 
     def files(self) -> list[str]:
         names = [*(f"data_batch_{number}" for number in range(1, 6)), "test_batch", "batches.meta"]
@@ -147,11 +133,9 @@ class Svhn(LabelledSet):
     """
 
     name = "SVHN"
+    native = DataSpec((3, 32, 32), num_classes=10)
+    sizes = {"train": 73_257, "validation": 26_032}
     parts = {"train": "train", "validation": "test"}
-
-    def __init__(self, *, data_dir: str, size: int | None = None):
-        spec = DataSpec((3, 32, 32), num_classes=10)
-        super().__init__(data_dir, spec, {"train": 73_257, "validation": 26_032}, size)
 
     def files(self) -> list[str]:
         return [f"{part}_32x32.mat" for part in self.parts.values()]
@@ -178,6 +162,7 @@ class Celeba(PublishedSet):
     """
 
     name = "CelebA"
+    sizes = {"train": 162_770, "validation": 19_867}
     parts = {"train": "0", "validation": "1"}
 
     def __init__(self, *, data_dir: str, size: int | list[int] = 64, crop: int | None = 148):
@@ -186,7 +171,6 @@ class Celeba(PublishedSet):
             check_range("crop", crop, 1, 178)
         self.crop = crop
         self.spec = DataSpec(image_size(3, size))
-        self.sizes = {"train": 162_770, "validation": 19_867}
 
     def files(self) -> list[str]:
         return ["celeba/img_align_celeba", "celeba/list_eval_partition.txt"]
@@ -197,8 +181,6 @@ class Celeba(PublishedSet):
 
     def open(self, split: str) -> list[Examples]:
         images, partition = (self.root() / file for file in self.files())
-        if partition.stat().st_size > LARGEST_FILE:
-            raise ValueError(f"{partition} is larger than any that is published. Remove it to fetch it again.")
         # A line is "000001.jpg 0", and 0, 1, 2 are training, validation and test.
         lines = (line.split() for line in partition.read_text().splitlines())
         paths = [str(images / name) for name, part in lines if part == self.parts[split] and "/" not in name]

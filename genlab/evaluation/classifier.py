@@ -103,16 +103,16 @@ def load_classifier(source: Source, seed: int = 0) -> Classifier:
             "extractor=classifier: its classifier learns from labels, and this dataset has none; use extractor=pixels "
             "or extractor=inception"
         )
-    request = {"classifier": RECIPE, "data": data_fingerprint(source), "seed": seed}
+    network = _initial(spec, seed)
+    shapes = {name: value.shape for name, value in network.state_dict().items()}  # of this version
+    request = {"classifier": RECIPE, "network": shapes, "data": data_fingerprint(source), "seed": seed}
 
     def make() -> dict[str, Tensor]:
         logger.info("training the classifier for evaluation, once for this dataset")
         found = train(source, seed)
         return {**found.network.state_dict(), "accuracy": torch.tensor(found.accuracy, dtype=torch.float64)}
 
-    network = _initial(spec, seed)
-    layout = {name: (value.dtype, tuple(value.shape)) for name, value in network.state_dict().items()}
-    table = cached(request, [], layout | {"accuracy": (torch.float64, ())}, make)
+    table = cached(request, [], make)
     network.load_state_dict({name: value for name, value in table.items() if name != "accuracy"})
     return Classifier(network.eval().requires_grad_(False), weights_hash(network), float(table["accuracy"]))
 

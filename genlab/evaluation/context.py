@@ -118,7 +118,7 @@ class EvaluationContext:
             (table,) = (table for table in self.source.open(self.split) if name in table.rows(torch.zeros(1).long()))
             return gather(table, self.extractor, name, self.progress).to_table()
 
-        return ReferenceStatistics.from_table(cached(request, [], None, read))
+        return ReferenceStatistics.from_table(cached(request, [], read))
 
     @cached_property
     def loader(self) -> Loader:

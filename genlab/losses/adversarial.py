@@ -43,12 +43,12 @@ GENERATOR: dict[str, Callable[[Tensor], Tensor]] = {
 
 def discriminator_loss(name: AdversarialLoss, real: Tensor, fake: Tensor) -> Tensor:
     """The discriminator's loss, from its logits on real and on generated images, both [N]; a scalar."""
-    return _choose(DISCRIMINATOR, name)(real, fake)
+    return DISCRIMINATOR[name](real, fake)
 
 
 def generator_loss(name: AdversarialLoss, fake: Tensor) -> Tensor:
     """The generator's loss, from the discriminator's logits [N] on its images; a scalar."""
-    return _choose(GENERATOR, name)(fake)
+    return GENERATOR[name](fake)
 
 
 def slope(discriminator: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
@@ -75,9 +75,3 @@ def gradient_penalty(discriminator: Callable[[Tensor], Tensor], real: Tensor, fa
     position = position.view(-1, *[1] * (real.dim() - 1))
     between = real.lerp(fake.detach(), position)
     return (slope(discriminator, between).flatten(1).norm(dim=1) - 1).square().mean()
-
-
-def _choose(losses: dict[str, Callable], name: str) -> Callable:
-    if name not in losses:
-        raise ValueError(f"loss={name!r}: choose from {', '.join(losses)}")
-    return losses[name]

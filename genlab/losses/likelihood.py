@@ -17,24 +17,31 @@ LikelihoodName = Literal["bernoulli", "gaussian", "gaussian-learned"]
 _SMALLEST_LOG_VARIANCE = -11.0  # std of one in 256 grey levels; below, the density rewards precision only
 
 
-class Bernoulli(nn.Module):
-    """Every pixel is 1 with probability sigmoid(output). Grey pixels are expected values of binary ones."""
+class Likelihood(nn.Module):
+    """A distribution of the pixels given the raw outputs of a decoder."""
 
     def log_prob(self, output: Tensor, x: Tensor) -> Tensor:
         """log p(x | output) [N] for raw outputs and images [N, C, H, W]."""
-        # sum_i x_i log p_i + (1 - x_i) log(1 - p_i), from logits, to avoid log(0)
-        return -F.binary_cross_entropy_with_logits(output.to(x.dtype), x, reduction="none").flatten(1).sum(1)
+        raise NotImplementedError
 
     def mean(self, output: Tensor) -> Tensor:
         """The expected image, in [0, 1]."""
         return output.sigmoid()
 
     def bits_per_dim(self, nats: Tensor, dimensions: int) -> Tensor:
-        """-nats / (D log 2), for binary pixels."""
+        """-nats / (D log 2)."""
         return -nats / (dimensions * math.log(2))
 
 
-class Gaussian(nn.Module):
+class Bernoulli(Likelihood):
+    """Every pixel is 1 with probability sigmoid(output). Grey pixels are expected values of binary ones."""
+
+    def log_prob(self, output: Tensor, x: Tensor) -> Tensor:
+        # sum_i x_i log p_i + (1 - x_i) log(1 - p_i), from logits, to avoid log(0)
+        return -F.binary_cross_entropy_with_logits(output.to(x.dtype), x, reduction="none").flatten(1).sum(1)
+
+
+class Gaussian(Likelihood):
     """Every pixel is N(sigmoid(output), variance) with one variance for all, fixed or learned.
 
     variance: the fixed or the initial value, in units of the squared pixel range.
@@ -48,22 +55,17 @@ class Gaussian(nn.Module):
         self.log_variance = nn.Parameter(log_variance, requires_grad=learned)
 
     def log_prob(self, output: Tensor, x: Tensor) -> Tensor:
-        """log p(x | output) [N] for raw outputs and images [N, C, H, W]."""
         log_variance = self.log_variance.clamp(min=_SMALLEST_LOG_VARIANCE)
         # -((x - m)^2 / sigma^2 + log sigma^2 + log 2 pi) / 2
         squared = (x - self.mean(output.to(x.dtype))).square()
         terms = squared * (-log_variance).exp() + log_variance + math.log(2 * math.pi)
         return -terms.flatten(1).sum(1) / 2
 
-    def mean(self, output: Tensor) -> Tensor:
-        """The expected image, in [0, 1]."""
-        return output.sigmoid()
-
     def bits_per_dim(self, nats: Tensor, dimensions: int) -> Tensor:
         """-nats / (D log 2) + 8: from a density on [0, 1] to a probability of one of 256 grey levels."""
-        return -nats / (dimensions * math.log(2)) + 8
+        return super().bits_per_dim(nats, dimensions) + 8
 
 
-def make_likelihood(name: LikelihoodName, variance: float) -> Bernoulli | Gaussian:
+def make_likelihood(name: LikelihoodName, variance: float) -> Likelihood:
     """The likelihood `name`; only the Gaussian ones use `variance`."""
     return Bernoulli() if name == "bernoulli" else Gaussian(variance, learned=name == "gaussian-learned")

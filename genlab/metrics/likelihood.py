@@ -5,16 +5,11 @@ Reference: Burda, Grosse, Salakhutdinov 2016, Importance Weighted Autoencoders, 
 
 from dataclasses import dataclass
 from math import log
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
-
-class HasLogWeights(Protocol):
-    """A model with `log_weights(x, num_samples)`: log p(x, z_k) - log q(z_k | x) in nats, [num_samples, N]."""
-
-    def log_weights(self, x: Tensor, num_samples: int) -> Tensor: ...
+from genlab.contract.model import GenerativeModel
 
 
 @dataclass(frozen=True)
@@ -30,8 +25,9 @@ class Bounds:
 
 
 @torch.no_grad()
-def likelihood_bounds(model: HasLogWeights, x: Tensor, num_samples: int, chunk: int = 16) -> Bounds:
-    """ELBO and importance-weighted bound of images x [N, C, H, W] from `num_samples` draws per image.
+def likelihood_bounds(model: GenerativeModel, x: Tensor, num_samples: int, chunk: int = 16) -> Bounds:
+    """ELBO and importance-weighted bound of images x [N, C, H, W] from `num_samples` draws per image of a model that
+    has `log_weights`.
 
     Uses torch's global generator, `chunk` draws at a time (N * chunk decoded images in memory): results depend on its
     state, N and `chunk`. `ValueError` if `num_samples` or `chunk` is less than 1.

@@ -15,7 +15,7 @@ from genlab.contract.data import Batch, DataSpec
 from genlab.contract.model import GenerativeModel, Update
 from genlab.media.grids import in_blocks
 from genlab.networks.choice import Network, make_decoder, make_encoder
-from genlab.networks.layers import Activation
+from genlab.networks.layers import Activation, check_least
 
 
 class AE(GenerativeModel):
@@ -44,15 +44,13 @@ class AE(GenerativeModel):
         input_noise: float = 0.0,
     ):
         super().__init__(data)
-        if latent_dim < 1:
-            raise ValueError(f"model.latent_dim={latent_dim}: must be at least 1")
-        if input_noise < 0:
-            raise ValueError(f"model.input_noise={input_noise}: must be at least 0")
+        check_least(1, latent_dim=latent_dim)
+        check_least(0, input_noise=input_noise)
         self.loss, self.input_noise = loss, input_noise
-        sizes: dict[str, Any] = {"hidden": hidden, "channels": channels, "max_channels": max_channels, "dense": dense}
-        options: dict[str, Any] = {"activation": activation, "dropout": dropout}
-        self.encoder = make_encoder(network, data.shape, latent_dim, **sizes, **options)
-        self.decoder = make_decoder(network, latent_dim, data.shape, **sizes, **options)
+        sizes = {"hidden": hidden, "channels": channels, "max_channels": max_channels, "dense": dense}
+        options: dict[str, Any] = {**sizes, "activation": activation, "dropout": dropout}
+        self.encoder = make_encoder(network, data.shape, latent_dim, **options)
+        self.decoder = make_decoder(network, latent_dim, data.shape, **options)
 
     def training_step(self, batch: Batch, step: int) -> Iterator[Update]:
         x = batch["image"]

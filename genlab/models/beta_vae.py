@@ -11,6 +11,7 @@ from torch import Tensor
 
 from genlab.contract.data import DataSpec
 from genlab.models.vae import VAE
+from genlab.networks.layers import check_least
 
 
 class BetaVAE(VAE):
@@ -32,10 +33,8 @@ class BetaVAE(VAE):
         **settings: Any,
     ):
         super().__init__(data, **settings)
-        if beta < 0:
-            raise ValueError(f"model.beta={beta}: must be at least 0")
-        if capacity_steps < 1:
-            raise ValueError(f"model.capacity_steps={capacity_steps}: must be at least 1")
+        check_least(0, beta=beta)
+        check_least(1, capacity_steps=capacity_steps)
         self.beta, self.capacity, self.capacity_steps = beta, capacity, capacity_steps
 
     def weighted(self, kl: Tensor, step: int) -> Tensor:

@@ -11,8 +11,7 @@ References:
   https://arxiv.org/abs/1612.07828 (the pool of earlier translations)
 """
 
-from collections.abc import Iterable, Iterator
-from functools import reduce
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -25,7 +24,7 @@ from genlab.losses.adversarial import discriminator_loss, generator_loss
 from genlab.metrics.sliced_wasserstein import sliced_wasserstein
 from genlab.models.gan import accuracy
 from genlab.networks.image_pool import ImagePool
-from genlab.networks.layers import initialize
+from genlab.networks.layers import check_least, initialize
 from genlab.networks.patchgan import PatchDiscriminator
 from genlab.networks.resnet import ImageNormalization, Padding, ResNetGenerator
 
@@ -67,11 +66,8 @@ class CycleGAN(GenerativeModel):
         pool_size: int = 50,
     ):
         super().__init__(data)
-        for key, value in (("cycle_weight", cycle_weight), ("identity_weight", identity_weight)):
-            if value < 0:
-                raise ValueError(f"model.{key}={value}: must be at least 0")
-        if discriminator_width < 1:
-            raise ValueError(f"model.discriminator_width={discriminator_width}: must be at least 1")
+        check_least(0, cycle_weight=cycle_weight, identity_weight=identity_weight, pool_size=pool_size)
+        check_least(1, width=width, discriminator_width=discriminator_width)
         self.cycle_weight, self.identity_weight = cycle_weight, identity_weight
         options = (width, blocks, padding, normalization)
         self.generators = nn.ModuleDict({name: ResNetGenerator(data.shape, *options) for name in ("a_to_b", "b_to_a")})
@@ -92,12 +88,12 @@ class CycleGAN(GenerativeModel):
 
         adversarial = {d: self._generator_loss(d, fake[d]) for d in real}
         # |F(G(a)) - a| + |G(F(b)) - b|
-        cycle_loss = _total(l1_loss(cycle[d], real[d]) for d in real)
-        loss = _total(adversarial.values()) + self.cycle_weight * cycle_loss
+        cycle_loss = l1_loss(cycle["a"], real["a"]) + l1_loss(cycle["b"], real["b"])
+        loss = adversarial["a"] + adversarial["b"] + self.cycle_weight * cycle_loss
         log = {f"generator_loss/{d}": value for d, value in adversarial.items()} | {"cycle": cycle_loss}
         if self.identity_weight:
             # |G(b) - b| + |F(a) - a|: images already in the target domain should not change
-            identity_loss = _total(l1_loss(identity[d], real[d]) for d in real)
+            identity_loss = l1_loss(identity["a"], real["a"]) + l1_loss(identity["b"], real["b"])
             loss = loss + self.cycle_weight * self.identity_weight * identity_loss
             log["identity"] = identity_loss
         yield Update("generators", loss, log)
@@ -105,7 +101,7 @@ class CycleGAN(GenerativeModel):
         losses = {d: self._discriminator_loss(d, real[d], self.pools[d].query(fake[d], batch, step)) for d in real}
         log = {f"discriminator_loss/{d}": loss for d, (loss, _) in losses.items()}
         log |= {f"accuracy/{d}": correct for d, (_, correct) in losses.items()}
-        yield Update("discriminators", _total(loss for loss, _ in losses.values()), log)
+        yield Update("discriminators", losses["a"][0] + losses["b"][0], log)
 
     def _translations(self, real: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
         """Translations, cycles and identities, each by its output domain."""
@@ -171,8 +167,3 @@ class CycleGAN(GenerativeModel):
             translation = self.translate(batch[domain], other)
             rows += [batch[domain], translation, self.translate(translation, domain)]
         return {"translations": torch.stack(rows)}
-
-
-def _total(terms: Iterable[Tensor]) -> Tensor:
-    """The sum of scalars."""
-    return reduce(torch.add, terms)

@@ -28,7 +28,7 @@ from genlab.losses.adversarial import gradient_penalty as penalty_between
 from genlab.metrics.sliced_wasserstein import sliced_wasserstein
 from genlab.models.latents import standard_normal
 from genlab.networks.choice import Network, make_decoder, make_encoder
-from genlab.networks.layers import Activation, Normalization
+from genlab.networks.layers import Activation, Normalization, check_least
 
 BOUNDARY: dict[str, float] = {"non-saturating": 0.0, "hinge": 0.0, "least-squares": 0.5}
 """The decision threshold between "real" and "generated" logits. A Wasserstein critic has none: only differences of its
@@ -77,12 +77,8 @@ class GAN(GenerativeModel):
         gradient_penalty: float = 0.0,
     ):
         super().__init__(data)
-        for key, value in (("latent_dim", latent_dim), ("critic_steps", critic_steps), ("r1_every", r1_every)):
-            if value < 1:
-                raise ValueError(f"model.{key}={value}: must be at least 1")
-        for key, weight in (("r1_gamma", r1_gamma), ("gradient_penalty", gradient_penalty)):
-            if weight < 0:
-                raise ValueError(f"model.{key}={weight}: must be at least 0")
+        check_least(1, latent_dim=latent_dim, critic_steps=critic_steps, r1_every=r1_every)
+        check_least(0, r1_gamma=r1_gamma, gradient_penalty=gradient_penalty)
         self.latent_dim, self.loss, self.critic_steps = latent_dim, loss, critic_steps
         self.r1_gamma, self.r1_every, self.gradient_penalty = r1_gamma, r1_every, gradient_penalty
         sizes: dict[str, Any] = {"channels": channels, "max_channels": max_channels}
@@ -143,22 +139,16 @@ class GAN(GenerativeModel):
     def training_step(self, batch: Batch, step: int) -> Iterator[Update]:
         label = batch["label"] if "label" in self.requires else None
         real = 2 * batch["image"] - 1
-        updates_generator = self._updates_generator(step)
+        updates_generator = (step + 1) % self.critic_steps == 0
         with torch.set_grad_enabled(updates_generator):
             fake = self.generate(batch.randn(self.latent_dim), label)  # one batch of samples serves both updates
 
         yield self._discriminator_update(real, fake.detach(), label, batch)
-        if self._is_penalised(step):
+        if self.r1_gamma > 0 and step % self.r1_every == 0:
             penalty = r1_penalty(lambda x: self.discriminate(x, label, smooth=True), real)
             yield Update("discriminator", self.r1_gamma * self.r1_every * penalty, {"r1_penalty": penalty})
         if updates_generator:
             yield Update("generator", generator_loss(self.loss, self.discriminate(fake, label)))
-
-    def _is_penalised(self, step: int) -> bool:
-        return self.r1_gamma > 0 and step % self.r1_every == 0
-
-    def _updates_generator(self, step: int) -> bool:
-        return (step + 1) % self.critic_steps == 0
 
     def _discriminator_update(self, real: Tensor, fake: Tensor, label: Tensor | None, batch: Batch) -> Update:
         if self.discriminator_has_batch_norm:

@@ -19,7 +19,7 @@ from genlab.losses.likelihood import LikelihoodName, make_likelihood
 from genlab.media.grids import in_blocks
 from genlab.models.latents import standard_normal
 from genlab.networks.choice import Network, make_decoder, make_encoder
-from genlab.networks.layers import Activation
+from genlab.networks.layers import Activation, check_least
 
 _TRAVERSED_LATENTS = 10
 _TRAVERSED_VALUES = 9
@@ -50,13 +50,12 @@ class VAE(GenerativeModel):
         variance: float = 0.01,
     ):
         super().__init__(data)
-        if latent_dim < 1:
-            raise ValueError(f"model.latent_dim={latent_dim}: must be at least 1")
+        check_least(1, latent_dim=latent_dim)
         self.latent_dim = latent_dim
-        sizes: dict[str, Any] = {"hidden": hidden, "channels": channels, "max_channels": max_channels, "dense": dense}
-        options: dict[str, Any] = {"activation": activation, "dropout": dropout}
-        self.encoder = make_encoder(network, data.shape, 2 * latent_dim, **sizes, **options)
-        self.decoder = make_decoder(network, latent_dim, data.shape, **sizes, **options)
+        sizes = {"hidden": hidden, "channels": channels, "max_channels": max_channels, "dense": dense}
+        options: dict[str, Any] = {**sizes, "activation": activation, "dropout": dropout}
+        self.encoder = make_encoder(network, data.shape, 2 * latent_dim, **options)
+        self.decoder = make_decoder(network, latent_dim, data.shape, **options)
         self.likelihood = make_likelihood(likelihood, variance)
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,10 +1,10 @@
 """Encoders and decoders by name, each decoder mirroring its encoder: `mlp`, `conv`, `dcgan` or `upsampling`."""
 
-from collections.abc import Sequence
 from typing import Any, Literal
 
 from torch import nn
 
+from genlab.contract.data import ImageShape
 from genlab.networks.convolutional import ConvDecoder, ConvEncoder
 from genlab.networks.dcgan import DCGANDecoder, DCGANEncoder
 from genlab.networks.mlp import MLPDecoder, MLPEncoder
@@ -12,45 +12,28 @@ from genlab.networks.upsampling import StridedEncoder, UpsamplingDecoder
 
 Network = Literal["mlp", "conv", "dcgan", "upsampling"]
 
-
-def make_encoder(
-    network: Network,
-    shape: tuple[int, int, int],
-    out_features: int,
-    *,
-    hidden: Sequence[int] = (512, 256),
-    channels: int = 32,
-    max_channels: int = 256,
-    dense: Sequence[int] = (),
-    **options: Any,
-) -> nn.Module:
-    """[N, C, H, W] -> [N, out_features].
-
-    `hidden` applies to mlp, `channels` and `max_channels` to all others, `dense` to conv.
-    """
-    if network == "mlp":
-        return MLPEncoder(shape, out_features, hidden, **options)
-    if network == "conv":
-        return ConvEncoder(shape, out_features, channels, max_channels, dense, **options)
-    choices: dict[str, Any] = {"dcgan": DCGANEncoder, "upsampling": StridedEncoder}
-    return choices[network](shape, out_features, channels, max_channels, **options)
+_NETWORKS: dict[str, tuple[Any, Any, set[str]]] = {
+    "mlp": (MLPEncoder, MLPDecoder, {"hidden"}),
+    "conv": (ConvEncoder, ConvDecoder, {"channels", "max_channels", "dense"}),
+    "dcgan": (DCGANEncoder, DCGANDecoder, {"channels", "max_channels"}),
+    "upsampling": (StridedEncoder, UpsamplingDecoder, {"channels", "max_channels"}),
+}
+"""Encoder and decoder by name, and the sizes that they take."""
 
 
-def make_decoder(
-    network: Network,
-    in_features: int,
-    shape: tuple[int, int, int],
-    *,
-    hidden: Sequence[int] = (512, 256),
-    channels: int = 32,
-    max_channels: int = 256,
-    dense: Sequence[int] = (),
-    **options: Any,
-) -> nn.Module:
+def make_encoder(network: Network, shape: ImageShape, out_features: int, **options: Any) -> nn.Module:
+    """[N, C, H, W] -> [N, out_features]. options: sizes, of which a network takes its own, and those of `Style`."""
+    return _NETWORKS[network][0](shape, out_features, **_own(network, options))
+
+
+def make_decoder(network: Network, in_features: int, shape: ImageShape, **options: Any) -> nn.Module:
     """[N, in_features] -> [N, C, H, W], raw outputs. Takes the encoder's sizes and mirrors them."""
-    if network == "mlp":
-        return MLPDecoder(in_features, shape, hidden[::-1], **options)
-    if network == "conv":
-        return ConvDecoder(in_features, shape, channels, max_channels, dense, **options)
-    choices: dict[str, Any] = {"dcgan": DCGANDecoder, "upsampling": UpsamplingDecoder}
-    return choices[network](in_features, shape, channels, max_channels, **options)
+    if "hidden" in options:
+        options["hidden"] = options["hidden"][::-1]
+    return _NETWORKS[network][1](in_features, shape, **_own(network, options))
+
+
+def _own(network: Network, options: dict[str, Any]) -> dict[str, Any]:
+    """`options` without the sizes that other networks take."""
+    others = set().union(*(sizes for _, _, sizes in _NETWORKS.values())) - _NETWORKS[network][2]
+    return {name: value for name, value in options.items() if name not in others}

@@ -12,16 +12,13 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from genlab.networks.layers import Style, check_widths
+from genlab.contract.data import ImageShape
+from genlab.networks.layers import Stack, Style, check_sides, check_widths
 
 
 def pyramid(height: int, width: int) -> list[tuple[int, int]]:
     """Sizes from (height, width) down to the smallest feature map, each half the previous one (rounded down)."""
-    if min(height, width) < 8:
-        raise ValueError(
-            f"images of {height}x{width}: the convolutional networks support any height and width of at least 8; "
-            "use larger images or a fully connected network"
-        )
+    check_sides(height, width, "convolutional networks", " or a fully connected network")
     sizes = [(height, width)]
     while min(sizes[-1]) >= 8:
         sizes.append((sizes[-1][0] // 2, sizes[-1][1] // 2))
@@ -35,17 +32,16 @@ def pyramid_widths(levels: int, channels: int, max_channels: int) -> list[int]:
     return [min(channels * 2**level, max_channels) for level in range(levels)]
 
 
-class ConvEncoder(nn.Module):
+class ConvEncoder(Stack):
     """Images to vectors: [N, C, H, W] -> [N, out_features], raw outputs.
 
     dense: widths of fully connected layers after the smallest feature maps; these layers see the whole image.
-    `features` stops before the last linear layer: [N, num_features], the last dense layer or flattened feature maps.
     The first layer is never normalized: that would hide brightness and contrast from all later layers.
     """
 
     def __init__(
         self,
-        shape: tuple[int, int, int],
+        shape: ImageShape,
         out_features: int,
         channels: int = 32,
         max_channels: int = 256,
@@ -55,8 +51,7 @@ class ConvEncoder(nn.Module):
         super().__init__()
         layer = Style(**{"activation": "leaky_relu"} | style)
         check_widths("dense", dense)
-        width, *size = shape
-        sizes = pyramid(*size)
+        width, sizes = shape[0], pyramid(*shape[1:])
         layers: list[nn.Module] = []
         for level, next_width in enumerate(pyramid_widths(len(sizes) - 1, channels, max_channels)):
             layers += [
@@ -65,22 +60,18 @@ class ConvEncoder(nn.Module):
             ]
             width = next_width
         layers.append(nn.Flatten())
-        self.num_features = width * prod(sizes[-1])
+        width *= prod(sizes[-1])
         for next_width in dense:
-            layers += layer.hidden(self.num_features, next_width)
-            self.num_features = next_width
+            layers += layer.hidden(width, next_width)
+            width = next_width
         self.body = nn.Sequential(*layers)
-        self.head = layer.weighted(nn.Linear(self.num_features, out_features))
-
-    def features(self, x: Tensor) -> Tensor:
-        """Input of the last layer: [N, C, H, W] -> [N, num_features]."""
-        return self.body(x)
+        self.head = layer.weighted(nn.Linear(width, out_features))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.features(x))
+        return self.head(super().forward(x))
 
 
-class ConvDecoder(nn.Module):
+class ConvDecoder(Stack):
     """Vectors to images, the mirror of `ConvEncoder`: [N, in_features] -> [N, C, H, W], raw outputs (logits).
 
     dense: widths of the encoder's fully connected layers, applied in reverse before the feature maps.
@@ -89,7 +80,7 @@ class ConvDecoder(nn.Module):
     def __init__(
         self,
         in_features: int,
-        shape: tuple[int, int, int],
+        shape: ImageShape,
         channels: int = 32,
         max_channels: int = 256,
         dense: Sequence[int] = (),
@@ -122,6 +113,3 @@ class ConvDecoder(nn.Module):
             )
             layers += [layer.weighted(upward), *(layer.after(widths[level - 1]) if level > 1 else [])]
         self.body = nn.Sequential(*layers)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.body(x)

@@ -11,10 +11,11 @@ Adversarial Networks, https://arxiv.org/abs/1511.06434
 from itertools import pairwise
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
+from genlab.contract.data import ImageShape
 from genlab.networks.convolutional import pyramid_widths
-from genlab.networks.layers import Style, initialize
+from genlab.networks.layers import Stack, Style, initialize
 
 
 def halvings(height: int, width: int) -> int:
@@ -28,20 +29,13 @@ def halvings(height: int, width: int) -> int:
     return levels
 
 
-class DCGANEncoder(nn.Module):
+class DCGANEncoder(Stack):
     """Square images to vectors, the discriminator of DCGAN: [N, C, H, H] -> [N, out_features], raw outputs.
 
     channels: output channels of the first layer; they double with every layer, up to `max_channels`.
     """
 
-    def __init__(
-        self,
-        shape: tuple[int, int, int],
-        out_features: int,
-        channels: int = 64,
-        max_channels: int = 512,
-        **style: Any,
-    ):
+    def __init__(self, shape: ImageShape, out_features: int, channels: int = 64, max_channels: int = 512, **style: Any):
         super().__init__()
         layer = Style(**{"activation": "leaky_relu", "normalization": "batch"} | style)
         widths = [shape[0], *pyramid_widths(halvings(*shape[1:]), channels, max_channels)]
@@ -56,24 +50,14 @@ class DCGANEncoder(nn.Module):
         head = nn.Conv2d(widths[-1], out_features, kernel_size=4, bias=False)
         self.body = nn.Sequential(*layers, layer.weighted(initialize(head)), nn.Flatten())
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.body(x)
 
-
-class DCGANDecoder(nn.Module):
+class DCGANDecoder(Stack):
     """Vectors to square images, the generator of DCGAN: [N, in_features] -> [N, C, H, H], raw outputs (logits).
 
     channels: input channels of the last layer; the layers are `DCGANEncoder`'s in reverse.
     """
 
-    def __init__(
-        self,
-        in_features: int,
-        shape: tuple[int, int, int],
-        channels: int = 64,
-        max_channels: int = 512,
-        **style: Any,
-    ):
+    def __init__(self, in_features: int, shape: ImageShape, channels: int = 64, max_channels: int = 512, **style: Any):
         super().__init__()
         layer = Style(**{"normalization": "batch"} | style)
         widths = pyramid_widths(halvings(*shape[1:]), channels, max_channels)[::-1]
@@ -86,6 +70,3 @@ class DCGANDecoder(nn.Module):
             layers += block(nn.ConvTranspose2d(width, next_width, kernel_size=4, stride=2, padding=1, bias=False))
         last = nn.ConvTranspose2d(widths[-1], shape[0], kernel_size=4, stride=2, padding=1, bias=False)
         self.body = nn.Sequential(nn.Unflatten(1, (in_features, 1, 1)), *layers, layer.weighted(initialize(last)))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.body(x)

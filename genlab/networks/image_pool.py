@@ -23,8 +23,6 @@ class ImagePool(nn.Module):
 
     def __init__(self, size: int, shape: tuple[int, int, int]):
         super().__init__()
-        if size < 0:
-            raise ValueError(f"pool_size={size}: must be at least 0 (0 switches the pool off)")
         self.size = size
         self.register_buffer("images", torch.zeros(size, *shape))
         self.register_buffer("occupied", torch.zeros(size, dtype=torch.bool))

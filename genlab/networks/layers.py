@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 Activation = Literal["relu", "leaky_relu", "silu"]
@@ -15,6 +15,15 @@ MOST_LAYERS = 1000
 
 INITIAL_DEVIATION = 0.02
 """Standard deviation of initial convolution weights, as in DCGAN and CycleGAN."""
+
+
+class Stack(nn.Module):
+    """A network that applies the layers of its `body` in turn."""
+
+    body: nn.Sequential
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(x)
 
 
 @dataclass(frozen=True)
@@ -78,6 +87,22 @@ def check_widths(key: str, widths: Sequence[int]) -> None:
         raise ValueError(f"{key}={list(widths)}: every width must be at least 1")
     if len(widths) > MOST_LAYERS:
         raise ValueError(f"{key}: {len(widths)} layers, there may be at most {MOST_LAYERS}")
+
+
+def check_least(least: int, **values: float) -> None:
+    """`ValueError` unless all `values`, of the model's settings with these names, are at least `least`."""
+    for key, value in values.items():
+        if value < least:
+            raise ValueError(f"model.{key}={value}: must be at least {least}")
+
+
+def check_sides(height: int, width: int, network: str, otherwise: str = "") -> None:
+    """`ValueError` unless both sides of the images are at least 8. otherwise: a way out besides larger images."""
+    if min(height, width) < 8:
+        raise ValueError(
+            f"images of {height}x{width}: the {network} support any height and width of at least 8; use larger images"
+            + otherwise
+        )
 
 
 def initialize(layer: nn.Conv2d | nn.ConvTranspose2d) -> nn.Module:

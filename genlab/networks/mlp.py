@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from genlab.contract.data import ImageShape
 from genlab.networks.layers import Style, check_widths
 
 
@@ -18,7 +19,6 @@ class MLP(nn.Module):
     """Linear layers with nonlinearities between them: [N, in_features] -> [N, out_features], raw outputs.
 
     style: options of `Style`; normalization and dropout are those of all hidden layers except the first.
-    `features` stops before the last layer: [N, num_features], num_features = hidden[-1].
     """
 
     def __init__(self, in_features: int, hidden: Sequence[int], out_features: int, **style: Any):
@@ -31,39 +31,27 @@ class MLP(nn.Module):
         for next_width in hidden:
             layers += (layer if layers else first).hidden(width, next_width)
             width = next_width
-        self.num_features = width
         self.body = nn.Sequential(*layers)
         self.head = layer.weighted(nn.Linear(width, out_features))
 
-    def features(self, x: Tensor) -> Tensor:
-        """Input of the last layer: [N, in_features] -> [N, num_features]."""
-        return self.body(x)
-
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.features(x))
+        return self.head(self.body(x))
 
 
 class MLPEncoder(MLP):
     """An MLP that reads images: [N, C, H, W] -> [N, out_features]."""
 
-    def __init__(
-        self,
-        shape: tuple[int, int, int],
-        out_features: int,
-        hidden: Sequence[int] = (512, 256),
-        **style: Any,
-    ):
+    def __init__(self, shape: ImageShape, out_features: int, hidden: Sequence[int] = (512, 256), **style: Any):
         super().__init__(prod(shape), hidden, out_features, **style)
 
-    def features(self, x: Tensor) -> Tensor:
-        """Input of the last layer: [N, C, H, W] -> [N, num_features]."""
-        return super().features(x.flatten(1))
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.flatten(1))
 
 
 class MLPDecoder(MLP):
     """An MLP that generates images: [N, in_features] -> [N, C, H, W], raw outputs (logits, not in [0, 1])."""
 
-    def __init__(self, in_features: int, shape: tuple[int, int, int], hidden: Sequence[int] = (256, 512), **style: Any):
+    def __init__(self, in_features: int, shape: ImageShape, hidden: Sequence[int] = (256, 512), **style: Any):
         super().__init__(in_features, hidden, prod(shape), **style)
         self.shape = tuple(shape)
 

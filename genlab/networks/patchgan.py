@@ -11,21 +11,19 @@ References:
         https://arxiv.org/abs/1703.10593
 """
 
-from torch import Tensor, nn
+from torch import nn
+
+from genlab.contract.data import ImageShape
+from genlab.networks.layers import Stack, check_sides
 
 
 def strided_layers(height: int, width: int) -> int:
     """Default number of layers with stride 2: 1 below 24 pixels on the smaller side, 2 below 128, else 3."""
     smaller = min(height, width)
-    if smaller < 8:
-        raise ValueError(
-            f"images of {height}x{width}: the patch discriminator supports any height and width of at least 8; "
-            "use larger images"
-        )
     return 1 if smaller < 24 else 2 if smaller < 128 else 3
 
 
-class PatchDiscriminator(nn.Module):
+class PatchDiscriminator(Stack):
     """Images to a map of logits, one per patch: [N, C, H, W] -> [N, 1, h, w], for any H, W of at least 8.
 
     n layers with stride 2 give h = floor(H / 2^n) - 2: 6x6 for 32x32, 14x14 for 64x64, 30x30 for 256x256.
@@ -33,27 +31,22 @@ class PatchDiscriminator(nn.Module):
     strided: n; None uses `strided_layers`.
     """
 
-    def __init__(self, shape: tuple[int, int, int], width: int = 64, strided: int | None = None):
+    def __init__(self, shape: ImageShape, width: int = 64, strided: int | None = None):
         super().__init__()
         channels, *size = shape
-        suitable = strided_layers(*size)
+        check_sides(*shape[1:], "patch discriminators")
         most = (min(size) // 3).bit_length() - 1  # leaves at least one logit per side
         if strided is None:
-            strided = suitable
+            strided = strided_layers(*size)
         if not 1 <= strided <= most:
             raise ValueError(
                 f"discriminator_layers={strided}: must be at least 1 and at most {most} for images of "
                 f"{size[0]}x{size[1]}"
             )
-        if width < 1:
-            raise ValueError(f"width={width}: must be at least 1")
 
         # The first layer is not normalized: that would hide brightness and contrast from all later layers.
         widths = [width * min(2**level, 8) for level in range(strided + 1)]
-        layers: list[nn.Module] = [
-            nn.Conv2d(channels, width, kernel_size=4, stride=2, padding=1),
-            nn.LeakyReLU(0.2),
-        ]
+        layers: list[nn.Module] = [nn.Conv2d(channels, width, kernel_size=4, stride=2, padding=1), nn.LeakyReLU(0.2)]
         for level in range(1, strided + 1):
             layers += [
                 nn.Conv2d(
@@ -63,6 +56,3 @@ class PatchDiscriminator(nn.Module):
                 nn.LeakyReLU(0.2),
             ]
         self.body = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, kernel_size=4, padding=1))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.body(x)

@@ -22,7 +22,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from genlab.networks.layers import MOST_LAYERS
+from genlab.contract.data import ImageShape
+from genlab.networks.layers import MOST_LAYERS, Stack, check_sides
 
 Padding = Literal["zeros", "reflect"]
 ImageNormalization = Literal["instance", "pixel"]
@@ -62,7 +63,7 @@ class ResidualBlock(nn.Module):
         return x + self.body(x)
 
 
-class ResNetGenerator(nn.Module):
+class ResNetGenerator(Stack):
     """Images to images: [N, C, H, W] -> [N, C, H, W] in [-1, 1], for any C and any H, W of at least 8.
 
     width: output channels of the first layer; they double at each of the two downsamplings.
@@ -75,7 +76,7 @@ class ResNetGenerator(nn.Module):
 
     def __init__(
         self,
-        shape: tuple[int, int, int],
+        shape: ImageShape,
         width: int = 64,
         blocks: int = 9,
         padding: Padding = "reflect",
@@ -83,13 +84,7 @@ class ResNetGenerator(nn.Module):
     ):
         super().__init__()
         channels, *size = shape
-        if min(size) < 8:
-            raise ValueError(
-                f"images of {size[0]}x{size[1]}: the residual generator supports any height and width of at least 8; "
-                "use larger images"
-            )
-        if width < 1:
-            raise ValueError(f"width={width}: must be at least 1")
+        check_sides(*shape[1:], "residual generators")
         if not 0 <= blocks <= MOST_LAYERS:
             raise ValueError(f"blocks={blocks}: must be at least 0 and at most {MOST_LAYERS}")
         if padding not in ("zeros", "reflect"):
@@ -115,6 +110,3 @@ class ResNetGenerator(nn.Module):
             nn.Conv2d(width, channels, kernel_size=7, padding=3, padding_mode=padding),
             nn.Tanh(),
         )
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.body(x)

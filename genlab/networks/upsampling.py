@@ -14,10 +14,11 @@ from itertools import pairwise
 from math import ceil, prod
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
+from genlab.contract.data import ImageShape
 from genlab.networks.convolutional import pyramid_widths
-from genlab.networks.layers import Style, initialize
+from genlab.networks.layers import Stack, Style, initialize
 
 LEVELS = 4
 """Number of strided convolutions of the encoder."""
@@ -33,20 +34,13 @@ def quarter(height: int, width: int) -> tuple[int, int]:
     return height // 4, width // 4
 
 
-class StridedEncoder(nn.Module):
+class StridedEncoder(Stack):
     """Images to vectors: [N, C, H, W] -> [N, out_features], raw outputs, for any H, W.
 
     channels: output channels of the first layer; they double with every layer, up to `max_channels`.
     """
 
-    def __init__(
-        self,
-        shape: tuple[int, int, int],
-        out_features: int,
-        channels: int = 16,
-        max_channels: int = 256,
-        **style: Any,
-    ):
+    def __init__(self, shape: ImageShape, out_features: int, channels: int = 16, max_channels: int = 256, **style: Any):
         super().__init__()
         layer = Style(**{"activation": "leaky_relu", "normalization": "batch"} | style)
         height, width = (ceil(side / 2**LEVELS) for side in shape[1:])
@@ -64,25 +58,15 @@ class StridedEncoder(nn.Module):
         head = nn.Linear(widths[-1] * height * width, out_features)
         self.body = nn.Sequential(*layers, nn.Flatten(), layer.weighted(head))
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.body(x)
 
-
-class UpsamplingDecoder(nn.Module):
+class UpsamplingDecoder(Stack):
     """Vectors to images: [N, in_features] -> [N, C, H, W], raw outputs (logits), for H, W that are multiples of 4.
 
     channels, max_channels: the widths are those of `StridedEncoder`'s last two layers in reverse: 8 * channels at a
     quarter and at half the size, 4 * channels at the full size.
     """
 
-    def __init__(
-        self,
-        in_features: int,
-        shape: tuple[int, int, int],
-        channels: int = 16,
-        max_channels: int = 256,
-        **style: Any,
-    ):
+    def __init__(self, in_features: int, shape: ImageShape, channels: int = 16, max_channels: int = 256, **style: Any):
         super().__init__()
         layer = Style(**{"activation": "leaky_relu", "normalization": "batch"} | style)
         *_, narrow, wide = pyramid_widths(LEVELS, channels, max_channels)
@@ -101,6 +85,3 @@ class UpsamplingDecoder(nn.Module):
             ]
         last = nn.Conv2d(narrow, shape[0], kernel_size=3, padding=1)
         self.body = nn.Sequential(*layers, layer.weighted(initialize(last)))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.body(x)

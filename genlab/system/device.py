@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
@@ -25,18 +25,6 @@ _LARGEST_THRESHOLD, _PADDING = 2**31 - 1, 256 * 2**20
 _MALLOPT = {"M_MMAP_MAX": (-4, 0), "M_TRIM_THRESHOLD": (-1, _LARGEST_THRESHOLD), "M_TOP_PAD": (-2, _PADDING)}
 """mallopt parameters (malloc.h) and their values: never allocate by mmap, whose pages the kernel zeroes every time, and
 never return the free top of the heap to the system."""
-
-
-class DeviceSettings(Protocol):
-    """The fields of `genlab.contract.settings.DeviceConfig` that `prepare` reads."""
-
-    name: str
-    index: int
-    precision: str
-    threads: int | None
-    deterministic: bool
-    processes: int
-    keep_memory: bool
 
 
 def resolve(name: str, index: int = 0) -> torch.device:
@@ -63,8 +51,8 @@ def multiplies_bf16(device: torch.device) -> bool:
     return False
 
 
-def prepare(settings: DeviceSettings) -> torch.device:
-    """Set threads, precision, memory and determinism for this process and return its device."""
+def prepare(settings: Any) -> torch.device:
+    """Set threads, precision, memory and determinism of this process by a `DeviceConfig`; returns its device."""
     # Adam's moments of near-zero gradients decay into denormals, which CPUs process slowly.
     torch.set_flush_denormal(True)
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", settings.processes))

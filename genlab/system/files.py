@@ -28,12 +28,12 @@ def replacing_path(path: Path, durable: bool = True) -> Iterator[Path]:
     try:
         yield temporary
         if durable:
-            _sync(temporary)
+            sync(temporary)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
     if durable:
-        _sync(path.parent)
+        sync(path.parent)
 
 
 @contextmanager
@@ -93,7 +93,7 @@ def _wait(lock: BaseFileLock, path: Path) -> None:
         lock.acquire()
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Sync a file's content, or a folder's entries (else a power failure may undo a rename), to disk."""
     handle = os.open(path, os.O_RDONLY)
     try:

@@ -1,5 +1,6 @@
 """Callbacks: hooks that the trainer calls on its events."""
 
+import math
 from typing import Any, ClassVar
 
 from genlab.training.trainer import Trainer
@@ -91,6 +92,12 @@ class Measurement(Callback):
 def is_due(trainer: Trainer, every: int | None) -> bool:
     """Whether something that happens every `every` steps (None: only at the end) is due after this step."""
     return every is not None and trainer.step % every == 0
+
+
+def score_of(value: float, direction: str) -> float:
+    """`value` so that higher is better; minus infinity for NaN and infinity, which would stay the best forever."""
+    score = value if direction == "max" else -value
+    return score if math.isfinite(score) else -math.inf
 
 
 def at_end(trainer: Trainer) -> bool:

@@ -37,11 +37,6 @@ class Events:
                 self.notified = [earlier.key for earlier in self.callbacks[:place]]
                 raise
 
-    def finish_step(self, trainer: Any) -> None:
-        """Notify the callbacks that an interruption kept from being notified of the last step, if any."""
-        if self.notified is not None:
-            self.end_step(trainer)
-
     def state_dict(self) -> dict[str, dict]:
         return {callback.key: callback.state_dict() for callback in self.callbacks}
 

@@ -38,31 +38,24 @@ class Optimization:
         self.autocast = autocast(device, device_settings.precision)  # reused, but never nested
         self.scaler = torch.amp.GradScaler(device.type, enabled=device_settings.precision == "fp16")
         self.records_graphs = device_settings.compile and device.type == "cuda"
-        self.step = 0
 
     def make_step(self, batch: Batch, step: int, lr_factor: float) -> dict[str, Tensor]:
         """Set learning rates to `lr_factor` times their base and apply all updates; returns scalars to log."""
         if self.records_graphs:  # outputs of the last step may be overwritten from here on; those of this step may not
             torch.compiler.cudagraph_mark_step_begin()
-        self.step = step
         for player, optimizer in self.optimizers.items():
             for group, base in zip(optimizer.param_groups, self.base_rates[player], strict=True):
                 group["lr"] = base * lr_factor
-        return self._make_updates(batch)
-
-    def _make_updates(self, batch: Batch) -> dict[str, Tensor]:
-        """Advance all micro-batches in lockstep, update by update; returns scalars to log."""
+        # Gradient norms are slow compared with a small network's step.
+        norm_is_due = self.settings.clip is not None or (step + 1) % self.settings.log_every == 0
+        # All micro-batches advance in lockstep, update by update.
         parts = [batch] if self.accumulation_steps == 1 else batch.split(self.accumulation_steps)
-        steps = [self.model.training_step(part, self.step) for part in parts]
+        steps = [self.model.training_step(part, step) for part in parts]
         logged: dict[str, Tensor] = {}
         while updates := [update for step in steps if (update := self._backward(step)) is not None]:
             # A player's later updates in a step (lazy penalties) must not enter the mean of its loss.
-            logged |= {name: value for name, value in self._apply(updates).items() if name not in logged}
+            logged |= {name: value for name, value in self._apply(updates, norm_is_due).items() if name not in logged}
         return logged
-
-    def _norm_is_due(self) -> bool:
-        """Whether this step needs gradient norms, which are slow compared with a small network's step."""
-        return self.settings.clip is not None or (self.step + 1) % self.settings.log_every == 0
 
     def _backward(self, updates: Iterator[Update]) -> Update | None:
         with self.autocast:
@@ -72,11 +65,10 @@ class Optimization:
             self.scaler.scale(loss).backward(inputs=self.parameters[update.player])
         return update
 
-    def _apply(self, updates: list[Update]) -> dict[str, Tensor]:
+    def _apply(self, updates: list[Update], norm_is_due: bool) -> dict[str, Tensor]:
         """Step the optimizer of the player that all micro-batches update; returns scalars to log."""
         player, optimizer = updates[0].player, self.optimizers[updates[0].player]
         parameters = self.parameters[player]
-        norm_is_due = self._norm_is_due()
         if norm_is_due or distributed.world() > 1:
             gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
             distributed.average(gradients)

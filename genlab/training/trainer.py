@@ -72,7 +72,8 @@ class Trainer:
         """Run all remaining steps; False if the last one is not finite."""
         self.model.train()
         finite = True
-        self.events.finish_step(self)
+        if self.events.notified is not None:  # a signal interrupted callbacks at the end of the last step
+            self.events.end_step(self)
         batches = self.train_loader.batches(self.settings.batch_size, self.step)
         while self.step < self.max_steps and not self.stop_reason:
             if number := self.stop_flag(self.interruption.received or 0):

@@ -20,8 +20,6 @@ from genlab.data.shapes import Shapes
 from genlab.data.stripes import Stripes
 from genlab.system import files, tensor_file
 
-LAYOUT = {"image": (torch.uint8, (5, 1, 3, 2)), "label": (torch.int64, (5,)), "factors": (torch.float32, (5, 2))}
-
 
 def table():
     return {
@@ -41,17 +39,17 @@ def folder(tmp_path, monkeypatch):
 
 
 class Making:
-    """Asks for a table and counts how often it had to be made; with or without a `layout` known beforehand."""
+    """Asks for a table and counts how often it had to be made."""
 
-    def __init__(self, layout=LAYOUT):
-        self.count, self.layout = 0, layout
+    count = 0
 
     def make(self):
         self.count += 1
         return table()
 
     def __call__(self, request=("x",)):
-        found = cached({"request": list(request)}, [], self.layout, self.make)
+        found = cached({"request": list(request)}, [], self.make)
+        assert list(found) == list(table()), "the first field of a batch is its images"
         for name, value in table().items():
             assert found[name].dtype == value.dtype and torch.equal(found[name], value)
         return self.count
@@ -67,10 +65,8 @@ def entry(folder):
     return found
 
 
-def test_a_table_is_made_once_with_or_without_a_known_layout(folder):
-    for layout in (LAYOUT, None):
-        making = Making(layout)
-        assert [making([str(layout)]), making([str(layout)])] == [1, 1]
+def test_a_table_is_made_once(making, folder):
+    assert [making(), making()] == [1, 1]
     strange = {
         "a.number": torch.tensor(7),
         "an.empty.one": torch.empty(0).long(),
@@ -78,12 +74,12 @@ def test_a_table_is_made_once_with_or_without_a_known_layout(folder):
         "doubles": torch.rand(2, 3).double(),
         "a.view": torch.rand(3, 2).T,
     }
-    cached({"request": "strange"}, [], None, lambda: strange)
-    found = cached({"request": "strange"}, [], None, lambda: pytest.fail("made again"))
+    cached({"request": "strange"}, [], lambda: strange)
+    found = cached({"request": "strange"}, [], lambda: pytest.fail("made again"))
     assert found.keys() == strange.keys()
     for name, value in strange.items():
         assert found[name].dtype == value.dtype and torch.equal(found[name], value)
-    assert [path.suffix for path in folder.iterdir()] == [".safetensors"] * 3
+    assert [path.suffix for path in folder.iterdir()] == [".safetensors"] * 2
 
 
 def test_what_is_made_at_once_is_not_kept(making, folder, monkeypatch):
@@ -96,11 +92,8 @@ def test_what_is_made_at_once_is_not_kept(making, folder, monkeypatch):
     assert [making(["y"]), making(["y"])] == [4, 5], "numbers that are made faster than they are read"
 
 
-def test_another_request_or_layout_is_another_table(making, monkeypatch):
+def test_another_request_is_another_table(making, monkeypatch):
     assert [making(), making(["y"]), making()] == [1, 2, 2]
-    other = {"image": torch.zeros(2, 1, 3, 2).byte()}
-    found = cached({"request": ["x"]}, [], {"image": (torch.uint8, (2, 1, 3, 2))}, lambda: other)
-    assert found.keys() == {"image"} and torch.equal(found["image"], other["image"])
     monkeypatch.setattr(torch, "__version__", "0.1")
     cache._code.cache_clear()
     assert making(["y"]) == 3, "other code may render other images"
@@ -109,7 +102,7 @@ def test_another_request_or_layout_is_another_table(making, monkeypatch):
 
 def test_what_a_run_writes_into_its_table_stays_in_the_run(making):
     making()
-    cached({"request": ["x"]}, [], LAYOUT, making.make)["image"].zero_()
+    cached({"request": ["x"]}, [], making.make)["image"].zero_()
     assert making() == 1
 
 
@@ -139,7 +132,6 @@ DAMAGE = {
     "text": lambda entry: entry.write_text("no tensors"),
     "another key": holds(table(), key="another"),
     "fewer fields": holds({"label": torch.arange(5)}),
-    "another type": holds(table() | {"factors": torch.zeros(5, 2).double()}),
     "link": link,
     "pipe": pipe,
 }
@@ -205,7 +197,7 @@ def test_jobs_that_start_together_make_a_table_once_or_without_locks_each_its_ow
         time.sleep(0.3)
         return table()
 
-    for found in together(lambda: cached({"request": ["x"]}, [], LAYOUT, make)["image"].tolist(), 3):
+    for found in together(lambda: cached({"request": ["x"]}, [], make)["image"].tolist(), 3):
         assert found == table()["image"].tolist()
     assert (tmp_path / "log").read_text() == "made\n" * (1 if locks else 3)
     assert entry(folder) and Making()() == 0

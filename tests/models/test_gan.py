@@ -95,7 +95,8 @@ def test_a_label_is_one_for_all_or_one_each_and_none_means_all_classes_in_turn()
 def test_the_conditional_discriminator_is_a_projection(network):
     model, batch = build(CGAN, network=network), make_batch()
     x, label = batch["image"], batch["label"]
-    phi, head = model.discriminator.features(x), model.discriminator.head
+    phi = model.discriminator.body(x.flatten(1) if network == "mlp" else x)
+    head = model.discriminator.head
     embedding = head.weight[1:][label]
     expected = phi @ head.weight[0] + head.bias[0] + (embedding * phi).sum(1) + head.bias[1:][label]
     assert torch.allclose(model.discriminate(x, label), expected)

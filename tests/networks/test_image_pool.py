@@ -107,8 +107,3 @@ def test_shows_detached_images_and_keeps_them_unchanged():
     stored = pool.images.clone()
     shown += 1
     assert torch.equal(pool.images, stored)
-
-
-def test_refuses_a_negative_size():
-    with pytest.raises(ValueError, match=r"pool_size=-1: must be at least 0"):
-        ImagePool(-1, SHAPE)

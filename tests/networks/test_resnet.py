@@ -66,7 +66,6 @@ def test_pixel_normalization_gives_every_pixel_the_same_length():
     ("options", "message"),
     [
         ({"shape": (3, 7, 32)}, r"7x32.*at least 8"),
-        ({"width": 0}, r"width=0: must be at least 1"),
         ({"blocks": -1}, r"blocks=-1: must be at least 0"),
         ({"normalization": "batch"}, r"normalization='batch': choose from instance, pixel"),
         ({"padding": "mirror"}, r"padding='mirror': choose from zeros, reflect"),
