@@ -18,7 +18,7 @@ _WIDTH = 120
 _WIDEST = 34
 
 
-def main(config: CompareConfig) -> int:
+def main(config: CompareConfig) -> None:
     from genlab.comparison.page import page  # imports Jinja2, which `show` does not need
 
     places = _places(config.runs)
@@ -45,7 +45,6 @@ def main(config: CompareConfig) -> int:
     print(f"table      {output}/comparison.csv\npage       {output}/comparison.html")
     best = comparison.rows[0].best_record(comparison.metric, comparison.descending)
     print(f"next       {printable(command_line('sample', run=best.folder))}")
-    return 0
 
 
 def _places(runs: Any) -> list[str]:

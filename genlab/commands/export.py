@@ -10,7 +10,7 @@ from genlab.config.commands import ExportConfig
 from genlab.inspection.exporting import CHECKED_ROWS, check_onnx, export, functions, versions
 
 
-def main(config: ExportConfig) -> int:
+def main(config: ExportConfig) -> None:
     if config.onnx:
         check_onnx()
     run = load_run(config)
@@ -34,7 +34,6 @@ def main(config: ExportConfig) -> int:
             print(f"function   {folder}/{file['file']} ({_checked(file['largest_difference'])})")
     print(f"listing    {folder}/export.json")
     print("use        " + "\n           ".join(_example(folder, *next(iter(reports.items())))))
-    return 0
 
 
 def _checked(difference: float | None) -> str:

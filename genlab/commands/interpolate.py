@@ -19,7 +19,7 @@ _FRAMES = 24
 """Frames of the animation, in each direction."""
 
 
-def main(config: InterpolateConfig) -> int:
+def main(config: InterpolateConfig) -> None:
     run = load_run(config)
     run.capability("decode")
     run.check_label(config.label)
@@ -43,7 +43,6 @@ def main(config: InterpolateConfig) -> int:
     print(f"between    {title}, {path}: {len(start)} rows of {config.steps} images")
     print(f"grid       {folder}/grid.png\nanimation  {folder}/animation.gif\narray      {folder}/interpolations.npz")
     print(f"next       {command_line('traverse', run=run.folder)}")
-    return 0
 
 
 def _ends(run: Run, config: InterpolateConfig) -> tuple[Tensor, Tensor, str]:

@@ -16,7 +16,7 @@ from genlab.media.npz import NpzWriter
 _SHOWN = 256
 
 
-def main(config: SampleConfig) -> int:
+def main(config: SampleConfig) -> None:
     run = load_run(config)
     run.check_label(config.label)
     batches = run.draw(config.num_samples, config.seed, config.label, config.truncation)
@@ -49,4 +49,3 @@ def main(config: SampleConfig) -> int:
         print(f"grid       {path}/grid.png{f' (the first {_SHOWN} of {done})' if done > _SHOWN else ''}")
     print(f"array      {path}/samples.npz" if arrays else f"images     {path}/images ({done})")
     print(f"next       {command_line('sample', run=run.folder, seed=config.seed + 1)}")
-    return 0

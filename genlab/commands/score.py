@@ -16,7 +16,7 @@ from genlab.metrics.outliers import detection
 _COLUMNS = 8
 
 
-def main(config: ScoreConfig) -> int:
+def main(config: ScoreConfig) -> None:
     run = load_run(config)
     method = run.score_method(config.method)
     images = find_images(run, config)
@@ -54,4 +54,3 @@ def main(config: ScoreConfig) -> int:
         print(f"next       {command_line('evaluate', run=run.folder)}")
     else:
         print(f"next       {command_line('score', against='FOLDER', run=run.folder)}")
-    return 0

@@ -28,7 +28,7 @@ _NAMED = 8
 """Latent dimensions listed in the terminal."""
 
 
-def main(config: TraverseConfig) -> int:
+def main(config: TraverseConfig) -> None:
     run = load_run(config)
     run.capability("decode")
     run.check_label(config.label)
@@ -73,7 +73,6 @@ def main(config: TraverseConfig) -> int:
     if len(plane) == 2:
         print(f"plane      {folder}/plane.png (latent {plane[0]} down, {plane[1]} across)")
     print(f"next       {command_line('interpolate', run=run.folder)}")
-    return 0
 
 
 def _span(run: Run, config: TraverseConfig) -> tuple[Span, str]:

@@ -8,7 +8,6 @@ import copy
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from genlab.config.options import models_that_can
 from genlab.contract.model import GenerativeModel
 from genlab.inference.run import Run
 from genlab.system.seeding import seeded
+from genlab.system.version import installed
 
 CHECKED_ROWS = (1, 3, 17)
 """Batch sizes at which an exported function is compared with the model."""
@@ -42,17 +42,10 @@ class _Part(nn.Module):
 
 
 class Decode(_Part):
-    """Latents z to images x [N, C, H, W] in [0, 1]."""
+    """Latents z, and labels [N] if the model takes them, to images x [N, C, H, W] in [0, 1]."""
 
-    def forward(self, z: Tensor) -> Tensor:
-        return self.model.decode(z)
-
-
-class DecodeLabelled(_Part):
-    """Latents z and labels [N] to images x [N, C, H, W] in [0, 1]."""
-
-    def forward(self, z: Tensor, label: Tensor) -> Tensor:
-        return self.model.decode(z, label=label)
+    def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        return self.model.decode(z) if label is None else self.model.decode(z, label=label)
 
 
 class Encode(_Part):
@@ -95,16 +88,13 @@ def functions(run: Run) -> list[Function]:
         return {"x": torch.rand(count, *run.data.shape)}
 
     def latents(count: int) -> dict[str, Tensor]:
-        return {"z": model.prior(count) if run.can("prior") else model.encode(**images(count))}
-
-    def labelled(count: int) -> dict[str, Tensor]:
-        return {**latents(count), "label": torch.randint(run.data.num_classes, (count,))}
+        z = model.prior(count) if run.can("prior") else model.encode(**images(count))
+        return {"z": z, **({"label": torch.randint(run.data.num_classes, (count,))} if run.takes_labels else {})}
 
     ranges = {"x": [0, 1], "y": [0, 1], "label": [0, run.data.num_classes - 1]}
     found = []
     if run.can("decode") and (run.can("prior") or run.can("encode")):
-        module, inputs = (DecodeLabelled, labelled) if run.takes_labels else (Decode, latents)
-        found.append(Function("decode", module(model), inputs, "x", ranges))
+        found.append(Function("decode", Decode(model), latents, "x", ranges))
     if run.can("encode"):
         found.append(Function("encode", Encode(model), images, "z", ranges))
     if run.can("translate"):
@@ -215,10 +205,5 @@ def _describe(name: str, values: list[Tensor], function: Function) -> dict:
 
 def versions() -> dict[str, str]:
     """Versions of the packages that wrote the files. A torch.export program needs at least its own version of torch."""
-    found = {"python": platform.python_version()}
-    for package in ("genlab", "torch", "onnx", "onnxscript", "onnxruntime"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
+    packages = installed("genlab", "torch", "onnx", "onnxscript", "onnxruntime")
+    return {"python": platform.python_version(), **{name: found for name, found in packages.items() if found}}
