@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from genlab.commands.lines import command_line
-from genlab.comparison.comparison import Comparison, compare, short_key
+from genlab.comparison.comparison import Comparison, compare
 from genlab.comparison.records import collect, find_runs
 from genlab.comparison.rows import SEEDS
 from genlab.config.commands import CompareConfig
@@ -106,9 +106,9 @@ def _columns(comparison: Comparison) -> list[tuple[int, list[str]]]:
     if comparison.repeated:
         columns.append((2, ["seeds", *(str(len(row.records)) for row in rows)]))
     for place, key in enumerate(comparison.keys):
-        values = (row.settings.get(key) for row in rows)
+        cells = ["" if (value := row.settings.get(key)) is None else str(value) for row in rows]
         rank = 3 if key.startswith("choices.") else 10 + 2 * place
-        columns.append((rank, [short_key(key), *("" if value is None else str(value) for value in values)]))
+        columns.append((rank, [key.removeprefix("choices."), *cells]))
     for place, metric in enumerate(comparison.metrics):
         estimates = (row.estimate(metric) for row in rows)
         cells = ["-" if estimate is None else str(estimate) for estimate in estimates]

@@ -6,8 +6,7 @@ import numpy as np
 import torch
 
 from genlab.commands.lines import command_line
-from genlab.commands.results import results
-from genlab.commands.use import load_run
+from genlab.commands.results import load_run, results
 from genlab.config.commands import EncodeConfig
 from genlab.inspection.inputs import find_images
 from genlab.media.npz import save_npz

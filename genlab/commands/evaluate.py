@@ -2,8 +2,7 @@
 
 from genlab.checkpoints.folder import RunFolder
 from genlab.commands.lines import command_line
-from genlab.commands.results import results
-from genlab.commands.use import image_origin, load_run
+from genlab.commands.results import image_origin, load_run, results
 from genlab.config.commands import EvaluateConfig
 from genlab.evaluation.context import EvaluationContext
 from genlab.evaluation.evaluate import choose, evaluate, write

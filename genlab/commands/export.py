@@ -4,8 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from genlab.commands.results import results
-from genlab.commands.use import load_run
+from genlab.commands.results import load_run, results
 from genlab.config.commands import ExportConfig
 from genlab.inspection.exporting import CHECKED_ROWS, check_onnx, export, functions, versions
 

@@ -4,8 +4,7 @@ import torch
 from torch import Tensor
 
 from genlab.commands.lines import command_line
-from genlab.commands.results import results
-from genlab.commands.use import image_origin, load_run
+from genlab.commands.results import image_origin, load_run, results
 from genlab.config.commands import InterpolateConfig
 from genlab.inference.interpolation import even, smooth, walk
 from genlab.inference.run import Run
@@ -47,11 +46,11 @@ def main(config: InterpolateConfig) -> None:
 
 def _ends(run: Run, config: InterpolateConfig) -> tuple[Tensor, Tensor, str]:
     """Start latents [rows, L], end latents [rows, L], and a title for the pairs."""
-    if config.seeds is not None and config.images is not None:
+    given = [key for key in ("seeds", "images") if getattr(config, key) is not None]
+    if len(given) > 1:
         raise ValueError("seeds and images: give one of the two")
-    drawn_from_data = config.seeds is None and config.images is None and not run.can("prior")
-    if config.dataset is not None and not drawn_from_data:
-        ends = next((key for key in ("seeds", "images") if getattr(config, key) is not None), "the model's prior")
+    ends = given[0] if given else "the model's prior" if run.can("prior") else None
+    if config.dataset is not None and ends:
         raise ValueError(f"dataset={config.dataset.name}: not used, since the ends come from {ends}")
     if config.seeds is not None:
         first, second = _two("seeds", config.seeds, "seeds=[3,8]")

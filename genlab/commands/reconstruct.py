@@ -5,8 +5,7 @@ import csv
 import torch
 
 from genlab.commands.lines import command_line
-from genlab.commands.results import results
-from genlab.commands.use import image_origin, load_run
+from genlab.commands.results import image_origin, load_run, results
 from genlab.config.commands import ImagesConfig
 from genlab.inspection.inputs import find_images
 from genlab.media.grids import in_blocks, save_png

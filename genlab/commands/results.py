@@ -1,26 +1,66 @@
-"""One folder per result of a trained run: named after the request, and either complete or absent."""
+"""Shared by commands that use a trained run: loading it, the metadata of its images, and one folder per result."""
 
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any
 
+from genlab.checkpoints.folder import RunFolder
+from genlab.checkpoints.status import state_of
 from genlab.config.commands import COMMANDS, UseConfig
 from genlab.config.compose import compose_command
 from genlab.contract.settings import typed
+from genlab.inference.load import load
 from genlab.inference.run import Run
+from genlab.media.metadata import GENERATED, Origin, run_id
+from genlab.system.device import prepare
 from genlab.system.signals import Interrupted, handling
+from genlab.system.small_files import read_yaml
+
+log = logging.getLogger("genlab")
 
 _TITLE_BYTES = 60  # of the 255 that a folder's name may have
 
 _WHERE = ("run", "output_dir", "data_dir", "device", "weights", "image_metadata")
 """Keys that are not hashed into the folder's name: locations, hardware and metadata do not change a result, and
 `weights` and `device.precision` are spelled out in the name."""
+
+
+def load_run(config: UseConfig) -> Run:
+    """Load the run `config.run` onto `config.device`. Its folder must be writable."""
+    if not config.run:
+        raise ValueError("run=: is empty; name a run folder or a checkpoint file, or leave it out for the latest run")
+    place = RunFolder(Path(config.run))
+    if state_of(place) == "running" and not place.last.exists():
+        raise ValueError(f"run={place}: is still training and has saved no checkpoint yet; wait for {_first(place)}")
+    device = prepare(config.device)
+    kernels = {"precision": config.device.precision, "memory_format": config.device.memory_format}
+    run = load(config.run, device, config.output_dir, config.weights, **kernels)
+    check_writable(run.folder)
+    if state_of(RunFolder(run.folder)) == "running":
+        log.warning("%s is still training; this is its checkpoint of step %d", run.folder, run.step)
+    return run
+
+
+def _first(folder: RunFolder) -> str:
+    """When a run in training saves its first checkpoint."""
+    with suppress(ValueError, KeyError, TypeError):
+        if every := read_yaml(folder.config)["trainer"]["checkpoint_every"]:
+            return f"step {every} (trainer.checkpoint_every)"
+    return "its last step (trainer.checkpoint_every=null)"
+
+
+def image_origin(run: Run, config: UseConfig, content: str = GENERATED) -> Origin | None:
+    """The metadata of a command's images; None if the user has turned it off."""
+    if not config.image_metadata:
+        return None
+    return Origin(run.config.choices.model, run_id(run.folder), run.step, config.seed, content)
 
 
 def check_writable(folder: Path) -> None:

@@ -1,12 +1,9 @@
 """`genlab sample`: new images from a trained run. Needs only the checkpoint."""
 
-from itertools import chain
-
 import torch
 
 from genlab.commands.lines import command_line
-from genlab.commands.results import results
-from genlab.commands.use import image_origin, load_run
+from genlab.commands.results import image_origin, load_run, results
 from genlab.config.commands import SampleConfig
 from genlab.inspection.images import progress
 from genlab.media.grids import save_png, wrap
@@ -20,7 +17,6 @@ def main(config: SampleConfig) -> None:
     run = load_run(config)
     run.check_label(config.label)
     batches = run.draw(config.num_samples, config.seed, config.label, config.truncation)
-    first = next(batches)  # an impossible request fails before a folder is made
     asked = {"seed": config.seed, "label": config.label, "truncation": config.truncation}
     parts = (f"{key}_{value}" for key, value in asked.items() if value is not None)
     origin = image_origin(run, config)
@@ -30,7 +26,7 @@ def main(config: SampleConfig) -> None:
         single = new / "images"
         if not arrays:
             single.mkdir()
-        for images, labels in progress(chain([first], batches), "sampling", config.num_samples):
+        for images, labels in progress(batches, "sampling", config.num_samples):
             pixels = to_uint8(images)
             if arrays:
                 writer.add(images=pixels, labels=labels)

@@ -3,14 +3,14 @@
 import json
 
 from genlab.commands.lines import command_line
-from genlab.commands.results import results
-from genlab.commands.use import image_origin, load_run
+from genlab.commands.results import image_origin, load_run, results
 from genlab.config.commands import ScoreConfig
 from genlab.inference.scoring import METHODS
 from genlab.inspection.inputs import find_images, open_against
 from genlab.inspection.scoring import detection_protocol, save_histogram, score_images
 from genlab.media.grids import save_png, wrap
 from genlab.media.metadata import CHOSEN
+from genlab.media.npz import save_npz
 from genlab.metrics.outliers import detection
 
 _COLUMNS = 8
@@ -28,7 +28,8 @@ def main(config: ScoreConfig) -> None:
         settings = (method, config.seed, config.importance_samples, config.shown)
         scored = score_images(run, images, *settings)
         scored.write_table(new / "scores.csv")
-        scored.write_arrays(new / "scores.npz")
+        arrays = {"scores": scored.scores, "least_likely": scored.least_likely, "labels": scored.images.labels}
+        save_npz(new / "scores.npz", **arrays)
         save_png(wrap(scored.shown, _COLUMNS), new / "least_likely.png", image_origin(run, config, CHOSEN))
         other = score_images(run, against, *settings) if against else None
         if other:

@@ -6,8 +6,7 @@ from pathlib import Path
 import torch
 
 from genlab.commands.lines import command_line
-from genlab.commands.results import results
-from genlab.commands.use import image_origin, load_run
+from genlab.commands.results import image_origin, load_run, results
 from genlab.config.commands import TranslateConfig
 from genlab.inspection.inputs import open_input
 from genlab.media.grids import in_blocks, save_png

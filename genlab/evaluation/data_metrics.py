@@ -46,11 +46,8 @@ def measure_likelihood(run: Run, context: EvaluationContext, seed: int) -> dict[
 
 def measure_exact_likelihood(run: Run, context: EvaluationContext, seed: int) -> dict[str, MetricValue]:
     """log_likelihood in nats."""
-
-    def log_prob(number: int, batch: Batch) -> Tensor:
-        return run.model.log_prob(batch["image"]).cpu().double()
-
-    nats = torch.cat(list(context.over_batches("likelihood", log_prob)))
+    parts = context.over_batches("likelihood", lambda _, batch: run.model.log_prob(batch["image"]).cpu().double())
+    nats = torch.cat(list(parts))
     return {"log_likelihood": _over_images(nats, {"unit": "nats per image"})}
 
 
@@ -74,11 +71,8 @@ def _over_images(values: Tensor, details: dict) -> MetricValue:
 
 def measure_latents(run: Run, context: EvaluationContext, seed: int) -> dict[str, MetricValue]:
     """active_units if the model has a prior, and total_correlation if there are enough images."""
-
-    def encode(number: int, batch: Batch) -> Tensor:
-        return run.model.encode(batch["image"]).float().cpu()
-
-    latents = torch.cat(list(context.over_batches("latents", encode)))
+    parts = context.over_batches("latents", lambda _, batch: run.model.encode(batch["image"]).float().cpu())
+    latents = torch.cat(list(parts))
     details = {"images": len(latents), "latents": latents.shape[1]}
     values = {}
     if run.can("prior") and len(latents) > 1:

@@ -138,9 +138,7 @@ def _train(run: RunConfig, folder: JobFolder) -> dict[str, float]:
     """Start, resume or skip the run; returns its final metrics."""
     if not folder.holds_run:
         return train(run, folder)
-    stopped = StoppedRun.read(folder.path)
-    if differences := stopped.differences(run):
-        raise ValueError("\n".join([f"{folder}: holds another run: {differences[0]}", *differences[1:]]))
+    stopped = StoppedRun.of(folder, run)
     if stopped.is_done(run):
         return read_json(folder.status)["final"]
     return train(run, folder, stopped.start)
