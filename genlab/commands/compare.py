@@ -29,7 +29,8 @@ def main(config: CompareConfig) -> None:
     if not records:
         raise ValueError("\n".join([f"runs={', '.join(places)}: no run there can be read", *map(printable, problems)]))
     comparison = compare(records, config.metric, config.direction)
-    output = Path(config.output or _above([record.folder for record in records], places))
+    common = places[0] if len(places) == 1 else os.path.commonpath([record.folder.resolve() for record in records])
+    output = Path(config.output or common)
     try:
         output.mkdir(parents=True, exist_ok=True)
         text = page(comparison, str(output))
@@ -53,11 +54,6 @@ def _places(runs: Any) -> list[str]:
     if not listed or not all(isinstance(place, (str, int)) and not isinstance(place, bool) for place in listed):
         raise ValueError(f"runs={runs}: must be a folder or a list of folders, as in runs=[outputs/a,outputs/b]")
     return [str(place) for place in listed]
-
-
-def _above(folders: list[Path], places: list[str]) -> Path:
-    """The only place that was named, or else the common folder of all runs."""
-    return Path(places[0]) if len(places) == 1 else Path(os.path.commonpath([folder.resolve() for folder in folders]))
 
 
 def _write_csv(comparison: Comparison, path: Path) -> None:

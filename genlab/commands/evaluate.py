@@ -26,7 +26,7 @@ def main(config: EvaluateConfig) -> None:
         value = entry["note"] if entry["value"] is None else f"{entry['value']:.6g}"
         print(f"{name:<28} {value}{std}")
     if "copies" in names and config.nearest:
-        with results(run, "evaluations", config, f"seed_{config.seed}") as (new, folder):
+        with results(run, "evaluations", config, seed=config.seed) as (new, folder):
             images = nearest_images(run, context, config.seed)
             save_png(images, new / "nearest.png", image_origin(run, config, COMPARED))
         print(f"nearest    {folder}/nearest.png (samples in the first row, nearest training images below)")

@@ -31,10 +31,9 @@ def main(config: InterpolateConfig) -> None:
     latents = walk(start, end, even(config.steps), path)
     images = run.decode(latents, labels)
     animation = run.decode(walk(start, end, smooth(_FRAMES), path), labels)
-    asked = [title, path] + ([] if config.label is None else [f"label_{config.label}"])
     of_rows = None if labels is None else labels.repeat_interleave(config.steps)
     origin = image_origin(run, config)
-    with results(run, "interpolations", config, *asked) as (new, folder):
+    with results(run, "interpolations", config, title, path, label=config.label) as (new, folder):
         save_png(images, new / "grid.png", origin)
         save_gif(frames(animation), new / "animation.gif", origin)
         pixels = to_uint8(images.flatten(0, 1))

@@ -81,13 +81,14 @@ def _check_inside(folder: Path, path: Path) -> None:
 
 
 @contextmanager
-def results(run: Run, kind: str, config: UseConfig, *parts: str) -> Iterator[tuple[Path, Path]]:
-    """A folder for one result, inside the run's: named by step, `parts` and, unless all are defaults, the settings.
+def results(run: Run, kind: str, config: UseConfig, *titles: str, **named: Any) -> Iterator[tuple[Path, Path]]:
+    """A folder for one result, inside the run's: named by step, `titles`, the values `named` that are not None, and,
+    unless all are defaults, a hash of the settings.
 
     Gives the folder to write to, and the one that it becomes when the block ends; an older result is replaced as a
     whole. When the block fails nothing is changed; a killed process leaves a folder with a hidden name.
     """
-    path = run.folder / kind / _name(run, config, parts)
+    path = run.folder / kind / _name(run, config, [*titles, *_spelled(named)])
     _check_inside(run.folder, path.parent)
     with TemporaryDirectory(prefix=".", dir=run.folder, ignore_cleanup_errors=True) as hidden, handling(_interrupt):
         new, old = Path(hidden, "new"), Path(hidden, "old")
@@ -107,22 +108,24 @@ def _interrupt(number: int, frame: Any) -> None:
     raise Interrupted(number)
 
 
-def _name(run: Run, config: UseConfig, parts: tuple[str, ...]) -> str:
+def _spelled(named: dict[str, Any]) -> list[str]:
+    """For example seed_3, latents_0_4."""
+    lists = {key: value if isinstance(value, list) else [value] for key, value in named.items() if value is not None}
+    return ["_".join(map(str, [key, *values])) for key, values in lists.items()]
+
+
+def _name(run: Run, config: UseConfig, parts: list[str]) -> str:
     """For example step_0008000-raw-seed_3-1f2a9c: a readable part, then a hash that distinguishes requests."""
     title = "".join(letter if letter.isprintable() else "_" for letter in "-".join(filter(None, parts)))
     title = title.encode()[:_TITLE_BYTES].decode(errors="ignore")
     raw = "raw" if config.weights == "raw" else ""
     precision = "" if run.precision == "fp32" else run.precision
+    command = next(name for name, command in COMMANDS.items() if command.schema is type(config))
+    defaults = typed(type(config), compose_command(command, []).values)
     asked, digest = _settings(config), ""
-    if asked != _defaults(type(config)):
+    if asked != _settings(defaults):
         digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:6]
     return "-".join(filter(None, [f"step_{run.step:07d}", raw, precision, title, digest]))
-
-
-def _defaults(schema: type) -> dict[str, Any]:
-    """The settings of a command if the user sets none."""
-    command = next(name for name, command in COMMANDS.items() if command.schema is schema)
-    return _settings(typed(schema, compose_command(command, []).values))
 
 
 def _settings(config: UseConfig) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def resume_and_report(stopped: StoppedRun, config: RunConfig) -> None:
 def _check_length(stopped: StoppedRun, config: RunConfig) -> None:
     steps = config.trainer.planned_steps(build_source(config.dataset).sizes["train"])
     if steps < stopped.step:
-        earlier = command_line("resume", run=stopped.folder.checkpoints / "step_NNNNNNN.pt")
+        earlier = command_line("resume", run=stopped.folder.checkpoints / f"step_NNNNNNN{stopped.folder.last.suffix}")
         raise ValueError(
             f"trainer.max_steps={steps}: this run has made {stopped.step} steps; ask for more, or continue from one of "
             f"its earlier checkpoints: {earlier}"

@@ -17,12 +17,11 @@ def main(config: SampleConfig) -> None:
     run = load_run(config)
     run.check_label(config.label)
     batches = run.draw(config.num_samples, config.seed, config.label, config.truncation)
-    asked = {"seed": config.seed, "label": config.label, "truncation": config.truncation}
-    parts = (f"{key}_{value}" for key, value in asked.items() if value is not None)
     origin = image_origin(run, config)
     arrays, grid = config.format != "png", config.format != "npz"
     shown, done = [], 0
-    with results(run, "samples", config, *parts) as (new, path), NpzWriter(new) as writer:
+    asked = {"seed": config.seed, "label": config.label, "truncation": config.truncation}
+    with results(run, "samples", config, **asked) as (new, path), NpzWriter(new) as writer:
         single = new / "images"
         if not arrays:
             single.mkdir()

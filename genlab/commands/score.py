@@ -21,10 +21,9 @@ def main(config: ScoreConfig) -> None:
     method = run.score_method(config.method)
     images = find_images(run, config)
     against = None if config.against is None else open_against(run, config)
-    draws = METHODS[method].draws
-    parts = [images.title, method, *([f"against_{against.title}"] if against else [])]
-    parts += [f"seed_{config.seed}"] if draws else []
-    with results(run, "scores", config, *parts) as (new, folder):
+    seed = config.seed if METHODS[method].draws else None
+    asked = {"against": against and against.title, "seed": seed}
+    with results(run, "scores", config, images.title, method, **asked) as (new, folder):
         settings = (method, config.seed, config.importance_samples, config.shown)
         scored = score_images(run, images, *settings)
         scored.write_table(new / "scores.csv")

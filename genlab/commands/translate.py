@@ -32,7 +32,7 @@ def main(config: TranslateConfig) -> None:
     shown: list[tuple[torch.Tensor, ...]] = []
     error, done = 0.0, 0
     with (
-        results(run, "translations", config, images.title, f"to_{config.to}") as (new, path),
+        results(run, "translations", config, images.title, to=config.to) as (new, path),
         NpzWriter(new) as writer,
     ):
         for batch in images.batches("translating"):

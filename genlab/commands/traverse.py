@@ -49,7 +49,8 @@ def main(config: TraverseConfig) -> None:
     arrays |= {"order": order, "changes": moved}
     plane = config.plane or ranked[:2]
     origin = image_origin(run, config)
-    with results(run, "traversals", config, title, *_asked(config)) as (new, folder):
+    asked = {"label": config.label, "latents": config.latents, "plane": config.plane}
+    with results(run, "traversals", config, title, **asked) as (new, folder):
         save_png(images, new / "grid.png", origin)
         save_gif(frames(animation), new / "animation.gif", origin)
         if len(plane) == 2:
@@ -95,10 +96,3 @@ def _changes(run: Run, span: Span, config: TraverseConfig) -> Tensor:
     rows = (span.rows(part.tolist(), even(config.steps)) for part in parts)
     shown = tqdm(rows, "measuring", len(parts), disable=None, leave=False)
     return torch.cat([changes(run.decode(z, config.label)) for z in shown])
-
-
-def _asked(config: TraverseConfig) -> list[str]:
-    """The parts of the request that appear in the folder's name."""
-    label = None if config.label is None else [config.label]
-    named = {"label": label, "latents": config.latents, "plane": config.plane}
-    return ["_".join(map(str, [key, *values])) for key, values in named.items() if values is not None]

@@ -91,6 +91,8 @@ def compose_command(command: str, overrides: Sequence[str]) -> Composed:
     """Compose a command's `overrides`. `RequestError` with all problems that composition can detect."""
     if sweeps := [override for override in parse(overrides) if override.is_sweep_override()]:
         raise RequestError([several_values(command, override) for override in sweeps])
+    if command != "train" and hint_of(COMMANDS[command].schema, "dataset"):  # null is its default, but no file's name
+        overrides = [text for text in overrides if text != "dataset=null"]
     with composing():
         return _compose_or_explain(command, overrides, None)
 
@@ -136,7 +138,7 @@ def _compose_or_explain(command: str, overrides: Sequence[str], subfolder: str |
 
 def _compose(command: str, overrides: Sequence[str], subfolder: str | None = None) -> Composed:
     """One config; `subfolder`: its folder inside a sweep's folder."""
-    config = compose(command, _without_null(command, overrides), return_hydra_config=True)
+    config = compose(command, list(overrides), return_hydra_config=True)
     folder = Path(config.hydra.run.dir) if subfolder is None else Path(config.hydra.sweep.dir, subfolder)
     return Composed(plain(config), dict(config.hydra.runtime.choices), folder)
 
@@ -165,15 +167,9 @@ def parse(overrides: Sequence[str]) -> list[Override]:
     return parsed
 
 
-def _without_null(command: str, overrides: Sequence[str]) -> list[str]:
-    """Drop `dataset=null`: the default of commands that can read other data, but not a choice that Hydra knows."""
-    optional = command != "train" and hint_of(COMMANDS[command].schema, "dataset") is not None
-    return [text for text in overrides if not (optional and text == "dataset=null")]
-
-
 def _explain(command: str, overrides: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Each invalid override and why. Group choices are tried first: they determine which keys exist."""
-    parsed = parse(_without_null(command, overrides))
+    parsed = parse(overrides)
     known = compose(command, return_hydra_config=True).hydra.runtime.choices.keys() & set(groups())
     chosen = []
     for override in parsed:

@@ -1,6 +1,8 @@
 """Metrics computed on real images with a run: likelihoods, reconstructions, latents, translations."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -114,31 +116,28 @@ def _one_direction(
 ) -> Iterator[tuple[str, MetricValue]]:
     """Metrics of translating all `size` images of `domain` to the `other` one."""
 
-    def translate(number: int, batch: Batch) -> tuple[int, dict[str, float], Tensor]:
-        """Number of images, summed errors by name, and features of the translations."""
+    def translate(number: int, batch: Batch) -> tuple[dict[str, Any], Tensor]:
+        """Number of images and summed errors by name, and features of the translations."""
         x = batch[domain][: max(0, size - number * VALIDATION_BATCH)]  # the smaller domain wraps around
         if not len(x):
-            return 0, {}, real.features[:0]
+            return {}, real.features[:0]
         with seeded(seed, number):
             translated = torch.cat([run.model.translate(part, other) for part in x.split(_batch_size(x))])
             cycle = torch.cat([run.model.translate(part, domain) for part in translated.split(_batch_size(x))])
-        errors = {"cycle": l1_loss(cycle, x).item() * len(x)}
+        errors = {"images": len(x), "cycle": l1_loss(cycle, x).item() * len(x)}
         if (truth := batch.fields.get(f"{domain}_as_{other}")) is not None:
             errors["error"] = l1_loss(translated, truth[: len(x)]).item() * len(x)
             errors["untouched"] = l1_loss(x, truth[: len(x)]).item() * len(x)
-        return len(x), errors, context.extractor(translated.float()).cpu()
+        return errors, context.extractor(translated.float()).cpu()
 
     real = context.read_field(other)
     distance = KernelDistance(real.features, min(BLOCK, len(real.features), size))
-    totals = dict.fromkeys(("cycle", "error", "untouched"), 0.0)
-    images = 0
-    for count, errors, features in context.over_batches(f"translating {domain} to {other}", translate):
-        images += count
-        for name, error in errors.items():
-            totals[name] += error
+    totals: Counter[str] = Counter()
+    for errors, features in context.over_batches(f"translating {domain} to {other}", translate):
+        totals.update(errors)
         distance.update(features)
-    details = {"images": images, "direction": f"{domain} to {other}"}
-    yield "cycle_error", MetricValue(totals["cycle"] / images, details=details)
+    details = {"images": totals["images"], "direction": f"{domain} to {other}"}
+    yield "cycle_error", MetricValue(totals["cycle"] / totals["images"], details=details)
     if totals["untouched"]:
         yield "paired_error", MetricValue(totals["error"] / totals["untouched"], details=details)
     found = distance.result()

@@ -9,6 +9,7 @@ import platform
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -182,13 +183,13 @@ def _check(path: Path, call: Callable, checks: list[dict], expected: list[Tensor
     """The largest absolute difference between the outputs of `call` and the expected ones."""
     with torch.no_grad():
         given = [call(inputs) for inputs in checks]
-    same_shapes = all(a.shape == b.shape for a, b in zip(given, expected, strict=True))
-    largest = max((a - b).abs().max().item() for a, b in zip(given, expected, strict=True)) if same_shapes else None
-    if largest is None or not largest <= tolerance:  # also if it is NaN
+    pairs = zip(given, expected, strict=True)
+    largest = max((a - b).abs().max().item() if a.shape == b.shape else inf for a, b in pairs)
+    if not largest <= tolerance:  # also if it is NaN
         path.unlink()
-        what = "differs in shape from" if largest is None else f"differs by {largest:.3g} from"
         raise ExportFailed(
-            f"{path.name}: {what} what the run gives, more than tolerance={tolerance:g}; the file is removed"
+            f"{path.name}: differs by {largest:.3g} from what the run gives, more than tolerance={tolerance:g}; the "
+            "file is removed"
         )
     return largest
 

@@ -70,13 +70,9 @@ def _git() -> dict | None:
     """Commit of the checkout that the code runs from, and whether it has changes; None for an installed package."""
     if not (code_folder() / ".git").exists():
         return None
+    command = ["git", "-C", str(code_folder()), "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+"]
     try:
-        commit = _run_git("rev-parse", "HEAD").strip()
-        return {"commit": commit, "changed": bool(_run_git("status", "--porcelain", "--untracked-files=no").strip())}
+        found = subprocess.run(command, capture_output=True, text=True, check=True, timeout=5).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return None
-
-
-def _run_git(*arguments: str) -> str:
-    command = ["git", "-C", str(code_folder()), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=5).stdout
+    return {"commit": found.rstrip("+"), "changed": found.endswith("+")}

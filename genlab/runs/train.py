@@ -93,14 +93,14 @@ def _fit(
         status.load_state_dict(state["callbacks"]["status"])
     trainer = None
     try:
-        with interruption.interruptible(), _explaining():
-            trainer = build_trainer(config, source, loaders, loaders[0].device, fresh=state is None)
-            trainer.interruption = interruption
-            trainer.events.callbacks = make_callbacks(config, trainer, source, folder, status)
-            if state:
-                load_state_dict(trainer, state)
-                state.clear()  # otherwise it stays in memory for the whole run
         with _explaining():
+            with interruption.interruptible():
+                trainer = build_trainer(config, source, loaders, loaders[0].device, fresh=state is None)
+                trainer.interruption = interruption
+                trainer.events.callbacks = make_callbacks(config, trainer, source, folder, status)
+                if state:
+                    load_state_dict(trainer, state)
+                    state.clear()  # otherwise it stays in memory for the whole run
             trainer.fit()
         write("finished", trainer.stop_reason)
         return status.final

@@ -74,8 +74,11 @@ def run_job(config: DictConfig) -> float | None:
     if _Signals.received:
         return None
     run, sweep = run_config(plain(config), hydra.runtime.choices)
-    _fit_into_sweep(run, hydra)
     overrides = list(hydra.overrides.task)
+    share_machine(run.device, hydra)
+    run.logger.console = False  # the terminal shows the sweep's progress bar
+    if run.logger.hparams is None:  # show the settings that vary; all would hide them
+        run.logger.hparams = sorted({override.key_or_group for override in parse(_of_job(overrides))})
     sys.argv = ["genlab", "train", *overrides]  # recorded as provenance, in place of the worker's own
     log_to_console(logging.WARNING)
     try:
@@ -89,14 +92,6 @@ def run_job(config: DictConfig) -> float | None:
     finally:
         _Signals.preparing = False
     return final.get(str(objective(run, sweep)[0]))
-
-
-def _fit_into_sweep(run: RunConfig, hydra: DictConfig) -> None:
-    """Limit a run to its part of the machine, and leave the terminal to the sweep's progress bar."""
-    run.logger.console = False
-    if run.logger.hparams is None:  # show the settings that vary; all would hide them
-        run.logger.hparams = sorted({override.key_or_group for override in parse(_of_job(hydra.overrides.task))})
-    share_machine(run.device, hydra)
 
 
 def share_machine(device: DeviceConfig, hydra: DictConfig) -> None:
