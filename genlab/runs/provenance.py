@@ -5,14 +5,15 @@ import logging
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import torch
 
-from genlab.config.paths import code_folder
 from genlab.data.loading import Loader
 from genlab.system.version import __version__, installed
 
 _PACKAGES = ("torch", "torchvision", "hydra-core", "omegaconf", "tensorboard", "numpy", "scikit-learn")
+_CODE = Path(__file__).resolve().parents[2]
 _HASHED_EXAMPLES = 128
 _MAX_RESUMPTIONS = 100
 
@@ -68,9 +69,9 @@ def fingerprint(loader: Loader) -> dict:
 
 def _git() -> dict | None:
     """Commit of the checkout that the code runs from, and whether it has changes; None for an installed package."""
-    if not (code_folder() / ".git").exists():
+    if not (_CODE / ".git").exists():
         return None
-    command = ["git", "-C", str(code_folder()), "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+"]
+    command = ["git", "-C", str(_CODE), "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+"]
     try:
         found = subprocess.run(command, capture_output=True, text=True, check=True, timeout=5).stdout.strip()
     except (OSError, subprocess.SubprocessError):
