@@ -32,39 +32,19 @@ class ExportFailed(RuntimeError):
     """A function cannot be exported, or its export gives other results."""
 
 
-class _Part(nn.Module):
-    """One method of a model as a module. Its argument names become the input names of the file."""
+class Part(nn.Module):
+    """One method of a model as a module. The names of the arguments that it is traced with become the file's inputs.
 
-    model: GenerativeModel
+    fixed: arguments that the file does not take.
+    """
 
-    def __init__(self, model: GenerativeModel):
+    def __init__(self, model: GenerativeModel, method: str, **fixed: Any):
         super().__init__()
-        self.model = model
+        self.model, self.method, self.fixed = model, method, fixed
 
-
-class Decode(_Part):
-    """Latents z, and labels [N] if the model takes them, to images x [N, C, H, W] in [0, 1]."""
-
-    def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
-        return self.model.decode(z) if label is None else self.model.decode(z, label=label)
-
-
-class Encode(_Part):
-    """Images x [N, C, H, W] in [0, 1] to latents z."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.model.encode(x)
-
-
-class Translate(_Part):
-    """Images x [N, C, H, W] in [0, 1] to the given domain."""
-
-    def __init__(self, model: GenerativeModel, domain: str):
-        super().__init__(model)
-        self.domain = domain
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.model.translate(x, self.domain)
+    def forward(self, x: Tensor | None = None, z: Tensor | None = None, label: Tensor | None = None) -> Tensor:
+        inputs = {name: value for name, value in (("x", x), ("z", z), ("label", label)) if value is not None}
+        return getattr(self.model, self.method)(**inputs, **self.fixed)
 
 
 @dataclass
@@ -95,12 +75,12 @@ def functions(run: Run) -> list[Function]:
     ranges = {"x": [0, 1], "y": [0, 1], "label": [0, run.data.num_classes - 1]}
     found = []
     if run.can("decode") and (run.can("prior") or run.can("encode")):
-        found.append(Function("decode", Decode(model), latents, "x", ranges))
+        found.append(Function("decode", Part(model, "decode"), latents, "x", ranges))
     if run.can("encode"):
-        found.append(Function("encode", Encode(model), images, "z", ranges))
+        found.append(Function("encode", Part(model, "encode"), images, "z", ranges))
     if run.can("translate"):
         for domain in run.data.domains:
-            found.append(Function(f"translate_to_{domain}", Translate(model, domain), images, "y", ranges))
+            found.append(Function(f"translate_to_{domain}", Part(model, "translate", to=domain), images, "y", ranges))
     if not found:
         others = sorted({name for word in ("decode", "encode", "translate") for name in models_that_can(word)})
         raise ValueError(
