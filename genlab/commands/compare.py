@@ -22,12 +22,10 @@ def main(config: CompareConfig) -> None:
     from genlab.comparison.page import page  # imports Jinja2, which `show` does not need
 
     places = _places(config.runs)
-    folders = find_runs(places)
-    if not folders:
-        raise ValueError(f"runs={', '.join(places)}: no run there; train one with: genlab train")
-    records, problems = collect(folders)
+    records, problems = collect(find_runs(places))
     if not records:
-        raise ValueError("\n".join([f"runs={', '.join(places)}: no run there can be read", *map(printable, problems)]))
+        found = "no run there can be read" if problems else "no run there; train one with: genlab train"
+        raise ValueError("\n".join([f"runs={', '.join(places)}: {found}", *map(printable, problems)]))
     comparison = compare(records, config.metric, config.direction)
     common = places[0] if len(places) == 1 else os.path.commonpath([record.folder.resolve() for record in records])
     output = Path(config.output or common)

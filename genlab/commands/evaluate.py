@@ -15,8 +15,9 @@ from genlab.media.metadata import COMPARED
 def main(config: EvaluateConfig) -> None:
     run = load_run(config)
     source, choice = run_source(run, config)
-    own = config.dataset is None
-    context = EvaluationContext(source, choice.name, config, run.config, run.device, config.split, own)
+    context = EvaluationContext(
+        source, choice.name, config, run.config, run.device, config.split, config.dataset is None
+    )
     names = choose(run, context, config.metrics)
     entries = evaluate(run, context, names, config.seed)
     written = RunFolder(run.folder).evaluation

@@ -30,13 +30,11 @@ def main(config: ExportConfig) -> None:
         (new / "export.json").write_text(json.dumps(content, indent=2) + "\n")
     for report in reports.values():
         for file in (report, *([report["onnx"]] if config.onnx else [])):
-            print(f"function   {folder}/{file['file']} ({_checked(file['largest_difference'])})")
+            difference = file["largest_difference"]
+            checked = "not checked: needs onnxruntime" if difference is None else f"largest difference {difference:.2g}"
+            print(f"function   {folder}/{file['file']} ({checked})")
     print(f"listing    {folder}/export.json")
     print("use        " + "\n           ".join(_example(folder, *next(iter(reports.items())))))
-
-
-def _checked(difference: float | None) -> str:
-    return "not checked: needs onnxruntime" if difference is None else f"largest difference {difference:.2g}"
 
 
 def _example(folder: Path, name: str, report: dict[str, Any]) -> list[str]:

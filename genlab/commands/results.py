@@ -40,8 +40,8 @@ def load_run(config: UseConfig) -> Run:
     if state_of(place) == "running" and not place.last.exists():
         raise ValueError(f"run={place}: is still training and has saved no checkpoint yet; wait for {_first(place)}")
     device = prepare(config.device)
-    kernels = {"precision": config.device.precision, "memory_format": config.device.memory_format}
-    run = load(config.run, device, config.output_dir, config.weights, **kernels)
+    own = config.device
+    run = load(config.run, device, config.output_dir, config.weights, own.precision, own.memory_format)
     check_writable(run.folder)
     if state_of(RunFolder(run.folder)) == "running":
         log.warning("%s is still training; this is its checkpoint of step %d", run.folder, run.step)

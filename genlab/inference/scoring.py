@@ -34,6 +34,11 @@ class Method:
     draws: bool = False
 
 
+def _minus(bound: str) -> Callable[[Any, Tensor, int], Tensor]:
+    """Minus one of the `likelihood_bounds`."""
+    return lambda model, x, samples: -getattr(likelihood_bounds(model, x, samples, _DRAWS_AT_ONCE), bound)
+
+
 METHODS: dict[str, Method] = {
     "log-prob": Method("log_prob", "-log p(x) in nats", lambda model, x, _: -model.log_prob(x)),
     "reconstruction": Method(
@@ -42,17 +47,9 @@ METHODS: dict[str, Method] = {
         lambda model, x, _: mean_squared_error(x, model.reconstruct(x)),
     ),
     "importance-weighted": Method(
-        "log_weights",
-        "-(importance-weighted bound on log p(x)) in nats",
-        lambda model, x, samples: -likelihood_bounds(model, x, samples, _DRAWS_AT_ONCE).importance_weighted,
-        draws=True,
+        "log_weights", "-(importance-weighted bound on log p(x)) in nats", _minus("importance_weighted"), draws=True
     ),
-    "elbo": Method(
-        "log_weights",
-        "-ELBO in nats",
-        lambda model, x, samples: -likelihood_bounds(model, x, samples, _DRAWS_AT_ONCE).elbo,
-        draws=True,
-    ),
+    "elbo": Method("log_weights", "-ELBO in nats", _minus("elbo"), draws=True),
     "discriminator": Method(
         "discriminator_score", "-(discriminator's logit)", lambda model, x, _: -model.discriminator_score(x)
     ),

@@ -23,7 +23,6 @@ from genlab.config.compose import RequestError
 from genlab.config.options import dataset_defaults, read_option
 from genlab.config.paths import options
 from genlab.config.stored import check_weights
-from genlab.contract.data import DataSpec
 from genlab.contract.model import GenerativeModel
 from genlab.contract.settings import RunConfig
 from genlab.data.source import Source
@@ -78,7 +77,9 @@ class _Check:
                 f"trainer.batch_size={batch}: larger than the dataset, which has {size} training examples"
             )
         elif "trainer" not in bad:
-            self._try(_check_batch, batch, source.spec)
+            needed = batch * prod(source.spec.shape) * torch.get_default_dtype().itemsize
+            advice = "make it smaller, or the images, as in dataset.size=64"
+            self._try(memory.check, needed, f"trainer.batch_size={batch}: a batch needs", advice)
         if "model" not in bad:
             self._check_model(source)
 
@@ -136,14 +137,6 @@ class _Check:
                 self.problems += mismatches(f"optimizer.players.{player}", found, settings, {"params"})
         if len(self.problems) == before:  # there is no fused kernel for the meta device
             self._try(build_optimizers, self.config, model, False, what="optimizer: ")
-
-
-def _check_batch(batch: int, data: DataSpec) -> None:
-    memory.check(
-        batch * prod(data.shape) * torch.get_default_dtype().itemsize,
-        f"trainer.batch_size={batch}: a batch needs",
-        "make it smaller, or the images, as in dataset.size=64",
-    )
 
 
 def _datasets_that_provide(fields: frozenset[str]) -> Iterator[str]:
