@@ -15,9 +15,8 @@ from genlab.media.metadata import COMPARED
 def main(config: EvaluateConfig) -> None:
     run = load_run(config)
     source, choice = run_source(run, config)
-    context = EvaluationContext(
-        source, choice.name, config, run.config, run.device, config.split, config.dataset is None
-    )
+    own = config.dataset is None
+    context = EvaluationContext(source, choice.name, config, run.config, run.device, config.split, own)
     names = choose(run, context, config.metrics)
     entries = evaluate(run, context, names, config.seed)
     written = RunFolder(run.folder).evaluation
