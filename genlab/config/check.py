@@ -25,7 +25,7 @@ _KINDS = {
 GenLab itself fills in."""
 
 _COUNTABLE = Limits(at_most=2**62)
-"""Of the numbers that are passed to a constructor: torch uses 64 bits."""
+"""Of the whole numbers that are passed to a constructor: torch uses 64 bits."""
 
 
 def problems_of(config: RunConfig, sweep_metric: str | None = None) -> dict[str, list[str]]:
@@ -131,7 +131,8 @@ def mismatches(
         elif not fits(value, hints.get(key, Any)):
             yield misfit(RunConfig, f"{node}.{key}", value, hints[key])
         else:
-            yield from _outside(f"{node}.{key}", value, Limits() if key == "seed" else _COUNTABLE)
+            anything = key == "seed" or isinstance(value, float)
+            yield from _outside(f"{node}.{key}", value, Limits() if anything else _COUNTABLE)
     for key, parameter in parameters.items():
         if parameter.default is parameter.empty and key not in values:
             yield f"{node}.{key}: is missing and must be {describe(hints.get(key, Any))}"
