@@ -94,17 +94,12 @@ def compose_command(command: str, overrides: Sequence[str]) -> Composed:
     if command != "train" and hint_of(COMMANDS[command].schema, "dataset"):  # null is its default, but no file's name
         overrides = [text for text in overrides if text != "dataset=null"]
     with composing():
-        return _compose_or_explain(command, overrides, None)
+        return compose_or_explain(command, overrides)
 
 
 def compose_job(overrides: Sequence[str]) -> Job:
     """The run of `genlab train OVERRIDES`; `RequestError` as above."""
     return as_job(compose_command("train", overrides))
-
-
-def compose_each(combinations: Sequence[Sequence[str]]) -> list[Job]:
-    """A job of a sweep for each combination of overrides, inside `composing`. `RequestError` as above."""
-    return [as_job(_compose_or_explain("train", line, str(number))) for number, line in enumerate(combinations)]
 
 
 def as_job(composed: Composed) -> Job:
@@ -118,14 +113,16 @@ def run_config(values: dict[str, Any], choices: Mapping[str, str]) -> tuple[RunC
     return typed(RunConfig, values), sweep
 
 
-def _compose_or_explain(command: str, overrides: Sequence[str], subfolder: str | None) -> Composed:
-    """One config; `RequestError` with a line for each invalid override."""
+def compose_or_explain(command: str, overrides: Sequence[str], job: int | None = None) -> Composed:
+    """One config, inside `composing`; `RequestError` with a line for each invalid override. job: its number in a sweep."""
     problems = dict(unsupported(command, parse(overrides)))
     composed = None
     while composed is None:
         good = [text for text in overrides if text not in problems]
         try:
-            composed = _compose(command, good, subfolder)
+            config = compose(command, good, return_hydra_config=True)
+            folder = Path(config.hydra.run.dir) if job is None else Path(config.hydra.sweep.dir, str(job))
+            composed = Composed(plain(config), dict(config.hydra.runtime.choices), folder)
         except COMPOSITION_ERRORS as error:
             found = dict(_explain(command, good))
             if not found:
@@ -134,13 +131,6 @@ def _compose_or_explain(command: str, overrides: Sequence[str], subfolder: str |
     if problems:
         raise RequestError(list(problems.values()), composed)
     return composed
-
-
-def _compose(command: str, overrides: Sequence[str], subfolder: str | None = None) -> Composed:
-    """One config; `subfolder`: its folder inside a sweep's folder."""
-    config = compose(command, list(overrides), return_hydra_config=True)
-    folder = Path(config.hydra.run.dir) if subfolder is None else Path(config.hydra.sweep.dir, subfolder)
-    return Composed(plain(config), dict(config.hydra.runtime.choices), folder)
 
 
 def plain(config: DictConfig) -> dict[str, Any]:

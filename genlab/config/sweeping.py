@@ -12,7 +12,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig
 
 from genlab.checkpoints.folder import SweepFolder
-from genlab.config.compose import COMPOSITION_ERRORS, Job, RequestError, compose_each, composing, parse
+from genlab.config.compose import COMPOSITION_ERRORS, Job, RequestError, as_job, compose_or_explain, composing, parse
 
 EXTRAS = {"joblib": None, "submitit_local": "slurm", "submitit_slurm": "slurm", "ray": "ray", "optuna": "optuna"}
 """Launchers and sweepers, and the GenLab extra that installs each."""
@@ -56,7 +56,7 @@ def plan(overrides: Sequence[str]) -> Plan:
             combinations = [[_at_bound(override, last) for override in parsed] for last in (False, True)]
         else:
             combinations = _grid(parsed)
-        jobs = compose_each(combinations)
+        jobs = [as_job(compose_or_explain("train", line, job)) for job, line in enumerate(combinations)]
     folder = _folder(jobs)
     jobs = [replace(job, folder=folder / str(number)) for number, job in enumerate(jobs)]
     total = hydra.sweeper.n_trials if searches else len(jobs)
