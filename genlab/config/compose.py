@@ -114,7 +114,7 @@ def run_config(values: dict[str, Any], choices: Mapping[str, str]) -> tuple[RunC
 
 
 def compose_or_explain(command: str, overrides: Sequence[str], job: int | None = None) -> Composed:
-    """One config, inside `composing`; `RequestError` with a line for each invalid override. job: its number in a sweep."""
+    """One config, inside `composing`; `RequestError` with a line for each invalid override. job: number in a sweep."""
     problems = dict(unsupported(command, parse(overrides)))
     composed = None
     while composed is None:

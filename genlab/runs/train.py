@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from traceback import clear_frames
@@ -93,7 +93,7 @@ def _fit(
         status.load_state_dict(state["callbacks"]["status"])
     trainer = None
     try:
-        with _explaining():
+        try:
             with interruption.interruptible():
                 trainer = build_trainer(config, source, loaders, loaders[0].device, fresh=state is None)
                 trainer.interruption = interruption
@@ -102,6 +102,8 @@ def _fit(
                     load_state_dict(trainer, state)
                     state.clear()  # otherwise it stays in memory for the whole run
             trainer.fit()
+        except PeerLost as error:  # another process has died: its error is this one's
+            raise first_failure() from error
         write("finished", trainer.stop_reason)
         return status.final
     except KeyboardInterrupt as error:
@@ -122,15 +124,6 @@ def _fit(
         if trainer:
             with suppress(OSError):  # a full disk was reported above
                 trainer.emit("on_close")
-
-
-@contextmanager
-def _explaining() -> Iterator[None]:
-    """If another process has died, raise its error in this one."""
-    try:
-        yield
-    except PeerLost as error:
-        raise first_failure() from error
 
 
 def _state(config: RunConfig, path: Path, device: torch.device) -> dict:
