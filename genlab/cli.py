@@ -60,7 +60,7 @@ def _run(name: str, arguments: list[str]) -> int:
     from genlab.commands.requests import compose_request  # imports Hydra: a quarter of a second
 
     request = compose_request(name, arguments)
-    return importlib.import_module(f"genlab.commands.{name}").main(request)
+    return importlib.import_module(f"genlab.commands.{name}").main(request) or 0
 
 
 def _explain(message: str, code: int) -> NoReturn:

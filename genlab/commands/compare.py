@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from genlab.commands.lines import command_line
-from genlab.comparison.comparison import Comparison, compare, short_key
+from genlab.comparison.comparison import Comparison, compare
 from genlab.comparison.records import collect, find_runs
 from genlab.comparison.rows import SEEDS
 from genlab.config.commands import CompareConfig
@@ -18,18 +18,17 @@ _WIDTH = 120
 _WIDEST = 34
 
 
-def main(config: CompareConfig) -> int:
+def main(config: CompareConfig) -> None:
     from genlab.comparison.page import page  # imports Jinja2, which `show` does not need
 
     places = _places(config.runs)
-    folders = find_runs(places)
-    if not folders:
-        raise ValueError(f"runs={', '.join(places)}: no run there; train one with: genlab train")
-    records, problems = collect(folders)
+    records, problems = collect(find_runs(places))
     if not records:
-        raise ValueError("\n".join([f"runs={', '.join(places)}: no run there can be read", *map(printable, problems)]))
+        found = "no run there can be read" if problems else "no run there; train one with: genlab train"
+        raise ValueError("\n".join([f"runs={', '.join(places)}: {found}", *map(printable, problems)]))
     comparison = compare(records, config.metric, config.direction)
-    output = Path(config.output or _above([record.folder for record in records], places))
+    common = places[0] if len(places) == 1 else os.path.commonpath([record.folder.resolve() for record in records])
+    output = Path(config.output or common)
     try:
         output.mkdir(parents=True, exist_ok=True)
         text = page(comparison, str(output))
@@ -45,7 +44,6 @@ def main(config: CompareConfig) -> int:
     print(f"table      {output}/comparison.csv\npage       {output}/comparison.html")
     best = comparison.rows[0].best_record(comparison.metric, comparison.descending)
     print(f"next       {printable(command_line('sample', run=best.folder))}")
-    return 0
 
 
 def _places(runs: Any) -> list[str]:
@@ -54,11 +52,6 @@ def _places(runs: Any) -> list[str]:
     if not listed or not all(isinstance(place, (str, int)) and not isinstance(place, bool) for place in listed):
         raise ValueError(f"runs={runs}: must be a folder or a list of folders, as in runs=[outputs/a,outputs/b]")
     return [str(place) for place in listed]
-
-
-def _above(folders: list[Path], places: list[str]) -> Path:
-    """The only place that was named, or else the common folder of all runs."""
-    return Path(places[0]) if len(places) == 1 else Path(os.path.commonpath([folder.resolve() for folder in folders]))
 
 
 def _write_csv(comparison: Comparison, path: Path) -> None:
@@ -107,9 +100,9 @@ def _columns(comparison: Comparison) -> list[tuple[int, list[str]]]:
     if comparison.repeated:
         columns.append((2, ["seeds", *(str(len(row.records)) for row in rows)]))
     for place, key in enumerate(comparison.keys):
-        values = (row.settings.get(key) for row in rows)
+        cells = ["" if (value := row.settings.get(key)) is None else str(value) for row in rows]
         rank = 3 if key.startswith("choices.") else 10 + 2 * place
-        columns.append((rank, [short_key(key), *("" if value is None else str(value) for value in values)]))
+        columns.append((rank, [key.removeprefix("choices."), *cells]))
     for place, metric in enumerate(comparison.metrics):
         estimates = (row.estimate(metric) for row in rows)
         cells = ["-" if estimate is None else str(estimate) for estimate in estimates]

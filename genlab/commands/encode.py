@@ -6,15 +6,14 @@ import numpy as np
 import torch
 
 from genlab.commands.lines import command_line
-from genlab.commands.results import results
-from genlab.commands.use import load_run
+from genlab.commands.results import load_run, results
 from genlab.config.commands import EncodeConfig
 from genlab.inspection.inputs import find_images
 from genlab.media.npz import save_npz
 from genlab.media.plots import TSNE_LIMIT, project, save_scatter
 
 
-def main(config: EncodeConfig) -> int:
+def main(config: EncodeConfig) -> None:
     run = load_run(config)
     run.capability("encode")
     images = find_images(run, config)
@@ -32,4 +31,3 @@ def main(config: EncodeConfig) -> int:
     if config.plot != "none":
         print(f"plot       {path}/plot.png ({len(plotted.rows)} images; {'; '.join(plotted.axes)})")
     print(f"next       {command_line('traverse', run=run.folder)}")
-    return 0

@@ -1,13 +1,9 @@
 """`genlab evaluate`: measure the quality of a trained run, and store every value with its protocol."""
 
-from dataclasses import fields
-
 from genlab.checkpoints.folder import RunFolder
 from genlab.commands.lines import command_line
-from genlab.commands.results import results
-from genlab.commands.use import image_origin, load_run
+from genlab.commands.results import image_origin, load_run, results
 from genlab.config.commands import EvaluateConfig
-from genlab.contract.settings import EvaluationConfig
 from genlab.evaluation.context import EvaluationContext
 from genlab.evaluation.evaluate import choose, evaluate, write
 from genlab.evaluation.sample_metrics import nearest_images
@@ -16,13 +12,12 @@ from genlab.media.grids import save_png
 from genlab.media.metadata import COMPARED
 
 
-def main(config: EvaluateConfig) -> int:
+def main(config: EvaluateConfig) -> None:
     run = load_run(config)
     source, choice = run_source(run, config)
-    settings = EvaluationConfig(**{entry.name: getattr(config, entry.name) for entry in fields(EvaluationConfig)})
     own = config.dataset is None
-    context = EvaluationContext(source, choice.name, settings, run.config, run.device, config.split, own)
-    names = choose(run, context, settings.metrics)
+    context = EvaluationContext(source, choice.name, config, run.config, run.device, config.split, own)
+    names = choose(run, context, config.metrics)
     entries = evaluate(run, context, names, config.seed)
     written = RunFolder(run.folder).evaluation
     write(entries, written)
@@ -30,11 +25,10 @@ def main(config: EvaluateConfig) -> int:
         std = "" if entry["std"] is None else f"  +- {entry['std']:.4g} over {entry['std_over']}"
         value = entry["note"] if entry["value"] is None else f"{entry['value']:.6g}"
         print(f"{name:<28} {value}{std}")
-    if "copies" in names and settings.nearest:
-        with results(run, "evaluations", config, f"seed_{config.seed}") as (new, folder):
+    if "copies" in names and config.nearest:
+        with results(run, "evaluations", config, seed=config.seed) as (new, folder):
             images = nearest_images(run, context, config.seed)
             save_png(images, new / "nearest.png", image_origin(run, config, COMPARED))
         print(f"nearest    {folder}/nearest.png (samples in the first row, nearest training images below)")
     print(f"protocol   {written}")
     print(f"next       {command_line('compare', runs=run.folder.parent)}")
-    return 0

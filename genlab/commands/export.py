@@ -4,13 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from genlab.commands.results import results
-from genlab.commands.use import load_run
+from genlab.commands.results import load_run, results
 from genlab.config.commands import ExportConfig
 from genlab.inspection.exporting import CHECKED_ROWS, check_onnx, export, functions, versions
 
 
-def main(config: ExportConfig) -> int:
+def main(config: ExportConfig) -> None:
     if config.onnx:
         check_onnx()
     run = load_run(config)
@@ -31,14 +30,11 @@ def main(config: ExportConfig) -> int:
         (new / "export.json").write_text(json.dumps(content, indent=2) + "\n")
     for report in reports.values():
         for file in (report, *([report["onnx"]] if config.onnx else [])):
-            print(f"function   {folder}/{file['file']} ({_checked(file['largest_difference'])})")
+            difference = file["largest_difference"]
+            checked = "not checked: needs onnxruntime" if difference is None else f"largest difference {difference:.2g}"
+            print(f"function   {folder}/{file['file']} ({checked})")
     print(f"listing    {folder}/export.json")
     print("use        " + "\n           ".join(_example(folder, *next(iter(reports.items())))))
-    return 0
-
-
-def _checked(difference: float | None) -> str:
-    return "not checked: needs onnxruntime" if difference is None else f"largest difference {difference:.2g}"
 
 
 def _example(folder: Path, name: str, report: dict[str, Any]) -> list[str]:

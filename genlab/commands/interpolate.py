@@ -4,8 +4,7 @@ import torch
 from torch import Tensor
 
 from genlab.commands.lines import command_line
-from genlab.commands.results import results
-from genlab.commands.use import image_origin, load_run
+from genlab.commands.results import image_origin, load_run, results
 from genlab.config.commands import InterpolateConfig
 from genlab.inference.interpolation import even, smooth, walk
 from genlab.inference.run import Run
@@ -19,7 +18,7 @@ _FRAMES = 24
 """Frames of the animation, in each direction."""
 
 
-def main(config: InterpolateConfig) -> int:
+def main(config: InterpolateConfig) -> None:
     run = load_run(config)
     run.capability("decode")
     run.check_label(config.label)
@@ -32,10 +31,9 @@ def main(config: InterpolateConfig) -> int:
     latents = walk(start, end, even(config.steps), path)
     images = run.decode(latents, labels)
     animation = run.decode(walk(start, end, smooth(_FRAMES), path), labels)
-    asked = [title, path] + ([] if config.label is None else [f"label_{config.label}"])
     of_rows = None if labels is None else labels.repeat_interleave(config.steps)
     origin = image_origin(run, config)
-    with results(run, "interpolations", config, *asked) as (new, folder):
+    with results(run, "interpolations", config, title, path, label=config.label) as (new, folder):
         save_png(images, new / "grid.png", origin)
         save_gif(frames(animation), new / "animation.gif", origin)
         pixels = to_uint8(images.flatten(0, 1))
@@ -43,16 +41,15 @@ def main(config: InterpolateConfig) -> int:
     print(f"between    {title}, {path}: {len(start)} rows of {config.steps} images")
     print(f"grid       {folder}/grid.png\nanimation  {folder}/animation.gif\narray      {folder}/interpolations.npz")
     print(f"next       {command_line('traverse', run=run.folder)}")
-    return 0
 
 
 def _ends(run: Run, config: InterpolateConfig) -> tuple[Tensor, Tensor, str]:
     """Start latents [rows, L], end latents [rows, L], and a title for the pairs."""
-    if config.seeds is not None and config.images is not None:
+    given = [key for key in ("seeds", "images") if getattr(config, key) is not None]
+    if len(given) > 1:
         raise ValueError("seeds and images: give one of the two")
-    drawn_from_data = config.seeds is None and config.images is None and not run.can("prior")
-    if config.dataset is not None and not drawn_from_data:
-        ends = next((key for key in ("seeds", "images") if getattr(config, key) is not None), "the model's prior")
+    ends = given[0] if given else "the model's prior" if run.can("prior") else None
+    if config.dataset is not None and ends:
         raise ValueError(f"dataset={config.dataset.name}: not used, since the ends come from {ends}")
     if config.seeds is not None:
         first, second = _two("seeds", config.seeds, "seeds=[3,8]")

@@ -1,11 +1,11 @@
 """Commands for users to paste, quoted for Hydra's override grammar and for the shell."""
 
-import re
 import shlex
 from contextlib import suppress
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
 
 
@@ -20,6 +20,4 @@ def quoted(text: str) -> str:
         read = OverridesParser.create().parse_override(f"key={text}").value()
         if str(read) == text and "${" not in text:
             return text
-    # Backslashes are doubled only before a quote. ${ would start an interpolation.
-    escaped = re.sub(r'(\\*)("|$)', lambda found: found[1] * 2 + ('\\"' if found[2] else ""), text)
-    return '"' + escaped.replace("${", "\\${") + '"'
+    return QuotedString(text, Quote.double).with_quotes().replace("${", "\\${")  # ${ would start an interpolation

@@ -5,9 +5,8 @@ import csv
 import torch
 
 from genlab.commands.lines import command_line
-from genlab.commands.results import results
-from genlab.commands.use import image_origin, load_run
-from genlab.config.commands import ReconstructConfig
+from genlab.commands.results import image_origin, load_run, results
+from genlab.config.commands import ImagesConfig
 from genlab.inspection.inputs import find_images
 from genlab.media.grids import in_blocks, save_png
 from genlab.media.images import to_uint8
@@ -18,7 +17,7 @@ from genlab.metrics.reconstruction import mean_squared_error
 _COLUMNS, _BLOCKS = 8, 4
 
 
-def main(config: ReconstructConfig) -> int:
+def main(config: ImagesConfig) -> None:
     run = load_run(config)
     run.capability("reconstruct")
     images = find_images(run, config)
@@ -42,4 +41,3 @@ def main(config: ReconstructConfig) -> int:
     print(f"images     {len(errors)} of {images.title}{images.left_out}")
     print(f"grid       {path}/grid.png\narray      {path}/reconstructions.npz\ntable      {path}/errors.csv")
     print(f"next       {command_line('encode', run=run.folder)}")
-    return 0

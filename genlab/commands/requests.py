@@ -70,13 +70,13 @@ def _train(arguments: list[str]) -> TrainRequest:
     if misplaced := [argument for argument in overrides if argument.startswith("-")]:
         rest = " ".join(argument for argument in overrides if not argument.startswith("-"))
         if misplaced[0] in ("-m", "--multirun"):
-            raise RequestError([f"{misplaced[0]} must come before the settings: genlab train -m {rest}"])
-        raise RequestError([f"{misplaced[0]}: no such option; see genlab train --help"])
+            raise ValueError(f"{misplaced[0]} must come before the settings: genlab train -m {rest}")
+        raise ValueError(f"{misplaced[0]}: no such option; see genlab train --help")
     keys = {override.split("=")[0] for override in overrides}
     if "trainer.max_epochs" in keys and "trainer.max_steps" not in keys:
-        raise RequestError(["trainer.max_epochs: the recipe counts steps, which win; add trainer.max_steps=null"])
+        raise ValueError("trainer.max_epochs: the recipe counts steps, which win; add trainer.max_steps=null")
     if not multirun and (of_sweeps := [key for key in keys if key.split(".")[0] == "sweep"]):
-        raise RequestError([f"{of_sweeps[0]} needs -m: genlab train -m {' '.join(overrides)}"])
+        raise ValueError(f"{of_sweeps[0]} needs -m: genlab train -m {' '.join(overrides)}")
     if multirun:
         return TrainRequest(overrides)
     try:
@@ -91,6 +91,6 @@ def _show(arguments: list[str]) -> TrainRequest:
     place = arguments.index("--cfg")
     flags, overrides = arguments[place : place + 2], arguments[:place] + arguments[place + 2 :]
     if flags[1:] not in (["job"], ["hydra"], ["all"]):
-        raise RequestError(["--cfg: takes job, hydra or all, as in genlab train model=gan --cfg job"])
+        raise ValueError("--cfg: takes job, hydra or all, as in genlab train model=gan --cfg job")
     compose_command("train", [override for override in overrides if override != "--resolve"])
     return TrainRequest(overrides, show=flags)

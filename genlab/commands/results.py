@@ -1,26 +1,66 @@
-"""One folder per result of a trained run: named after the request, and either complete or absent."""
+"""Shared by commands that use a trained run: loading it, the metadata of its images, and one folder per result."""
 
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any
 
+from genlab.checkpoints.folder import RunFolder
+from genlab.checkpoints.status import state_of
 from genlab.config.commands import COMMANDS, UseConfig
 from genlab.config.compose import compose_command
 from genlab.contract.settings import typed
+from genlab.inference.load import load
 from genlab.inference.run import Run
+from genlab.media.metadata import GENERATED, Origin, run_id
+from genlab.system.device import prepare
 from genlab.system.signals import Interrupted, handling
+from genlab.system.small_files import read_yaml
+
+log = logging.getLogger("genlab")
 
 _TITLE_BYTES = 60  # of the 255 that a folder's name may have
 
 _WHERE = ("run", "output_dir", "data_dir", "device", "weights", "image_metadata")
 """Keys that are not hashed into the folder's name: locations, hardware and metadata do not change a result, and
 `weights` and `device.precision` are spelled out in the name."""
+
+
+def load_run(config: UseConfig) -> Run:
+    """Load the run `config.run` onto `config.device`. Its folder must be writable."""
+    if not config.run:
+        raise ValueError("run=: is empty; name a run folder or a checkpoint file, or leave it out for the latest run")
+    place = RunFolder(Path(config.run))
+    if state_of(place) == "running" and not place.last.exists():
+        raise ValueError(f"run={place}: is still training and has saved no checkpoint yet; wait for {_first(place)}")
+    device = prepare(config.device)
+    own = config.device
+    run = load(config.run, device, config.output_dir, config.weights, own.precision, own.memory_format)
+    check_writable(run.folder)
+    if state_of(RunFolder(run.folder)) == "running":
+        log.warning("%s is still training; this is its checkpoint of step %d", run.folder, run.step)
+    return run
+
+
+def _first(folder: RunFolder) -> str:
+    """When a run in training saves its first checkpoint."""
+    with suppress(ValueError, KeyError, TypeError):
+        if every := read_yaml(folder.config)["trainer"]["checkpoint_every"]:
+            return f"step {every} (trainer.checkpoint_every)"
+    return "its last step (trainer.checkpoint_every=null)"
+
+
+def image_origin(run: Run, config: UseConfig, content: str = GENERATED) -> Origin | None:
+    """The metadata of a command's images; None if the user has turned it off."""
+    if not config.image_metadata:
+        return None
+    return Origin(run.config.choices.model, run_id(run.folder), run.step, config.seed, content)
 
 
 def check_writable(folder: Path) -> None:
@@ -41,13 +81,14 @@ def _check_inside(folder: Path, path: Path) -> None:
 
 
 @contextmanager
-def results(run: Run, kind: str, config: UseConfig, *parts: str) -> Iterator[tuple[Path, Path]]:
-    """A folder for one result, inside the run's: named by step, `parts` and, unless all are defaults, the settings.
+def results(run: Run, kind: str, config: UseConfig, *titles: str, **named: Any) -> Iterator[tuple[Path, Path]]:
+    """A folder for one result, inside the run's: named by step, `titles`, the values `named` that are not None, and,
+    unless all are defaults, a hash of the settings.
 
     Gives the folder to write to, and the one that it becomes when the block ends; an older result is replaced as a
     whole. When the block fails nothing is changed; a killed process leaves a folder with a hidden name.
     """
-    path = run.folder / kind / _name(run, config, parts)
+    path = run.folder / kind / _name(run, config, [*titles, *_spelled(named)])
     _check_inside(run.folder, path.parent)
     with TemporaryDirectory(prefix=".", dir=run.folder, ignore_cleanup_errors=True) as hidden, handling(_interrupt):
         new, old = Path(hidden, "new"), Path(hidden, "old")
@@ -67,22 +108,24 @@ def _interrupt(number: int, frame: Any) -> None:
     raise Interrupted(number)
 
 
-def _name(run: Run, config: UseConfig, parts: tuple[str, ...]) -> str:
+def _spelled(named: dict[str, Any]) -> list[str]:
+    """For example seed_3, latents_0_4."""
+    lists = {key: value if isinstance(value, list) else [value] for key, value in named.items() if value is not None}
+    return ["_".join(map(str, [key, *values])) for key, values in lists.items()]
+
+
+def _name(run: Run, config: UseConfig, parts: list[str]) -> str:
     """For example step_0008000-raw-seed_3-1f2a9c: a readable part, then a hash that distinguishes requests."""
     title = "".join(letter if letter.isprintable() else "_" for letter in "-".join(filter(None, parts)))
     title = title.encode()[:_TITLE_BYTES].decode(errors="ignore")
     raw = "raw" if config.weights == "raw" else ""
     precision = "" if run.precision == "fp32" else run.precision
+    command = next(name for name, command in COMMANDS.items() if command.schema is type(config))
+    defaults = typed(type(config), compose_command(command, []).values)
     asked, digest = _settings(config), ""
-    if asked != _defaults(type(config)):
+    if asked != _settings(defaults):
         digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:6]
     return "-".join(filter(None, [f"step_{run.step:07d}", raw, precision, title, digest]))
-
-
-def _defaults(schema: type) -> dict[str, Any]:
-    """The settings of a command if the user sets none."""
-    command = next(name for name, command in COMMANDS.items() if command.schema is schema)
-    return _settings(typed(schema, compose_command(command, []).values))
 
 
 def _settings(config: UseConfig) -> dict[str, Any]:

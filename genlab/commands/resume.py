@@ -40,7 +40,7 @@ def _revised(stopped: StoppedRun, overrides: list[str]) -> RunConfig:
         raise RequestError([*error.problems, hint]) from None
     given = {override.key_or_group for override in parse(overrides)}
     if "trainer.max_epochs" in given and "trainer.max_steps" not in given and revised.trainer.max_steps is not None:
-        raise RequestError(["trainer.max_epochs: the run counts steps, which win; add trainer.max_steps=null"])
+        raise ValueError("trainer.max_epochs: the run counts steps, which win; add trainer.max_steps=null")
     if "data_dir" in revised.dataset:
         if "data_dir" in given:
             revised.dataset["data_dir"] = revised.data_dir

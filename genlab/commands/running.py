@@ -13,11 +13,10 @@ from genlab.runs.resumable import StoppedRun
 from genlab.runs.train import train
 from genlab.system.logs import log_to_console
 from genlab.system.signals import Interrupted
-from genlab.system.small_files import read_json
 
 
-def train_and_report(config: RunConfig, folder: RunFolder, start: Start | None = None) -> dict[str, float]:
-    """Train a new run, or resume it from `start`; returns its final metrics."""
+def train_and_report(config: RunConfig, folder: RunFolder, start: Start | None = None) -> None:
+    """Train a new run, or resume it from `start`."""
     log_to_console()
     print(f"run        {folder}", file=sys.stderr)
     try:
@@ -28,7 +27,6 @@ def train_and_report(config: RunConfig, folder: RunFolder, start: Start | None =
     print(f"\nrun        {folder}\nfinal      {values}\nimages     {folder.previews}")
     print(f"next       {next_command(folder, config)}")
     print(f"           {shlex.join(['tensorboard', '--logdir', config.output_dir])}")
-    return final
 
 
 def next_command(folder: RunFolder, config: RunConfig) -> str:
@@ -40,19 +38,19 @@ def next_command(folder: RunFolder, config: RunConfig) -> str:
     return command_line(able, run=folder)
 
 
-def resume_and_report(stopped: StoppedRun, config: RunConfig) -> dict[str, float]:
-    """Train a run until `config` is fulfilled; returns its final metrics."""
+def resume_and_report(stopped: StoppedRun, config: RunConfig) -> None:
+    """Train a run until `config` is fulfilled."""
     log_to_console()
     folder = stopped.folder
     if stopped.is_done(config):
         longer = command_line("resume", run=folder, **{"trainer.max_steps": 2 * max(stopped.step, 1)})
         print(f"run        {folder}\nfinished   at step {stopped.step}; to train it longer:\nnext       {longer}")
-        return read_json(folder.status)["final"]
+        return
     _check_length(stopped, config)
     for line in stopped.damaged:
         print(f"damaged    {line}", file=sys.stderr)
     print(f"resumed    at step {stopped.step}" + (f" ({stopped.state})" if stopped.state else ""), file=sys.stderr)
-    return train_and_report(config, folder, stopped.start)
+    train_and_report(config, folder, stopped.start)
 
 
 def _check_length(stopped: StoppedRun, config: RunConfig) -> None:

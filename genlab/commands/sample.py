@@ -1,12 +1,9 @@
 """`genlab sample`: new images from a trained run. Needs only the checkpoint."""
 
-from itertools import chain
-
 import torch
 
 from genlab.commands.lines import command_line
-from genlab.commands.results import results
-from genlab.commands.use import image_origin, load_run
+from genlab.commands.results import image_origin, load_run, results
 from genlab.config.commands import SampleConfig
 from genlab.inspection.images import progress
 from genlab.media.grids import save_png, wrap
@@ -16,21 +13,19 @@ from genlab.media.npz import NpzWriter
 _SHOWN = 256
 
 
-def main(config: SampleConfig) -> int:
+def main(config: SampleConfig) -> None:
     run = load_run(config)
     run.check_label(config.label)
     batches = run.draw(config.num_samples, config.seed, config.label, config.truncation)
-    first = next(batches)  # an impossible request fails before a folder is made
-    asked = {"seed": config.seed, "label": config.label, "truncation": config.truncation}
-    parts = (f"{key}_{value}" for key, value in asked.items() if value is not None)
     origin = image_origin(run, config)
     arrays, grid = config.format != "png", config.format != "npz"
     shown, done = [], 0
-    with results(run, "samples", config, *parts) as (new, path), NpzWriter(new) as writer:
+    asked = {"seed": config.seed, "label": config.label, "truncation": config.truncation}
+    with results(run, "samples", config, **asked) as (new, path), NpzWriter(new) as writer:
         single = new / "images"
         if not arrays:
             single.mkdir()
-        for images, labels in progress(chain([first], batches), "sampling", config.num_samples):
+        for images, labels in progress(batches, "sampling", config.num_samples):
             pixels = to_uint8(images)
             if arrays:
                 writer.add(images=pixels, labels=labels)
@@ -49,4 +44,3 @@ def main(config: SampleConfig) -> int:
         print(f"grid       {path}/grid.png{f' (the first {_SHOWN} of {done})' if done > _SHOWN else ''}")
     print(f"array      {path}/samples.npz" if arrays else f"images     {path}/images ({done})")
     print(f"next       {command_line('sample', run=run.folder, seed=config.seed + 1)}")
-    return 0

@@ -3,32 +3,32 @@
 import json
 
 from genlab.commands.lines import command_line
-from genlab.commands.results import results
-from genlab.commands.use import image_origin, load_run
+from genlab.commands.results import image_origin, load_run, results
 from genlab.config.commands import ScoreConfig
 from genlab.inference.scoring import METHODS
 from genlab.inspection.inputs import find_images, open_against
 from genlab.inspection.scoring import detection_protocol, save_histogram, score_images
 from genlab.media.grids import save_png, wrap
 from genlab.media.metadata import CHOSEN
+from genlab.media.npz import save_npz
 from genlab.metrics.outliers import detection
 
 _COLUMNS = 8
 
 
-def main(config: ScoreConfig) -> int:
+def main(config: ScoreConfig) -> None:
     run = load_run(config)
     method = run.score_method(config.method)
     images = find_images(run, config)
     against = None if config.against is None else open_against(run, config)
-    draws = METHODS[method].draws
-    parts = [images.title, method, *([f"against_{against.title}"] if against else [])]
-    parts += [f"seed_{config.seed}"] if draws else []
-    with results(run, "scores", config, *parts) as (new, folder):
+    seed = config.seed if METHODS[method].draws else None
+    asked = {"against": against and against.title, "seed": seed}
+    with results(run, "scores", config, images.title, method, **asked) as (new, folder):
         settings = (method, config.seed, config.importance_samples, config.shown)
         scored = score_images(run, images, *settings)
         scored.write_table(new / "scores.csv")
-        scored.write_arrays(new / "scores.npz")
+        arrays = {"scores": scored.scores, "least_likely": scored.least_likely, "labels": scored.images.labels}
+        save_npz(new / "scores.npz", **arrays)
         save_png(wrap(scored.shown, _COLUMNS), new / "least_likely.png", image_origin(run, config, CHOSEN))
         other = score_images(run, against, *settings) if against else None
         if other:
@@ -54,4 +54,3 @@ def main(config: ScoreConfig) -> int:
         print(f"next       {command_line('evaluate', run=run.folder)}")
     else:
         print(f"next       {command_line('score', against='FOLDER', run=run.folder)}")
-    return 0

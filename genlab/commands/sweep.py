@@ -14,6 +14,7 @@ from genlab.commands.lines import command_line, quoted
 from genlab.comparison.comparison import compare
 from genlab.comparison.records import collect, find_runs
 from genlab.config.compose import RequestError, parse
+from genlab.config.revise import differences
 from genlab.config.sweeping import EXTRAS, Plan, plan
 from genlab.runs.check import check
 from genlab.runs.resumable import StoppedRun, refuse_links
@@ -35,9 +36,7 @@ _PLACES = ("data_dir", "dataset.data_dir", "init_from")
 def sweep(overrides: list[str]) -> int:
     """Run the unfinished jobs of the sweep that `overrides` describe. Returns 0 if all jobs have finished, else 1."""
     if torchrun.started_this():
-        raise RequestError(
-            ["-m: torchrun's processes train one run; genlab train -m ... device.processes=N shares jobs"]
-        )
+        raise ValueError("-m: torchrun's processes train one run; genlab train -m ... device.processes=N shares jobs")
     planned = plan(overrides)
     done = _check(planned)
     folder, first = planned.folder, planned.jobs[0]
@@ -106,7 +105,7 @@ def _check(planned: Plan) -> set[int]:
     """Numbers of the jobs that are done. `RequestError` with all reasons why the others cannot run."""
     folder = planned.folder
     if RunFolder(folder.path).holds_run:
-        raise RequestError([f"hydra.sweep.dir={folder}: holds a run; choose another folder"])
+        raise ValueError(f"hydra.sweep.dir={folder}: holds a run; choose another folder")
     if folder.holds_sweep:
         refuse_links(folder.path)
     begun = {} if planned.searches else {n: j for n, j in enumerate(planned.jobs) if RunFolder(j.folder).holds_run}
@@ -124,7 +123,7 @@ def _check(planned: Plan) -> set[int]:
     for number, job in begun.items():
         with suppress(ValueError):  # an unreadable run fails only its own job
             stopped = StoppedRun.read(job.folder)
-            problems += [f"{job.folder}: {line}" for line in stopped.differences(job.config)]
+            problems += [f"{job.folder}: {line}" for line in differences(stopped.config, job.config)]
             done |= {number} if stopped.is_done(job.config) else set()
     if problems:
         raise RequestError([*problems, "a resumed sweep runs the same jobs; choose another folder"])

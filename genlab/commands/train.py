@@ -8,7 +8,6 @@ from genlab.checkpoints.folder import RunFolder
 from genlab.commands.requests import TrainRequest
 from genlab.commands.running import resume_and_report, train_and_report
 from genlab.commands.sweep import sweep
-from genlab.config.compose import RequestError
 from genlab.config.paths import config_folder
 from genlab.runs.check import check
 from genlab.runs.resumable import StoppedRun
@@ -21,19 +20,14 @@ def main(request: TrainRequest) -> int:
     if request.job is None:
         return sweep(request.overrides)
     config, folder = request.job.config, RunFolder(request.job.folder)
-    if request.found:
-        check(config, folder.path, found_before=request.found)
     named = any(line.startswith("hydra.run.dir=") for line in request.overrides)
     if torchrun.started_this() and not named:
-        raise RequestError(["under torchrun a run needs a fixed folder: add hydra.run.dir=FOLDER"])
-    if torchrun.restarts() and folder.holds_run:
-        check(config, None)
-        stopped = StoppedRun.read(folder.path)
-        if differences := stopped.differences(config):
-            raise ValueError("\n".join([f"{folder}: holds another run", *differences]))
-        resume_and_report(stopped, config)
+        raise ValueError("under torchrun a run needs a fixed folder: add hydra.run.dir=FOLDER")
+    again = torchrun.restarts() > 0 and folder.holds_run
+    check(config, None if again else folder.path, found_before=request.found)
+    if again:
+        resume_and_report(StoppedRun.of(folder, config), config)
     else:
-        check(config, folder.path)
         train_and_report(config, folder)
     return 0
 

@@ -6,10 +6,9 @@ from pathlib import Path
 import torch
 
 from genlab.commands.lines import command_line
-from genlab.commands.results import results
-from genlab.commands.use import image_origin, load_run
+from genlab.commands.results import image_origin, load_run, results
 from genlab.config.commands import TranslateConfig
-from genlab.inspection.inputs import find_images
+from genlab.inspection.inputs import open_input
 from genlab.media.grids import in_blocks, save_png
 from genlab.media.images import save_image, to_uint8
 from genlab.media.metadata import COMPARED
@@ -22,18 +21,18 @@ _AT_ONCE = 16
 _COLUMNS, _BLOCKS = 8, 8
 
 
-def main(config: TranslateConfig) -> int:
+def main(config: TranslateConfig) -> None:
     if config.input is None:
         raise ValueError("input=null: name a folder of images, as in input=photographs")
     run = load_run(config)
     run.capability("translate")
     back = next(domain for domain in run.data.domains if domain != config.to)
-    images = find_images(run, config)
+    images = open_input(run, config.input, "input", config.skip_damaged)
     origin = image_origin(run, config)
     shown: list[tuple[torch.Tensor, ...]] = []
     error, done = 0.0, 0
     with (
-        results(run, "translations", config, images.title, f"to_{config.to}") as (new, path),
+        results(run, "translations", config, images.title, to=config.to) as (new, path),
         NpzWriter(new) as writer,
     ):
         for batch in images.batches("translating"):
@@ -57,7 +56,6 @@ def main(config: TranslateConfig) -> int:
     print(f"images     {path}/images ({done} of {config.input}{images.left_out})")
     print(f"grid       {path}/grid.png\narray      {path}/translations.npz")
     print(f"next       {command_line('translate', run=run.folder, input=path / 'images', to=back)}")
-    return 0
 
 
 def _targets(names: list[str]) -> list[Path]:

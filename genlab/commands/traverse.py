@@ -1,7 +1,6 @@
 """`genlab traverse`: vary one latent dimension at a time, with the others fixed; and a plane of two."""
 
 import csv
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -9,8 +8,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from genlab.commands.lines import command_line
-from genlab.commands.results import results
-from genlab.commands.use import image_origin, load_run
+from genlab.commands.results import image_origin, load_run, results
 from genlab.config.commands import TraverseConfig
 from genlab.inference.interpolation import even, smooth
 from genlab.inference.run import BATCH, Run
@@ -28,7 +26,7 @@ _NAMED = 8
 """Latent dimensions listed in the terminal."""
 
 
-def main(config: TraverseConfig) -> int:
+def main(config: TraverseConfig) -> None:
     run = load_run(config)
     run.capability("decode")
     run.check_label(config.label)
@@ -50,20 +48,20 @@ def main(config: TraverseConfig) -> int:
     arrays: dict[str, Any] = {"images": to_uint8(images.flatten(0, 1)), "latents": latents.flatten(0, 1)}
     arrays |= {"order": order, "changes": moved}
     plane = config.plane or ranked[:2]
-    if len(plane) == 2:
-        plane_latents = span.plane(plane[0], plane[1], times)
-        plane_images = run.decode(plane_latents, config.label)
-        arrays["plane_images"] = to_uint8(plane_images.flatten(0, 1))
-        arrays["plane_latents"] = plane_latents.flatten(0, 1)
-
     origin = image_origin(run, config)
-    with results(run, "traversals", config, title, *_asked(config)) as (new, folder):
+    asked = {"label": config.label, "latents": config.latents, "plane": config.plane}
+    with results(run, "traversals", config, title, **asked) as (new, folder):
         save_png(images, new / "grid.png", origin)
         save_gif(frames(animation), new / "animation.gif", origin)
-        save_npz(new / "traversals.npz", **arrays)
-        _save_changes(new / "changes.csv", order, moved)
         if len(plane) == 2:
-            save_png(plane_images, new / "plane.png", origin)
+            latents = span.plane(plane[0], plane[1], times)
+            images = run.decode(latents, config.label)
+            save_png(images, new / "plane.png", origin)
+            arrays |= {"plane_images": to_uint8(images.flatten(0, 1)), "plane_latents": latents.flatten(0, 1)}
+        save_npz(new / "traversals.npz", **arrays)
+        with (new / "changes.csv").open("w", newline="") as file:
+            changed = [(latent, f"{moved[latent]:.6f}") for latent in ranked]
+            csv.writer(file).writerows([("latent", "change"), *changed])
     first = ", ".join(f"{latent} ({moved[latent]:.3f})" for latent in ranked[:_NAMED])
     print(f"start      {title}, {config.extent:g} standard deviations to both sides")
     print(f"changes    latent {first}{', ...' if size > _NAMED else ''}")
@@ -73,7 +71,6 @@ def main(config: TraverseConfig) -> int:
     if len(plane) == 2:
         print(f"plane      {folder}/plane.png (latent {plane[0]} down, {plane[1]} across)")
     print(f"next       {command_line('interpolate', run=run.folder)}")
-    return 0
 
 
 def _span(run: Run, config: TraverseConfig) -> tuple[Span, str]:
@@ -96,20 +93,6 @@ def _span(run: Run, config: TraverseConfig) -> tuple[Span, str]:
 def _changes(run: Run, span: Span, config: TraverseConfig) -> Tensor:
     """How much each latent dimension changes the image, [L]; in chunks, so that memory does not grow with L."""
     parts = torch.arange(len(span.start)).split(max(1, BATCH // config.steps))
-    rows = (
-        span.rows(part.tolist(), even(config.steps)) for part in tqdm(parts, "measuring", disable=None, leave=False)
-    )
-    return torch.cat([changes(run.decode(z, config.label)) for z in rows])
-
-
-def _asked(config: TraverseConfig) -> list[str]:
-    """The parts of the request that appear in the folder's name."""
-    label = None if config.label is None else [config.label]
-    named = {"label": label, "latents": config.latents, "plane": config.plane}
-    return ["_".join(map(str, [key, *values])) for key, values in named.items() if values is not None]
-
-
-def _save_changes(path: Path, order: Tensor, moved: Tensor) -> None:
-    with path.open("w", newline="") as file:
-        rows = [(latent, f"{moved[latent]:.6f}") for latent in order.tolist()]
-        csv.writer(file).writerows([("latent", "change"), *rows])
+    rows = (span.rows(part.tolist(), even(config.steps)) for part in parts)
+    shown = tqdm(rows, "measuring", len(parts), disable=None, leave=False)
+    return torch.cat([changes(run.decode(z, config.label)) for z in shown])

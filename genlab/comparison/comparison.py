@@ -13,6 +13,7 @@ from genlab.system.text import did_you_mean
 _PROTOCOL = ("measured", *COMPARABLE)
 _PLACES = ("data_dir", "output_dir")
 _KEYS_IN_LABEL = 4
+_LAST = True, 0.0
 
 
 @dataclass
@@ -32,10 +33,6 @@ class Comparison:
     directions: dict[str, str]
 
     @property
-    def records(self) -> list[Record]:
-        return [record for row in self.rows for record in row.records]
-
-    @property
     def repeated(self) -> bool:
         """Whether any row combines several seeds."""
         return any(len(row.records) > 1 for row in self.rows)
@@ -48,10 +45,10 @@ class Comparison:
 
     def best(self, metric: str) -> Row | None:
         """The row with the best mean of a metric; None if its direction is unknown or no mean is finite."""
-        found = [(e.mean, row) for row in self.rows if (e := row.estimate(metric)) and math.isfinite(e.mean)]
-        if not found or metric not in self.directions:
+        if metric not in self.directions:
             return None
-        return (max if self.directions[metric] == "max" else min)(found, key=lambda pair: pair[0])[1]
+        first = min(self.rows, key=lambda row: _place(row, metric, self.directions[metric] == "max"))
+        return None if _place(first, metric) == _LAST else first
 
 
 def compare(records: list[Record], metric: str | None = None, direction: str | None = None) -> Comparison:
@@ -72,20 +69,22 @@ def compare(records: list[Record], metric: str | None = None, direction: str | N
     if metric and direction:
         directions[metric] = direction
     descending = metric is not None and directions.get(metric) == "max"
-
-    def place(row: Row) -> tuple[bool, float]:
-        estimate = row.estimate(metric) if metric else None
-        if estimate is None or not math.isfinite(estimate.mean):
-            return True, 0.0
-        return False, -estimate.mean if descending else estimate.mean
-
     differing = _differing(rows)
     keys = [key for key in differing if not _determined(key, rows)]
-    rows.sort(key=place)
+    if metric:
+        rows.sort(key=lambda row: _place(row, metric, descending))
     for row in rows:
         row.label = _label(row, keys) if len(rows) > 1 else row.name
     names = [metric, *(name for name in metrics if name != metric)] if metric else []
     return Comparison(rows, differing, keys, names, metric, descending, directions)
+
+
+def _place(row: Row, metric: str, descending: bool = False) -> tuple[bool, float]:
+    """What sorts rows by the mean of a metric; `_LAST` without a finite one."""
+    estimate = row.estimate(metric)
+    if estimate is None or not math.isfinite(estimate.mean):
+        return _LAST
+    return False, -estimate.mean if descending else estimate.mean
 
 
 def _separated(records: list[Record]) -> list[Record]:
@@ -110,11 +109,6 @@ def _separated(records: list[Record]) -> list[Record]:
         )
         for record in records
     ]
-
-
-def short_key(key: str) -> str:
-    """A dotted key as a column heading."""
-    return key.removeprefix("choices.")
 
 
 def _label(row: Row, keys: list[str]) -> str:

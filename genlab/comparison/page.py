@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 from genlab.comparison.charts import Chart, chart
-from genlab.comparison.comparison import Comparison, short_key
+from genlab.comparison.comparison import Comparison
 from genlab.comparison.records import Record
 from genlab.comparison.rows import Row
 
@@ -58,7 +58,6 @@ def page(comparison: Comparison, title: str) -> str:
         best={metric: comparison.best(metric) for metric in comparison.metrics},
         better={metric: words[direction] for metric, direction in comparison.directions.items()},
         keys=comparison.keys[:_KEYS],  # the others are listed under the differences
-        short_key=short_key,
         shown=shown,
         folded=[key for key in comparison.differing if key not in shown],
         charts=_charts(comparison, runs),
@@ -83,7 +82,7 @@ def _runs(comparison: Comparison) -> list[RunOnPage]:
 
 def _charts(comparison: Comparison, runs: list[RunOnPage]) -> list[Chart]:
     """One chart per logged scalar: the sorting metric first, then the training loss."""
-    names = dict.fromkeys(name for record in comparison.records for name in record.curves)
+    names = dict.fromkeys(name for run in runs for name in run.record.curves)
     ordered = sorted(names, key=lambda name: (name != comparison.metric, name != "train/loss"))
     charts = (chart(name, {run.number: run.record.curves.get(name, []) for run in runs}) for name in ordered)
     return [drawn for drawn in charts if drawn]

@@ -16,21 +16,16 @@ from genlab.system.text import did_you_mean
 TRUSTED = ("genlab", "torch.nn", "torch.optim")
 
 _KINDS = {
-    "model": ("genlab.contract.model", "GenerativeModel"),
-    "dataset": ("genlab.data.source", "Source"),
-    "optimizer": ("torch.optim", "Optimizer"),
-    "schedule": ("genlab.training.schedule", "Schedule"),
+    "model": ("genlab.contract.model", "GenerativeModel", {"data"}),
+    "dataset": ("genlab.data.source", "Source", set()),
+    "optimizer": ("torch.optim", "Optimizer", {"params"}),
+    "schedule": ("genlab.training.schedule", "Schedule", set()),
 }
-"""Nodes that name a class, and its required base class; by name, so that it is only imported when needed."""
-
-_SUPPLIED = {"model": {"data"}, "optimizer": {"params"}, "dataset": set(), "schedule": set()}
-"""Parameters that GenLab itself fills in."""
-
-_OWN_KEYS = {"optimizer": {"players"}}
-"""Keys of a node that GenLab reads itself."""
+"""Nodes that name a class: its base class, by name, so that it is only imported when needed, and the parameters that
+GenLab itself fills in."""
 
 _COUNTABLE = Limits(at_most=2**62)
-"""Of the numbers that are passed to a constructor: torch uses 64 bits."""
+"""Of the whole numbers that are passed to a constructor: torch uses 64 bits."""
 
 
 def problems_of(config: RunConfig, sweep_metric: str | None = None) -> dict[str, list[str]]:
@@ -52,8 +47,8 @@ def problems_of_node(node: str, values: Any) -> list[str]:
         found = locate(node, values["_target_"])
     except ValueError as error:
         return [str(error)]
-    own = {"_target_", *_OWN_KEYS.get(node, ())}
-    return list(mismatches(node, found, {k: v for k, v in values.items() if k not in own}, _SUPPLIED[node]))
+    own = ("_target_", "players") if node == "optimizer" else ("_target_",)
+    return list(mismatches(node, found, {k: v for k, v in values.items() if k not in own}, _KINDS[node][2]))
 
 
 def _setting_problems(config: RunConfig, sweep_metric: str | None) -> Iterator[str]:
@@ -136,7 +131,8 @@ def mismatches(
         elif not fits(value, hints.get(key, Any)):
             yield misfit(RunConfig, f"{node}.{key}", value, hints[key])
         else:
-            yield from _outside(f"{node}.{key}", value, Limits() if key == "seed" else _COUNTABLE)
+            anything = key == "seed" or isinstance(value, float)
+            yield from _outside(f"{node}.{key}", value, Limits() if anything else _COUNTABLE)
     for key, parameter in parameters.items():
         if parameter.default is parameter.empty and key not in values:
             yield f"{node}.{key}: is missing and must be {describe(hints.get(key, Any))}"

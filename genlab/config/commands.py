@@ -43,18 +43,20 @@ class DataUseConfig(UseConfig):
 
 
 @dataclass
+class ImagesConfig(DataUseConfig):
+    """The keys of commands that read any number of images: those of `input`, or else of the data."""
+
+    input: str | None = MISSING
+    num_images: int | None = limited(at_least=1)
+    skip_damaged: bool = MISSING
+
+
+@dataclass
 class SampleConfig(UseConfig):
     num_samples: int = limited(at_least=1, at_most=10**9)
     label: int | None = MISSING
     truncation: float | None = limited(above=0)
     format: str = limited(choices=("grid", "npz", "png"))
-
-
-@dataclass
-class ReconstructConfig(DataUseConfig):
-    input: str | None = MISSING
-    num_images: int | None = limited(at_least=1)
-    skip_damaged: bool = MISSING
 
 
 @dataclass
@@ -86,22 +88,16 @@ class TranslateConfig(UseConfig):
 
 
 @dataclass
-class ScoreConfig(DataUseConfig):
-    input: str | None = MISSING
+class ScoreConfig(ImagesConfig):
     against: str | None = MISSING
     method: str | None = MISSING
     importance_samples: int = limited(at_least=1, at_most=10**5)
-    num_images: int | None = limited(at_least=1)
     shown: int = limited(at_least=1, at_most=10_000)
-    skip_damaged: bool = MISSING
 
 
 @dataclass
-class EncodeConfig(DataUseConfig):
-    input: str | None = MISSING
-    num_images: int | None = limited(at_least=1)
+class EncodeConfig(ImagesConfig):
     plot: str = limited(choices=("pca", "tsne", "none"))
-    skip_damaged: bool = MISSING
 
 
 @dataclass
@@ -137,7 +133,7 @@ COMMANDS = {
     "train": Command("train a model, or a sweep of models with -m", TrainConfig),
     "resume": Command("continue a run that was stopped, killed or finished", ResumeConfig),
     "sample": Command("draw new images from a trained run", SampleConfig),
-    "reconstruct": Command("show images beside their reconstructions by a trained run", ReconstructConfig),
+    "reconstruct": Command("show images beside their reconstructions by a trained run", ImagesConfig),
     "interpolate": Command("walk from one image to another through the latent space", InterpolateConfig),
     "traverse": Command("vary one latent dimension at a time", TraverseConfig),
     "translate": Command("translate images to the other domain", TranslateConfig),

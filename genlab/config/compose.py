@@ -91,18 +91,15 @@ def compose_command(command: str, overrides: Sequence[str]) -> Composed:
     """Compose a command's `overrides`. `RequestError` with all problems that composition can detect."""
     if sweeps := [override for override in parse(overrides) if override.is_sweep_override()]:
         raise RequestError([several_values(command, override) for override in sweeps])
+    if command != "train" and hint_of(COMMANDS[command].schema, "dataset"):  # null is its default, but no file's name
+        overrides = [text for text in overrides if text != "dataset=null"]
     with composing():
-        return _compose_or_explain(command, overrides, None)
+        return compose_or_explain(command, overrides)
 
 
 def compose_job(overrides: Sequence[str]) -> Job:
     """The run of `genlab train OVERRIDES`; `RequestError` as above."""
     return as_job(compose_command("train", overrides))
-
-
-def compose_each(combinations: Sequence[Sequence[str]]) -> list[Job]:
-    """A job of a sweep for each combination of overrides, inside `composing`. `RequestError` as above."""
-    return [as_job(_compose_or_explain("train", line, str(number))) for number, line in enumerate(combinations)]
 
 
 def as_job(composed: Composed) -> Job:
@@ -116,14 +113,16 @@ def run_config(values: dict[str, Any], choices: Mapping[str, str]) -> tuple[RunC
     return typed(RunConfig, values), sweep
 
 
-def _compose_or_explain(command: str, overrides: Sequence[str], subfolder: str | None) -> Composed:
-    """One config; `RequestError` with a line for each invalid override."""
+def compose_or_explain(command: str, overrides: Sequence[str], job: int | None = None) -> Composed:
+    """One config, inside `composing`; `RequestError` with a line for each invalid override. job: number in a sweep."""
     problems = dict(unsupported(command, parse(overrides)))
     composed = None
     while composed is None:
         good = [text for text in overrides if text not in problems]
         try:
-            composed = _compose(command, good, subfolder)
+            config = compose(command, good, return_hydra_config=True)
+            folder = Path(config.hydra.run.dir) if job is None else Path(config.hydra.sweep.dir, str(job))
+            composed = Composed(plain(config), dict(config.hydra.runtime.choices), folder)
         except COMPOSITION_ERRORS as error:
             found = dict(_explain(command, good))
             if not found:
@@ -132,13 +131,6 @@ def _compose_or_explain(command: str, overrides: Sequence[str], subfolder: str |
     if problems:
         raise RequestError(list(problems.values()), composed)
     return composed
-
-
-def _compose(command: str, overrides: Sequence[str], subfolder: str | None = None) -> Composed:
-    """One config; `subfolder`: its folder inside a sweep's folder."""
-    config = compose(command, _without_null(command, overrides), return_hydra_config=True)
-    folder = Path(config.hydra.run.dir) if subfolder is None else Path(config.hydra.sweep.dir, subfolder)
-    return Composed(plain(config), dict(config.hydra.runtime.choices), folder)
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
@@ -165,15 +157,9 @@ def parse(overrides: Sequence[str]) -> list[Override]:
     return parsed
 
 
-def _without_null(command: str, overrides: Sequence[str]) -> list[str]:
-    """Drop `dataset=null`: the default of commands that can read other data, but not a choice that Hydra knows."""
-    optional = command != "train" and hint_of(COMMANDS[command].schema, "dataset") is not None
-    return [text for text in overrides if not (optional and text == "dataset=null")]
-
-
 def _explain(command: str, overrides: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Each invalid override and why. Group choices are tried first: they determine which keys exist."""
-    parsed = parse(_without_null(command, overrides))
+    parsed = parse(overrides)
     known = compose(command, return_hydra_config=True).hydra.runtime.choices.keys() & set(groups())
     chosen = []
     for override in parsed:

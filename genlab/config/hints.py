@@ -51,14 +51,6 @@ def missing_part(values: Any, key: str, hidden: Collection[str] = ()) -> str | N
     return None
 
 
-def takes_list(hint: Any) -> bool:
-    """Whether a list can fit the hint."""
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (Union, types.UnionType):
-        return any(map(takes_list, arguments))
-    return hint is Any or (isinstance(origin, type) and issubclass(origin, Sequence))
-
-
 def fits(value: Any, hint: Any) -> bool:
     """Whether a YAML value has the type of a hint. No value fits a hint that YAML cannot express."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
@@ -84,7 +76,8 @@ def describe(hint: Any) -> str:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (Union, types.UnionType):
         known = [argument for argument in arguments if argument in _WORDS or typing.get_origin(argument)]
-        return " or ".join(describe(argument) for argument in sorted(known or arguments, key=takes_list))
+        lists_last = sorted(known or arguments, key=lambda argument: fits([], argument))
+        return " or ".join(map(describe, lists_last))
     if origin is Literal:
         return "one of " + ", ".join(map(str, arguments))
     if origin is tuple and Ellipsis not in arguments:

@@ -21,12 +21,7 @@ def dataset_defaults(name: str, seed: int = 0, data_dir: str = "data") -> dict[s
     return settings
 
 
-def target_of(model: str) -> str:
-    """The class of `model=NAME`."""
-    return read_option("model", model)["model"]["_target_"]
-
-
 def models_that_can(*capabilities: str) -> list[str]:
     """Names of the models with all these capabilities."""
-    found = {name: locate("model", target_of(name)) for name in options("model")}
+    found = {name: locate("model", read_option("model", name)["model"]["_target_"]) for name in options("model")}
     return [name for name, model in found.items() if all(hasattr(model, word) for word in capabilities)]

@@ -13,11 +13,6 @@ def config_folder() -> Path:
     raise FileNotFoundError(f"no configs folder in or beside {_PACKAGE}: reinstall with `pip install .`")
 
 
-def code_folder() -> Path:
-    """The folder that contains the package: the git checkout, for an editable install."""
-    return _PACKAGE.parent
-
-
 def groups() -> list[str]:
     """Names of the config groups."""
     return sorted(path.name for path in config_folder().iterdir() if path.is_dir())

@@ -31,11 +31,6 @@ def is_free(key: str) -> bool:
     return any(key == free or key.startswith(f"{free}.") for free in (*FREE, *_FOLLOWING))
 
 
-def stopping_rule(config: RunConfig) -> dict[str, Any]:
-    """The settings that determine when a run ends."""
-    return {key: lookup(config, key) for key in STOPPING_KEYS}
-
-
 def differences(run: RunConfig, asked: RunConfig) -> list[str]:
     """A line for each setting that would make `asked` a different run from `run`."""
     mine, theirs = dict(flattened(run.to_dict())), dict(flattened(asked.to_dict()))

@@ -12,7 +12,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig
 
 from genlab.checkpoints.folder import SweepFolder
-from genlab.config.compose import COMPOSITION_ERRORS, Job, RequestError, compose_each, composing, parse
+from genlab.config.compose import COMPOSITION_ERRORS, Job, RequestError, as_job, compose_or_explain, composing, parse
 
 EXTRAS = {"joblib": None, "submitit_local": "slurm", "submitit_slurm": "slurm", "ray": "ray", "optuna": "optuna"}
 """Launchers and sweepers, and the GenLab extra that installs each."""
@@ -48,9 +48,7 @@ def plan(overrides: Sequence[str]) -> Plan:
         parsed = parse(overrides)
         hydra = _hydra_node(parsed)
         if hydra.runtime.choices["hydra/launcher"] == "joblib" and not hydra.launcher.n_jobs:
-            raise RequestError(
-                [f"hydra.launcher.n_jobs={hydra.launcher.n_jobs}: must be at least 1, or -1 for all cores"]
-            )
+            raise ValueError(f"hydra.launcher.n_jobs={hydra.launcher.n_jobs}: must be at least 1, or -1 for all cores")
         searches = hydra.runtime.choices["hydra/sweeper"] != "basic"
         parsed = _with_file(hydra, parsed)
         varied = [override for override in parsed if override.is_sweep_override()]
@@ -58,7 +56,7 @@ def plan(overrides: Sequence[str]) -> Plan:
             combinations = [[_at_bound(override, last) for override in parsed] for last in (False, True)]
         else:
             combinations = _grid(parsed)
-        jobs = compose_each(combinations)
+        jobs = [as_job(compose_or_explain("train", line, job)) for job, line in enumerate(combinations)]
     folder = _folder(jobs)
     jobs = [replace(job, folder=folder / str(number)) for number, job in enumerate(jobs)]
     total = hydra.sweeper.n_trials if searches else len(jobs)
@@ -79,11 +77,11 @@ def _hydra_node(parsed: list[Override]) -> DictConfig:
     """Hydra's own node: sweeper, launcher and their settings."""
     for override in parsed:
         if override.key_or_group == "hydra.sweep.subdir":
-            raise RequestError([f"{override.input_line}: jobs are numbered; leave it out"])
+            raise ValueError(f"{override.input_line}: jobs are numbered; leave it out")
         if override.key_or_group == "sweep" and override.is_sweep_override():
-            raise RequestError([f"{override.input_line}: choose one; values on the command line are added to its own"])
+            raise ValueError(f"{override.input_line}: choose one; values on the command line are added to its own")
         if override.key_or_group.startswith(("hydra", "sweep.")) and override.is_sweep_override():
-            raise RequestError([f"{override.input_line}: applies to the whole sweep and takes one value"])
+            raise ValueError(f"{override.input_line}: applies to the whole sweep and takes one value")
     fixed = [override.input_line for override in parsed if not override.is_sweep_override()]
     own = [line for line in fixed if line.startswith("hydra")]
     # Mistakes in other settings than Hydra's own are explained when the jobs are composed.
@@ -92,7 +90,7 @@ def _hydra_node(parsed: list[Override]) -> DictConfig:
     try:
         return compose("train", own, return_hydra_config=True).hydra
     except COMPOSITION_ERRORS as error:
-        raise RequestError([_plugin_problem(own, error)]) from error
+        raise ValueError(_plugin_problem(own, error)) from error
 
 
 def _plugin_problem(own: list[str], error: Exception) -> str:
@@ -120,9 +118,7 @@ def _grid(parsed: list[Override]) -> list[list[str]]:
     varied = [override for override in parsed if override.is_sweep_override()]
     for override in varied:
         if not override.is_discrete_sweep():
-            raise RequestError(
-                [f"{override.input_line}: a grid takes single values; a search needs hydra/sweeper=optuna"]
-            )
+            raise ValueError(f"{override.input_line}: a grid takes single values; a search needs hydra/sweeper=optuna")
     (combinations,) = BasicSweeper.split_arguments(parsed, max_batch_size=None)
     if not combinations:
         empty = [override for override in varied if not list(override.sweep_string_iterator())]

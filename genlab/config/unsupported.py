@@ -6,7 +6,7 @@ from typing import Any
 from hydra.core.override_parser.types import Override
 
 from genlab.config.commands import COMMANDS, RENAMED_KEYS, RENAMED_VALUES, ignored_device_keys
-from genlab.config.hints import hint_of, takes_list
+from genlab.config.hints import fits, hint_of
 from genlab.config.paths import groups
 from genlab.contract.settings import limits_of
 
@@ -24,7 +24,8 @@ def unsupported(command: str, parsed: list[Override]) -> Iterator[tuple[str, str
             continue
         if command == "train" and key.startswith("hydra"):
             continue
-        free = _is_free(command, key)
+        node, _, below = key.partition(".")
+        free = command == "train" and below and hint_of(schema, node) is Any  # keys of a class may come and go
         exists = command == "train" and key not in groups() and hint_of(schema, key) is not None
         if key.startswith("hydra"):
             yield line, f"{line}: genlab {command} takes no settings of Hydra's; see genlab {command} --help"
@@ -49,18 +50,12 @@ def _renamed(schema: type, override: Override) -> str | None:
     return None
 
 
-def _is_free(command: str, key: str) -> bool:
-    """Whether a key may be added or removed: only in nodes of a training config that name a class."""
-    node, _, name = key.partition(".")
-    return command == "train" and name != "" and hint_of(COMMANDS[command].schema, node) is Any
-
-
 def several_values(command: str, override: Override) -> str:
     """Why an override with several values is refused outside a sweep."""
     line, key = override.input_line, override.key_or_group
     if command == "train":
         return f"{line}: several values make a sweep, which needs -m: genlab train -m {line}"
     hint = hint_of(COMMANDS[command].schema, key)
-    may_be_list = override.is_choice_sweep() and key not in groups() and takes_list(hint)
+    may_be_list = override.is_choice_sweep() and key not in groups() and fits([], hint)
     listed = f", or a list as in {key}=[{line.partition('=')[2]}]" if may_be_list else ""
     return f"{line}: give one value{listed}"

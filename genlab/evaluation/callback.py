@@ -1,6 +1,6 @@
 """The metrics of `genlab evaluate`, measured during training."""
 
-from collections.abc import Callable
+from dataclasses import replace
 
 from genlab.evaluation.context import EvaluationContext
 from genlab.evaluation.evaluate import choose, evaluate
@@ -13,26 +13,23 @@ from genlab.training.trainer import Trainer
 
 
 class Evaluation(Measurement):
-    """Measures the averaged weights every `every` steps and notifies all callbacks.
-
-    as_run: wraps the model in training as a `Run`, which the metrics take.
-    """
+    """Measures the averaged weights every `every` steps and notifies all callbacks. run: of the model in training."""
 
     key = "evaluation"
 
-    def __init__(self, every: int, context: EvaluationContext, as_run: Callable[[Trainer], Run]):
+    def __init__(self, every: int, context: EvaluationContext, run: Run):
         super().__init__(every)
-        self.context, self.as_run = context, as_run
+        self.context, self.run = context, run
         self.names: list[str] = []
 
     def on_start(self, trainer: Trainer) -> None:
         """Before the first step, refuse what cannot be measured, train the extractor and read the real images."""
         with first_process_first():  # the others find its results in the cache
-            self.names = choose(self.as_run(trainer), self.context, self.context.settings.metrics)
+            self.names = choose(self.run, self.context, self.context.settings.metrics)
             if any(METRICS[name].extractor and METRICS[name].group == "samples" for name in self.names):
                 _ = self.context.real
 
     def measure(self, trainer: Trainer) -> None:
         with inference(trainer, interruptible=True):
-            entries = evaluate(self.as_run(trainer), self.context, self.names, trainer.seed)
+            entries = evaluate(replace(self.run, step=trainer.step), self.context, self.names, trainer.seed)
         trainer.emit("on_evaluate", {name: entry for name, entry in entries.items() if entry["value"] is not None})

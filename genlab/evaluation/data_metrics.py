@@ -1,6 +1,8 @@
 """Metrics computed on real images with a run: likelihoods, reconstructions, latents, translations."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -46,11 +48,8 @@ def measure_likelihood(run: Run, context: EvaluationContext, seed: int) -> dict[
 
 def measure_exact_likelihood(run: Run, context: EvaluationContext, seed: int) -> dict[str, MetricValue]:
     """log_likelihood in nats."""
-
-    def log_prob(number: int, batch: Batch) -> Tensor:
-        return run.model.log_prob(batch["image"]).cpu().double()
-
-    nats = torch.cat(list(context.over_batches("likelihood", log_prob)))
+    parts = context.over_batches("likelihood", lambda _, batch: run.model.log_prob(batch["image"]).cpu().double())
+    nats = torch.cat(list(parts))
     return {"log_likelihood": _over_images(nats, {"unit": "nats per image"})}
 
 
@@ -74,11 +73,8 @@ def _over_images(values: Tensor, details: dict) -> MetricValue:
 
 def measure_latents(run: Run, context: EvaluationContext, seed: int) -> dict[str, MetricValue]:
     """active_units if the model has a prior, and total_correlation if there are enough images."""
-
-    def encode(number: int, batch: Batch) -> Tensor:
-        return run.model.encode(batch["image"]).float().cpu()
-
-    latents = torch.cat(list(context.over_batches("latents", encode)))
+    parts = context.over_batches("latents", lambda _, batch: run.model.encode(batch["image"]).float().cpu())
+    latents = torch.cat(list(parts))
     details = {"images": len(latents), "latents": latents.shape[1]}
     values = {}
     if run.can("prior") and len(latents) > 1:
@@ -120,31 +116,28 @@ def _one_direction(
 ) -> Iterator[tuple[str, MetricValue]]:
     """Metrics of translating all `size` images of `domain` to the `other` one."""
 
-    def translate(number: int, batch: Batch) -> tuple[int, dict[str, float], Tensor]:
-        """Number of images, summed errors by name, and features of the translations."""
+    def translate(number: int, batch: Batch) -> tuple[dict[str, Any], Tensor]:
+        """Number of images and summed errors by name, and features of the translations."""
         x = batch[domain][: max(0, size - number * VALIDATION_BATCH)]  # the smaller domain wraps around
         if not len(x):
-            return 0, {}, real.features[:0]
+            return {}, real.features[:0]
         with seeded(seed, number):
             translated = torch.cat([run.model.translate(part, other) for part in x.split(_batch_size(x))])
             cycle = torch.cat([run.model.translate(part, domain) for part in translated.split(_batch_size(x))])
-        errors = {"cycle": l1_loss(cycle, x).item() * len(x)}
+        errors = {"images": len(x), "cycle": l1_loss(cycle, x).item() * len(x)}
         if (truth := batch.fields.get(f"{domain}_as_{other}")) is not None:
             errors["error"] = l1_loss(translated, truth[: len(x)]).item() * len(x)
             errors["untouched"] = l1_loss(x, truth[: len(x)]).item() * len(x)
-        return len(x), errors, context.extractor(translated.float()).cpu()
+        return errors, context.extractor(translated.float()).cpu()
 
     real = context.read_field(other)
     distance = KernelDistance(real.features, min(BLOCK, len(real.features), size))
-    totals = dict.fromkeys(("cycle", "error", "untouched"), 0.0)
-    images = 0
-    for count, errors, features in context.over_batches(f"translating {domain} to {other}", translate):
-        images += count
-        for name, error in errors.items():
-            totals[name] += error
+    totals: Counter[str] = Counter()
+    for errors, features in context.over_batches(f"translating {domain} to {other}", translate):
+        totals.update(errors)
         distance.update(features)
-    details = {"images": images, "direction": f"{domain} to {other}"}
-    yield "cycle_error", MetricValue(totals["cycle"] / images, details=details)
+    details = {"images": totals["images"], "direction": f"{domain} to {other}"}
+    yield "cycle_error", MetricValue(totals["cycle"] / totals["images"], details=details)
     if totals["untouched"]:
         yield "paired_error", MetricValue(totals["error"] / totals["untouched"], details=details)
     found = distance.result()

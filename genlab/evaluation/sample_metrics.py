@@ -69,8 +69,7 @@ def kernel(context: EvaluationContext, num_samples: int, seed: int) -> SampleMet
 
     def result() -> dict[str, MetricValue]:
         found = distance.result()
-        mean, std = found.pop("mean"), found.pop("std")
-        return {"kernel_distance": MetricValue(mean, std, "blocks", found)}
+        return {"kernel_distance": MetricValue(found.pop("mean"), found.pop("std"), "blocks", found)}
 
     return SampleMetric(lambda drawn: distance.update(drawn.reading.features), result)
 

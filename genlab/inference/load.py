@@ -9,11 +9,11 @@ from torch import Tensor
 from genlab.checkpoints import file as checkpoint
 from genlab.checkpoints.folder import RunFolder
 from genlab.config.build import build_model, build_on_meta, check_size
-from genlab.config.check import problems_of
+from genlab.config.check import limit_problems, problems_of
 from genlab.config.commands import UseConfig
 from genlab.config.stored import check_weights, stored_config
 from genlab.contract.data import DataSpec
-from genlab.contract.settings import DeviceConfig, RunConfig, limits_of
+from genlab.contract.settings import DeviceConfig, RunConfig
 from genlab.inference.run import Run
 from genlab.system.device import MEMORY_FORMATS
 
@@ -35,13 +35,9 @@ def load(
     >>> images = run.sample(16, seed=0)      # [16, 1, 28, 28] in [0, 1]
     >>> latents = run.encode(images)         # [16, 20]
     """
-    for schema, key, value in (
-        (UseConfig, "weights", weights),
-        (DeviceConfig, "precision", precision),
-        (DeviceConfig, "memory_format", memory_format),
-    ):
-        if problem := limits_of(schema, key).problem(value):
-            raise ValueError(f"{'device.' if schema is DeviceConfig else ''}{key}={value}: {problem}")
+    settings = DeviceConfig("cpu", precision=precision, memory_format=memory_format)
+    if problems := list(limit_problems(UseConfig(weights=weights, device=settings))):
+        raise ValueError("\n".join(problems))
     path, state = checkpoint.find(latest(output_dir) if run == "latest" else run)
     if missing := [name for name in ("config", "data", "step", "model", "ema") if name not in state]:
         raise ValueError(f"{path}: is no checkpoint of a run, it holds no {', '.join(missing)}")

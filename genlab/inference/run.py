@@ -141,13 +141,11 @@ class Run:
         """
         self.capability("decode")
         self.check_label(label)
-        flat = z.flatten(0, -2)
+        arguments = [z.flatten(0, -2)]
         if self.takes_labels:
             labels = torch.as_tensor(0 if label is None else label).expand(len(z))
-            images = self._in_batches(self._decode, flat, labels.repeat_interleave(len(flat) // max(len(z), 1)))
-        else:
-            images = self._in_batches(self._decode, flat)
-        return images.unflatten(0, z.shape[:-1])
+            arguments.append(labels.repeat_interleave(len(arguments[0]) // max(len(z), 1)))
+        return self._in_batches(self._decode, *arguments).unflatten(0, z.shape[:-1])
 
     def encode(self, x: Tensor) -> Tensor:
         """Latents [N, L] of images [N, C, H, W] in [0, 1]."""

@@ -34,25 +34,22 @@ class Method:
     draws: bool = False
 
 
-def _reconstruction(model: Any, x: Tensor, num_samples: int) -> Tensor:
-    return mean_squared_error(x, model.reconstruct(x))
-
-
-def _importance_weighted(model: Any, x: Tensor, num_samples: int) -> Tensor:
-    return -likelihood_bounds(model, x, num_samples, _DRAWS_AT_ONCE).importance_weighted
-
-
-def _elbo(model: Any, x: Tensor, num_samples: int) -> Tensor:
-    return -likelihood_bounds(model, x, num_samples, _DRAWS_AT_ONCE).elbo
+def _minus(bound: str) -> Callable[[Any, Tensor, int], Tensor]:
+    """Minus one of the `likelihood_bounds`."""
+    return lambda model, x, samples: -getattr(likelihood_bounds(model, x, samples, _DRAWS_AT_ONCE), bound)
 
 
 METHODS: dict[str, Method] = {
     "log-prob": Method("log_prob", "-log p(x) in nats", lambda model, x, _: -model.log_prob(x)),
-    "reconstruction": Method("reconstruct", "mean squared error of the reconstruction", _reconstruction),
-    "importance-weighted": Method(
-        "log_weights", "-(importance-weighted bound on log p(x)) in nats", _importance_weighted, draws=True
+    "reconstruction": Method(
+        "reconstruct",
+        "mean squared error of the reconstruction",
+        lambda model, x, _: mean_squared_error(x, model.reconstruct(x)),
     ),
-    "elbo": Method("log_weights", "-ELBO in nats", _elbo, draws=True),
+    "importance-weighted": Method(
+        "log_weights", "-(importance-weighted bound on log p(x)) in nats", _minus("importance_weighted"), draws=True
+    ),
+    "elbo": Method("log_weights", "-ELBO in nats", _minus("elbo"), draws=True),
     "discriminator": Method(
         "discriminator_score", "-(discriminator's logit)", lambda model, x, _: -model.discriminator_score(x)
     ),

@@ -10,27 +10,20 @@ from dataclasses import dataclass
 from torch import Tensor
 
 
-def check_latents(latents: Sequence[int], size: int) -> None:
+def check_latents(latents: Sequence[int], size: int, key: str = "latents") -> None:
     """`ValueError` unless `latents` are distinct indices of `size` latent dimensions, at least one."""
-    _check_range("latents", latents, size)
+    given = f"{key}=[{','.join(map(str, latents))}]"
+    if not all(0 <= latent < size for latent in latents):
+        raise ValueError(f"{given}: this run has the latents 0 to {size - 1}")
     if not latents or len(set(latents)) < len(latents):
-        raise ValueError(f"{_text('latents', latents)}: name at least one latent, and none twice")
+        raise ValueError(f"{given}: name at least one latent, and none twice")
 
 
 def check_plane(latents: Sequence[int], size: int) -> None:
     """`ValueError` unless `latents` are two different indices of `size` latent dimensions."""
-    _check_range("plane", latents, size)
     if len(latents) != 2 or latents[0] == latents[1]:
-        raise ValueError(f"{_text('plane', latents)}: give two different latents, as in plane=[0,3]")
-
-
-def _check_range(key: str, latents: Sequence[int], size: int) -> None:
-    if not all(0 <= latent < size for latent in latents):
-        raise ValueError(f"{_text(key, latents)}: this run has the latents 0 to {size - 1}")
-
-
-def _text(key: str, latents: Sequence[int]) -> str:
-    return f"{key}=[{','.join(map(str, latents))}]"
+        raise ValueError(f"plane=[{','.join(map(str, latents))}]: give two different latents, as in plane=[0,3]")
+    check_latents(latents, size, "plane")
 
 
 def one_at_a_time(start: Tensor, latents: Sequence[int], values: Tensor) -> Tensor:

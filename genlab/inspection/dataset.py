@@ -1,6 +1,7 @@
 """The dataset that a trained run is used on: its own, or another one named on the command line."""
 
 import os
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -43,19 +44,25 @@ def is_ready(source: Source) -> bool:
     return not isinstance(source, PublishedSet) or source.lies_in(source.data_dir)
 
 
-def dataset_images(run: Run, config: DataUseConfig) -> DatasetImages:
-    """Validation data of `config.dataset`, or by default of the run's own; at most `config.num_images` images."""
+def dataset_images(run: Run, config: DataUseConfig, limit: int | None = None) -> DatasetImages:
+    """The first `limit` images (None: all) of the validation data of `config.dataset`, or of the run's own."""
     source, choice = run_source(run, config)
     title = "validation" if config.dataset is None else f"{choice.name}-validation"
-    return images_of(run, source, title, choice, getattr(config, "num_images", None))
+    return images_of(run, source, title, dataset_origin(choice.name, choice.settings), limit)
 
 
-def images_of(run: Run, source: Source, title: str, choice: DatasetChoice, limit: int | None) -> DatasetImages:
-    """The first `limit` images of the validation split; None for all."""
+def dataset_origin(name: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """Where the images of a dataset come from."""
+    return {"dataset": name, "split": "validation", "settings": settings}
+
+
+def images_of(
+    run: Run, source: Source, title: str, origin: dict[str, Any], limit: int | None, labels: Tensor | None = None
+) -> DatasetImages:
+    """The first `limit` images of the validation split; None for all. labels: int64 [N], instead of its own."""
     size = min(source.sizes["validation"], limit or source.sizes["validation"])
-    origin = {"dataset": choice.name, "split": "validation", "settings": choice.settings}
     loader = open_split(source, "validation", run.config.loader, seed=run.config.seed, device=run.device)
-    return DatasetImages(title, size, origin, loader=loader)
+    return DatasetImages(title, size, origin, loader=loader, given_labels=labels)
 
 
 def drawn_pairs(run: Run, config: DataUseConfig, pairs: int) -> tuple[Tensor, str]:

@@ -8,8 +8,8 @@ import copy
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from genlab.config.options import models_that_can
 from genlab.contract.model import GenerativeModel
 from genlab.inference.run import Run
 from genlab.system.seeding import seeded
+from genlab.system.version import installed
 
 CHECKED_ROWS = (1, 3, 17)
 """Batch sizes at which an exported function is compared with the model."""
@@ -31,46 +32,19 @@ class ExportFailed(RuntimeError):
     """A function cannot be exported, or its export gives other results."""
 
 
-class _Part(nn.Module):
-    """One method of a model as a module. Its argument names become the input names of the file."""
+class Part(nn.Module):
+    """One method of a model as a module. The names of the arguments that it is traced with become the file's inputs.
 
-    model: GenerativeModel
+    fixed: arguments that the file does not take.
+    """
 
-    def __init__(self, model: GenerativeModel):
+    def __init__(self, model: GenerativeModel, method: str, **fixed: Any):
         super().__init__()
-        self.model = model
+        self.model, self.method, self.fixed = model, method, fixed
 
-
-class Decode(_Part):
-    """Latents z to images x [N, C, H, W] in [0, 1]."""
-
-    def forward(self, z: Tensor) -> Tensor:
-        return self.model.decode(z)
-
-
-class DecodeLabelled(_Part):
-    """Latents z and labels [N] to images x [N, C, H, W] in [0, 1]."""
-
-    def forward(self, z: Tensor, label: Tensor) -> Tensor:
-        return self.model.decode(z, label=label)
-
-
-class Encode(_Part):
-    """Images x [N, C, H, W] in [0, 1] to latents z."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.model.encode(x)
-
-
-class Translate(_Part):
-    """Images x [N, C, H, W] in [0, 1] to the given domain."""
-
-    def __init__(self, model: GenerativeModel, domain: str):
-        super().__init__(model)
-        self.domain = domain
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.model.translate(x, self.domain)
+    def forward(self, x: Tensor | None = None, z: Tensor | None = None, label: Tensor | None = None) -> Tensor:
+        inputs = {name: value for name, value in (("x", x), ("z", z), ("label", label)) if value is not None}
+        return getattr(self.model, self.method)(**inputs, **self.fixed)
 
 
 @dataclass
@@ -95,21 +69,18 @@ def functions(run: Run) -> list[Function]:
         return {"x": torch.rand(count, *run.data.shape)}
 
     def latents(count: int) -> dict[str, Tensor]:
-        return {"z": model.prior(count) if run.can("prior") else model.encode(**images(count))}
-
-    def labelled(count: int) -> dict[str, Tensor]:
-        return {**latents(count), "label": torch.randint(run.data.num_classes, (count,))}
+        z = model.prior(count) if run.can("prior") else model.encode(**images(count))
+        return {"z": z, **({"label": torch.randint(run.data.num_classes, (count,))} if run.takes_labels else {})}
 
     ranges = {"x": [0, 1], "y": [0, 1], "label": [0, run.data.num_classes - 1]}
     found = []
     if run.can("decode") and (run.can("prior") or run.can("encode")):
-        module, inputs = (DecodeLabelled, labelled) if run.takes_labels else (Decode, latents)
-        found.append(Function("decode", module(model), inputs, "x", ranges))
+        found.append(Function("decode", Part(model, "decode"), latents, "x", ranges))
     if run.can("encode"):
-        found.append(Function("encode", Encode(model), images, "z", ranges))
+        found.append(Function("encode", Part(model, "encode"), images, "z", ranges))
     if run.can("translate"):
         for domain in run.data.domains:
-            found.append(Function(f"translate_to_{domain}", Translate(model, domain), images, "y", ranges))
+            found.append(Function(f"translate_to_{domain}", Part(model, "translate", to=domain), images, "y", ranges))
     if not found:
         others = sorted({name for word in ("decode", "encode", "translate") for name in models_that_can(word)})
         raise ValueError(
@@ -192,13 +163,13 @@ def _check(path: Path, call: Callable, checks: list[dict], expected: list[Tensor
     """The largest absolute difference between the outputs of `call` and the expected ones."""
     with torch.no_grad():
         given = [call(inputs) for inputs in checks]
-    same_shapes = all(a.shape == b.shape for a, b in zip(given, expected, strict=True))
-    largest = max((a - b).abs().max().item() for a, b in zip(given, expected, strict=True)) if same_shapes else None
-    if largest is None or not largest <= tolerance:  # also if it is NaN
+    pairs = zip(given, expected, strict=True)
+    largest = max((a - b).abs().max().item() if a.shape == b.shape else inf for a, b in pairs)
+    if not largest <= tolerance:  # also if it is NaN
         path.unlink()
-        what = "differs in shape from" if largest is None else f"differs by {largest:.3g} from"
         raise ExportFailed(
-            f"{path.name}: {what} what the run gives, more than tolerance={tolerance:g}; the file is removed"
+            f"{path.name}: differs by {largest:.3g} from what the run gives, more than tolerance={tolerance:g}; the "
+            "file is removed"
         )
     return largest
 
@@ -215,10 +186,5 @@ def _describe(name: str, values: list[Tensor], function: Function) -> dict:
 
 def versions() -> dict[str, str]:
     """Versions of the packages that wrote the files. A torch.export program needs at least its own version of torch."""
-    found = {"python": platform.python_version()}
-    for package in ("genlab", "torch", "onnx", "onnxscript", "onnxruntime"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
+    packages = installed("genlab", "torch", "onnx", "onnxscript", "onnxruntime")
+    return {"python": platform.python_version(), **{name: found for name, found in packages.items() if found}}

@@ -66,7 +66,7 @@ class Images:
         return f", {len(self.skipped)} damaged ones left out" if self.skipped else ""
 
 
-@dataclass
+@dataclass(kw_only=True)
 class UserImages(Images):
     """Image files, scaled and cropped to the run's shape.
 
@@ -74,10 +74,10 @@ class UserImages(Images):
     skip_damaged: whether damaged files are skipped instead of refused; None if the command has no such option.
     """
 
-    paths: list[Path] = field(default_factory=list)
-    root: Path = Path()
-    data: DataSpec = field(kw_only=True)
-    asked: str = ""
+    paths: list[Path]
+    root: Path
+    data: DataSpec
+    asked: str
     skip_damaged: bool | None = None
 
     def read(self) -> Iterator[tuple[list[str], Tensor, None]]:
@@ -110,11 +110,11 @@ class UserImages(Images):
         return image[:1]
 
 
-@dataclass
+@dataclass(kw_only=True)
 class DatasetImages(Images):
     """Examples of a dataset split, in order. given_labels: int64 [N], used instead of the dataset's own."""
 
-    loader: Loader = field(kw_only=True)
+    loader: Loader
     given_labels: Tensor | None = None
 
     def read(self) -> Iterator[tuple[list[str], Tensor, Tensor | None]]:

@@ -10,32 +10,23 @@ import torch
 from torch import Tensor
 
 from genlab.config.build import build_source
-from genlab.config.commands import (
-    DatasetChoice,
-    EncodeConfig,
-    ReconstructConfig,
-    ScoreConfig,
-    TranslateConfig,
-)
+from genlab.config.commands import ImagesConfig, ScoreConfig
 from genlab.config.options import dataset_defaults
 from genlab.config.paths import options
 from genlab.data.arrays import Npz, read_array
 from genlab.data.folders import SUFFIXES, check_folder, list_images
-from genlab.data.loading import open_split
 from genlab.inference.run import Run
-from genlab.inspection.dataset import check_fit, check_shape, dataset_images, images_of
+from genlab.inspection.dataset import check_fit, check_shape, dataset_images, dataset_origin, images_of
 from genlab.inspection.images import DatasetImages, Images, UserImages
 
 
-def find_images(run: Run, config: EncodeConfig | ReconstructConfig | ScoreConfig | TranslateConfig) -> Images:
+def find_images(run: Run, config: ImagesConfig) -> Images:
     """Images of `config.input`, or else the validation split of `config.dataset` or of the run's own dataset."""
-    dataset, limit = getattr(config, "dataset", None), getattr(config, "num_images", None)
     if config.input is None:
-        assert not isinstance(config, TranslateConfig), "genlab translate requires an input"
-        return dataset_images(run, config)
-    if dataset is not None:
-        raise ValueError(f"input={config.input} and dataset={dataset.name}: give one of the two")
-    return open_input(run, config.input, "input", config.skip_damaged, limit)
+        return dataset_images(run, config, config.num_images)
+    if config.dataset is not None:
+        raise ValueError(f"input={config.input} and dataset={config.dataset.name}: give one of the two")
+    return open_input(run, config.input, "input", config.skip_damaged, config.num_images)
 
 
 def open_input(run: Run, place: str, key: str, skip_damaged: bool | None = None, limit: int | None = None) -> Images:
@@ -44,21 +35,19 @@ def open_input(run: Run, place: str, key: str, skip_damaged: bool | None = None,
     origin = {"path": str(path.resolve())}
     if path.suffix == ".npz":
         return _npz(run, path, key, limit, origin)
-    given: dict[str, Any] = {
-        "origin": origin,
-        "data": run.data,
-        "asked": f"{key}={place}",
-        "skip_damaged": skip_damaged,
-    }
     if path.is_file():
         if not path.name.lower().endswith(SUFFIXES):
             raise ValueError(f"{key}={place}: not an image; give a file that ends in {' '.join(SUFFIXES)} or .npz")
-        return UserImages(path.stem, 1, paths=[path], root=path.parent, **given)
-    if path.suffix.lower() in SUFFIXES and not path.exists():
+        title, root, paths = path.stem, path.parent, [path]
+    elif path.suffix.lower() in SUFFIXES and not path.exists():
         raise ValueError(f"{key}={place}: no such file")
-    root = Path(check_folder(place, "photographs", key=key))
-    paths = [Path(name) for name in list_images(str(root), key=key)][:limit]
-    return UserImages(root.resolve().name, len(paths), paths=paths, root=root, **given)
+    else:
+        root = Path(check_folder(place, "photographs", key=key))
+        title, paths = root.resolve().name, [Path(name) for name in list_images(str(root), key=key)][:limit]
+    asked = f"{key}={place}"
+    return UserImages(
+        title, len(paths), origin, paths=paths, root=root, data=run.data, asked=asked, skip_damaged=skip_damaged
+    )
 
 
 def open_against(run: Run, config: ScoreConfig) -> Images:
@@ -70,7 +59,7 @@ def open_against(run: Run, config: ScoreConfig) -> Images:
             raise ValueError(f"against={place}: is a dataset of your own files; name these: against=photographs")
         source = build_source(settings)
         check_fit(run, source, f"against={place}")
-        return images_of(run, source, place, DatasetChoice(place, settings), config.num_images)
+        return images_of(run, source, place, dataset_origin(place, settings), config.num_images)
     if not os.path.exists(os.path.expanduser(place)):
         known = ", ".join(options("dataset"))
         raise ValueError(f"against={place}: neither a folder, nor a file, nor a dataset (there are: {known})")
@@ -92,11 +81,9 @@ def _npz(run: Run, path: Path, key: str, limit: int | None, origin: dict[str, An
     try:
         source = Npz(path=str(path), validation_images_key="images")
         check_shape(run, source, f"{key}={path}")
-        loader = open_split(source, "validation", run.config.loader, seed=run.config.seed, device=run.device)
+        return images_of(run, source, path.stem, origin, limit, _labels(source))
     except ValueError as error:
         raise ValueError(_in_terms_of(key, path, str(error))) from error
-    size = min(source.sizes["validation"], limit or source.sizes["validation"])
-    return DatasetImages(path.stem, size, origin, loader=loader, given_labels=_labels(source))
 
 
 def _in_terms_of(key: str, path: Path, problem: str) -> str:

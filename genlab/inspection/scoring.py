@@ -13,7 +13,6 @@ from torch import Tensor
 from genlab.inference.run import Run
 from genlab.inference.scoring import METHODS
 from genlab.inspection.images import Images
-from genlab.media.npz import save_npz
 
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _BINS = 80
@@ -48,10 +47,6 @@ class Scored:
         columns["score"] = self.scores.tolist()
         with path.open("w", newline="") as file:
             csv.writer(file).writerows([tuple(columns), *zip(*columns.values(), strict=True)])
-
-    def write_arrays(self, path: Path) -> None:
-        """Write an npz file: scores, labels, and positions of the least likely images."""
-        save_npz(path, scores=self.scores, least_likely=self.least_likely, labels=self.images.labels)
 
     def protocol(self) -> dict[str, Any]:
         """What was scored, as plain data."""

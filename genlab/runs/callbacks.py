@@ -64,9 +64,9 @@ def make_callbacks(
         writing.append(TensorBoard(folder.tensorboard, text, _hparams(config), size, status))
     if config.logger.console:
         writing.append(Console())
-    origin = Origin(config.choices.model, run_id(folder.path), 0, config.seed, PREVIEW)
-    shown = origin if config.logger.image_metadata else None
-    previews = Previews(folder.previews, settings.preview_every, shown)
+    marked = config.logger.image_metadata
+    origin = Origin(config.choices.model, run_id(folder.path), 0, config.seed, PREVIEW) if marked else None
+    previews = Previews(folder.previews, settings.preview_every, origin)
     return [watch, *writing, *measuring, previews, saving]
 
 
@@ -78,11 +78,7 @@ def _evaluation(config: RunConfig, trainer: Trainer, source: Source, folder: Run
     device = trainer.train_loader.device
     context = EvaluationContext(source, config.choices.dataset, config.evaluation, config, device, progress=False)
     weights = "averaged" if trainer.ema else "raw"
-
-    def as_run(trainer: Trainer) -> Run:
-        return Run(folder.path, trainer.step, config, source.spec, trainer.model, device, weights)
-
-    return Evaluation(every, context, as_run)
+    return Evaluation(every, context, Run(folder.path, 0, config, source.spec, trainer.model, device, weights))
 
 
 def _hparams(config: RunConfig) -> dict[str, int | float | str | bool]:
@@ -93,13 +89,11 @@ def _hparams(config: RunConfig) -> dict[str, int | float | str | bool]:
     flat: dict[str, Any] = {"model": config.choices.model, "dataset": config.choices.dataset, "seed": config.seed}
     values = config.to_dict()
     for node in ("model", "optimizer", "schedule", "trainer"):
-        for key, value in values[node].items():
-            if not key.startswith("_") and key != "players" and value is not None:
-                flat[f"{node}.{key}"] = _plain(value)
-    if (chosen := config.logger.hparams) is None:
-        return flat
-    found = {key: flat.get(key, lookup(config, key)) for key in chosen}
-    return {key: _plain(value) for key, value in found.items() if value is not None}
+        own = {key: value for key, value in values[node].items() if not key.startswith("_") and key != "players"}
+        flat |= {f"{node}.{key}": value for key, value in own.items()}
+    if (chosen := config.logger.hparams) is not None:
+        flat = {key: flat.get(key, lookup(config, key)) for key in chosen}
+    return {key: _plain(value) for key, value in flat.items() if value is not None}
 
 
 def _plain(value: Any) -> int | float | str | bool:

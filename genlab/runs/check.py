@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from math import prod
 from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 
@@ -22,7 +23,6 @@ from genlab.config.compose import RequestError
 from genlab.config.options import dataset_defaults, read_option
 from genlab.config.paths import options
 from genlab.config.stored import check_weights
-from genlab.contract.data import DataSpec
 from genlab.contract.model import GenerativeModel
 from genlab.contract.settings import RunConfig
 from genlab.data.source import Source
@@ -30,6 +30,8 @@ from genlab.metrics.catalogue import directions_of, unknown
 from genlab.system import memory
 from genlab.system.device import resolve
 from genlab.system.text import did_you_mean
+
+T = TypeVar("T")
 
 
 def check(
@@ -41,7 +43,9 @@ def check(
     """
     by_node = problems_of(config, sweep_metric)
     problems = [*found_before, *(line for lines in by_node.values() for line in lines)]
-    problems += _Check(config, set(by_node), sweep_metric).problems(begins=folder is not None)
+    checks = _Check(config, set(by_node), sweep_metric)
+    checks.run(begins=folder is not None)
+    problems += checks.problems
     problems += _folder_problems(RunFolder(folder)) if folder else []
     if problems:
         raise RequestError(problems)
@@ -53,52 +57,60 @@ class _Check:
     def __init__(self, config: RunConfig, bad: set[str], sweep_metric: str | None):
         self.config, self.bad = config, bad
         self.ranking = ranking_metrics(config, sweep_metric)
+        self.problems: list[str] = []
 
-    def problems(self, begins: bool) -> Iterator[str]:
+    def run(self, begins: bool) -> None:
+        """Collect `problems`; `begins`: whether it is a new run."""
         config, bad = self.config, self.bad
         if "device" not in bad:
-            yield from _error_of(lambda: resolve(config.device.name, config.device.index))
+            self._try(resolve, config.device.name, config.device.index)
         if "schedule" not in bad:
-            yield from _error_of(lambda: build_schedule(config))
-        if (start := config.init_from) and begins:
-            yield from (f"init_from: {line}" for line in _error_of(lambda: check_weights(checkpoint.find(start)[1])))
-        if "dataset" in bad:
-            return
-        try:
-            source = build_source(config.dataset)
-        except ValueError as error:
-            yield str(error)
+            self._try(build_schedule, config)
+        if config.init_from and begins:
+            self._try(lambda start: check_weights(checkpoint.find(start)[1]), config.init_from, what="init_from: ")
+        source = None if "dataset" in bad else self._try(build_source, config.dataset)
+        if source is None:
             return
         batch, size = config.trainer.batch_size, source.sizes["train"]
         if "trainer" not in bad and batch > size:
-            yield f"trainer.batch_size={batch}: larger than the dataset, which has {size} training examples"
+            self.problems.append(
+                f"trainer.batch_size={batch}: larger than the dataset, which has {size} training examples"
+            )
         elif "trainer" not in bad:
-            yield from _error_of(lambda: _check_batch(batch, source.spec))
+            needed = batch * prod(source.spec.shape) * torch.get_default_dtype().itemsize
+            advice = "make it smaller, or the images, as in dataset.size=64"
+            self._try(memory.check, needed, f"trainer.batch_size={batch}: a batch needs", advice)
         if "model" not in bad:
-            yield from self._model_problems(source)
+            self._check_model(source)
 
-    def _model_problems(self, source: Source) -> Iterator[str]:
+    def _try(self, work: Callable[..., T], *arguments: Any, what: str = "") -> T | None:
+        """The result of `work`; None if it raises a `ValueError`, which is a problem of `what`."""
+        try:
+            return work(*arguments)
+        except ValueError as error:
+            self.problems.append(f"{what}{error}")
+            return None
+
+    def _check_model(self, source: Source) -> None:
         config = self.config
         found = locate("model", config.model["_target_"])
         if missing := found.requires - source.spec.provides:
             fitting = ", ".join(_datasets_that_provide(found.requires))
-            yield (
+            self.problems.append(
                 f"model {found.__name__} requires {', '.join(sorted(missing))}, but this dataset provides "
                 f"{', '.join(sorted(source.spec.provides))}; datasets that fit: {fitting}"
             )
             return
-        try:
-            model = build_on_meta(config, source.spec)
-        except ValueError as error:
-            yield str(error)
+        model = self._try(build_on_meta, config, source.spec)
+        if model is None:
             return
-        yield from _error_of(lambda: check_size(model))
+        self._try(check_size, model)
         if "optimizer" not in self.bad:
-            yield from self._player_problems(model)
+            self._check_optimizers(model)
         metric = config.trainer.early_stop_metric
         if metric and metric not in model.metrics:
-            yield f"trainer.early_stop_metric={metric}: {did_you_mean(metric, model.metrics)}"
-        yield from self._ranking_problems(model)
+            self.problems.append(f"trainer.early_stop_metric={metric}: {did_you_mean(metric, model.metrics)}")
+        self.problems += self._ranking_problems(model)
 
     def _ranking_problems(self, model: GenerativeModel) -> Iterator[str]:
         known = {"validation": list(model.metrics)}
@@ -113,40 +125,18 @@ class _Check:
             if kind in known and name not in known[kind]:
                 yield f"{key}={metric}: {did_you_mean(name, known[kind])}"
 
-    def _player_problems(self, model: GenerativeModel) -> Iterator[str]:
-        problems: list[str] = []
+    def _check_optimizers(self, model: GenerativeModel) -> None:
+        before = len(self.problems)
         for player in self.config.optimizer["players"]:
             if player not in (players := list(model.players())):
                 hint = did_you_mean(player, players)
-                problems.append(f"optimizer.players.{player}: {type(model).__name__} has no such player; {hint}")
+                self.problems.append(f"optimizer.players.{player}: {type(model).__name__} has no such player; {hint}")
                 continue
             settings = player_settings(self.config, player)
-            try:
-                found = locate("optimizer", settings.pop("_target_"))
-            except ValueError as error:
-                problems.append(str(error))
-            else:
-                problems += mismatches(f"optimizer.players.{player}", found, settings, {"params"})
-        if not problems:  # there is no fused kernel for the meta device
-            found = _error_of(lambda: build_optimizers(self.config, model, fused=False))
-            problems = [f"optimizer: {line}" for line in found]
-        yield from problems
-
-
-def _error_of(attempt: Callable[[], object]) -> Iterator[str]:
-    """The message of the `ValueError` that calling `attempt` raises, if any."""
-    try:
-        attempt()
-    except ValueError as error:
-        yield str(error)
-
-
-def _check_batch(batch: int, data: DataSpec) -> None:
-    memory.check(
-        batch * prod(data.shape) * torch.get_default_dtype().itemsize,
-        f"trainer.batch_size={batch}: a batch needs",
-        "make it smaller, or the images, as in dataset.size=64",
-    )
+            if found := self._try(locate, "optimizer", settings.pop("_target_")):
+                self.problems += mismatches(f"optimizer.players.{player}", found, settings, {"params"})
+        if len(self.problems) == before:  # there is no fused kernel for the meta device
+            self._try(build_optimizers, self.config, model, False, what="optimizer: ")
 
 
 def _datasets_that_provide(fields: frozenset[str]) -> Iterator[str]:

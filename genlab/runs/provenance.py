@@ -1,20 +1,23 @@
 """Provenance of a run: command line, code, packages, device, data."""
 
 import hashlib
+import logging
 import platform
 import subprocess
 import sys
-from importlib import metadata
+from pathlib import Path
 
 import torch
 
-from genlab.config.paths import code_folder
 from genlab.data.loading import Loader
-from genlab.system.version import __version__
+from genlab.system.version import __version__, installed
 
 _PACKAGES = ("torch", "torchvision", "hydra-core", "omegaconf", "tensorboard", "numpy", "scikit-learn")
+_CODE = Path(__file__).resolve().parents[2]
 _HASHED_EXAMPLES = 128
 _MAX_RESUMPTIONS = 100
+
+log = logging.getLogger("genlab")
 
 
 def environment(device: torch.device, train: Loader) -> dict:
@@ -25,36 +28,33 @@ def environment(device: torch.device, train: Loader) -> dict:
         "git": _git(),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "packages": {name: _version(name) for name in _PACKAGES},
+        "packages": installed(*_PACKAGES),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "threads": torch.get_num_threads(),
         "data": fingerprint(train),
     }
 
 
-def changed_environment(first: dict, now: dict) -> str | None:
-    """A warning if a run is resumed in a different environment, else None; `ValueError` if the data differ."""
+def resumed(first: dict, now: dict) -> dict:
+    """The record of a run's first process, with those of the most recent resumptions.
+
+    Warns if the environment is a different one `now`; `ValueError` if the data differ.
+    """
     if first["data"] != now["data"]:
         raise ValueError(
             f"the training data is not what this run began with ({first['data']['examples']} examples then, "
             f"{now['data']['examples']} now): put it back, or begin a new run: genlab train ... init_from=RUN"
         )
-    before, after = _versions(first), _versions(now)
+    before, after = (
+        {key: record[key] for key in ("genlab", "python", "device")} | record["packages"] for record in (first, now)
+    )
     changed = [
-        f"{name} {before.get(name)} then, {after[name]} now" for name in after if before.get(name) != after[name]
+        f"{name} {before.get(name)} then, {found} now" for name, found in after.items() if before.get(name) != found
     ]
-    warning = f"this run began with other versions, so it may not continue bit for bit: {'; '.join(changed)}"
-    return warning if changed else None
-
-
-def _versions(record: dict) -> dict[str, str | None]:
-    named = {key: record[key] for key in ("genlab", "python", "device")}
-    return named | record["packages"]
-
-
-def with_resumption(first: dict, now: dict) -> dict:
-    """The record of a run's first process, with those of the most recent resumptions."""
-    return first | {"resumed": [*first.get("resumed", []), now][-_MAX_RESUMPTIONS:]}
+    record = first | {"resumed": [*first.get("resumed", []), now][-_MAX_RESUMPTIONS:]}
+    if changed:
+        log.warning("this run began with other versions, so it may not continue bit for bit: %s", "; ".join(changed))
+    return record
 
 
 def fingerprint(loader: Loader) -> dict:
@@ -67,24 +67,13 @@ def fingerprint(loader: Loader) -> dict:
     return {"examples": loader.size, "sha256": digest.hexdigest()}
 
 
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
-
-
 def _git() -> dict | None:
     """Commit of the checkout that the code runs from, and whether it has changes; None for an installed package."""
-    if not (code_folder() / ".git").exists():
+    if not (_CODE / ".git").exists():
         return None
+    command = ["git", "-C", str(_CODE), "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+"]
     try:
-        commit = _run_git("rev-parse", "HEAD").strip()
-        return {"commit": commit, "changed": bool(_run_git("status", "--porcelain", "--untracked-files=no").strip())}
+        found = subprocess.run(command, capture_output=True, text=True, check=True, timeout=5).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return None
-
-
-def _run_git(*arguments: str) -> str:
-    command = ["git", "-C", str(code_folder()), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=5).stdout
+    return {"commit": found.rstrip("+"), "changed": found.endswith("+")}

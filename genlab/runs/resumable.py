@@ -12,7 +12,7 @@ from genlab.checkpoints.lock import TAKEN, is_locked
 from genlab.checkpoints.status import state_of
 from genlab.config import revise
 from genlab.config.stored import check_state, stored_config
-from genlab.contract.settings import RunConfig
+from genlab.contract.settings import STOPPING_KEYS, RunConfig, lookup
 from genlab.system.small_files import read_json, read_yaml
 
 
@@ -56,13 +56,17 @@ class StoppedRun:
         ended = word == "finished" and read_json(folder.status).get("step") == step
         return cls(folder, config, start, step, word, ended, damaged)
 
-    def differences(self, config: RunConfig) -> list[str]:
-        """A line for each setting that would make `config` a different run."""
-        return revise.differences(self.config, config)
+    @classmethod
+    def of(cls, folder: RunFolder, config: RunConfig) -> "StoppedRun":
+        """Read the run in `folder`. `ValueError` also if it differs from `config` in settings that may not change."""
+        stopped = cls.read(folder.path)
+        if differences := revise.differences(stopped.config, config):
+            raise ValueError("\n".join([f"{folder}: holds another run: {differences[0]}", *differences[1:]]))
+        return stopped
 
     def is_done(self, config: RunConfig) -> bool:
         """Whether the run ended by itself, and `config` does not let it last longer."""
-        return self.ended and revise.stopping_rule(self.config) == revise.stopping_rule(config)
+        return self.ended and all(lookup(self.config, key) == lookup(config, key) for key in STOPPING_KEYS)
 
 
 def _find(folder: RunFolder, place: Path) -> tuple[Start, dict[str, Any], list[str]]:

@@ -3,7 +3,8 @@
 import json
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from traceback import clear_frames
 
@@ -25,7 +26,7 @@ from genlab.data.source import Source
 from genlab.networks.global_batch_norm import share_statistics
 from genlab.runs.callbacks import directions, make_callbacks
 from genlab.runs.processes import RunFailed, first_failure, in_all_processes, reason_of, under_one_command
-from genlab.runs.provenance import changed_environment, environment, with_resumption
+from genlab.runs.provenance import environment, resumed
 from genlab.runs.transfer import transfer
 from genlab.system.device import MEMORY_FORMATS, prepare
 from genlab.system.distributed import PeerLost, largest, rank, world
@@ -70,7 +71,7 @@ def _train(config: RunConfig, folder: RunFolder, start: Start | None) -> dict[st
             if start and start.path and state:
                 make_last(start.path, state["step"], start.damaged)
         interruption = stack.enter_context(Interruption().listening())
-        final = _fit(config, folder, state, source, loaders, device, interruption)
+        final = _fit(config, folder, state, source, loaders, interruption)
     if number := largest(interruption.received or 0):  # the next runs of a sweep must not start
         raise Interrupted(number, f"{Interrupted(number)}, when the run had ended")
     return final
@@ -82,58 +83,47 @@ def _fit(
     state: dict | None,
     source: Source,
     loaders: tuple[Loader, Loader],
-    device: torch.device,
     interruption: Interruption,
 ) -> dict[str, float]:
     """Build everything, train (from `state` if there is one), and write the outcome to `status.json`."""
-    writes = rank() == 0
     status = RunStatus(folder.status, directions(config))
+    write: Callable[[str, str | None], None] = status.write if rank() == 0 else lambda *outcome: None
     if state:
         status.step = state["step"]
         status.load_state_dict(state["callbacks"]["status"])
     trainer = None
     try:
-        with interruption.interruptible(), _explaining():
-            trainer = build_trainer(config, source, loaders, device, fresh=state is None)
-            trainer.interruption = interruption
-            trainer.events.callbacks = make_callbacks(config, trainer, source, folder, status)
-            if state:
-                load_state_dict(trainer, state)
-                state.clear()  # otherwise it stays in memory for the whole run
-        with _explaining():
+        try:
+            with interruption.interruptible():
+                trainer = build_trainer(config, source, loaders, loaders[0].device, fresh=state is None)
+                trainer.interruption = interruption
+                trainer.events.callbacks = make_callbacks(config, trainer, source, folder, status)
+                if state:
+                    load_state_dict(trainer, state)
+                    state.clear()  # otherwise it stays in memory for the whole run
             trainer.fit()
-        if writes:
-            status.write("finished", trainer.stop_reason)
+        except PeerLost as error:  # another process has died: its error is this one's
+            raise first_failure() from error
+        write("finished", trainer.stop_reason)
         return status.final
     except KeyboardInterrupt as error:
         clear_frames(error.__traceback__)  # frames hold loaders, whose workers would delay the exit
-        if writes:
-            status.write("interrupted", str(error))
+        write("interrupted", str(error))
         raise
     except Exception as error:
-        if writes:
+        if rank() == 0:
             log.debug("the run failed", exc_info=True)
         elif not isinstance(error, PeerLost):
             with log_to_file(folder.log):
                 log.debug("process %d of the run failed", rank(), exc_info=True)
         clear_frames(error.__traceback__)
-        if writes:
-            with suppress(OSError):  # a full disk may be the cause
-                status.write("failed", reason_of(error))
+        with suppress(OSError):  # a full disk may be the cause
+            write("failed", reason_of(error))
         raise RunFailed(reason_of(error), folder) from error
     finally:
         if trainer:
             with suppress(OSError):  # a full disk was reported above
                 trainer.emit("on_close")
-
-
-@contextmanager
-def _explaining() -> Iterator[None]:
-    """If another process has died, raise its error in this one."""
-    try:
-        yield
-    except PeerLost as error:
-        raise first_failure() from error
 
 
 def _state(config: RunConfig, path: Path, device: torch.device) -> dict:
@@ -151,12 +141,9 @@ def _write_records(config: RunConfig, folder: RunFolder, loaders: tuple[Loader, 
     if folder.environment.is_file():
         first = read_json(folder.environment)
         try:
-            warning = changed_environment(first, record)
-            record = with_resumption(first, record)
+            record = resumed(first, record)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"{folder.environment}: is damaged; remove it to continue unchecked") from error
-        if warning:
-            log.warning(warning)
     replace_text(folder.config, yaml.safe_dump(config.to_dict(), sort_keys=False, allow_unicode=True))
     replace_text(folder.environment, json.dumps(record, indent=2))
     for line in (*loaders[0].storage, *loaders[1].storage):
@@ -165,20 +152,8 @@ def _write_records(config: RunConfig, folder: RunFolder, loaders: tuple[Loader, 
 
 def _loaders(config: RunConfig, source: Source, device: torch.device) -> tuple[Loader, Loader]:
     layout = MEMORY_FORMATS[config.device.memory_format]
-
-    def loader(split: str, rank: int = 0, world: int = 1) -> Loader:
-        return Loader(
-            source,
-            split,
-            config.loader,
-            seed=config.seed,
-            device=device,
-            memory_format=layout,
-            rank=rank,
-            world=world,
-        )
-
-    return loader("train", rank(), world()), loader("validation")
+    loader = partial(Loader, source, settings=config.loader, seed=config.seed, device=device, memory_format=layout)
+    return loader(split="train", rank=rank(), world=world()), loader(split="validation")
 
 
 def build_trainer(

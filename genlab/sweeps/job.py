@@ -26,7 +26,7 @@ from genlab.system import cores
 from genlab.system.device import resolve
 from genlab.system.files import replace_text
 from genlab.system.logs import log_to_console, log_to_file
-from genlab.system.signals import SIGNALS, Interrupted
+from genlab.system.signals import SIGNALS, Interrupted, Interruption
 from genlab.system.small_files import read_json
 
 log = logging.getLogger("genlab")
@@ -43,17 +43,16 @@ def objective(config: RunConfig, sweep: SweepConfig) -> tuple[str | None, str | 
     return name, (directions_of() if kind == "evaluation" else metrics).get(metric)
 
 
-class _Signals:
-    """Signals that this pool worker received: they end the job that it is preparing, and it starts no other."""
+class _Worker(Interruption):
+    """Signals that this pool worker receives: they end the job that it is preparing, and it starts no other."""
 
-    received: list[int] = []
-    preparing = False
-
-    @classmethod
-    def note(cls, number: int, frame: Any) -> None:
-        cls.received.append(number)
-        if cls.preparing:
+    def receive(self, number: int, frame: Any) -> None:
+        self.received = number
+        if self._interruptible:
             raise Interrupted(number)
+
+
+_WORKER = _Worker()
 
 
 def run_job(config: DictConfig) -> float | None:
@@ -68,35 +67,26 @@ def run_job(config: DictConfig) -> float | None:
     in_pool = launcher != "basic" and hydra.launcher.get("n_jobs") != 1
     if in_pool and launcher == "joblib":
         for number in SIGNALS:
-            signal.signal(number, _Signals.note)
+            signal.signal(number, _WORKER.receive)
     if launcher.startswith("submitit"):  # sends SIGUSR2 shortly before the time limit
         signal.signal(signal.SIGUSR2, lambda number, frame: os.kill(os.getpid(), signal.SIGTERM))
-    if _Signals.received:
-        return None
     run, sweep = run_config(plain(config), hydra.runtime.choices)
-    _fit_into_sweep(run, hydra)
     overrides = list(hydra.overrides.task)
+    share_machine(run.device, hydra)
+    run.logger.console = False  # the terminal shows the sweep's progress bar
+    if run.logger.hparams is None:  # show the settings that vary; all would hide them
+        run.logger.hparams = sorted({override.key_or_group for override in parse(_of_job(overrides))})
     sys.argv = ["genlab", "train", *overrides]  # recorded as provenance, in place of the worker's own
     log_to_console(logging.WARNING)
     try:
-        _Signals.preparing = True
-        final = _recorded(JobFolder(Path(hydra.runtime.output_dir)), run, overrides, sweep.retry)
+        with _WORKER.interruptible():
+            final = _recorded(JobFolder(Path(hydra.runtime.output_dir)), run, overrides, sweep.retry)
     except Interrupted as error:
         if not in_pool:
             raise
-        _Signals.received.append(error.number)
+        _WORKER.received = error.number
         return None
-    finally:
-        _Signals.preparing = False
     return final.get(str(objective(run, sweep)[0]))
-
-
-def _fit_into_sweep(run: RunConfig, hydra: DictConfig) -> None:
-    """Limit a run to its part of the machine, and leave the terminal to the sweep's progress bar."""
-    run.logger.console = False
-    if run.logger.hparams is None:  # show the settings that vary; all would hide them
-        run.logger.hparams = sorted({override.key_or_group for override in parse(_of_job(hydra.overrides.task))})
-    share_machine(run.device, hydra)
 
 
 def share_machine(device: DeviceConfig, hydra: DictConfig) -> None:
@@ -138,9 +128,7 @@ def _train(run: RunConfig, folder: JobFolder) -> dict[str, float]:
     """Start, resume or skip the run; returns its final metrics."""
     if not folder.holds_run:
         return train(run, folder)
-    stopped = StoppedRun.read(folder.path)
-    if differences := stopped.differences(run):
-        raise ValueError("\n".join([f"{folder}: holds another run: {differences[0]}", *differences[1:]]))
+    stopped = StoppedRun.of(folder, run)
     if stopped.is_done(run):
         return read_json(folder.status)["final"]
     return train(run, folder, stopped.start)
