@@ -30,7 +30,7 @@ class Interrupted(KeyboardInterrupt):
         self.number = number
         super().__init__(message or f"stopped by {signal.Signals(number).name}")
 
-    def __reduce__(self):  # launchers pickle it to send it between processes
+    def __reduce__(self):  # launchers send it between processes
         return type(self), (self.number, str(self))
 
 

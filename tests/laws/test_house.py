@@ -13,7 +13,7 @@ import pytest
 
 import genlab
 from genlab.config.check import locate
-from genlab.config.options import target_of
+from genlab.config.options import read_option
 from genlab.config.paths import config_folder
 
 PACKAGE = Path(genlab.__file__).parent
@@ -28,7 +28,7 @@ def test_the_shared_files_are_found():
 
 @pytest.mark.parametrize("model", lab.MODELS)
 def test_the_loop_names_no_model(model):
-    target = target_of(model)
+    target = read_option("model", model)["model"]["_target_"]
     words = {model, model.replace("-", "_"), target.split(".")[-1], target.split(".")[-2]}
     pattern = re.compile(r"(?<![\w-])(" + "|".join(map(re.escape, words)) + r")(?![\w-])", re.IGNORECASE)
     found = [
@@ -43,7 +43,7 @@ def test_the_loop_names_no_model(model):
 @pytest.mark.parametrize("model", lab.MODELS)
 def test_a_model_lives_in_its_own_file(model):
     """Class and file carry the model's name, so that nobody has to search."""
-    target = target_of(model)
+    target = read_option("model", model)["model"]["_target_"]
     package, file, name = target.rsplit(".", 2)
     assert package == "genlab.models"
     assert file == model.replace("-", "_")
