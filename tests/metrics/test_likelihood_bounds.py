@@ -80,11 +80,6 @@ def test_elbo_is_the_one_of_theory(float64):
     torch.testing.assert_close(likelihood_bounds(model, x, 20_000, chunk=5000).elbo, model.elbo(x), atol=0.03, rtol=0)
 
 
-def test_one_draw_makes_both_bounds_the_same():
-    bounds = likelihood_bounds(LinearGaussian(), torch.randn(5, PIXELS).double(), 1)
-    torch.testing.assert_close(bounds.elbo, bounds.importance_weighted)
-
-
 @pytest.mark.parametrize("chunk", [1, 3, 7, 50])
 def test_chunks_add_up(chunk):
     """Far below what an exponential can hold, and spread over hundreds of nats."""
