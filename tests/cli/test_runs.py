@@ -58,7 +58,7 @@ def test_checkpoints_carry_everything(trained):
     state = checkpoint.load(folder / "checkpoints/last.safetensors")
     assert state["step"] == 30 and state["data"] == {"shape": [1, 16, 16], "num_classes": 10, "domains": ["image"]}
     assert state["config"] == yaml.safe_load((folder / "config.yaml").read_text())
-    assert {"model", "optimizers", "ema", "scaler", "callbacks", "metric_window"} <= state.keys()
+    assert {"model", "optimizer", "ema", "scaler", "callbacks", "metric_window"} <= state.keys()
 
 
 def test_previews_are_images(trained):
