@@ -1,14 +1,15 @@
 """Run the command line in this process and look at what a person would see."""
 
 import os
+import re
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-import genlab as package
 from genlab.cli import main
 from genlab.training.trainer import Trainer
 
@@ -151,9 +152,8 @@ def done(genlab):
     def go(command, run, *arguments):
         outcome = genlab(command, f"run={run}", *arguments, "device=cpu", "device.threads=1")
         assert outcome.code == 0, outcome.err
-        assert outcome.out.splitlines()[-1].startswith("next  ")
-        folder = outcome.out.split("grid       " if "grid  " in outcome.out else "array      ")[1].split("/step_")
-        return outcome.out, package.load(run).folder / folder[0].split("/")[-1] / f"step_{folder[1].split('/')[0]}"
+        assert re.search("^(next|use) ", outcome.out, re.MULTILINE), "the last lines say how to go on"
+        return outcome.out, Path(re.search(r"^(?:grid|array|table|listing) +(.*)/", outcome.out, re.MULTILINE)[1])
 
     return go
 
@@ -162,9 +162,9 @@ def done(genlab):
 def refuses(refused):
     """`refuses(command, run, *arguments)`: the line; nothing is written, into the run's folder neither."""
 
-    def go(command, run, *arguments):
+    def go(command, run, *arguments, problems=1):
         before = sorted(run.rglob("*"))
-        line = refused(command, f"run={run}", *arguments, "device=cpu", "device.threads=1")
+        line = refused(command, f"run={run}", *arguments, "device=cpu", "device.threads=1", problems=problems)
         assert sorted(run.rglob("*")) == before
         return line
 
