@@ -214,6 +214,13 @@ def run_steps(trainer: Trainer, steps: int) -> None:
         trainer.train_step(batch)
 
 
+def inputs_of(module: nn.Module) -> list[Tensor]:
+    """What `module` is given from now on."""
+    seen: list[Tensor] = []
+    module.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    return seen
+
+
 def snapshot(state):
     """A copy that later steps do not reach into."""
     return copy.deepcopy(state)

@@ -110,6 +110,7 @@ MISTAKES = {
     "reconstruct vae dataset=stripes": ["dataset=stripes", "holds no image"],
     "encode vae dataset=digits dataset.size=8": ["dataset=digits", "1x8x8 (channels, height, width)"],
     "traverse vae latents=[0,99]": ["latents=[0,99]", "0 to 3"],
+    "traverse vae latents=[3,3]": ["latents=[3,3]", "none twice"],
     "traverse vae plane=[2,2]": ["plane=[2,2]", "two different"],
     "encode vae num_images=2": ["plot=pca", "3 images"],
     "interpolate ae rows=91": ["rows=91", "180 images"],

@@ -10,7 +10,6 @@ import torch
 
 import genlab
 from genlab.checkpoints import file as checkpoint
-from genlab.config.options import models_that_can
 from genlab.contract.data import DataSpec
 from genlab.inference.load import latest, load
 from genlab.inference.run import Run
@@ -56,14 +55,6 @@ def test_all_classes_in_turn_or_one(tmp_path):
     for label in (2, 0):
         ((_, labels),) = run.draw(5, seed=0, label=label)
         assert labels.tolist() == [label] * 5
-
-
-def test_refuses_what_the_model_cannot_and_names_those_that_can(tmp_path):
-    run = run_of(frozenset(), tmp_path)
-    with pytest.raises(ValueError, match=r"model painter cannot translate, it can sample; models that can: .*cyclegan"):
-        run.capability("translate")
-    able = models_that_can("encode", "decode")
-    assert {"ae", "beta-vae", "vae"} <= set(able) and "gan" not in able
 
 
 def trained(folder, *settings):

@@ -101,9 +101,6 @@ def test_preview_shows_images_translations_and_cycles_of_both_domains():
     torch.testing.assert_close(rows[5], model.translate(rows[4], "b"))
 
 
-def test_refuses_bad_values_with_the_way_out():
-    for key in ("cycle_weight", "identity_weight"):
-        with pytest.raises(ValueError, match=rf"{key}=-0.5: must be at least 0"):
-            make_model(**{key: -0.5})
+def test_a_domain_that_there_is_not_is_refused():
     with pytest.raises(ValueError, match=r"to='c': choose from a, b"):
         make_model().translate(make_batch()["a"], "c")

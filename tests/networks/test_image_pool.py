@@ -19,15 +19,6 @@ def whole_batch(step, total):
     return Batch({"a": torch.zeros(total, *SHAPE)}, seed=100 + step)
 
 
-def test_passes_through_until_full_and_keeps_everything():
-    pool = ImagePool(6, SHAPE)
-    for step in range(3):
-        fakes = fakes_of(step, 2)
-        assert torch.equal(pool.query(fakes, whole_batch(step, 2), step), fakes)
-    assert torch.equal(pool.images, torch.cat([fakes_of(step, 2) for step in range(3)]))
-    assert pool.occupied.all()
-
-
 def test_full_pool_swaps_half_of_the_time_and_loses_nothing():
     pool, size, steps = ImagePool(8, SHAPE), 4, 500
     entered, left, passed = [], [], 0
@@ -41,15 +32,6 @@ def test_full_pool_swaps_half_of_the_time_and_loses_nothing():
     # Each image is shown once, at once or later, or is still stored; the first fill is shown and stored.
     shown_or_stored = sorted(left + pool.images[:, 0, 0, 0].tolist())
     assert shown_or_stored == pytest.approx(sorted(entered + entered[:8]))
-
-
-def test_stored_images_are_older():
-    pool = ImagePool(50, SHAPE)
-    ages = [step - pool.query(fakes_of(step, 4), whole_batch(step, 4), step)[:, 0, 0, 0].floor() for step in range(400)]
-    ages = torch.cat(ages[200:])
-    assert (ages == 0).float().mean() == pytest.approx(0.5, abs=0.06)
-    # A slot is met every 50 / 4 steps and its image leaves with probability 1/2: 25 steps on average.
-    assert ages[ages > 0].mean() == pytest.approx(25, abs=5)
 
 
 def by_hand(images, occupied, fakes, batch, step):
@@ -87,16 +69,6 @@ def test_slices_of_a_batch_are_the_whole_batch(size, total):
         ]
         assert torch.equal(whole.query(fakes, batch, step), torch.cat(parts))
         assert torch.equal(whole.images, sliced.images)
-
-
-def test_a_checkpoint_holds_the_pool():
-    pool, restored = ImagePool(6, SHAPE), ImagePool(6, SHAPE)
-    for step in range(5):
-        pool.query(fakes_of(step, 4), whole_batch(step, 4), step)
-    restored.load_state_dict(pool.state_dict())
-    for step in range(5, 9):
-        shown = [each.query(fakes_of(step, 4), whole_batch(step, 4), step) for each in (pool, restored)]
-        assert torch.equal(*shown)
 
 
 def test_shows_detached_images_and_keeps_them_unchanged():
