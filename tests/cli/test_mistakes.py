@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 from PIL import Image
 
 from genlab.checkpoints import file as checkpoint
@@ -96,10 +97,13 @@ def test_what_hydra_alone_refuses_does_not_hide_other_mistakes(refused):
     assert "sede=1" in text and "hydra.nothing" in text
 
 
-def test_nodes_that_name_a_class_may_lose_and_gain_keys(genlab):
+def test_cfg_job_prints_the_config_where_nodes_may_lose_and_gain_keys_and_trains_nothing(genlab, tmp_path):
     outcome = genlab("train", "~optimizer.weight_decay", "+optimizer.amsgrad=true", "++seed=7", "--cfg", "job")
     assert outcome.code == 0
-    assert "amsgrad: true" in outcome.out and "weight_decay" not in outcome.out and "seed: 7" in outcome.out
+    config = yaml.safe_load(outcome.out)
+    assert config["optimizer"]["amsgrad"] and "weight_decay" not in config["optimizer"] and config["seed"] == 7
+    assert {"dataset", "model", "trainer", "schedule", "device", "loader", "logger"} <= config.keys()
+    assert list(tmp_path.iterdir()) == []
 
 
 OUTSIDE = {

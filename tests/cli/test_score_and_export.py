@@ -85,7 +85,6 @@ def test_a_dataset_against_itself_cannot_be_told(trained, done):
 MISTAKES = {
     "method=discriminator": ["model vae cannot score images by a discriminator", "reconstruction, "],
     "method=luck": ["method=luck", "reconstruction"],
-    "against=nowhere": ["against=nowhere", "neither a folder, nor a file, nor a dataset"],
     "against=npz": ["against=npz", "a dataset of your own files"],
 }
 

@@ -4,7 +4,9 @@ import os
 from pathlib import Path
 
 import pytest
-from digit_reader import train_reader
+
+from genlab.data.torchvision_sets import Mnist
+from genlab.evaluation.classifier import train
 
 
 @pytest.fixture(scope="session")
@@ -17,6 +19,6 @@ def data_dir() -> str:
 
 @pytest.fixture(scope="session")
 def reader(data_dir):
-    found, accuracy = train_reader(data_dir)
-    assert accuracy >= 0.985
-    return found
+    found = train(Mnist(data_dir=data_dir, size=None), seed=0)
+    assert found.accuracy > 0.99
+    return found.network

@@ -4,7 +4,7 @@ import json
 import time
 
 import pytest
-from digit_reader import train
+from recipe_runs import train
 
 pytestmark = pytest.mark.slow
 
