@@ -1,4 +1,4 @@
-"""The image pool: filling, swapping, slices of a batch, checkpoints. Processes: `tests/laws/test_splitting.py`."""
+"""The image pool by its rule for each row. Processes: `laws/test_splitting.py`; checkpoints: `laws/test_resume.py`."""
 
 import pytest
 import torch
@@ -47,28 +47,18 @@ def by_hand(images, occupied, fakes, batch, step):
     return torch.stack(shown)
 
 
-@pytest.mark.parametrize(("size", "total"), [(50, 64), (50, 8), (7, 4), (3, 8), (1, 4), (5, 1)])
-def test_a_query_for_a_batch_follows_the_rule_for_each_row(size, total):
-    pool, images, occupied = ImagePool(size, SHAPE), list(torch.zeros(size, *SHAPE)), [False] * size
-    for step in range(40):
-        fakes = fakes_of(step, total)
-        expected = by_hand(images, occupied, fakes, whole_batch(step, total), step)
-        assert torch.equal(pool.query(fakes, whole_batch(step, total), step), expected)
-        assert torch.equal(pool.images, torch.stack(images))
-        assert pool.occupied.tolist() == occupied
-
-
-@pytest.mark.parametrize(("size", "total"), [(50, 64), (50, 8), (7, 4), (3, 8), (1, 4), (0, 4)])
-def test_slices_of_a_batch_are_the_whole_batch(size, total):
+@pytest.mark.parametrize(("size", "total"), [(50, 64), (50, 8), (7, 4), (3, 8), (1, 4), (8, 4)])
+def test_a_batch_as_a_whole_or_in_slices_follows_the_rule_for_each_row(size, total):
     whole, sliced = ImagePool(size, SHAPE), ImagePool(size, SHAPE)
-    for step in range(12):
-        fakes, batch = fakes_of(step, total), whole_batch(step, total)
-        parts = [
-            sliced.query(fakes[part.offset : part.offset + part.size], part, step)
-            for part in whole_batch(step, total).split(4)
-        ]
-        assert torch.equal(whole.query(fakes, batch, step), torch.cat(parts))
-        assert torch.equal(whole.images, sliced.images)
+    images, occupied = list(torch.zeros(size, *SHAPE)), [False] * size
+    for step in range(40):
+        fakes, parts = fakes_of(step, total), whole_batch(step, total).split(4)
+        expected = by_hand(images, occupied, fakes, whole_batch(step, total), step)
+        assert torch.equal(whole.query(fakes, whole_batch(step, total), step), expected)
+        shown = [sliced.query(fakes[part.offset : part.offset + part.size], part, step) for part in parts]
+        assert torch.equal(torch.cat(shown), expected)
+        for pool in (whole, sliced):
+            assert torch.equal(pool.images, torch.stack(images)) and pool.occupied.tolist() == occupied
 
 
 def test_shows_detached_images_and_keeps_them_unchanged():
@@ -81,6 +71,7 @@ def test_shows_detached_images_and_keeps_them_unchanged():
     assert torch.equal(pool.images, stored)
 
 
-def test_refuses_a_negative_size():
+def test_a_pool_of_none_shows_what_it_is_given_and_one_of_less_is_refused():
+    assert torch.equal(ImagePool(0, SHAPE).query(fakes_of(0, 4), whole_batch(0, 4), 0), fakes_of(0, 4))
     with pytest.raises(ValueError, match=r"pool_size=-1: must be at least 0"):
         ImagePool(-1, SHAPE)
