@@ -7,21 +7,9 @@ import pytest
 import torch
 
 from genlab.contract.data import DataSpec
-from genlab.data import cache
 from genlab.data.source import ArrayExamples, Source
 from genlab.evaluation import classifier
 from genlab.evaluation.classifier import data_fingerprint, load_classifier
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
-    """An empty cache, in which everything is worth keeping, and a short training."""
-    monkeypatch.setenv("GENLAB_CACHE", str(tmp_path))
-    monkeypatch.setattr(cache, "WORTH_SECONDS", -1.0)
-    monkeypatch.setattr(cache, "WORTH_SPEED", float("inf"))
-    monkeypatch.setitem(classifier.RECIPE, "steps", 40)
-    monkeypatch.setitem(classifier.RECIPE, "batch_size", 32)
-    return tmp_path / "tables"
 
 
 class Stripes(Source):
@@ -51,13 +39,13 @@ def test_it_learns_images_of_any_shape(shape):
     assert not found.network.training
 
 
-def test_training_repeats_to_the_bit_and_leaves_the_random_state_alone(folder):
+def test_training_repeats_to_the_bit_and_leaves_the_random_state_alone(tables):
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
     first = load_classifier(Stripes((1, 8, 8)))
     assert torch.equal(torch.rand(3), expected)
-    shutil.rmtree(folder)
+    shutil.rmtree(tables)
     assert load_classifier(Stripes((1, 8, 8))).identity == first.identity
     assert load_classifier(Stripes((1, 8, 8)), seed=1).identity != first.identity
 

@@ -11,11 +11,10 @@ import torch
 from representatives import REPRESENTATIVES
 
 from genlab.contract.settings import EvaluationConfig
-from genlab.data import cache as data_cache
 from genlab.data.shapes import Shapes
 from genlab.data.source import ArrayExamples
-from genlab.evaluation import classifier, sample_metrics
 from genlab.evaluation import context as contexts
+from genlab.evaluation import sample_metrics
 from genlab.evaluation.context import EvaluationContext
 from genlab.evaluation.evaluate import choose, evaluate, write
 from genlab.evaluation.sample_metrics import SAMPLE_METRICS, nearest_images
@@ -23,14 +22,6 @@ from genlab.inference.run import Run
 from genlab.metrics.catalogue import METRICS, directions_of
 
 SETTINGS = EvaluationConfig(None, 300, "pixels", importance_samples=3, repeats=1, nearest=2)
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    """An empty cache, in which everything is worth keeping."""
-    monkeypatch.setenv("GENLAB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(data_cache, "WORTH_SECONDS", -1.0)
-    monkeypatch.setattr(data_cache, "WORTH_SPEED", float("inf"))
 
 
 def subject(model, *overrides, source=None, **settings) -> tuple[Run, EvaluationContext]:
@@ -176,7 +167,6 @@ def test_refuses_what_does_not_fit_and_what_does_not_exist(model, metric, reason
 
 
 def test_classes_are_read_by_a_classifier_of_the_datasets_labels_whatever_autocast_is_around(monkeypatch):
-    monkeypatch.setitem(classifier.RECIPE, "steps", 20)
     names = ["frechet", "mmd", "classes", "inception_score"]
     run, context = subject("cgan", extractor="auto")
     assert set(names) <= set(choose(run, context, None))

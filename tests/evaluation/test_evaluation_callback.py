@@ -25,11 +25,6 @@ SETTINGS = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("GENLAB_CACHE", str(tmp_path / "cache"))
-
-
 def run(folder, *overrides):
     config = lab.compose("gan", *SETTINGS, *overrides)
     check(config, folder)

@@ -16,17 +16,13 @@ from together import together
 from genlab.contract.data import DataSpec
 from genlab.data.digits import Digits
 from genlab.data.source import ArrayExamples
-from genlab.evaluation import classifier
 from genlab.evaluation.features import Inception, make_extractor, read_table
 
 
 @pytest.fixture(autouse=True)
-def caches(tmp_path, monkeypatch):
-    """Empty caches, a short training and no network."""
-    monkeypatch.setenv("GENLAB_CACHE", str(tmp_path))
+def alone(tmp_path, monkeypatch):
+    """No weights of other tests, and no network."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    monkeypatch.setitem(classifier.RECIPE, "steps", 60)
-    monkeypatch.setitem(classifier.RECIPE, "batch_size", 32)
     monkeypatch.setattr(torch.hub, "download_url_to_file", mock.Mock(side_effect=URLError("no such host")))
 
 
