@@ -1,13 +1,16 @@
 """The classifier that samples are read by: it learns, repeats to the bit and is kept. The cache: `tests/data`."""
 
 import logging
+import os
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
 
 from genlab.contract.data import DataSpec
 from genlab.data.source import ArrayExamples, Source
+from genlab.data.torchvision_sets import Mnist
 from genlab.evaluation import classifier
 from genlab.evaluation.classifier import data_fingerprint, load_classifier
 
@@ -37,6 +40,13 @@ def test_it_learns_images_of_any_shape(shape):
     assert features.shape == (5, 64)
     assert logits.shape == (5, 2)
     assert not found.network.training
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path(os.environ.get("GENLAB_DATA", "."), "MNIST").is_dir(), reason="needs MNIST")
+def test_it_reads_the_test_digits_of_mnist(monkeypatch):
+    monkeypatch.undo()
+    assert classifier.train(Mnist(data_dir=os.environ["GENLAB_DATA"]), seed=0).accuracy > 0.99
 
 
 def test_training_repeats_to_the_bit_and_leaves_the_random_state_alone(tables):

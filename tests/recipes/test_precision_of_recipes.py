@@ -9,7 +9,7 @@ from statistics import mean
 
 import pytest
 import torch
-from recipe_runs import draw, probabilities, train
+from digit_reader import draw, probabilities, train
 
 pytestmark = pytest.mark.slow
 

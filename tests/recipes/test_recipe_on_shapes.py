@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from recipe_runs import train
+from digit_reader import train
 from torch import Tensor
 
 from genlab.config.build import build_source

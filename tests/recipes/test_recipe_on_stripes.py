@@ -4,7 +4,7 @@ import json
 import time
 
 import pytest
-from recipe_runs import train
+from digit_reader import train
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from recipe_runs import draw, mnist, probabilities, spread, train
+from digit_reader import draw, mnist, probabilities, spread, train
 from sklearn.decomposition import PCA
 
 pytestmark = pytest.mark.slow
