@@ -118,18 +118,6 @@ class RandomImages(Source):
         return [ArrayExamples(**{domain: images()}) for domain in self.spec.domains]
 
 
-class OneBatch(Source):
-    """The first `count` validation examples of another source, for training and for validation."""
-
-    def __init__(self, source: Source, count: int):
-        self.source, self.spec = source, source.spec
-        self.sizes = {"train": count, "validation": count}
-
-    def open(self, split: str) -> list[Examples]:
-        rows = torch.arange(self.sizes[split])
-        return [ArrayExamples(**table.rows(rows)) for table in self.source.open("validation")]
-
-
 def requirements(config: RunConfig) -> frozenset[str]:
     return locate("model", config.model["_target_"]).requires
 
@@ -212,6 +200,13 @@ def run_steps(trainer: Trainer, steps: int) -> None:
     trainer.model.train()
     for _, batch in zip(range(steps), trainer.train_loader.batches(trainer.settings.batch_size), strict=False):
         trainer.train_step(batch)
+
+
+def inputs_of(module: nn.Module) -> list[Tensor]:
+    """What `module` is given from now on."""
+    seen: list[Tensor] = []
+    module.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    return seen
 
 
 def snapshot(state):

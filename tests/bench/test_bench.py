@@ -40,37 +40,18 @@ def test_both_train_the_same_network_on_the_same_batches(name):
     assert config.trainer.ema is config.trainer.validate_every is config.trainer.clip is None
 
 
-def test_a_plain_loop_lowers_its_loss():
-    workload = WORKLOADS["burgess"]
-    images = torch.zeros(64, 1, 32, 32, dtype=torch.uint8)
-    labels = torch.zeros(64, dtype=torch.int64)
-    encoder, decoder = workload.players(Settings())
-    step = plain.vae((encoder, decoder), plain.batches(images, labels, 64, Settings()), Settings())
-
-    def darkness() -> float:
-        with torch.no_grad():
-            return float(decoder(torch.zeros(1, 10)).sigmoid().mean())
-
-    before = darkness()
-    for _ in range(20):
-        step()
-    assert darkness() < before / 2
-
-
-@pytest.mark.parametrize("name", ["cgan", "dcgan32", "cyclegan"])
+@pytest.mark.parametrize("name", ["burgess", "cgan", "dcgan32", "cyclegan@64"])
 def test_a_plain_step_moves_both_players(name):
-    workload = WORKLOADS["cyclegan@64" if name == "cyclegan" else name]
-    players = workload.players(Settings())
+    players = WORKLOADS[name].players(Settings())
     before = [torch.cat([p.detach().flatten() for p in player.parameters()]) for player in players]
-    images = torch.randint(256, (4, 3 if name == "cyclegan" else 1, 32, 32), dtype=torch.uint8)
-
-    def data():
-        return plain.batches(images, torch.arange(4), 2, Settings())
-
-    if name == "cyclegan":
-        step = plain.cyclegan(players, data(), data(), Settings())
+    images = torch.randint(256, (4, 3 if name == "cyclegan@64" else 1, 32, 32), dtype=torch.uint8)
+    one, other = (plain.batches(images, torch.arange(4), 2, Settings()) for _ in range(2))
+    if name == "burgess":
+        step = plain.vae(players, one, Settings())
+    elif name == "cyclegan@64":
+        step = plain.cyclegan(players, one, other, Settings())
     else:
-        step = plain.gan(players, data(), Settings(), plain.least_squares, conditional=name == "cgan")
+        step = plain.gan(players, one, Settings(), plain.least_squares, conditional=name == "cgan")
     step()
     for player, weights in zip(players, before, strict=True):
         assert not torch.equal(torch.cat([p.detach().flatten() for p in player.parameters()]), weights)

@@ -1,4 +1,4 @@
-"""What callbacks leave behind: metrics, status, checkpoints, previews."""
+"""Which checkpoints are kept, when a run stops early, and what its status tells. Other files: `cli/test_runs.py`."""
 
 import json
 import math
@@ -7,13 +7,10 @@ from types import SimpleNamespace
 import lab
 import pytest
 import torch
-from PIL import Image
 
 from genlab.callbacks.checkpoints import Checkpoints
-from genlab.callbacks.metrics_file import MetricsFile
-from genlab.callbacks.previews import Previews
 from genlab.callbacks.status_file import StatusFile
-from genlab.callbacks.validation import EarlyStopping, Validation
+from genlab.callbacks.validation import EarlyStopping
 from genlab.checkpoints import file as checkpoint
 from genlab.checkpoints.folder import RunFolder
 from genlab.checkpoints.status import RunStatus
@@ -29,19 +26,10 @@ def stub(step=0, max_steps=10, **metrics):
         metrics=metrics or {"elbo": "max", "mse": "min"},
         state_dict=lambda: {"weight": torch.full((2,), float(trainer.step))},
     )
-    trainer = SimpleNamespace(
-        emit=lambda event, *arguments: None,
-        step=step,
-        max_steps=max_steps,
-        stop_reason=None,
-        lr_scale=1.0,
-        metric_window=ScalarWindow(),
-        model=model,
-        ema=None,
-        train_loader=SimpleNamespace(seed=0),
-        optimization=SimpleNamespace(state_dict=lambda: {}),
-        events=Events(),
-    )
+    state = {"step": step, "max_steps": max_steps, "stop_reason": None, "lr_scale": 1.0, "ema": None}
+    loader, optimization = SimpleNamespace(seed=0), SimpleNamespace(state_dict=dict)
+    parts = {"train_loader": loader, "optimization": optimization, "metric_window": ScalarWindow(), "events": Events()}
+    trainer = SimpleNamespace(**state, **parts, model=model, emit=lambda event, *arguments: None)
     return trainer
 
 
@@ -76,16 +64,8 @@ def test_measures_when_due_and_once_at_the_end(every, steps):
     assert measured == steps
 
 
-def test_metrics_file_has_a_line_a_row(tmp_path):
-    writer = MetricsFile(tmp_path / "metrics.jsonl")
-    writer.on_log(stub(2), {"step": 2, "train/loss": 0.1})
-    writer.on_validate(stub(4), {"elbo": -3.5})
-    rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
-    assert rows == [{"step": 2, "train/loss": 0.1}, {"step": 4, "validation/elbo": -3.5}]
-
-
-def checkpoints(folder, every, keep, constants=None):
-    return Checkpoints(RunFolder(folder), every=every, keep=keep, constants=constants or {})
+def checkpoints(folder, every, keep):
+    return Checkpoints(RunFolder(folder), every, keep, constants={"config": {"a": 1}})
 
 
 def steps_of(folder):
@@ -94,7 +74,7 @@ def steps_of(folder):
 
 def test_keeps_the_last_few_checkpoints_and_the_best(tmp_path):
     scores = [{"elbo": score, "mse": 0.0} for score in (-9.0, -5.0, -7.0, -8.0, -6.0, -6.5)]
-    walk([checkpoints(tmp_path, every=2, keep=2, constants={"config": {"a": 1}})], scores)
+    walk([checkpoints(tmp_path, every=2, keep=2)], scores)
     assert steps_of(tmp_path) == {
         "step_0000004.safetensors": 4,
         "step_0000006.safetensors": 6,
@@ -159,34 +139,6 @@ def test_early_stopping_carries_its_count_over_a_resume():
     assert walk([second], [{"mse": 1.0}]).stop_reason
 
 
-def test_previews_are_images_and_everybody_is_told(tmp_path, monkeypatch):
-    grids = {"samples": torch.rand(2, 3, 1, 8, 8), "colours": torch.rand(1, 2, 3, 8, 8)}
-    told = []
-    callback = Previews(tmp_path / "previews", every=5)
-    trainer = stub(step=5)
-    monkeypatch.setattr("genlab.callbacks.previews.preview", lambda trainer: grids)
-    trainer.emit = lambda event, argument: (told.append(event), getattr(callback, event)(trainer, argument))
-    callback.on_step_end(trainer)
-    assert told == ["on_preview"]
-    for name, mode in (("samples", "L"), ("colours", "RGB")):
-        with Image.open(tmp_path / "previews" / f"step_0000005-{name}.png") as image:
-            image.load()
-            assert image.mode == mode and min(image.size) > 8
-    trainer.step = 6
-    callback.on_step_end(trainer)
-    assert told == ["on_preview"]
-
-
-def test_validation_tells_what_was_measured(monkeypatch):
-    trainer, told = stub(step=4), []
-    monkeypatch.setattr("genlab.callbacks.validation.validate", lambda trainer: {"mse": 0.5})
-    trainer.emit = lambda *event: told.append(event)
-    Validation(every=4).on_step_end(trainer)
-    trainer.step = 5
-    Validation(every=4).on_step_end(trainer)
-    assert told == [("on_validate", {"mse": 0.5})]
-
-
 def test_status_tells_where_a_run_is(tmp_path):
     file = tmp_path / "status.json"
     status, trainer = RunStatus(file, {"validation/mse": "min"}), stub(max_steps=100)
@@ -197,27 +149,17 @@ def test_status_tells_where_a_run_is(tmp_path):
     trainer.step = 50
     callback.on_log(trainer, {})
     callback.on_validate(trainer, {"mse": 0.5})
-    status.write("finished")
-    entry = json.loads(file.read_text())
-    assert (entry["status"], entry["step"], entry["final"]) == ("finished", 50, {"validation/mse": 0.5})
-    assert entry["steps_per_second"] > 0 and entry["seconds_left"] >= 0
-    assert entry["directions"] == {"validation/mse": "min"}
     status.write("failed", "loss became nan at step 51")
     entry = json.loads(file.read_text())
     assert (entry["status"], entry["step"], entry["reason"]) == ("failed", 50, "loss became nan at step 51")
-    assert [path.name for path in tmp_path.iterdir()] == ["status.json"]
+    assert entry["final"] == {"validation/mse": 0.5} and entry["directions"] == {"validation/mse": "min"}
+    assert entry["steps_per_second"] > 0 and entry["seconds_left"] >= 0
 
 
 def test_a_run_that_is_stopped_early_says_why(tmp_path):
-    config = lab.compose(
-        "vae",
-        *lab.small_data(),
-        "optimizer.lr=0",
-        "trainer.max_steps=50",
-        "trainer.validate_every=1",
-        "trainer.early_stop_metric=mse",
-        "trainer.early_stop_patience=2",
-    )
+    stopping = ["validate_every=1", "early_stop_metric=mse", "early_stop_patience=2"]
+    still = [*lab.small_data(), "optimizer.lr=0", "trainer.max_steps=50"]
+    config = lab.compose("vae", *still, *(f"trainer.{setting}" for setting in stopping))
     train(config, RunFolder(tmp_path / "run"))
     status = json.loads((tmp_path / "run/status.json").read_text())
     assert (status["status"], status["step"]) == ("finished", 3)

@@ -1,14 +1,16 @@
 """Run the command line in this process and look at what a person would see."""
 
+import contextlib
 import os
+import re
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-import genlab as package
 from genlab.cli import main
 from genlab.training.trainer import Trainer
 
@@ -60,14 +62,8 @@ def refused(genlab, tmp_path):
     return run
 
 
-TINY = [
-    "device=cpu",
-    "device.threads=1",
-    "model.hidden=[16]",
-    "model.latent_dim=3",
-    "trainer.batch_size=32",
-    "logger.projector_size=20",
-]
+TINY = ["device=cpu", "device.threads=1", "model.hidden=[16]", "model.latent_dim=3"]
+TINY += ["trainer.batch_size=32", "logger.projector_size=20"]
 
 
 @pytest.fixture(scope="session")
@@ -76,27 +72,21 @@ def tiny() -> list[str]:
     return list(TINY)
 
 
+def train(output, *settings):
+    """A short real run by the command line, in a folder below `output`."""
+    with contextlib.chdir(output), pytest.raises(SystemExit) as stopped:
+        main(["train", *settings, f"output_dir={output}"])
+    assert stopped.value.code == 0
+
+
+OFTEN = ["log_every=10", "validate_every=15", "preview_every=15", "checkpoint_every=10"]
+
+
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory):
-    """A short real run by the command line: its output folder and its run folder, to which commands add results."""
+    """The output folder and the run folder, to which commands add results, of a run that writes all there is."""
     output = tmp_path_factory.mktemp("outputs")
-    patch = pytest.MonkeyPatch()
-    patch.chdir(output)
-    arguments = [
-        "train",
-        *TINY,
-        f"output_dir={output}",
-        "trainer.max_steps=30",
-        "trainer.log_every=10",
-        "trainer.validate_every=15",
-        "trainer.preview_every=15",
-        "trainer.checkpoint_every=10",
-        "trainer.ema=0.9",
-    ]
-    with pytest.raises(SystemExit) as stopped:
-        main(arguments)
-    patch.undo()
-    assert stopped.value.code == 0
+    train(output, *TINY, "trainer.max_steps=30", "trainer.ema=0.9", *(f"trainer.{setting}" for setting in OFTEN))
     (folder,) = output.glob("vae-digits/*")
     return output, folder
 
@@ -134,13 +124,9 @@ SETTINGS = {
 @pytest.fixture(scope="session")
 def runs(tmp_path_factory):
     """The folder of a short real run of each kind: with a prior and codes, codes alone, labels, two domains."""
-    output, patch = tmp_path_factory.mktemp("outputs"), pytest.MonkeyPatch()
-    patch.chdir(output)
+    output = tmp_path_factory.mktemp("outputs")
     for model, settings in SETTINGS.items():
-        with pytest.raises(SystemExit) as stopped:
-            main(["train", f"model={model}", *SHORTEST, *settings, f"output_dir={output}"])
-        assert stopped.value.code == 0
-    patch.undo()
+        train(output, f"model={model}", *SHORTEST, *settings)
     return SimpleNamespace(**{model: next(output.glob(f"{model}-*/*")) for model in SETTINGS})
 
 
@@ -151,9 +137,8 @@ def done(genlab):
     def go(command, run, *arguments):
         outcome = genlab(command, f"run={run}", *arguments, "device=cpu", "device.threads=1")
         assert outcome.code == 0, outcome.err
-        assert outcome.out.splitlines()[-1].startswith("next  ")
-        folder = outcome.out.split("grid       " if "grid  " in outcome.out else "array      ")[1].split("/step_")
-        return outcome.out, package.load(run).folder / folder[0].split("/")[-1] / f"step_{folder[1].split('/')[0]}"
+        assert re.search("^(next|use) ", outcome.out, re.MULTILINE), "the last lines say how to go on"
+        return outcome.out, Path(re.search(r"^(?:grid|array|table|listing) +(.*)/", outcome.out, re.MULTILINE)[1])
 
     return go
 
@@ -162,9 +147,9 @@ def done(genlab):
 def refuses(refused):
     """`refuses(command, run, *arguments)`: the line; nothing is written, into the run's folder neither."""
 
-    def go(command, run, *arguments):
+    def go(command, run, *arguments, problems=1):
         before = sorted(run.rglob("*"))
-        line = refused(command, f"run={run}", *arguments, "device=cpu", "device.threads=1")
+        line = refused(command, f"run={run}", *arguments, "device=cpu", "device.threads=1", problems=problems)
         assert sorted(run.rglob("*")) == before
         return line
 

@@ -1,21 +1,11 @@
 """`genlab interpolate` and `genlab traverse`: paths through the latents of a run, and what lies beside them."""
 
-import csv
-
 import numpy as np
 import torch
 from PIL import Image
+from written import arrays, images_of, table
 
 import genlab as package
-
-
-def arrays(path):
-    with np.load(path, allow_pickle=False) as file:
-        return dict(file)
-
-
-def images_of(images):
-    return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
 
 
 def animated(path):
@@ -80,8 +70,7 @@ def test_traverse_sorts_latents_by_how_much_they_move_the_image(runs, done):
     torch.testing.assert_close(images_of(found["images"]), images.flatten(0, 1), rtol=0, atol=0.51 / 255)
     moved = images.diff(dim=1).abs().sum(1).mean((1, 2, 3))
     np.testing.assert_allclose(changes[order[:3]], moved, rtol=1e-4)
-    with (folder / "changes.csv").open() as file:
-        assert [int(row["latent"]) for row in csv.DictReader(file)] == order.tolist()
+    assert [int(row["latent"]) for row in table(folder / "changes.csv")] == order.tolist()
     plane = torch.from_numpy(found["plane_latents"]).view(5, 5, 4)
     assert plane[:, 0, order[0]].tolist() == plane[0, :, order[1]].tolist() == [-2, -1, 0, 1, 2]
     assert (plane[:, :, order[2:]] == 0).all() and found["plane_images"].shape == (25, 16, 16, 1)

@@ -7,8 +7,8 @@ The tables hold what a line must name, not its sentence. Files and places that a
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from genlab.checkpoints import file as checkpoint
@@ -19,16 +19,10 @@ MISTAKES = {
     "xyz": ["xyz", *COMMANDS],
     # choices
     "train model=vea": ["model=vea", "'vae'"],
-    "train model=xyz": ["model=xyz", "there are: ", "vae"],
-    "train schedule=cosine": ["schedule=cosine", "'warmup_cosine'"],
     "train device=gpu": ["device=gpu", "cpu"],
     "train experiment=nothing": ["experiment=nothing", "there are: "],
-    "train model=null": ["model=null", "there are: "],
     "train model=[ae,vae]": ["model=[ae,vae]", "no such model"],
-    "train trainer=3": ["trainer=3", "no such trainer"],
     # misspelt keys: of the schema, of a class, of a player
-    "train sede=1": ["sede=1", "'seed'"],
-    "train trainer.max_step=3": ["trainer has no key 'max_step'", "'max_steps'"],
     "train trainr.max_steps=3": ["'trainr'", "'trainer'"],
     "train model.latent_dims=3": ["'latent_dims'", "'latent_dim'"],
     "train +model.latent_dims=3": ["model.latent_dims=3", "VAE", "'latent_dim'"],
@@ -37,43 +31,28 @@ MISTAKES = {
     "train +optimizer.players.model.lrr=1": ["optimizer.players.model.lrr=1", "Adam"],
     # types
     "train seed=abc": ["seed='abc'", "a whole number"],
-    "train trainer.max_steps=many": ["trainer.max_steps='many'", "a whole number or null"],
-    "train trainer.ema=[1]": ["trainer.ema=[1]", "a number or null"],
-    "train model.latent_dim=few": ["model.latent_dim='few'", "a whole number"],
     "train model.latent_dim=true": ["model.latent_dim=True", "a whole number"],
     "train model.hidden=512": ["model.hidden=512", "a list, each a whole number"],
-    "train optimizer.lr=fast": ["optimizer.lr='fast'", "a number"],
     "train optimizer.betas=[0.9]": ["optimizer.betas=[0.9]", "2 values"],
     # limits of the schema, of a constructor, of the data
-    "train trainer.max_steps=0": ["trainer.max_steps=0", "at least 1"],
-    "train trainer.batch_size=-5": ["trainer.batch_size=-5", "at least 1"],
     "train trainer.max_steps=null": ["trainer.max_steps=null", "trainer.max_epochs"],
     "train trainer.ema=1": ["trainer.ema=1", "below 1"],
     "train trainer.clip=inf": ["trainer.clip=inf", "finite"],
-    "train optimizer.lr=nan": ["optimizer.lr=nan", "finite"],
     "train optimizer.betas=[0.9,inf]": ["optimizer.betas=inf", "finite"],
     "train +optimizer.players.model.lr=nan": ["optimizer.players.model.lr=nan", "finite"],
-    "train trainer.early_stop_metric=elbow": ["trainer.early_stop_metric=elbow", "'elbo'"],
-    "train watch.num_samples=1": ["watch.num_samples=1", "at least 2"],
-    "train device.precision=fp8": ["device.precision=fp8", "fp32, fast-fp32, bf16, fp16"],
     "train device.micro_batch=100": ["device.micro_batch=100", "divide the 128"],
     "train device.processes=3": ["device.processes=3", "trainer.batch_size=128", "divide"],
-    "train model.latent_dim=0": ["model.latent_dim=0", "at least 1"],
     "train model.hidden=[0]": ["hidden=[0]", "at least 1"],
     "train model.network=transformer": ["model.network='transformer'", "mlp, conv"],
     "train model.dropout=1.5": ["dropout=1.5", "[0, 1)"],
-    "train schedule.warmup=2": ["schedule.warmup=2", "between 0 and 1"],
     "train dataset.size=4": ["dataset.size=4", "range"],
     "train trainer.batch_size=5000": ["trainer.batch_size=5000", "1617"],
-    "train -m seed=0,1 trainer.max_steps=0": ["trainer.max_steps=0", "at least 1"],
     "train -m model.latent_dim=3,0": ["model.latent_dim=0", "at least 1"],
     # data that a model cannot use, and files that are not there
     "train dataset=stripes": ["VAE requires image", "provides a, b", "datasets that fit: "],
     "train model=cyclegan dataset=digits": ["requires a, b", "stripes", "unpaired-folder"],
     "train dataset=image-folder": ["dataset.path"],
     "train dataset=image-folder dataset.path=nowhere": ["dataset.path=nowhere", "no such folder"],
-    "train dataset=npz dataset.path=nowhere.npz": ["dataset.path=nowhere.npz", "no such file"],
-    "train init_from=nowhere": ["init_from", "nowhere", "no such run folder or checkpoint"],
     # the grammar
     "train model": ["'model'", "write key=value"],
     "train model.hidden=[1,": ["'model.hidden=[1,'"],
@@ -93,17 +72,24 @@ def test_is_explained(line, refused):
 
 
 def test_several_mistakes_are_told_at_once(refused):
-    mistakes = ["dataset=digit", "trainer.max_step=3", "model.latent_dim=few", "trainer.log_every=0"]
-    text = refused("train", *mistakes, "device.precision=fp8", "sede=1", problems=6)
-    for part in ("digits", "max_steps", "latent_dim='few'", "log_every=0", "precision=fp8", "'seed'"):
-        assert part in text
+    mistakes = {
+        "dataset=digit": ["'digits'"],
+        "trainer.max_step=3": ["trainer has no key 'max_step'", "'max_steps'"],
+        "model.latent_dim=few": ["model.latent_dim='few'", "a whole number"],
+        "trainer.log_every=0": ["trainer.log_every=0", "at least 1"],
+        "device.precision=fp8": ["device.precision=fp8", "fp32, fast-fp32, bf16, fp16"],
+        "sede=1": ["sede=1", "'seed'"],
+    }
+    text = refused("train", *mistakes, problems=len(mistakes))
+    assert all(part in text for parts in mistakes.values() for part in parts), text
 
 
 def test_mistakes_of_meaning_are_told_at_once(refused):
     """Shapes are checked without memory: others are found behind a model of terabytes."""
     mistakes = ["schedule.warmup=2", "init_from=nowhere", "model.latent_dim=1000000000"]
     text = refused("train", *mistakes, "trainer.early_stop_metric=elbow", problems=4)
-    assert all(part in text for part in ("schedule.warmup=2", "init_from", "its weights need", "'elbo'"))
+    parts = ("schedule.warmup=2", "between 0 and 1", "no such run folder or checkpoint", "its weights need", "'elbo'")
+    assert all(part in text for part in parts), text
 
 
 def test_what_hydra_alone_refuses_does_not_hide_other_mistakes(refused):
@@ -111,15 +97,17 @@ def test_what_hydra_alone_refuses_does_not_hide_other_mistakes(refused):
     assert "sede=1" in text and "hydra.nothing" in text
 
 
-def test_nodes_that_name_a_class_may_lose_and_gain_keys(genlab):
+def test_cfg_job_prints_the_config_where_nodes_may_lose_and_gain_keys_and_trains_nothing(genlab, tmp_path):
     outcome = genlab("train", "~optimizer.weight_decay", "+optimizer.amsgrad=true", "++seed=7", "--cfg", "job")
     assert outcome.code == 0
-    assert "amsgrad: true" in outcome.out and "weight_decay" not in outcome.out and "seed: 7" in outcome.out
+    config = yaml.safe_load(outcome.out)
+    assert config["optimizer"]["amsgrad"] and "weight_decay" not in config["optimizer"] and config["seed"] == 7
+    assert {"dataset", "model", "trainer", "schedule", "device", "loader", "logger"} <= config.keys()
+    assert list(tmp_path.iterdir()) == []
 
 
 OUTSIDE = {
     "model._target_=os.system": "outside the trusted packages (genlab, torch.nn, torch.optim)",
-    "model._target_=builtins.eval": "outside the trusted packages",
     "model._target_=genlabelled.models.vae.VAE": "outside the trusted packages",
     "+optimizer.players.model._target_=os.system": "outside the trusted packages",
     "model._target_=genlab.system.seeding.torch.load": "no such class",
@@ -162,27 +150,14 @@ def test_a_size_that_a_network_cannot_serve_is_refused(refused, tmp_path):
 SHORT = ["device=cpu", "device.threads=1", "trainer.max_steps=2", "trainer.batch_size=4", "logger.tensorboard=false"]
 
 
-@pytest.mark.parametrize("settings", [[], ["loader.storage=stream", "loader.workers=2"]], ids=["memory", "stream"])
-def test_a_damaged_image_is_named(settings, genlab, tmp_path):
+def test_a_damaged_image_is_named_by_the_process_that_reads_it(genlab, tmp_path):
     folder = images(tmp_path / "plain")
     for file in folder.iterdir():
         file.write_bytes(b"\x89PNG broken")
-    outcome = genlab("train", "dataset=image-folder", f"dataset.path={folder}", "dataset.size=8", *SHORT, *settings)
+    streamed = ["dataset.size=8", "loader.storage=stream", "loader.workers=2"]
+    outcome = genlab("train", "dataset=image-folder", f"dataset.path={folder}", *SHORT, *streamed)
     assert outcome.code in (1, 2)
     assert str(folder) in outcome.err and ".png" in outcome.err and "Traceback" not in outcome.err
-
-
-ARRAYS = [
-    ({"frames": np.zeros((9, 8, 8), np.uint8)}, [], "dataset.images_key=images"),
-    ({"images": np.zeros((9, 64), np.uint8)}, [], "dataset.image_shape"),
-    ({"images": np.zeros((9, 8, 8), np.uint8), "y": np.zeros(8, int)}, ["dataset.labels_key=y"], "labels of 9 images"),
-]
-
-
-@pytest.mark.parametrize("arrays, settings, message", ARRAYS, ids=["key", "rows", "labels"])
-def test_arrays_that_are_no_images(arrays, settings, message, refused, tmp_path):
-    np.savez(tmp_path / "data.npz", **arrays)
-    assert message in refused("train", "dataset=npz", f"dataset.path={tmp_path}/data.npz", *settings)
 
 
 def test_an_output_folder_that_cannot_be(refused, tmp_path):

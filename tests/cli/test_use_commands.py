@@ -1,6 +1,5 @@
 """Commands that look through a trained run: what they write, and what they refuse with one line and no trace."""
 
-import csv
 import errno
 import json
 import os
@@ -9,19 +8,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from written import arrays, images_of, table
 
 import genlab as package
 from genlab.data.digits import Digits
 from genlab.inference.run import Run
-
-
-def arrays(path):
-    with np.load(path, allow_pickle=False) as file:
-        return dict(file)
-
-
-def images_of(images):
-    return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255
 
 
 def test_reconstruct_shows_validation_data_and_its_errors(runs, done):
@@ -37,8 +28,7 @@ def test_reconstruct_shows_validation_data_and_its_errors(runs, done):
     y = package.load(runs.vae).reconstruct(x)
     assert (np.abs(found["reconstructions"] / 255 - y.permute(0, 2, 3, 1).numpy()) < 0.501 / 255).all()
     np.testing.assert_allclose(found["errors"], (x - y).square().mean((1, 2, 3)), rtol=1e-5)
-    with (folder / "errors.csv").open() as file:
-        rows = list(csv.DictReader(file))
+    rows = table(folder / "errors.csv")
     assert [row["name"] for row in rows] == [str(number) for number in range(180)]
     np.testing.assert_allclose([float(row["mse"]) for row in rows], found["errors"], rtol=1e-6)
     assert f"mean {found['errors'].mean():.5f}" in out
@@ -53,8 +43,7 @@ def test_reconstruct_takes_a_folder_and_leaves_damaged_images_out_when_asked(
     monkeypatch.setattr("genlab.inspection.images.BATCH", 2)  # so that the damaged one comes when others are done
     folder, names = photographs
     _, made = done("reconstruct", runs.vae, f"input={folder}")
-    rows = (made / "errors.csv").read_text().splitlines()[1:]
-    assert [row.split(",")[0] for row in rows] == names
+    assert [row["name"] for row in table(made / "errors.csv")] == names
     (folder / "more/b.png").write_bytes(b"not an image")
     before = (made / "errors.csv").read_text()
     line = refuses("reconstruct", runs.vae, f"input={folder}")
@@ -121,6 +110,7 @@ MISTAKES = {
     "reconstruct vae dataset=stripes": ["dataset=stripes", "holds no image"],
     "encode vae dataset=digits dataset.size=8": ["dataset=digits", "1x8x8 (channels, height, width)"],
     "traverse vae latents=[0,99]": ["latents=[0,99]", "0 to 3"],
+    "traverse vae latents=[3,3]": ["latents=[3,3]", "none twice"],
     "traverse vae plane=[2,2]": ["plane=[2,2]", "two different"],
     "encode vae num_images=2": ["plot=pca", "3 images"],
     "interpolate ae rows=91": ["rows=91", "180 images"],
@@ -160,6 +150,11 @@ def test_images_that_do_not_fit_the_run_are_refused(runs, refuses, photographs, 
     assert line.startswith("genlab: input=wrong.npz: images") and "dataset." not in line
 
 
+def test_a_grid_shows_the_first_256_samples(runs, done):
+    out, made = done("sample", runs.vae, "num_samples=300")
+    assert "grid.png (the first 256 of 300)" in out and len(arrays(made / "samples.npz")["images"]) == 300
+
+
 def test_labels_of_an_npz_file_go_with_its_images(runs, done, tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (6, 16, 16), np.uint8)
     np.savez(tmp_path / "named.npz", images=images, labels=np.array([7, 7, 3, 7, 3, 3]))
@@ -172,42 +167,12 @@ def test_labels_of_an_npz_file_go_with_its_images(runs, done, tmp_path):
 
 
 def test_translate_gives_every_image_a_file_of_its_own(runs, done, tmp_path):
-    folder = tmp_path / "names"
-    folder.mkdir()
-    for number, name in enumerate(["x.jpg", "x.jpg.png", "x.png"]):
-        Image.fromarray(np.full((16, 16, 3), 80 * number, np.uint8)).save(folder / name)
-    out, made = done("translate", runs.cyclegan, f"input={folder}")
+    for name in ("x.jpg", "x.jpg.png", "x.png"):
+        Image.new("RGB", (16, 16)).save(tmp_path / name)
+    out, made = done("translate", runs.cyclegan, f"input={tmp_path}")
     assert "(3 of " in out and len(list((made / "images").iterdir())) == 3
     _, again = done("translate", runs.cyclegan, f"input={made}/translations.npz", "to=a")
     assert [path.name for path in sorted((again / "images").iterdir())] == ["0.png", "1.png", "2.png"]
-
-
-def test_different_requests_lie_side_by_side_and_the_same_one_is_replaced_whole(runs, done, tmp_path):
-    requests = [["num_samples=7"], ["num_samples=7", "format=npz"], ["num_samples=7", "format=png"], ["num_samples=8"]]
-    made = [done("sample", runs.vae, *request)[1] for request in requests if "format=npz" not in request]
-    assert "grid.png (the first 256 of 300)" in done("sample", runs.vae, "num_samples=300")[0]
-    done("sample", runs.vae, *requests[1])
-    assert len(set(made)) == 3 and len(list(made[0].parent.iterdir())) == 5
-    (made[0] / "stale.png").touch()
-    assert done("sample", runs.vae, *requests[0])[1] == made[0]
-    assert {path.name for path in made[0].iterdir()} == {"grid.png", "samples.npz"}
-    for place in ("one", "two"):
-        (tmp_path / place / "validation").mkdir(parents=True)
-        Image.fromarray(np.zeros((16, 16), np.uint8)).save(tmp_path / place / "validation/a.png")
-    titled = [[f"input={tmp_path}/{place}/validation"] for place in ("one", "two")] + [[]]
-    assert len({done("reconstruct", runs.vae, *request)[1] for request in titled}) == 3
-
-
-def test_a_command_that_is_stopped_leaves_the_older_result(runs, done, genlab, monkeypatch):
-    _, made = done("encode", runs.vae, "num_images=20")
-    before = {path: path.read_bytes() for path in made.parent.rglob("*") if path.is_file()}
-
-    def stopped(*arguments):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("genlab.commands.encode.save_scatter", stopped)
-    assert genlab("encode", f"run={runs.vae}", "num_images=20", "device=cpu").code == 130
-    assert {path: path.read_bytes() for path in made.parent.rglob("*") if path.is_file()} == before
 
 
 def test_a_run_that_cannot_be_written_is_refused_before_the_computing(runs, refuses, monkeypatch):

@@ -14,48 +14,36 @@ MISTAKES = {
     # groups that a command has not, and null, which stands for the run's own data
     "sample run=G dataset=mnist": ["dataset=mnist", "'dataset'; there are: device, "],
     "compare dataset=mnist": ["dataset=mnist", "'dataset'; there are: direction, metric, "],
-    "sample dataset=null": ["dataset=null", "'dataset'; there are: device, "],
-    "sample model=vae": ["model=vae", "'model'; there are: device, "],
     "encode dataset=minst": ["dataset=minst", "'mnist'"],
     "encode dataset.size=3": ["dataset.size=3", "as in dataset=celeba"],
     "encode dataset=null run=nowhere": ["nowhere: no such run folder or checkpoint"],
     # keys that there are not, taken away and added
-    "sample num_sample=3": ["'num_sample'", "'num_samples'"],
-    "sample ~seed": ["~seed", "write key=value"],
     "sample +label=3": ["+label=3", "write label=3"],
-    "sample ++label=3": ["++label=3", "write label=3"],
     "encode +dataset=mnist": ["+dataset=mnist", "write dataset=mnist"],
     "sample -m": ["-m", "genlab sample --help"],
     # former names, which are refused with the present one
     "score num_pictures=3": ["num_pictures=3", "is called num_images now"],
     "train logger.picture_metadata=false": ["is called logger.image_metadata now"],
-    "train +logger.picture_metadata=false": ["is called logger.image_metadata now"],
     "train -m logger.picture_metadata=true,false": ["is called logger.image_metadata now"],
     "evaluate extractor=digits": ["extractor=digits", "write extractor=classifier"],
     "train -m evaluation.extractor=pixels,digits": ["write evaluation.extractor=classifier"],
     "sample num_pictures=3": ["'num_pictures'"],  # which never was
     # several values
     "sample seed=1,2": ["seed=1,2: give one value\n"],
-    "sample seed=range(3)": ["seed=range(3): give one value\n"],
     "encode dataset=mnist,digits": ["dataset=mnist,digits: give one value\n"],
     "interpolate seeds=3,8": ["seeds=3,8", "seeds=[3,8]"],
     # types
-    "sample label=x": ["label='x'", "a whole number or null"],
-    "sample num_samples=2.5": ["num_samples=2.5", "a whole number"],
     "sample run=null": ["run=null", "a text"],
     "interpolate seeds=3": ["seeds=3", "as in seeds=[3]"],
-    "interpolate seeds=[a]": ["seeds=['a']", "a list, each a whole number\n"],
     "evaluate metrics=kernel": ["metrics='kernel'", "as in metrics=[kernel]"],
     "reconstruct skip_damaged=maybe": ["skip_damaged='maybe'", "true or false"],
     # limits
     "sample num_samples=0": ["num_samples=0", "at least 1"],
     "sample weights=null": ["weights=null", "averaged, raw"],
     "sample truncation=nan": ["truncation=nan", "finite"],
-    "sample truncation=0": ["truncation=0", "greater than 0"],
     "traverse extent=1e300": ["extent=1e+300", "at most 100"],
     "encode dataset=digits dataset.validation_fraction=nan": ["=nan", "finite"],
     # settings that only training heeds
-    "sample hydra.run.dir=x": ["hydra.run.dir=x", "genlab sample takes no settings of Hydra's"],
     "sample device.foo=1": ["'foo'", "there are: deterministic, index, keep_memory, memory_format, "],
 }
 
@@ -75,4 +63,5 @@ def test_what_a_command_does_not_heed_is_refused(command, refused):
 
 def test_several_mistakes_are_told_at_once(refused):
     text = refused("sample", "~seed", "+label=1", "hydra.run.dir=x", "num_sample=1", "label=x", problems=5)
-    assert all(part in text for part in ("~seed", "+label=1", "hydra.run.dir", "'num_samples'", "label='x'"))
+    parts = ["~seed", "+label=1", "hydra.run.dir=x", "no settings of Hydra's", "'num_samples'", "label='x'", "or null"]
+    assert all(part in text for part in parts), text

@@ -1,7 +1,6 @@
 """Every config composes, every key means something, and every kind of generated data can be trained on."""
 
 import inspect
-from dataclasses import fields, is_dataclass
 from itertools import zip_longest
 
 import lab
@@ -13,7 +12,7 @@ from genlab.config.build import build_source
 from genlab.config.check import _KINDS, locate, problems_of, settings_of
 from genlab.config.commands import COMMANDS, RENAMED_KEYS, RENAMED_VALUES, ignored_device_keys
 from genlab.config.compose import compose_job, register
-from genlab.config.hints import fits, hint_of
+from genlab.config.hints import hint_of
 from genlab.config.options import dataset_defaults
 from genlab.config.paths import config_folder, groups, options
 from genlab.config.revise import FREE
@@ -142,20 +141,6 @@ def test_tables_name_keys_that_exist_and_former_names_are_not_in_use():
     for (key, former), word in RENAMED_VALUES.items():
         choices = {choice for schema in SKELETONS for choice in limits_of(schema, key).choices}
         assert word in choices and former not in choices
-
-
-def keys_of(schema, above=""):
-    for field in fields(schema):
-        inner = field.default_factory
-        yield from keys_of(inner, f"{above}{field.name}.") if is_dataclass(inner) else [above + field.name]
-
-
-@pytest.mark.parametrize("schema", SKELETONS, ids=lambda schema: schema.__name__)
-def test_limits_fit_the_types_of_their_keys(schema):
-    for key in keys_of(schema):
-        limits, hint = limits_of(schema, key), hint_of(schema, key)
-        bounds = [bound for bound in (limits.at_least, limits.at_most, limits.above) if bound is not None]
-        assert all(fits(value, hint) for value in (*limits.choices, *bounds)), key
 
 
 @pytest.mark.parametrize("group", ["device", "trainer", "loader", "logger", "watch"])

@@ -25,11 +25,6 @@ SETTINGS = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("GENLAB_CACHE", str(tmp_path / "cache"))
-
-
 def run(folder, *overrides):
     config = lab.compose("gan", *SETTINGS, *overrides)
     check(config, folder)
@@ -60,10 +55,7 @@ def test_measuring_changes_nothing_that_is_learnt(tmp_path):
         (["trainer.best_metric=validation/elbo"], "trainer.best_metric=validation/elbo: "),
         (["trainer.best_metric=evaluation/mmd"], "trainer.best_metric=.*trainer.evaluate_every=STEPS"),
         (["trainer.evaluate_every=2", "evaluation.metrics=[frechett]"], "evaluation.metrics=frechett: .*'frechet'"),
-        (
-            ["trainer.evaluate_every=2", "trainer.best_metric=evaluation/mmd"],
-            "evaluation/mmd: .*coverage, den",
-        ),
+        (["trainer.evaluate_every=2", "trainer.best_metric=evaluation/mmd"], "evaluation/mmd: .*coverage, den"),
     ],
 )
 def test_refuses_before_the_run_what_will_not_be_measured(overrides, message, tmp_path):

@@ -10,7 +10,7 @@ import torch
 from genlab.contract.data import DataSpec
 from genlab.inference.interpolation import even
 from genlab.inference.run import Run
-from genlab.inference.traversal import Span, changes, check_latents, check_plane, one_at_a_time
+from genlab.inference.traversal import Span, changes
 
 WEIGHTS = torch.tensor([0.01, 0.1, 0.0, 0.05])
 
@@ -25,32 +25,6 @@ def painter(requires=frozenset()):
     model = SimpleNamespace(prior=lambda n, truncation=None: torch.randn(n, 4), decode=decode, requires=requires)
     config = SimpleNamespace(choices=SimpleNamespace(model="painter"))
     return Run(Path("run"), 1, config, DataSpec((1, 2, 3), num_classes=3), model, lab.CPU)
-
-
-def test_a_row_moves_one_latent_and_holds_the_others():
-    start, values = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([-1.0, 0.0, 5.0])
-    z = one_at_a_time(start, [2, 0], values)
-    assert z.shape == (2, 3, 3)
-    assert torch.equal(z[0, :, 2], values) and torch.equal(z[1, :, 0], values)
-    assert (z[0, :, :2] == start[:2]).all() and (z[1, :, 1:] == start[1:]).all()
-    own = torch.stack([values, -values])
-    assert torch.equal(one_at_a_time(start, [2, 0], own)[1, :, 0], -values)
-    assert start.tolist() == [1, 2, 3], "the start is left alone"
-
-
-def test_the_range_is_that_of_the_centre_whatever_the_start():
-    span = Span(torch.tensor([9.0, 9.0]), torch.tensor([0.0, 1.0]), torch.tensor([1.0, 2.0]), extent=3.0)
-    assert span.values(even(3)).tolist() == [[-3, 0, 3], [-5, 1, 7]]
-    rows = span.rows([1, 0], even(3))
-    assert rows.tolist() == [[[9, -5], [9, 1], [9, 7]], [[-3, 9], [0, 9], [3, 9]]]
-
-
-def test_a_plane_moves_one_latent_down_and_one_across():
-    span = Span(torch.full((3,), 9.0), torch.zeros(3), torch.ones(3), extent=2.0)
-    z = span.plane(2, 0, even(5))
-    assert z.shape == (5, 5, 3) and (z[:, :, 1] == 9).all()
-    for row, down in enumerate((-2, -1, 0, 1, 2)):
-        assert (z[row, :, 2] == down).all() and z[row, :, 0].tolist() == [-2, -1, 0, 1, 2]
 
 
 def test_change_is_the_way_that_pixels_go_and_not_how_far_they_get():
@@ -82,21 +56,6 @@ def test_rows_keep_their_labels():
     images = run.interpolate(z, z, steps=2, label=torch.tensor([0, 1, 2]))
     torch.testing.assert_close(images.mean((2, 3, 4)), torch.tensor([[0.5, 0.5], [0.4, 0.4], [0.3, 0.3]]))
     torch.testing.assert_close(run.traverse([0], torch.zeros(2), label=2).unique(), torch.tensor([0.3]))
-
-
-@pytest.mark.parametrize(
-    "check, latents, message",
-    [
-        (check_latents, [-1], r"latents=\[-1\].*0 to 19"),
-        (check_latents, [3, 3], r"latents=\[3,3\].*none twice"),
-        (check_latents, [], r"latents=\[\].*at least one"),
-        (check_plane, [0, 20], r"plane=\[0,20\].*0 to 19"),
-        (check_plane, [4], r"plane=\[4\].*as in plane=\[0,3\]"),
-    ],
-)
-def test_latents_that_do_not_exist_are_refused(check, latents, message):
-    with pytest.raises(ValueError, match=message):
-        check(latents, 20)
 
 
 def test_what_a_run_cannot_traverse_is_said():

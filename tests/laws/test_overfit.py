@@ -1,10 +1,14 @@
 """One batch of real images can be learnt by heart, and every player can win where the others stand still."""
 
+from types import SimpleNamespace
+
 import lab
 import pytest
+import torch
 from representatives import REPRESENTATIVES, structure
 
 from genlab.config.build import build_source
+from genlab.data.source import ArrayExamples
 from genlab.training.inference import validate
 from genlab.training.schedule import Constant
 
@@ -20,6 +24,13 @@ PAIRED = [model for model in lab.MODELS if "image" in structure(model)[1]]
 GAMES = [model for model in REPRESENTATIVES if structure(model)[0] > 1]
 
 
+def one_batch(source):
+    """The first validation examples of `source`, for training and for validation."""
+    tables = [ArrayExamples(**table.rows(torch.arange(IMAGES))) for table in source.open("validation")]
+    sizes = {"train": IMAGES, "validation": IMAGES}
+    return SimpleNamespace(spec=source.spec, sizes=sizes, open=lambda split: tables)
+
+
 @pytest.fixture
 def trainer_on_one_batch(monkeypatch):
     """The model on the first images of its own default dataset, at its own full learning rates."""
@@ -28,7 +39,7 @@ def trainer_on_one_batch(monkeypatch):
     def make(model):
         sizes = [f"trainer.batch_size={IMAGES}", "trainer.max_steps=1000", "trainer.ema=null"]
         config = lab.compose(model, *lab.small_data(f"model={model}"), *sizes)
-        trainer = lab.trainer(config, lab.OneBatch(build_source(config.dataset), IMAGES))
+        trainer = lab.trainer(config, one_batch(build_source(config.dataset)))
         trainer.schedule = Constant()
         return trainer
 

@@ -3,12 +3,10 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from genlab.losses.adversarial import (
-    DISCRIMINATOR,
     discriminator_loss,
     generator_loss,
     gradient_penalty,
     r1_penalty,
-    slope,
 )
 
 
@@ -48,22 +46,6 @@ def test_losses_by_hand():
     assert generator_loss("wasserstein", fake).item() == pytest.approx(1.25)
 
 
-@pytest.mark.parametrize("name", DISCRIMINATOR)
-def test_the_players_pull_in_opposite_directions(name):
-    real, fake = torch.tensor([0.2], requires_grad=True), torch.tensor([0.3], requires_grad=True)
-    up, down = torch.autograd.grad(discriminator_loss(name, real, fake), (real, fake))
-    (wish,) = torch.autograd.grad(generator_loss(name, fake), fake)
-    assert up < 0  # lowering the loss raises the logit of the real image
-    assert down > 0
-    assert wish < 0
-
-
-def test_the_slope_agrees_with_finite_differences():
-    network, x = smooth_network(), torch.randn(5, 2, 2, 2, dtype=torch.float64)
-    assert slope(network, x).shape == x.shape
-    assert torch.allclose(slope(network, x).flatten(1), finite_differences(network, x), atol=1e-8)
-
-
 def test_r1_and_its_gradient_agree_with_finite_differences():
     network, x = smooth_network(), torch.randn(5, 8, dtype=torch.float64)
     penalty = r1_penalty(network, x)
@@ -73,16 +55,10 @@ def test_r1_and_its_gradient_agree_with_finite_differences():
     (gradient,) = torch.autograd.grad(penalty, weight)
     values = []
     for sign in (1, -1):
-        with torch.no_grad():
-            weight[0, 0] += sign * 1e-6
-            values.append(r1_penalty_value(network, x))
-            weight[0, 0] -= sign * 1e-6
+        weight.data[0, 0] += sign * 1e-6
+        values.append(r1_penalty(network, x).item())
+        weight.data[0, 0] -= sign * 1e-6
     assert gradient[0, 0].item() == pytest.approx((values[0] - values[1]) / 2e-6, rel=1e-5)
-
-
-def r1_penalty_value(network: torch.nn.Module, x: torch.Tensor) -> float:
-    with torch.enable_grad():
-        return r1_penalty(network, x).item()
 
 
 def test_the_gradient_penalty_agrees_with_finite_differences_on_the_line():
@@ -92,9 +68,3 @@ def test_the_gradient_penalty_agrees_with_finite_differences_on_the_line():
     between = real + position[:, None] * (fake - real)
     expected = (finite_differences(network, between).norm(dim=1) - 1).square().mean()
     assert gradient_penalty(network, real, fake, position).item() == pytest.approx(expected.item(), rel=1e-6)
-
-
-def test_a_critic_of_slope_one_pays_no_gradient_penalty():
-    real, fake = torch.randn(2, 4, 1, 3, 3)
-    penalty = gradient_penalty(lambda x: x.flatten(1).sum(1) / 3, real, fake, torch.rand(4))
-    assert penalty.item() == pytest.approx(0, abs=1e-10)

@@ -16,12 +16,6 @@ def images(float64):
     return 3 * torch.randn(5, 2, 3, 4), torch.rand(5, 2, 3, 4)
 
 
-def test_bernoulli_is_that_of_torch_on_binary_images(images):
-    output, x = images[0], images[1].round()
-    expected = distributions.Bernoulli(logits=output).log_prob(x).flatten(1).sum(1)
-    torch.testing.assert_close(Bernoulli().log_prob(output, x), expected, rtol=1e-12, atol=1e-12)
-
-
 def test_bernoulli_of_grey_pixels_is_the_expectation_over_bits(images):
     output, x = images
     bits = distributions.Bernoulli(logits=output)
@@ -83,24 +77,14 @@ def test_learned_variance_stops_at_one_grey_level():
     assert tiny.isfinite().all() and torch.equal(tiny, smaller)
 
 
-def test_fixed_variance_is_not_trained():
-    assert not [p for p in Gaussian(0.01, learned=False).parameters() if p.requires_grad]
-    assert [p for p in Gaussian(0.01, learned=True).parameters() if p.requires_grad]
-
-
 @pytest.mark.parametrize("variance", [0.0, -1.0])
 def test_refuses_a_variance_that_is_none(variance):
     with pytest.raises(ValueError, match=rf"model\.variance={variance}: must be greater than 0"):
         Gaussian(variance, learned=False)
 
 
-def test_bits_per_dim_of_coins_is_one():
-    """Fair coins, one a pixel, hold one bit each."""
+def test_fair_coins_hold_one_bit_a_pixel_and_a_flat_density_on_grey_levels_eight():
     nats = Bernoulli().log_prob(torch.zeros(1, 1, 4, 4), torch.ones(1, 1, 4, 4))
     assert Bernoulli().bits_per_dim(nats, 16).item() == pytest.approx(1)
-
-
-def test_bits_per_dim_of_a_flat_density_is_eight():
-    """The uniform density on [0, 1] has 0 nats; one of 256 grey levels then costs log2 256 bits."""
     assert Gaussian(1.0, learned=False).bits_per_dim(torch.tensor(0.0), 16).item() == pytest.approx(8)
     assert Gaussian(1.0, learned=False).bits_per_dim(torch.tensor(16 * math.log(2)), 16).item() == pytest.approx(7)

@@ -21,18 +21,6 @@ def make_batch(shape=(3, 16, 16), size=4, seed=0, **fields):
     return Batch({**images, **fields}, seed)
 
 
-@pytest.mark.parametrize("shape", [(3, 17, 23), (2, 8, 8)])
-def test_serves_any_shape(shape):
-    model, batch = make_model(shape), make_batch(shape, size=2)
-    updates = list(model.training_step(batch, 0))
-    assert [update.player for update in updates] == ["generators", "discriminators"]
-    assert all(update.loss.isfinite() and update.loss.dim() == 0 for update in updates)
-    for domain in ("a", "b"):
-        translation = model.translate(batch[domain], "b" if domain == "a" else "a")
-        assert translation.shape == (2, *shape)
-        assert translation.min() >= 0 and translation.max() <= 1
-
-
 def test_losses_are_those_of_the_paper():
     model, batch = make_model(), make_batch()
     update, judgement = model.training_step(batch, 0)
@@ -101,9 +89,6 @@ def test_preview_shows_images_translations_and_cycles_of_both_domains():
     torch.testing.assert_close(rows[5], model.translate(rows[4], "b"))
 
 
-def test_refuses_bad_values_with_the_way_out():
-    for key in ("cycle_weight", "identity_weight"):
-        with pytest.raises(ValueError, match=rf"{key}=-0.5: must be at least 0"):
-            make_model(**{key: -0.5})
+def test_a_domain_that_there_is_not_is_refused():
     with pytest.raises(ValueError, match=r"to='c': choose from a, b"):
         make_model().translate(make_batch()["a"], "c")

@@ -34,18 +34,10 @@ def gradients(model: GAN, batch: Batch, parts: int) -> list[torch.Tensor]:
     return found
 
 
-FAMILIES = [(family, {"network": network}) for family in (GAN, CGAN) for network in ("mlp", "conv")]
-
-
-@pytest.mark.parametrize(
-    ("family", "options", "loss"),
-    [(*family, loss) for family, loss in zip([*FAMILIES, (CGAN, LABEL_INPUT)], [*DISCRIMINATOR] * 2, strict=False)],
-)
-def test_four_micro_batches_give_the_gradients_of_one_batch(family, options, loss):
-    model = build(family, **options, loss=loss, normalization="none", gradient_penalty=10.0, r1_gamma=1.0)
-    whole, parts = gradients(model, make_batch(), 1), gradients(model, make_batch(), 4)
-    assert len(whole) == len(parts)
-    for one, four in zip(whole, parts, strict=True):
+@pytest.mark.parametrize(("family", "options"), [(GAN, {}), (CGAN, {}), (CGAN, LABEL_INPUT)])
+def test_four_micro_batches_give_the_gradients_of_one_batch_with_all_penalties(family, options):
+    model = build(family, **options, normalization="none", gradient_penalty=10.0, r1_gamma=1.0)
+    for one, four in zip(gradients(model, make_batch(), 1), gradients(model, make_batch(), 4), strict=True):
         assert torch.allclose(one, four, atol=1e-10)
 
 
@@ -189,26 +181,14 @@ def test_half_precision_leaves_the_penalty_alone():
     assert penalty == r1_penalty(model.discriminate, real)
 
 
-def test_diversity_tells_a_collapsed_generator():
-    model = build(GAN).eval()
-    for parameter in model.generator.parameters():
-        parameter.data.zero_()
-    with torch.no_grad():
-        assert model.evaluate(make_batch())["diversity"].item() == pytest.approx(0, abs=1e-6)
-
-
-def test_images_of_the_generator_itself_are_as_near_and_as_diverse_as_can_be():
+def test_images_of_its_own_are_as_near_and_as_diverse_as_can_be_and_those_of_a_collapsed_generator_all_alike():
     model = build(GAN).eval()
     with torch.no_grad():
         own = (1 + model.generate(make_batch().randn(4))) / 2
         measured = model.evaluate(Batch({"image": own}, seed=5))
+        for parameter in model.generator.parameters():
+            parameter.zero_()
+        collapsed = model.evaluate(make_batch())
     assert measured["sliced_wasserstein"].item() == pytest.approx(0, abs=1e-10)
     assert measured["diversity"].item() == pytest.approx(1)
-
-
-@pytest.mark.parametrize(
-    ("key", "value"), [("latent_dim", 0), ("critic_steps", 0), ("r1_every", 0), ("r1_gamma", -1.0)]
-)
-def test_bad_values_are_refused_by_key(key, value):
-    with pytest.raises(ValueError, match=rf"model\.{key}={value}: must be at least"):
-        build(GAN, **{key: value})
+    assert collapsed["diversity"].item() == pytest.approx(0, abs=1e-6)

@@ -40,6 +40,7 @@ def test_the_decoder_retraces_the_encoder_to_the_pixel(network, shape, options):
         ("conv", (7, 28), {}, "7x28.*at least 8"),
         ("conv", (28, 4), {}, "28x4.*at least 8"),
         ("conv", (8, 8), {"channels": 0}, "channels=0"),
+        ("conv", (8, 8), {"channels": 64, "max_channels": 32}, "channels=64, max_channels=32"),
         ("conv", (8, 8), {"dense": [4, 0]}, r"dense=\[4, 0\]: every width must be at least 1"),
         ("conv", (8, 8), {"activation": "tanh"}, "activation='tanh'.*leaky_relu"),
         ("conv", (16, 16), {"normalization": "layer"}, "normalization='layer'.*batch"),

@@ -1,4 +1,4 @@
-"""The image pool: filling, swapping, slices of a batch, checkpoints. Processes: `tests/laws/test_splitting.py`."""
+"""The image pool by its rule for each row. Processes: `laws/test_splitting.py`; checkpoints: `laws/test_resume.py`."""
 
 import pytest
 import torch
@@ -19,15 +19,6 @@ def whole_batch(step, total):
     return Batch({"a": torch.zeros(total, *SHAPE)}, seed=100 + step)
 
 
-def test_passes_through_until_full_and_keeps_everything():
-    pool = ImagePool(6, SHAPE)
-    for step in range(3):
-        fakes = fakes_of(step, 2)
-        assert torch.equal(pool.query(fakes, whole_batch(step, 2), step), fakes)
-    assert torch.equal(pool.images, torch.cat([fakes_of(step, 2) for step in range(3)]))
-    assert pool.occupied.all()
-
-
 def test_full_pool_swaps_half_of_the_time_and_loses_nothing():
     pool, size, steps = ImagePool(8, SHAPE), 4, 500
     entered, left, passed = [], [], 0
@@ -43,15 +34,6 @@ def test_full_pool_swaps_half_of_the_time_and_loses_nothing():
     assert shown_or_stored == pytest.approx(sorted(entered + entered[:8]))
 
 
-def test_stored_images_are_older():
-    pool = ImagePool(50, SHAPE)
-    ages = [step - pool.query(fakes_of(step, 4), whole_batch(step, 4), step)[:, 0, 0, 0].floor() for step in range(400)]
-    ages = torch.cat(ages[200:])
-    assert (ages == 0).float().mean() == pytest.approx(0.5, abs=0.06)
-    # A slot is met every 50 / 4 steps and its image leaves with probability 1/2: 25 steps on average.
-    assert ages[ages > 0].mean() == pytest.approx(25, abs=5)
-
-
 def by_hand(images, occupied, fakes, batch, step):
     """The pool's rule for one row after the other, on plain lists that it changes."""
     shown, size, draws = [], len(images), (batch.rand() < 0.5).tolist()
@@ -65,38 +47,18 @@ def by_hand(images, occupied, fakes, batch, step):
     return torch.stack(shown)
 
 
-@pytest.mark.parametrize(("size", "total"), [(50, 64), (50, 8), (7, 4), (3, 8), (1, 4), (5, 1)])
-def test_a_query_for_a_batch_follows_the_rule_for_each_row(size, total):
-    pool, images, occupied = ImagePool(size, SHAPE), list(torch.zeros(size, *SHAPE)), [False] * size
-    for step in range(40):
-        fakes = fakes_of(step, total)
-        expected = by_hand(images, occupied, fakes, whole_batch(step, total), step)
-        assert torch.equal(pool.query(fakes, whole_batch(step, total), step), expected)
-        assert torch.equal(pool.images, torch.stack(images))
-        assert pool.occupied.tolist() == occupied
-
-
-@pytest.mark.parametrize(("size", "total"), [(50, 64), (50, 8), (7, 4), (3, 8), (1, 4), (0, 4)])
-def test_slices_of_a_batch_are_the_whole_batch(size, total):
+@pytest.mark.parametrize(("size", "total"), [(50, 64), (50, 8), (7, 4), (3, 8), (1, 4), (8, 4)])
+def test_a_batch_as_a_whole_or_in_slices_follows_the_rule_for_each_row(size, total):
     whole, sliced = ImagePool(size, SHAPE), ImagePool(size, SHAPE)
-    for step in range(12):
-        fakes, batch = fakes_of(step, total), whole_batch(step, total)
-        parts = [
-            sliced.query(fakes[part.offset : part.offset + part.size], part, step)
-            for part in whole_batch(step, total).split(4)
-        ]
-        assert torch.equal(whole.query(fakes, batch, step), torch.cat(parts))
-        assert torch.equal(whole.images, sliced.images)
-
-
-def test_a_checkpoint_holds_the_pool():
-    pool, restored = ImagePool(6, SHAPE), ImagePool(6, SHAPE)
-    for step in range(5):
-        pool.query(fakes_of(step, 4), whole_batch(step, 4), step)
-    restored.load_state_dict(pool.state_dict())
-    for step in range(5, 9):
-        shown = [each.query(fakes_of(step, 4), whole_batch(step, 4), step) for each in (pool, restored)]
-        assert torch.equal(*shown)
+    images, occupied = list(torch.zeros(size, *SHAPE)), [False] * size
+    for step in range(40):
+        fakes, parts = fakes_of(step, total), whole_batch(step, total).split(4)
+        expected = by_hand(images, occupied, fakes, whole_batch(step, total), step)
+        assert torch.equal(whole.query(fakes, whole_batch(step, total), step), expected)
+        shown = [sliced.query(fakes[part.offset : part.offset + part.size], part, step) for part in parts]
+        assert torch.equal(torch.cat(shown), expected)
+        for pool in (whole, sliced):
+            assert torch.equal(pool.images, torch.stack(images)) and pool.occupied.tolist() == occupied
 
 
 def test_shows_detached_images_and_keeps_them_unchanged():
@@ -107,3 +69,7 @@ def test_shows_detached_images_and_keeps_them_unchanged():
     stored = pool.images.clone()
     shown += 1
     assert torch.equal(pool.images, stored)
+
+
+def test_a_pool_of_none_shows_what_it_is_given():
+    assert torch.equal(ImagePool(0, SHAPE).query(fakes_of(0, 4), whole_batch(0, 4), 0), fakes_of(0, 4))
