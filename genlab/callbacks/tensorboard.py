@@ -3,6 +3,7 @@
 import resource
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ class TensorBoard(Callback):
         self.status = status
         self.purge_step = 0
         self.alarm: Alarm | None = None
+        self.hidden_alarm: Alarm | None = None  # of the steps that a rollback hid, until the next step repeats it
         self._writer: Any = None
         self._suffix = ""
 
@@ -99,12 +101,26 @@ class TensorBoard(Callback):
         self.writer.add_text(f"alarm/{alarm.kind}", str(alarm), trainer.step)
 
     def _hide_steps(self, trainer: Trainer) -> None:
-        """Continue in a new event file that hides the discarded steps, and repeat the alarm that caused this."""
+        """Continue in a new event file that hides the discarded steps.
+
+        It begins with the next step, which repeats the alarm that caused this: a run that is killed before the rollback
+        is saved is resumed from an older checkpoint, and must find its events as they were.
+        """
         self.on_close(trainer)
         self._writer = None
         self.on_start(trainer)
-        if self.alarm:
-            self.on_alarm(trainer, self.alarm)
+        self.hidden_alarm = self.alarm
+
+    def on_step_end(self, trainer: Trainer) -> None:
+        if self.hidden_alarm:
+            self.on_alarm(trainer, self.hidden_alarm)
+            self.hidden_alarm = None
+
+    def state_dict(self) -> dict:
+        return {"hidden_alarm": asdict(self.hidden_alarm) if self.hidden_alarm else None}
+
+    def load_state_dict(self, state: dict) -> None:
+        self.hidden_alarm = Alarm(**state["hidden_alarm"]) if state["hidden_alarm"] else None
 
     def on_preview(self, trainer: Trainer, images: dict[str, Png]) -> None:
         # `SummaryWriter.add_image` would encode them again.

@@ -13,6 +13,7 @@ from test_watch import GAMES, PAINTER, Told, settings
 from genlab.callbacks.watch import Watch
 from genlab.checkpoints import file as checkpoint
 from genlab.checkpoints.folder import RunFolder
+from genlab.runs.resumable import StoppedRun
 from genlab.runs.train import train
 from genlab.training.callback import Callback
 from genlab.training.scalars import TrainingDiverged
@@ -134,13 +135,16 @@ def rows(folder):
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
-def test_a_rollback_repeats_steps_with_other_noise_and_lower_rates_and_says_so(tmp_path):
-    """A whole run that goes back from step 6 to the checkpoint of step 4 and does it again."""
+def going_back(*settings):
+    """A run that goes back from step 6 to the checkpoint of step 4, once, and does it again."""
     often = ["watch.every=6", "watch.warmup=6", "watch.diversity_bound=1e9", "trainer.checkpoint_every=4"]
     back = ["watch.action=rollback", "watch.max_rollbacks=1", "watch.rollback_lr_factor=0.1"]
-    config = lab.compose(PAINTER, *lab.small_data(), *FREQUENT, *often, *back, "logger.tensorboard=true")
+    return lab.compose(PAINTER, *lab.small_data(), *FREQUENT, *often, *back, "logger.tensorboard=true", *settings)
+
+
+def test_a_rollback_repeats_steps_with_other_noise_and_lower_rates_and_says_so(tmp_path):
     folder = RunFolder(tmp_path / "run")
-    train(config, folder)
+    train(going_back(), folder)
     logged = [row for row in rows(folder.path) if "validation/diversity" not in row]
     assert [(row["step"], row.get("rollback")) for row in logged] == [
         *[(2, None), (4, None), (6, None)],
@@ -161,6 +165,31 @@ def test_a_rollback_repeats_steps_with_other_noise_and_lower_rates_and_says_so(t
     assert steps == ["step_0000004.safetensors", "step_0000006.safetensors"]
     state = checkpoint.load(folder.path / "checkpoints/last.safetensors")
     assert (state["step"], state["seed"], state["callbacks"]["watch"]["rollbacks"]) == (6, 1_000_003, 1)
-    events = EventAccumulator(str(folder.path / "tensorboard")).Reload()
-    assert [event.step for event in events.Scalars("alarm/diversity")] == [4, 6]
-    assert [event.step for event in events.Scalars("watch/diversity")] == [6], "no step is shown twice"
+    shown = events(folder)
+    assert [step for step, _ in shown["alarm/diversity"]] == [5, 6], "repeated where the run goes on"
+    assert [step for step, _ in shown["watch/diversity"]] == [6], "no step is shown twice"
+
+
+def events(folder):
+    """By tag, the steps and values that TensorBoard shows."""
+    shown = EventAccumulator(str(folder.tensorboard)).Reload()
+    tags = [tag for tag in shown.Tags()["scalars"] if not tag.startswith("system/")]
+    return {tag: [(event.step, event.value) for event in shown.Scalars(tag)] for tag in tags}
+
+
+def test_a_run_killed_while_a_rollback_is_saved_shows_no_alarm_twice(tmp_path, monkeypatch):
+    config, save = going_back(), checkpoint.save
+    whole, killed = (RunFolder(tmp_path / name) for name in ("whole", "killed"))
+    train(config, whole)
+
+    def kill(state, path):
+        if state["lr_scale"] != 1:
+            raise SystemExit
+        save(state, path)
+
+    with monkeypatch.context() as patched, pytest.raises(SystemExit):
+        patched.setattr(checkpoint, "save", kill)
+        train(config, killed)
+    train(config, killed, StoppedRun.read(killed.path).start)
+    assert events(killed) == events(whole)
+    assert rows(killed.path) == rows(whole.path)
