@@ -40,8 +40,8 @@ class Checkpoints(Callback):
         if not self.writes:
             return
         self.folder.checkpoints.mkdir(exist_ok=True)
-        for left in self.folder.checkpoints.glob(".*"):  # half-written files of a killed process
-            left.unlink()
+        for left in (*self.folder.checkpoints.glob(".*.tmp"), *self.folder.checkpoints.glob(".tmp*")):
+            left.unlink()  # half-written by a killed process: ours, or the library's
         if self.best == -math.inf:  # the only measurement so far was at the end of the run
             self.folder.best.unlink(missing_ok=True)
         elif self.folder.best_before_end.exists():

@@ -31,6 +31,9 @@ _WHERE = ("run", "output_dir", "data_dir", "device", "weights", "image_metadata"
 """Keys that are not hashed into the folder's name: locations, hardware and metadata do not change a result, and
 `weights` and `device.precision` are spelled out in the name."""
 
+_PLACES = ("input", "against", "images", "dataset.settings.path", "dataset.settings.data_dir")
+"""Keys whose values may be names of files."""
+
 
 def load_run(config: UseConfig) -> Run:
     """Load the run `config.run` onto `config.device`. Its folder must be writable."""
@@ -67,6 +70,10 @@ def check_writable(folder: Path) -> None:
     """`ValueError` if the run's `folder` is not writable. Checked before anything is computed."""
     for path in folder.glob("*evaluation.*"):
         _check_inside(folder, path)
+    _check_writable(folder)
+
+
+def _check_writable(folder: Path) -> None:
     try:
         with TemporaryFile(dir=folder):
             pass
@@ -90,6 +97,8 @@ def results(run: Run, kind: str, config: UseConfig, *titles: str, **named: Any) 
     """
     path = run.folder / kind / _name(run, config, [*titles, *_spelled(named)])
     _check_inside(run.folder, path.parent)
+    if path.parent.exists():
+        _check_writable(path.parent)
     with TemporaryDirectory(prefix=".", dir=run.folder, ignore_cleanup_errors=True) as hidden, handling(_interrupt):
         new, old = Path(hidden, "new"), Path(hidden, "old")
         new.mkdir()
@@ -130,14 +139,14 @@ def _name(run: Run, config: UseConfig, parts: list[str]) -> str:
 
 def _settings(config: UseConfig) -> dict[str, Any]:
     """The part of a request that determines its result, as plain data."""
-    return {key: _absolute(value) for key, value in asdict(config).items() if key not in _WHERE}
+    return {key: _absolute(key, value) for key, value in asdict(config).items() if key not in _WHERE}
 
 
-def _absolute(value: Any) -> Any:
+def _absolute(key: str, value: Any) -> Any:
     """`value` with the names of files made absolute: a request means the same in every working directory."""
     if isinstance(value, dict):
-        return {key: _absolute(part) for key, part in value.items()}
+        return {name: _absolute(f"{key}.{name}", part) for name, part in value.items()}
     if isinstance(value, list):
-        return [_absolute(part) for part in value]
-    place = os.path.expanduser(value) if isinstance(value, str) else ""
+        return [_absolute(key, part) for part in value]
+    place = os.path.expanduser(value) if key in _PLACES and isinstance(value, str) else ""
     return os.path.realpath(place) if os.path.exists(place) else value

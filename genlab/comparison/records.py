@@ -20,7 +20,7 @@ from genlab.system.small_files import Unreadable, read_json, read_yaml, small_li
 
 _DAMAGE = (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError)
 
-_POINTS = 4000  # at most, of a curve
+_CURVES, _LETTERS, _POINTS = 500, 200, 4000
 
 
 @dataclass
@@ -162,6 +162,8 @@ def _curves(lines: Iterator[bytes]) -> tuple[dict[str, list[tuple[int, float]]],
         if "rollback" in row:  # later points were discarded
             curves = {name: {at: y for at, y in points.items() if at <= step} for name, points in curves.items()}
         for name, value in row.items():
+            if len(curves) > _CURVES or len(name) > _LETTERS:
+                raise ValueError(f"more than {_CURVES} curves, or a name of more than {_LETTERS} letters")
             if name.startswith(("train/", "validation/", "evaluation/", "watch/")):
                 points = curves.setdefault(name, {})
                 points[step] = float(value)

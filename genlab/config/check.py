@@ -25,7 +25,7 @@ _KINDS = {
 GenLab itself fills in."""
 
 _COUNTABLE = Limits(at_most=2**62)
-"""Of the whole numbers that are passed to a constructor: torch uses 64 bits."""
+"""Limits of whole numbers that are passed to a constructor: torch uses 64 bits."""
 
 
 def problems_of(config: RunConfig, sweep_metric: str | None = None) -> dict[str, list[str]]:

@@ -2,7 +2,7 @@
 
 import re
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import is_dataclass
 from itertools import islice
 from typing import Any
@@ -13,17 +13,30 @@ from genlab.config.hints import fits, misfit
 from genlab.contract.settings import RunConfig, flattened, typed
 from genlab.system.text import did_you_mean, printable
 
-_MOST_LINES, _LONGEST_LINE = 100, 300
+_MOST_LINES, _LONGEST_LINE, _MOST_LEVELS = 100, 300, 10
 
 
 def stored_config(values: Any) -> RunConfig:
     """The typed config of a checkpoint or a `config.yaml`, from JSON values. `ValueError` with a line per problem."""
-    if not isinstance(values, dict):
-        raise ValueError("config: must be a group of settings")
+    if not isinstance(values, dict) or not _is_plain(values):
+        raise ValueError(f"config: must be a group of plain settings, at most {_MOST_LEVELS} levels deep")
     for found in (_type_problems(RunConfig, values), _text_problems(values)):
-        if problems := [printable(f"config.{line}"[:_LONGEST_LINE]) for line in islice(found, _MOST_LINES)]:
-            raise ValueError("\n".join(problems))
+        refuse(f"config.{line}" for line in found)
     return typed(RunConfig, values)
+
+
+def refuse(problems: Iterable[str]) -> None:
+    """`ValueError` if there are `problems`, a line for each of the first hundred. Their text may be a stranger's."""
+    if lines := [printable(line[:_LONGEST_LINE]) for line in islice(problems, _MOST_LINES)]:
+        raise ValueError("\n".join(lines))
+
+
+def _is_plain(value: Any, level: int = 0) -> bool:
+    """Whether a value, nested ones included, is one of JSON."""
+    if isinstance(value, (dict, list)):
+        inner = value.values() if isinstance(value, dict) else value
+        return level < _MOST_LEVELS and all(_is_plain(part, level + 1) for part in inner)
+    return value is None or isinstance(value, (str, int, float))
 
 
 def _type_problems(schema: Any, values: dict[str, Any], above: str = "") -> Iterator[str]:

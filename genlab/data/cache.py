@@ -112,7 +112,7 @@ def _read(path: Path, key: str) -> dict[str, Tensor]:
     open_plain(path).close()  # a shared folder may hold a pipe, which would be waited for
     table, metadata = tensor_file.read(path)
     names = json.loads(metadata.get("names", "[]"))  # in order, which the tensors of a file have not
-    if metadata.get("key") != key or set(names) != set(table):
+    if metadata.get("key") != key or not isinstance(names, list) or sorted(map(str, names)) != sorted(table):
         raise ValueError("it holds another table")
     with suppress(OSError):  # another user's file may be read-only
         os.utime(path)  # time of last use

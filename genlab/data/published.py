@@ -22,6 +22,9 @@ from genlab.data.source import ArrayExamples, Examples, Source
 from genlab.system.download import socket_timeout
 from genlab.system.files import build_once
 
+LARGEST_FILE = 2**30
+"""Maximum bytes of a file that is read at once; the largest published one is half that size."""
+
 _IMPORT_SECONDS = 1.0
 """What importing torchvision takes, which a process that finds a table in the cache need not do."""
 
@@ -149,13 +152,15 @@ class LabelledSet(PublishedSet):
     def _read_resized(self, root: Path, split: str) -> dict[str, Tensor]:
         published = (self.sizes[split], *self.native.shape)
         try:
+            if any((root / file).stat().st_size > LARGEST_FILE for file in self.files()):
+                raise ValueError(f"a file has more than {LARGEST_FILE} bytes")
             images, labels = self.read(root, split)
             if images.shape != published or labels.shape != published[:1]:
                 raise ValueError(f"images {images.shape}, labels {labels.shape}")
         except _DAMAGE as error:
             raise ValueError(
-                f"data_dir={root}: the {split} images of {self.name} are damaged or others than the published "
-                f"{list(published)}. Remove {', '.join(self.files())} to have them unpacked again."
+                f"{root}: the {split} images of {self.name} are damaged or differ from the published {list(published)} "
+                f"({str(error)[:100]}). Remove {', '.join(self.files())} to have them unpacked again."
             ) from error
         return {"image": resize(images, self.size), "label": labels}
 

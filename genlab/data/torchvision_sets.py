@@ -20,7 +20,7 @@ from torch import Tensor
 from genlab.contract.data import DataSpec
 from genlab.data.checks import check_choice, check_range
 from genlab.data.images import ImageFiles, image_size
-from genlab.data.published import Archive, LabelledSet, PublishedSet
+from genlab.data.published import LARGEST_FILE, Archive, LabelledSet, PublishedSet
 from genlab.data.source import Examples
 
 
@@ -181,6 +181,8 @@ class Celeba(PublishedSet):
 
     def open(self, split: str) -> list[Examples]:
         images, partition = (self.root() / file for file in self.files())
+        if partition.stat().st_size > LARGEST_FILE:
+            raise ValueError(f"{partition} is larger than any that is published. Remove it to fetch it again.")
         # A line is "000001.jpg 0", and 0, 1, 2 are training, validation and test.
         lines = (line.split() for line in partition.read_text().splitlines())
         paths = [str(images / name) for name, part in lines if part == self.parts[split] and "/" not in name]

@@ -11,7 +11,7 @@ from genlab.checkpoints.folder import RunFolder
 from genlab.config.build import build_model, build_on_meta, check_size
 from genlab.config.check import limit_problems, problems_of
 from genlab.config.commands import UseConfig
-from genlab.config.stored import check_weights, stored_config
+from genlab.config.stored import check_weights, refuse, stored_config
 from genlab.contract.data import DataSpec
 from genlab.contract.settings import DeviceConfig, RunConfig
 from genlab.inference.run import Run
@@ -66,7 +66,9 @@ def latest(output_dir: str, with_checkpoint: bool = True) -> Path:
     found = [*Path(output_dir).glob(f"*/*/{name}"), *Path(output_dir).glob(f"sweeps/*/*/*/{name}")]
     if not found:
         what = "run with a checkpoint" if with_checkpoint else "run"
-        raise ValueError(f"run=latest: no {what} below {output_dir}; train one with: genlab train")
+        raise ValueError(
+            f"run=latest: no {what} below {output_dir} that this version reads; train one with: genlab train"
+        )
     newest = max(found, key=lambda path: path.stat().st_mtime)
     return newest.parents[len(name.parts) - 1]
 
@@ -74,8 +76,7 @@ def latest(output_dir: str, with_checkpoint: bool = True) -> Path:
 def _config_and_data(state: dict) -> tuple[RunConfig, DataSpec]:
     """Config and data of a checkpoint. `ValueError` with one line for each reason why they cannot be used."""
     config = stored_config(state["config"])
-    if problems := problems_of(config):
-        raise ValueError("\n".join(line for lines in problems.values() for line in lines))
+    refuse(line for lines in problems_of(config).values() for line in lines)
     if type(state["step"]) is not int or state["step"] < 0:
         raise ValueError(f"step={str(state['step'])[:100]}: must be a whole number of at least 0")
     check_weights(state)

@@ -177,8 +177,8 @@ def _start(processes: int, folder: RunFolder, function: Callable, arguments: tup
             status |= {"status": "failed", "reason": reason}
             replace_text(folder.status, json.dumps(status, indent=2))
         raise RunFailed(reason, folder)
-    if status["status"] == "interrupted":
-        raise Interrupted(received[0] if received else signal.SIGTERM, status["reason"])
+    if status.get("status") in (None, "interrupted"):
+        raise Interrupted(received[0] if received else signal.SIGTERM, status.get("reason") or "")
     return status["final"]
 
 
@@ -193,7 +193,7 @@ def _work(number: int, processes: int, port: int, function: Callable, arguments:
             barrier()  # if one exits early, gloo may abort the others
     except Interrupted:
         pass  # not a failure: the others may still be saving
-    except Exception:
+    except (Exception, KeyboardInterrupt):  # the latter before the run listens for signals
         sys.exit(1)  # its error is in the store
 
 

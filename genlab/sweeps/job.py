@@ -14,6 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from genlab.checkpoints.folder import JobFolder
+from genlab.checkpoints.status import state_of
 from genlab.config.check import locate
 from genlab.config.compose import parse, plain, run_config
 from genlab.contract.settings import DeviceConfig, RunConfig, SweepConfig
@@ -108,7 +109,8 @@ def _recorded(folder: JobFolder, run: RunConfig, overrides: list[str], retry: bo
     """The job's final metrics, empty if it failed, now or before. `job.json` records its start and its end."""
     earlier = job_record(folder)
     record = {"overrides": overrides, "begun": os.urandom(8).hex(), "ended": False, "failed": None}
-    if earlier.get("failed") and not retry and _of_job(earlier["overrides"]) == _of_job(overrides):
+    same = _of_job(earlier.get("overrides", ())) == _of_job(overrides)
+    if earlier.get("failed") and same and not retry and state_of(folder) != "finished":
         _write(folder, record | {"ended": True, "failed": earlier["failed"]})
         return {}
     _write(folder, record)

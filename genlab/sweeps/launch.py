@@ -20,8 +20,8 @@ from genlab.system import cores
 from genlab.system.signals import Interrupted, Interruption, is_echo
 
 _KILLED = (
-    "a process of the pool died while this job was running, perhaps for lack of memory; lower hydra.launcher.n_jobs or "
-    "trainer.batch_size before it is tried again"
+    "a process of the pool died while this job was running, perhaps for lack of memory; try it again with a smaller "
+    "hydra.launcher.n_jobs, or give the command of the sweep again with device.micro_batch=N"
 )
 
 
@@ -47,6 +47,8 @@ def launch(plan: Plan, overrides: list[str], overview: Overview) -> None:
             mark_failed(overview.folder.job(number), _KILLED)
         overview.update()
         overview.write()
+    elif isinstance(failure, BrokenExecutor):
+        raise RuntimeError("a process of the pool was killed before it began a job") from failure
     elif failure and not all(state.ended for state in overview.states):  # else a search had no result to write
         raise failure
 

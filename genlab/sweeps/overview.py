@@ -53,7 +53,7 @@ class Overview:
 
     def __init__(self, plan: Plan, metric: str | None, direction: str | None, done: Collection[int] = ()):
         self.folder, self.varied, self.metric, self.direction = plan.folder, plan.varied, metric, direction
-        jobs = range(plan.total)
+        jobs, self._done = range(plan.total), frozenset(done)
         self._before = [{} if number in done else job_record(self.folder.job(number)) for number in jobs]
         self.states = [self._look(number) if number in done else State(number) for number in jobs]
 
@@ -110,11 +110,11 @@ class Overview:
             state.step, state.reason = int(status["step"]), status["reason"]
             state.final = {name: float(value) for name, value in status["final"].items()}
             state.steps_per_second = status.get("steps_per_second")
-            if record["ended"]:
+            if record["ended"] or number in self._done:
                 state.status = status["status"]
             elif status["status"] == "running":
                 state.done = state.step / max(1, status.get("max_steps", math.inf))
-        if record.get("failed"):
+        if record.get("failed") and number not in self._done:  # it may have been resumed by itself
             state.status, state.reason = "failed", str(record["failed"])
         return state
 
@@ -123,6 +123,7 @@ def job_record(folder: JobFolder) -> dict:
     """The record of a job's last launch; empty if it was not launched."""
     with suppress(ValueError):
         record = read_json(folder.record)
-        if isinstance(record, dict) and isinstance(record.get("overrides"), list):
+        overrides = record.get("overrides") if isinstance(record, dict) else None
+        if isinstance(overrides, list) and all(isinstance(line, str) for line in overrides):
             return record
     return {}

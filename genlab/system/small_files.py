@@ -23,6 +23,10 @@ class Unreadable(ValueError):
     """A missing or refused file. The message is one line: folder, file name and reason, never the file's content."""
 
 
+class _Refused(ValueError):
+    """A text that is not parsed, because of what it would take."""
+
+
 def read_json(path: Path) -> Any:
     """Parse a JSON file of at most 1 MiB. `Unreadable`, a `ValueError`, if that fails."""
     return _parsed(path, json.loads, "JSON")
@@ -52,6 +56,8 @@ def _parsed(path: Path, parse: Callable[[str], Any], kind: str) -> Any:
         raise _unreadable(path, "refused: it has more than 1 MiB")
     try:
         return parse(content.decode())
+    except _Refused as error:
+        raise _unreadable(path, f"refused: {error}") from error
     except Exception as error:  # YAML's constructors raise anything
         raise _unreadable(path, f"damaged: it is no {kind}") from error
 
@@ -62,7 +68,7 @@ def _plain_yaml(text: str) -> Any:
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         too_long = isinstance(event, yaml.ScalarEvent) and len(event.value) > _MAX_LENGTH
         if isinstance(event, yaml.AliasEvent) or depth > _MAX_DEPTH or too_long:
-            raise ValueError("has aliases, nests too deep, or holds a value that is too long")
+            raise _Refused("it has aliases, nests too deep, or holds a value that is too long")
     return json.loads(json.dumps(yaml.load(text, _LOADER)))
 
 

@@ -6,6 +6,7 @@ executed, and the library checks what the header claims against the size of the 
 
 import hashlib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -33,7 +34,8 @@ def write(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]
             save_file(_apart(tensors), temporary, {**metadata, _CHECKSUM: _BLANK.decode()})
         except SafetensorError as error:  # the library has no other kind, and the disk is the only cause
             raise OSError(str(error)) from error
-        temporary.chmod(mode)  # the library writes private files
+        with suppress(OSError):  # some file systems have no modes
+            temporary.chmod(mode)  # the library writes private files
         with temporary.open("rb+") as file:
             header, place = _header(file)
             digest = _digest(file, header)
@@ -54,8 +56,9 @@ def read(path: Path, device: str | torch.device = "cpu") -> tuple[dict[str, Tens
     try:
         with safe_open(path, framework="pt", device=str(device)) as content:
             metadata = {name: text for name, text in content.metadata().items() if name != _CHECKSUM}
-            return {name: content.get_tensor(name) for name in content.offset_keys()}, metadata
-    except (SafetensorError, AttributeError, TypeError, RecursionError) as error:  # no metadata, or absurd shapes
+            names = content.keys()
+            return {name: content.get_tensor(name) for name in names}, metadata
+    except (SafetensorError, RuntimeError, AttributeError, TypeError) as error:  # no metadata, absurd shapes
         raise ValueError(str(error)) from error
 
 

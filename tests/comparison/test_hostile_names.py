@@ -111,6 +111,7 @@ REFUSED = {
     "unfinished row": ("metrics.jsonl", '{"step": 1}\n{"ste\n{"step": 2}\n'),
     "infinite step": ("metrics.jsonl", '{"step": 1e999, "train/loss": 1}\n'),
     "large line": ("metrics.jsonl", '{"step": 1, "train/' + "x" * LARGEST + '": 1}\n'),
+    "many names": ("metrics.jsonl", json.dumps({"step": 1} | {f"train/{n}": n for n in range(1000)}) + "\n"),
     "list of metrics": ("evaluation.json", '{"metrics": [1]}'),
 }
 

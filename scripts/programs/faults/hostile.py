@@ -584,7 +584,7 @@ CASES = [
     ),
     of_file("a name of many groups", "holds no config", lambda _: forged({"w/" * 10**6: ([0], [0, 0])})),
     of_file("depth", "not a readable checkpoint", lambda _: forged({}, config="[" * 10**6)),
-    of_run("depth", "hidden", _set("config", "model", "hidden", value=json.loads("[" * 900 + "]" * 900))),
+    of_run("depth", "levels deep", _set("config", "model", "hidden", value=json.loads("[" * 900 + "]" * 900))),
     of_file("many values", "not a readable checkpoint", lambda _: forged({}, config=f"[{'[],' * 3 * 10**6}[]]")),
     # configs of strangers
     of_run(
