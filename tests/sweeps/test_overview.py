@@ -33,9 +33,9 @@ def folder(tmp_path):
     return Folder(tmp_path)
 
 
-def overview(folder, total=3, metric="validation/elbo", direction="max"):
+def overview(folder, total=3, metric="validation/elbo", direction="max", done=()):
     plan = SimpleNamespace(folder=SweepFolder(folder.place), total=total, varied=["optimizer.lr"])
-    return Overview(plan, metric, direction)
+    return Overview(plan, metric, direction, done)
 
 
 def words(view):
@@ -67,6 +67,12 @@ def test_what_an_earlier_launch_left_says_nothing_until_the_job_begins_again(fol
     assert words(view) == ["waiting"] * 3
     folder.job(0)
     assert words(view) == ["running", "waiting", "waiting"]
+
+
+def test_a_job_that_failed_and_was_resumed_by_itself_has_finished(folder):
+    folder.job(0, ended=True, status="finished", final={"validation/elbo": -1.0}, failed="no memory")
+    view = overview(folder, done={0})
+    assert (words(view)[0], view.best.number, view.states[0].reason) == ("finished", 0, None)
 
 
 @pytest.mark.parametrize(("direction", "best"), [("max", 1), ("min", 0), (None, None)])
