@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
+from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from genlab.data.source import Examples, StoredExamples
 from genlab.system.signals import SIGNALS
@@ -52,6 +53,10 @@ class OnDisk:
             if len(announced) > _AHEAD:
                 yield self.rows(announced.popleft())
         yield from map(self.rows, announced)
+
+
+_MultiProcessingDataLoaderIter._shutdown = True  # until it has workers
+"""A signal may interrupt its construction; without this attribute, its destructor would print a traceback."""
 
 
 def _ignore_signals(worker: int) -> None:

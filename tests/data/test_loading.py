@@ -8,6 +8,7 @@ from dataclasses import replace
 import lab
 import pytest
 import torch
+from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from genlab.contract.data import DataSpec
 from genlab.contract.settings import LoaderConfig
@@ -169,3 +170,7 @@ def test_workers_leave_half_of_the_cores_to_the_step(cores, world, expected, mon
     monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(cores)), raising=False)
     settings = replace(SETTINGS, storage="stream", workers=None)
     assert loader(settings=settings, world=world).workers == expected
+
+
+def test_an_iterator_that_a_signal_kept_from_starting_its_workers_goes_silently():
+    _MultiProcessingDataLoaderIter.__new__(_MultiProcessingDataLoaderIter).__del__()
