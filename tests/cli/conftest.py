@@ -74,7 +74,8 @@ def tiny() -> list[str]:
 
 def train(output, *settings):
     """A short real run by the command line, in a folder below `output`."""
-    with contextlib.chdir(output), pytest.raises(SystemExit) as stopped:
+    with contextlib.chdir(output), pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as stopped:
+        patch.delenv("GENLAB_DATA", raising=False)
         main(["train", *settings, f"output_dir={output}"])
     assert stopped.value.code == 0
 

@@ -59,6 +59,7 @@ def whole(tmp_path_factory, tiny):
     folder = tmp_path_factory.mktemp("runs") / "x/whole"
     with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as stopped:
         patch.setattr(event_file_writer, "_global_uid", event_file_writer.AtomicCounter(0))
+        patch.delenv("GENLAB_DATA", raising=False)
         main(["train", *tiny, *RUN, f"hydra.run.dir={folder}"])
     assert stopped.value.code == 0
     return folder
