@@ -53,7 +53,13 @@ class Kind:
 
 
 class Shown(Kind):
-    """Base of the kinds that can be modelled: they are shown and written."""
+    """Base of the kinds that can be modelled: they are shown and written.
+
+    has_scene: whether pictures show examples against a `Scene`. previewed: number of examples in a preview.
+    """
+
+    has_scene: ClassVar[bool] = False
+    previewed: ClassVar[int] = 64
 
     def array(self, x: Tensor) -> np.ndarray:
         """Examples [N, *shape] as an array for a result file."""
@@ -62,6 +68,14 @@ class Shown(Kind):
     def picture(self, rows: Tensor, origin: Origin | None = None, scene: Scene | None = None) -> Png:
         """Examples [rows, columns, *shape] as one PNG. origin: its metadata."""
         raise NotImplementedError
+
+    def beside(self, x: Tensor, y: Tensor) -> Tensor:
+        """Rows [rows, columns, *shape] that show `y` beside `x`, [N, *shape] each, for comparison."""
+        raise NotImplementedError
+
+    def thumbnails(self, x: Tensor) -> Tensor | None:
+        """Examples as square images [N, C, S, S] of at most 64 pixels; None if they have no such form."""
+        return None
 
     def save_animation(self, rows: Tensor, path: Path, origin: Origin | None = None) -> None:
         """Write rows [rows, steps, *shape] as a GIF that shows all rows, step by step."""

@@ -7,3 +7,4 @@ class Points(Shown):
     """Points: real numbers without bounds."""
 
     plural = "points"
+    has_scene = True
