@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -46,6 +47,10 @@ class Kind:
     def features(self, field: Field, values: Tensor) -> Tensor:
         """Values [N, *shape] as features [N, D] that condition a network."""
         return values.flatten(1)
+
+    def num_features(self, field: Field) -> int:
+        """The D of `features`."""
+        return prod(field.shape)
 
     def parse(self, field: Field, value: Any) -> Tensor:
         """One example [*shape] from a value on the command line. `ValueError` if it is not one."""

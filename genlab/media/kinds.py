@@ -67,6 +67,9 @@ class Label(Kind):
         """One-hot, [N, size]."""
         return one_hot(values, field.size).to(torch.get_default_dtype())
 
+    def num_features(self, field: Field) -> int:
+        return field.size
+
     def parse(self, field: Field, value: Any) -> Tensor:
         if isinstance(value, str) and value in field.names:
             return torch.tensor(field.names.index(value))
