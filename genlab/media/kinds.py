@@ -31,7 +31,9 @@ class Image(Shown):
     def array(self, x: Tensor) -> np.ndarray:
         return to_uint8(x)
 
-    def picture(self, rows: Tensor, origin: Origin | None = None, scene: Scene | None = None) -> Png:
+    def picture(
+        self, rows: Tensor, origin: Origin | None = None, scene: Scene | None = None, connected: bool = False
+    ) -> Png:
         return to_png(rows, origin)
 
     def beside(self, x: Tensor, y: Tensor) -> Tensor:
