@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,10 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from genlab.config.commands import COMMANDS, ignored_device_keys
+from genlab.config.commands import COMMANDS, MOVED_KEYS, ignored_device_keys
 from genlab.config.hints import fits, hint_of, misfit, missing_part
 from genlab.config.paths import config_folder, groups, options
+from genlab.config.recipes import adjustments, may_follow
 from genlab.config.unsupported import several_values, unsupported
 from genlab.contract.settings import RunConfig, SweepConfig, typed
 from genlab.system.text import did_you_mean
@@ -110,6 +111,7 @@ def run_config(values: dict[str, Any], choices: Mapping[str, str]) -> tuple[RunC
     """The typed settings of a composed training config, and its sweep settings, which are not part of a run."""
     values = {"choices": {group: choices[group] for group in ("model", "dataset")}, **values}
     sweep = typed(SweepConfig, values.pop("sweep"))
+    values.pop("for_kind")
     return typed(RunConfig, values), sweep
 
 
@@ -120,7 +122,7 @@ def compose_or_explain(command: str, overrides: Sequence[str], job: int | None =
     while composed is None:
         good = [text for text in overrides if text not in problems]
         try:
-            config = compose(command, good, return_hydra_config=True)
+            config = _composed(command, good)
             folder = Path(config.hydra.run.dir) if job is None else Path(config.hydra.sweep.dir, str(job))
             composed = Composed(plain(config), dict(config.hydra.runtime.choices), folder)
         except COMPOSITION_ERRORS as error:
@@ -131,6 +133,31 @@ def compose_or_explain(command: str, overrides: Sequence[str], job: int | None =
     if problems:
         raise RequestError(list(problems.values()), composed)
     return composed
+
+
+def _composed(command: str, overrides: Sequence[str]) -> DictConfig:
+    """The config of `overrides`, composed again with the adjustments of a recipe, if there are any."""
+    adjusted = []
+    try:
+        config = compose(command, list(overrides), return_hydra_config=True)
+        adjusted = adjustments(config, parse(overrides)) if command == "train" else []
+    except COMPOSITION_ERRORS:  # a key may exist in the adjusted config only
+        with suppress(*COMPOSITION_ERRORS):
+            adjusted = _early_adjustments(command, overrides)
+        if not adjusted:
+            raise
+    return compose(command, [*adjusted, *overrides], return_hydra_config=True) if adjusted else config
+
+
+def _early_adjustments(command: str, overrides: Sequence[str]) -> list[str]:
+    """The adjustments as far as choices of files determine them; none if they do not matter to the keys asked for, as it
+    takes a second to find the kind of the data."""
+    if command != "train":
+        return []
+    parsed = parse(overrides)
+    chosen = [override.input_line for override in parsed if override.key_or_group in groups()]
+    config = compose(command, chosen, return_hydra_config=True)
+    return adjustments(config, parsed) if may_follow(config, parsed) else []
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
@@ -171,12 +198,14 @@ def _explain(command: str, overrides: Sequence[str]) -> Iterator[tuple[str, str]
             yield override.input_line, f"{override.input_line}: no such {key}; {hint}"
         else:
             chosen.append(override.input_line)
-    reference = OmegaConf.to_container(compose(command, chosen))
+    others = [override.input_line for override in parsed if override.key_or_group not in known]
+    base = [*_early_adjustments(command, [*chosen, *others]), *chosen]
+    reference = OmegaConf.to_container(compose(command, base))
     for override in parsed:
         if override.key_or_group in known or override.key_or_group.startswith("hydra"):
             continue
         try:
-            plain(compose(command, [*chosen, override.input_line]))
+            plain(compose(command, [*base, override.input_line]))
         except COMPOSITION_ERRORS as error:
             yield override.input_line, _explain_value(command, override, reference, error)
 
@@ -188,6 +217,8 @@ def _explain_value(command: str, override: Override, config: Any, error: Excepti
         group = key.partition(".")[0]
         if group in groups() and group in config and config[group] is None:
             return f"{line}: choose one first, as in {group}={options(group)[0]}"
+        if moved := MOVED_KEYS.get(key):
+            return f"{line}: {key} is called {moved} now"
         return f"{line}: {missing}"
     if not fits(override.value(), hint := hint_of(schema, key)):
         return misfit(schema, key, override.value(), hint)

@@ -66,6 +66,9 @@ class Source(ABC):
     may_provide: ClassVar[frozenset[str]] = frozenset({"image", "label"})
     """Fields that datasets of this kind may provide; `spec` says which this one does."""
 
+    kind: ClassVar[str] = "image"
+    """Kind of the modelled field, as in `spec`: known before the settings are, so that recipes can follow it."""
+
     categorical_factors: ClassVar[tuple[int, ...]] = ()
     """Columns of the field `factors`, if any, whose values have no order."""
 

@@ -5,7 +5,7 @@ References:
 - Vincent et al. 2008, Extracting and Composing Robust Features with Denoising Autoencoders, https://doi.org/10.1145/1390156.1390294
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, Literal
 
 from torch import Tensor
@@ -14,8 +14,8 @@ from torch.nn import functional as F
 from genlab.contract.data import Batch, DataSpec
 from genlab.contract.model import GenerativeModel, Update
 from genlab.media.grids import in_blocks
-from genlab.networks.choice import Network, make_decoder, make_encoder
 from genlab.networks.layers import Activation, check_least
+from genlab.networks.network import Network
 
 
 class AE(GenerativeModel):
@@ -32,12 +32,8 @@ class AE(GenerativeModel):
         self,
         data: DataSpec,
         *,
+        network: Network,
         latent_dim: int = 32,
-        network: Network = "mlp",
-        hidden: Sequence[int] = (512, 256),
-        channels: int = 32,
-        max_channels: int = 256,
-        dense: Sequence[int] = (),
         activation: Activation = "relu",
         dropout: float = 0.0,
         loss: Literal["mse", "bce"] = "mse",
@@ -47,10 +43,9 @@ class AE(GenerativeModel):
         check_least(1, latent_dim=latent_dim)
         check_least(0, input_noise=input_noise)
         self.loss, self.input_noise = loss, input_noise
-        sizes = {"hidden": hidden, "channels": channels, "max_channels": max_channels, "dense": dense}
-        options: dict[str, Any] = {**sizes, "activation": activation, "dropout": dropout}
-        self.encoder = make_encoder(network, data.shape, latent_dim, **options)
-        self.decoder = make_decoder(network, latent_dim, data.shape, **options)
+        style: dict[str, Any] = {"activation": activation, "dropout": dropout}
+        self.encoder = network.encoder(data.shape, latent_dim, **style)
+        self.decoder = network.decoder(latent_dim, data.shape, **style)
 
     def training_step(self, batch: Batch, step: int) -> Iterator[Update]:
         x = batch["image"]

@@ -6,7 +6,7 @@ References:
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -18,8 +18,8 @@ from genlab.losses.divergence import kl_to_standard_normal
 from genlab.losses.likelihood import LikelihoodName, make_likelihood
 from genlab.media.grids import in_blocks
 from genlab.models.latents import standard_normal
-from genlab.networks.choice import Network, make_decoder, make_encoder
 from genlab.networks.layers import Activation, check_least
+from genlab.networks.network import Network
 
 _TRAVERSED_LATENTS = 10
 _TRAVERSED_VALUES = 9
@@ -38,12 +38,8 @@ class VAE(GenerativeModel):
         self,
         data: DataSpec,
         *,
+        network: Network,
         latent_dim: int = 20,
-        network: Network = "mlp",
-        hidden: Sequence[int] = (512, 512),
-        channels: int = 32,
-        max_channels: int = 256,
-        dense: Sequence[int] = (),
         activation: Activation = "relu",
         dropout: float = 0.0,
         likelihood: LikelihoodName = "bernoulli",
@@ -52,10 +48,9 @@ class VAE(GenerativeModel):
         super().__init__(data)
         check_least(1, latent_dim=latent_dim)
         self.latent_dim = latent_dim
-        sizes = {"hidden": hidden, "channels": channels, "max_channels": max_channels, "dense": dense}
-        options: dict[str, Any] = {**sizes, "activation": activation, "dropout": dropout}
-        self.encoder = make_encoder(network, data.shape, 2 * latent_dim, **options)
-        self.decoder = make_decoder(network, latent_dim, data.shape, **options)
+        style: dict[str, Any] = {"activation": activation, "dropout": dropout}
+        self.encoder = network.encoder(data.shape, 2 * latent_dim, **style)
+        self.decoder = network.decoder(latent_dim, data.shape, **style)
         self.likelihood = make_likelihood(likelihood, variance)
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
