@@ -44,12 +44,14 @@ class RequestError(ValueError):
 class Composed:
     """One composed config as plain values, with information from Hydra's own node.
 
-    choices: chosen file by config group. folder: the run folder it would get.
+    choices: chosen file by config group. folder: the run folder it would get. adjusted: the overrides that its recipe
+    adds, see `genlab.config.recipes`.
     """
 
     values: dict[str, Any]
     choices: dict[str, str]
     folder: Path
+    adjusted: list[str]
 
 
 @dataclass
@@ -82,10 +84,14 @@ def _bf16_where_fast(device: str) -> str:
 
 @contextmanager
 def composing() -> Iterator[None]:
-    """Initialise Hydra with GenLab's configs inside the block."""
+    """Initialise Hydra with GenLab's configs inside the block; a Hydra around it, as in a job of a sweep, comes back."""
+    around = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
-    with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        yield
+    try:
+        with initialize_config_dir(str(config_folder()), version_base="1.3"):
+            yield
+    finally:
+        GlobalHydra.instance().hydra = around
 
 
 def compose_command(command: str, overrides: Sequence[str]) -> Composed:
@@ -122,9 +128,9 @@ def compose_or_explain(command: str, overrides: Sequence[str], job: int | None =
     while composed is None:
         good = [text for text in overrides if text not in problems]
         try:
-            config = _composed(command, good)
+            config, adjusted = _composed(command, good)
             folder = Path(config.hydra.run.dir) if job is None else Path(config.hydra.sweep.dir, str(job))
-            composed = Composed(plain(config), dict(config.hydra.runtime.choices), folder)
+            composed = Composed(plain(config), dict(config.hydra.runtime.choices), folder, adjusted)
         except COMPOSITION_ERRORS as error:
             found = dict(_explain(command, good))
             if not found:
@@ -135,9 +141,9 @@ def compose_or_explain(command: str, overrides: Sequence[str], job: int | None =
     return composed
 
 
-def _composed(command: str, overrides: Sequence[str]) -> DictConfig:
-    """The config of `overrides`, composed again with the adjustments of a recipe, if there are any."""
-    adjusted = []
+def _composed(command: str, overrides: Sequence[str]) -> tuple[DictConfig, list[str]]:
+    """The config of `overrides`, composed again with the adjustments of its recipe, if there are any; and those."""
+    adjusted: list[str] = []
     try:
         config = compose(command, list(overrides), return_hydra_config=True)
         adjusted = adjustments(config, parse(overrides)) if command == "train" else []
@@ -146,7 +152,9 @@ def _composed(command: str, overrides: Sequence[str]) -> DictConfig:
             adjusted = _early_adjustments(command, overrides)
         if not adjusted:
             raise
-    return compose(command, [*adjusted, *overrides], return_hydra_config=True) if adjusted else config
+    if adjusted:
+        config = compose(command, [*adjusted, *overrides], return_hydra_config=True)
+    return config, adjusted
 
 
 def _early_adjustments(command: str, overrides: Sequence[str]) -> list[str]:
