@@ -30,7 +30,7 @@ def build_source(dataset: dict[str, Any]) -> Source:
 def build_model(config: RunConfig, data: DataSpec) -> GenerativeModel:
     """The model that `config.model` describes, of the network `config.network` if it takes one, shaped for `data`;
     weights are drawn from torch's global generator."""
-    parts = {"network": _build("network", config.network)} if config.network else {}
+    parts = {"network": _build("network", config.network)} if config.network is not None else {}
     return _build("model", config.model, data, **parts)
 
 

@@ -40,8 +40,8 @@ def problems_of(config: RunConfig, sweep_metric: str | None = None) -> dict[str,
             continue  # some models take none
         if lines := problems_of_node(node, getattr(config, node)):
             problems[node] = lines
-    if not problems.keys() & {"model", "network"} and (line := _network_problem(config)):
-        problems["network"] = [line]
+    if not problems.keys() & {"model", "network"} and (unfit := _network_problem(config)):
+        problems["network"] = [unfit]
     return problems
 
 

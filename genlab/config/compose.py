@@ -84,7 +84,7 @@ def _bf16_where_fast(device: str) -> str:
 
 @contextmanager
 def composing() -> Iterator[None]:
-    """Initialise Hydra with GenLab's configs inside the block; a Hydra around it, as in a job of a sweep, comes back."""
+    """Initialise Hydra with GenLab's configs inside the block; afterwards the Hydra around it, if any, is back."""
     around = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
     try:
@@ -158,8 +158,8 @@ def _composed(command: str, overrides: Sequence[str]) -> tuple[DictConfig, list[
 
 
 def _early_adjustments(command: str, overrides: Sequence[str]) -> list[str]:
-    """The adjustments as far as choices of files determine them; none if they do not matter to the keys asked for, as it
-    takes a second to find the kind of the data."""
+    """The adjustments, of those overrides alone that choose files; none if they cannot matter to the other overrides, as
+    the class of the data takes a second to import."""
     if command != "train":
         return []
     parsed = parse(overrides)

@@ -1,8 +1,13 @@
 """What a model's recipe gives up when another network is chosen, and what it changes for the kind of the data.
 
-A recipe (`configs/model/NAME.yaml`) chooses a network and its sizes, which do not fit the networks that a user may choose
-instead. Its section `for_kind` holds settings for data of a kind, which the class of the dataset tells. Hydra has neither
-condition, so a config is composed twice: first as asked for, then with the overrides that `adjustments` finds in it.
+A recipe (`configs/model/NAME.yaml`) chooses a network and its sizes, which do not fit the networks that a user may
+choose instead. Its section `for_kind` holds settings for data of a kind, which the class of the dataset tells, as in
+
+    for_kind:
+      points: {network: mlp, network.hidden: [256, 256, 256], trainer.max_steps: 5000}
+
+They replace the recipe's own settings; those of an experiment and of the command line win over both. Hydra has no such
+conditions, so a config is composed twice: first as asked for, then with the overrides that `adjustments` finds for it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +23,7 @@ from genlab.contract.settings import flattened
 
 
 class _File:
-    """What a file of settings for the whole config says. choices: its choices by group. keys: the dotted keys it sets."""
+    """A file of settings for the whole config. choices: its choices by group. keys: the dotted keys that it sets."""
 
     def __init__(self, group: str, name: str):
         content = read_option(group, name)
@@ -68,7 +73,9 @@ def _settings_for_kind(config: DictConfig) -> Mapping[str, Any]:
 
 def _without_strange_sizes(network: str | None, files: list[_File], given: set[str]) -> Iterator[tuple[str, str]]:
     """Key and override for each size in `files` that was meant for another network than the chosen one."""
-    meant, strange, fitting = None, set(), set(given)
+    meant: str | None = None
+    strange: set[str] = set()
+    fitting = set(given)
     for file in files:
         meant = file.choices.get("network", meant)
         sizes = {key for key in file.keys if key.startswith("network.")}

@@ -29,7 +29,9 @@ def pyramid(height: int, width: int) -> list[tuple[int, int]]:
 def pyramid_widths(levels: int, channels: int, max_channels: int) -> list[int]:
     """Channels of each level below the image: doubling, up to `max_channels`."""
     if not 1 <= channels <= max_channels:
-        raise ValueError(f"network.channels={channels}, network.max_channels={max_channels}: need 1 <= channels <= max_channels")
+        raise ValueError(
+            f"network.channels={channels}, network.max_channels={max_channels}: need 1 <= channels <= max_channels"
+        )
     return [min(channels * 2**level, max_channels) for level in range(levels)]
 
 

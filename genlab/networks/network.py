@@ -1,4 +1,4 @@
-"""The interface of a network choice: `network=NAME` names an architecture and its sizes, which builds what a model needs.
+"""The interface of a network choice: `network=NAME` names an architecture, which builds the parts of a model.
 
 A model takes it as `network: Network` and asks for its parts. What differs between the networks of one model, such as
 normalization in a generator but not in a discriminator, is the model's to say: `style`, the options of `layers.Style`.
@@ -23,7 +23,7 @@ class Network:
     All parts give raw outputs, which are neither squashed nor limited to a range.
     """
 
-    name: ClassVar[str]
+    name: ClassVar[str] = "?"
     images_only: ClassVar[bool] = True
 
     def encoder(self, shape: Shape, out_features: int, **style: Any) -> nn.Module:
