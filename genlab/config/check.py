@@ -10,13 +10,15 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from genlab.config.hints import describe, fits, misfit
+from genlab.config.paths import options
 from genlab.contract.settings import CLASS_NODES, Limits, RunConfig
 from genlab.system.text import did_you_mean
 
 TRUSTED = ("genlab", "torch.nn", "torch.optim")
 
 _KINDS = {
-    "model": ("genlab.contract.model", "GenerativeModel", {"data"}),
+    "model": ("genlab.contract.model", "GenerativeModel", {"data", "network"}),
+    "network": ("genlab.networks.network", "Network", set()),
     "dataset": ("genlab.data.source", "Source", set()),
     "optimizer": ("torch.optim", "Optimizer", {"params"}),
     "schedule": ("genlab.training.schedule", "Schedule", set()),
@@ -34,9 +36,25 @@ def problems_of(config: RunConfig, sweep_metric: str | None = None) -> dict[str,
     for line in _setting_problems(config, sweep_metric):
         problems.setdefault(line.split(".")[0], []).append(line)
     for node in CLASS_NODES:
+        if node == "network" and config.network is None:
+            continue  # some models take none
         if lines := problems_of_node(node, getattr(config, node)):
             problems[node] = lines
+    if not problems.keys() & {"model", "network"} and (unfit := _network_problem(config)):
+        problems["network"] = [unfit]
     return problems
+
+
+def _network_problem(config: RunConfig) -> str | None:
+    """Whether a network is given to a model that takes none, or none to one that needs it."""
+    found = locate("model", config.model["_target_"])
+    parameter = settings_of(found, {"data"})[0].get("network")
+    if parameter is None and config.network is not None:
+        name = locate("network", config.network["_target_"]).name
+        return f"network={name}: {found.__name__} takes no network; leave it out"
+    if parameter is not None and parameter.default is parameter.empty and config.network is None:
+        return f"network: {found.__name__} needs one; choose from {', '.join(options('network'))}, as in network=mlp"
+    return None
 
 
 def problems_of_node(node: str, values: Any) -> list[str]:

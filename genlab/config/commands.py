@@ -176,6 +176,16 @@ RENAMED_KEYS = {
 }
 """Old names of keys, which are refused with a hint at the new name."""
 
+MOVED_KEYS = {
+    "model.network": "network",
+    "model.hidden": "network.hidden",
+    "model.generator_hidden": "network.decoder_hidden",
+    "model.normalization": "network.normalization",
+    **{f"model.{name}": f"network.{name}" for name in ("channels", "max_channels", "dense")},
+    **{f"model.{name}": f"network.{name}" for name in ("width", "blocks", "padding")},
+}
+"""Old names of keys that a model may still have, but that most have no more: the hint is for those."""
+
 RENAMED_VALUES = {
     ("extractor", "digits"): "classifier",
     ("evaluation.extractor", "digits"): "classifier",

@@ -80,7 +80,7 @@ class Source(ABC):
     """What datasets of this class may provide; `spec` says what this one does."""
 
     kind: ClassVar[str] = "image"
-    """Kind of what is modelled, a key of `genlab.media.kinds.KINDS`."""
+    """Kind of what is modelled, as in `spec`: known before the settings are, so that recipes can follow it."""
 
     categorical_factors: ClassVar[tuple[int, ...]] = ()
     """Columns of the field `factors`, if any, whose values have no order."""
