@@ -37,7 +37,7 @@ def main(config: InterpolateConfig) -> None:
             "latents": latents.flatten(0, 1),
             **of_rows,
         }
-        save_npz(new / "interpolations.npz", **arrays, **of_rows)
+        save_npz(new / "interpolations.npz", **arrays)
     print(f"between    {title}, {path}: {len(start)} rows of {config.steps} images")
     print(f"grid       {folder}/grid.png\nanimation  {folder}/animation.gif\narray      {folder}/interpolations.npz")
     print(f"next       {command_line('traverse', run=run.folder)}")

@@ -26,7 +26,7 @@ def unsupported(command: str, parsed: list[Override]) -> Iterator[tuple[str, str
             continue
         node, _, below = key.partition(".")
         free = command == "train" and below and hint_of(schema, node) is Any  # keys of a class may come and go
-        free = free or (below and node in OPEN_GROUPS)
+        is_open = below and node in OPEN_GROUPS  # whose keys compose.py adds
         exists = command == "train" and key not in groups() and hint_of(schema, key) is not None
         if key.startswith("hydra"):
             yield line, f"{line}: genlab {command} takes no settings of Hydra's; see genlab {command} --help"
@@ -36,7 +36,7 @@ def unsupported(command: str, parsed: list[Override]) -> Iterator[tuple[str, str
             yield line, f"{line}: write {key}={line.partition('=')[2]}, without @{override.package}"
         elif override.is_delete() and not free:
             yield line, f"{line}: no key can be taken away here; write key=value"
-        elif (override.is_add() and not free) or (override.is_force_add() and not exists):
+        elif (override.is_add() and not free) or (override.is_force_add() and not exists and not is_open):
             yield line, f"{line}: write {line.lstrip('+')}, without +"
 
 
