@@ -174,8 +174,8 @@ def _composed(command: str, overrides: Sequence[str]) -> tuple[DictConfig, list[
 
 
 def _early_adjustments(command: str, overrides: Sequence[str]) -> list[str]:
-    """The adjustments of those overrides alone that choose files; none if they cannot matter to the other overrides,
-    as the class of the data takes a second to import."""
+    """The adjustments that follow from choices of files; none if they cannot matter to the other overrides, as it takes
+    a second to import the class of the data."""
     if command != "train":
         return []
     parsed = parse(overrides)

@@ -94,7 +94,7 @@ class ResNetGenerator(Stack):
         super().__init__()
         layer = Style(**style)
         channels, *size = shape
-        check_sides(shape[1], shape[2], "residual generators")
+        check_sides(size[0], size[1], "residual generators")
         if not 0 <= blocks <= MOST_LAYERS:
             raise ValueError(f"network.blocks={blocks}: must be at least 0 and at most {MOST_LAYERS}")
         if padding not in ("zeros", "reflect"):

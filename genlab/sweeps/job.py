@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import signal
 import sys
 from collections.abc import Iterable
@@ -32,6 +33,10 @@ from genlab.system.small_files import read_json
 
 log = logging.getLogger("genlab")
 
+FORCED = "++network."
+"""For keys of a network in a sweep. Hydra composes a job without the adjustments of its recipe
+(`genlab.config.recipes`), so that the key may not exist then; the job composes its config again."""
+
 
 def objective(config: RunConfig, sweep: SweepConfig) -> tuple[str | None, str | None]:
     """The final metric that ranks the jobs, as in "validation/elbo", and its direction: "min" or "max".
@@ -57,7 +62,7 @@ _WORKER = _Worker()
 
 
 def run_job(config: DictConfig) -> float | None:
-    """Train or resume one job; returns the final value of the sweep's metric.
+    """Train or resume one job; returns the final value of the sweep's metric. `config` is not used, see `FORCED`.
 
     None if there is no such value, as in a failed job: its folder gives the reason, and other jobs continue.
     A signal raises `Interrupted` if jobs run one after another in the launching process. A pool worker instead declines
@@ -71,9 +76,9 @@ def run_job(config: DictConfig) -> float | None:
             signal.signal(number, _WORKER.receive)
     if launcher.startswith("submitit"):  # sends SIGUSR2 shortly before the time limit
         signal.signal(signal.SIGUSR2, lambda number, frame: os.kill(os.getpid(), signal.SIGTERM))
-    overrides = list(hydra.overrides.task)
+    overrides = [re.sub(rf"^{re.escape(FORCED)}", "network.", line) for line in hydra.overrides.task]
     register()
-    job = compose_job(overrides)  # again, as a recipe adjusts to its data, and Hydra's sweeper does not know of that
+    job = compose_job(overrides)
     run, sweep = job.config, job.sweep
     share_machine(run.device, hydra)
     run.logger.console = False  # the terminal shows the sweep's progress bar

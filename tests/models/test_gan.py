@@ -144,11 +144,11 @@ def test_penalties_of_a_discriminator_that_normalizes_batches_are_refused(networ
 
 
 def test_the_mlp_generator_can_have_layers_and_a_nonlinearity_of_its_own():
-    def widths(sizes={}, **options):
+    def widths(sizes, **options):
         generator = build(GAN, network="mlp", sizes=SIZES | sizes, **options).generator
         return [layer.out_features for layer in generator.body if isinstance(layer, torch.nn.Linear)], generator
 
-    assert widths()[0] == [8, 16]
+    assert widths({})[0] == [8, 16]
     found, generator = widths({"decoder_hidden": [5, 6, 7]}, generator_activation="silu")
     assert found == [5, 6, 7]
     assert any(isinstance(layer, torch.nn.SiLU) for layer in generator.modules())

@@ -67,10 +67,10 @@ def test_networks_of_images_refuse_points_with_the_way_out(name):
 
 
 def test_a_part_that_a_network_does_not_make_is_refused_with_those_that_do():
-    with pytest.raises(ValueError, match="network=mlp: .*translators.*resnet"):
+    with pytest.raises(ValueError, match=r"network=mlp: .*translators.*resnet"):
         FullyConnected().translator((3, 16, 16), (3, 16, 16))
     for build in (lambda n: n.encoder((3, 16, 16), 2), lambda n: n.decoder(2, (3, 16, 16))):
-        with pytest.raises(ValueError, match="network=resnet: .*coders.*conv, dcgan, mlp"):
+        with pytest.raises(ValueError, match=r"network=resnet: .*coders.*conv, dcgan, mlp"):
             build(lab.network("resnet"))
 
 
