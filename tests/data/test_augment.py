@@ -2,13 +2,20 @@
 
 import torch
 
-from genlab.contract.data import Batch
+from genlab.contract.data import Batch, DataSpec, Field
 from genlab.data.augment import augment
 
 
-def batch_of(n=32, names=("image",), seed=5, height=6, width=9):
+SHAPE = (2, 6, 9)
+
+
+def spec_of(*names, paired=False):
+    return DataSpec({name: Field("image", SHAPE) for name in names}, paired)
+
+
+def batch_of(n=32, names=("x",), seed=5):
     torch.manual_seed(0)
-    return Batch({name: torch.rand(n, 2, height, width) for name in names}, seed)
+    return Batch({name: torch.rand(n, *SHAPE) for name in names}, seed)
 
 
 def flipped(x):
@@ -29,7 +36,7 @@ def moved(x, down, right):
 def test_each_image_is_mirrored_or_left_alone():
     batch = batch_of(400)
     before = batch["x"].clone()
-    augment(batch, ("image",), flip=True, shift=0)
+    augment(batch, spec_of("x"), flip=True, shift=0)
     mirrored = torch.tensor([torch.equal(y, flipped(x)) for x, y in zip(before, batch["x"], strict=True)])
     same = torch.tensor([torch.equal(y, x) for x, y in zip(before, batch["x"], strict=True)])
     assert (mirrored ^ same).all()
@@ -39,7 +46,7 @@ def test_each_image_is_mirrored_or_left_alone():
 def test_each_image_is_shifted_by_its_own_whole_pixels(shift=2):
     batch = batch_of(60)
     before = batch["x"].clone()
-    augment(batch, ("image",), flip=False, shift=shift)
+    augment(batch, spec_of("x"), flip=False, shift=shift)
     offsets = range(-shift, shift + 1)
     seen = set()
     for x, y in zip(before, batch["x"], strict=True):
@@ -50,9 +57,31 @@ def test_each_image_is_shifted_by_its_own_whole_pixels(shift=2):
     assert len(seen) > len(offsets), "down and right are drawn apart"
 
 
-def test_domains_are_moved_apart():
+def changes(paired):
+    """Which rows of each of two domains are mirrored."""
     batch = batch_of(200, names=("a", "b"))
     before = {name: batch[name].clone() for name in ("a", "b")}
-    augment(batch, ("a", "b"), flip=True, shift=0)
-    changed = [[not torch.equal(x, y) for x, y in zip(before[n], batch[n], strict=True)] for n in ("a", "b")]
-    assert changed[0] != changed[1]
+    augment(batch, spec_of("a", "b", paired=paired), flip=True, shift=0)
+    return [[not torch.equal(x, y) for x, y in zip(before[n], batch[n], strict=True)] for n in ("a", "b")]
+
+
+def test_domains_are_moved_apart_unless_they_are_pairs():
+    apart, together = changes(paired=False), changes(paired=True)
+    assert apart[0] != apart[1]
+    assert together[0] == together[1] and 60 < sum(together[0]) < 140
+
+
+def test_pairs_are_shifted_as_one():
+    batch = batch_of(50, names=("a", "b"))
+    batch.fields["b"] = 1 - batch["a"]
+    augment(batch, spec_of("a", "b", paired=True), flip=True, shift=2)
+    assert torch.equal(batch["b"], 1 - batch["a"])
+
+
+def test_what_is_not_asked_for_and_what_is_not_modelled_is_left_alone():
+    batch = batch_of(20)
+    before, batch.fields["label"] = batch["x"].clone(), torch.arange(20)
+    augment(batch, spec_of("x"), flip=False, shift=0)
+    assert torch.equal(batch["x"], before) and batch.draws == 0
+    augment(batch, spec_of("x"), flip=True, shift=2)
+    assert torch.equal(batch["label"], torch.arange(20))

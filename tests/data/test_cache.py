@@ -23,7 +23,7 @@ from genlab.system import files, tensor_file
 
 def table():
     return {
-        "image": torch.arange(30).byte().view(5, 1, 3, 2),
+        "x": torch.arange(30).byte().view(5, 1, 3, 2),
         "label": torch.arange(5) + 2**40,
         "factors": torch.linspace(0, 1, 10).view(5, 2),
     }
@@ -102,7 +102,7 @@ def test_another_request_is_another_table(making, monkeypatch):
 
 def test_what_a_run_writes_into_its_table_stays_in_the_run(making):
     making()
-    cached({"request": ["x"]}, [], making.make)["image"].zero_()
+    cached({"request": ["x"]}, [], making.make)["x"].zero_()
     assert making() == 1
 
 
@@ -197,8 +197,8 @@ def test_jobs_that_start_together_make_a_table_once_or_without_locks_each_its_ow
         time.sleep(0.3)
         return table()
 
-    for found in together(lambda: cached({"request": ["x"]}, [], make)["image"].tolist(), 3):
-        assert found == table()["image"].tolist()
+    for found in together(lambda: cached({"request": ["x"]}, [], make)["x"].tolist(), 3):
+        assert found == table()["x"].tolist()
     assert (tmp_path / "log").read_text() == "made\n" * (1 if locks else 3)
     assert entry(folder) and Making()() == 0
 
@@ -241,10 +241,10 @@ def test_sources_give_the_same_from_the_cache(make, folder, tmp_path):
 
 def test_a_changed_image_is_seen(folder, tmp_path):
     options = images(tmp_path / "images")
-    before = ImageFolder(**options).open("train")[0].load()["image"]
+    before = ImageFolder(**options).open("train")[0].load()["x"]
     for path in (tmp_path / "images").rglob("*.png"):
         Image.new("RGB", (9, 11), "white").save(path)
-    after = ImageFolder(**options).open("train")[0].load()["image"]
+    after = ImageFolder(**options).open("train")[0].load()["x"]
     assert after.min() == 255 and not torch.equal(before, after)
 
 

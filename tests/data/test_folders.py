@@ -27,7 +27,7 @@ def test_images_directly_in_the_folder(tmp_path):
     source = ImageFolder(path=str(tmp_path), size=[8, 6], channels=1, validation_fraction=0.2)
     assert source.spec.shape == (1, 8, 6) and source.spec.num_classes == 0
     assert source.sizes == {"train": 16, "validation": 4}
-    assert set(source.open("train")[0].load()) == {"image"}
+    assert set(source.open("train")[0].load()) == {"x"}
     found = shades(source, "train") + shades(source, "validation")
     assert sorted(shade for shade, _ in found) == list(range(20))
 
@@ -36,7 +36,8 @@ def test_subfolders_are_classes(tmp_path):
     for label, name in enumerate(["apple", "banana", "cherry"]):
         fill(tmp_path / name / "deep" if label == 1 else tmp_path / name, 5, shade=100 * label - (label == 2) * 20)
     source = ImageFolder(path=str(tmp_path), size=8)
-    assert source.spec.num_classes == 3 and source.spec.provides == {"image", "label"}
+    assert source.spec.num_classes == 3 and source.spec.provides == {"x", "label"}
+    assert source.spec["label"].names == ("apple", "banana", "cherry")
     found = shades(source, "train") + shades(source, "validation")
     assert sorted(found) == [
         (first + index, label) for first, label in ((0, 0), (100, 1), (180, 2)) for index in range(5)

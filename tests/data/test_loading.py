@@ -84,7 +84,7 @@ def test_shares_of_the_processes_make_the_batch(world):
     for step, batch in enumerate(take(loader(settings=settings))):
         parts = [share[step] for share in shares]
         assert all(part.size == BATCH // world and part.total == BATCH for part in parts)
-        for name in ("image", "label"):
+        for name in ("x", "label"):
             assert torch.equal(torch.cat([part[name] for part in parts]), batch[name])
         assert torch.equal(torch.cat([part.randn(4) for part in parts]), batch.randn(4))
 

@@ -11,30 +11,38 @@ import torch
 import genlab
 from genlab.checkpoints import file as checkpoint
 from genlab.contract.data import image_spec
+from genlab.contract.model import GenerativeModel
 from genlab.inference.load import latest, load
 from genlab.inference.run import Run
+from genlab.models.vae import VAE
 
 
-class Painter:
-    """Paints labels, or noise; remembers in which batches."""
+class Painter(GenerativeModel):
+    """Paints noise, or labels; remembers in which batches."""
 
-    def __init__(self, requires):
-        self.requires, self.batches = requires, []
+    def __init__(self, data):
+        super().__init__(data)
+        self.batches = []
 
-    def sample(self, num_samples, label=None):
+    def sample(self, num_samples, condition=None, *, contrast: float = 1.0):
         self.batches.append(num_samples)
-        if label is None:
-            return torch.rand(num_samples, 1, 1, 1)
-        return label.view(-1, 1, 1, 1) / 10
+        if condition is None:
+            return contrast * torch.rand(num_samples, 1, 1, 1)
+        return contrast * condition["label"].view(-1, 1, 1, 1) / 10
 
 
-def run_of(requires, tmp_path):
+class LabelPainter(Painter):
+    conditions = ("label",)
+
+
+def run_of(family, folder):
     config = SimpleNamespace(choices=SimpleNamespace(model="painter", dataset="digits"))
-    return Run(tmp_path, 1, config, image_spec((1, 1, 1), 4), Painter(requires), lab.CPU)
+    data = image_spec((1, 1, 1), 4)
+    return Run(folder, 1, config, data, family(data), lab.CPU)
 
 
 def test_draws_in_batches_as_a_function_of_the_seed(tmp_path):
-    run = run_of(frozenset(), tmp_path)
+    run = run_of(Painter, tmp_path)
     images = run.sample(600, seed=3)
     assert images.shape == (600, 1, 1, 1)
     assert sum(run.model.batches) == 600 and max(run.model.batches) <= 256
@@ -47,14 +55,23 @@ def test_draws_in_batches_as_a_function_of_the_seed(tmp_path):
 
 
 def test_all_classes_in_turn_or_one(tmp_path):
-    run = run_of(frozenset({"label"}), tmp_path)
+    run = run_of(LabelPainter, tmp_path)
     batches = list(run.draw(300, seed=0))
-    labels = torch.cat([labels for _, labels in batches])
+    labels = torch.cat([condition["label"] for _, condition in batches])
     assert labels.tolist() == [number % 4 for number in range(300)]
     torch.testing.assert_close(torch.cat([images for images, _ in batches]).flatten(), labels / 10)
     for label in (2, 0):
-        ((_, labels),) = run.draw(5, seed=0, label=label)
-        assert labels.tolist() == [label] * 5
+        ((_, condition),) = run.draw(5, seed=0, condition={"label": label})
+        assert condition["label"].tolist() == [label] * 5
+
+
+def test_options_of_sampling_are_those_of_the_model(tmp_path):
+    run = run_of(Painter, tmp_path)
+    torch.testing.assert_close(run.sample(5, seed=1, contrast=0.5), 0.5 * run.sample(5, seed=1))
+    with pytest.raises(ValueError, match=r"sampling\.contrast='much': must be a number"):
+        run.sample(5, contrast="much")
+    with pytest.raises(ValueError, match=r"(?s)sampling\.contrst=1: .*contrast.*sampling\.steps=2: "):
+        run.sample(5, contrst=1, steps=2)
 
 
 def trained(folder, *settings):
@@ -122,9 +139,9 @@ def test_refuses_what_does_not_fit_in_its_own_words(saved):
     run = genlab.load(saved[0])
     for call, message in (
         (lambda: run.encode(torch.rand(2, 1, 8, 8)), r"\[2, 1, 8, 8\]: this run takes \['N', 1, 16, 16\]"),
-        (lambda: run.reconstruct(torch.rand(1, 16, 16)), "images of shape"),
+        (lambda: run.reconstruct(torch.rand(1, 16, 16)), "examples of shape"),
         (lambda: run.sample(0), "num_samples=0"),
-        (lambda: run.decode(torch.rand(2, 3), label=3), "label=3: .*takes no labels"),
+        (lambda: run.sample(2, condition={"label": 3}), r"condition\.label=3: .*vae is conditioned on nothing"),
         (lambda: genlab.load(saved[0], weights="RAW"), "weights=RAW: .*averaged, raw"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from genlab.contract.data import image_spec
+from genlab.contract.model import GenerativeModel
 from genlab.inference.interpolation import even
 from genlab.inference.run import Run
 from genlab.inference.traversal import Span, changes
@@ -15,16 +16,25 @@ from genlab.inference.traversal import Span, changes
 WEIGHTS = torch.tensor([0.01, 0.1, 0.0, 0.05])
 
 
-def painter(requires=frozenset()):
-    """A run whose image is 1/2 + sum_l WEIGHTS[l] z[l] everywhere, and 1/10 darker for each label."""
+class Painter(GenerativeModel):
+    """Its image is 1/2 + sum_l WEIGHTS[l] z[l] everywhere, and 1/10 darker for each label."""
 
-    def decode(z, label=None):
-        grey = 0.5 + z @ WEIGHTS - (0 if label is None else 0.1 * label)
+    def prior(self, num_samples):
+        return torch.randn(num_samples, 4)
+
+    def decode(self, z, condition=None):
+        grey = 0.5 + z @ WEIGHTS - (0.1 * condition["label"] if condition else 0)
         return grey.view(-1, 1, 1, 1).expand(-1, 1, 2, 3)
 
-    model = SimpleNamespace(prior=lambda n, truncation=None: torch.randn(n, 4), decode=decode, requires=requires)
+
+class LabelPainter(Painter):
+    conditions = ("label",)
+
+
+def painter(family=Painter):
     config = SimpleNamespace(choices=SimpleNamespace(model="painter"))
-    return Run(Path("run"), 1, config, image_spec((1, 2, 3), 3), model, lab.CPU)
+    data = image_spec((1, 2, 3), 3)
+    return Run(Path("run"), 1, config, data, family(data), lab.CPU)
 
 
 def test_change_is_the_way_that_pixels_go_and_not_how_far_they_get():
@@ -50,18 +60,25 @@ def test_a_run_traverses_from_its_middle_or_from_a_given_start():
     torch.testing.assert_close(run.traverse([1], values, start).mean((0, 2, 3, 4)), torch.tensor([0.5, 0.7]))
 
 
-def test_rows_keep_their_labels():
-    run = painter(frozenset({"label"}))
-    z = torch.zeros(3, 4)
-    images = run.interpolate(z, z, steps=2, label=torch.tensor([0, 1, 2]))
-    torch.testing.assert_close(images.mean((2, 3, 4)), torch.tensor([[0.5, 0.5], [0.4, 0.4], [0.3, 0.3]]))
-    torch.testing.assert_close(run.traverse([0], torch.zeros(2), label=2).unique(), torch.tensor([0.3]))
+def test_rows_keep_their_conditions():
+    run = painter(LabelPainter)
+    z, greys = torch.zeros(3, 4), torch.tensor([0.5, 0.4, 0.3])
+
+    def grey_of(condition):
+        images = run.interpolate(z, z, steps=2, condition=condition).mean((2, 3, 4))
+        assert torch.equal(images[:, 0], images[:, 1]), "one condition on all of a path"
+        return images[:, 0]
+
+    torch.testing.assert_close(grey_of({"label": torch.tensor([2, 0, 1])}), greys[[2, 0, 1]])
+    torch.testing.assert_close(grey_of(None), greys)  # all classes in turn
+    torch.testing.assert_close(run.traverse([0], torch.zeros(2), condition={"label": 2}).unique(), torch.tensor([0.3]))
+    torch.testing.assert_close(run.traverse([0], torch.zeros(2)).unique(), torch.tensor([0.5]))
 
 
 def test_what_a_run_cannot_traverse_is_said():
     run = painter()
     with pytest.raises(ValueError, match=r"latents=\[4\]: this run has the latents 0 to 3"):
         run.traverse([4], torch.zeros(2))
-    run.model = SimpleNamespace(requires=frozenset())
+    run.model = GenerativeModel(run.data)
     with pytest.raises(ValueError, match="model painter cannot decode"):
         run.traverse([0], torch.zeros(2))

@@ -19,7 +19,7 @@ SHARE_LEFT = 0.75
 """Of the distance from perfect, at most this must be left."""
 
 # Without pairs, nothing in a few images says which translation is the true one: there is no batch to learn by heart.
-PAIRED = [model for model in lab.MODELS if "image" in structure(model)[1]]
+PAIRED = [model for model in lab.MODELS if "pairs" in structure(model)[1] or not {"a", "b"} <= structure(model)[1]]
 
 GAMES = [model for model in REPRESENTATIVES if structure(model)[0] > 1]
 

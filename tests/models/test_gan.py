@@ -73,16 +73,32 @@ def test_a_critic_that_knows_no_zero_has_no_accuracy(loss):
     assert ("accuracy" in first.log) == (loss != "wasserstein")
 
 
-def test_a_label_is_one_for_all_or_one_each_and_none_means_all_classes_in_turn():
+def of_class(label: int, size: int) -> dict[str, torch.Tensor]:
+    return {"label": torch.full((size,), label)}
+
+
+def test_samples_are_of_their_classes():
     model = build(CGAN).eval()
 
-    def sample(label):
+    def sample(condition):
         torch.manual_seed(3)
-        return model.sample(6, label)
+        return model.sample(6, condition)
 
-    assert torch.equal(sample(None), sample(torch.tensor([0, 1, 2, 0, 1, 2])))
-    assert torch.equal(sample(2), sample(torch.full((6,), 2)))
-    assert not torch.allclose(sample(1), sample(2))
+    rows = [sample(of_class(label, 6)) for label in range(3)]
+    assert not torch.allclose(rows[1], rows[2])
+    mixed = sample({"label": torch.tensor([0, 1, 2, 0, 1, 2])})
+    assert torch.allclose(mixed, torch.stack([rows[index % 3][index] for index in range(6)]))
+
+
+@pytest.mark.parametrize("family", [GAN, CGAN])
+def test_truncation_bounds_the_noise(family):
+    model = build(family).eval()
+    seen = []
+    model.generator.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    condition = of_class(1, 200) if family is CGAN else None
+    model.sample(200, condition, truncation=0.5)
+    model.sample(200, condition)
+    assert seen[0][:, :4].abs().max() <= 0.5 < seen[1][:, :4].abs().max()
 
 
 @pytest.mark.parametrize("network", ["mlp", "conv"])
@@ -93,7 +109,7 @@ def test_the_conditional_discriminator_is_a_projection(network):
     head = model.discriminator.head
     embedding = head.weight[1:][label]
     expected = phi @ head.weight[0] + head.bias[0] + (embedding * phi).sum(1) + head.bias[1:][label]
-    assert torch.allclose(model.discriminate(x, label), expected)
+    assert torch.allclose(model.discriminate(x, {"label": label}), expected)
 
 
 def test_a_label_that_is_an_input_stands_beside_the_image():
@@ -101,8 +117,9 @@ def test_a_label_that_is_an_input_stands_beside_the_image():
     x, label = batch["x"], batch["label"]
     rows = torch.cat([x.flatten(1), torch.eye(3, dtype=x.dtype)[label]], dim=1)
     assert model.discriminator.body[0].in_features == rows.shape[1]
-    assert torch.allclose(model.discriminate(x, label), model.discriminator(rows).squeeze(1))
-    assert not torch.allclose(model.discriminate(x, label), model.discriminate(x, (label + 1) % 3))
+    logits, of_another = model.discriminate(x, {"label": label}), model.discriminate(x, {"label": (label + 1) % 3})
+    assert torch.allclose(logits, model.discriminator(rows).squeeze(1))
+    assert not torch.allclose(logits, of_another)
 
 
 def test_only_the_mlp_takes_labels_as_an_input():
@@ -113,8 +130,8 @@ def test_only_the_mlp_takes_labels_as_an_input():
 @pytest.mark.parametrize("options", [{"network": "conv"}, LABEL_INPUT], ids=str)
 def test_realness_without_a_label_is_that_of_an_even_mixture_of_classes(options):
     model, x = build(CGAN, **options).eval(), make_batch()["x"]
-    of_class = [model.discriminate(2 * x - 1, torch.full((len(x),), y)).exp() for y in range(3)]
-    assert torch.allclose(model.discriminator_score(x).exp(), sum(of_class) / 3)
+    odds = [model.discriminate(2 * x - 1, of_class(y, len(x))).exp() for y in range(3)]
+    assert torch.allclose(model.discriminator_score(x).exp(), sum(odds) / 3)
 
 
 @pytest.mark.parametrize(("network", "passes"), [("mlp", [16, 8]), ("conv", [16, 8]), ("dcgan", [8, 8, 8])])
@@ -124,12 +141,12 @@ def test_real_and_generated_images_are_judged_together_unless_that_would_mix_the
     rows = []
     model.discriminator.register_forward_hook(lambda network, inputs, output: rows.append(len(inputs[0])))
     batch = make_batch(8, shape)
-    real, label = 2 * batch["x"] - 1, batch["label"]
+    real, condition = 2 * batch["x"] - 1, {"label": batch["label"]}
     first, _ = model.training_step(batch, 0)
     assert rows == passes
     batch.draws = 0
-    fake = model.generate(batch.randn(4), label)
-    expected = model.discriminate(real, label).mean(), model.discriminate(fake, label).mean()
+    fake = model.generate(batch.randn(4), condition)
+    expected = model.discriminate(real, condition).mean(), model.discriminate(fake, condition).mean()
     assert torch.allclose(torch.stack([first.log["real_logit"], first.log["fake_logit"]]), torch.stack(expected))
 
 

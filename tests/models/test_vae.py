@@ -27,7 +27,7 @@ def batch_of(n=6):
 
 def test_latents_are_drawn_from_the_posterior():
     model, mu, sigma = small(), torch.tensor([1.0, -2.0, 0.5]), torch.tensor([1.0, 0.1, 3.0])
-    model.posterior = lambda x: (mu.expand(len(x), 3), 2 * sigma.log().expand(len(x), 3))
+    model.posterior = lambda x, condition: (mu.expand(len(x), 3), 2 * sigma.log().expand(len(x), 3))
     seen = lab.inputs_of(model.decoder)
     model.terms(batch_of(20_000))
     (z,) = seen
@@ -41,7 +41,7 @@ def test_gradients_pass_through_the_draw():
     mu = torch.full((50_000, 1), 1.5, requires_grad=True)
     log_var = torch.full((50_000, 1), math.log(0.25), requires_grad=True)
     model = small(latent_dim=1)
-    model.posterior, model.decoder = lambda x: (mu, log_var), nn.Unflatten(1, (1, 1, 1))
+    model.posterior, model.decoder = lambda x, condition: (mu, log_var), nn.Unflatten(1, (1, 1, 1))
     seen = lab.inputs_of(model.decoder)
     model.terms(Batch({"x": torch.rand(50_000, 1, 1, 1)}, seed=0))
     seen[0].square().sum(1).mean().backward()
@@ -110,7 +110,7 @@ def test_traversals_move_one_latent_a_row():
     model, batch = small(), batch_of(9)
     seen = lab.inputs_of(model.decoder)
     with torch.no_grad():
-        grid = model._traversals(batch["x"])
+        grid = model._traversals(batch["x"], None)
         mu, log_var = model.posterior(batch["x"])
     z = seen[0].view(3, 9, 3)
     used = ((mu.square() + log_var.exp() - 1 - log_var) / 2).mean(0).argsort(descending=True)
