@@ -8,17 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
+from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
+from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
+from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from genlab.config.commands import COMMANDS, ignored_device_keys
 from genlab.config.hints import fits, hint_of, misfit, missing_part
-from genlab.config.paths import config_folder, groups, options
+from genlab.config.paths import check_plugin_folders, config_folder, groups, options, plugin_folders
 from genlab.config.unsupported import several_values, unsupported
 from genlab.contract.settings import RunConfig, SweepConfig, typed
 from genlab.system.text import did_you_mean
@@ -60,8 +63,18 @@ class Job:
     folder: Path
 
 
+class PluginConfigs(SearchPathPlugin):
+    """Lets Hydra read the configs of GenLab's plugins, after GenLab's own."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        for plugin, folder in plugin_folders().items():
+            search_path.append(str(plugin), f"file://{folder}")
+
+
 def register() -> None:
-    """Register the schemas with Hydra, and the resolvers of the configs with OmegaConf."""
+    """Register schemas and plugins with Hydra, and the resolvers of the configs with OmegaConf."""
+    check_plugin_folders()
+    Plugins.instance().register(PluginConfigs)
     for name, command in COMMANDS.items():
         ConfigStore.instance().store(name=f"{name}_schema", node=command.schema)
     # Cached per composition: a folder name is resolved several times and must not change.

@@ -1,16 +1,19 @@
 """The choices of each config group, and the content of their files."""
 
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from omegaconf import OmegaConf
 
 from genlab.config.check import locate
-from genlab.config.paths import config_folder, options
+from genlab.config.paths import config_file, options
+from genlab.system.plugins import Broken
 
 
 def read_option(group: str, name: str) -> dict[str, Any]:
     """The content of a choice's file, with interpolations unresolved."""
-    content: Any = OmegaConf.to_container(OmegaConf.load(config_folder() / group / f"{name}.yaml"))
+    content: Any = OmegaConf.to_container(OmegaConf.load(config_file(f"{group}/{name}.yaml")))
     return content
 
 
@@ -23,5 +26,10 @@ def dataset_defaults(name: str, seed: int = 0, data_dir: str = "data") -> dict[s
 
 def models_that_can(*capabilities: str) -> list[str]:
     """Names of the models with all these capabilities."""
-    found = {name: locate("model", read_option("model", name)["model"]["_target_"]) for name in options("model")}
-    return [name for name, model in found.items() if all(hasattr(model, word) for word in capabilities)]
+    return [name for name, model in _models() if all(hasattr(model, word) for word in capabilities)]
+
+
+def _models() -> Iterator[tuple[str, Any]]:
+    for name in options("model"):
+        with suppress(Broken):  # a plugin that cannot be imported has no models
+            yield name, locate("model", read_option("model", name)["model"]["_target_"])

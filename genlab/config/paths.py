@@ -1,6 +1,8 @@
-"""Location of the YAML files: inside the package if installed, beside it in a checkout."""
+"""Location of the YAML files: inside the package if installed, beside it in a checkout; then those of plugins."""
 
 from pathlib import Path
+
+from genlab.system import plugins
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -11,6 +13,30 @@ def config_folder() -> Path:
         if (folder / "train.yaml").is_file():
             return folder
     raise FileNotFoundError(f"no configs folder in or beside {_PACKAGE}: reinstall with `pip install .`")
+
+
+def plugin_folders() -> dict[plugins.Plugin, Path]:
+    """The folders of configs that plugins bring."""
+    return {plugin: folder for plugin in plugins.installed() if (folder := plugin.configs)}
+
+
+def check_plugin_folders() -> None:
+    """`ValueError` if a plugin's file has the name of one that is there already: neither may replace the other."""
+    taken = dict.fromkeys(_names(config_folder()), "GenLab's own")
+    for plugin, folder in plugin_folders().items():
+        for name in _names(folder):
+            if name in taken:
+                raise ValueError(
+                    f"{plugin}: its configs/{name} has the name of one of {taken[name]}; rename it, or pip uninstall "
+                    f"{plugin.distribution}"
+                )
+        taken |= dict.fromkeys(_names(folder), str(plugin))
+
+
+def config_file(name: str) -> Path:
+    """The file `name`, such as model/vae.yaml: GenLab's own or a plugin's. It need not exist."""
+    folders = [config_folder(), *plugin_folders().values()]
+    return next((folder / name for folder in folders if (folder / name).is_file()), folders[0] / name)
 
 
 def groups() -> list[str]:
@@ -25,4 +51,9 @@ def group_choices() -> dict[str, list[str]]:
 
 def options(group: str) -> list[str]:
     """Valid names for `group=NAME`."""
-    return sorted(path.stem for path in (config_folder() / group).glob("*.yaml"))
+    folders = [config_folder(), *plugin_folders().values()]
+    return sorted({path.stem for folder in folders for path in (folder / group).glob("*.yaml")})
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*.yaml"))
