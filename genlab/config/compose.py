@@ -94,10 +94,14 @@ def _bf16_where_fast(device: str) -> str:
 
 @contextmanager
 def composing() -> Iterator[None]:
-    """Initialise Hydra with GenLab's configs inside the block."""
+    """Initialise Hydra with GenLab's configs inside the block; after it, the caller's own state is back."""
+    before = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
-    with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        yield
+    try:
+        with initialize_config_dir(str(config_folder()), version_base="1.3"):
+            yield
+    finally:
+        GlobalHydra.instance().hydra = before
 
 
 def compose_command(command: str, overrides: Sequence[str]) -> Composed:
