@@ -15,6 +15,14 @@ class ResumeConfig:
 
 
 @dataclass
+class InfoConfig:
+    """The keys of `genlab info`."""
+
+    run: str = MISSING
+    output_dir: str = MISSING
+
+
+@dataclass
 class UseConfig:
     """The keys of every command that uses a trained run."""
 
@@ -132,6 +140,7 @@ class Command:
 COMMANDS = {
     "train": Command("train a model, or a sweep of models with -m", TrainConfig),
     "resume": Command("continue a run that was stopped, killed or finished", ResumeConfig),
+    "info": Command("show what a run is and how it stands", InfoConfig),
     "sample": Command("draw new images from a trained run", SampleConfig),
     "reconstruct": Command("show images beside their reconstructions by a trained run", ImagesConfig),
     "interpolate": Command("walk from one image to another through the latent space", InterpolateConfig),

@@ -17,6 +17,17 @@ def read_option(group: str, name: str) -> dict[str, Any]:
     return content
 
 
+def summary_of(group: str, name: str) -> str:
+    """What a choice is, in a line: the first comment of its file, or else the docstring of its class."""
+    lines = config_file(f"{group}/{name}.yaml").read_text().splitlines()
+    comments = [line[1:].strip() for line in lines if line.startswith("#") and "@package" not in line]
+    if comments:
+        return comments[0]
+    content = read_option(group, name)
+    node = content.get(group, content)
+    return (locate(group, node["_target_"]).__doc__ or "").partition("\n")[0]
+
+
 def dataset_defaults(name: str, seed: int = 0, data_dir: str = "data") -> dict[str, Any]:
     """The settings of `dataset=NAME`."""
     whole = OmegaConf.create({"seed": seed, "data_dir": data_dir, "dataset": read_option("dataset", name)})
