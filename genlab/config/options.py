@@ -1,7 +1,10 @@
 """The choices of each config group, and the content of their files."""
 
+import inspect
+import re
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import takewhile
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -18,14 +21,19 @@ def read_option(group: str, name: str) -> dict[str, Any]:
 
 
 def summary_of(group: str, name: str) -> str:
-    """What a choice is, in a line: the first comment of its file, or else the docstring of its class."""
+    """What a choice is, in a sentence: the comment that begins its file, or else the docstring of its class."""
     lines = config_file(f"{group}/{name}.yaml").read_text().splitlines()
-    comments = [line[1:].strip() for line in lines if line.startswith("#") and "@package" not in line]
-    if comments:
-        return comments[0]
+    lines = lines[1:] if lines[0].startswith("# @package") else lines
+    comment = " ".join(line.lstrip("# ") for line in takewhile(lambda line: line.startswith("#"), lines))
+    text = comment or inspect.getdoc(class_of(group, name)) or ""
+    sentence = re.split(r"(?<!et al)\.\s|\n\n", text, maxsplit=1)[0]
+    return " ".join(sentence.split()).rstrip(".")
+
+
+def class_of(group: str, name: str) -> Any:
+    """The class that a choice names. `ValueError` if it cannot be imported."""
     content = read_option(group, name)
-    node = content.get(group, content)
-    return (locate(group, node["_target_"]).__doc__ or "").partition("\n")[0]
+    return locate(group, content.get(group, content)["_target_"])
 
 
 def dataset_defaults(name: str, seed: int = 0, data_dir: str = "data") -> dict[str, Any]:
@@ -43,4 +51,4 @@ def models_that_can(*capabilities: str) -> list[str]:
 def _models() -> Iterator[tuple[str, Any]]:
     for name in options("model"):
         with suppress(Broken):  # a plugin that cannot be imported has no models
-            yield name, locate("model", read_option("model", name)["model"]["_target_"])
+            yield name, class_of("model", name)
