@@ -4,7 +4,7 @@ How a step is cut, shared out, resumed or rounded is decided by the loop and by 
 run for one model of each structure, and a new model of a known structure runs the cheap laws alone.
 """
 
-from lab import MODELS, SMALL_NETWORK, RandomImages
+from lab import MODELS, SMALL_NETWORK, RandomExamples
 
 from genlab.config.check import locate
 from genlab.config.options import read_option
@@ -17,7 +17,7 @@ def structure(model: str) -> tuple[int, frozenset[str], bool]:
     settings = read_option("model", model)["model"]
     kind = locate("model", settings.pop("_target_"))
     small = {key: value for key, value in SMALL_NETWORK.items() if key in settings}
-    network = kind(RandomImages(kind.requires).spec, **settings | small)
+    network = kind(RandomExamples(kind).spec, **settings | small)
     own = [module for module in network.modules() if type(module).__module__.startswith("genlab.")]
     keeps_state = any(list(module.buffers(recurse=False)) for module in own)
     return len(network.players()), kind.requires, keeps_state

@@ -142,17 +142,12 @@ def _inside(config: RunConfig, state: dict[str, Any] | None) -> Iterator[tuple[s
     except ValueError as error:
         yield "parameters", f"unknown: {str(error).splitlines()[0]}"
         return
-    yield "data", _described(data)
+    fields = ", ".join(f"{name} {field}" for name, field in data.fields.items())
+    yield "data", fields + (" (pairs)" if data.paired else "")
     yield "parameters", f"{_count(model):,} in all"
     for name, child in model.named_children():
         if _count(child):
             yield "", f"{_count(child):,} in {name}"
-
-
-def _described(data: DataSpec) -> str:
-    shape = "x".join(map(str, data.shape))
-    labels = f", {data.num_classes} classes" if data.num_classes else ""
-    return f"{', '.join(data.domains)} of {shape}{labels}"
 
 
 def _count(module: nn.Module) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 from genlab.config.build import build_source
 from genlab.config.commands import ListConfig
-from genlab.config.options import class_of, dataset_defaults, summary_of
+from genlab.config.options import class_of, dataset_defaults, models_that_fit, summary_of
 from genlab.config.paths import group_choices, options
 from genlab.contract.model import CAPABILITIES
 from genlab.metrics.catalogue import METRICS, known
@@ -53,33 +53,40 @@ def _choices(group: str, about: Callable[[str], list[str]]) -> Iterator[Entry]:
 def _models() -> Iterator[Entry]:
     def about(name: str) -> list[str]:
         model = class_of("model", name)
-        able = [capability for capability in CAPABILITIES if hasattr(model, capability)]
-        return [f"needs {', '.join(sorted(model.requires))}; can {', '.join(able)}"]
+        needs = f"models {', '.join(sorted(model.kinds))}; needs {', '.join(sorted(model.requires))}"
+        under = f", under {', '.join(model.conditions)}" if model.conditions else ""
+        return [f"{needs}; can {', '.join(filter(lambda word: hasattr(model, word), CAPABILITIES))}{under}"]
 
     return _choices("model", about)
 
 
 def _datasets() -> Iterator[Entry]:
     def about(name: str) -> list[str]:
+        found = class_of("dataset", name)
         try:
-            provided, maybe = build_source(dataset_defaults(name)).spec.provides, ""
+            data = build_source(dataset_defaults(name)).spec
+            fields = ", ".join(f"{key} {field}" for key, field in data.fields.items())
+            fitting = models_that_fit(data.provides, {data[domain].kind for domain in data.domains})
         except ValueError:  # it needs the user's files
-            provided, maybe = class_of("dataset", name).may_provide, ", if your files do"
-        fitting = [model for model in options("model") if _fits(model, provided)]
-        return [f"provides {', '.join(sorted(provided))}{maybe}; for {', '.join(fitting)}"]
+            fields = f"{', '.join(sorted(found.may_provide))} of kind {found.kind}, as your files have them"
+            fitting = models_that_fit(found.may_provide, {found.kind})
+        return [f"{fields}; for {', '.join(fitting) or 'no model yet'}"]
 
     return _choices("dataset", about)
 
 
-def _fits(model: str, provided: frozenset[str]) -> bool:
-    try:
-        return class_of("model", model).requires <= provided
-    except Broken:
-        return False
-
-
 def _networks() -> Iterator[Entry]:
-    return _choices("network", lambda name: []) if "network" in group_choices() else iter(())
+    def about(name: str) -> list[str]:
+        network = class_of("network", name)
+        parts = [part for part in ("encoder", "decoder", "translator") if _makes(network, part)]
+        return [f"serves {'images' if network.images_only else 'any shape'}; makes {', '.join(parts)}"]
+
+    return _choices("network", about) if "network" in group_choices() else iter(())
+
+
+def _makes(network: type, part: str) -> bool:
+    """Whether a network has a method of its own for a part."""
+    return any(part in vars(base) for base in network.__mro__[:-2])  # without Network, which refuses, and object
 
 
 def _metrics() -> Iterator[Entry]:

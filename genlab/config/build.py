@@ -1,6 +1,7 @@
 """Build objects from a checked config."""
 
 import inspect
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -24,7 +25,9 @@ def _build(node: str, values: dict[str, Any], *arguments: Any) -> Any:
 
 def build_source(dataset: dict[str, Any]) -> Source:
     """The dataset that the node `dataset` describes; no data is read yet."""
-    return _build("dataset", dataset)
+    source: Source = _build("dataset", dataset)
+    source.spec = replace(source.spec, num_examples=source.sizes["train"])
+    return source
 
 
 def build_model(config: RunConfig, data: DataSpec) -> GenerativeModel:

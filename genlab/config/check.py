@@ -5,7 +5,7 @@ import inspect
 import math
 import os
 import typing
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -132,17 +132,25 @@ def mismatches(
 ) -> Iterator[str]:
     """A line for each of `values` that the constructor of `found` does not accept, by name or by type."""
     parameters, hints = settings_of(found, supplied)
+    yield from unaccepted(node, found.__name__, parameters, hints, values)
+    for key, parameter in parameters.items():
+        if parameter.default is parameter.empty and key not in values:
+            yield f"{node}.{key}: is missing and must be {describe(hints.get(key, Any))}"
+
+
+def unaccepted(
+    node: str, owner: str, parameters: Collection[str], hints: Mapping[str, Any], values: Mapping[str, Any]
+) -> Iterator[str]:
+    """A line for each of `values` that is not among the `parameters` of `owner`, or does not have the type hinted."""
     for key, value in values.items():
         if key not in parameters:
-            yield f"{node}.{key}={value}: {found.__name__} has no such setting; {did_you_mean(key, list(parameters))}"
+            hint = did_you_mean(key, list(parameters)) if parameters else "it has none"
+            yield f"{node}.{key}={value}: {owner} has no such setting; {hint}"
         elif not fits(value, hints.get(key, Any)):
             yield misfit(RunConfig, f"{node}.{key}", value, hints[key])
         else:
             anything = key == "seed" or isinstance(value, float)
             yield from _outside(f"{node}.{key}", value, Limits() if anything else _COUNTABLE)
-    for key, parameter in parameters.items():
-        if parameter.default is parameter.empty and key not in values:
-            yield f"{node}.{key}: is missing and must be {describe(hints.get(key, Any))}"
 
 
 def settings_of(

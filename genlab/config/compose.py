@@ -19,7 +19,7 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from genlab.config.commands import COMMANDS, ignored_device_keys
+from genlab.config.commands import COMMANDS, OPEN_GROUPS, SHORT_KEYS, ignored_device_keys
 from genlab.config.hints import fits, hint_of, misfit, missing_part
 from genlab.config.paths import check_plugin_folders, config_folder, groups, options, plugin_folders
 from genlab.config.unsupported import several_values, unsupported
@@ -106,12 +106,28 @@ def composing() -> Iterator[None]:
 
 def compose_command(command: str, overrides: Sequence[str]) -> Composed:
     """Compose a command's `overrides`. `RequestError` with all problems that composition can detect."""
+    overrides = _with_open_groups(command, overrides)
     if sweeps := [override for override in parse(overrides) if override.is_sweep_override()]:
         raise RequestError([several_values(command, override) for override in sweeps])
     if command != "train" and hint_of(COMMANDS[command].schema, "dataset"):  # null is its default, but no file's name
         overrides = [text for text in overrides if text != "dataset=null"]
     with composing():
         return compose_or_explain(command, overrides)
+
+
+def _with_open_groups(command: str, overrides: Sequence[str]) -> list[str]:
+    """The overrides with short forms spelled out, and with Hydra's permission to add keys to open groups."""
+    keys = {group for group in OPEN_GROUPS if hint_of(COMMANDS[command].schema, group)}
+    found = []
+    for text in overrides:
+        key, equals, value = text.partition("=")
+        if SHORT_KEYS.get(key, "").partition(".")[0] in keys:
+            key = SHORT_KEYS[key]
+        group, dot, _ = key.partition(".")
+        if group in keys and dot:
+            key = f"++{key}"
+        found.append(key + equals + value)
+    return found
 
 
 def compose_job(overrides: Sequence[str]) -> Job:

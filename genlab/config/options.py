@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Collection
 from contextlib import suppress
 from itertools import takewhile
 from typing import Any
@@ -43,12 +43,26 @@ def dataset_defaults(name: str, seed: int = 0, data_dir: str = "data") -> dict[s
     return settings
 
 
+def model_classes() -> dict[str, Any]:
+    """The classes of all models, by name. A plugin that cannot be imported has no models."""
+    found = {}
+    for name in options("model"):
+        with suppress(Broken):
+            found[name] = class_of("model", name)
+    return found
+
+
 def models_that_can(*capabilities: str) -> list[str]:
     """Names of the models with all these capabilities."""
-    return [name for name, model in _models() if all(hasattr(model, word) for word in capabilities)]
+    return [name for name, model in model_classes().items() if all(hasattr(model, word) for word in capabilities)]
 
 
-def _models() -> Iterator[tuple[str, Any]]:
-    for name in options("model"):
-        with suppress(Broken):  # a plugin that cannot be imported has no models
-            yield name, class_of("model", name)
+def models_of_kinds(kinds: Collection[str]) -> list[str]:
+    """Names of the models that can model all these kinds of data."""
+    return [name for name, model in model_classes().items() if model.kinds >= set(kinds)]
+
+
+def models_that_fit(provided: Collection[str], kinds: Collection[str]) -> list[str]:
+    """Names of the models that can train on data with these fields, of these kinds."""
+    able = models_of_kinds(kinds)
+    return [name for name, model in model_classes().items() if name in able and model.requires <= set(provided)]

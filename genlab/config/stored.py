@@ -74,7 +74,7 @@ def check_weights(state: dict) -> None:
             raise ValueError(f"{name}: must hold weights by name")
 
 
-_SECTIONS = ("model", "optimizer", "ema", "scaler", "metric_window", "callbacks", "data")
+_SECTIONS = ("model", "optimizer", "ema", "scaler", "metric_window", "callbacks", "data", "order")
 
 
 def check_state(state: dict) -> None:

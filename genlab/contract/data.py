@@ -1,7 +1,9 @@
 """What a dataset hands to a model: `DataSpec` describes the dataset, `Batch` is one draw from it."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
 from math import prod
 from typing import Any
 
@@ -11,66 +13,152 @@ from torch import Tensor
 from genlab.system.seeding import mix
 
 LARGEST_IMAGE = 2**26
-"""Maximum number of values in an image: a batch of a few such images fills any machine's memory."""
+"""Maximum number of values in an example: a batch of a few such images fills any machine's memory."""
 
 MOST_CLASSES = 1_000_000
 
-ImageShape = tuple[int, int, int]
+ImageShape = tuple[int, ...]
 """(channels, height, width)."""
 
-_DOMAINS = (("image",), ("a", "b"))
+Condition = dict[str, Tensor]
+"""Values of the fields that a model is conditioned on, by name, one row per example."""
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
+_LONGEST_NAME, _MOST_AXES = 200, 5
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a batch, without the batch dimension.
+
+    kind: what the values are, a key of `genlab.media.kinds.KINDS`: image, points, label, factors.
+    shape: (C, H, W) of images in [0, 1], (D,) of points and factors, () of labels.
+    size: number of classes of a label, 0 for other kinds.
+    names: of the classes, or of the entries of factors, where the data knows them.
+    centre, scale: mean and standard deviation of each entry of points, by which models standardize them; empty for
+        kinds with a fixed range.
+    """
+
+    kind: str
+    shape: tuple[int, ...] = ()
+    size: int = 0
+    names: tuple[str, ...] = ()
+    centre: tuple[float, ...] = ()
+    scale: tuple[float, ...] = ()
+
+    def __post_init__(self):
+        if self.shape and (min(self.shape) < 1 or prod(self.shape) > LARGEST_IMAGE):
+            raise ValueError(
+                f"dataset: {self.kind} of {'x'.join(map(str, self.shape))}: each must hold 1 to {LARGEST_IMAGE} "
+                "numbers; give another size, as in dataset.size=64"
+            )
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {'x'.join(map(str, self.shape))}" if self.shape else f"{self.kind} of {self.size}"
 
 
 @dataclass(frozen=True)
 class DataSpec:
     """What a dataset provides, known before any data is read; networks derive their shapes from it.
 
-    shape: (channels, height, width) of every image.
-    num_classes: number of classes, 0 without labels.
-    domains: names of the fields that hold images: ("image",), or ("a", "b") for unpaired domains.
+    fields: by name. "x" is what is modelled; "a" and "b" are the two sides of a translation; "label" and "factors"
+        describe x. A table may also hold `a_as_b`, the true counterpart of a in the domain of b.
+    paired: whether rows of a and b belong together; they are then shuffled and augmented as one.
+    num_examples: number of training examples.
     """
 
-    shape: ImageShape
-    num_classes: int = 0
-    domains: tuple[str, ...] = ("image",)
+    fields: dict[str, Field]
+    paired: bool = False
+    num_examples: int = 0
 
-    def __post_init__(self):
-        if min(self.shape) < 1 or prod(self.shape) > LARGEST_IMAGE:
-            raise ValueError(
-                f"dataset: images of {'x'.join(map(str, self.shape))} (channels, height, width): each must hold 1 to "
-                f"{LARGEST_IMAGE} numbers; give another size, as in dataset.size=64"
-            )
+    def __getitem__(self, name: str) -> Field:
+        """The field `name`; the field `a_as_b` is one of the domain of b."""
+        return self.fields[name if name in self.fields else name.rpartition("_as_")[2]]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.fields
 
     @property
     def provides(self) -> frozenset[str]:
-        """Names of the fields that a model may require; compared with `GenerativeModel.requires`."""
-        return frozenset(self.domains) | ({"label"} if self.num_classes else set())
+        """What a model may require: names of fields, and "pairs" if rows of a and b belong together."""
+        return frozenset(self.fields) | ({"pairs"} if self.paired else set())
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """Names of the modelled fields: ("x",), or ("a", "b") of a translation."""
+        return tuple(name for name in ("x", "a", "b") if name in self.fields)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the first modelled field."""
+        return self.fields[self.domains[0]].shape
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes of the labels, 0 without labels."""
+        return self.fields["label"].size if "label" in self.fields else 0
 
     def to_dict(self) -> dict:
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        """As plain values of JSON."""
+        return json.loads(json.dumps(asdict(self)))
 
     @classmethod
     def from_dict(cls, values: Any) -> "DataSpec":
         """The inverse of `to_dict`. `ValueError` for anything else: checkpoints may come from an untrusted source."""
-        if not isinstance(values, dict) or set(values) != {"shape", "num_classes", "domains"}:
-            raise ValueError("data: must hold shape, num_classes and domains, and nothing else")
-        shape, num_classes, domains = values["shape"], values["num_classes"], values["domains"]
-        if not isinstance(shape, list) or len(shape) != 3 or not all(type(side) is int for side in shape):
-            raise ValueError(f"data.shape={str(shape)[:100]}: must be 3 whole numbers (channels, height, width)")
-        if type(num_classes) is not int or not 0 <= num_classes <= MOST_CLASSES:
-            raise ValueError(f"data.num_classes={str(num_classes)[:100]}: must be a whole number, 0 to {MOST_CLASSES}")
-        if not isinstance(domains, list) or tuple(domains) not in _DOMAINS:
-            raise ValueError(f"data.domains={str(domains)[:100]}: must be [image] or [a, b]")
-        return cls(tuple(shape), num_classes, tuple(domains))
+        if not isinstance(values, dict) or set(values) != {entry.name for entry in fields(cls)}:
+            raise ValueError("data: must hold fields, paired and num_examples, and nothing else")
+        found = values["fields"]
+        if not isinstance(found, dict) or not all(isinstance(name, str) and _NAME.fullmatch(name) for name in found):
+            raise ValueError("data.fields: must be fields by name")
+        if not {"x", "a"} & set(found) or ("a" in found) != ("b" in found):
+            raise ValueError(f"data.fields={sorted(found)}: must hold x, or a and b")
+        if type(values["paired"]) is not bool or type(values["num_examples"]) is not int:
+            raise ValueError("data.paired, data.num_examples: must be true or false, and a whole number")
+        return cls(
+            {name: _field(f"data.fields.{name}", entry) for name, entry in found.items()},
+            values["paired"],
+            values["num_examples"],
+        )
+
+
+def _field(where: str, values: Any) -> Field:
+    """A field from JSON values; `ValueError` if they are not those of one."""
+    wanted = {"kind": str, "shape": int, "size": int, "names": str, "centre": float, "scale": float}
+    if not isinstance(values, dict) or set(values) != set(wanted):
+        raise ValueError(f"{where}: must hold {', '.join(wanted)}, and nothing else")
+    for key, type_ in wanted.items():
+        entries = [values[key]] if key in ("kind", "size") else values[key]
+        if not isinstance(entries, list) or len(entries) > MOST_CLASSES or any(type(e) is not type_ for e in entries):
+            raise ValueError(f"{where}.{key}={str(values[key])[:100]}: is not valid")
+    if not 0 <= values["size"] <= MOST_CLASSES or len(values["shape"]) > _MOST_AXES:
+        raise ValueError(f"{where}: size and shape are out of range")
+    if any(len(name) > _LONGEST_NAME for name in [values["kind"], *values["names"]]):
+        raise ValueError(f"{where}.names: are too long")
+    found: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+    return Field(**found)
+
+
+def select(condition: Condition | None, index: Tensor | slice) -> Condition | None:
+    """The rows `index` of a condition; None if it is None."""
+    return condition and {name: value[index] for name, value in condition.items()}
+
+
+def image_spec(
+    shape: ImageShape, num_classes: int = 0, class_names: Sequence[str] = (), num_examples: int = 0
+) -> DataSpec:
+    """The spec of images [N, C, H, W], with labels if `num_classes` is not 0."""
+    label = {"label": Field("label", size=num_classes, names=tuple(class_names))} if num_classes else {}
+    return DataSpec({"x": Field("image", shape), **label}, num_examples=num_examples)
 
 
 class Batch:
     """The fields of one batch by name, and random noise for its rows.
 
-    Fields: images are float [N, C, H, W] in [0, 1], `label` is int64 [N]; a dataset may add others
-    (`factors`, ground-truth counterparts). A batch can be a slice of a larger one: row i of a slice is row
-    `offset + i` of `total`. `randn`, `rand` and `randint` draw for the full batch and keep the slice's rows, so that
-    four micro-batches or two processes get the same noise as one large batch.
+    `x`, or `a` and `b`, is what is modelled: images are float [N, C, H, W] in [0, 1], points float [N, D] in the data's
+    units. `label` is int64 [N]; other fields are those of `DataSpec.fields`. If the model holds `example_weights`,
+    `index` int64 [N] gives the rows' places among the training examples. A batch can be a slice of a larger one: row i
+    of a slice is row `offset + i` of `total`. `randn`, `rand` and `randint` draw for the full batch and keep the
+    slice's rows, so that four micro-batches or two processes get the same noise as one large batch.
 
     fields: tensors by name. seed: of the noise. size: number of rows. draws: noise tensors drawn so far, which is part
     of the seed of the next one.
@@ -91,9 +179,17 @@ class Batch:
         return name in self.fields
 
     @property
-    def images(self) -> Tensor:
-        """The first field of images (of two domains, `a`); it determines the batch's device and dtype."""
-        return next(iter(self.fields.values()))
+    def first(self) -> Tensor:
+        """The first modelled field: `x`, or `a` of two domains."""
+        return self.fields["x" if "x" in self.fields else "a"]
+
+    @property
+    def device(self) -> torch.device:
+        return next(iter(self.fields.values())).device
+
+    def condition(self, names: Sequence[str]) -> Condition:
+        """The fields `names`, as the condition of a model."""
+        return {name: self.fields[name] for name in names}
 
     def split(self, parts: int) -> Iterator["Batch"]:
         """Cut into `parts` equal consecutive slices; `parts` divides the size."""
@@ -109,20 +205,24 @@ class Batch:
         return Batch({name: value[:rows] for name, value in self.fields.items()}, self.seed)
 
     def randn(self, *shape: int) -> Tensor:
-        """Standard normal noise [N, *shape] in the dtype of the images."""
-        return self._draw(torch.randn, shape, dtype=self.images.dtype)
+        """Standard normal noise [N, *shape] in the dtype of the batch's floating-point fields."""
+        return self._draw(torch.randn, shape, dtype=self._dtype)
 
     def rand(self, *shape: int) -> Tensor:
-        """Uniform noise in [0, 1), [N, *shape] in the dtype of the images."""
-        return self._draw(torch.rand, shape, dtype=self.images.dtype)
+        """Uniform noise in [0, 1), [N, *shape] in the dtype of the batch's floating-point fields."""
+        return self._draw(torch.rand, shape, dtype=self._dtype)
 
     def randint(self, high: int) -> Tensor:
         """Uniform int64 [N] in [0, high)."""
         return self._draw(lambda size, **options: torch.randint(high, size, **options), ())
 
     def _draw(self, sampler: Callable[..., Tensor], shape: tuple[int, ...], **options: Any) -> Tensor:
-        device = self.images.device
-        generator = torch.Generator(device).manual_seed(mix(self.seed, self.draws))
+        generator = torch.Generator(self.device).manual_seed(mix(self.seed, self.draws))
         self.draws += 1
-        whole = sampler((self.total, *shape), generator=generator, device=device, **options)
+        whole = sampler((self.total, *shape), generator=generator, device=self.device, **options)
         return whole[self.offset : self.offset + self.size]
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        floating = (value.dtype for value in self.fields.values() if value.is_floating_point())
+        return next(floating, torch.get_default_dtype())

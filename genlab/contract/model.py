@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from torch import Tensor, nn
 
-from genlab.contract.data import Batch, DataSpec
+from genlab.contract.data import Batch, Condition, DataSpec
 
 
 @dataclass
@@ -30,7 +30,7 @@ CAPABILITIES = {
     "reconstruct": "reconstruct",
     "log_weights": "bound the likelihood",
     "log_prob": "give the likelihood",
-    "discriminator_score": "score images by a discriminator",
+    "discriminator_score": "score examples by a discriminator",
     "translate": "translate",
 }
 """Optional methods of a model; each text completes "model NAME cannot ..."."""
@@ -49,23 +49,39 @@ class GenerativeModel(nn.Module):
     - a yield changes that player's weights: detach, or compute again, what depends on the old ones.
     Only the loop runs autocast, backward passes, clipping, optimizers and the moving average of the weights (EMA).
 
-    Optional capabilities, each used by a command. Images x [N, C, H, W] are in [0, 1] at every interface, and noise
-    comes from torch's global generator:
-    - `sample(num_samples, label=None) -> x`;
-    - `prior(num_samples, truncation=None) -> z`, latents [N, L] to decode; `decode(z) -> x`, or `decode(z, label)` if
-      the model requires labels;
+    Optional capabilities, each used by a command. At every interface images x [N, C, H, W] are in [0, 1] and points
+    [N, D] in the data's units; noise comes from torch's global generator:
+    - `sample(num_samples, condition=None, *, ...) -> x`; its keyword-only parameters are the options that the command
+      line takes as `sampling.NAME`;
+    - `prior(num_samples) -> z`, latents [N, L] to decode; `decode(z) -> x`;
     - `encode(x) -> z` [N, L], `reconstruct(x) -> x`, equal to `decode(encode(x))`;
-    - `log_weights(x, num_samples) -> [num_samples, N]`, log p(x, z) - log q(z | x) in nats for z ~ q(z | x), and
-      `bits_per_dim(nats)`; `log_prob(x) -> [N]` if the likelihood is exact;
-    - `discriminator_score(x) -> [N]`, larger for images that look more like the data;
+    - `log_weights(x, num_samples) -> [num_samples, N]`, log p(x, z) - log q(z | x) in nats for z ~ q(z | x);
+      `log_prob(x) -> [N]` if the likelihood is exact; `bits_per_dim(nats)` where the data have levels;
+    - `discriminator_score(x) -> [N]`, larger for examples that look more like the data;
     - `translate(x, to) -> x`, to the data's other domain.
+    A model with `conditions` takes them as a last positional parameter `condition` of all but `prior` and `translate`:
+    a `Condition`, tensors by field name with one row for each of the N examples.
+
+    A model may hold `example_weights`, a persistent buffer [data.num_examples]: at the start of each epoch, training
+    examples are drawn in proportion to it. Batches then have the field `index`, so that a step can update it.
     """
 
     averaged: ClassVar[tuple[str, ...]] = ()
     """Child modules with a moving average of their weights (EMA), which is used everywhere except in training."""
 
-    requires: ClassVar[frozenset[str]] = frozenset({"image"})
-    """Required fields of a batch; compared with `DataSpec.provides` before training."""
+    kinds: ClassVar[frozenset[str]] = frozenset({"image"})
+    """Kinds of x (or of a and b) that it can model."""
+
+    requires: ClassVar[frozenset[str]] = frozenset({"x"})
+    """What training needs: fields of a batch, and "pairs" if a and b must belong together; compared with
+    `DataSpec.provides` before training."""
+
+    conditions: tuple[str, ...] = ()
+    """Fields that sampling, encoding and scoring are conditioned on. One that is not in `requires` is optional: a model
+    built for data without it is not conditioned on it."""
+
+    targets: ClassVar[tuple[str, ...]] = ("a", "b")
+    """Domains that `translate` leads to."""
 
     metrics: ClassVar[dict[str, str]] = {}
     """Metrics of `evaluate` that rank models, with direction "min" or "max"; the first one measured picks the best
@@ -74,6 +90,16 @@ class GenerativeModel(nn.Module):
     def __init__(self, data: DataSpec):
         super().__init__()
         self.data = data
+        self.conditions = tuple(name for name in type(self).conditions if name in data)
+
+    def condition(self, batch: Batch) -> Condition | None:
+        """The condition in a batch; None for a model without conditions."""
+        return batch.condition(self.conditions) if self.conditions else None
+
+    def given(self, condition: Condition | None) -> tuple[Condition | None] | tuple[()]:
+        """`condition` as the last argument of a capability; nothing for a model without conditions, which need not
+        have that parameter."""
+        return (condition,) if self.conditions else ()
 
     def players(self) -> dict[str, nn.Module]:
         """Modules by player name; each player has its own optimizer."""
@@ -88,28 +114,22 @@ class GenerativeModel(nn.Module):
         return {}
 
     def preview(self, batch: Batch) -> dict[str, Tensor]:
-        """Preview grids by name, [rows, columns, C, H, W] each, in [0, 1]. The noise comes from `batch`, so it is the
+        """Previews by name, [rows, columns, *shape] each, in the units of x. The noise comes from `batch`, so it is the
         same at every step."""
         return {}
 
     if TYPE_CHECKING:  # a model defines the capabilities that it has; callers check with `hasattr`
+        sample: Callable[..., Tensor]
 
-        def sample(self, num_samples: int, label: Tensor | None = None) -> Tensor: ...
-
-        def prior(self, num_samples: int, truncation: float | None = None) -> Tensor: ...
+        def prior(self, num_samples: int) -> Tensor: ...
 
         decode: Callable[..., Tensor]
-
-        def encode(self, x: Tensor) -> Tensor: ...
-
-        def reconstruct(self, x: Tensor) -> Tensor: ...
-
-        def log_weights(self, x: Tensor, num_samples: int) -> Tensor: ...
-
-        def log_prob(self, x: Tensor) -> Tensor: ...
+        encode: Callable[..., Tensor]
+        reconstruct: Callable[..., Tensor]
+        log_weights: Callable[..., Tensor]
+        log_prob: Callable[..., Tensor]
+        discriminator_score: Callable[..., Tensor]
 
         def bits_per_dim(self, nats: Tensor) -> Tensor: ...
-
-        def discriminator_score(self, x: Tensor) -> Tensor: ...
 
         def translate(self, x: Tensor, to: str) -> Tensor: ...

@@ -59,7 +59,7 @@ def limits_of(schema: type, key: str) -> Limits:
     return Limits()
 
 
-EXTRACTORS = ("auto", "classifier", "pixels", "inception")
+EXTRACTORS = ("auto", "classifier", "pixels", "values", "inception")
 _MAX_PROCESSES = 1024
 
 
@@ -122,6 +122,7 @@ class EvaluationConfig:
     """How samples, likelihoods and latents are measured, by `genlab evaluate` and by `trainer.evaluate_every`."""
 
     metrics: list[str] | None = MISSING
+    sampling: dict[str, Any] = MISSING
     num_samples: int = limited(at_least=1, at_most=10**9)
     extractor: str = limited(choices=EXTRACTORS)
     importance_samples: int = limited(at_least=1, at_most=10**5)

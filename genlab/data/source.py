@@ -1,6 +1,7 @@
 """The dataset interface: `Source` describes a dataset before any data is read, `Examples` reads it."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import ClassVar
 
 import torch
@@ -12,7 +13,7 @@ SPLITS = ("train", "validation")
 
 
 class Examples(ABC):
-    """A table of examples with random access. Images are uint8 [N, C, H, W], labels int64 [N].
+    """A table of examples with random access: images uint8 [N, C, H, W], points float32 [N, D], labels int64 [N].
 
     nbytes: size of the whole table in memory, which decides between resident and streamed training.
     """
@@ -63,18 +64,24 @@ class Source(ABC):
     sizes: number of examples by split; for unpaired domains, of the larger domain.
     """
 
-    may_provide: ClassVar[frozenset[str]] = frozenset({"image", "label"})
-    """Fields that datasets of this kind may provide; `spec` says which this one does."""
+    may_provide: ClassVar[frozenset[str]] = frozenset({"x", "label"})
+    """What datasets of this class may provide; `spec` says what this one does."""
+
+    kind: ClassVar[str] = "image"
+    """Kind of what is modelled, a key of `genlab.media.kinds.KINDS`."""
 
     categorical_factors: ClassVar[tuple[int, ...]] = ()
     """Columns of the field `factors`, if any, whose values have no order."""
+
+    log_density: Callable[[Tensor], Tensor] | None = None
+    """The exact log p(x) in nats of examples [N, *shape], [N]; None if it is unknown."""
 
     spec: DataSpec
     sizes: dict[str, int]
 
     @abstractmethod
     def open(self, split: str) -> list[Examples]:
-        """The tables of `split` ("train" or "validation"): one, or one per unpaired domain.
+        """The tables of `split` ("train" or "validation"): one, or one for each domain of unpaired data.
 
         Each table has its own index stream, so domains may differ in length. Nothing is read, rendered, extracted
         or downloaded before this call.

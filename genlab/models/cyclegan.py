@@ -145,13 +145,13 @@ class CycleGAN(GenerativeModel):
         sliced_wasserstein: distance in pixel space between translations and real images, mean of both directions.
         """
         scores, cycle_errors, distances = {}, [], []
-        directions = batch.randn(batch["a"][0].numel())
+        directions = batch.randn(max(batch[domain][0].numel() for domain in ("a", "b")))
         for domain, other in (("a", "b"), ("b", "a")):
             x, truth = batch[domain], f"{domain}_as_{other}"
             translation = self.translate(x, other)
             cycle_errors.append(l1_loss(self.translate(translation, domain), x))
             translated, wanted = translation.to(x.dtype).flatten(1), batch[other].flatten(1)
-            distances.append(sliced_wasserstein(translated, wanted, directions))
+            distances.append(sliced_wasserstein(translated, wanted, directions[:, : wanted.shape[1]]))
             if truth in batch:
                 error, untouched = l1_loss(translation, batch[truth]), l1_loss(x, batch[truth])
                 scores[f"paired_error/{domain}"] = error / untouched

@@ -84,7 +84,7 @@ class ResNetGenerator(Stack):
     ):
         super().__init__()
         channels, *size = shape
-        check_sides(*shape[1:], "residual generators")
+        check_sides(shape[1], shape[2], "residual generators")
         if not 0 <= blocks <= MOST_LAYERS:
             raise ValueError(f"blocks={blocks}: must be at least 0 and at most {MOST_LAYERS}")
         if padding not in ("zeros", "reflect"):

@@ -66,7 +66,7 @@ def make_callbacks(
         writing.append(Console())
     marked = config.logger.image_metadata
     origin = Origin(config.choices.model, run_id(folder.path), 0, config.seed, PREVIEW) if marked else None
-    previews = Previews(folder.previews, settings.preview_every, origin)
+    previews = Previews(folder.previews, settings.preview_every, origin, source.log_density)
     return [watch, *writing, *measuring, previews, saving]
 
 

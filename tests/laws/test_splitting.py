@@ -60,7 +60,7 @@ def at_work(case: tuple[str, ...], *settings: str, rank: int = 0, world: int = 1
     """A trainer of a model with all of its layers."""
     model, *overrides = case
     config = lab.compose(model, *settings, *overrides)
-    source = lab.RandomImages(lab.requirements(config), validation=MANY_IMAGES)
+    source = lab.RandomExamples(lab.model_class(config), validation=MANY_IMAGES)
     return lab.trainer(config, source, rank=rank, world=world)
 
 
@@ -106,7 +106,7 @@ TOLERANCES = {torch.float64: 1e-12, torch.float32: 1e-6}
 def trained(case: tuple[str, ...], dtype: torch.dtype, rank: int = 0, world: int = 1) -> dict[str, Tensor]:
     """The weights after many steps."""
     recipe = lab.compose(case[0])
-    restless = "a" in lab.requirements(recipe)
+    restless = "a" in lab.model_class(recipe).requires
     settings = [f"trainer.batch_size={min(16, recipe.trainer.batch_size)}"]
     settings += ["optimizer.lr=1e-5"] if restless else []
     trainer = at_work(case, *settings, rank=rank, world=world)

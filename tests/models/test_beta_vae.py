@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from genlab.contract.data import Batch, DataSpec
+from genlab.contract.data import Batch, image_spec
 from genlab.models.beta_vae import BetaVAE
 from genlab.models.vae import VAE
 
-DATA = DataSpec((1, 8, 8))
+DATA = image_spec((1, 8, 8))
 
 
 def small(kind=BetaVAE, **options):
@@ -17,7 +17,7 @@ def small(kind=BetaVAE, **options):
 
 def batch():
     torch.manual_seed(1)
-    return Batch({"image": torch.rand(6, *DATA.shape)}, seed=3)
+    return Batch({"x": torch.rand(6, *DATA.shape)}, seed=3)
 
 
 def step_of(model, step=0):

@@ -4,14 +4,14 @@ import pytest
 import torch
 from torch.nn.functional import l1_loss
 
-from genlab.contract.data import Batch, DataSpec
+from genlab.contract.data import Batch, DataSpec, Field
 from genlab.models.cyclegan import CycleGAN
 from genlab.system.seeding import seeded
 
 
 def make_model(shape=(3, 16, 16), **options):
     with seeded(0):
-        data = DataSpec(shape, domains=("a", "b"))
+        data = DataSpec({side: Field("image", shape) for side in "ab"})
         return CycleGAN(data, **{"blocks": 1, "width": 4, "discriminator_width": 4, **options}).double()
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from genlab.contract.data import DataSpec
+from genlab.contract.data import DataSpec, Field
 from genlab.models.ae import AE
 from genlab.models.beta_vae import BetaVAE
 from genlab.models.cyclegan import CycleGAN
@@ -20,7 +20,8 @@ REFUSED = [
 
 @pytest.mark.parametrize("model, key, value", REFUSED)
 def test_is_refused_by_key_and_value(model, key, value):
-    data = DataSpec((3, 16, 16), domains=("a", "b") if model is CycleGAN else ("image",))
+    fields = ("a", "b") if model is CycleGAN else ("x",)
+    data = DataSpec({name: Field("image", (3, 16, 16)) for name in fields})
     others = {"likelihood": "gaussian"} if key == "variance" else {}
     with pytest.raises(ValueError, match=rf"model\.{key}={value}: must be (at least|greater than)"):
         model(data, **{key: value}, **others)

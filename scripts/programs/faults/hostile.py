@@ -36,7 +36,7 @@ from genlab.cli import main
 from genlab.config.build import build_model
 from genlab.config.commands import COMMANDS
 from genlab.config.compose import compose_job, register
-from genlab.contract.data import DataSpec
+from genlab.contract.data import image_spec
 from genlab.data import cache as data_cache
 from genlab.system import memory
 
@@ -197,7 +197,7 @@ def _state(*overrides: str) -> dict:
     """What the checkpoint of a tiny run holds."""
     register()
     config = compose_job([*CPU, "model.hidden=[8]", "model.latent_dim=2", "dataset.size=8", *overrides]).config
-    data = DataSpec((1, 8, 8), 10)
+    data = image_spec((1, 8, 8), 10)
     weights = build_model(config, data).state_dict()
     return {"config": config.to_dict(), "data": data.to_dict(), "step": 3, "model": dict(weights), "ema": {}}
 

@@ -9,7 +9,7 @@ def measure_edges(run: Run, context: EvaluationContext, seed: int) -> dict[str, 
     """edge_error: mean absolute error of the differences between horizontal neighbours, for pixels in [0, 1]."""
 
     def error(number, batch):
-        x = batch["image"]
+        x = batch["x"]
         y = run.model.reconstruct(x)
         return (y.diff(dim=-1) - x.diff(dim=-1)).abs().mean().item()
 

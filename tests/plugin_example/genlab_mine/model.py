@@ -16,7 +16,8 @@ from genlab.contract.model import GenerativeModel, Update
 class Linear(GenerativeModel):
     """x ~ W z + b with z = V x: its latents span the first principal components."""
 
-    metrics = {"error": "min"}
+    kinds = frozenset({"image", "points"})
+    metrics = {"error": "min"}  # chooses the best checkpoint
 
     def __init__(self, data, *, latent_dim: int = 4):
         super().__init__(data)
@@ -24,13 +25,13 @@ class Linear(GenerativeModel):
         self.decoder = nn.Linear(latent_dim, prod(data.shape))
 
     def training_step(self, batch, step):
-        yield Update("model", self.error(batch["image"]))
+        yield Update("model", self.error(batch["x"]))
 
     def evaluate(self, batch):
-        return {"error": self.error(batch["image"])}
+        return {"error": self.error(batch["x"])}
 
     def preview(self, batch):
-        x = batch["image"][:8]
+        x = batch["x"][:8]
         return {"reconstructions": torch.stack([x, self.reconstruct(x)])}
 
     def encode(self, x):

@@ -1,0 +1,90 @@
+"""What a kind of data must know: its range, how it is stored, shown, written, and read from a command line."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from genlab.contract.data import Field
+from genlab.media.images import Png
+from genlab.media.metadata import Origin
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What examples can be shown against; each entry is optional, and a kind uses those that it can draw.
+
+    real: examples of the data, [N, *shape]. log_density: the data's exact log p(x), [N, *shape] to [N].
+    score: the model's discriminator logit, [N, *shape] to [N].
+    """
+
+    real: Tensor | None = None
+    log_density: Callable[[Tensor], Tensor] | None = None
+    score: Callable[[Tensor], Tensor] | None = None
+
+
+class Kind:
+    """Base of all kinds: values that describe others, such as labels, need no more than `features` and `parse`.
+
+    plural: name of several examples, in messages and of their array in result files.
+    bounds: smallest and largest value; None if any finite number is valid.
+    levels: number of values that a stored entry can have; 0 if it is a real number.
+    """
+
+    plural: ClassVar[str] = "values"
+    bounds: ClassVar[tuple[float, float] | None] = None
+    levels: ClassVar[int] = 0
+
+    def floats(self, stored: Tensor, dtype: torch.dtype, layout: torch.memory_format) -> Tensor:
+        """Rows as a model takes them, from rows as a table stores them."""
+        return stored.to(dtype) if stored.is_floating_point() else stored
+
+    def features(self, field: Field, values: Tensor) -> Tensor:
+        """Values [N, *shape] as features [N, D] that condition a network."""
+        return values.flatten(1)
+
+    def parse(self, field: Field, value: Any) -> Tensor:
+        """One example [*shape] from a value on the command line. `ValueError` if it is not one."""
+        raise ValueError("cannot be given on the command line")
+
+
+class Shown(Kind):
+    """Base of the kinds that can be modelled: they are shown and written.
+
+    has_scene: whether pictures show examples against a `Scene`. previewed: number of examples in a preview.
+    """
+
+    has_scene: ClassVar[bool] = False
+    previewed: ClassVar[int] = 64
+
+    def array(self, x: Tensor) -> np.ndarray:
+        """Examples [N, *shape] as an array for a result file."""
+        raise NotImplementedError
+
+    def picture(self, rows: Tensor, origin: Origin | None = None, scene: Scene | None = None) -> Png:
+        """Examples [rows, columns, *shape] as one PNG. origin: its metadata."""
+        raise NotImplementedError
+
+    def beside(self, x: Tensor, y: Tensor) -> Tensor:
+        """Rows [rows, columns, *shape] that show `y` beside `x`, [N, *shape] each, for comparison."""
+        raise NotImplementedError
+
+    def thumbnails(self, x: Tensor) -> Tensor | None:
+        """Examples as square images [N, C, S, S] of at most 64 pixels; None if they have no such form."""
+        return None
+
+    def save_animation(self, rows: Tensor, path: Path, origin: Origin | None = None) -> None:
+        """Write rows [rows, steps, *shape] as a GIF that shows all rows, step by step."""
+        raise NotImplementedError
+
+    def save_each(self, x: Tensor, paths: Sequence[Path], origin: Origin | None = None) -> None:
+        """Write each example to a file of its own. `ValueError` if the kind has no such files."""
+        raise NotImplementedError
+
+    def augment(self, x: Tensor, flipped: Tensor | None, shifts: tuple[Tensor, Tensor] | None) -> Tensor:
+        """Flip the examples [N, *shape] where `flipped` [N], and shift them by `shifts` (down, right), [N] each."""
+        raise NotImplementedError

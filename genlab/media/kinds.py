@@ -1,0 +1,116 @@
+"""The kinds of data. Nothing outside `media` asks which kind something is: it asks the kind."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d, one_hot, pad
+
+from genlab.contract.data import DataSpec, Field
+from genlab.media.grids import frames, in_blocks, to_png
+from genlab.media.images import Png, save_gif, save_image, to_uint8
+from genlab.media.kind import Kind, Scene, Shown
+from genlab.media.metadata import Origin
+from genlab.media.points import Points
+from genlab.system.text import did_you_mean
+
+
+class Image(Shown):
+    """Images [C, H, W]: stored as uint8, modelled in [0, 1], shown as grids, written as PNG."""
+
+    plural: ClassVar[str] = "images"
+    bounds = (0.0, 1.0)
+    levels = 256
+
+    def floats(self, stored: Tensor, dtype: torch.dtype, layout: torch.memory_format) -> Tensor:
+        return stored.to(dtype, memory_format=layout).mul_(1 / 255)
+
+    def array(self, x: Tensor) -> np.ndarray:
+        return to_uint8(x)
+
+    def picture(self, rows: Tensor, origin: Origin | None = None, scene: Scene | None = None) -> Png:
+        return to_png(rows, origin)
+
+    def beside(self, x: Tensor, y: Tensor) -> Tensor:
+        """Rows of x, each above the row of their counterparts in y."""
+        return in_blocks(x, y)
+
+    def thumbnails(self, x: Tensor) -> Tensor | None:
+        """Padded with black, and averaged to at most 64 pixels per side."""
+        height, width = x.shape[-2:]
+        side = max(height, width)
+        return adaptive_avg_pool2d(pad(x, (0, side - width, 0, side - height)), min(side, 64))
+
+    def save_animation(self, rows: Tensor, path: Path, origin: Origin | None = None) -> None:
+        save_gif(frames(rows), path, origin)
+
+    def save_each(self, x: Tensor, paths: Sequence[Path], origin: Origin | None = None) -> None:
+        for pixels, path in zip(to_uint8(x), paths, strict=True):
+            save_image(pixels, path, origin)
+
+    def augment(self, x: Tensor, flipped: Tensor | None, shifts: tuple[Tensor, Tensor] | None) -> Tensor:
+        """Flipped horizontally; shifted by whole pixels, with edge padding."""
+        if flipped is not None:
+            x = torch.where(flipped[:, None, None, None], x.flip(-1), x)
+        return x if shifts is None else _shifted(x, *shifts)
+
+
+class Label(Kind):
+    """Class labels, int64: a number, or the class's name."""
+
+    plural = "labels"
+
+    def features(self, field: Field, values: Tensor) -> Tensor:
+        """One-hot, [N, size]."""
+        return one_hot(values, field.size).to(torch.get_default_dtype())
+
+    def parse(self, field: Field, value: Any) -> Tensor:
+        if isinstance(value, str) and value in field.names:
+            return torch.tensor(field.names.index(value))
+        if type(value) is int and 0 <= value < field.size:
+            return torch.tensor(value)
+        named = f"; {did_you_mean(value, field.names)}" if isinstance(value, str) and field.names else ""
+        raise ValueError(f"this run knows the classes 0 to {field.size - 1}{named}")
+
+
+class Factors(Kind):
+    """Ground-truth factors [D], real numbers."""
+
+    plural = "factors"
+
+    def parse(self, field: Field, value: Any) -> Tensor:
+        numbers = value if isinstance(value, list) else [value]
+        if len(numbers) != field.shape[0] or not all(isinstance(number, (int, float)) for number in numbers):
+            raise ValueError(f"must be a list of {field.shape[0]} numbers")
+        return torch.tensor(numbers, dtype=torch.get_default_dtype())
+
+
+KINDS: dict[str, Kind] = {"image": Image(), "points": Points(), "label": Label(), "factors": Factors()}
+"""By the name that `Field.kind` takes."""
+
+
+def kind_of(field: Field) -> Kind:
+    """The kind of a field. `ValueError` if this version does not know it."""
+    if field.kind not in KINDS:
+        raise ValueError(f"kind={field.kind[:100]}: this version knows {', '.join(KINDS)}")
+    return KINDS[field.kind]
+
+
+def shown_kind(data: DataSpec, name: str | None = None) -> Shown:
+    """The kind of the field `name`, by default of the first modelled one."""
+    kind = kind_of(data[name or data.domains[0]])
+    if not isinstance(kind, Shown):
+        raise ValueError(f"{kind.plural} cannot be modelled")
+    return kind
+
+
+def _shifted(x: Tensor, down: Tensor, right: Tensor) -> Tensor:
+    """Shift each image of x [N, C, H, W] by its own `down` and `right` [N] pixels."""
+    _, channels, height, width = x.shape
+    rows = (torch.arange(height, device=x.device) - down[:, None]).clamp(0, height - 1)
+    columns = (torch.arange(width, device=x.device) - right[:, None]).clamp(0, width - 1)
+    places = (rows[:, :, None] * width + columns[:, None, :]).flatten(1)
+    return x.flatten(2).gather(2, places[:, None].expand(-1, channels, -1)).view_as(x)
