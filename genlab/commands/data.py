@@ -1,5 +1,6 @@
 """`genlab data`: what a dataset holds, as numbers and as a picture, before any training."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -11,7 +12,7 @@ from genlab.config.commands import DataConfig
 from genlab.config.options import models_that_fit, summary_of
 from genlab.contract.data import DataSpec
 from genlab.data.loading import as_examples
-from genlab.data.source import Examples, Source
+from genlab.data.source import ArrayExamples, Examples, Source
 from genlab.media.grids import wrap
 from genlab.media.kind import Scene
 from genlab.media.kinds import shown_kind
@@ -21,8 +22,8 @@ from genlab.system.text import printable
 _MEASURED = 10_000
 """Rows that are read for counts and ranges; of a larger table, evenly spaced ones."""
 
-_CLASSES = 20
-"""Classes whose counts are shown."""
+_CLASSES, _ENTRIES = 20, 16
+"""Classes whose counts are shown; entries of an example that are measured each by itself."""
 
 
 def main(config: DataConfig) -> None:
@@ -30,8 +31,8 @@ def main(config: DataConfig) -> None:
     output = _output(config)
     spec = source.spec
     print(f"dataset    {name}: {summary_of('dataset', name)}")
-    print(f"fields     {', '.join(f'{key} {field}' for key, field in spec.fields.items())}")
-    print(f"examples   {_sizes(source)}")
+    print(f"fields     {spec}")
+    print(f"examples   {', '.join(f'{split} {size}' for split, size in source.sizes.items())}")
     for table in source.open(config.split):
         fields, shown = _read(table, config)
         for field in fields:
@@ -55,20 +56,11 @@ def _first(fitting: list[str]) -> str:
 
 
 def _output(config: DataConfig) -> Path:
-    """The PNG file to write. `ValueError` unless its name says so and its folder can be made."""
+    """The PNG file to write. `ValueError` unless its name says so."""
     output = Path(config.output or f"outputs/data/{config.dataset.name}.png")
     if output.suffix != ".png":
         raise ValueError(f"output={output}: must be the name of a PNG file, as in output=data.png")
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ValueError(f"output={output}: cannot be written ({error.strerror}); name another file") from error
     return output
-
-
-def _sizes(source: Source) -> str:
-    pairs = " pairs" if source.spec.paired else ""
-    return ", ".join(f"{split} {size}{pairs}" for split, size in source.sizes.items())
 
 
 def _read(table: Examples, config: DataConfig) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -77,23 +69,36 @@ def _read(table: Examples, config: DataConfig) -> tuple[dict[str, Tensor], dict[
     rows = torch.linspace(0, size - 1, min(size, _MEASURED), dtype=torch.float64).long()
     with seeded(config.seed):
         drawn = torch.randperm(size)[: config.num_shown]
-    return table.rows(rows), table.rows(drawn)
+    measured = table.rows(rows)
+    if isinstance(table, ArrayExamples):  # small fields are at hand, so that their counts are those of the whole table
+        measured |= {name: value for name, value in table.load().items() if value[:1].numel() <= _ENTRIES}
+    return measured, table.rows(drawn)
 
 
-def _described(spec: DataSpec, name: str, stored: Tensor, size: int) -> list[str]:
-    """Counts of a label, range and mean of another field."""
-    part = f" of {len(stored)} of {size}" if len(stored) < size else ""
+def _described(spec: DataSpec, name: str, stored: Tensor, size: int) -> Iterator[str]:
+    """Counts of a label; range, mean and standard deviation of another field, of each entry if there are few."""
+    part = f" ({len(stored)} of {size} read)" if len(stored) < size else ""
     field = spec[name]
     if field.kind == "label":
         counts = torch.bincount(stored, minlength=field.size).tolist()
         named = [f"{field.names[number] if field.names else number}: {count}" for number, count in enumerate(counts)]
         more = f", and {len(named) - _CLASSES} more" if len(named) > _CLASSES else ""
-        return [f"classes    {', '.join(named[:_CLASSES])}{more}{part}"]
+        yield f"{name:<10} {', '.join(named[:_CLASSES])}{more}{part}"
+        return
     x = as_examples(stored, field).double()
-    return [f"{name:<10} {x.min():.4g} to {x.max():.4g}, mean {x.mean():.4g}, standard deviation {x.std():.4g}{part}"]
+    columns = x.unbind(1) if x.ndim == 2 and x.shape[1] <= _ENTRIES else [x]
+    for number, column in enumerate(columns):
+        entry = field.names[number] if field.names else f"[{number}]" if len(columns) > 1 else ""
+        values = f"{column.min():.4g} to {column.max():.4g}, mean {column.mean():.4g}"
+        yield f"{'' if number else name:<10} {entry:<{5 if entry else 0}}{values}, std {column.std():.4g}{part}"
 
 
 def _save(path: Path, spec: DataSpec, domain: str, real: Tensor, shown: Tensor, source: Source) -> None:
     field, kind = spec[domain], shown_kind(spec, domain)
     scene = Scene(real=as_examples(real, field), log_density=source.log_density) if kind.has_scene else None
-    path.write_bytes(kind.picture(wrap(as_examples(shown, field), columns=None), scene=scene).content)
+    picture = kind.picture(wrap(as_examples(shown, field), columns=None), scene=scene)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(picture.content)
+    except OSError as error:
+        raise ValueError(f"output={path}: cannot be written ({error.strerror}); name another file") from error

@@ -142,8 +142,7 @@ def _inside(config: RunConfig, state: dict[str, Any] | None) -> Iterator[tuple[s
     except ValueError as error:
         yield "parameters", f"unknown: {str(error).splitlines()[0]}"
         return
-    fields = ", ".join(f"{name} {field}" for name, field in data.fields.items())
-    yield "data", fields + (" (pairs)" if data.paired else "")
+    yield "data", str(data)
     yield "parameters", f"{_count(model):,} in all"
     for name, child in model.named_children():
         if _count(child):

@@ -65,7 +65,7 @@ def _datasets() -> Iterator[Entry]:
         found = class_of("dataset", name)
         try:
             data = build_source(dataset_defaults(name)).spec
-            fields = ", ".join(f"{key} {field}" for key, field in data.fields.items())
+            fields = str(data)
             fitting = models_that_fit(data.provides, {data[domain].kind for domain in data.domains})
         except ValueError:  # it needs the user's files
             fields = f"{', '.join(sorted(found.may_provide))} of kind {found.kind}, as your files have them"
