@@ -22,6 +22,9 @@ from genlab.system.text import printable
 _MEASURED = 10_000
 """Rows that are read for counts and ranges; of a larger table, evenly spaced ones."""
 
+_SHOWN, _PLOTTED = 64, 2_000
+"""Examples shown by default: each by itself, or as points of a plot."""
+
 _CLASSES, _ENTRIES = 20, 16
 """Classes whose counts are shown; entries of an example that are measured each by itself."""
 
@@ -34,13 +37,13 @@ def main(config: DataConfig) -> None:
     print(f"fields     {spec}")
     print(f"examples   {', '.join(f'{split} {size}' for split, size in source.sizes.items())}")
     for table in source.open(config.split):
-        fields, shown = _read(table, config)
+        fields, shown = _read(table, config, shown_kind(spec).has_scene)
         for field in fields:
             for line in _described(spec, field, fields[field], len(table)):
                 print(printable(line))
         for domain in (domain for domain in spec.domains if domain in fields):
             path = output if len(spec.domains) == 1 else output.with_stem(f"{output.stem}-{domain}")
-            _save(path, spec, domain, fields[domain], shown[domain], source)
+            _save(path, spec, domain, shown[domain], source)
             print(f"picture    {path} ({len(shown[domain])} examples of {config.split})")
     kinds = {spec[domain].kind for domain in spec.domains}
     fitting = models_that_fit(spec.provides, kinds)
@@ -63,12 +66,12 @@ def _output(config: DataConfig) -> Path:
     return output
 
 
-def _read(table: Examples, config: DataConfig) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Stored rows by field: evenly spaced ones to measure, and `num_shown` to show, drawn by the seed."""
+def _read(table: Examples, config: DataConfig, plotted: bool) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Stored rows by field: evenly spaced ones to measure, and some to show, drawn by the seed."""
     size = len(table)
     rows = torch.linspace(0, size - 1, min(size, _MEASURED), dtype=torch.float64).long()
     with seeded(config.seed):
-        drawn = torch.randperm(size)[: config.num_shown]
+        drawn = torch.randperm(size)[: config.num_shown or (_PLOTTED if plotted else _SHOWN)]
     measured = table.rows(rows)
     if isinstance(table, ArrayExamples):  # small fields are at hand, so that their counts are those of the whole table
         measured |= {name: value for name, value in table.load().items() if value[:1].numel() <= _ENTRIES}
@@ -93,9 +96,9 @@ def _described(spec: DataSpec, name: str, stored: Tensor, size: int) -> Iterator
         yield f"{'' if number else name:<10} {entry:<{5 if entry else 0}}{values}, std {column.std():.4g}{part}"
 
 
-def _save(path: Path, spec: DataSpec, domain: str, real: Tensor, shown: Tensor, source: Source) -> None:
+def _save(path: Path, spec: DataSpec, domain: str, shown: Tensor, source: Source) -> None:
     field, kind = spec[domain], shown_kind(spec, domain)
-    scene = Scene(real=as_examples(real, field), log_density=source.log_density) if kind.has_scene else None
+    scene = Scene(log_density=source.log_density) if kind.has_scene else None
     picture = kind.picture(wrap(as_examples(shown, field), columns=None), scene=scene)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,7 @@ from genlab.commands.running import next_command
 from genlab.config.build import build_on_meta
 from genlab.config.check import problems_of
 from genlab.config.commands import InfoConfig
-from genlab.config.options import summary_of
+from genlab.config.options import read_option, summary_of
 from genlab.config.paths import options
 from genlab.config.stored import refuse, stored_config
 from genlab.contract.data import DataSpec
@@ -34,7 +34,8 @@ def main(asked: InfoConfig) -> None:
     config = stored_config(state.get("config") if state else read_yaml(folder.config))
     status = _status(folder)
     print(f"run        {printable(str(folder))}")
-    for label, text in (*_choice(config, "model"), *_choice(config, "dataset"), *_settings(config), *_state(status)):
+    chosen = [line for group in ("model", "network", "dataset") for line in _choice(config, group)]
+    for label, text in (*chosen, *_settings(config), *_state(status)):
         _say(label, text)
     for label, text in (*_machine(folder), *_inside(config, state), *_checkpoints(folder, state), *_files(folder.path)):
         _say(label, text)
@@ -75,9 +76,12 @@ def _status(folder: RunFolder) -> dict[str, Any]:
 
 
 def _choice(config: RunConfig, group: str) -> Iterator[tuple[str, str]]:
-    """A model or a dataset by its name, what it is, if it is one of this version's, and its settings."""
-    name, settings = getattr(config.choices, group), getattr(config, group)
+    """A model, network or dataset by its name, what it is, if it is one of this version's, and its settings."""
+    settings = getattr(config, group)
+    if settings is None:
+        return
     summary = str(settings.get("_target_"))
+    name = getattr(config.choices, group, None) or _option(group, summary)
     if name in options(group):
         with suppress(ValueError):  # a plugin that cannot be imported
             summary = summary_of(group, name)
@@ -85,6 +89,11 @@ def _choice(config: RunConfig, group: str) -> Iterator[tuple[str, str]]:
     hidden = ("_target_", "seed", "data_dir")
     if own := [f"{key}={value}" for key, value in settings.items() if key not in hidden]:
         yield "", ", ".join(own)
+
+
+def _option(group: str, target: str) -> str | None:
+    """The choice of a group that names the class `target`."""
+    return next((name for name in options(group) if read_option(group, name).get("_target_") == target), None)
 
 
 def _state(status: dict[str, Any]) -> Iterator[tuple[str, str]]:

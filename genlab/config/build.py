@@ -18,9 +18,9 @@ from genlab.system.optimizers import eager
 _SMALLER = "make it smaller, as in model.latent_dim=16, or the images, as in dataset.size=32"
 
 
-def _build(node: str, values: dict[str, Any], *arguments: Any) -> Any:
+def _build(node: str, values: dict[str, Any], *arguments: Any, **supplied: Any) -> Any:
     settings = {key: value for key, value in values.items() if key != "_target_"}
-    return locate(node, values["_target_"])(*arguments, **settings)
+    return locate(node, values["_target_"])(*arguments, **settings, **supplied)
 
 
 def build_source(dataset: dict[str, Any]) -> Source:
@@ -31,8 +31,10 @@ def build_source(dataset: dict[str, Any]) -> Source:
 
 
 def build_model(config: RunConfig, data: DataSpec) -> GenerativeModel:
-    """The model that `config.model` describes, shaped for `data`; weights are drawn from torch's global generator."""
-    return _build("model", config.model, data)
+    """The model that `config.model` describes, of the network `config.network` if it takes one, shaped for `data`;
+    weights are drawn from torch's global generator."""
+    parts = {"network": _build("network", config.network)} if config.network is not None else {}
+    return _build("model", config.model, data, **parts)
 
 
 def build_on_meta(config: RunConfig, data: DataSpec) -> GenerativeModel:

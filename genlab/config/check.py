@@ -10,6 +10,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from genlab.config.hints import describe, fits, misfit
+from genlab.config.paths import options
 from genlab.contract.settings import CLASS_NODES, Limits, RunConfig
 from genlab.system import plugins
 from genlab.system.text import did_you_mean
@@ -17,7 +18,8 @@ from genlab.system.text import did_you_mean
 TRUSTED = ("genlab", "torch.nn", "torch.optim")
 
 _KINDS = {
-    "model": ("genlab.contract.model", "GenerativeModel", {"data"}),
+    "model": ("genlab.contract.model", "GenerativeModel", {"data", "network"}),
+    "network": ("genlab.networks.network", "Network", set()),
     "dataset": ("genlab.data.source", "Source", set()),
     "optimizer": ("torch.optim", "Optimizer", {"params"}),
     "schedule": ("genlab.training.schedule", "Schedule", set()),
@@ -35,9 +37,25 @@ def problems_of(config: RunConfig, sweep_metric: str | None = None) -> dict[str,
     for line in _setting_problems(config, sweep_metric):
         problems.setdefault(line.split(".")[0], []).append(line)
     for node in CLASS_NODES:
+        if node == "network" and config.network is None:
+            continue  # some models take none
         if lines := problems_of_node(node, getattr(config, node)):
             problems[node] = lines
+    if not problems.keys() & {"model", "network"} and (unfit := _network_problem(config)):
+        problems["network"] = [unfit]
     return problems
+
+
+def _network_problem(config: RunConfig) -> str | None:
+    """Whether a network is given to a model that takes none, or none to one that needs it."""
+    found = locate("model", config.model["_target_"])
+    parameter = settings_of(found, {"data"})[0].get("network")
+    if parameter is None and config.network is not None:
+        name = locate("network", config.network["_target_"]).name
+        return f"network={name}: {found.__name__} takes no network; leave it out"
+    if parameter is not None and parameter.default is parameter.empty and config.network is None:
+        return f"network: {found.__name__} needs one; choose from {', '.join(options('network'))}, as in network=mlp"
+    return None
 
 
 def problems_of_node(node: str, values: Any) -> list[str]:
@@ -120,7 +138,8 @@ def locate(node: str, target: str) -> Any:
     except plugins.Broken:
         raise
     except (ImportError, AttributeError, ValueError) as error:  # ValueError: no module before the last dot
-        raise ValueError(f"{node}._target_={target}: no such class") from error
+        broken = isinstance(error, ImportError) and not plugins.is_absent(error, module_name)
+        raise ValueError(f"{node}._target_={target}: {error if broken else 'no such class'}") from error
     base = getattr(importlib.import_module(_KINDS[node][0]), _KINDS[node][1])
     if not (isinstance(found, type) and issubclass(found, base)):
         raise ValueError(f"{node}._target_={target}: must be a {base.__name__}")

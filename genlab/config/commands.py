@@ -37,7 +37,7 @@ class DataConfig:
     data_dir: str = MISSING
     seed: int = MISSING
     split: str = limited(choices=("train", "validation"))
-    num_shown: int = limited(at_least=1, at_most=10_000)
+    num_shown: int | None = limited(at_least=1, at_most=10_000)
     output: str | None = MISSING
 
 
@@ -205,6 +205,16 @@ RENAMED_KEYS = {
     "truncation": "sampling.truncation",
 }
 """Old names of keys, which are refused with a hint at the new name."""
+
+MOVED_KEYS = {
+    "model.network": "network",
+    "model.hidden": "network.hidden",
+    "model.generator_hidden": "network.decoder_hidden",
+    "model.normalization": "network.normalization",
+    **{f"model.{name}": f"network.{name}" for name in ("channels", "max_channels", "dense")},
+    **{f"model.{name}": f"network.{name}" for name in ("width", "blocks", "padding")},
+}
+"""Old names of keys that a model may still have, but that most have no more: the hint is for those."""
 
 RENAMED_VALUES = {
     ("extractor", "digits"): "classifier",

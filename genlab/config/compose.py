@@ -2,26 +2,25 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
-from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
-from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from genlab.config.commands import COMMANDS, OPEN_GROUPS, SHORT_KEYS, ignored_device_keys
+from genlab.config.commands import COMMANDS, MOVED_KEYS, OPEN_GROUPS, SHORT_KEYS, ignored_device_keys
 from genlab.config.hints import fits, hint_of, misfit, missing_part
-from genlab.config.paths import check_plugin_folders, config_folder, groups, options, plugin_folders
+from genlab.config.paths import config_folder, groups, options
+from genlab.config.plugins import register_plugin_configs
+from genlab.config.recipes import adjustments, may_follow
 from genlab.config.unsupported import several_values, unsupported
 from genlab.contract.settings import RunConfig, SweepConfig, typed
 from genlab.system.text import did_you_mean
@@ -46,12 +45,14 @@ class RequestError(ValueError):
 class Composed:
     """One composed config as plain values, with information from Hydra's own node.
 
-    choices: chosen file by config group. folder: the run folder it would get.
+    choices: chosen file by config group. folder: the run folder it would get. adjusted: the overrides that its recipe
+    adds, see `genlab.config.recipes`.
     """
 
     values: dict[str, Any]
     choices: dict[str, str]
     folder: Path
+    adjusted: list[str]
 
 
 @dataclass
@@ -63,18 +64,9 @@ class Job:
     folder: Path
 
 
-class PluginConfigs(SearchPathPlugin):
-    """Lets Hydra read the configs of GenLab's plugins, after GenLab's own."""
-
-    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        for plugin, folder in plugin_folders().items():
-            search_path.append(str(plugin), f"file://{folder}")
-
-
 def register() -> None:
     """Register schemas and plugins with Hydra, and the resolvers of the configs with OmegaConf."""
-    check_plugin_folders()
-    Plugins.instance().register(PluginConfigs)
+    register_plugin_configs()
     for name, command in COMMANDS.items():
         ConfigStore.instance().store(name=f"{name}_schema", node=command.schema)
     # Cached per composition: a folder name is resolved several times and must not change.
@@ -94,14 +86,14 @@ def _bf16_where_fast(device: str) -> str:
 
 @contextmanager
 def composing() -> Iterator[None]:
-    """Initialise Hydra with GenLab's configs inside the block; after it, the caller's own state is back."""
-    before = GlobalHydra.instance().hydra
+    """Initialise Hydra with GenLab's configs inside the block; afterwards the Hydra around it, if any, is back."""
+    around = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(config_folder()), version_base="1.3"):
             yield
     finally:
-        GlobalHydra.instance().hydra = before
+        GlobalHydra.instance().hydra = around
 
 
 def compose_command(command: str, overrides: Sequence[str]) -> Composed:
@@ -143,6 +135,7 @@ def run_config(values: dict[str, Any], choices: Mapping[str, str]) -> tuple[RunC
     """The typed settings of a composed training config, and its sweep settings, which are not part of a run."""
     values = {"choices": {group: choices[group] for group in ("model", "dataset")}, **values}
     sweep = typed(SweepConfig, values.pop("sweep"))
+    values.pop("for_kind")
     return typed(RunConfig, values), sweep
 
 
@@ -153,9 +146,9 @@ def compose_or_explain(command: str, overrides: Sequence[str], job: int | None =
     while composed is None:
         good = [text for text in overrides if text not in problems]
         try:
-            config = compose(command, good, return_hydra_config=True)
+            config, adjusted = _composed(command, good)
             folder = Path(config.hydra.run.dir) if job is None else Path(config.hydra.sweep.dir, str(job))
-            composed = Composed(plain(config), dict(config.hydra.runtime.choices), folder)
+            composed = Composed(plain(config), dict(config.hydra.runtime.choices), folder, adjusted)
         except COMPOSITION_ERRORS as error:
             found = dict(_explain(command, good))
             if not found:
@@ -164,6 +157,33 @@ def compose_or_explain(command: str, overrides: Sequence[str], job: int | None =
     if problems:
         raise RequestError(list(problems.values()), composed)
     return composed
+
+
+def _composed(command: str, overrides: Sequence[str]) -> tuple[DictConfig, list[str]]:
+    """The config of `overrides`, composed again with the adjustments of its recipe, if there are any; and those."""
+    adjusted: list[str] = []
+    try:
+        config = compose(command, list(overrides), return_hydra_config=True)
+        adjusted = adjustments(config, parse(overrides)) if command == "train" else []
+    except COMPOSITION_ERRORS:  # a key may exist in the adjusted config only
+        with suppress(*COMPOSITION_ERRORS):
+            adjusted = _early_adjustments(command, overrides)
+        if not adjusted:
+            raise
+    if adjusted:
+        config = compose(command, [*adjusted, *overrides], return_hydra_config=True)
+    return config, adjusted
+
+
+def _early_adjustments(command: str, overrides: Sequence[str]) -> list[str]:
+    """The adjustments of those overrides alone that choose files; none if they cannot matter to the other overrides,
+    as the class of the data takes a second to import."""
+    if command != "train":
+        return []
+    parsed = parse(overrides)
+    chosen = [override.input_line for override in parsed if override.key_or_group in groups()]
+    config = compose(command, chosen, return_hydra_config=True)
+    return adjustments(config, parsed) if may_follow(config, parsed) else []
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
@@ -204,12 +224,14 @@ def _explain(command: str, overrides: Sequence[str]) -> Iterator[tuple[str, str]
             yield override.input_line, f"{override.input_line}: no such {key}; {hint}"
         else:
             chosen.append(override.input_line)
-    reference = OmegaConf.to_container(compose(command, chosen))
+    others = [override.input_line for override in parsed if override.key_or_group not in known]
+    base = [*_early_adjustments(command, [*chosen, *others]), *chosen]
+    reference = OmegaConf.to_container(compose(command, base))
     for override in parsed:
         if override.key_or_group in known or override.key_or_group.startswith("hydra"):
             continue
         try:
-            plain(compose(command, [*chosen, override.input_line]))
+            plain(compose(command, [*base, override.input_line]))
         except COMPOSITION_ERRORS as error:
             yield override.input_line, _explain_value(command, override, reference, error)
 
@@ -221,6 +243,8 @@ def _explain_value(command: str, override: Override, config: Any, error: Excepti
         group = key.partition(".")[0]
         if group in groups() and group in config and config[group] is None:
             return f"{line}: choose one first, as in {group}={options(group)[0]}"
+        if moved := MOVED_KEYS.get(key):
+            return f"{line}: {key} is called {moved} now"
         return f"{line}: {missing}"
     if not fits(override.value(), hint := hint_of(schema, key)):
         return misfit(schema, key, override.value(), hint)

@@ -20,19 +20,6 @@ def plugin_folders() -> dict[plugins.Plugin, Path]:
     return {plugin: folder for plugin in plugins.installed() if (folder := plugin.configs)}
 
 
-def check_plugin_folders() -> None:
-    """`ValueError` if a plugin's file has the name of one that is there already: neither may replace the other."""
-    taken = dict.fromkeys(_names(config_folder()), "GenLab's own")
-    for plugin, folder in plugin_folders().items():
-        for name in _names(folder):
-            if name in taken:
-                raise ValueError(
-                    f"{plugin}: its configs/{name} has the name of one of {taken[name]}; rename it, or pip uninstall "
-                    f"{plugin.distribution}"
-                )
-        taken |= dict.fromkeys(_names(folder), str(plugin))
-
-
 def config_file(name: str) -> Path:
     """The file `name`, such as model/vae.yaml: GenLab's own or a plugin's. It need not exist."""
     folders = [config_folder(), *plugin_folders().values()]
@@ -53,7 +40,3 @@ def options(group: str) -> list[str]:
     """Valid names for `group=NAME`."""
     folders = [config_folder(), *plugin_folders().values()]
     return sorted({path.stem for folder in folders for path in (folder / group).glob("*.yaml")})
-
-
-def _names(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*.yaml"))

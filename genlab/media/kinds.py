@@ -31,7 +31,9 @@ class Image(Shown):
     def array(self, x: Tensor) -> np.ndarray:
         return to_uint8(x)
 
-    def picture(self, rows: Tensor, origin: Origin | None = None, scene: Scene | None = None) -> Png:
+    def picture(
+        self, rows: Tensor, origin: Origin | None = None, scene: Scene | None = None, connected: bool = False
+    ) -> Png:
         return to_png(rows, origin)
 
     def beside(self, x: Tensor, y: Tensor) -> Tensor:
@@ -66,6 +68,9 @@ class Label(Kind):
     def features(self, field: Field, values: Tensor) -> Tensor:
         """One-hot, [N, size]."""
         return one_hot(values, field.size).to(torch.get_default_dtype())
+
+    def num_features(self, field: Field) -> int:
+        return field.size
 
     def parse(self, field: Field, value: Any) -> Tensor:
         if isinstance(value, str) and value in field.names:

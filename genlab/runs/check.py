@@ -80,7 +80,7 @@ class _Check:
             needed = batch * prod(source.spec.shape) * torch.get_default_dtype().itemsize
             advice = "make it smaller, or the images, as in dataset.size=64"
             self._try(memory.check, needed, f"trainer.batch_size={batch}: a batch needs", advice)
-        if "model" not in bad:
+        if not bad & {"model", "network"}:
             self._check_model(source)
 
     def _try(self, work: Callable[..., T], *arguments: Any, what: str = "") -> T | None:

@@ -49,13 +49,18 @@ class Plugin:
         try:
             return importlib.import_module(module)
         except Exception as error:
-            if isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}."):
+            if is_absent(error, module):
                 raise
             reason = " ".join(str(error).split())
             raise Broken(
                 f"{self} cannot be imported: {type(error).__name__}: {reason}; mend it or pip uninstall "
                 f"{self.distribution}"
             ) from error
+
+
+def is_absent(error: Exception, module: str) -> bool:
+    """Whether an import failed because there is no such module, and not because its code failed."""
+    return isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}.")
 
 
 @cache

@@ -34,6 +34,7 @@ def info(genlab, trained, tmp_path):
 def test_a_finished_run(info):
     lines = info()
     assert lines["model"].startswith("vae: Variational autoencoder") and "latent_dim=3" in lines["model"]
+    assert lines["network"].startswith("mlp: ") and "hidden=[16]" in lines["network"]
     assert lines["dataset"].startswith("digits: ") and "1x16x16" in lines["data"] and "10" in lines["data"]
     assert "finished" in lines["status"] and "step 30 of 30" in lines["status"] and "validation/elbo" in lines["metric"]
     assert f"genlab {package.__version__}" in lines["version"] and "last.safetensors" in lines["saved"]

@@ -56,6 +56,7 @@ def test_an_installed_package_is_trained_and_measured_by_its_own_metric(built, t
 def test_help_and_completion_offer_its_configs_without_importing_it(installed, genlab):
     assert "mine" in genlab("train", "--help").out and "bars" in genlab("train", "--help").out
     assert candidates("genlab train model=mi") == ["model=mine"]
+    assert candidates("genlab train network=l") == ["network=linear"]
     assert candidates("genlab train model=mine model.") == ["model.latent_dim="]
     assert "genlab_mine" not in sys.modules
 

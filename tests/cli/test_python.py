@@ -19,7 +19,8 @@ from genlab.config.compose import parse
 SHORT = {
     "max_steps": 3,
     "batch_size": 8,
-    "model": {"hidden": [16], "latent_dim": np.int64(3)},
+    "model": {"latent_dim": np.int64(3)},
+    "network.hidden": [16],
     "device": {"name": "cpu", "threads": 1},
     "logger.tensorboard": False,
 }
@@ -44,7 +45,7 @@ def test_gives_the_loaded_run_and_leaves_the_process_as_it_was():
     run = genlab.train("model=ae", "dataset=digits", seed=5, **SHORT)
     assert state_of_process() == before and torch.equal(torch.get_rng_state(), random)
     assert (run.step, run.config.choices.model, run.config.seed) == (3, "ae", 5)
-    assert run.config.model["hidden"] == [16] and run.config.model["latent_dim"] == 3
+    assert run.config.network["hidden"] == [16] and run.config.model["latent_dim"] == 3
     assert run.reconstruct(torch.rand(2, 1, 16, 16)).shape == (2, 1, 16, 16)
     command = json.loads((run.folder / "environment.json").read_text())["command"]
     assert command[:3] == ["genlab", "train", "model=ae"] and "trainer.max_steps=3" in command

@@ -1,1 +1,1 @@
-"""A package of one's own for GenLab: a model, a dataset, a metric and an experiment."""
+"""A package of one's own for GenLab: a model, a network, a dataset, a metric and an experiment."""

@@ -5,24 +5,22 @@ References:
     https://doi.org/10.1016/0893-6080(89)90014-2
 """
 
-from math import prod
-
 import torch
-from torch import nn
 
 from genlab.contract.model import GenerativeModel, Update
+from genlab.networks.network import Network
 
 
 class Linear(GenerativeModel):
-    """x ~ W z + b with z = V x: its latents span the first principal components."""
+    """x ~ W z + b with z = V x + c: its latents span the first principal components, if the network is linear."""
 
     kinds = frozenset({"image", "points"})
     metrics = {"error": "min"}  # chooses the best checkpoint
 
-    def __init__(self, data, *, latent_dim: int = 4):
+    def __init__(self, data, *, network: Network, latent_dim: int = 4):
         super().__init__(data)
-        self.encoder = nn.Linear(prod(data.shape), latent_dim, bias=False)
-        self.decoder = nn.Linear(latent_dim, prod(data.shape))
+        self.encoder = network.encoder(data.shape, latent_dim)
+        self.decoder = network.decoder(latent_dim, data.shape)
 
     def training_step(self, batch, step):
         yield Update("model", self.error(batch["x"]))
@@ -35,10 +33,10 @@ class Linear(GenerativeModel):
         return {"reconstructions": torch.stack([x, self.reconstruct(x)])}
 
     def encode(self, x):
-        return self.encoder(x.flatten(1))
+        return self.encoder(x)
 
     def decode(self, z):
-        return self.decoder(z).unflatten(1, self.data.shape)
+        return self.decoder(z)
 
     def reconstruct(self, x):
         return self.decode(self.encode(x))
