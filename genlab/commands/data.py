@@ -98,8 +98,11 @@ def _described(spec: DataSpec, name: str, stored: Tensor, size: int) -> Iterator
 
 def _save(path: Path, spec: DataSpec, domain: str, shown: Tensor, source: Source) -> None:
     field, kind = spec[domain], shown_kind(spec, domain)
-    scene = Scene(log_density=source.log_density) if kind.has_scene else None
-    picture = kind.picture(wrap(as_examples(shown, field), columns=None), scene=scene)
+    x = as_examples(shown, field)
+    if kind.has_scene:  # a plot has no cells to fill
+        picture = kind.picture(x[None], scene=Scene(log_density=source.log_density))
+    else:
+        picture = kind.picture(wrap(x, columns=None))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(picture.content)

@@ -105,7 +105,7 @@ def _state(status: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if isinstance(speed := status.get("steps_per_second"), float):
         words.append(f"{speed:.3g} steps/s")
     if status.get("status") == "running" and isinstance(left := status.get("seconds_left"), int):
-        words.append(f"about {time_in_words(left)} left")
+        words.append(f"about {time_in_words(min(left, 10**9))} left")
     if reason := status.get("reason"):
         words.append(str(reason))
     yield "status", ", ".join(words)

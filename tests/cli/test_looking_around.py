@@ -55,6 +55,13 @@ def test_each_domain_of_a_translation_has_a_picture(genlab, tmp_path):
     assert "model=cyclegan" in outcome.out
 
 
+def test_points_are_plotted_and_measured_by_entry(genlab, tmp_path):
+    outcome = genlab("data", "dataset=ring", "dataset.num_train=500", "num_shown=50")
+    assert outcome.code == 0, outcome.err
+    assert "points of 2" in outcome.out and "[0]" in outcome.out and "[1]" in outcome.out
+    assert np.asarray(Image.open(tmp_path / "outputs/data/ring.png")).std() > 0
+
+
 def test_the_same_seed_shows_the_same_examples(genlab, tmp_path):
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         genlab("data", f"output={name}.png", f"seed={seed}", "num_shown=4")

@@ -61,6 +61,13 @@ def test_help_and_completion_offer_its_configs_without_importing_it(installed, g
     assert "genlab_mine" not in sys.modules
 
 
+def test_a_list_marks_what_it_brings_and_names_what_is_broken(installed, genlab):
+    assert "genlab-mine" in genlab("list", "models").out and "edges" in genlab("list", "metrics").out
+    (installed / "genlab_mine/network.py").write_text("from genlab import nothing")
+    outcome = genlab("list", "networks")
+    assert outcome.code == 0 and "cannot be imported" in outcome.out and "mlp" in outcome.out
+
+
 def test_a_sweep_finds_its_configs(installed, genlab):
     quick = ["dataset=bars", "trainer.max_steps=2", "trainer.batch_size=8", "device.threads=1", "device=cpu"]
     outcome = genlab("train", "-m", "model=mine", "seed=0,1", *quick, "logger.tensorboard=false")
