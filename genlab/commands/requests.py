@@ -40,6 +40,8 @@ def compose_request(command: str, arguments: list[str]) -> Any:
         return _train(arguments)
     if flags := [argument for argument in arguments if argument.startswith("-")]:
         raise ValueError(f"{flags[0]}: no such option; see genlab {command} --help")
+    if command == "list":  # the only command with a plain word
+        arguments = [argument if "=" in argument else f"what={argument}" for argument in arguments]
     return _resume(arguments) if command == "resume" else _use(command, arguments)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from genlab.config.hints import describe, fits, misfit
 from genlab.config.paths import options
 from genlab.contract.settings import CLASS_NODES, Limits, RunConfig
+from genlab.system import plugins
 from genlab.system.text import did_you_mean
 
 TRUSTED = ("genlab", "torch.nn", "torch.optim")
@@ -125,13 +126,20 @@ def _outside(key: str, value: Any, limits: Limits) -> Iterator[str]:
 
 def locate(node: str, target: str) -> Any:
     """Import the class `target`. `ValueError` unless it is in a trusted package and has the node's base class."""
+    plugin = None
     if not any(target == package or target.startswith(package + ".") for package in TRUSTED):
-        raise ValueError(f"{node}._target_={target}: outside the trusted packages ({', '.join(TRUSTED)})")
+        plugin = plugins.plugin_of(target)
+        if plugin is None:
+            trusted = ", ".join((*TRUSTED, *(plugin.package for plugin in plugins.installed())))
+            raise ValueError(f"{node}._target_={target}: outside the trusted packages ({trusted} and those of plugins)")
     module_name, _, name = target.rpartition(".")
     try:
-        found = getattr(importlib.import_module(module_name), name)
+        found = getattr((plugin.load if plugin else importlib.import_module)(module_name), name)
+    except plugins.Broken:
+        raise
     except (ImportError, AttributeError, ValueError) as error:  # ValueError: no module before the last dot
-        raise ValueError(f"{node}._target_={target}: no such class") from error
+        broken = isinstance(error, ImportError) and not plugins.is_absent(error, module_name)
+        raise ValueError(f"{node}._target_={target}: {error if broken else 'no such class'}") from error
     base = getattr(importlib.import_module(_KINDS[node][0]), _KINDS[node][1])
     if not (isinstance(found, type) and issubclass(found, base)):
         raise ValueError(f"{node}._target_={target}: must be a {base.__name__}")

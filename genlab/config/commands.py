@@ -15,6 +15,33 @@ class ResumeConfig:
 
 
 @dataclass
+class InfoConfig:
+    """The keys of `genlab info`."""
+
+    run: str = MISSING
+    output_dir: str = MISSING
+
+
+@dataclass
+class ListConfig:
+    """The keys of `genlab list`."""
+
+    what: str | None = limited(choices=("models", "datasets", "networks", "metrics"))
+
+
+@dataclass
+class DataConfig:
+    """The keys of `genlab data`. dataset: a `DatasetChoice` once composed."""
+
+    dataset: Any = MISSING
+    data_dir: str = MISSING
+    seed: int = MISSING
+    split: str = limited(choices=("train", "validation"))
+    num_shown: int | None = limited(at_least=1, at_most=10_000)
+    output: str | None = MISSING
+
+
+@dataclass
 class UseConfig:
     """The keys of every command that uses a trained run."""
 
@@ -136,6 +163,9 @@ class Command:
 COMMANDS = {
     "train": Command("train a model, or a sweep of models with -m", TrainConfig),
     "resume": Command("continue a run that was stopped, killed or finished", ResumeConfig),
+    "list": Command("list models, datasets, networks and metrics, and what fits what", ListConfig),
+    "data": Command("show a dataset before any training", DataConfig),
+    "info": Command("show what a run is and how it stands", InfoConfig),
     "sample": Command("draw new images from a trained run", SampleConfig),
     "reconstruct": Command("show images beside their reconstructions by a trained run", ImagesConfig),
     "interpolate": Command("walk from one image to another through the latent space", InterpolateConfig),

@@ -19,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from genlab.config.commands import COMMANDS, MOVED_KEYS, OPEN_GROUPS, SHORT_KEYS, ignored_device_keys
 from genlab.config.hints import fits, hint_of, misfit, missing_part
 from genlab.config.paths import config_folder, groups, options
+from genlab.config.plugins import register_plugin_configs
 from genlab.config.recipes import adjustments, may_follow
 from genlab.config.unsupported import several_values, unsupported
 from genlab.contract.settings import RunConfig, SweepConfig, typed
@@ -64,7 +65,8 @@ class Job:
 
 
 def register() -> None:
-    """Register the schemas with Hydra, and the resolvers of the configs with OmegaConf."""
+    """Register schemas and plugins with Hydra, and the resolvers of the configs with OmegaConf."""
+    register_plugin_configs()
     for name, command in COMMANDS.items():
         ConfigStore.instance().store(name=f"{name}_schema", node=command.schema)
     # Cached per composition: a folder name is resolved several times and must not change.

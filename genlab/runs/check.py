@@ -27,7 +27,7 @@ from genlab.contract.model import GenerativeModel
 from genlab.contract.settings import RunConfig
 from genlab.data.source import Source
 from genlab.metrics.catalogue import directions_of, unknown
-from genlab.system import memory
+from genlab.system import memory, plugins
 from genlab.system.device import resolve
 from genlab.system.text import did_you_mean
 
@@ -156,6 +156,8 @@ def _datasets_that_provide(fields: frozenset[str]) -> Iterator[str]:
         try:
             if fields <= build_source(dataset_defaults(name)).spec.provides:
                 yield name
+        except plugins.Broken:
+            continue
         except ValueError:  # it needs the user's files
             if fields <= locate("dataset", read_option("dataset", name)["_target_"]).may_provide:
                 yield f"{name} (if your files do)"
