@@ -10,6 +10,7 @@ from genlab.config.check import locate
 from genlab.contract.data import DataSpec
 from genlab.contract.model import GenerativeModel
 from genlab.contract.settings import RunConfig
+from genlab.data.pairs import Paired
 from genlab.data.source import Source
 from genlab.system import memory
 from genlab.system.optimizers import eager
@@ -24,7 +25,10 @@ def _build(node: str, values: dict[str, Any], *arguments: Any) -> Any:
 
 def build_source(dataset: dict[str, Any]) -> Source:
     """The dataset that the node `dataset` describes; no data is read yet."""
-    return _build("dataset", dataset)
+    source: Source = _build("dataset", {key: value for key, value in dataset.items() if key != "pair"})
+    if dataset.get("pair"):
+        source = Paired(source, dataset["pair"], dataset.get("seed", 0))
+    return source
 
 
 def build_model(config: RunConfig, data: DataSpec) -> GenerativeModel:

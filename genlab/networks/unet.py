@@ -17,7 +17,8 @@ References:
     Odena, Dumoulin, Olah 2016, Deconvolution and Checkerboard Artifacts, https://doi.org/10.23915/distill.00003
 """
 
-from typing import Literal, get_args
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +26,8 @@ from torch.nn.functional import interpolate
 
 from genlab.contract.data import ImageShape
 from genlab.networks.convolutional import pyramid, pyramid_widths
-from genlab.networks.layers import check_sides
+from genlab.networks.layers import Style, check_sides
+from genlab.networks.network import Network, Shape
 from genlab.networks.resnet import PixelNorm
 
 UNetNormalization = Literal["instance", "batch", "pixel", "none"]
@@ -41,6 +43,7 @@ class UNet(nn.Module):
     normalization: after each hidden convolution but the first and the last. "instance" and "batch" take the mean level
         of the features away, over the pixels of an image or of a batch; "pixel" and "none" keep it.
     dropout: rate at which whole channels are dropped on the innermost levels of the upward path.
+    style: options of `Style`, of which the activation of the upward path and spectral normalization apply.
     """
 
     def __init__(
@@ -51,8 +54,10 @@ class UNet(nn.Module):
         max_channels: int = 256,
         normalization: UNetNormalization = "instance",
         dropout: float = 0.0,
+        **style: Any,
     ):
         super().__init__()
+        layer = Style(**style)
         if in_shape[1:] != out_shape[1:]:
             raise ValueError(
                 f"images of {in_shape[1]}x{in_shape[2]} to images of {out_shape[1]}x{out_shape[2]}: a U-Net keeps the "
@@ -67,8 +72,9 @@ class UNet(nn.Module):
         levels = len(pyramid(*in_shape[1:])) - 1
         widths = [in_shape[0], *pyramid_widths(levels, channels, max_channels)]
 
-        def hidden(layer: nn.Module, width: int, activation: nn.Module, normalized: bool = True) -> nn.Sequential:
-            return nn.Sequential(layer, *(_normalize(normalization, width) if normalized else []), activation)
+        def hidden(weights: nn.Module, width: int, activation: nn.Module, normalized: bool = True) -> nn.Sequential:
+            between = _normalize(normalization, width) if normalized else []
+            return nn.Sequential(layer.weighted(weights), *between, activation)
 
         self.down = nn.ModuleList(
             hidden(
@@ -82,15 +88,15 @@ class UNet(nn.Module):
         self.up = nn.ModuleList()
         for level in range(levels - 1, 0, -1):
             joined = nn.Conv2d(widths[level + 1] + widths[level], widths[level], kernel_size=3, padding=1)
-            step = hidden(joined, widths[level], nn.ReLU())
+            step = hidden(joined, widths[level], layer.activate())
             if dropout and level >= levels - _DROPPED_LEVELS:
                 step.append(nn.Dropout2d(dropout))
             self.up.append(step)
         full = max(channels // 2, 4)
         self.last = nn.Sequential(
-            nn.Conv2d(widths[1] + in_shape[0], full, kernel_size=3, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(full, out_shape[0], kernel_size=3, padding=1),
+            layer.weighted(nn.Conv2d(widths[1] + in_shape[0], full, kernel_size=3, padding=1)),
+            layer.activate(),
+            layer.weighted(nn.Conv2d(full, out_shape[0], kernel_size=3, padding=1)),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -111,3 +117,20 @@ def _normalize(name: UNetNormalization, width: int) -> list[nn.Module]:
     if name == "pixel":
         return [PixelNorm()]
     return [nn.BatchNorm2d(width) if name == "batch" else nn.InstanceNorm2d(width, affine=True)]
+
+
+@dataclass(frozen=True)
+class UNetNetwork(Network):
+    """`network=unet`: translators only; see `UNet` for the options."""
+
+    name: ClassVar[str] = "unet"
+
+    channels: int = 32
+    max_channels: int = 256
+    normalization: UNetNormalization = "instance"
+    dropout: float = 0.0
+
+    def translator(self, in_shape: Shape, out_shape: Shape, **style: Any) -> nn.Module:
+        self.check_shape(in_shape, out_shape)
+        sizes = {"channels": self.channels, "max_channels": self.max_channels}
+        return UNet(in_shape, out_shape, **sizes, normalization=self.normalization, dropout=self.dropout, **style)
