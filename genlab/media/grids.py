@@ -47,12 +47,9 @@ def wrap(images: Tensor, columns: int | None = _COLUMNS) -> Tensor:
 def in_blocks(*kinds: Tensor, columns: int = _COLUMNS, blocks: int = 4) -> Tensor:
     """Interleave the rows of `kinds`: a row of the first, below it the same row of the second, and so on.
 
-    kinds: images [N, C, H, W] each; images beyond `blocks` are dropped. Grey ones get as many channels as others have.
-    Returns [rows, columns, C, H, W].
+    kinds: images [N, C, H, W] each; images beyond `blocks` are dropped. Returns [rows, columns, C, H, W].
     """
-    channels = max(kind.shape[1] for kind in kinds)
-    shown = (kind[: blocks * columns].expand(-1, channels, -1, -1) for kind in kinds)
-    return torch.stack([wrap(kind, columns) for kind in shown], 1).flatten(0, 1)
+    return torch.stack([wrap(kind[: blocks * columns], columns) for kind in kinds], 1).flatten(0, 1)
 
 
 def frames(images: Tensor) -> list[Tensor]:

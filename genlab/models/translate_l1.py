@@ -14,7 +14,7 @@ from torch.nn.functional import l1_loss
 
 from genlab.contract.data import Batch, DataSpec
 from genlab.contract.model import GenerativeModel, Update
-from genlab.media.grids import in_blocks
+from genlab.media.grids import in_blocks, same_channels
 from genlab.networks.coordinates import Coordinates
 from genlab.networks.network import Network
 
@@ -63,4 +63,5 @@ class TranslateL1(GenerativeModel):
 
     def preview(self, batch: Batch) -> dict[str, Tensor]:
         """Rows of up to 8: images of a, their translations, and the true b."""
-        return {"translations": in_blocks(batch["a"], self._translated(batch["a"]), batch["b"], blocks=2)}
+        rows = same_channels(batch["a"], self._translated(batch["a"]), batch["b"])
+        return {"translations": in_blocks(*rows, blocks=2)}

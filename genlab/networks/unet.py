@@ -6,8 +6,9 @@ Ronneberger et al. 2015 in the form of Isola et al. 2017, but with nearest-neigh
 convolution instead of a transposed one, which leaves a raster of dots (Odena et al. 2016), and with the input itself
 joined at the full size.
 
-Downward a side h becomes floor(h / 2), until the smaller one is in 4..7; upward the features are enlarged to the size
-of the level that they are joined with, so odd sides are restored exactly (21 -> 10 -> 5 -> 10 -> 21).
+Downward a side h becomes floor(h / 2), until the smaller one is 2 or 3, where each feature sees nearly the whole image.
+Upward the features are enlarged to the size of the level that they are joined with, so odd sides are restored exactly
+(21 -> 10 -> 5 -> 2 -> 5 -> 10 -> 21).
 
 References:
     Ronneberger, Fischer, Brox 2015, U-Net: Convolutional Networks for Biomedical Image Segmentation,
@@ -25,7 +26,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from genlab.contract.data import ImageShape
-from genlab.networks.convolutional import pyramid, pyramid_widths
+from genlab.networks.convolutional import pyramid_widths
 from genlab.networks.layers import Style, check_sides
 from genlab.networks.network import Network, Shape
 from genlab.networks.resnet import PixelNorm
@@ -40,8 +41,8 @@ class UNet(nn.Module):
     """Images to images: [N, C, H, W] -> [N, C', H, W], raw outputs, for any C, C' and any H, W of at least 8.
 
     channels: of the features at half the size; they double at each further level, up to `max_channels`.
-    normalization: after each hidden convolution but the first and the last. "instance" and "batch" take the mean level
-        of the features away, over the pixels of an image or of a batch; "pixel" and "none" keep it.
+    normalization: on all levels between the first and the innermost. "instance" and "batch" take the mean level of the
+        features away, over the pixels of an image or of a batch; "pixel" and "none" keep it.
     dropout: rate at which whole channels are dropped on the innermost levels of the upward path.
     style: options of `Style`, of which the activation of the upward path and spectral normalization apply.
     """
@@ -69,7 +70,7 @@ class UNet(nn.Module):
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout={dropout}: must lie in [0, 1)")
         check_sides(*in_shape[1:], "U-Net")
-        levels = len(pyramid(*in_shape[1:])) - 1
+        levels = min(in_shape[1:]).bit_length() - 2
         widths = [in_shape[0], *pyramid_widths(levels, channels, max_channels)]
 
         def hidden(weights: nn.Module, width: int, activation: nn.Module, normalized: bool = True) -> nn.Sequential:
@@ -81,7 +82,7 @@ class UNet(nn.Module):
                 nn.Conv2d(widths[level], widths[level + 1], kernel_size=4, stride=2, padding=1),
                 widths[level + 1],
                 nn.LeakyReLU(0.2),
-                normalized=level > 0,
+                normalized=0 < level < levels - 1,
             )
             for level in range(levels)
         )

@@ -1,12 +1,11 @@
 """Folders of pairs: which layouts are read, that partners stay partners, and mistakes that name the files."""
 
-from dataclasses import replace
-
 import lab
 import pytest
 import torch
 from PIL import Image
 
+from genlab.contract.settings import LoaderConfig
 from genlab.data.loading import Loader
 from genlab.data.paired_folder import PairedFolder
 
@@ -101,7 +100,7 @@ def test_a_and_b_move_as_one(tmp_path, storage):
         both = torch.cat([pixels, 255 - pixels], 1).numpy()
         Image.fromarray(both).save(tmp_path / f"{index}.png")
     source = PairedFolder(path=str(tmp_path), size=12, channels=[1, 3], validation_fraction=0.1)
-    settings = replace(lab.compose("ae").loader, flip=True, shift=2, storage=storage, workers=0)
+    settings = LoaderConfig(storage, memory_limit=1, workers=0, flip=True, shift=2)
     loader = Loader(source, "train", settings, seed=5, device=lab.CPU)
     for _, batch in zip(range(5), loader.batches(8), strict=False):
         torch.testing.assert_close(batch["a"].expand(-1, 3, -1, -1), 1 - batch["b"])
