@@ -1,7 +1,8 @@
 """The dataset interface: `Source` describes a dataset before any data is read, `Examples` reads it."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from collections.abc import Callable
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,7 +13,7 @@ SPLITS = ("train", "validation")
 
 
 class Examples(ABC):
-    """A table of examples with random access. Images are uint8 [N, C, H, W], labels int64 [N].
+    """A table of examples with random access: images uint8 [N, C, H, W], points float32 [N, D], labels int64 [N].
 
     nbytes: size of the whole table in memory, which decides between resident and streamed training.
     """
@@ -56,25 +57,42 @@ class ArrayExamples(Examples):
         return self.fields
 
 
+class Modes(NamedTuple):
+    """The modes of a mixture of isotropic Gaussians.
+
+    centres: [M, D]. deviation: standard deviation of each mode along each axis, [M].
+    """
+
+    centres: Tensor
+    deviation: Tensor
+
+
 class Source(ABC):
     """One configured dataset. The constructor raises `ValueError` on bad settings, from headers and listings alone.
 
     spec: contents of a batch.
     sizes: number of examples by split; for unpaired domains, of the larger domain.
+    log_density: the exact log p(x) in nats, x [N, *shape] to [N], where the dataset knows it; can be pickled.
+    modes: of a mixture, else None.
     """
 
-    may_provide: ClassVar[frozenset[str]] = frozenset({"image", "label"})
-    """Fields that datasets of this kind may provide; `spec` says which this one does."""
+    may_provide: ClassVar[frozenset[str]] = frozenset({"x", "label"})
+    """What datasets of this class may provide; `spec` says what this one does."""
+
+    kind: ClassVar[str] = "image"
+    """Kind of what is modelled, as in `spec`: known before the settings are, so that recipes can follow it."""
 
     categorical_factors: ClassVar[tuple[int, ...]] = ()
     """Columns of the field `factors`, if any, whose values have no order."""
 
     spec: DataSpec
     sizes: dict[str, int]
+    log_density: Callable[[Tensor], Tensor] | None = None
+    modes: Modes | None = None
 
     @abstractmethod
     def open(self, split: str) -> list[Examples]:
-        """The tables of `split` ("train" or "validation"): one, or one per unpaired domain.
+        """The tables of `split` ("train" or "validation"): one, or one for each domain of unpaired data.
 
         Each table has its own index stream, so domains may differ in length. Nothing is read, rendered, extracted
         or downloaded before this call.
