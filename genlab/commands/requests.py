@@ -5,7 +5,17 @@ from typing import Any
 
 from genlab.config.check import limit_problems, problems_of_node
 from genlab.config.commands import COMMANDS, DatasetChoice
-from genlab.config.compose import Composed, Job, RequestError, as_job, compose_command, compose_job, parse, register
+from genlab.config.compose import (
+    NO_DATASET,
+    Composed,
+    Job,
+    RequestError,
+    as_job,
+    compose_command,
+    compose_job,
+    parse,
+    register,
+)
 from genlab.contract.settings import typed
 
 
@@ -50,7 +60,10 @@ def _use(command: str, arguments: list[str]) -> Any:
     composed = compose_command(command, arguments)
     config: Any = typed(COMMANDS[command].schema, composed.values)
     problems = list(limit_problems(config))
-    if settings := composed.values.get("dataset"):
+    settings = composed.values.get("dataset")
+    if settings == NO_DATASET:
+        config.dataset = None
+    elif settings:
         problems += problems_of_node("dataset", settings)
         config.dataset = DatasetChoice(composed.choices["dataset"], settings)
     if problems:

@@ -11,6 +11,7 @@ from genlab.config.check import locate
 from genlab.contract.data import DataSpec
 from genlab.contract.model import GenerativeModel
 from genlab.contract.settings import RunConfig
+from genlab.data.pairs import Paired
 from genlab.data.source import Source
 from genlab.system import memory
 from genlab.system.optimizers import eager
@@ -25,7 +26,9 @@ def _build(node: str, values: dict[str, Any], *arguments: Any, **supplied: Any) 
 
 def build_source(dataset: dict[str, Any]) -> Source:
     """The dataset that the node `dataset` describes; no data is read yet."""
-    source: Source = _build("dataset", dataset)
+    source: Source = _build("dataset", {key: value for key, value in dataset.items() if key != "pair"})
+    if dataset.get("pair"):
+        source = Paired(source, dataset["pair"], dataset.get("seed", 0))
     source.spec = replace(source.spec, num_examples=source.sizes["train"])
     return source
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from genlab.config.hints import describe, fits, misfit
 from genlab.config.paths import options
-from genlab.contract.settings import CLASS_NODES, Limits, RunConfig
+from genlab.contract.settings import CLASS_NODES, PAIRS, Limits, RunConfig
 from genlab.system import plugins
 from genlab.system.text import did_you_mean
 
@@ -26,6 +26,9 @@ _KINDS = {
 }
 """Nodes that name a class: its base class, by name, so that it is only imported when needed, and the parameters that
 GenLab itself fills in."""
+
+_OWN_KEYS = {"optimizer": ("players",), "dataset": ("pair",)}
+"""Keys of nodes that are not passed to the class."""
 
 _COUNTABLE = Limits(at_most=2**62)
 """Limits of whole numbers that are passed to a constructor: torch uses 64 bits."""
@@ -66,8 +69,11 @@ def problems_of_node(node: str, values: Any) -> list[str]:
         found = locate(node, values["_target_"])
     except ValueError as error:
         return [str(error)]
-    own = ("_target_", "players") if node == "optimizer" else ("_target_",)
-    return list(mismatches(node, found, {k: v for k, v in values.items() if k not in own}, _KINDS[node][2]))
+    own = {"_target_", *_OWN_KEYS.get(node, ())}
+    problems = list(mismatches(node, found, {k: v for k, v in values.items() if k not in own}, _KINDS[node][2]))
+    if node == "dataset" and (pair := values.get("pair")) not in (None, *PAIRS):
+        problems.append(f"dataset.pair={pair}: must be one of {', '.join(PAIRS)}, or null for none")
+    return problems
 
 
 def _setting_problems(config: RunConfig, sweep_metric: str | None) -> Iterator[str]:

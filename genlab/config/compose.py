@@ -29,6 +29,10 @@ COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, ValueError)
 """Raised by composition on a mistake; ValueError if a group is set to a number."""
 
 
+NO_DATASET = {"pair": None}
+"""The node `dataset` of a command that was given none: `configs/pair.yaml` alone."""
+
+
 class RequestError(ValueError):
     """An invalid request, with a line for each problem.
 
@@ -241,7 +245,7 @@ def _explain_value(command: str, override: Override, config: Any, error: Excepti
     schema, line, key = COMMANDS[command].schema, override.input_line, override.key_or_group
     if missing := missing_part(config, key, ignored_device_keys(command)):
         group = key.partition(".")[0]
-        if group in groups() and group in config and config[group] is None:
+        if group in groups() and group in config and config[group] in (None, NO_DATASET):
             return f"{line}: choose one first, as in {group}={options(group)[0]}"
         if moved := MOVED_KEYS.get(key):
             return f"{line}: {key} is called {moved} now"

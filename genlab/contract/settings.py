@@ -59,6 +59,9 @@ def limits_of(schema: type, key: str) -> Limits:
     return Limits()
 
 
+PAIRS = ("gray", "edges", "mask", "downscale")
+"""What `dataset.pair` may derive from the images of any dataset."""
+
 EXTRACTORS = ("auto", "classifier", "pixels", "values", "inception")
 _MAX_PROCESSES = 1024
 

@@ -24,7 +24,7 @@ from genlab.config.options import dataset_defaults, models_of_kinds, read_option
 from genlab.config.paths import options
 from genlab.config.stored import check_weights
 from genlab.contract.model import GenerativeModel
-from genlab.contract.settings import RunConfig
+from genlab.contract.settings import PAIRS, RunConfig
 from genlab.data.source import Source
 from genlab.metrics.catalogue import directions_of, unknown
 from genlab.system import memory, plugins
@@ -95,10 +95,14 @@ class _Check:
         config = self.config
         found = locate("model", config.model["_target_"])
         if missing := found.requires - source.spec.provides:
-            fitting = ", ".join(_datasets_that_provide(found.requires))
+            fitting = [*_datasets_that_provide(found.requires)]
+            if "pairs" in missing:
+                fitting.append(f"any images with dataset.pair={'|'.join(PAIRS)}")
+            elif config.dataset.get("pair"):
+                fitting.insert(0, "this one with dataset.pair=null")
             self.problems.append(
                 f"model {found.__name__} requires {', '.join(sorted(missing))}, but this dataset provides "
-                f"{', '.join(sorted(source.spec.provides))}; datasets that fit: {fitting}"
+                f"{', '.join(sorted(source.spec.provides))}; datasets that fit: {', '.join(fitting)}"
             )
             return
         kinds = {source.spec[domain].kind for domain in source.spec.domains}
