@@ -1,6 +1,7 @@
 """From the images of a run's steps to an animation of them, and to a strip that shows some of them side by side."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,10 +26,8 @@ def evenly(count: int, most: int) -> list[int]:
 
 
 def growing(steps: Sequence[int], most: int) -> list[int]:
-    """At most `most` of `steps`, which ascend, in growing distances: a model changes most in its first steps.
-
-    Each is the next one that is at least the former times a constant factor; the first and the last are among them.
-    """
+    """At most `most` of `steps`, which ascend: the first, the last, and those closest to a geometric sequence between
+    them, as a model changes most in its first steps."""
     first, last = max(1, steps[0]), max(1, steps[-1])
     chosen = [steps[0]]
     for place in range(1, most - 1):
@@ -79,24 +78,28 @@ def save_strip(paths: Sequence[Path], titles: Sequence[str], path: Path, entries
 
 def read(path: Path) -> "Image":
     """A PNG as an RGB image. `ValueError` if it is damaged or too large."""
+    with _opened(path) as image:
+        return image.convert("RGB")
+
+
+def entries_of(path: Path, step: str) -> dict[str, str]:
+    """The metadata of a PNG that GenLab wrote, with another `step`; nothing if it was written without."""
+    with _opened(path) as image:
+        found = {key: str(image.info[key])[:_LONGEST_ENTRY] for key in _ENTRIES if key in image.info}
+    return found | ({"step": step} if "step" in found else {})
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator["Image"]:
     from PIL import Image, UnidentifiedImageError
 
     try:
         with Image.open(path, formats=("PNG",)) as image:
             if image.width * image.height > _LARGEST:
                 raise ValueError(f"{path}: is too large ({image.width}x{image.height} pixels); remove it")
-            return image.convert("RGB")
+            yield image
     except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(f"{path}: is a damaged PNG file; remove it") from error
-
-
-def entries_of(path: Path, step: str) -> dict[str, str]:
-    """The metadata of a PNG that GenLab wrote, with another `step`; nothing if it was written without."""
-    from PIL import Image
-
-    with Image.open(path, formats=("PNG",)) as image:
-        found = {key: str(image.info[key])[:_LONGEST_ENTRY] for key in _ENTRIES if key in image.info}
-    return found | ({"step": step} if "step" in found else {})
 
 
 def _within(image: "Image", side: int) -> "Image":
