@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import torch
@@ -28,11 +29,12 @@ from genlab.config.check import locate
 from genlab.config.compose import compose_command, compose_job, register
 from genlab.config.options import read_option
 from genlab.config.paths import options
-from genlab.contract.data import DataSpec
+from genlab.contract.data import DataSpec, Field
 from genlab.contract.model import GenerativeModel
 from genlab.contract.settings import DeviceConfig, RunConfig
 from genlab.data.loading import Loader
 from genlab.data.source import ArrayExamples, Examples, Source
+from genlab.networks.network import Network
 from genlab.runs import train as runs
 from genlab.runs.callbacks import directions
 from genlab.system import distributed
@@ -44,7 +46,7 @@ CPU = torch.device("cpu")
 
 SMALL_NETWORK = {"hidden": [16], "channels": 4, "max_channels": 8, "width": 4, "discriminator_width": 4, "blocks": 1}
 SMALL_NETWORK |= {"latent_dim": 3, "embedding_dim": 3}
-"""Sizes by the names of the keys under `model`."""
+"""Sizes by the names of the keys under `model` and `network`."""
 
 SMALL_DATA = {"size": 16, "num_images": 80, "num_train": 64, "num_validation": 16}
 """Sizes by the names of the keys under `dataset`."""
@@ -63,20 +65,23 @@ def keys_of(model: str) -> tuple[str, ...]:
 
 
 @cache
-def _keys_of_data(*choices: str) -> tuple[str, ...]:
+def _keys_of_node(node: str, *choices: str) -> tuple[str, ...]:
     register()
-    return tuple(compose_command("train", list(choices)).values["dataset"])
+    return tuple(compose_command("train", list(choices)).values[node] or ())
 
 
-def small_network(model: str) -> list[str]:
-    """Overrides that make the networks of `model` small."""
-    keys = keys_of(model)
-    return [f"model.{key}={value}".replace(" ", "") for key, value in SMALL_NETWORK.items() if key in keys]
+def small_network(model: str, *choices: str) -> list[str]:
+    """Overrides that make the networks of `model` small, also those of `choices` (as in "network=NAME")."""
+    found = []
+    for node in ("model", "network"):
+        keys = _keys_of_node(node, f"model={model}", *choices)
+        found += [f"{node}.{key}={value}".replace(" ", "") for key, value in SMALL_NETWORK.items() if key in keys]
+    return found
 
 
 def small_data(*choices: str) -> list[str]:
     """Overrides that make the dataset small that `choices` (as in "model=NAME", "dataset=NAME") lead to."""
-    keys = _keys_of_data(*choices)
+    keys = _keys_of_node("dataset", *choices)
     return [f"dataset.{key}={value}" for key, value in SMALL_DATA.items() if key in keys]
 
 
@@ -89,37 +94,53 @@ def _composed(*overrides: str) -> RunConfig:
 
 def compose(model: str, *overrides: str, small: bool = True) -> RunConfig:
     """The config of `genlab train model=MODEL ...` on one CPU thread."""
-    sizes = small_network(model) if small else []
+    choices = [override for override in overrides if override.startswith(("network=", "dataset="))]
+    sizes = small_network(model, *choices) if small else []
     return copy.deepcopy(_composed(f"model={model}", *QUIET, *sizes, *overrides))
 
 
-class RandomImages(Source):
-    """Noise with the fields that a model may require, deterministic, without any file."""
+class RandomExamples(Source):
+    """Noise with the fields that a model of a kind may require, deterministic, without any file."""
 
-    def __init__(self, requires: frozenset[str], train: int = 96, validation: int = 32, size: int = 16):
-        unknown = requires - {"image", "label", "a", "b"}
-        assert not unknown, f"the laboratory has no data for {unknown}: teach RandomImages to make it"
-        if "image" in requires:
-            self.spec = DataSpec((1, size, size), num_classes=3)
-        else:
-            self.spec = DataSpec((3, size, size), domains=("a", "b"))
+    def __init__(self, model: type[GenerativeModel], train: int = 96, validation: int = 32, size: int = 16):
+        self.kind = "image" if "image" in model.kinds else sorted(model.kinds)[0]
+        shape = (1, size, size) if self.kind == "image" else (2,)
+        domains = {"x": shape} if "x" in model.requires else {"a": (3, *shape[1:]), "b": (3, *shape[1:])}
+        fields = {name: Field(self.kind, shape) for name, shape in domains.items()}
+        if "x" in domains:
+            fields["label"] = Field("label", size=3)
+        paired = "pairs" in model.requires
+        unknown = model.requires - set(fields) - {"pairs"}
+        assert not unknown, f"the laboratory has no data for {unknown}: teach RandomExamples to make it"
+        self.spec = DataSpec(fields, paired, num_examples=train)
         self.sizes = {"train": train, "validation": validation}
 
     def open(self, split: str) -> list[Examples]:
         generator = torch.Generator().manual_seed(len(split))
         count = self.sizes[split]
 
-        def images() -> Tensor:
-            return torch.randint(0, 256, (count, *self.spec.shape), dtype=torch.uint8, generator=generator)
+        def rows(field: Field) -> Tensor:
+            if field.kind == "label":
+                return torch.randint(field.size, (count,), generator=generator)
+            if field.kind == "image":
+                return torch.randint(0, 256, (count, *field.shape), dtype=torch.uint8, generator=generator)
+            return torch.randn(count, *field.shape, generator=generator)
 
-        if self.spec.domains == ("image",):
-            label = torch.randint(self.spec.num_classes, (count,), generator=generator)
-            return [ArrayExamples(image=images(), label=label)]
-        return [ArrayExamples(**{domain: images()}) for domain in self.spec.domains]
+        tables = {name: rows(field) for name, field in self.spec.fields.items()}
+        if self.spec.domains == ("x",) or self.spec.paired:
+            return [ArrayExamples(**tables)]
+        return [ArrayExamples(**{name: table}) for name, table in tables.items()]
 
 
-def requirements(config: RunConfig) -> frozenset[str]:
-    return locate("model", config.model["_target_"]).requires
+def model_class(config: RunConfig) -> type[GenerativeModel]:
+    return locate("model", config.model["_target_"])
+
+
+def network(name: str, **sizes: Any) -> Network:
+    """The network of `network=NAME` with those of `sizes` that it has."""
+    settings = read_option("network", name)
+    kind = locate("network", settings.pop("_target_"))
+    return kind(**settings | {key: value for key, value in sizes.items() if key in settings})
 
 
 def loaders(config: RunConfig, source: Source, rank: int = 0, world: int = 1) -> tuple[Loader, Loader]:
@@ -134,11 +155,11 @@ def loaders(config: RunConfig, source: Source, rank: int = 0, world: int = 1) ->
 def trainer(
     config: RunConfig, source: Source | None = None, *, rank: int = 0, world: int = 1, independent_rows: bool = False
 ) -> Trainer:
-    """What `genlab train` would run, on `source` (default: random images).
+    """What `genlab train` would run, on `source` (default: random examples).
 
     independent_rows: without the layers through which an example's output depends on the other examples.
     """
-    source = source or RandomImages(requirements(config))
+    source = source or RandomExamples(model_class(config))
 
     def build(config: RunConfig, data: DataSpec) -> GenerativeModel:
         model = build_model(config, data)

@@ -47,7 +47,7 @@ class Diversity:
             self.images = trainer.validation_loader.evenly_spaced(self.num_samples)
         found = {}
         with inference(trainer):
-            pairs = list(_generate(trainer.model, self.images, self.num_samples))
+            pairs = list(_generate(trainer.model, self.images))
             ratios = [
                 mean_pairwise_distance(fake) / expected
                 for fake, real in pairs
@@ -73,13 +73,14 @@ class Diversity:
         return torch.special.entr(probabilities.cpu().double().mean(0)).sum().item()
 
 
-def _generate(model: GenerativeModel, images: Batch, num_samples: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Pairs of generated and real images, one per domain that the model can generate; none if it cannot generate."""
+def _generate(model: GenerativeModel, images: Batch) -> Iterator[tuple[Tensor, Tensor]]:
+    """Pairs of generated and real examples, one per domain that the model can generate; none if it cannot generate."""
     if hasattr(model, "sample"):
-        yield model.sample(num_samples), images.images
+        yield model.sample(images.size, *model.given(model.condition(images))), images["x"]
     elif hasattr(model, "translate"):
         for domain, other in permutations(model.data.domains, 2):
-            yield model.translate(images[other], domain), images[domain]
+            if domain in model.targets:
+                yield model.translate(images[other], domain), images[domain]
 
 
 def mean_pairwise_distance(images: Tensor) -> float:

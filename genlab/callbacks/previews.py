@@ -1,24 +1,38 @@
-"""Periodic image grids: the model generates them, this callback writes PNG files and notifies all callbacks."""
+"""Periodic previews: the model generates them, this callback writes PNG files and notifies all callbacks."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
-from genlab.media.grids import to_png
+from torch import Tensor
+
 from genlab.media.images import Png
+from genlab.media.kind import Scene
+from genlab.media.kinds import shown_kind
 from genlab.media.metadata import Origin
 from genlab.training.callback import Measurement, is_due
-from genlab.training.inference import preview
+from genlab.training.inference import preview, scene
 from genlab.training.trainer import Trainer
 
 
 class Previews(Measurement):
-    """Writes PNG files into `folder`, with metadata on their origin unless `origin` is None."""
+    """Writes PNG files into `folder`, with metadata on their origin unless `origin` is None.
+
+    log_density: the data's, if it is known; kinds that are shown as plots are shown against it.
+    """
 
     key = "previews"
 
-    def __init__(self, folder: Path, every: int | None, origin: Origin | None = None):
+    def __init__(
+        self,
+        folder: Path,
+        every: int | None,
+        origin: Origin | None = None,
+        log_density: Callable[[Tensor], Tensor] | None = None,
+    ):
         super().__init__(every)
-        self.folder, self.origin = folder, origin
+        self.folder, self.origin, self.log_density = folder, origin, log_density
+        self.scene: Scene | None = None
 
     def on_start(self, trainer: Trainer) -> None:
         """Delete images newer than the checkpoint being resumed, and those made only for the end of the run."""
@@ -29,8 +43,11 @@ class Previews(Measurement):
                     path.unlink()
 
     def measure(self, trainer: Trainer) -> None:
-        origin = self.origin and self.origin.at(trainer.step)
-        trainer.emit("on_preview", {name: to_png(grid, origin) for name, grid in preview(trainer).items()})
+        origin, kind = self.origin and self.origin.at(trainer.step), shown_kind(trainer.model.data)
+        if kind.has_scene and self.scene is None:
+            self.scene = scene(trainer, self.log_density)
+        rows = preview(trainer)
+        trainer.emit("on_preview", {name: kind.picture(grid, origin, self.scene) for name, grid in rows.items()})
 
     def on_preview(self, trainer: Trainer, images: dict[str, Png]) -> None:
         self.folder.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""TensorBoard: scalars, image grids, latent histograms, config, hparams, and at the end an embedding projector."""
+"""TensorBoard: scalars, previews, latent histograms, config, hparams, and at the end an embedding projector."""
 
 import resource
 import sys
@@ -13,6 +13,7 @@ from torch import Tensor
 from genlab.callbacks.watch import Alarm
 from genlab.checkpoints.status import RunStatus
 from genlab.media.images import Png
+from genlab.media.kinds import shown_kind
 from genlab.training.callback import Callback
 from genlab.training.inference import inference
 from genlab.training.trainer import Trainer
@@ -133,7 +134,8 @@ class TensorBoard(Callback):
     def on_finish(self, trainer: Trainer) -> None:
         if self.projector_size and hasattr(trainer.model, "encode"):
             latents, images, labels = self._encode(trainer, self.projector_size)
-            self.writer.add_embedding(latents, metadata=labels, label_img=_sprites(images), global_step=trainer.step)
+            sprites = shown_kind(trainer.model.data).thumbnails(images)
+            self.writer.add_embedding(latents, metadata=labels, label_img=sprites, global_step=trainer.step)
         self._write_hparams()
         self.writer.flush()  # a write error must fail the run, not be lost
 
@@ -146,13 +148,15 @@ class TensorBoard(Callback):
             self._writer.close()
 
     def _encode(self, trainer: Trainer, limit: int) -> tuple[Tensor, Tensor, list[str] | None]:
-        """Latents [n, D], images [n, C, H, W] and labels of the first `limit` validation examples."""
+        """Latents [n, D], examples [n, *shape] and labels of the first `limit` validation examples."""
+        model = trainer.model
         with inference(trainer):
             batches = [
-                (trainer.model.encode(batch["image"]), batch) for batch in trainer.validation_loader.in_order(limit)
+                (model.encode(batch["x"], *model.given(model.condition(batch))), batch)
+                for batch in trainer.validation_loader.in_order(limit)
             ]
         latents = torch.cat([z for z, _ in batches]).float().cpu().flatten(1)
-        images = torch.cat([batch["image"] for _, batch in batches]).float().cpu()
+        images = torch.cat([batch["x"] for _, batch in batches]).float().cpu()
         labelled = all("label" in batch for _, batch in batches)
         labels = [str(int(y)) for _, batch in batches for y in batch["label"]] if labelled else None
         return latents, images, labels
@@ -163,14 +167,6 @@ class TensorBoard(Callback):
 
         for summary in hparams(self.hparams, self.status.final):
             self.writer.file_writer.add_summary(summary)
-
-
-def _sprites(images: Tensor) -> Tensor:
-    """Images [n, C, H, W] for the projector: square, padded with black, and at most 64 pixels wide."""
-    height, width = images.shape[-2:]
-    side = max(height, width)
-    square = torch.nn.functional.pad(images, (0, side - width, 0, side - height))
-    return torch.nn.functional.adaptive_avg_pool2d(square, min(side, 64))
 
 
 def _memory(device: torch.device) -> float:

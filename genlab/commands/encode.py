@@ -18,7 +18,12 @@ def main(config: EncodeConfig) -> None:
     run.capability("encode")
     images = find_images(run, config)
     with results(run, "latents", config, images.title) as (new, path):
-        latents = torch.cat([run.encode(x) for x in images.batches("encoding")]).numpy()
+        latents = torch.cat(
+            [
+                run.encode(x, run.conditioning.of_examples(len(x), config.condition, own))
+                for x, own in images.with_conditions("encoding")
+            ]
+        ).numpy()
         save_npz(new / "latents.npz", latents=latents, names=np.array(images.names), labels=images.labels)
         if config.plot != "none":
             if config.plot == "tsne":

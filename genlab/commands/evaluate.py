@@ -9,6 +9,7 @@ from genlab.evaluation.evaluate import choose, evaluate, write
 from genlab.evaluation.sample_metrics import nearest_images
 from genlab.inspection.dataset import run_source
 from genlab.media.grids import save_png
+from genlab.media.kinds import shown_kind
 from genlab.media.metadata import COMPARED
 
 
@@ -17,6 +18,7 @@ def main(config: EvaluateConfig) -> None:
     source, choice = run_source(run, config)
     own = config.dataset is None
     context = EvaluationContext(source, choice.name, config, run.config, run.device, config.split, own)
+    run.conditioning.check_sampling(config.sampling)
     names = choose(run, context, config.metrics)
     entries = evaluate(run, context, names, config.seed)
     written = RunFolder(run.folder).evaluation
@@ -25,7 +27,7 @@ def main(config: EvaluateConfig) -> None:
         std = "" if entry["std"] is None else f"  +- {entry['std']:.4g} over {entry['std_over']}"
         value = entry["note"] if entry["value"] is None else f"{entry['value']:.6g}"
         print(f"{name:<28} {value}{std}")
-    if "copies" in names and config.nearest:
+    if "copies" in names and config.nearest and not shown_kind(run.data).has_scene:
         with results(run, "evaluations", config, seed=config.seed) as (new, folder):
             images = nearest_images(run, context, config.seed)
             save_png(images, new / "nearest.png", image_origin(run, config, COMPARED))

@@ -1,6 +1,5 @@
 """`genlab interpolate`: paths from one image to another through the latent space."""
 
-import torch
 from torch import Tensor
 
 from genlab.commands.lines import command_line
@@ -10,9 +9,9 @@ from genlab.inference.interpolation import even, smooth, walk
 from genlab.inference.run import Run
 from genlab.inspection.dataset import drawn_pairs
 from genlab.inspection.inputs import latent_of
-from genlab.media.grids import frames, save_png
-from genlab.media.images import save_gif, to_uint8
-from genlab.media.npz import save_npz
+from genlab.inspection.scene import scene_of
+from genlab.media.kinds import shown_kind
+from genlab.media.npz import Array, save_npz
 
 _FRAMES = 24
 """Frames of the animation, in each direction."""
@@ -21,23 +20,24 @@ _FRAMES = 24
 def main(config: InterpolateConfig) -> None:
     run = load_run(config)
     run.capability("decode")
-    run.check_label(config.label)
+    kind, asked = shown_kind(run.data), run.conditioning.checked(config.condition)
     start, end, title = _ends(run, config)
     path = config.path or ("spherical" if run.can("prior") else "linear")
-    labels = None
-    if run.takes_labels:
-        cycle = torch.arange(len(start)) % run.data.num_classes
-        labels = cycle if config.label is None else torch.full_like(cycle, config.label)
+    given = run.conditioning.varied(len(start), values=asked)
     latents = walk(start, end, even(config.steps), path)
-    images = run.decode(latents, labels)
-    animation = run.decode(walk(start, end, smooth(_FRAMES), path), labels)
-    of_rows = None if labels is None else labels.repeat_interleave(config.steps)
+    images = run.decode(latents, given)
+    animation = run.decode(walk(start, end, smooth(_FRAMES), path), given)
+    of_rows = {f"{name}s": value.repeat_interleave(config.steps, 0) for name, value in given.items()}
     origin = image_origin(run, config)
-    with results(run, "interpolations", config, title, path, label=config.label) as (new, folder):
-        save_png(images, new / "grid.png", origin)
-        save_gif(frames(animation), new / "animation.gif", origin)
-        pixels = to_uint8(images.flatten(0, 1))
-        save_npz(new / "interpolations.npz", images=pixels, latents=latents.flatten(0, 1), labels=of_rows)
+    with results(run, "interpolations", config, title, path, **asked) as (new, folder):
+        (new / "grid.png").write_bytes(kind.picture(images, origin, scene_of(run)).content)
+        kind.save_animation(animation, new / "animation.gif", origin)
+        arrays: dict[str, Array] = {
+            kind.plural: kind.array(images.flatten(0, 1)),
+            "latents": latents.flatten(0, 1),
+            **of_rows,
+        }
+        save_npz(new / "interpolations.npz", **arrays, **of_rows)
     print(f"between    {title}, {path}: {len(start)} rows of {config.steps} images")
     print(f"grid       {folder}/grid.png\nanimation  {folder}/animation.gif\narray      {folder}/interpolations.npz")
     print(f"next       {command_line('traverse', run=run.folder)}")
@@ -56,14 +56,14 @@ def _ends(run: Run, config: InterpolateConfig) -> tuple[Tensor, Tensor, str]:
         return run.prior(1, first), run.prior(1, second), f"seeds_{first}_{second}"
     if config.images is not None:
         pair = _two("images", config.images, "images=[a.png,b.png]")
-        (start, first), (end, second) = (latent_of(run, place, "images") for place in pair)
+        (start, first), (end, second) = (latent_of(run, place, "images", config.condition) for place in pair)
         return start, end, f"{first}_{second}"
     if run.can("prior"):
         z = run.prior(2 * config.rows, config.seed)
         return z[0::2], z[1::2], f"seed_{config.seed}"
     run.capability("encode")
-    images, source = drawn_pairs(run, config, config.rows)
-    z = run.encode(images)
+    images, own, source = drawn_pairs(run, config, config.rows)
+    z = run.encode(images, run.conditioning.of_examples(len(images), config.condition, own))
     return z[0::2], z[1::2], f"{source}-seed_{config.seed}"
 
 

@@ -8,8 +8,8 @@ from genlab.commands.lines import command_line
 from genlab.commands.results import image_origin, load_run, results
 from genlab.config.commands import ImagesConfig
 from genlab.inspection.inputs import find_images
-from genlab.media.grids import in_blocks, save_png
-from genlab.media.images import to_uint8
+from genlab.inspection.scene import scene_of
+from genlab.media.kinds import shown_kind
 from genlab.media.metadata import COMPARED
 from genlab.media.npz import NpzWriter
 from genlab.metrics.reconstruction import mean_squared_error
@@ -20,20 +20,22 @@ _COLUMNS, _BLOCKS = 8, 4
 def main(config: ImagesConfig) -> None:
     run = load_run(config)
     run.capability("reconstruct")
+    kind = shown_kind(run.data)
     images = find_images(run, config)
     errors: list[float] = []
     shown = []
     with results(run, "reconstructions", config, images.title) as (new, path), NpzWriter(new) as writer:
-        for x in images.batches("reconstructing"):
-            y = run.reconstruct(x)
+        for x, own in images.with_conditions("reconstructing"):
+            y = run.reconstruct(x, run.conditioning.of_examples(len(x), config.condition, own))
             error = mean_squared_error(x, y).float()
-            writer.add(images=to_uint8(x), reconstructions=to_uint8(y), errors=error)
+            writer.add(**{kind.plural: kind.array(x)}, reconstructions=kind.array(y), errors=error)
             if len(errors) < _COLUMNS * _BLOCKS:
                 shown.append((x, y))
             errors += error.tolist()
         writer.save(new / "reconstructions.npz")
-        grid = in_blocks(*map(torch.cat, zip(*shown, strict=True)), columns=_COLUMNS, blocks=_BLOCKS)
-        save_png(grid, new / "grid.png", image_origin(run, config, COMPARED))
+        rows = kind.beside(*map(torch.cat, zip(*shown, strict=True)))
+        picture = kind.picture(rows, image_origin(run, config, COMPARED), scene_of(run))
+        (new / "grid.png").write_bytes(picture.content)
         with (new / "errors.csv").open("w", newline="") as file:
             csv.writer(file).writerows([("name", "mse"), *zip(images.names, errors, strict=True)])
     (least, best), (most, worst) = (choose(zip(errors, images.names, strict=True)) for choose in (min, max))

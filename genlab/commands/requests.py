@@ -92,5 +92,5 @@ def _show(arguments: list[str]) -> TrainRequest:
     flags, overrides = arguments[place : place + 2], arguments[:place] + arguments[place + 2 :]
     if flags[1:] not in (["job"], ["hydra"], ["all"]):
         raise ValueError("--cfg: takes job, hydra or all, as in genlab train model=gan --cfg job")
-    compose_command("train", [override for override in overrides if override != "--resolve"])
-    return TrainRequest(overrides, show=flags)
+    adjusted = compose_command("train", [override for override in overrides if override != "--resolve"]).adjusted
+    return TrainRequest([*adjusted, *overrides], show=flags)

@@ -1,4 +1,4 @@
-"""`genlab sample`: new images from a trained run. Needs only the checkpoint."""
+"""`genlab sample`: new samples from a trained run. Needs only the checkpoint."""
 
 import torch
 
@@ -6,8 +6,9 @@ from genlab.commands.lines import command_line
 from genlab.commands.results import image_origin, load_run, results
 from genlab.config.commands import SampleConfig
 from genlab.inspection.images import progress
-from genlab.media.grids import save_png, wrap
-from genlab.media.images import save_image, to_uint8
+from genlab.inspection.scene import scene_of
+from genlab.media.grids import wrap
+from genlab.media.kinds import shown_kind
 from genlab.media.npz import NpzWriter
 
 _SHOWN = 256
@@ -15,32 +16,45 @@ _SHOWN = 256
 
 def main(config: SampleConfig) -> None:
     run = load_run(config)
-    run.check_label(config.label)
-    batches = run.draw(config.num_samples, config.seed, config.label, config.truncation)
+    kind = shown_kind(run.data)
+    asked = run.conditioning.checked(config.condition)
+    run.conditioning.check_sampling(config.sampling)
+    batches = run.draw(config.num_samples, config.seed, asked, **config.sampling)
     origin = image_origin(run, config)
     arrays, grid = config.format != "png", config.format != "npz"
     shown, done = [], 0
-    asked = {"seed": config.seed, "label": config.label, "truncation": config.truncation}
-    with results(run, "samples", config, **asked) as (new, path), NpzWriter(new) as writer:
+    with (
+        results(run, "samples", config, seed=config.seed, **asked, **config.sampling) as (new, path),
+        NpzWriter(new) as writer,
+    ):
         single = new / "images"
         if not arrays:
             single.mkdir()
-        for images, labels in progress(batches, "sampling", config.num_samples):
-            pixels = to_uint8(images)
+        for samples, given in progress(batches, "sampling", config.num_samples):
             if arrays:
-                writer.add(images=pixels, labels=labels)
+                writer.add(**{kind.plural: kind.array(samples)}, **_plural(given))
             else:
-                for number, image in enumerate(pixels):
-                    label = "" if labels is None else f"-label_{labels[number]}"
-                    save_image(image, single / f"{done + number:07d}{label}.png", origin)
+                names = [_file_name(done + row, given, row) for row in range(len(samples))]
+                kind.save_each(samples, [single / name for name in names], origin)
             if done < _SHOWN:
-                shown.append(images[: _SHOWN - done])
-            done += len(images)
+                shown.append(samples[: _SHOWN - done])
+            done += len(samples)
         if arrays:
             writer.save(new / "samples.npz")
         if grid:
-            save_png(wrap(torch.cat(shown), columns=None), new / "grid.png", origin)
+            picture = kind.picture(wrap(torch.cat(shown), columns=None), origin, scene_of(run))
+            (new / "grid.png").write_bytes(picture.content)
     if grid:
         print(f"grid       {path}/grid.png{f' (the first {_SHOWN} of {done})' if done > _SHOWN else ''}")
     print(f"array      {path}/samples.npz" if arrays else f"images     {path}/images ({done})")
     print(f"next       {command_line('sample', run=run.folder, seed=config.seed + 1)}")
+
+
+def _file_name(number: int, given: dict[str, torch.Tensor], row: int) -> str:
+    """For example 0000012-label_7.png."""
+    return "-".join([f"{number:07d}", *(f"{name}_{value[row]}" for name, value in given.items())]) + ".png"
+
+
+def _plural(given: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The conditions as arrays of a result file, as in labels."""
+    return {f"{name}s": value for name, value in given.items()}

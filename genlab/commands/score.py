@@ -7,8 +7,10 @@ from genlab.commands.results import image_origin, load_run, results
 from genlab.config.commands import ScoreConfig
 from genlab.inference.scoring import METHODS
 from genlab.inspection.inputs import find_images, open_against
+from genlab.inspection.scene import scene_of
 from genlab.inspection.scoring import detection_protocol, save_histogram, score_images
-from genlab.media.grids import save_png, wrap
+from genlab.media.grids import wrap
+from genlab.media.kinds import shown_kind
 from genlab.media.metadata import CHOSEN
 from genlab.media.npz import save_npz
 from genlab.metrics.outliers import detection
@@ -19,18 +21,21 @@ _COLUMNS = 8
 def main(config: ScoreConfig) -> None:
     run = load_run(config)
     method = run.score_method(config.method)
+    run.conditioning.checked(config.condition)
     images = find_images(run, config)
     against = None if config.against is None else open_against(run, config)
     seed = config.seed if METHODS[method].draws else None
     asked = {"against": against and against.title, "seed": seed}
     with results(run, "scores", config, images.title, method, **asked) as (new, folder):
         settings = (method, config.seed, config.importance_samples, config.shown)
-        scored = score_images(run, images, *settings)
+        scored = score_images(run, images, *settings, config.condition)
         scored.write_table(new / "scores.csv")
         arrays = {"scores": scored.scores, "least_likely": scored.least_likely, "labels": scored.images.labels}
         save_npz(new / "scores.npz", **arrays)
-        save_png(wrap(scored.shown, _COLUMNS), new / "least_likely.png", image_origin(run, config, CHOSEN))
-        other = score_images(run, against, *settings) if against else None
+        grid = wrap(scored.shown, _COLUMNS)
+        picture = shown_kind(run.data).picture(grid, image_origin(run, config, CHOSEN), scene_of(run))
+        (new / "least_likely.png").write_bytes(picture.content)
+        other = score_images(run, against, *settings, config.condition) if against else None
         if other:
             measured = detection(scored.scores, other.scores)
             other.write_table(new / "against.csv")

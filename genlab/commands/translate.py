@@ -1,4 +1,4 @@
-"""`genlab translate`: images translated to the other domain and back. Needs only the checkpoint."""
+"""`genlab translate`: images translated to the other domain and, if the model can, back. Needs only the checkpoint."""
 
 from collections import Counter
 from pathlib import Path
@@ -9,7 +9,7 @@ from genlab.commands.lines import command_line
 from genlab.commands.results import image_origin, load_run, results
 from genlab.config.commands import TranslateConfig
 from genlab.inspection.inputs import open_input
-from genlab.media.grids import in_blocks, save_png
+from genlab.media.grids import in_blocks, same_channels, save_png
 from genlab.media.images import save_image, to_uint8
 from genlab.media.metadata import COMPARED
 from genlab.media.npz import NpzWriter
@@ -26,8 +26,9 @@ def main(config: TranslateConfig) -> None:
         raise ValueError("input=null: name a folder of images, as in input=photographs")
     run = load_run(config)
     run.capability("translate")
-    back = next(domain for domain in run.data.domains if domain != config.to)
-    images = open_input(run, config.input, "input", config.skip_damaged)
+    domain = run.origin_of(config.to)
+    returns = domain in run.model.targets
+    images = open_input(run, config.input, "input", config.skip_damaged, domain=domain)
     origin = image_origin(run, config)
     shown: list[tuple[torch.Tensor, ...]] = []
     error, done = 0.0, 0
@@ -39,11 +40,15 @@ def main(config: TranslateConfig) -> None:
             for x in batch.split(_AT_ONCE):
                 seed = mix(config.seed, done)
                 translation = run.translate(x, config.to, seed)
-                cycle = run.translate(translation, back, seed)
-                writer.add(images=to_uint8(translation), cycles=to_uint8(cycle))
-                error += (cycle - x).abs().flatten(1).mean(1).sum().item()
+                writer.add(images=to_uint8(translation))
+                row = [x, translation]
+                if returns:
+                    cycle = run.translate(translation, domain, seed)
+                    writer.add(cycles=to_uint8(cycle))
+                    error += (cycle - x).abs().flatten(1).mean(1).sum().item()
+                    row.append(cycle)
                 if done < _COLUMNS * _BLOCKS:
-                    shown.append((x, translation, cycle))
+                    shown.append(same_channels(*row))
                 done += len(x)
         for target, pixels in zip(_targets(images.names), writer.array("images"), strict=True):
             target = new / "images" / target
@@ -52,10 +57,14 @@ def main(config: TranslateConfig) -> None:
         writer.save(new / "translations.npz")
         grid = in_blocks(*map(torch.cat, zip(*shown, strict=True)), columns=_COLUMNS, blocks=_BLOCKS)
         save_png(grid, new / "grid.png", image_origin(run, config, COMPARED))
-    print(f"cycle      mean absolute error {error / done:.4f} of a pixel from 0 to 1, there and back")
+    if returns:
+        print(f"cycle      mean absolute error {error / done:.4f} of a pixel from 0 to 1, there and back")
     print(f"images     {path}/images ({done} of {config.input}{images.left_out})")
     print(f"grid       {path}/grid.png\narray      {path}/translations.npz")
-    print(f"next       {command_line('translate', run=run.folder, input=path / 'images', to=back)}")
+    if returns:
+        print(f"next       {command_line('translate', run=run.folder, input=path / 'images', to=domain)}")
+    else:
+        print(f"next       {command_line('evaluate', run=run.folder)}")
 
 
 def _targets(names: list[str]) -> list[Path]:

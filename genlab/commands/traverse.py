@@ -15,8 +15,8 @@ from genlab.inference.run import BATCH, Run
 from genlab.inference.traversal import Span, changes, check_latents, check_plane
 from genlab.inspection.dataset import dataset_images
 from genlab.inspection.inputs import latent_of
-from genlab.media.grids import frames, save_png
-from genlab.media.images import save_gif, to_uint8
+from genlab.inspection.scene import scene_of
+from genlab.media.kinds import shown_kind
 from genlab.media.npz import save_npz
 
 _FRAMES = 24
@@ -29,7 +29,7 @@ _NAMED = 8
 def main(config: TraverseConfig) -> None:
     run = load_run(config)
     run.capability("decode")
-    run.check_label(config.label)
+    kind, asked = shown_kind(run.data), run.conditioning.checked(config.condition)
     size = run.num_latents
     if config.latents is not None:
         check_latents(config.latents, size)
@@ -43,21 +43,21 @@ def main(config: TraverseConfig) -> None:
 
     times = even(config.steps)
     latents = span.rows(shown, times)
-    images = run.decode(latents, config.label)
-    animation = run.decode(span.rows(shown, smooth(_FRAMES)), config.label)
-    arrays: dict[str, Any] = {"images": to_uint8(images.flatten(0, 1)), "latents": latents.flatten(0, 1)}
+    images = run.decode(latents, run.conditioning.constant(len(latents), asked))
+    animation = run.decode(span.rows(shown, smooth(_FRAMES)), run.conditioning.constant(len(shown), asked))
+    arrays: dict[str, Any] = {kind.plural: kind.array(images.flatten(0, 1)), "latents": latents.flatten(0, 1)}
     arrays |= {"order": order, "changes": moved}
     plane = config.plane or ranked[:2]
-    origin = image_origin(run, config)
-    asked = {"label": config.label, "latents": config.latents, "plane": config.plane}
-    with results(run, "traversals", config, title, **asked) as (new, folder):
-        save_png(images, new / "grid.png", origin)
-        save_gif(frames(animation), new / "animation.gif", origin)
+    origin, scene = image_origin(run, config), scene_of(run)
+    named = {**asked, "latents": config.latents, "plane": config.plane}
+    with results(run, "traversals", config, title, **named) as (new, folder):
+        (new / "grid.png").write_bytes(kind.picture(images, origin, scene).content)
+        kind.save_animation(animation, new / "animation.gif", origin)
         if len(plane) == 2:
             latents = span.plane(plane[0], plane[1], times)
-            images = run.decode(latents, config.label)
-            save_png(images, new / "plane.png", origin)
-            arrays |= {"plane_images": to_uint8(images.flatten(0, 1)), "plane_latents": latents.flatten(0, 1)}
+            images = run.decode(latents, run.conditioning.constant(len(latents), asked))
+            (new / "plane.png").write_bytes(kind.picture(images, origin, scene).content)
+            arrays |= {f"plane_{kind.plural}": kind.array(images.flatten(0, 1)), "plane_latents": latents.flatten(0, 1)}
         save_npz(new / "traversals.npz", **arrays)
         with (new / "changes.csv").open("w", newline="") as file:
             changed = [(latent, f"{moved[latent]:.6f}") for latent in ranked]
@@ -77,13 +77,15 @@ def _span(run: Run, config: TraverseConfig) -> tuple[Span, str]:
     """Start, centre and scale of the traversal: from the prior, or else from the latents of validation data."""
     if config.dataset is not None and run.can("prior"):
         raise ValueError(f"dataset={config.dataset.name}: not used, since the model's prior says how far to go")
-    image = None if config.input is None else latent_of(run, config.input, "input")
+    image = None if config.input is None else latent_of(run, config.input, "input", config.condition)
     if run.can("prior"):
         centre, title = torch.zeros(run.num_latents), "prior"
         scale = torch.ones_like(centre)
     else:
         data = dataset_images(run, config)
-        latents = torch.cat([run.encode(x) for x in data.batches("encoding")])
+        parts = data.with_conditions("encoding")
+        given = run.conditioning.of_examples
+        latents = torch.cat([run.encode(x, given(len(x), config.condition, own)) for x, own in parts])
         centre, title = latents.mean(0), data.title
         scale = latents.std(0, correction=0)
     start, title = (centre, title) if image is None else (image[0][0], image[1])
@@ -95,4 +97,4 @@ def _changes(run: Run, span: Span, config: TraverseConfig) -> Tensor:
     parts = torch.arange(len(span.start)).split(max(1, BATCH // config.steps))
     rows = (span.rows(part.tolist(), even(config.steps)) for part in parts)
     shown = tqdm(rows, "measuring", len(parts), disable=None, leave=False)
-    return torch.cat([changes(run.decode(z, config.label)) for z in shown])
+    return torch.cat([changes(run.decode(z, run.conditioning.constant(len(z), config.condition))) for z in shown])

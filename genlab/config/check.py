@@ -5,18 +5,20 @@ import inspect
 import math
 import os
 import typing
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
 from genlab.config.hints import describe, fits, misfit
+from genlab.config.paths import options
 from genlab.contract.settings import CLASS_NODES, Limits, RunConfig
 from genlab.system.text import did_you_mean
 
 TRUSTED = ("genlab", "torch.nn", "torch.optim")
 
 _KINDS = {
-    "model": ("genlab.contract.model", "GenerativeModel", {"data"}),
+    "model": ("genlab.contract.model", "GenerativeModel", {"data", "network"}),
+    "network": ("genlab.networks.network", "Network", set()),
     "dataset": ("genlab.data.source", "Source", set()),
     "optimizer": ("torch.optim", "Optimizer", {"params"}),
     "schedule": ("genlab.training.schedule", "Schedule", set()),
@@ -34,9 +36,25 @@ def problems_of(config: RunConfig, sweep_metric: str | None = None) -> dict[str,
     for line in _setting_problems(config, sweep_metric):
         problems.setdefault(line.split(".")[0], []).append(line)
     for node in CLASS_NODES:
+        if node == "network" and config.network is None:
+            continue  # some models take none
         if lines := problems_of_node(node, getattr(config, node)):
             problems[node] = lines
+    if not problems.keys() & {"model", "network"} and (unfit := _network_problem(config)):
+        problems["network"] = [unfit]
     return problems
+
+
+def _network_problem(config: RunConfig) -> str | None:
+    """Whether a network is given to a model that takes none, or none to one that needs it."""
+    found = locate("model", config.model["_target_"])
+    parameter = settings_of(found, {"data"})[0].get("network")
+    if parameter is None and config.network is not None:
+        name = locate("network", config.network["_target_"]).name
+        return f"network={name}: {found.__name__} takes no network; leave it out"
+    if parameter is not None and parameter.default is parameter.empty and config.network is None:
+        return f"network: {found.__name__} needs one; choose from {', '.join(options('network'))}, as in network=mlp"
+    return None
 
 
 def problems_of_node(node: str, values: Any) -> list[str]:
@@ -125,17 +143,25 @@ def mismatches(
 ) -> Iterator[str]:
     """A line for each of `values` that the constructor of `found` does not accept, by name or by type."""
     parameters, hints = settings_of(found, supplied)
+    yield from unaccepted(node, found.__name__, parameters, hints, values)
+    for key, parameter in parameters.items():
+        if parameter.default is parameter.empty and key not in values:
+            yield f"{node}.{key}: is missing and must be {describe(hints.get(key, Any))}"
+
+
+def unaccepted(
+    node: str, owner: str, parameters: Collection[str], hints: Mapping[str, Any], values: Mapping[str, Any]
+) -> Iterator[str]:
+    """A line for each of `values` that is not among the `parameters` of `owner`, or does not have the type hinted."""
     for key, value in values.items():
         if key not in parameters:
-            yield f"{node}.{key}={value}: {found.__name__} has no such setting; {did_you_mean(key, list(parameters))}"
+            hint = did_you_mean(key, list(parameters)) if parameters else "it has none"
+            yield f"{node}.{key}={value}: {owner} has no such setting; {hint}"
         elif not fits(value, hints.get(key, Any)):
             yield misfit(RunConfig, f"{node}.{key}", value, hints[key])
         else:
             anything = key == "seed" or isinstance(value, float)
             yield from _outside(f"{node}.{key}", value, Limits() if anything else _COUNTABLE)
-    for key, parameter in parameters.items():
-        if parameter.default is parameter.empty and key not in values:
-            yield f"{node}.{key}: is missing and must be {describe(hints.get(key, Any))}"
 
 
 def settings_of(

@@ -35,6 +35,13 @@ class DatasetChoice:
 
 
 @dataclass
+class ConditionedConfig(UseConfig):
+    """The keys of commands whose results depend on what the model is conditioned on: values by field."""
+
+    condition: dict[str, Any] = MISSING
+
+
+@dataclass
 class DataUseConfig(UseConfig):
     """The keys of commands that can read data: the run's own, or `dataset`, a `DatasetChoice` once composed."""
 
@@ -43,7 +50,7 @@ class DataUseConfig(UseConfig):
 
 
 @dataclass
-class ImagesConfig(DataUseConfig):
+class ImagesConfig(DataUseConfig, ConditionedConfig):
     """The keys of commands that read any number of images: those of `input`, or else of the data."""
 
     input: str | None = MISSING
@@ -52,32 +59,29 @@ class ImagesConfig(DataUseConfig):
 
 
 @dataclass
-class SampleConfig(UseConfig):
+class SampleConfig(ConditionedConfig):
     num_samples: int = limited(at_least=1, at_most=10**9)
-    label: int | None = MISSING
-    truncation: float | None = limited(above=0)
+    sampling: dict[str, Any] = MISSING
     format: str = limited(choices=("grid", "npz", "png"))
 
 
 @dataclass
-class InterpolateConfig(DataUseConfig):
+class InterpolateConfig(DataUseConfig, ConditionedConfig):
     path: str | None = limited(choices=("spherical", "linear"))
     images: list[str] | None = MISSING
     seeds: list[int] | None = MISSING
-    label: int | None = MISSING
     rows: int = limited(at_least=1, at_most=1000)
     steps: int = limited(at_least=2, at_most=1000)
 
 
 @dataclass
-class TraverseConfig(DataUseConfig):
+class TraverseConfig(DataUseConfig, ConditionedConfig):
     input: str | None = MISSING
     latents: list[int] | None = MISSING
     plane: list[int] | None = MISSING
     extent: float = limited(above=0, at_most=100)
     steps: int = limited(at_least=2, at_most=1000)
     rows: int = limited(at_least=1, at_most=1000)
-    label: int | None = MISSING
 
 
 @dataclass
@@ -159,6 +163,13 @@ COMMANDS = {
 _TRAINING_ONLY = ("compile", "micro_batch", "processes")
 
 
+OPEN_GROUPS = ("condition", "sampling")
+"""Keys of commands that hold a group whose entries depend on the run's model."""
+
+SHORT_KEYS = {"label": "condition.label"}
+"""Short forms of keys."""
+
+
 def ignored_device_keys(command: str) -> tuple[str, ...]:
     """Keys of `device` that `command` does not use. All commands share the device files, so they cannot have separate
     schemas. Exported networks are float32 and checked on the CPU."""
@@ -173,8 +184,19 @@ RENAMED_KEYS = {
     "pictures": "images",
     "order": "direction",
     "device.cuda_graph": "device.compile",
+    "truncation": "sampling.truncation",
 }
 """Old names of keys, which are refused with a hint at the new name."""
+
+MOVED_KEYS = {
+    "model.network": "network",
+    "model.hidden": "network.hidden",
+    "model.generator_hidden": "network.decoder_hidden",
+    "model.normalization": "network.normalization",
+    **{f"model.{name}": f"network.{name}" for name in ("channels", "max_channels", "dense")},
+    **{f"model.{name}": f"network.{name}" for name in ("width", "blocks", "padding")},
+}
+"""Old names of keys that a model may still have, but that most have no more: the hint is for those."""
 
 RENAMED_VALUES = {
     ("extractor", "digits"): "classifier",

@@ -1,5 +1,6 @@
 """The choices of each config group, and the content of their files."""
 
+from collections.abc import Collection
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -21,7 +22,16 @@ def dataset_defaults(name: str, seed: int = 0, data_dir: str = "data") -> dict[s
     return settings
 
 
+def model_classes() -> dict[str, Any]:
+    """The classes of all models, by name."""
+    return {name: locate("model", read_option("model", name)["model"]["_target_"]) for name in options("model")}
+
+
 def models_that_can(*capabilities: str) -> list[str]:
     """Names of the models with all these capabilities."""
-    found = {name: locate("model", read_option("model", name)["model"]["_target_"]) for name in options("model")}
-    return [name for name, model in found.items() if all(hasattr(model, word) for word in capabilities)]
+    return [name for name, model in model_classes().items() if all(hasattr(model, word) for word in capabilities)]
+
+
+def models_of_kinds(kinds: Collection[str]) -> list[str]:
+    """Names of the models that can model all these kinds of data."""
+    return [name for name, model in model_classes().items() if model.kinds >= set(kinds)]

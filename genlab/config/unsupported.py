@@ -5,7 +5,7 @@ from typing import Any
 
 from hydra.core.override_parser.types import Override
 
-from genlab.config.commands import COMMANDS, RENAMED_KEYS, RENAMED_VALUES, ignored_device_keys
+from genlab.config.commands import COMMANDS, OPEN_GROUPS, RENAMED_KEYS, RENAMED_VALUES, ignored_device_keys
 from genlab.config.hints import fits, hint_of
 from genlab.config.paths import groups
 from genlab.contract.settings import limits_of
@@ -26,6 +26,7 @@ def unsupported(command: str, parsed: list[Override]) -> Iterator[tuple[str, str
             continue
         node, _, below = key.partition(".")
         free = command == "train" and below and hint_of(schema, node) is Any  # keys of a class may come and go
+        free = free or (below and node in OPEN_GROUPS)
         exists = command == "train" and key not in groups() and hint_of(schema, key) is not None
         if key.startswith("hydra"):
             yield line, f"{line}: genlab {command} takes no settings of Hydra's; see genlab {command} --help"

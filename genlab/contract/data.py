@@ -17,7 +17,7 @@ LARGEST_IMAGE = 2**26
 
 MOST_CLASSES = 1_000_000
 
-ImageShape = tuple[int, int, int]
+ImageShape = tuple[int, ...]
 """(channels, height, width)."""
 
 Condition = dict[str, Tensor]
@@ -134,7 +134,13 @@ def _field(where: str, values: Any) -> Field:
         raise ValueError(f"{where}: size and shape are out of range")
     if any(len(name) > _LONGEST_NAME for name in [values["kind"], *values["names"]]):
         raise ValueError(f"{where}.names: are too long")
-    return Field(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+    found: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+    return Field(**found)
+
+
+def select(condition: Condition | None, index: Tensor | slice) -> Condition | None:
+    """The rows `index` of a condition; None if it is None."""
+    return condition and {name: value[index] for name, value in condition.items()}
 
 
 def image_spec(

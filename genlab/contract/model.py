@@ -80,6 +80,9 @@ class GenerativeModel(nn.Module):
     """Fields that sampling, encoding and scoring are conditioned on. One that is not in `requires` is optional: a model
     built for data without it is not conditioned on it."""
 
+    targets: ClassVar[tuple[str, ...]] = ("a", "b")
+    """Domains that `translate` leads to."""
+
     metrics: ClassVar[dict[str, str]] = {}
     """Metrics of `evaluate` that rank models, with direction "min" or "max"; the first one measured picks the best
     checkpoint."""
@@ -89,9 +92,14 @@ class GenerativeModel(nn.Module):
         self.data = data
         self.conditions = tuple(name for name in type(self).conditions if name in data)
 
-    def given(self, batch: Batch) -> tuple[Condition] | tuple[()]:
-        """The condition in a batch, as the last argument of a capability; nothing for a model without conditions."""
-        return (batch.condition(self.conditions),) if self.conditions else ()
+    def condition(self, batch: Batch) -> Condition | None:
+        """The condition in a batch; None for a model without conditions."""
+        return batch.condition(self.conditions) if self.conditions else None
+
+    def given(self, condition: Condition | None) -> tuple[Condition | None] | tuple[()]:
+        """`condition` as the last argument of a capability; nothing for a model without conditions, which need not
+        have that parameter."""
+        return (condition,) if self.conditions else ()
 
     def players(self) -> dict[str, nn.Module]:
         """Modules by player name; each player has its own optimizer."""

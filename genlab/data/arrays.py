@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genlab.contract.data import DataSpec
+from genlab.contract.data import ImageShape, image_spec
 from genlab.data.checks import check_range
 from genlab.data.source import ArrayExamples, Examples, Source
 from genlab.data.splits import split_rows, split_sizes
@@ -36,7 +36,7 @@ class Header(NamedTuple):
 
 
 class Npz(Source):
-    """Arrays [N, H, W] or [N, H, W, C] of integers, floats or booleans: `image` uint8 [N, C, H, W], `label` int64 [N].
+    """Arrays [N, H, W] or [N, H, W, C] of integers, floats or booleans: `x` uint8 [N, C, H, W], `label` int64 [N].
 
     path: the .npz file, as numpy.savez writes it.
     images_key, labels_key: names of the arrays in it; None for no labels.
@@ -85,7 +85,7 @@ class Npz(Source):
                 self._check_labels("validation_labels_key", validation_labels_key, validation_images_key, num_classes)
             self.keys["validation"] = (validation_images_key, validation_labels_key)
             self.sizes = {split: self.headers[images].shape[0] for split, (images, _) in self.keys.items()}
-        self.spec = DataSpec(shape, num_classes)
+        self.spec = image_spec(shape, num_classes)
 
     def open(self, split: str) -> list[Examples]:
         images_key, labels_key = self.keys.get(split, self.keys["train"])
@@ -94,7 +94,7 @@ class Npz(Source):
         if "validation" not in self.keys:
             rows = split_rows(len(images), self.validation_fraction, self.seed, self.block_size)[split]
             images, labels = images[rows], {name: value[rows] for name, value in labels.items()}
-        return [ArrayExamples(image=images, **labels)]
+        return [ArrayExamples(x=images, **labels)]
 
     def _header(self, option: str, key: str) -> Header:
         if key not in self.headers:
@@ -102,7 +102,7 @@ class Npz(Source):
             raise ValueError(f"dataset.{option}={key}: no such array in {self.path}, which holds {held}.")
         return self.headers[key]
 
-    def _check_images(self, option: str, key: str) -> tuple[int, int, int]:
+    def _check_images(self, option: str, key: str) -> ImageShape:
         """(channels, height, width) of the images in an array. `ValueError` if it cannot hold images."""
         header = self._header(option, key)
         where = f"dataset.{option}={key}: {header}"

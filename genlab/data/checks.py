@@ -2,6 +2,7 @@
 
 from math import inf, prod
 
+from genlab.contract.data import ImageShape
 from genlab.system import memory
 
 
@@ -18,7 +19,7 @@ def check_choice(key: str, value: object, choices: tuple) -> None:
         raise ValueError(f"dataset.{key}={value} is not known. Give one of: {', '.join(map(str, choices))}.")
 
 
-def check_table(sizes: dict[str, int], shape: tuple[int, int, int], number_bytes: int = 1) -> None:
+def check_table(sizes: dict[str, int], shape: ImageShape, number_bytes: int = 1) -> None:
     """`ValueError` if a table of images does not fit in memory. number_bytes: memory per channel value."""
     count = sum(sizes.values())
     memory.check(

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from genlab.contract.data import DataSpec
+from genlab.contract.data import image_spec
 from genlab.data.checks import check_range, check_table
 from genlab.data.images import resize
 from genlab.data.source import ArrayExamples, Examples, Source
@@ -23,7 +23,7 @@ COUNT, NATIVE_SIZE, WHITE = 1797, 8, 16
 
 
 class Digits(Source):
-    """1797 grey images of 8x8 pixels in ten classes, resized once to `size`: uint8 [N, 1, size, size].
+    """1797 grey images of 8x8 pixels in ten classes, resized once to `size`: `x` uint8 [N, 1, size, size].
 
     size: height and width in pixels, 8 or more.
     validation_fraction: fraction held out, drawn with `seed`.
@@ -32,7 +32,7 @@ class Digits(Source):
     def __init__(self, *, size: int = 16, validation_fraction: float = 0.1, seed: int = 0):
         check_range("size", size, NATIVE_SIZE)
         self.validation_fraction, self.seed = validation_fraction, seed
-        self.spec = DataSpec((1, size, size), num_classes=10)
+        self.spec = image_spec((1, size, size), 10)
         self.sizes = split_sizes(COUNT, validation_fraction)
         check_table(self.sizes, self.spec.shape)
 
@@ -40,7 +40,7 @@ class Digits(Source):
         rows = split_rows(COUNT, self.validation_fraction, self.seed)[split]
         table = torch.from_numpy(read_table())[rows]
         images = (table[:, :-1] * (255 / WHITE)).round().byte().view(-1, 1, NATIVE_SIZE, NATIVE_SIZE)
-        return [ArrayExamples(image=resize(images, self.spec.shape[-1]), label=table[:, -1].long())]
+        return [ArrayExamples(x=resize(images, self.spec.shape[-1]), label=table[:, -1].long())]
 
 
 def read_table() -> np.ndarray:

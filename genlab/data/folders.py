@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from genlab.contract.data import DataSpec
+from genlab.contract.data import DataSpec, Field, image_spec
 from genlab.data.images import ImageFiles, image_size
 from genlab.data.source import SPLITS, Examples, Source
 from genlab.data.splits import split_rows, split_sizes
@@ -17,7 +17,7 @@ DEEPEST = 30
 
 
 class ImageFolder(Source):
-    """Any folder of images: `image` uint8 [N, channels, H, W], and `label` if subfolders are classes.
+    """Any folder of images: `x` uint8 [N, channels, H, W], and `label` if subfolders are classes.
 
     Images may lie directly in the folder (no labels) or in its subfolders, at any depth. Two or more subfolders are
     the classes, sorted by name; a single one is not a class.
@@ -52,13 +52,13 @@ class ImageFolder(Source):
             )
         self.labels = torch.tensor([classes.index(subfolder) for subfolder in subfolders]) if len(classes) > 1 else None
         self.validation_fraction, self.seed = validation_fraction, seed
-        self.spec = DataSpec(shape, num_classes=0 if self.labels is None else len(classes))
+        self.spec = image_spec(shape) if self.labels is None else image_spec(shape, len(classes), classes)
         self.sizes = split_sizes(len(self.paths), validation_fraction)
 
     def open(self, split: str) -> list[Examples]:
         rows = split_rows(len(self.paths), self.validation_fraction, self.seed)[split]
         labels = None if self.labels is None else self.labels[rows]
-        return [ImageFiles("image", [self.paths[row] for row in rows.tolist()], self.spec.shape, labels)]
+        return [ImageFiles("x", [self.paths[row] for row in rows.tolist()], self.spec.shape, labels)]
 
 
 class UnpairedFolder(Source):
@@ -99,7 +99,7 @@ class UnpairedFolder(Source):
             else:
                 rows = split_rows(len(train), validation_fraction, seed)
                 self.paths[domain] = {split: [train[row] for row in rows[split].tolist()] for split in SPLITS}
-        self.spec = DataSpec(shape, domains=("a", "b"))
+        self.spec = DataSpec({domain: Field("image", shape) for domain in "ab"})
         self.sizes = {split: max(len(paths[split]) for paths in self.paths.values()) for split in SPLITS}
 
     def open(self, split: str) -> list[Examples]:

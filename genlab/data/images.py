@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from genlab.contract.data import ImageShape
 from genlab.data.cache import cached
 from genlab.data.source import Examples
 from genlab.system import cores
@@ -29,7 +30,7 @@ _IMAGES_PER_TASK = 32
 _SLICE = 2**20  # values resized at once: as floats they still fit in the CPU cache
 
 
-def image_size(channels: int, size: int | list[int]) -> tuple[int, int, int]:
+def image_size(channels: int, size: int | list[int]) -> ImageShape:
     """(channels, height, width) of `dataset.channels` and `dataset.size` (a number, or [height, width])."""
     if channels not in MODES:
         raise ValueError(f"dataset.channels={channels} is not known. Give 3 for colour or 1 for grey.")
@@ -54,7 +55,7 @@ def resize(images: Tensor, size: int | None) -> Tensor:
     return resized
 
 
-def decode(path: str, shape: tuple[int, int, int], crop: int | None = None) -> Tensor:
+def decode(path: str, shape: ImageShape, crop: int | None = None) -> Tensor:
     """Read an image of any size and mode as uint8 `shape` (channels, height, width).
 
     It is rotated by its EXIF orientation, scaled to cover `shape` and centre-cropped; transparent pixels become white.
@@ -107,7 +108,7 @@ class ImageFiles(Examples):
         self,
         field: str,
         paths: list[str],
-        shape: tuple[int, int, int],
+        shape: ImageShape,
         labels: Tensor | None = None,
         crop: int | None = None,
     ):

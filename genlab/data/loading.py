@@ -2,19 +2,21 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from itertools import islice
+from itertools import count, islice
 
 import torch
 from torch import Tensor
 
-from genlab.contract.data import Batch
+from genlab.contract.data import Batch, Field
 from genlab.contract.settings import LoaderConfig
 from genlab.data.augment import augment
 from genlab.data.order import IndexStream
 from genlab.data.source import Examples, Source, StoredExamples
 from genlab.data.storage import OnDisk, Resident, Storage, Streamed
+from genlab.media.kinds import kind_of
 from genlab.system import cores, distributed, memory
 from genlab.system.seeding import mix
 
@@ -47,8 +49,7 @@ class Loader:
     ):
         self.settings, self.seed, self.device, self.memory_format = settings, seed, device, memory_format
         self.dtype = torch.get_default_dtype()
-        self.domains = source.spec.domains
-        self.size = source.sizes[split]
+        self.spec, self.size = source.spec, source.sizes[split]
         self.rank, self.world = rank, world
         # Half of the cores decode, as training needs the rest.
         workers = min(max(1, cores.available() // (2 * world)), _MOST_WORKERS)
@@ -57,29 +58,59 @@ class Loader:
         self.storage: list[str] = []  # where each table is stored, for the log
         self.tables = [
             self._storage_of(table, f"{split} {name}")
-            for name, table in zip(self.domains if len(tables) > 1 else ("data",), tables, strict=True)
+            for name, table in zip(self.spec.domains if len(tables) > 1 else ("data",), tables, strict=True)
         ]
         self.streams = [IndexStream(len(table), seed, number) for number, table in enumerate(tables)]
 
     def batches(self, batch_size: int, start_step: int = 0) -> Iterator[Batch]:
         """This process's shard of the global training batches from `start_step` on, endlessly."""
+        step = start_step
+        while True:
+            for batch in self._segment(batch_size, step, self._steps_of_epoch(batch_size, step)):
+                yield batch
+                step += 1
+
+    def _steps_of_epoch(self, batch_size: int, step: int) -> int | None:
+        """Number of steps from `step` on whose order is known before the first of them; None for all.
+
+        With weights, the next epoch's order depends on the steps before it, so nothing of it is prefetched.
+        """
+        if self.order.weights is None:
+            return None
+        epoch = ((step + 1) * batch_size - 1) // self.size
+        return (epoch + 1) * self.size // batch_size - step
+
+    def _segment(self, batch_size: int, start_step: int, steps: int | None) -> Iterator[Batch]:
         shard = batch_size // self.world
         offset = self.rank * shard
+        drawn_from: deque[Tensor] = deque()  # rows of the first table, for models that weight examples
 
         def indices(stream: IndexStream) -> Iterator[Tensor]:
-            step = start_step
-            while True:
-                yield stream.take(step * batch_size + offset, shard)
-                step += 1
+            for step in count(start_step) if steps is None else range(start_step, start_step + steps):
+                index = stream.take(step * batch_size + offset, shard)
+                if stream.weights:
+                    drawn_from.append(index)
+                yield index
 
         tables = [table.fetch(indices(stream)) for table, stream in zip(self.tables, self.streams, strict=True)]
         drawn: Iterator[tuple[dict[str, Tensor], ...]] = zip(*tables, strict=True)
-        if not all(isinstance(table, Resident) for table in self.tables):
+        if steps is None and not all(isinstance(table, Resident) for table in self.tables):
             drawn = self._warning_if_slow(drawn, shard)
         for step, parts in enumerate(drawn, start_step):
             batch = Batch(self._fields(parts), mix(self.seed, _TRAIN, step), offset, batch_size)
-            augment(batch, self.domains, self.settings.flip, self.settings.shift)
+            augment(batch, self.spec, self.settings.flip, self.settings.shift)
+            if drawn_from:
+                batch.fields["index"] = drawn_from.popleft().to(self.device)
             yield batch
+
+    @property
+    def order(self) -> IndexStream:
+        """The order of the first table, the only one that weights may determine."""
+        return self.streams[0]
+
+    def weight_examples(self, weights: Callable[[], Tensor]) -> None:
+        """From now on draw training examples in proportion to `weights()` [size], read at each epoch's start."""
+        self.order.weights = weights
 
     def in_order(self, limit: int | None = None, shared: bool = False) -> Iterator[Batch]:
         """Every example once, in the order of the split (at most `limit`), with the same noise at every call.
@@ -97,18 +128,24 @@ class Loader:
 
         tables = [table.fetch(indices(stream.size)) for table, stream in zip(self.tables, self.streams, strict=True)]
         for (number, _), parts in zip(batches, zip(*tables, strict=True), strict=True):
-            yield Batch(self._fields(parts), mix(self.seed, _VALIDATION, number))
+            yield self._with_counterparts(Batch(self._fields(parts), mix(self.seed, _VALIDATION, number)))
 
-    def evenly_spaced(self, count: int) -> Batch:
-        """`count` examples, evenly spaced over the split (each domain separately), since a split may be sorted.
+    def evenly_spaced(self, number: int) -> Batch:
+        """`number` examples, evenly spaced over the split (each domain separately), since a split may be sorted.
 
         Fewer if the split, or the smaller domain, holds fewer: no example is repeated.
         """
-        count = min(count, *(stream.size for stream in self.streams))
-        rows = [torch.linspace(0, stream.size - 1, count, dtype=torch.float64) for stream in self.streams]
+        number = min(number, *(stream.size for stream in self.streams))
+        rows = [torch.linspace(0, stream.size - 1, number, dtype=torch.float64) for stream in self.streams]
         tables = [table.fetch(iter([row.round().long()])) for table, row in zip(self.tables, rows, strict=True)]
         (parts,) = zip(*tables, strict=True)
-        return Batch(self._fields(parts), mix(self.seed, _VALIDATION, 0))
+        return self._with_counterparts(Batch(self._fields(parts), mix(self.seed, _VALIDATION, 0)))
+
+    def _with_counterparts(self, batch: Batch) -> Batch:
+        """Of paired domains, each is the other's true translation."""
+        if self.spec.paired:
+            batch.fields |= {"a_as_b": batch["b"], "b_as_a": batch["a"]}
+        return batch
 
     def _storage_of(self, table: Examples, name: str) -> Storage:
         gibibytes = table.nbytes / 2**30
@@ -144,7 +181,7 @@ class Loader:
             fraction = waited / seconds
         decoding = any(isinstance(table, Streamed) for table in self.tables)
         log.warning(
-            "loader: training waited %.0f %% of the time for images (%s, %.0f a second); %s or loader.storage=memory "
+            "loader: training waited %.0f %% of the time for examples (%s, %.0f a second); %s or loader.storage=memory "
             "would help",
             100 * fraction,
             f"decoded {self._decoder}" if decoding else "read from the disk",
@@ -154,15 +191,19 @@ class Loader:
         yield from batches
 
     def _fields(self, parts: tuple[dict[str, Tensor], ...]) -> dict[str, Tensor]:
-        return {name: self._on_device(value) for part in parts for name, value in part.items()}
+        """The rows of all tables on the device, as models take them."""
+        stored = {name: value.to(self.device, non_blocking=True) for part in parts for name, value in part.items()}
+        return {name: self._floats(name, value) for name, value in stored.items()}
 
-    def _on_device(self, value: Tensor) -> Tensor:
-        value = value.to(self.device, non_blocking=True)
-        if value.dtype == torch.uint8:
-            return value.to(self.dtype, memory_format=self.memory_format).mul_(1 / 255)
-        return value.to(self.dtype) if value.is_floating_point() else value
+    def _floats(self, name: str, stored: Tensor) -> Tensor:
+        return kind_of(self.spec[name]).floats(stored, self.dtype, self.memory_format)
 
 
 def open_split(source: Source, split: str, settings: LoaderConfig, *, seed: int, device: torch.device) -> Loader:
     """Batches of a split on `device`, without augmentation."""
     return Loader(source, split, replace(settings, flip=False, shift=0), seed=seed, device=device)
+
+
+def as_examples(stored: Tensor, field: Field) -> Tensor:
+    """Stored rows of a field as 32-bit floats, as a loader would give them on the CPU."""
+    return kind_of(field).floats(stored, torch.float32, torch.contiguous_format)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genlab.contract.data import DataSpec
+from genlab.contract.data import image_spec
 from genlab.data.arrays import DAMAGE, Header, check_labels, count_classes, existing_file
 from genlab.data.checks import check_choice, check_range
 from genlab.data.source import Examples, Source, StoredExamples
@@ -26,7 +26,7 @@ _SLICE = 2**24  # bytes read at once
 
 
 class Npy(Source):
-    """uint8 [N, H, W], [N, H, W, C] or [N, C, H, W] with C of 1 or 3: `image` uint8 [N, C, H, W], `label` int64 [N].
+    """uint8 [N, H, W], [N, H, W, C] or [N, C, H, W] with C of 1 or 3: `x` uint8 [N, C, H, W], `label` int64 [N].
 
     path: the .npy file, as numpy.save or numpy.lib.format.open_memmap writes it.
     labels_path: a .npy file of integers 0..K-1, [N]; None for no labels.
@@ -62,7 +62,7 @@ class Npy(Source):
         memory.check(16 * header.shape[0], f"{where}: the order of its images needs", "give a file with fewer")
         self.labels = None if labels_path is None else _read_labels(labels_path, header.shape[0])
         num_classes = 0 if self.labels is None else count_classes(self.labels, f"dataset.labels_path={labels_path}")
-        self.spec = DataSpec((self.stored[self.channel_axis], height, width), num_classes)
+        self.spec = image_spec((self.stored[self.channel_axis], height, width), num_classes)
         self.count, self.validation_fraction, self.block_size = header.shape[0], validation_fraction, block_size
         self.seed = seed
         self.sizes = split_sizes(self.count, validation_fraction)
@@ -143,7 +143,7 @@ class FileRows(StoredExamples):
         return self.file.read(self.numbers[index]).movedim(1 + self.channel_axis, 1)
 
     def _fields(self, images: Tensor, index: Tensor) -> dict[str, Tensor]:
-        return {"image": images} if self.labels is None else {"image": images, "label": self.labels[index]}
+        return {"x": images} if self.labels is None else {"x": images, "label": self.labels[index]}
 
 
 def _channel_axis(stored: tuple[int, ...], layout: str | None, where: str) -> int:

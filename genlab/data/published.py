@@ -14,7 +14,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from torch import Tensor
 
-from genlab.contract.data import DataSpec
+from genlab.contract.data import DataSpec, Field
 from genlab.data.cache import cache_dir, cached
 from genlab.data.checks import check_range, check_table
 from genlab.data.images import resize
@@ -123,7 +123,7 @@ class PublishedSet(Source):
 
 
 class LabelledSet(PublishedSet):
-    """Images and labels that fit in memory: `image` uint8 [N, C, size, size], `label` int64 [N].
+    """Images and labels that fit in memory: `x` uint8 [N, C, size, size], `label` int64 [N].
 
     native: the images as published. size: height and width to resize to once; None keeps the published ones.
     """
@@ -135,8 +135,9 @@ class LabelledSet(PublishedSet):
         self.size, self.spec = size, self.native
         if size is not None:
             check_range("size", size, 1)
-            self.spec = replace(self.native, shape=(self.native.shape[0], size, size))
-            check_table(self.sizes, self.spec.shape)
+            image = Field("image", (self.native.shape[0], size, size))
+            self.spec = replace(self.native, fields={**self.native.fields, "x": image})
+            check_table(self.sizes, image.shape)
 
     @abstractmethod
     def read(self, root: Path, split: str) -> tuple[Tensor, Tensor]:
@@ -144,7 +145,7 @@ class LabelledSet(PublishedSet):
 
     def open(self, split: str) -> list[Examples]:
         root = self.root()
-        request = {"set": self.name, "files": self.files(), "size": self.size, "split": split}
+        request = {"x": self.name, "files": self.files(), "size": self.size, "split": split}
         files = [root / file for file in self.files()]
         table = cached(request, files, lambda: self._read_resized(root, split), _IMPORT_SECONDS)
         return [ArrayExamples(**table)]
@@ -162,7 +163,7 @@ class LabelledSet(PublishedSet):
                 f"{root}: the {split} images of {self.name} are damaged or differ from the published {list(published)} "
                 f"({str(error)[:100]}). Remove {', '.join(self.files())} to have them unpacked again."
             ) from error
-        return {"image": resize(images, self.size), "label": labels}
+        return {"x": resize(images, self.size), "label": labels}
 
 
 def writable(path: Path) -> bool:

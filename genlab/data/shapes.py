@@ -16,7 +16,7 @@ from math import pi, sqrt
 import torch
 from torch import Tensor
 
-from genlab.contract.data import DataSpec
+from genlab.contract.data import DataSpec, Field
 from genlab.data.cache import cached
 from genlab.data.checks import check_range
 from genlab.data.source import ArrayExamples, Examples, Source
@@ -37,7 +37,7 @@ _SLICE = 2**24  # pixels rendered at once
 
 
 class Shapes(Source):
-    """Squares, ellipses and hearts: `image` uint8 [N, 1, size, size], `label` the shape (0, 1, 2), `factors` [N, 5].
+    """Squares, ellipses and hearts: `x` uint8 [N, 1, size, size], `label` the shape (0, 1, 2), `factors` [N, 5].
 
     size: height and width in pixels, 16 or more.
     num_scales: values between 0.5 and 1.
@@ -66,7 +66,9 @@ class Shapes(Source):
         seed: int = 0,
     ):
         check_range("size", size, 16)
-        self.spec = DataSpec((1, size, size), num_classes=len(SHAPES))
+        label = Field("label", size=len(SHAPES), names=tuple(shape.__name__ for shape in SHAPES))
+        factors = Field("factors", (len(FACTORS),), names=FACTORS)
+        self.spec = DataSpec({"x": Field("image", (1, size, size)), "label": label, "factors": factors})
         for key, value in (("scales", num_scales), ("orientations", num_orientations), ("positions", num_positions)):
             check_range(f"num_{key}", value, 1, MOST_VALUES)
         self.values = (
@@ -90,7 +92,7 @@ class Shapes(Source):
     def open(self, split: str) -> list[Examples]:
         request = {
             "shapes": [len(values) for values in self.values],
-            "image": self.spec.shape,
+            "x": self.spec.shape,
             "num_images": self.num_images,
             "antialias": self.antialias,
             "validation_fraction": self.validation_fraction,
@@ -108,7 +110,7 @@ class Shapes(Source):
         index = torch.unravel_index(cells, tuple(len(values) for values in self.values))
         factors = torch.stack([values[position] for values, position in zip(self.values, index, strict=True)], dim=1)
         images = render(factors, self.spec.shape[-1], self.antialias)
-        return {"image": images, "label": factors[:, 0].long(), "factors": factors}
+        return {"x": images, "label": factors[:, 0].long(), "factors": factors}
 
 
 def square(x: Tensor, y: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ SPLITS = ("train", "validation")
 
 
 class Examples(ABC):
-    """A table of examples with random access. Images are uint8 [N, C, H, W], labels int64 [N].
+    """A table of examples with random access: images uint8 [N, C, H, W], points float32 [N, D], labels int64 [N].
 
     nbytes: size of the whole table in memory, which decides between resident and streamed training.
     """
@@ -76,8 +76,11 @@ class Source(ABC):
     modes: of a mixture, else None.
     """
 
-    may_provide: ClassVar[frozenset[str]] = frozenset({"image", "label"})
-    """Fields that datasets of this kind may provide; `spec` says which this one does."""
+    may_provide: ClassVar[frozenset[str]] = frozenset({"x", "label"})
+    """What datasets of this class may provide; `spec` says what this one does."""
+
+    kind: ClassVar[str] = "image"
+    """Kind of what is modelled, as in `spec`: known before the settings are, so that recipes can follow it."""
 
     categorical_factors: ClassVar[tuple[int, ...]] = ()
     """Columns of the field `factors`, if any, whose values have no order."""
@@ -89,7 +92,7 @@ class Source(ABC):
 
     @abstractmethod
     def open(self, split: str) -> list[Examples]:
-        """The tables of `split` ("train" or "validation"): one, or one per unpaired domain.
+        """The tables of `split` ("train" or "validation"): one, or one for each domain of unpaired data.
 
         Each table has its own index stream, so domains may differ in length. Nothing is read, rendered, extracted
         or downloaded before this call.

@@ -15,7 +15,7 @@ from math import pi
 import torch
 from torch import Tensor
 
-from genlab.contract.data import DataSpec
+from genlab.contract.data import DataSpec, Field
 from genlab.data.cache import cached
 from genlab.data.checks import check_choice, check_range, check_table
 from genlab.data.source import SPLITS, ArrayExamples, Examples, Source
@@ -58,7 +58,7 @@ class Stripes(Source):
     ):
         check_range("size", size, 16)
         check_choice("channels", channels, (1, 3))
-        self.spec = DataSpec((channels, size, size), domains=("a", "b"))
+        self.spec = DataSpec({domain: Field("image", (channels, size, size)) for domain in "ab"})
         check_range("num_train", num_train, 1)
         check_range("num_validation", num_validation, 1)
         check_range("max_shapes", max_shapes, 1, 100)

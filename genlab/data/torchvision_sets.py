@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from genlab.contract.data import DataSpec
+from genlab.contract.data import image_spec
 from genlab.data.checks import check_choice, check_range
 from genlab.data.images import ImageFiles, image_size
 from genlab.data.published import LARGEST_FILE, Archive, LabelledSet, PublishedSet
@@ -32,7 +32,7 @@ class Mnist(LabelledSet):
     """
 
     name = "MNIST"
-    native = DataSpec((1, 28, 28), num_classes=10)
+    native = image_spec((1, 28, 28), 10)
     sizes = {"train": 60_000, "validation": 10_000}
     prefixes = {"train": "train", "validation": "t10k"}  # of file names
 
@@ -55,6 +55,11 @@ class FashionMnist(Mnist):
     """Clothes: 60,000 and 10,000 grey images of 28x28 pixels in ten classes; options as `Mnist`."""
 
     name = "FashionMNIST"
+    native = image_spec(
+        (1, 28, 28),
+        10,
+        ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+    )
 
 
 class Kmnist(Mnist):
@@ -85,7 +90,7 @@ class Emnist(Mnist):
     def __init__(self, *, data_dir: str, part: str = "balanced", size: int | None = None):
         check_choice("part", part, tuple(self.parts))
         num_classes, train, validation = self.parts[part]
-        self.part, self.native = part, DataSpec((1, 28, 28), num_classes)
+        self.part, self.native = part, image_spec((1, 28, 28), num_classes)
         self.sizes = {"train": train, "validation": validation}
         self.prefixes = {"train": f"emnist-{part}-train", "validation": f"emnist-{part}-test"}
         super().__init__(data_dir=data_dir, size=size)
@@ -110,7 +115,9 @@ class Cifar10(LabelledSet):
     """
 
     name = "CIFAR10"
-    native = DataSpec((3, 32, 32), num_classes=10)
+    native = image_spec(
+        (3, 32, 32), 10, ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+    )
     sizes = {"train": 50_000, "validation": 10_000}
 
     def files(self) -> list[str]:
@@ -133,7 +140,7 @@ class Svhn(LabelledSet):
     """
 
     name = "SVHN"
-    native = DataSpec((3, 32, 32), num_classes=10)
+    native = image_spec((3, 32, 32), 10)
     sizes = {"train": 73_257, "validation": 26_032}
     parts = {"train": "train", "validation": "test"}
 
@@ -170,7 +177,7 @@ class Celeba(PublishedSet):
         if crop is not None:
             check_range("crop", crop, 1, 178)
         self.crop = crop
-        self.spec = DataSpec(image_size(3, size))
+        self.spec = image_spec(image_size(3, size))
 
     def files(self) -> list[str]:
         return ["celeba/img_align_celeba", "celeba/list_eval_partition.txt"]
@@ -191,4 +198,4 @@ class Celeba(PublishedSet):
                 f"{partition} lists {len(paths)} images for {split}, not the published {self.sizes[split]}. "
                 "Remove it to fetch it again."
             )
-        return [ImageFiles("image", paths, self.spec.shape, crop=self.crop)]
+        return [ImageFiles("x", paths, self.spec.shape, crop=self.crop)]

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, cross_entropy
 from tqdm import tqdm
 
-from genlab.contract.data import DataSpec
+from genlab.contract.data import DataSpec, ImageShape
 from genlab.data.cache import cached
 from genlab.data.order import IndexStream
 from genlab.data.source import ArrayExamples, Examples, Source
@@ -57,7 +57,7 @@ class Network(nn.Module):
     Features are normalized before their ReLU, so that kernels of a fixed scale get values of order 1.
     """
 
-    def __init__(self, shape: tuple[int, int, int], num_classes: int):
+    def __init__(self, shape: ImageShape, num_classes: int):
         super().__init__()
         channels, height, width = shape
         if min(height, width) < 8:
@@ -185,7 +185,7 @@ def _gather(source: Source, split: str, most: int, seed: int) -> tuple[Tensor, T
     chunks = index.split(_CHUNK)
     for rows in tqdm(chunks, f"reading {split} images", leave=False, disable=None):
         fields = table.rows(rows)
-        images.append(reduce(fields["image"].float(), LARGEST_SIDE).round().byte())
+        images.append(reduce(fields["x"].float(), LARGEST_SIDE).round().byte())
         labels.append(fields["label"])
     return torch.cat(images), torch.cat(labels)
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from genlab.contract.data import Batch
+from genlab.contract.data import Batch, Field
 from genlab.contract.settings import EvaluationConfig, RunConfig
 from genlab.data.cache import cached
 from genlab.data.loading import VALIDATION_BATCH, Loader, open_split
@@ -103,10 +103,10 @@ class EvaluationContext:
     @cached_property
     def real(self) -> ReferenceStatistics:
         """Statistics of the split's images; cached."""
-        return self.read_field("image")
+        return self.read_field("x")
 
     def read_field(self, name: str) -> ReferenceStatistics:
-        """Statistics of one field of the split: "image", or a domain of unpaired data. Cached."""
+        """Statistics of one field of the split: "x", or a domain of a translation. Cached."""
         request = {
             "features": self.fingerprint,
             "extractor": self.extractor.identity,
@@ -116,7 +116,7 @@ class EvaluationContext:
 
         def read() -> dict[str, Tensor]:
             (table,) = (table for table in self.source.open(self.split) if name in table.rows(torch.zeros(1).long()))
-            return gather(table, self.extractor, name, self.progress).to_table()
+            return gather(table, self.extractor, self.source.spec[name], name, self.progress).to_table()
 
         return ReferenceStatistics.from_table(cached(request, [], read))
 
@@ -141,13 +141,15 @@ class EvaluationContext:
         return self.source.open(split)[0]
 
 
-def gather(table: Examples, extractor: Extractor, field: str, progress: bool = True) -> ReferenceStatistics:
-    """Read all images of a table, in memory that does not grow with their number."""
+def gather(
+    table: Examples, extractor: Extractor, field: Field, name: str, progress: bool = True
+) -> ReferenceStatistics:
+    """Read the field `name` of all rows of a table, in memory that does not grow with their number."""
     count = len(table)
     kept = torch.linspace(0, count - 1, min(count, FEATURES_KEPT)).round().long()
     features, classes, start = [], ClassCounts(max(extractor.num_classes, 1)), 0
     moments: Moments | None = None
-    for reading in read_table(table, extractor, field=field, progress=progress):
+    for reading in read_table(table, extractor, field, name=name, progress=progress):
         moments = moments or Moments(reading.features.shape[1])
         moments.update(reading.features)
         if extractor.num_classes:

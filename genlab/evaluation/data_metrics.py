@@ -12,6 +12,7 @@ from genlab.contract.data import Batch
 from genlab.data.loading import VALIDATION_BATCH
 from genlab.evaluation.context import EvaluationContext, MetricValue
 from genlab.inference.run import BATCH, Run
+from genlab.media.kinds import shown_kind
 from genlab.metrics.disentanglement.scores import disentanglement_scores
 from genlab.metrics.kernel import BLOCK, KernelDistance
 from genlab.metrics.latents import active_units, total_correlation
@@ -32,37 +33,53 @@ def measure_likelihood(run: Run, context: EvaluationContext, seed: int) -> dict[
 
     def bounds(number: int, batch: Batch) -> tuple[Tensor, Tensor]:
         with seeded(seed, number):
-            found = likelihood_bounds(run.model, batch["image"], draws, max(1, _MOST_DECODED // batch.size))
+            given = run.model.given(run.model.condition(batch))
+            found = likelihood_bounds(run.model, batch["x"], draws, max(1, _MOST_DECODED // batch.size), *given)
         return found.elbo.cpu(), found.importance_weighted.cpu()
 
     parts = context.over_batches("bounds on the likelihood", bounds)
     elbo, tighter = (torch.cat(column) for column in zip(*parts, strict=True))
     details = {"unit": "nats per image", "importance_samples": draws, "images": len(elbo)}
-    bits = float(run.model.bits_per_dim(tighter.mean()))
     return {
         "elbo": _over_images(elbo, details),
         "importance_weighted_bound": _over_images(tighter, details),
-        "bits_per_dim": MetricValue(bits, details={**details, "unit": "bits per dimension"}),
+        **_bits_per_dim(run, tighter, details),
     }
 
 
+def _bits_per_dim(run: Run, nats: Tensor, details: dict[str, Any]) -> dict[str, MetricValue]:
+    """The mean of log-likelihoods [N] in bits per dimension, where the data have discrete levels."""
+    if not (shown_kind(run.data).levels and hasattr(run.model, "bits_per_dim")):
+        return {}
+    bits = float(run.model.bits_per_dim(nats.mean()))
+    return {"bits_per_dim": MetricValue(bits, details={**details, "unit": "bits per dimension"})}
+
+
 def measure_exact_likelihood(run: Run, context: EvaluationContext, seed: int) -> dict[str, MetricValue]:
-    """log_likelihood in nats."""
-    parts = context.over_batches("likelihood", lambda _, batch: run.model.log_prob(batch["image"]).cpu().double())
-    nats = torch.cat(list(parts))
-    return {"log_likelihood": _over_images(nats, {"unit": "nats per image"})}
+    """log_likelihood in nats; also as bits_per_dim."""
+
+    def log_prob(number: int, batch: Batch) -> Tensor:
+        return run.model.log_prob(batch["x"], *run.model.given(run.model.condition(batch))).cpu().double()
+
+    nats = torch.cat(list(context.over_batches("likelihood", log_prob)))
+    details = {"unit": "nats per image"}
+    return {"log_likelihood": _over_images(nats, details), **_bits_per_dim(run, nats, {"images": len(nats)})}
 
 
 def measure_reconstruction(run: Run, context: EvaluationContext, seed: int) -> dict[str, MetricValue]:
-    """mse, psnr (per image, then averaged; dB) and ssim of reconstructions."""
-    measures = {"mse": mean_squared_error, "psnr": peak_signal_to_noise, "ssim": structural_similarity}
+    """mse and, of images, psnr (per image, then averaged; dB) and ssim of reconstructions."""
+    measures: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"mse": mean_squared_error}
+    if bounds := shown_kind(run.data).bounds:
+        measures |= {"psnr": peak_signal_to_noise, "ssim": structural_similarity}
+    details = {"range": bounds[1] - bounds[0]} if bounds else {}
 
     def compare(number: int, batch: Batch) -> list[Tensor]:
-        x, y = batch["image"].float(), run.model.reconstruct(batch["image"]).float()
-        return [measure(x, y).cpu() for measure in measures.values()]
+        x, given = batch["x"], run.model.given(run.model.condition(batch))
+        y = run.model.reconstruct(x, *given).float()
+        return [measure(x.float(), y).cpu() for measure in measures.values()]
 
     columns = zip(*context.over_batches("reconstructions", compare), strict=True)
-    return {name: _over_images(torch.cat(parts), {"range": 1}) for name, parts in zip(measures, columns, strict=True)}
+    return {name: _over_images(torch.cat(parts), details) for name, parts in zip(measures, columns, strict=True)}
 
 
 def _over_images(values: Tensor, details: dict) -> MetricValue:
@@ -73,8 +90,7 @@ def _over_images(values: Tensor, details: dict) -> MetricValue:
 
 def measure_latents(run: Run, context: EvaluationContext, seed: int) -> dict[str, MetricValue]:
     """active_units if the model has a prior, and total_correlation if there are enough images."""
-    parts = context.over_batches("latents", lambda _, batch: run.model.encode(batch["image"]).float().cpu())
-    latents = torch.cat(list(parts))
+    latents = torch.cat(list(context.over_batches("latents", lambda _, batch: _encode(run, batch)))).flatten(1)
     details = {"images": len(latents), "latents": latents.shape[1]}
     values = {}
     if run.can("prior") and len(latents) > 1:
@@ -86,11 +102,15 @@ def measure_latents(run: Run, context: EvaluationContext, seed: int) -> dict[str
     return values
 
 
+def _encode(run: Run, batch: Batch) -> Tensor:
+    return run.model.encode(batch["x"], *run.model.given(run.model.condition(batch))).float().cpu()
+
+
 def measure_disentanglement(run: Run, context: EvaluationContext, seed: int) -> dict[str, MetricValue]:
     """mig, sap, dci, FactorVAE and beta-VAE scores, with the ground-truth factors."""
 
     def encode(number: int, batch: Batch) -> tuple[Tensor, Tensor]:
-        return run.model.encode(batch["image"]).float().cpu(), batch["factors"].float().cpu()
+        return _encode(run, batch).flatten(1), batch["factors"].float().cpu()
 
     latents, factors = (torch.cat(column) for column in zip(*context.over_batches("factors", encode), strict=True))
     scores = disentanglement_scores(latents, factors, seed, context.source.categorical_factors)
@@ -99,15 +119,17 @@ def measure_disentanglement(run: Run, context: EvaluationContext, seed: int) -> 
 
 
 def measure_translation(run: Run, context: EvaluationContext, seed: int) -> dict[str, MetricValue]:
-    """Per domain: cycle_error, paired_error if ground truth is known, and translation_kernel_distance to real images.
+    """Per domain: cycle_error if the model translates back; translation_error if the true counterparts are known, and
+    paired_error, the same relative to the error without translation; translation_kernel_distance to real images.
 
-    Errors are mean absolute differences in [0, 1]; paired_error is relative to the error without translation.
+    Errors are mean absolute differences in [0, 1].
     """
     values: dict[str, MetricValue] = {}
-    sizes = [len(table) for table in context.source.open(context.split)]
-    for domain, other, size in zip(run.data.domains, run.data.domains[::-1], sizes, strict=True):
-        found = _one_direction(run, context, seed, domain, other, size)
-        values |= {f"{name}/{domain}": value for name, value in found}
+    tables = context.source.open(context.split)
+    for domain, other, table in zip(("a", "b"), ("b", "a"), (tables[0], tables[-1]), strict=True):
+        if other in run.model.targets:
+            found = _one_direction(run, context, seed, domain, other, len(table))
+            values |= {f"{name}/{domain}": value for name, value in found}
     return values
 
 
@@ -123,11 +145,14 @@ def _one_direction(
             return {}, real.features[:0]
         with seeded(seed, number):
             translated = torch.cat([run.model.translate(part, other) for part in x.split(_batch_size(x))])
-            cycle = torch.cat([run.model.translate(part, domain) for part in translated.split(_batch_size(x))])
-        errors = {"images": len(x), "cycle": l1_loss(cycle, x).item() * len(x)}
+            errors: dict[str, Any] = {"images": len(x)}
+            if domain in run.model.targets:
+                cycle = torch.cat([run.model.translate(part, domain) for part in translated.split(_batch_size(x))])
+                errors["cycle"] = l1_loss(cycle, x).item() * len(x)
         if (truth := batch.fields.get(f"{domain}_as_{other}")) is not None:
             errors["error"] = l1_loss(translated, truth[: len(x)]).item() * len(x)
-            errors["untouched"] = l1_loss(x, truth[: len(x)]).item() * len(x)
+            if x.shape[1:] == truth.shape[1:]:
+                errors["untouched"] = l1_loss(x, truth[: len(x)]).item() * len(x)
         return errors, context.extractor(translated.float()).cpu()
 
     real = context.read_field(other)
@@ -137,7 +162,9 @@ def _one_direction(
         totals.update(errors)
         distance.update(features)
     details = {"images": totals["images"], "direction": f"{domain} to {other}"}
-    yield "cycle_error", MetricValue(totals["cycle"] / totals["images"], details=details)
+    for name, key in (("cycle_error", "cycle"), ("translation_error", "error")):
+        if key in totals:
+            yield name, MetricValue(totals[key] / totals["images"], details=details)
     if totals["untouched"]:
         yield "paired_error", MetricValue(totals["error"] / totals["untouched"], details=details)
     found = distance.result()

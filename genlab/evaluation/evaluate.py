@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from genlab.contract.data import Condition
 from genlab.contract.model import CAPABILITIES
 from genlab.evaluation.context import EvaluationContext, MetricValue
 from genlab.evaluation.data_metrics import DATA_METRICS, fields_of
@@ -98,7 +99,8 @@ def _protocol(name: str, run: Run, context: EvaluationContext, seed: int) -> dic
         found |= {"seed": seed, "repeats": context.settings.repeats}
     if name in SAMPLE_METRICS:
         found["num_samples"] = context.settings.num_samples
-        if run.takes_labels:
+        found["sampling"] = dict(context.settings.sampling)
+        if "label" in run.model.conditions:
             found["labels"] = "all classes in turn"
     if METRICS[name].extractor:
         extractor = context.extractor
@@ -116,11 +118,11 @@ def _measure_samples(
     reads = any(METRICS[name].extractor for name in names)
     hidden = None if context.progress else True
 
-    def read(images: Tensor, labels: Tensor | None) -> SampleBatch:
+    def read(images: Tensor, given: Condition) -> SampleBatch:
         found = context.extractor.read(images.to(run.device)).cpu() if reads else Reading(images[:0], images[:0])
-        return SampleBatch(images, labels, found)
+        return SampleBatch(images, given.get("label"), found)
 
-    own = starmap(read, run.draw(count, seed, shared=True))
+    own = starmap(read, run.draw(count, seed, shared=True, **context.settings.sampling))
     with tqdm(total=count, desc="measuring samples", disable=hidden, leave=False) as bar:
         for batch in gather_in_order(own):
             for metric in metrics:

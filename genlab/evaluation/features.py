@@ -2,6 +2,7 @@
 
     classifier a small classifier trained on the dataset's own labels (`classifier.py`)
     pixels     the pixels themselves
+    values     the entries of points
     inception  the Inception network of the published Frechet distances, through torch-fidelity
 
 References:
@@ -25,8 +26,11 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from genlab.contract.data import Field
+from genlab.data.loading import as_examples
 from genlab.data.source import Examples, Source
 from genlab.evaluation.classifier import LARGEST_SIDE, NUM_FEATURES, load_classifier, reduce
+from genlab.media.kinds import shown_kind
 from genlab.system.device import computing
 from genlab.system.download import socket_timeout
 from genlab.system.files import build_once
@@ -99,6 +103,17 @@ class Pixels(Extractor):
         return Reading(reduce(x.float(), LARGEST_SIDE).flatten(1), x.new_empty(len(x), 0))
 
 
+class Values(Extractor):
+    """The entries of points, in the data's units."""
+
+    name = "values"
+    description = "the entries of points, in the data's units"
+    identity = hashlib.sha256(description.encode()).hexdigest()
+
+    def _read(self, x: Tensor) -> Reading:
+        return Reading(x.float().flatten(1), x.new_empty(len(x), 0))
+
+
 class ClassifierFeatures(Extractor):
     """The last hidden layer of a classifier trained on the labels of `source`."""
 
@@ -158,19 +173,26 @@ class Inception(Extractor):
 def make_extractor(
     name: str, source: Source | None = None, *, device: torch.device | str = "cpu", seed: int = 0
 ) -> Extractor:
-    """The extractor "classifier", "pixels" or "inception"; "auto": "classifier" if `source` has labels, else "pixels".
+    """The extractor `name`; "auto": "classifier" if `source` has labelled images, "pixels" for others, "values" for
+    points.
 
     source: needed only by "classifier" and "auto". seed: of the classifier's training. `ValueError` if there is no such
     extractor, if "classifier" has no labels to learn from, or if torch-fidelity or its weights are missing.
     """
+    images = source is None or shown_kind(source.spec).levels > 0
     if name == "auto":
-        name = "classifier" if source is not None and source.spec.num_classes > 1 else "pixels"
+        labelled = source is not None and source.spec.num_classes > 1 and "x" in source.spec
+        name = "values" if not images else "classifier" if labelled else "pixels"
+    if images != (name != "values"):
+        raise ValueError(f"extractor={name}: does not read {'images' if images else 'points'}; use extractor=auto")
+    if name == "values":
+        return Values()
     if name == "pixels":
         return Pixels()
     if name == "inception":
         return Inception(device)
     if name != "classifier":
-        raise ValueError(f"extractor={name}: no such extractor; use auto, classifier, pixels or inception")
+        raise ValueError(f"extractor={name}: no such extractor; use auto, classifier, pixels, values or inception")
     if source is None:
         raise ValueError(
             "extractor=classifier: its classifier learns from a dataset; give dataset=..., or extractor=pixels"
@@ -181,16 +203,17 @@ def make_extractor(
 def read_table(
     table: Examples,
     extractor: Extractor,
+    field: Field,
     index: Tensor | None = None,
     *,
-    field: str = "image",
+    name: str = "x",
     chunk: int = 500,
     progress: bool = True,
 ) -> Iterator[Reading]:
-    """Readings of the images of a table, `chunk` at a time. index: int64 [n], None for all in order."""
+    """Readings of the field `name` of a table, `chunk` rows at a time. index: int64 [n], None for all in order."""
     index = torch.arange(len(table)) if index is None else index
     for rows in tqdm(index.split(chunk), "reading images", leave=False, disable=None if progress else True):
-        yield extractor.read(table.rows(rows)[field].float() / 255)
+        yield extractor.read(as_examples(table.rows(rows)[name], field))
 
 
 def _build_inception(url: str, sha256: str) -> torch.nn.Module:

@@ -10,9 +10,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from genlab.data.loading import as_examples
 from genlab.evaluation.context import EvaluationContext, MetricValue
-from genlab.evaluation.features import Pixels, Reading, read_table
+from genlab.evaluation.features import Extractor, Pixels, Reading, Values, read_table
 from genlab.inference.run import Run
+from genlab.media.kinds import shown_kind
 from genlab.metrics.classes import ClassCounts, entropy
 from genlab.metrics.frechet import Moments, frechet_distance
 from genlab.metrics.inception_score import InceptionScore
@@ -31,8 +33,8 @@ _COPYING_SAMPLES = 1_000
 
 @dataclass
 class SampleBatch:
-    """A batch of samples: images [n, C, H, W], the labels requested [n] or None, and the extractor's reading (empty if
-    no metric needs it)."""
+    """A batch of samples [n, *shape], images or points, the labels requested [n] or None, and the extractor's reading
+    (empty if no metric needs it)."""
 
     images: Tensor
     labels: Tensor | None
@@ -170,7 +172,7 @@ def copies(context: EvaluationContext, num_samples: int, seed: int) -> SampleMet
 
     An extractor trained on the training images would bias the distances, so pixels are compared.
     """
-    pixels, first = Pixels(), FirstPoints(_COPYING_SAMPLES)
+    pixels, first = raw(context), FirstPoints(_COPYING_SAMPLES)
 
     def update(drawn: SampleBatch) -> None:
         if first.missing:
@@ -179,8 +181,8 @@ def copies(context: EvaluationContext, num_samples: int, seed: int) -> SampleMet
     def result() -> dict[str, MetricValue]:
         samples, held_out = torch.cat(first.kept), context.table("validation")
         rows = torch.linspace(0, len(held_out) - 1, min(len(samples), len(held_out))).round().long()
-        reading = [part.features for part in read_table(held_out, pixels, rows, progress=context.progress)]
-        points = torch.cat([samples, *reading])
+        reading = read_table(held_out, pixels, context.source.spec["x"], rows, progress=context.progress)
+        points = torch.cat([samples, *(part.features for part in reading)])
         distances = nearest(points, training_pixels(context, pixels)).distances[:, 0]
         found = data_copying(distances[: len(samples)], distances[len(samples) :])
         details = {"space": pixels.description, "samples": len(samples), "held_out_images": len(rows)}
@@ -194,9 +196,15 @@ def copies(context: EvaluationContext, num_samples: int, seed: int) -> SampleMet
     return SampleMetric(update, result, first.kept)
 
 
-def training_pixels(context: EvaluationContext, pixels: Pixels) -> Iterator[Tensor]:
-    """All training images of the context's data as points in pixel space, 2,000 at a time."""
-    for reading in read_table(context.table("train"), pixels, chunk=2_000, progress=context.progress):
+def raw(context: EvaluationContext) -> Extractor:
+    """The extractor that learns nothing: pixels, or the entries of points."""
+    return Pixels() if shown_kind(context.source.spec).levels else Values()
+
+
+def training_pixels(context: EvaluationContext, pixels: Extractor) -> Iterator[Tensor]:
+    """All training examples of the context's data as points in pixel space, 2,000 at a time."""
+    field = context.source.spec["x"]
+    for reading in read_table(context.table("train"), pixels, field, chunk=2_000, progress=context.progress):
         yield reading.features
 
 
@@ -205,7 +213,7 @@ def nearest_images(run: Run, context: EvaluationContext, seed: int) -> Tensor:
     pixels, table = Pixels(), context.table("train")
     samples = run.sample(context.settings.nearest, seed)
     rows = nearest(pixels(samples), training_pixels(context, pixels), neighbours=min(3, len(table))).rows
-    found = table.rows(rows.T.flatten())["image"].float() / 255
+    found = as_examples(table.rows(rows.T.flatten())["x"], context.source.spec["x"])
     return torch.cat([samples[None], found.unflatten(0, (-1, len(samples)))])
 
 

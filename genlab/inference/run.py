@@ -1,6 +1,6 @@
 """A trained model ready for inference, in batches that fit in memory."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from genlab.config.options import models_that_can
-from genlab.contract.data import DataSpec
+from genlab.contract.data import Condition, DataSpec, select
 from genlab.contract.model import CAPABILITIES, GenerativeModel
 from genlab.contract.settings import RunConfig
+from genlab.inference.conditioning import Conditioning
 from genlab.inference.interpolation import even, walk
 from genlab.inference.scoring import METHODS
 from genlab.inference.traversal import check_latents, one_at_a_time
@@ -21,7 +22,7 @@ from genlab.system.distributed import shard
 from genlab.system.seeding import seeded
 
 BATCH = 256
-"""Images per forward pass."""
+"""Examples per forward pass."""
 
 
 @dataclass
@@ -65,136 +66,139 @@ class Run:
         return getattr(self.model, name)
 
     @property
-    def takes_labels(self) -> bool:
-        """Whether the model is conditioned on labels."""
-        return "label" in self.model.requires
+    def conditioning(self) -> Conditioning:
+        """What samples are conditioned on."""
+        return Conditioning(self.model, self.config.choices.model)
 
     @property
     def num_latents(self) -> int:
-        """Dimension L of the latents that the model decodes."""
+        """Dimension L of the latents that the model decodes. `ValueError` if they are no vectors."""
         if self.can("prior"):
-            return self.prior(1).shape[1]
-        return self.encode(torch.zeros(1, *self.data.shape)).shape[1]
-
-    def check_label(self, label: Tensor | int | None) -> None:
-        """`ValueError` if the model takes no labels, or if `label` or one of its entries is not a class."""
-        if label is None:
-            return
-        labels = torch.as_tensor(label)
-        if not self.takes_labels:
-            raise ValueError(f"label={labels.tolist()}: model {self.config.choices.model} takes no labels")
-        if unknown := labels[(labels < 0) | (labels >= self.data.num_classes)].tolist():
-            named = unknown[0] if isinstance(unknown, list) else unknown
-            raise ValueError(f"label={named}: this run knows the classes 0 to {self.data.num_classes - 1}")
+            shape = self.prior(1).shape
+        else:
+            shape = self.encode(torch.zeros(1, *self.data.shape), self.conditioning.varied(1)).shape
+        if len(shape) != 2:
+            raise ValueError(f"run={self.folder}: its latents are no vectors, but of shape {list(shape[1:])}")
+        return shape[1]
 
     def draw(
         self,
         num_samples: int,
         seed: int = 0,
-        label: int | None = None,
-        truncation: float | None = None,
+        condition: Mapping[str, Any] | None = None,
         shared: bool = False,
-    ) -> Iterator[tuple[Tensor, Tensor | None]]:
-        """Batches of images [n, C, H, W] in [0, 1] and their labels [n]; None for models that take no labels.
+        **sampling: Any,
+    ) -> Iterator[tuple[Tensor, Condition]]:
+        """Batches of samples [n, *shape] and their conditions, each with n rows; empty for models without conditions.
 
-        A batch depends only on the seed and its index. label: class of all images, None to cycle through the classes.
-        truncation: see `genlab.models.latents.standard_normal`; needs a model with a prior.
+        A batch depends only on the arguments and its index. condition: values for all samples, by field; labels that
+        are not given cycle through the classes. sampling: options of the model's `sample`.
         shared: yield only this process's share of the batches, when several processes train together.
         """
-        self.check_label(label)
         if num_samples < 1:
             raise ValueError(f"num_samples={num_samples}: must be at least 1")
-        for name in ("sample",) if truncation is None else ("prior", "decode"):
-            self.capability(name)
+        sample = self.capability("sample")
+        self.conditioning.check_sampling(sampling)
         starts: Any = enumerate(range(0, num_samples, BATCH))
         for number, start in shard(starts) if shared else starts:
             count = min(BATCH, num_samples - start)
-            labels = None
-            if self.takes_labels:
-                cycle = torch.arange(start, start + count) % self.data.num_classes
-                labels = cycle if label is None else torch.full((count,), label)
+            given = self.conditioning.varied(count, start, condition)
             with self.inference(), seeded(seed, number):
-                if truncation is None:
-                    x = self.capability("sample")(count, label=None if labels is None else labels.to(self.device))
-                else:
-                    x = self._decode(self.capability("prior")(count, truncation), labels)
-            yield x.float().cpu(), labels
+                x = sample(count, *self.model.given(self._on_device(given)), **sampling)
+            yield x.float().cpu(), given
 
     def sample(
-        self, num_samples: int, seed: int = 0, label: int | None = None, truncation: float | None = None
+        self, num_samples: int, seed: int = 0, condition: Mapping[str, Any] | None = None, **sampling: Any
     ) -> Tensor:
-        """New images [num_samples, C, H, W] in [0, 1]. Arguments as for `draw`."""
-        return torch.cat([x for x, _ in self.draw(num_samples, seed, label, truncation)])
+        """New samples [num_samples, *shape]. Arguments as for `draw`."""
+        return torch.cat([x for x, _ in self.draw(num_samples, seed, condition, **sampling)])
 
-    def prior(self, num_samples: int, seed: int = 0, truncation: float | None = None) -> Tensor:
+    def prior(self, num_samples: int, seed: int = 0) -> Tensor:
         """Latents [num_samples, L] from the prior: the ones that `sample` decodes for this seed."""
         prior, parts = self.capability("prior"), []
         for number, start in enumerate(range(0, num_samples, BATCH)):
             with self.inference(), seeded(seed, number):
-                parts.append(prior(min(BATCH, num_samples - start), truncation).cpu())
+                parts.append(prior(min(BATCH, num_samples - start)).cpu())
         return torch.cat(parts)
 
-    def decode(self, z: Tensor, label: Tensor | int | None = None) -> Tensor:
-        """Decode latents [..., L] to images [..., C, H, W] in [0, 1].
+    def decode(self, z: Tensor, condition: Condition | None = None) -> Tensor:
+        """Decode latents [N, ..., L] to examples [N, ..., *shape].
 
-        label: one class, or one for each entry of the first axis, for models that take labels.
+        condition: a row for each entry of the first axis; by default labels in turn.
         """
-        self.capability("decode")
-        self.check_label(label)
-        arguments = [z.flatten(0, -2)]
-        if self.takes_labels:
-            labels = torch.as_tensor(0 if label is None else label).expand(len(z))
-            arguments.append(labels.repeat_interleave(len(arguments[0]) // max(len(z), 1)))
-        return self._in_batches(self._decode, *arguments).unflatten(0, z.shape[:-1])
+        decode, flat = self.capability("decode"), z.flatten(0, -2)
+        if condition is None:
+            condition = self.conditioning.varied(len(z))
+        rows = torch.arange(len(z)).repeat_interleave(len(flat) // max(len(z), 1))
+        return self._in_batches(decode, flat, select(condition, rows)).unflatten(0, z.shape[:-1])
 
-    def encode(self, x: Tensor) -> Tensor:
-        """Latents [N, L] of images [N, C, H, W] in [0, 1]."""
-        return self._in_batches(self.capability("encode"), self.checked(x))
+    def encode(self, x: Tensor, condition: Condition | None = None) -> Tensor:
+        """Latents [N, L] of examples [N, *shape]. condition: a row for each, for models that have conditions."""
+        return self._in_batches(self.capability("encode"), self.checked(x), condition)
 
-    def reconstruct(self, x: Tensor) -> Tensor:
-        """Reconstructions of images [N, C, H, W] in [0, 1], of the same shape."""
-        return self._in_batches(self.capability("reconstruct"), self.checked(x))
+    def reconstruct(self, x: Tensor, condition: Condition | None = None) -> Tensor:
+        """Reconstructions of examples [N, *shape], of the same shape. condition: a row for each."""
+        return self._in_batches(self.capability("reconstruct"), self.checked(x), condition)
 
     def translate(self, x: Tensor, to: str, seed: int = 0) -> Tensor:
         """Images [N, C, H, W] in [0, 1] translated to domain `to` ("a" or "b")."""
-        translate = self.capability("translate")
-        if to not in self.data.domains:
-            raise ValueError(f"to={to}: this run translates to {' and '.join(self.data.domains)}")
+        translate, domain = self.capability("translate"), self.origin_of(to)
         with seeded(seed):
-            return self._in_batches(lambda part: translate(part, to), self.checked(x))
+            return self._in_batches(lambda part, *given: translate(part, to), self.checked(x, domain))
+
+    def origin_of(self, to: str) -> str:
+        """The domain that is translated to domain `to`. `ValueError` if this run does not translate there."""
+        if to not in self.model.targets:
+            raise ValueError(f"to={to}: this run translates to {' and '.join(self.model.targets)}")
+        return next(domain for domain in self.data.domains if domain != to)
 
     def interpolate(
-        self, start: Tensor, end: Tensor, steps: int = 10, path: str = "spherical", label: Tensor | int | None = None
+        self, start: Tensor, end: Tensor, steps: int = 10, path: str = "spherical", condition: Condition | None = None
     ) -> Tensor:
-        """Images [N, steps, C, H, W] in [0, 1] on the path from latents `start` [N, L] to `end`.
+        """Examples [N, steps, *shape] on the path from latents `start` [N, L] to `end`.
 
         path: "spherical" keeps the norm typical of normal noise, "linear" is a straight line.
-        label: one class or [N], for models that take labels.
+        condition: a row for each path; by default labels in turn.
         """
-        return self.decode(walk(start, end, even(steps), path), label)
+        return self.decode(walk(start, end, even(steps), path), condition)
 
     def traverse(
-        self, latents: Sequence[int], values: Tensor, start: Tensor | None = None, label: int | None = None
+        self,
+        latents: Sequence[int],
+        values: Tensor,
+        start: Tensor | None = None,
+        condition: Mapping[str, Any] | None = None,
     ) -> Tensor:
-        """Images [K, S, C, H, W] in [0, 1]: row k varies latent dimension `latents[k]` and fixes the others.
+        """Examples [K, S, *shape]: row k varies latent dimension `latents[k]` and fixes the others.
 
         values: of the varied dimension, [S] for all rows or [K, S]. start: the fixed dimensions [L], None for zeros,
-        the mean of a standard normal prior.
+        the mean of a standard normal prior. condition: values for all, by field; labels are 0 by default.
         """
         self.capability("decode")
         size = self.num_latents
         check_latents(latents, size)
-        return self.decode(one_at_a_time(torch.zeros(size) if start is None else start, latents, values), label)
+        z = one_at_a_time(torch.zeros(size) if start is None else start, latents, values)
+        return self.decode(z, self.conditioning.constant(len(z), condition))
 
-    def score(self, x: Tensor, method: str | None = None, seed: int = 0, importance_samples: int = 64) -> Tensor:
-        """How unlikely images [N, C, H, W] in [0, 1] are: float64 [N], higher is less likely.
+    def score(
+        self,
+        x: Tensor,
+        method: str | None = None,
+        seed: int = 0,
+        importance_samples: int = 64,
+        condition: Condition | None = None,
+    ) -> Tensor:
+        """How unlikely examples [N, *shape] are: float64 [N], higher is less likely.
 
         method: a key of `genlab.inference.scoring.METHODS`, None for the first that the model supports.
-        importance_samples: latents drawn per image for the likelihood bounds.
+        importance_samples: latents drawn per example for the likelihood bounds. condition: a row for each example.
         """
-        method = self.score_method(method)
-        parts = enumerate(self.checked(x).split(BATCH))
-        return torch.cat([self.score_batch(part, method, seed, n, importance_samples) for n, part in parts])
+        x, method = self.checked(x), self.score_method(method)
+        parts = enumerate(torch.arange(len(x)).split(BATCH))
+        settings = (method, seed)
+        return torch.cat(
+            [self.score_batch(x[p], *settings, n, importance_samples, select(condition, p)) for n, p in parts]
+        )
 
     def score_method(self, method: str | None = None) -> str:
         """`method`, or by default the first that the model supports. `ValueError` if it is unsupported, or none is."""
@@ -213,22 +217,35 @@ class Run:
             raise ValueError(f"method={method}: {reason} can score by {', '.join(able)}")
         return method or able[0]
 
-    def score_batch(self, x: Tensor, method: str, seed: int, number: int, importance_samples: int) -> Tensor:
-        """Scores float64 [n] of one batch: a function of the images, the seed and `number`, the batch's index."""
+    def score_batch(
+        self,
+        x: Tensor,
+        method: str,
+        seed: int,
+        number: int,
+        importance_samples: int,
+        condition: Condition | None = None,
+    ) -> Tensor:
+        """Scores float64 [n] of one batch: a function of the examples, the seed and `number`, the batch's index."""
+        given = self.model.given(self._on_device(condition))
         with self.inference(), seeded(seed, number):
-            return METHODS[method].score(self.model, x.to(self.device), importance_samples).cpu().double()
+            return METHODS[method].score(self.model, x.to(self.device), importance_samples, *given).cpu().double()
 
-    def checked(self, x: Tensor) -> Tensor:
-        """Return `x`. `ValueError` unless its images have the run's shape: [N, C, H, W]."""
-        if x.shape[1:] != self.data.shape:
-            raise ValueError(f"images of shape {list(x.shape)}: this run takes {['N', *self.data.shape]}")
+    def checked(self, x: Tensor, domain: str | None = None) -> Tensor:
+        """Return `x`. `ValueError` unless its examples have the shape of `domain`, by default of the first one."""
+        shape = self.data[domain].shape if domain else self.data.shape
+        if x.shape[1:] != shape:
+            raise ValueError(f"examples of shape {list(x.shape)}: this run takes {['N', *shape]}")
         return x
 
-    def _decode(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        decode = self.capability("decode")
-        return decode(z) if labels is None else decode(z, label=labels.to(self.device))
+    def _on_device(self, condition: Condition | None) -> Condition | None:
+        return condition and {name: value.to(self.device) for name, value in condition.items()}
 
-    def _in_batches(self, function: Callable[..., Tensor], *arguments: Tensor) -> Tensor:
+    def _in_batches(self, function: Callable[..., Tensor], rows: Tensor, condition: Condition | None = None) -> Tensor:
+        """`function` of the rows and, for models that have conditions, their condition."""
+        parts = []
         with self.inference():
-            parts = zip(*(argument.split(BATCH) for argument in arguments), strict=True)
-            return torch.cat([function(*(part.to(self.device) for part in row)).float().cpu() for row in parts])
+            for index in torch.arange(len(rows)).split(BATCH):
+                given = self.model.given(self._on_device(select(condition, index)))
+                parts.append(function(rows[index].to(self.device), *given).float().cpu())
+        return torch.cat(parts)

@@ -1,4 +1,4 @@
-"""Out-of-distribution scores, one per image. Higher always means less likely.
+"""Out-of-distribution scores, one per example. Higher always means less likely.
 
 Which methods are available depends on a model's capabilities, never on its class. Likelihood is often misleading: a
 model of clothes gives digits a higher likelihood than clothes, because digits are simpler (Nalisnick et al.).
@@ -11,7 +11,6 @@ https://arxiv.org/abs/1810.09136
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from torch import Tensor
 
@@ -25,33 +24,38 @@ _DRAWS_AT_ONCE = 4
 class Method:
     """A scoring method. needs: the capability it requires. meaning: what the score is, with its unit.
 
-    score: maps (model, images x [N, C, H, W] in [0, 1], importance samples) to scores [N]. draws: whether it is random.
+    score: maps (model, examples x [N, *shape], importance samples, condition if the model has any) to scores [N].
+    draws: whether it is random.
     """
 
     needs: str
     meaning: str
-    score: Callable[[Any, Tensor, int], Tensor]
+    score: Callable[..., Tensor]
     draws: bool = False
 
 
-def _minus(bound: str) -> Callable[[Any, Tensor, int], Tensor]:
+def _minus(bound: str) -> Callable[..., Tensor]:
     """Minus one of the `likelihood_bounds`."""
-    return lambda model, x, samples: -getattr(likelihood_bounds(model, x, samples, _DRAWS_AT_ONCE), bound)
+    return lambda model, x, samples, *given: (
+        -getattr(likelihood_bounds(model, x, samples, _DRAWS_AT_ONCE, *given), bound)
+    )
 
 
 METHODS: dict[str, Method] = {
-    "log-prob": Method("log_prob", "-log p(x) in nats", lambda model, x, _: -model.log_prob(x)),
+    "log-prob": Method("log_prob", "-log p(x) in nats", lambda model, x, _, *given: -model.log_prob(x, *given)),
     "reconstruction": Method(
         "reconstruct",
         "mean squared error of the reconstruction",
-        lambda model, x, _: mean_squared_error(x, model.reconstruct(x)),
+        lambda model, x, _, *given: mean_squared_error(x, model.reconstruct(x, *given)),
     ),
     "importance-weighted": Method(
         "log_weights", "-(importance-weighted bound on log p(x)) in nats", _minus("importance_weighted"), draws=True
     ),
     "elbo": Method("log_weights", "-ELBO in nats", _minus("elbo"), draws=True),
     "discriminator": Method(
-        "discriminator_score", "-(discriminator's logit)", lambda model, x, _: -model.discriminator_score(x)
+        "discriminator_score",
+        "-(discriminator's logit)",
+        lambda model, x, _, *given: -model.discriminator_score(x, *given),
     ),
 }
 """By name; the default is the first that the model supports. AUROC of `vae` trained on MNIST with Fashion-MNIST as

@@ -1,6 +1,7 @@
 """The dataset that a trained run is used on: its own, or another one named on the command line."""
 
 import os
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -8,7 +9,8 @@ from torch import Tensor
 
 from genlab.config.build import build_source
 from genlab.config.commands import DatasetChoice, DataUseConfig
-from genlab.data.loading import open_split
+from genlab.contract.data import Condition, Field
+from genlab.data.loading import as_examples, open_split
 from genlab.data.published import PublishedSet
 from genlab.data.source import Source
 from genlab.inference.run import Run
@@ -48,7 +50,8 @@ def dataset_images(run: Run, config: DataUseConfig, limit: int | None = None) ->
     """The first `limit` images (None: all) of the validation data of `config.dataset`, or of the run's own."""
     source, choice = run_source(run, config)
     title = "validation" if config.dataset is None else f"{choice.name}-validation"
-    return images_of(run, source, title, dataset_origin(choice.name, choice.settings), limit)
+    origin = dataset_origin(choice.name, choice.settings)
+    return replace(images_of(run, source, title, origin, limit), conditions=config.dataset is None)
 
 
 def dataset_origin(name: str, settings: dict[str, Any]) -> dict[str, Any]:
@@ -65,8 +68,9 @@ def images_of(
     return DatasetImages(title, size, origin, loader=loader, given_labels=labels)
 
 
-def drawn_pairs(run: Run, config: DataUseConfig, pairs: int) -> tuple[Tensor, str]:
-    """Images [2 * pairs, C, H, W] drawn from all validation data by `config.seed`, and a title for them.
+def drawn_pairs(run: Run, config: DataUseConfig, pairs: int) -> tuple[Tensor, Condition, str]:
+    """Examples [2 * pairs, *shape] drawn from all validation data by `config.seed`, what the run is conditioned on as
+    far as they say, and a title for them.
 
     Only the images that are drawn are read.
     """
@@ -77,24 +81,22 @@ def drawn_pairs(run: Run, config: DataUseConfig, pairs: int) -> tuple[Tensor, st
     with seeded(config.seed):
         rows = torch.randperm(size)[: 2 * pairs]
     (table,) = source.open("validation")
-    return table.rows(rows)["image"].float() / 255, title
+    found = {name: as_examples(value, source.spec[name]) for name, value in table.rows(rows).items()}
+    return found.pop("x"), found if config.dataset is None else {}, title
 
 
 def check_fit(run: Run, source: Source, what: str) -> None:
-    """`ValueError` unless `source` holds the images that the run takes. Labels are not required: no command needs the
-    data's own labels."""
-    if missing := run.model.requires - {"label"} - source.spec.provides:
+    """`ValueError` unless `source` holds the modelled fields of the run. Others are not required."""
+    if missing := set(run.data.domains) - source.spec.provides:
         raise ValueError(
             f"{what}: holds no {', '.join(sorted(missing))}, which model {run.config.choices.model} takes; "
             f"it holds {', '.join(sorted(source.spec.provides))}"
         )
-    check_shape(run, source, what)
+    for domain in run.data.domains:
+        check_field(run, source.spec[domain], run.data[domain], what)
 
 
-def check_shape(run: Run, source: Source, what: str) -> None:
-    """`ValueError` unless the images of `source` have the run's shape, in whatever domain."""
-    if source.spec.shape != run.data.shape:
-        theirs, ours = ("x".join(map(str, spec.shape)) for spec in (source.spec, run.data))
-        raise ValueError(
-            f"{what}: holds images of {theirs} (channels, height, width), but run={run.folder} takes {ours}"
-        )
+def check_field(run: Run, found: Field, wanted: Field, what: str) -> None:
+    """`ValueError` unless the field `found` holds examples of the kind and shape that the run wants."""
+    if (found.kind, found.shape) != (wanted.kind, wanted.shape):
+        raise ValueError(f"{what}: holds {found}, but run={run.folder} takes {wanted}")

@@ -8,6 +8,7 @@ import copy
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from math import inf
 from pathlib import Path
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 from genlab.config.options import models_that_can
 from genlab.contract.model import GenerativeModel
 from genlab.inference.run import Run
+from genlab.media.kinds import shown_kind
 from genlab.system.seeding import seeded
 from genlab.system.version import installed
 
@@ -42,9 +44,9 @@ class Part(nn.Module):
         super().__init__()
         self.model, self.method, self.fixed = model, method, fixed
 
-    def forward(self, x: Tensor | None = None, z: Tensor | None = None, label: Tensor | None = None) -> Tensor:
-        inputs = {name: value for name, value in (("x", x), ("z", z), ("label", label)) if value is not None}
-        return getattr(self.model, self.method)(**inputs, **self.fixed)
+    def forward(self, x: Tensor | None = None, z: Tensor | None = None, **condition: Tensor) -> Tensor:
+        inputs = [value for value in (x, z) if value is not None]
+        return getattr(self.model, self.method)(*inputs, *self.model.given(condition), **self.fixed)
 
 
 @dataclass
@@ -58,29 +60,35 @@ class Function:
     module: nn.Module
     inputs: Callable[[int], dict[str, Tensor]]
     output: str
-    ranges: dict[str, list[int]]
+    ranges: dict[str, list[float]]
 
 
 def functions(run: Run) -> list[Function]:
     """All functions of `run` that can be exported. `ValueError` if there are none."""
     model = copy.deepcopy(run.model).cpu()
 
-    def images(count: int) -> dict[str, Tensor]:
-        return {"x": torch.rand(count, *run.data.shape)}
+    def examples(count: int, domain: str = run.data.domains[0]) -> dict[str, Tensor]:
+        return {"x": torch.rand(count, *run.data[domain].shape)}
+
+    def conditioned(inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        return inputs | run.conditioning.varied(len(next(iter(inputs.values()))))
 
     def latents(count: int) -> dict[str, Tensor]:
-        z = model.prior(count) if run.can("prior") else model.encode(**images(count))
-        return {"z": z, **({"label": torch.randint(run.data.num_classes, (count,))} if run.takes_labels else {})}
+        given = model.given(run.conditioning.varied(count))
+        return {"z": model.prior(count) if run.can("prior") else model.encode(examples(count)["x"], *given)}
 
-    ranges = {"x": [0, 1], "y": [0, 1], "label": [0, run.data.num_classes - 1]}
+    bounds = shown_kind(run.data).bounds
+    ranges = {name: list(bounds) for name in ("x", "y")} if bounds else {}
+    ranges |= {name: [0, run.data[name].size - 1] for name in model.conditions if run.data[name].size}
     found = []
     if run.can("decode") and (run.can("prior") or run.can("encode")):
-        found.append(Function("decode", Part(model, "decode"), latents, "x", ranges))
+        found.append(Function("decode", Part(model, "decode"), lambda n: conditioned(latents(n)), "x", ranges))
     if run.can("encode"):
-        found.append(Function("encode", Part(model, "encode"), images, "z", ranges))
+        found.append(Function("encode", Part(model, "encode"), lambda n: conditioned(examples(n)), "z", ranges))
     if run.can("translate"):
-        for domain in run.data.domains:
-            found.append(Function(f"translate_to_{domain}", Part(model, "translate", to=domain), images, "y", ranges))
+        for domain in model.targets:
+            inputs = partial(examples, domain=run.origin_of(domain))
+            found.append(Function(f"translate_to_{domain}", Part(model, "translate", to=domain), inputs, "y", ranges))
     if not found:
         others = sorted({name for word in ("decode", "encode", "translate") for name in models_that_can(word)})
         raise ValueError(

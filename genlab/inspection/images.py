@@ -1,4 +1,4 @@
-"""Images for a trained run, read batch by batch: the user's files, or examples of a dataset."""
+"""Examples for a trained run, read batch by batch: the user's files, or rows of a dataset."""
 
 import logging
 from collections.abc import Iterable, Iterator
@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from genlab.contract.data import DataSpec
+from genlab.contract.data import Condition, Field
 from genlab.data.images import decode
-from genlab.data.loading import Loader
+from genlab.data.loading import Loader, as_examples
 from genlab.inference.run import BATCH
 
 log = logging.getLogger("genlab")
@@ -30,10 +30,11 @@ def progress(batches: Iterable[T], doing: str, total: int) -> Iterator[T]:
 
 @dataclass
 class Images:
-    """Images that can be read any number of times.
+    """Examples, of any kind, that can be read any number of times.
 
-    title: short name, used in folder names. size: number of images.
+    title: short name, used in folder names. size: number of examples.
     origin: where exactly they come from, as plain data.
+    conditions: whether the fields beside them are what the run is conditioned on: they are if it is the run's own data.
     Of those read so far by `batches`, names: of the files, or positions in the split; skipped: damaged files that were
     left out; labels: int64 [N] once all are read, if all have labels.
     """
@@ -41,22 +42,27 @@ class Images:
     title: str
     size: int
     origin: dict[str, Any] = field(default_factory=dict)
+    conditions: bool = False
     names: list[str] = field(default_factory=list, init=False)
     skipped: list[str] = field(default_factory=list, init=False)
     labels: Tensor | None = field(default=None, init=False)
 
-    def read(self) -> Iterator[tuple[list[str], Tensor, Tensor | None]]:
-        """Names, images and labels, if any, batch by batch; damaged files are added to `skipped`."""
+    def read(self) -> Iterator[tuple[list[str], Tensor, Condition]]:
+        """Names, examples and the fields beside them, batch by batch; damaged files are added to `skipped`."""
         raise NotImplementedError
 
     def batches(self, doing: str) -> Iterator[Tensor]:
-        """All images in order, float32 [n, C, H, W] in [0, 1] on the CPU, with a progress bar."""
+        """All examples in order, float32 [n, *shape] on the CPU, with a progress bar."""
+        yield from (x for x, _ in self.with_conditions(doing))
+
+    def with_conditions(self, doing: str) -> Iterator[tuple[Tensor, Condition]]:
+        """The same, each batch with what the run is conditioned on, as far as the examples say."""
         self.names, self.skipped, self.labels = [], [], None
         labels = []
-        for names, x, label in progress(self.read(), doing, self.size):
+        for names, x, others in progress(self.read(), doing, self.size):
             self.names += names
-            labels += [] if label is None else [label]
-            yield x
+            labels += [others["label"]] if "label" in others else []
+            yield x, others if self.conditions else {}
         if sum(map(len, labels)) == len(self.names):
             self.labels = torch.cat(labels)
 
@@ -68,7 +74,7 @@ class Images:
 
 @dataclass(kw_only=True)
 class UserImages(Images):
-    """Image files, scaled and cropped to the run's shape.
+    """Image files, scaled and cropped to the shape of the field `wanted`.
 
     asked: the key=value that named them, for messages.
     skip_damaged: whether damaged files are skipped instead of refused; None if the command has no such option.
@@ -76,11 +82,11 @@ class UserImages(Images):
 
     paths: list[Path]
     root: Path
-    data: DataSpec
+    wanted: Field
     asked: str
     skip_damaged: bool | None = None
 
-    def read(self) -> Iterator[tuple[list[str], Tensor, None]]:
+    def read(self) -> Iterator[tuple[list[str], Tensor, Condition]]:
         for start in range(0, len(self.paths), BATCH):
             names, images = [], []
             for path in self.paths[start : start + BATCH]:
@@ -96,12 +102,12 @@ class UserImages(Images):
                 names.append(str(path.relative_to(self.root)))
                 images.append(image)
             if images:
-                yield names, torch.stack(images).float() / 255, None
+                yield names, as_examples(torch.stack(images), self.wanted), {}
         if len(self.skipped) == len(self.paths):
             raise ValueError(f"{self.asked}: none of its {len(self.paths)} images can be read")
 
     def _decode(self, path: Path) -> Tensor:
-        channels, height, width = self.data.shape
+        channels, height, width = self.wanted.shape
         image = decode(str(path), (3, height, width))
         if channels == 3:
             return image
@@ -112,17 +118,17 @@ class UserImages(Images):
 
 @dataclass(kw_only=True)
 class DatasetImages(Images):
-    """Examples of a dataset split, in order. given_labels: int64 [N], used instead of the dataset's own."""
+    """Rows of a dataset split, in order. given_labels: int64 [N], used instead of the dataset's own."""
 
     loader: Loader
     given_labels: Tensor | None = None
 
-    def read(self) -> Iterator[tuple[list[str], Tensor, Tensor | None]]:
+    def read(self) -> Iterator[tuple[list[str], Tensor, Condition]]:
         start = 0
         for batch in self.loader.in_order(self.size):
             end = start + batch.size
-            label = batch["label"].cpu() if "label" in batch else None
+            others = {name: value.cpu() for name, value in batch.fields.items() if value is not batch.first}
             if self.given_labels is not None:
-                label = self.given_labels[start:end]
-            yield [str(number) for number in range(start, end)], batch.images.float().cpu(), label
+                others["label"] = self.given_labels[start:end]
+            yield [str(number) for number in range(start, end)], batch.first.float().cpu(), others
             start = end

@@ -13,10 +13,11 @@ from genlab.config.build import build_source
 from genlab.config.commands import ImagesConfig, ScoreConfig
 from genlab.config.options import dataset_defaults
 from genlab.config.paths import options
+from genlab.contract.data import Field
 from genlab.data.arrays import Npz, read_array
 from genlab.data.folders import SUFFIXES, check_folder, list_images
 from genlab.inference.run import Run
-from genlab.inspection.dataset import check_fit, check_shape, dataset_images, dataset_origin, images_of
+from genlab.inspection.dataset import check_field, check_fit, dataset_images, dataset_origin, images_of
 from genlab.inspection.images import DatasetImages, Images, UserImages
 
 
@@ -29,12 +30,23 @@ def find_images(run: Run, config: ImagesConfig) -> Images:
     return open_input(run, config.input, "input", config.skip_damaged, config.num_images)
 
 
-def open_input(run: Run, place: str, key: str, skip_damaged: bool | None = None, limit: int | None = None) -> Images:
-    """Images of a file, a folder or an npz file. `ValueError` naming `key` if there are none that fit the run."""
+def open_input(
+    run: Run,
+    place: str,
+    key: str,
+    skip_damaged: bool | None = None,
+    limit: int | None = None,
+    domain: str | None = None,
+) -> Images:
+    """Images of a file, a folder or an npz file. `ValueError` naming `key` if there are none that fit the run.
+
+    domain: the field that they are examples of, by default the first that is modelled.
+    """
+    wanted = run.data[domain or run.data.domains[0]]
     path = Path(place).expanduser()
     origin = {"path": str(path.resolve())}
     if path.suffix == ".npz":
-        return _npz(run, path, key, limit, origin)
+        return _npz(run, wanted, path, key, limit, origin)
     if path.is_file():
         if not path.name.lower().endswith(SUFFIXES):
             raise ValueError(f"{key}={place}: not an image; give a file that ends in {' '.join(SUFFIXES)} or .npz")
@@ -46,7 +58,7 @@ def open_input(run: Run, place: str, key: str, skip_damaged: bool | None = None,
         title, paths = root.resolve().name, [Path(name) for name in list_images(str(root), key=key)][:limit]
     asked = f"{key}={place}"
     return UserImages(
-        title, len(paths), origin, paths=paths, root=root, data=run.data, asked=asked, skip_damaged=skip_damaged
+        title, len(paths), origin, paths=paths, root=root, wanted=wanted, asked=asked, skip_damaged=skip_damaged
     )
 
 
@@ -66,21 +78,25 @@ def open_against(run: Run, config: ScoreConfig) -> Images:
     return open_input(run, place, "against", config.skip_damaged, config.num_images)
 
 
-def latent_of(run: Run, place: str, key: str) -> tuple[Tensor, str]:
-    """The latent [1, L] of one image file, and its title. `ValueError` naming `key` if it is not one image."""
+def latent_of(run: Run, place: str, key: str, condition: dict[str, Any]) -> tuple[Tensor, str]:
+    """The latent [1, L] of one image file, and its title. `ValueError` naming `key` if it is not one image.
+
+    condition: values by field, for models that have conditions.
+    """
     run.capability("encode")
     if not Path(place).expanduser().exists():
         raise ValueError(f"{key}={place}: no such file; name the file of one image")
     found = open_input(run, place, key)
     if found.size != 1:
         raise ValueError(f"{key}={place}: holds {found.size} images; name the file of one")
-    return run.encode(next(found.batches("encoding"))), found.title
+    given = run.conditioning.of_examples(1, condition, {})
+    return run.encode(next(found.batches("encoding")), given), found.title
 
 
-def _npz(run: Run, path: Path, key: str, limit: int | None, origin: dict[str, Any]) -> DatasetImages:
+def _npz(run: Run, wanted: Field, path: Path, key: str, limit: int | None, origin: dict[str, Any]) -> DatasetImages:
     try:
         source = Npz(path=str(path), validation_images_key="images")
-        check_shape(run, source, f"{key}={path}")
+        check_field(run, source.spec["x"], wanted, f"{key}={path}")
         return images_of(run, source, path.stem, origin, limit, _labels(source))
     except ValueError as error:
         raise ValueError(_in_terms_of(key, path, str(error))) from error

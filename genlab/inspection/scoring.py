@@ -61,12 +61,24 @@ class Scored:
         }
 
 
-def score_images(run: Run, images: Images, method: str, seed: int, importance_samples: int, shown: int) -> Scored:
-    """Score images batch by batch, with a progress bar, and keep the `shown` least likely."""
+def score_images(
+    run: Run,
+    images: Images,
+    method: str,
+    seed: int,
+    importance_samples: int,
+    shown: int,
+    condition: dict[str, Any] | None = None,
+) -> Scored:
+    """Score examples batch by batch, with a progress bar, and keep the `shown` least likely.
+
+    condition: values for all of them, by field; by default their own, if they are of the run's own data.
+    """
     scores: list[Tensor] = []
     highest, highest_at, kept = torch.empty(0).double(), torch.empty(0).long(), torch.empty(0, *run.data.shape)
-    for number, x in enumerate(images.batches(f"scoring {images.title}")):
-        part = run.score_batch(x, method, seed, number, importance_samples)
+    for number, (x, own) in enumerate(images.with_conditions(f"scoring {images.title}")):
+        given = run.conditioning.of_examples(len(x), condition, own)
+        part = run.score_batch(x, method, seed, number, importance_samples, given)
         end = len(images.names)
         at = torch.arange(end - len(x), end)
         scores.append(part)

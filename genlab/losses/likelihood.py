@@ -1,4 +1,4 @@
-"""Likelihoods of an image given the output of a decoder: log p(x | z) in nats per example.
+"""Likelihoods of an example given the output of a decoder: log p(x | z) in nats per example.
 
 References:
 - Kingma and Welling 2014, Auto-Encoding Variational Bayes, https://arxiv.org/abs/1312.6114
@@ -6,6 +6,7 @@ References:
 """
 
 import math
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -18,15 +19,22 @@ _SMALLEST_LOG_VARIANCE = -11.0  # std of one in 256 grey levels; below, the dens
 
 
 class Likelihood(nn.Module):
-    """A distribution of the pixels given the raw outputs of a decoder."""
+    """A distribution of the entries of x given the raw outputs of a decoder.
+
+    squash: maps raw outputs to expected entries; sigmoid for images in [0, 1].
+    """
+
+    def __init__(self, squash: Callable[[Tensor], Tensor] = torch.sigmoid):
+        super().__init__()
+        self.squash = squash
 
     def log_prob(self, output: Tensor, x: Tensor) -> Tensor:
-        """log p(x | output) [N] for raw outputs and images [N, C, H, W]."""
+        """log p(x | output) [N] for raw outputs and examples, [N, *shape] each."""
         raise NotImplementedError
 
     def mean(self, output: Tensor) -> Tensor:
-        """The expected image, in [0, 1]."""
-        return output.sigmoid()
+        """The expected example."""
+        return self.squash(output)
 
     def bits_per_dim(self, nats: Tensor, dimensions: int) -> Tensor:
         """-nats / (D log 2)."""
@@ -42,13 +50,13 @@ class Bernoulli(Likelihood):
 
 
 class Gaussian(Likelihood):
-    """Every pixel is N(sigmoid(output), variance) with one variance for all, fixed or learned.
+    """Every entry is N(squash(output), variance) with one variance for all, fixed or learned.
 
-    variance: the fixed or the initial value, in units of the squared pixel range.
+    variance: the fixed or the initial value, in units of the squared pixel range, or of the points' variance.
     """
 
-    def __init__(self, variance: float, learned: bool):
-        super().__init__()
+    def __init__(self, variance: float, learned: bool, squash: Callable[[Tensor], Tensor] = torch.sigmoid):
+        super().__init__(squash)
         if variance <= 0:
             raise ValueError(f"model.variance={variance}: must be greater than 0")
         log_variance = torch.tensor(math.log(variance))
@@ -66,6 +74,8 @@ class Gaussian(Likelihood):
         return super().bits_per_dim(nats, dimensions) + 8
 
 
-def make_likelihood(name: LikelihoodName, variance: float) -> Likelihood:
+def make_likelihood(
+    name: LikelihoodName, variance: float, squash: Callable[[Tensor], Tensor] = torch.sigmoid
+) -> Likelihood:
     """The likelihood `name`; only the Gaussian ones use `variance`."""
-    return Bernoulli() if name == "bernoulli" else Gaussian(variance, learned=name == "gaussian-learned")
+    return Bernoulli() if name == "bernoulli" else Gaussian(variance, name == "gaussian-learned", squash)

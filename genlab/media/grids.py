@@ -52,6 +52,12 @@ def in_blocks(*kinds: Tensor, columns: int = _COLUMNS, blocks: int = 4) -> Tenso
     return torch.stack([wrap(kind[: blocks * columns], columns) for kind in kinds], 1).flatten(0, 1)
 
 
+def same_channels(*images: Tensor) -> tuple[Tensor, ...]:
+    """Images [N, C, H, W], grey ones repeated to the channels of the others, so that they fit into one grid."""
+    most = max(image.shape[1] for image in images)
+    return tuple(image.expand(-1, most, -1, -1) if image.shape[1] == 1 else image for image in images)
+
+
 def frames(images: Tensor) -> list[Tensor]:
     """Rows [rows, steps, C, H, W] in [0, 1] as frames of an animation: one image of all rows per step."""
     channels = images.shape[2]  # grey stays grey, so a palette of 256 colours holds every level

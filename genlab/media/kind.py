@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -48,13 +49,23 @@ class Kind:
         """Values [N, *shape] as features [N, D] that condition a network."""
         return values.flatten(1)
 
+    def num_features(self, field: Field) -> int:
+        """The D of `features`."""
+        return prod(field.shape)
+
     def parse(self, field: Field, value: Any) -> Tensor:
         """One example [*shape] from a value on the command line. `ValueError` if it is not one."""
         raise ValueError("cannot be given on the command line")
 
 
 class Shown(Kind):
-    """Base of the kinds that can be modelled: they are shown and written."""
+    """Base of the kinds that can be modelled: they are shown and written.
+
+    has_scene: whether pictures show examples against a `Scene`. previewed: number of examples in a preview.
+    """
+
+    has_scene: ClassVar[bool] = False
+    previewed: ClassVar[int] = 64
 
     def array(self, x: Tensor) -> np.ndarray:
         """Examples [N, *shape] as an array for a result file."""
@@ -65,6 +76,14 @@ class Shown(Kind):
     ) -> Png:
         """Examples [rows, columns, *shape] as one PNG. origin: its metadata. connected: each row is a path."""
         raise NotImplementedError
+
+    def beside(self, x: Tensor, y: Tensor) -> Tensor:
+        """Rows [rows, columns, *shape] that show `y` beside `x`, [N, *shape] each, for comparison."""
+        raise NotImplementedError
+
+    def thumbnails(self, x: Tensor) -> Tensor | None:
+        """Examples as square images [N, C, S, S] of at most 64 pixels; None if they have no such form."""
+        return None
 
     def save_animation(self, rows: Tensor, path: Path, origin: Origin | None = None) -> None:
         """Write rows [rows, steps, *shape] as a GIF that shows all rows, step by step."""

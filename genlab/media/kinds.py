@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import one_hot
+from torch.nn.functional import adaptive_avg_pool2d, one_hot, pad
 
 from genlab.contract.data import DataSpec, Field
-from genlab.media.grids import frames, to_png
+from genlab.media.grids import frames, in_blocks, to_png
 from genlab.media.images import Png, save_gif, save_image, to_uint8
 from genlab.media.kind import Kind, Scene, Shown
 from genlab.media.metadata import Origin
@@ -36,6 +36,16 @@ class Image(Shown):
     ) -> Png:
         return to_png(rows, origin)
 
+    def beside(self, x: Tensor, y: Tensor) -> Tensor:
+        """Rows of x, each above the row of their counterparts in y."""
+        return in_blocks(x, y)
+
+    def thumbnails(self, x: Tensor) -> Tensor | None:
+        """Padded with black, and averaged to at most 64 pixels per side."""
+        height, width = x.shape[-2:]
+        side = max(height, width)
+        return adaptive_avg_pool2d(pad(x, (0, side - width, 0, side - height)), min(side, 64))
+
     def save_animation(self, rows: Tensor, path: Path, origin: Origin | None = None) -> None:
         save_gif(frames(rows), path, origin)
 
@@ -58,6 +68,9 @@ class Label(Kind):
     def features(self, field: Field, values: Tensor) -> Tensor:
         """One-hot, [N, size]."""
         return one_hot(values, field.size).to(torch.get_default_dtype())
+
+    def num_features(self, field: Field) -> int:
+        return field.size
 
     def parse(self, field: Field, value: Any) -> Tensor:
         if isinstance(value, str) and value in field.names:

@@ -24,6 +24,8 @@ class Points(Shown):
     """Points: real numbers without bounds."""
 
     plural = "points"
+    has_scene = True
+    previewed = 2500
 
     def parse(self, field: Field, value: Any) -> Tensor:
         """A list of D numbers; a single number if D is 1."""
@@ -56,6 +58,10 @@ class Points(Shown):
                 figure = new_figure("plane" if scene.score is None or rows.shape[-1] > 2 else "wide")
                 draw_plane(figure, rows.flatten(0, 1), plane, scene)
         return encode(pixels_of(figure), origin)
+
+    def beside(self, x: Tensor, y: Tensor) -> Tensor:
+        """`y` alone: points are shown over the data."""
+        return y[None]
 
     def save_animation(self, rows: Tensor, path: Path, origin: Origin | None = None) -> None:
         """Paths [rows, steps, D] as a GIF in which they grow."""

@@ -51,7 +51,9 @@ METRICS: dict[str, Metric] = {
         ("log_weights",),
         draws=True,
     ),
-    "exact_likelihood": Metric("data", "log-likelihood", {"log_likelihood": "max"}, ("log_prob",)),
+    "exact_likelihood": Metric(
+        "data", "log-likelihood, bits per dimension", {"log_likelihood": "max", "bits_per_dim": "min"}, ("log_prob",)
+    ),
     "reconstruction": Metric("data", "MSE, PSNR, SSIM", {"mse": "min", "psnr": "max", "ssim": "max"}, ("reconstruct",)),
     "latents": Metric(
         "data",
@@ -80,7 +82,7 @@ METRICS: dict[str, Metric] = {
         "cycle error, error relative to true counterparts, distance to real images",
         {
             f"{name}/{domain}": "min"
-            for name in ("cycle_error", "paired_error", "translation_kernel_distance")
+            for name in ("cycle_error", "translation_error", "paired_error", "translation_kernel_distance")
             for domain in ("a", "b")
         },
         ("translate",),
@@ -115,7 +117,7 @@ METRICS: dict[str, Metric] = {
 """By the name that `metrics=` takes."""
 
 COMPARABLE = ("dataset", "split", "weights", "num_samples", "extractor", "extractor_sha256", "importance_samples",
-              "images")  # fmt: skip
+              "images", "sampling")  # fmt: skip
 """Protocol entries that must match for two values to be comparable; steps and seeds may differ between runs."""
 
 

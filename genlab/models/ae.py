@@ -1,11 +1,11 @@
-"""Autoencoders: compress an image to a latent vector and reconstruct it from that.
+"""Autoencoders: compress an example to a latent vector and reconstruct it from that.
 
 References:
 - Hinton and Salakhutdinov 2006, Reducing the Dimensionality of Data with Neural Networks, https://doi.org/10.1126/science.1127647
 - Vincent et al. 2008, Extracting and Composing Robust Features with Denoising Autoencoders, https://doi.org/10.1145/1390156.1390294
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, Literal
 
 from torch import Tensor
@@ -13,31 +13,31 @@ from torch.nn import functional as F
 
 from genlab.contract.data import Batch, DataSpec
 from genlab.contract.model import GenerativeModel, Update
-from genlab.media.grids import in_blocks
-from genlab.networks.choice import Network, make_decoder, make_encoder
+from genlab.media.kinds import shown_kind
+from genlab.networks.coordinates import Coordinates
 from genlab.networks.layers import Activation, check_least
+from genlab.networks.network import Network
 
 
 class AE(GenerativeModel):
     """x -> z = encoder(x) [N, latent_dim] -> x' = sigmoid(decoder(z)), trained to minimize the distance from x' to x.
 
-    loss: "mse" (sum of squares over pixels, mean over the batch) or "bce" (cross-entropy, sum over pixels).
-    input_noise: standard deviation of Gaussian noise added to the encoder's input, in units of the pixel range.
+    Points are standardized, and x' = decoder(z).
+    loss: "mse" (sum of squares over entries, mean over the batch) or "bce" (cross-entropy, sum over pixels).
+    input_noise: standard deviation of Gaussian noise added to the encoder's input, in units of the pixel range, or of
+        the points' standard deviation.
     """
 
     averaged = ("encoder", "decoder")
+    kinds = frozenset({"image", "points"})
     metrics = {"mse": "min"}
 
     def __init__(
         self,
         data: DataSpec,
         *,
+        network: Network,
         latent_dim: int = 32,
-        network: Network = "mlp",
-        hidden: Sequence[int] = (512, 256),
-        channels: int = 32,
-        max_channels: int = 256,
-        dense: Sequence[int] = (),
         activation: Activation = "relu",
         dropout: float = 0.0,
         loss: Literal["mse", "bce"] = "mse",
@@ -47,13 +47,15 @@ class AE(GenerativeModel):
         check_least(1, latent_dim=latent_dim)
         check_least(0, input_noise=input_noise)
         self.loss, self.input_noise = loss, input_noise
-        sizes = {"hidden": hidden, "channels": channels, "max_channels": max_channels, "dense": dense}
-        options: dict[str, Any] = {**sizes, "activation": activation, "dropout": dropout}
-        self.encoder = make_encoder(network, data.shape, latent_dim, **options)
-        self.decoder = make_decoder(network, latent_dim, data.shape, **options)
+        self.unit = Coordinates(data["x"], "unit")
+        if loss == "bce" and not self.unit.bounds:
+            raise ValueError("model.loss=bce: needs values between 0 and 1, as of images; choose model.loss=mse")
+        style: dict[str, Any] = {"activation": activation, "dropout": dropout}
+        self.encoder = network.encoder(data.shape, latent_dim, **style)
+        self.decoder = network.decoder(latent_dim, data.shape, **style)
 
     def training_step(self, batch: Batch, step: int) -> Iterator[Update]:
-        x = batch["image"]
+        x = self.unit.inward(batch["x"])
         seen = x + self.input_noise * batch.randn(*x.shape[1:]) if self.input_noise else x
         yield Update("model", self._distance(self.decoder(self.encoder(seen)), x))
 
@@ -61,24 +63,24 @@ class AE(GenerativeModel):
         output = output.to(x.dtype)
         if self.loss == "bce":
             return F.binary_cross_entropy_with_logits(output, x, reduction="none").flatten(1).sum(1).mean()
-        return (output.sigmoid() - x).square().flatten(1).sum(1).mean()
+        return (self.unit.squash(output) - x).square().flatten(1).sum(1).mean()
 
     def encode(self, x: Tensor) -> Tensor:
-        """Latents [N, latent_dim] of images [N, C, H, W] in [0, 1]."""
-        return self.encoder(x)
+        """Latents [N, latent_dim] of examples [N, *shape]."""
+        return self.encoder(self.unit.inward(x))
 
     def decode(self, z: Tensor) -> Tensor:
-        """Images [N, C, H, W] in [0, 1] from latents [N, latent_dim]."""
-        return self.decoder(z).sigmoid()
+        """Examples [N, *shape] from latents [N, latent_dim]."""
+        return self.unit.outward(self.unit.squash(self.decoder(z)))
 
     def reconstruct(self, x: Tensor) -> Tensor:
-        """Reconstructions of images [N, C, H, W], both in [0, 1]."""
+        """Reconstructions of examples, both [N, *shape]."""
         return self.decode(self.encode(x))
 
     def evaluate(self, batch: Batch) -> dict[str, Tensor]:
-        """mse: squared error of the reconstruction, mean over pixels (range 1) and images."""
-        return {"mse": (self.reconstruct(batch["image"]).float() - batch["image"]).square().mean()}
+        """mse: squared error of the reconstruction, mean over entries and examples, in the units of x."""
+        return {"mse": (self.reconstruct(batch["x"]).float() - batch["x"]).square().mean()}
 
     def preview(self, batch: Batch) -> dict[str, Tensor]:
-        """Rows of images, each above the row of their reconstructions."""
-        return {"reconstructions": in_blocks(batch["image"], self.reconstruct(batch["image"]))}
+        """Examples beside their reconstructions."""
+        return {"reconstructions": shown_kind(self.data).beside(batch["x"], self.reconstruct(batch["x"]))}

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from genlab.contract.data import Batch, DataSpec
+from genlab.contract.data import Batch, Condition, DataSpec
 from genlab.models.gan import GAN
-from genlab.networks.choice import Network, make_encoder
+from genlab.networks.network import Network
 
 _PREVIEW_COLUMNS = 10
 
@@ -31,7 +31,8 @@ class CGAN(GAN):
     Also takes the settings of `GAN`.
     """
 
-    requires = frozenset({"image", "label"})
+    requires = frozenset({"x", "label"})
+    conditions = ("label",)
 
     def __init__(self, data: DataSpec, *, label_input: bool = False, **settings: Any):
         self.label_input = label_input  # set first: make_discriminator needs it
@@ -41,50 +42,46 @@ class CGAN(GAN):
     def num_conditions(self) -> int:
         return self.data.num_classes
 
-    def make_discriminator(self, network: Network, **options: Any) -> nn.Module:
+    def make_discriminator(self, network: Network, **style: Any) -> nn.Module:
         """Images to [N, 1 + num_classes]; with `label_input`, concatenated images and labels to [N, 1]."""
         if not self.label_input:
-            return super().make_discriminator(network, **options)
-        if network != "mlp":
+            return super().make_discriminator(network, **style)
+        if network.images_only:
             raise ValueError(
-                f"model.label_input=true: only the mlp discriminator takes labels as an input, not that of "
-                f"model.network={network}; choose model.network=mlp or model.label_input=false"
+                f"model.label_input=true: an mlp discriminator takes labels as an input, but not that of "
+                f"network={network.name}; choose network=mlp or model.label_input=false"
             )
-        return make_encoder(network, (prod(self.data.shape) + self.num_conditions, 1, 1), 1, **options)
+        return network.encoder((prod(self.data.shape) + self.num_conditions,), 1, **style)
 
-    def generate(self, z: Tensor, label: Tensor | None = None) -> Tensor:
-        """G(z, y): noise [N, latent_dim] and labels [N] to images [N, C, H, W] in [-1, 1]."""
-        return super().generate(self._with_label(z, label))
+    def generate(self, z: Tensor, condition: Condition | None = None) -> Tensor:
+        """G(z, y): noise [N, latent_dim] and labels [N] to examples [N, *shape], images in [-1, 1]."""
+        return super().generate(self._with_label(z, condition))
 
-    def _with_label(self, rows: Tensor, label: Tensor | None) -> Tensor:
+    def _with_label(self, rows: Tensor, condition: Condition | None) -> Tensor:
         """Rows [N, D], each concatenated with its one-hot label."""
-        assert label is not None, "a conditional GAN needs labels"
-        return torch.cat([rows, one_hot(label, self.num_conditions).to(rows.dtype)], dim=1)
+        return torch.cat([rows, one_hot(self._label(condition), self.num_conditions).to(rows.dtype)], dim=1)
 
-    def discriminator_input(self, x: Tensor, label: Tensor | None) -> Tensor:
-        return self._with_label(x.flatten(1), label) if self.label_input else x
+    def _label(self, condition: Condition | None) -> Tensor:
+        assert condition is not None, "a conditional GAN needs labels"
+        return condition["label"]
 
-    def logits(self, outputs: Tensor, label: Tensor | None) -> Tensor:
+    def discriminator_input(self, x: Tensor, condition: Condition | None) -> Tensor:
+        return self._with_label(x.flatten(1), condition) if self.label_input else x
+
+    def logits(self, outputs: Tensor, condition: Condition | None) -> Tensor:
         """D(x, y), [N], from the discriminator's outputs and labels [N]: d_0(x) + d_y(x) for the projection."""
         if self.label_input:
-            return super().logits(outputs, label)
-        assert label is not None, "a conditional GAN needs labels"
-        return outputs[:, 0] + outputs.gather(1, 1 + label[:, None]).squeeze(1)
+            return super().logits(outputs, condition)
+        return outputs[:, 0] + outputs.gather(1, 1 + self._label(condition)[:, None]).squeeze(1)
 
-    def sample(self, num_samples: int, label: Tensor | int | None = None) -> Tensor:
-        """Images [num_samples, C, H, W] in [0, 1] of class `label` (one for all, or [num_samples]); by default
-        the labels cycle through all classes."""
-        device = next(self.generator.parameters()).device
-        if label is None:
-            label = torch.arange(num_samples, device=device) % self.num_conditions
-        return super().sample(num_samples, torch.as_tensor(label, device=device).expand(num_samples))
-
-    def discriminator_score(self, x: Tensor) -> Tensor:
-        """log mean_y exp D(x, y), [N]: the logit of images [N, C, H, W] in [0, 1] of unknown class."""
-        x = 2 * x - 1
+    def discriminator_score(self, x: Tensor, condition: Condition | None = None) -> Tensor:
+        """D(x, y), [N], for examples [N, *shape]; without labels the logit of unknown class, log mean_y exp D(x, y)."""
+        if condition is not None:
+            return super().discriminator_score(x, condition)
+        x = self.signed.inward(x)
         if self.label_input:
             labels = torch.arange(self.num_conditions, device=x.device)
-            logits = torch.stack([self.discriminate(x, label.expand(len(x))) for label in labels], dim=1)
+            logits = torch.stack([self.discriminate(x, {"label": y.expand(len(x))}) for y in labels], dim=1)
         else:
             outputs = self.discriminator(x).to(x.dtype)
             logits = outputs[:, :1] + outputs[:, 1:]
@@ -94,5 +91,5 @@ class CGAN(GAN):
         """One class per row, the same noise within each column."""
         z = batch.randn(self.latent_dim)[:_PREVIEW_COLUMNS]
         label = torch.arange(self.num_conditions, device=z.device).repeat_interleave(len(z))
-        samples = self.generate(z.repeat(self.num_conditions, 1), label)
-        return {"samples": (1 + samples).unflatten(0, (self.num_conditions, len(z))) / 2}
+        samples = self.decode(z.repeat(self.num_conditions, 1), {"label": label})
+        return {"samples": samples.unflatten(0, (self.num_conditions, len(z)))}

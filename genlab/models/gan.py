@@ -1,4 +1,4 @@
-"""Generative adversarial networks: a generator makes images, a discriminator distinguishes them from real ones.
+"""Generative adversarial networks: a generator makes examples, a discriminator distinguishes them from real ones.
 
 One class covers the classical variants. They differ in the loss, in the regularization of the discriminator's gradient
 and in how often the generator is updated: non-saturating with R1 (the default), hinge with spectral normalization,
@@ -14,21 +14,22 @@ References:
 - Karras et al. 2020, Analyzing and Improving the Image Quality of StyleGAN, https://arxiv.org/abs/1912.04958 (lazy R1)
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from genlab.contract.data import Batch, DataSpec
+from genlab.contract.data import Batch, Condition, DataSpec
 from genlab.contract.model import GenerativeModel, Update
 from genlab.losses.adversarial import AdversarialLoss, discriminator_loss, generator_loss, r1_penalty
 from genlab.losses.adversarial import gradient_penalty as penalty_between
 from genlab.metrics.sliced_wasserstein import sliced_wasserstein
 from genlab.models.latents import standard_normal
-from genlab.networks.choice import Network, make_decoder, make_encoder
+from genlab.networks.coordinates import Coordinates
 from genlab.networks.layers import Activation, Normalization, check_least
+from genlab.networks.network import Network
 
 BOUNDARY: dict[str, float] = {"non-saturating": 0.0, "hinge": 0.0, "least-squares": 0.5}
 """The decision threshold between "real" and "generated" logits. A Wasserstein critic has none: only differences of its
@@ -44,8 +45,8 @@ def accuracy(loss: AdversarialLoss, real: Tensor, fake: Tensor) -> Tensor:
 class GAN(GenerativeModel):
     """x = (1 + tanh G(z)) / 2 with z ~ N(0, I), z: [N, latent_dim]; the networks work in [-1, 1].
 
-    generator_hidden: widths of the mlp generator's layers; None uses the discriminator's `hidden` in reverse.
-    dense: widths of fully connected layers after the conv discriminator's feature maps.
+    Points are standardized for the networks, and x = G(z) there.
+    network: the generator is its decoder, the discriminator its encoder.
     dropout: fraction of hidden features that the discriminator drops in training.
     r1_gamma: weight of E |grad D(x)|^2 / 2 on real data; applied every `r1_every` steps, `r1_every` times as strong.
     gradient_penalty: weight of E (|grad D(u)| - 1)^2 at points between data and samples, at every step.
@@ -53,19 +54,15 @@ class GAN(GenerativeModel):
     """
 
     averaged = ("generator",)
+    kinds = frozenset({"image", "points"})
     metrics = {"sliced_wasserstein": "min"}
 
     def __init__(
         self,
         data: DataSpec,
         *,
+        network: Network,
         latent_dim: int = 16,
-        network: Network = "conv",
-        hidden: Sequence[int] = (512, 256),
-        generator_hidden: Sequence[int] | None = None,
-        channels: int = 32,
-        max_channels: int = 256,
-        dense: Sequence[int] = (256,),
         generator_activation: Activation = "relu",
         normalization: Normalization = "batch",
         dropout: float = 0.0,
@@ -81,26 +78,19 @@ class GAN(GenerativeModel):
         check_least(0, r1_gamma=r1_gamma, gradient_penalty=gradient_penalty)
         self.latent_dim, self.loss, self.critic_steps = latent_dim, loss, critic_steps
         self.r1_gamma, self.r1_every, self.gradient_penalty = r1_gamma, r1_every, gradient_penalty
-        sizes: dict[str, Any] = {"channels": channels, "max_channels": max_channels}
-        self.generator = make_decoder(
-            network,
-            latent_dim + self.num_conditions,
-            data.shape,
-            hidden=hidden if generator_hidden is None else generator_hidden[::-1],
-            dense=(),
-            **sizes,
-            activation=generator_activation,
-            normalization=normalization,
+        self.signed = Coordinates(data["x"], "signed")
+        self.generator = network.decoder(
+            latent_dim + self.num_conditions, data.shape, activation=generator_activation, normalization=normalization
         )
         self.discriminator = self.make_discriminator(
-            network, hidden=hidden, dense=dense, **sizes, activation="leaky_relu", dropout=dropout, spectral=spectral
+            network, activation="leaky_relu", dropout=dropout, spectral=spectral
         )
         self.discriminator_has_batch_norm = any(isinstance(layer, _BatchNorm) for layer in self.discriminator.modules())
         if self.discriminator_has_batch_norm and (r1_gamma or gradient_penalty):
             raise ValueError(
                 f"model.r1_gamma={r1_gamma}, model.gradient_penalty={gradient_penalty}: these penalties need a "
-                f"discriminator that scores every image separately, and that of model.network={network} normalizes "
-                "batches; set model.r1_gamma=0 model.gradient_penalty=0, or choose model.network=conv"
+                f"discriminator that scores every image separately, and that of network={network.name} normalizes "
+                "batches; set model.r1_gamma=0 model.gradient_penalty=0, or choose network=conv"
             )
 
     @property
@@ -108,61 +98,60 @@ class GAN(GenerativeModel):
         """Number of classes to condition on: extra inputs of the generator, extra outputs of the discriminator."""
         return 0
 
-    def make_discriminator(self, network: Network, **options: Any) -> nn.Module:
+    def make_discriminator(self, network: Network, **style: Any) -> nn.Module:
         """The network that maps `discriminator_input` to [N, 1 + num_conditions]."""
-        return make_encoder(network, self.data.shape, 1 + self.num_conditions, **options)
+        return network.encoder(self.data.shape, 1 + self.num_conditions, **style)
 
     def players(self) -> dict[str, nn.Module]:
         return {"discriminator": self.discriminator, "generator": self.generator}
 
-    def generate(self, z: Tensor, label: Tensor | None = None) -> Tensor:
-        """G(z): noise [N, latent_dim] to images [N, C, H, W] in [-1, 1]."""
-        return self.generator(z).to(z.dtype).tanh()
+    def generate(self, z: Tensor, condition: Condition | None = None) -> Tensor:
+        """G(z): noise [N, latent_dim] to examples [N, *shape], images in [-1, 1]."""
+        return self.signed.squash(self.generator(z).to(z.dtype))
 
-    def discriminate(self, x: Tensor, label: Tensor | None = None, smooth: bool = False) -> Tensor:
-        """D(x): images [N, C, H, W] in [-1, 1] to logits [N], large for real images.
+    def discriminate(self, x: Tensor, condition: Condition | None = None, smooth: bool = False) -> Tensor:
+        """D(x): examples [N, *shape], images in [-1, 1], to logits [N], large for real ones.
 
         smooth: the gradient will be differentiated again, which a compiled network does not support; `forward` is the
         uncompiled one.
         """
         discriminator = self.discriminator.forward if smooth else self.discriminator
-        return self.logits(discriminator(self.discriminator_input(x, label)).to(x.dtype), label)
+        return self.logits(discriminator(self.discriminator_input(x, condition)).to(x.dtype), condition)
 
-    def discriminator_input(self, x: Tensor, label: Tensor | None) -> Tensor:
-        """Input of the discriminator, from images [N, C, H, W] in [-1, 1] and their labels."""
+    def discriminator_input(self, x: Tensor, condition: Condition | None) -> Tensor:
+        """Input of the discriminator, from examples [N, *shape] and their condition."""
         return x
 
-    def logits(self, outputs: Tensor, label: Tensor | None) -> Tensor:
+    def logits(self, outputs: Tensor, condition: Condition | None) -> Tensor:
         """One logit [N] from the discriminator's outputs [N, 1 + num_conditions]."""
         return outputs.squeeze(1)
 
     def training_step(self, batch: Batch, step: int) -> Iterator[Update]:
-        label = batch["label"] if "label" in self.requires else None
-        real = 2 * batch["image"] - 1
+        condition, real = self.condition(batch), self.signed.inward(batch["x"])
         updates_generator = (step + 1) % self.critic_steps == 0
         with torch.set_grad_enabled(updates_generator):
-            fake = self.generate(batch.randn(self.latent_dim), label)  # one batch of samples serves both updates
+            fake = self.generate(batch.randn(self.latent_dim), condition)  # one batch of samples serves both updates
 
-        yield self._discriminator_update(real, fake.detach(), label, batch)
+        yield self._discriminator_update(real, fake.detach(), condition, batch)
         if self.r1_gamma > 0 and step % self.r1_every == 0:
-            penalty = r1_penalty(lambda x: self.discriminate(x, label, smooth=True), real)
+            penalty = r1_penalty(lambda x: self.discriminate(x, condition, smooth=True), real)
             yield Update("discriminator", self.r1_gamma * self.r1_every * penalty, {"r1_penalty": penalty})
         if updates_generator:
-            yield Update("generator", generator_loss(self.loss, self.discriminate(fake, label)))
+            yield Update("generator", generator_loss(self.loss, self.discriminate(fake, condition)))
 
-    def _discriminator_update(self, real: Tensor, fake: Tensor, label: Tensor | None, batch: Batch) -> Update:
+    def _discriminator_update(self, real: Tensor, fake: Tensor, condition: Condition | None, batch: Batch) -> Update:
         if self.discriminator_has_batch_norm:
-            real_logit, fake_logit = self.discriminate(real, label), self.discriminate(fake, label)
+            real_logit, fake_logit = self.discriminate(real, condition), self.discriminate(fake, condition)
         else:  # one pass is faster than two
-            labels = None if label is None else label.repeat(2)
-            real_logit, fake_logit = self.discriminate(torch.cat([real, fake]), labels).chunk(2)
+            twice = condition and {name: torch.cat([value, value]) for name, value in condition.items()}
+            real_logit, fake_logit = self.discriminate(torch.cat([real, fake]), twice).chunk(2)
         loss = discriminator_loss(self.loss, real_logit, fake_logit)
         log = {"real_logit": real_logit.mean(), "fake_logit": fake_logit.mean()}
         if self.loss in BOUNDARY:
             log["accuracy"] = accuracy(self.loss, real_logit, fake_logit)
         if self.gradient_penalty:
             log["gradient_penalty"] = penalty_between(
-                lambda x: self.discriminate(x, label, smooth=True), real, fake, batch.rand()
+                lambda x: self.discriminate(x, condition, smooth=True), real, fake, batch.rand()
             )
             loss = loss + self.gradient_penalty * log["gradient_penalty"]
         return Update("discriminator", loss, log)
@@ -171,25 +160,29 @@ class GAN(GenerativeModel):
         """z ~ N(0, I), [num_samples, latent_dim], by torch's global generator; see `standard_normal`."""
         return standard_normal(num_samples, self.latent_dim, self.generator, truncation)
 
-    def decode(self, z: Tensor, label: Tensor | None = None) -> Tensor:
-        """Images [N, C, H, W] in [0, 1] from noise [N, latent_dim]."""
-        return (1 + self.generate(z, label)) / 2
+    def decode(self, z: Tensor, condition: Condition | None = None) -> Tensor:
+        """Examples [N, *shape] from noise [N, latent_dim]."""
+        return self.signed.outward(self.generate(z, condition))
 
-    def sample(self, num_samples: int, label: Tensor | None = None) -> Tensor:
-        """Images [num_samples, C, H, W] in [0, 1], z drawn by torch's global generator."""
-        return self.decode(self.prior(num_samples), label)
+    def sample(
+        self, num_samples: int, condition: Condition | None = None, *, truncation: float | None = None
+    ) -> Tensor:
+        """Examples [num_samples, *shape], z drawn by torch's global generator.
 
-    def discriminator_score(self, x: Tensor) -> Tensor:
-        """The discriminator's logit [N] for images [N, C, H, W] in [0, 1]: larger means more like the data."""
-        return self.discriminate(2 * x - 1)
+        truncation: largest magnitude of an entry of z, see `standard_normal`; None for no bound.
+        """
+        return self.decode(self.prior(num_samples, truncation), condition)
+
+    def discriminator_score(self, x: Tensor, condition: Condition | None = None) -> Tensor:
+        """The discriminator's logit [N] for examples [N, *shape]: larger means more like the data."""
+        return self.discriminate(self.signed.inward(x), condition)
 
     def evaluate(self, batch: Batch) -> dict[str, Tensor]:
-        """sliced_wasserstein: distance between the batch and as many samples, over random projections of pixel space;
-        diversity: mean pairwise distance of samples divided by that of images, near 0 if the generator has collapsed.
+        """sliced_wasserstein: distance between the batch and as many samples, over random projections of data space;
+        diversity: mean pairwise distance of samples divided by that of examples, near 0 if the generator has collapsed.
         """
-        x = batch["image"].flatten(1)
-        label = batch["label"] if "label" in self.requires else None
-        samples = (1 + self.generate(batch.randn(self.latent_dim), label).flatten(1)) / 2
+        x = batch["x"].flatten(1)
+        samples = self.decode(batch.randn(self.latent_dim), self.condition(batch)).flatten(1)
         return {
             "sliced_wasserstein": sliced_wasserstein(samples, x, directions=batch.randn(x.shape[1])),
             "diversity": _mean_pairwise_distance(samples)
@@ -199,8 +192,7 @@ class GAN(GenerativeModel):
     def preview(self, batch: Batch) -> dict[str, Tensor]:
         """A square grid of samples, as large as the batch allows."""
         side = max(1, int(batch.size**0.5))
-        samples = self.generate(batch.randn(self.latent_dim)[: side * side])
-        return {"samples": (1 + samples).unflatten(0, (side, side)) / 2}
+        return {"samples": self.decode(batch.randn(self.latent_dim)[: side * side]).unflatten(0, (side, side))}
 
 
 def _mean_pairwise_distance(points: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Variational autoencoders: autoencoders with a normal prior over the latents, from which new images are sampled.
+"""Variational autoencoders: autoencoders with a normal prior over the latents, from which new examples are sampled.
 
 References:
 - Kingma and Welling 2014, Auto-Encoding Variational Bayes, https://arxiv.org/abs/1312.6114
@@ -6,20 +6,21 @@ References:
 """
 
 import math
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from genlab.contract.data import Batch, DataSpec
+from genlab.contract.data import Batch, Condition, DataSpec, select
 from genlab.contract.model import GenerativeModel, Update
 from genlab.losses.divergence import kl_to_standard_normal
 from genlab.losses.likelihood import LikelihoodName, make_likelihood
-from genlab.media.grids import in_blocks
+from genlab.media.kinds import shown_kind
 from genlab.models.latents import standard_normal
-from genlab.networks.choice import Network, make_decoder, make_encoder
+from genlab.networks.coordinates import Coordinates
 from genlab.networks.layers import Activation, check_least
+from genlab.networks.network import Network
 
 _TRAVERSED_LATENTS = 10
 _TRAVERSED_VALUES = 9
@@ -28,22 +29,19 @@ _TRAVERSED_VALUES = 9
 class VAE(GenerativeModel):
     """p(z) = N(0, I), p(x | z) by the decoder, q(z | x) = N(mu, diag exp log_var) by the encoder; z: [N, latent_dim].
 
-    likelihood: "bernoulli", "gaussian" (fixed `variance`) or "gaussian-learned" (starts at `variance`).
+    likelihood: "bernoulli" (images only), "gaussian" (fixed `variance`) or "gaussian-learned" (starts at `variance`).
     """
 
-    averaged = ("encoder", "decoder", "likelihood")
+    averaged: ClassVar[tuple[str, ...]] = ("encoder", "decoder", "likelihood")
+    kinds = frozenset({"image", "points"})
     metrics = {"elbo": "max", "reconstruction": "min", "kl": "min", "mse": "min"}
 
     def __init__(
         self,
         data: DataSpec,
         *,
+        network: Network,
         latent_dim: int = 20,
-        network: Network = "mlp",
-        hidden: Sequence[int] = (512, 512),
-        channels: int = 32,
-        max_channels: int = 256,
-        dense: Sequence[int] = (),
         activation: Activation = "relu",
         dropout: float = 0.0,
         likelihood: LikelihoodName = "bernoulli",
@@ -52,15 +50,36 @@ class VAE(GenerativeModel):
         super().__init__(data)
         check_least(1, latent_dim=latent_dim)
         self.latent_dim = latent_dim
-        sizes = {"hidden": hidden, "channels": channels, "max_channels": max_channels, "dense": dense}
-        options: dict[str, Any] = {**sizes, "activation": activation, "dropout": dropout}
-        self.encoder = make_encoder(network, data.shape, 2 * latent_dim, **options)
-        self.decoder = make_decoder(network, latent_dim, data.shape, **options)
-        self.likelihood = make_likelihood(likelihood, variance)
+        style: dict[str, Any] = {"activation": activation, "dropout": dropout}
+        self.encoder = self.make_encoder(network, **style)
+        self.decoder = self.make_decoder(network, **style)
+        self.unit = Coordinates(data["x"], "unit")
+        if likelihood == "bernoulli" and not self.unit.bounds:
+            raise ValueError(
+                "model.likelihood=bernoulli: needs values between 0 and 1, as of images; choose "
+                "model.likelihood=gaussian-learned"
+            )
+        self.likelihood = make_likelihood(likelihood, variance, self.unit.squash)
 
-    def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def make_encoder(self, network: Network, **style: Any) -> nn.Module:
+        """The network that maps x to mu and log_var of q(z | x), [N, 2 * latent_dim]."""
+        return network.encoder(self.data.shape, 2 * self.latent_dim, **style)
+
+    def make_decoder(self, network: Network, **style: Any) -> nn.Module:
+        """The network that maps z to the parameters of p(x | z), [N, *shape]."""
+        return network.decoder(self.latent_dim, self.data.shape, **style)
+
+    def posterior(self, x: Tensor, condition: Condition | None = None) -> tuple[Tensor, Tensor]:
         """mu and log_var of q(z | x), each [N, latent_dim]."""
-        return self.encoder(x).to(x.dtype).chunk(2, dim=1)
+        return self.encoder(self.unit.inward(x)).to(x.dtype).chunk(2, dim=1)
+
+    def output(self, z: Tensor, condition: Condition | None = None) -> Tensor:
+        """The decoder's raw outputs [N, *shape], parameters of p(x | z)."""
+        return self.decoder(z)
+
+    def log_likelihood(self, output: Tensor, x: Tensor) -> Tensor:
+        """log p(x | z) [N] in nats, from the decoder's outputs and examples, [N, *shape] each."""
+        return self.likelihood.log_prob(output, self.unit.inward(x)) - self.unit.log_scale
 
     def training_step(self, batch: Batch, step: int) -> Iterator[Update]:
         _, reconstruction, kl = self.terms(batch)
@@ -73,47 +92,53 @@ class VAE(GenerativeModel):
 
     def terms(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """For one sample of z: decoder output, -log p(x | z) [N] and KL of each latent [N, latent_dim], in nats."""
-        x = batch["image"]
-        mu, log_var = self.posterior(x)
+        x, condition = batch["x"], self.condition(batch)
+        mu, log_var = self.posterior(x, condition)
         # Reparameterization: gradients flow through mu and log_var.
         z = mu + (log_var / 2).exp() * batch.randn(self.latent_dim)
-        output = self.decoder(z)
-        return output, -self.likelihood.log_prob(output, x), kl_to_standard_normal(mu, log_var)
+        output = self.output(z, condition)
+        return output, -self.log_likelihood(output, x), kl_to_standard_normal(mu, log_var)
 
-    def encode(self, x: Tensor) -> Tensor:
-        """Means of q(z | x) [N, latent_dim] for images [N, C, H, W] in [0, 1]."""
-        return self.posterior(x)[0]
+    def encode(self, x: Tensor, condition: Condition | None = None) -> Tensor:
+        """Means of q(z | x) [N, latent_dim] for examples [N, *shape]."""
+        return self.posterior(x, condition)[0]
 
     def prior(self, num_samples: int, truncation: float | None = None) -> Tensor:
         """z ~ p(z), [num_samples, latent_dim], by torch's global generator; see `standard_normal`."""
         return standard_normal(num_samples, self.latent_dim, self.decoder, truncation)
 
-    def decode(self, z: Tensor) -> Tensor:
-        """Expected images [N, C, H, W] in [0, 1] given z [N, latent_dim]."""
-        return self.likelihood.mean(self.decoder(z))
+    def decode(self, z: Tensor, condition: Condition | None = None) -> Tensor:
+        """Expected examples [N, *shape] given z [N, latent_dim]."""
+        return self.unit.outward(self.likelihood.mean(self.output(z, condition)))
 
-    def reconstruct(self, x: Tensor) -> Tensor:
-        """Images decoded from the posterior's mean, [N, C, H, W] in [0, 1]."""
-        return self.decode(self.encode(x))
+    def reconstruct(self, x: Tensor, condition: Condition | None = None) -> Tensor:
+        """Examples decoded from the posterior's mean, [N, *shape]."""
+        return self.decode(self.encode(x, condition), condition)
 
-    def sample(self, num_samples: int, label: Tensor | None = None) -> Tensor:
-        """Expected images [num_samples, C, H, W] in [0, 1] for z drawn from the prior by torch's global generator."""
-        return self.decode(self.prior(num_samples))
+    def sample(
+        self, num_samples: int, condition: Condition | None = None, *, truncation: float | None = None
+    ) -> Tensor:
+        """Expected examples [num_samples, *shape] for z drawn from the prior by torch's global generator.
 
-    def log_weights(self, x: Tensor, num_samples: int) -> Tensor:
+        truncation: largest magnitude of an entry of z, see `standard_normal`; None for no bound.
+        """
+        return self.decode(self.prior(num_samples, truncation), condition)
+
+    def log_weights(self, x: Tensor, num_samples: int, condition: Condition | None = None) -> Tensor:
         """log p(x | z) + log p(z) - log q(z | x) in nats, [num_samples, N], z ~ q(z | x) by torch's global generator.
 
         The mean over samples estimates the ELBO (beta = 1) without bias; logsumexp - log num_samples estimates the
         importance-weighted bound (Burda, Grosse, Salakhutdinov 2016, https://arxiv.org/abs/1509.00519). All samples
         are decoded at once.
         """
-        mu, log_var = self.posterior(x)
+        mu, log_var = self.posterior(x, condition)
         noise = torch.randn(num_samples, *mu.shape, device=mu.device, dtype=mu.dtype)
         z = mu + (log_var / 2).exp() * noise
         # log p(z) - log q(z | x) = sum_d (((z_d - mu_d) / sigma_d)^2 + log sigma_d^2 - z_d^2) / 2
         prior_over_posterior = (noise.square() + log_var - z.square()).sum(2) / 2
-        copies = x.expand(num_samples, *x.shape).flatten(0, 1)
-        log_likelihood = self.likelihood.log_prob(self.decoder(z.flatten(0, 1)), copies)
+        copies = torch.arange(len(x), device=x.device).repeat(num_samples)
+        output = self.output(z.flatten(0, 1), select(condition, copies))
+        log_likelihood = self.log_likelihood(output, x[copies])
         return log_likelihood.unflatten(0, (num_samples, -1)) + prior_over_posterior
 
     def bits_per_dim(self, nats: Tensor) -> Tensor:
@@ -121,33 +146,41 @@ class VAE(GenerativeModel):
         return self.likelihood.bits_per_dim(nats, math.prod(self.data.shape))
 
     def evaluate(self, batch: Batch) -> dict[str, Tensor]:
-        """elbo (beta = 1, one sample of z), reconstruction and kl in nats; bits/dim; mse at the posterior mean."""
-        x = batch["image"]
+        """elbo (beta = 1, one sample of z), reconstruction and kl in nats; bits/dim of images; mse at the mean of z."""
+        x = batch["x"]
         _, reconstruction, kl = self.terms(batch)
         elbo = -(reconstruction + kl.sum(1)).mean()
+        bits = {"bits_per_dim": self.bits_per_dim(elbo)} if shown_kind(self.data).levels else {}
         return {
             "elbo": elbo,
             "reconstruction": reconstruction.mean(),
             "kl": kl.sum(1).mean(),
-            "bits_per_dim": self.bits_per_dim(elbo),
-            "mse": (self.reconstruct(x).float() - x).square().mean(),
+            **bits,
+            "mse": (self.reconstruct(x, self.condition(batch)).float() - x).square().mean(),
         }
 
     def preview(self, batch: Batch) -> dict[str, Tensor]:
-        """Samples, reconstructions below their images, and traversals: one latent per row, in order of KL."""
-        side = max(1, int(batch.size**0.5))
-        samples = self.decode(batch.randn(self.latent_dim)[: side * side]).unflatten(0, (side, side))
-        reconstructions = in_blocks(batch["image"], self.reconstruct(batch["image"]))
-        return {"samples": samples, "reconstructions": reconstructions, "traversals": self._traversals(batch["image"])}
+        """Samples, reconstructions beside their examples, and traversals: one latent per row, in order of KL."""
+        side, condition = max(1, int(batch.size**0.5)), self.condition(batch)
+        shown = slice(side * side)
+        samples = self.decode(batch.randn(self.latent_dim)[shown], select(condition, shown))
+        reconstructions = shown_kind(self.data).beside(batch["x"], self.reconstruct(batch["x"], condition))
+        return {
+            "samples": samples.unflatten(0, (side, side)),
+            "reconstructions": reconstructions,
+            "traversals": self._traversals(batch["x"], condition),
+        }
 
-    def _traversals(self, x: Tensor) -> Tensor:
-        """Vary one latent dimension from -2 to 2 with the others fixed: [latents, values, C, H, W].
+    def _traversals(self, x: Tensor, condition: Condition | None) -> Tensor:
+        """Vary one latent dimension from -2 to 2 with the others fixed: [latents, values, *shape].
 
-        They are fixed at the latents of the most typical image, whose latents are closest to the prior's mean.
+        They are fixed at the latents of the most typical example, whose latents are closest to the prior's mean.
         """
-        mu, log_var = self.posterior(x)
+        mu, log_var = self.posterior(x, condition)
         used = kl_to_standard_normal(mu, log_var).mean(0).argsort(descending=True)[:_TRAVERSED_LATENTS]
-        z = mu[mu.square().sum(1).argmin()].repeat(len(used), _TRAVERSED_VALUES, 1)
+        typical = mu.square().sum(1).argmin()
+        z = mu[typical].repeat(len(used), _TRAVERSED_VALUES, 1)
         for row, latent in enumerate(used):
             z[row, :, latent] = torch.linspace(-2, 2, _TRAVERSED_VALUES, device=z.device)
-        return self.decode(z.flatten(0, 1)).unflatten(0, z.shape[:2])
+        fixed = select(condition, typical.expand(len(used) * _TRAVERSED_VALUES))
+        return self.decode(z.flatten(0, 1), fixed).unflatten(0, z.shape[:2])

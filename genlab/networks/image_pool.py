@@ -11,7 +11,7 @@ no two rows of a batch use the same slot, so querying a whole batch gives the sa
 import torch
 from torch import Tensor, nn
 
-from genlab.contract.data import Batch
+from genlab.contract.data import Batch, ImageShape
 from genlab.system.distributed import gather_rows
 
 
@@ -21,7 +21,7 @@ class ImagePool(nn.Module):
     images: Tensor
     occupied: Tensor
 
-    def __init__(self, size: int, shape: tuple[int, int, int]):
+    def __init__(self, size: int, shape: ImageShape):
         super().__init__()
         self.size = size
         self.register_buffer("images", torch.zeros(size, *shape))

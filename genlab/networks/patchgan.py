@@ -34,7 +34,7 @@ class PatchDiscriminator(Stack):
     def __init__(self, shape: ImageShape, width: int = 64, strided: int | None = None):
         super().__init__()
         channels, *size = shape
-        check_sides(*shape[1:], "patch discriminators")
+        check_sides(shape[1], shape[2], "patch discriminators")
         most = (min(size) // 3).bit_length() - 1  # leaves at least one logit per side
         if strided is None:
             strided = strided_layers(*size)

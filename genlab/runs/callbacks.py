@@ -66,7 +66,7 @@ def make_callbacks(
         writing.append(Console())
     marked = config.logger.image_metadata
     origin = Origin(config.choices.model, run_id(folder.path), 0, config.seed, PREVIEW) if marked else None
-    previews = Previews(folder.previews, settings.preview_every, origin)
+    previews = Previews(folder.previews, settings.preview_every, origin, source.log_density)
     return [watch, *writing, *measuring, previews, saving]
 
 
@@ -88,8 +88,10 @@ def _hparams(config: RunConfig) -> dict[str, int | float | str | bool]:
     """
     flat: dict[str, Any] = {"model": config.choices.model, "dataset": config.choices.dataset, "seed": config.seed}
     values = config.to_dict()
-    for node in ("model", "optimizer", "schedule", "trainer"):
-        own = {key: value for key, value in values[node].items() if not key.startswith("_") and key != "players"}
+    for node in ("model", "network", "optimizer", "schedule", "trainer"):
+        own = {
+            key: value for key, value in (values[node] or {}).items() if not key.startswith("_") and key != "players"
+        }
         flat |= {f"{node}.{key}": value for key, value in own.items()}
     if (chosen := config.logger.hparams) is not None:
         flat = {key: flat.get(key, lookup(config, key)) for key in chosen}

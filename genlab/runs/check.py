@@ -20,7 +20,7 @@ from genlab.config.build import (
 )
 from genlab.config.check import locate, mismatches, problems_of, ranking_metrics
 from genlab.config.compose import RequestError
-from genlab.config.options import dataset_defaults, read_option
+from genlab.config.options import dataset_defaults, models_of_kinds, read_option
 from genlab.config.paths import options
 from genlab.config.stored import check_weights
 from genlab.contract.model import GenerativeModel
@@ -80,7 +80,7 @@ class _Check:
             needed = batch * prod(source.spec.shape) * torch.get_default_dtype().itemsize
             advice = "make it smaller, or the images, as in dataset.size=64"
             self._try(memory.check, needed, f"trainer.batch_size={batch}: a batch needs", advice)
-        if "model" not in bad:
+        if not bad & {"model", "network"}:
             self._check_model(source)
 
     def _try(self, work: Callable[..., T], *arguments: Any, what: str = "") -> T | None:
@@ -101,10 +101,21 @@ class _Check:
                 f"{', '.join(sorted(source.spec.provides))}; datasets that fit: {fitting}"
             )
             return
+        kinds = {source.spec[domain].kind for domain in source.spec.domains}
+        if unable := sorted(kinds - found.kinds):
+            able = ", ".join(models_of_kinds(kinds))
+            self.problems.append(
+                f"model={config.choices.model}: models {', '.join(sorted(found.kinds))}, but "
+                f"dataset={config.choices.dataset} holds {', '.join(unable)}; models that fit: {able}"
+            )
+            return
         model = self._try(build_on_meta, config, source.spec)
         if model is None:
             return
         self._try(check_size, model)
+        if hasattr(model, "example_weights") and (processes := config.device.processes) > 1:
+            name = type(model).__name__
+            self.problems.append(f"device.processes={processes}: {name} weights its examples, which needs one process")
         if "optimizer" not in self.bad:
             self._check_optimizers(model)
         metric = config.trainer.early_stop_metric

@@ -175,6 +175,8 @@ def build_trainer(
     model.to(device).to(memory_format=MEMORY_FORMATS[config.device.memory_format])
     if world() > 1:
         share_statistics(model)
+    if hasattr(model, "example_weights"):
+        loaders[0].weight_examples(lambda: model.get_buffer("example_weights"))
     trainer = Trainer(
         model,
         build_optimizers(config, model),

@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 from genlab.checkpoints.folder import JobFolder
 from genlab.checkpoints.status import state_of
 from genlab.config.check import locate
-from genlab.config.compose import parse, plain, run_config
+from genlab.config.compose import compose_job, parse, register
 from genlab.contract.settings import DeviceConfig, RunConfig, SweepConfig
 from genlab.metrics.catalogue import directions_of
 from genlab.runs.processes import RunFailed, reason_of
@@ -71,8 +71,10 @@ def run_job(config: DictConfig) -> float | None:
             signal.signal(number, _WORKER.receive)
     if launcher.startswith("submitit"):  # sends SIGUSR2 shortly before the time limit
         signal.signal(signal.SIGUSR2, lambda number, frame: os.kill(os.getpid(), signal.SIGTERM))
-    run, sweep = run_config(plain(config), hydra.runtime.choices)
     overrides = list(hydra.overrides.task)
+    register()
+    job = compose_job(overrides)  # again, as a recipe adjusts to its data, and Hydra's sweeper does not know of that
+    run, sweep = job.config, job.sweep
     share_machine(run.device, hydra)
     run.logger.console = False  # the terminal shows the sweep's progress bar
     if run.logger.hparams is None:  # show the settings that vary; all would hide them

@@ -1,17 +1,20 @@
 """Inference with a trainer's model; validation and previews."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor
 
 from genlab.contract.data import Batch
+from genlab.media.kind import Scene
+from genlab.media.kinds import shown_kind
 from genlab.system import distributed
 from genlab.system.seeding import mix, seed_device
 from genlab.training.trainer import Trainer
 
-_PREVIEWED = 64
+_DRAWN = 10_000
+"""Validation examples against which samples are shown."""
 
 
 @contextmanager
@@ -59,7 +62,26 @@ def validate(trainer: Trainer) -> dict[str, float]:
 
 
 def preview(trainer: Trainer) -> dict[str, Tensor]:
-    """The model's preview grids for the first validation examples with fixed noise, on the CPU."""
+    """The model's previews for the first validation examples with fixed noise, on the CPU."""
     with inference(trainer, interruptible=True):
-        grids = trainer.model.preview(next(trainer.validation_loader.in_order(limit=_PREVIEWED)))
+        grids = trainer.model.preview(_first(trainer, shown_kind(trainer.model.data).previewed))
     return {name: grid.detach().float().cpu() for name, grid in grids.items()}
+
+
+def _first(trainer: Trainer, limit: int) -> Batch:
+    """The first `limit` validation examples as one batch."""
+    first, *others = trainer.validation_loader.in_order(limit)
+    if not others:
+        return first
+    return Batch({name: torch.cat([b[name] for b in (first, *others)]) for name in first.fields}, first.seed)
+
+
+def scene(trainer: Trainer, log_density: Callable[[Tensor], Tensor] | None) -> Scene:
+    """What the model's samples are shown against: validation data, their density, and the current discriminator."""
+
+    def score(x: Tensor) -> Tensor:
+        with inference(trainer):
+            return trainer.model.discriminator_score(x.to(trainer.train_loader.device)).float().cpu()
+
+    real = _first(trainer, _DRAWN)["x"].float().cpu()
+    return Scene(real, log_density, score if hasattr(trainer.model, "discriminator_score") else None)

@@ -8,6 +8,7 @@ def state_dict(trainer: Any) -> dict:
     return {
         "step": trainer.step,
         "seed": trainer.train_loader.seed,
+        "order": trainer.train_loader.order.state_dict(),
         "lr_scale": trainer.lr_scale,
         "stop_reason": trainer.stop_reason,
         "notified": trainer.events.notified,
@@ -23,6 +24,7 @@ def load_state_dict(trainer: Any, state: dict) -> None:
     """Load a `state` that `state_dict` returned."""
     trainer.step, trainer.train_loader.seed, trainer.lr_scale = state["step"], state["seed"], state["lr_scale"]
     trainer.stop_reason, trainer.events.notified = state["stop_reason"], state["notified"]
+    trainer.train_loader.order.load_state_dict(state["order"])
     trainer.model.load_state_dict(state["model"])
     trainer.optimization.load_state_dict(state)
     if trainer.ema:

@@ -38,7 +38,7 @@ class Stage:
 
     def __init__(self, folder, model=PAINTER, width=1.0, classify=None, **changes):
         config = lab.compose(model, "trainer.log_every=10")
-        self.trainer = lab.trainer(config, lab.RandomImages(lab.requirements(config), validation=64))
+        self.trainer = lab.trainer(config, lab.RandomExamples(lab.model_class(config), validation=64))
         self.trainer.model.sample = self.sample
         self.trainer.events.callbacks = [told := Told()]
         self.watch = Watch(settings(**changes), RunFolder(folder), classify)
@@ -109,7 +109,7 @@ def by_brightness(border):
 
 def test_classes_of_samples_are_held_against_those_of_the_data_balanced_or_not(tmp_path):
     run = Stage(tmp_path, classify=by_brightness(0.8), warmup=0, every=10, num_samples=64, diversity_bound=0)
-    seen = by_brightness(0.8)(run.trainer.validation_loader.evenly_spaced(64)["image"]).mean(0)[1]
+    seen = by_brightness(0.8)(run.trainer.validation_loader.evenly_spaced(64)["x"]).mean(0)[1]
     assert 0.05 < seen < 0.35, "few of the data are bright"
     assert run.row()["watch/class_entropy"] == pytest.approx(1, abs=0.4) and run.alarms == []
     run.width = 0.0

@@ -56,7 +56,7 @@ def test_checkpoints_carry_everything(trained):
     names = {path.name for path in (folder / "checkpoints").iterdir()}
     assert names == {"step_0000020.safetensors", "step_0000030.safetensors", "last.safetensors", "best.safetensors"}
     state = checkpoint.load(folder / "checkpoints/last.safetensors")
-    assert state["step"] == 30 and state["data"] == {"shape": [1, 16, 16], "num_classes": 10, "domains": ["image"]}
+    assert state["step"] == 30 and state["data"] == {"shape": [1, 16, 16], "num_classes": 10, "domains": ["x"]}
     assert state["config"] == yaml.safe_load((folder / "config.yaml").read_text())
     assert {"model", "optimizer", "ema", "scaler", "callbacks", "metric_window"} <= state.keys()
 

@@ -37,7 +37,7 @@ def whole(source):
     """Both splits together, images in the order of their first pixels."""
     tables = [source.open(split)[0].load() for split in ("train", "validation")]
     fields = {name: torch.cat([table[name] for table in tables]) for name in tables[0]}
-    order = fields["image"][:, 0, 0, 0].argsort(stable=True)
+    order = fields["x"][:, 0, 0, 0].argsort(stable=True)
     return {name: value[order] for name, value in fields.items()}
 
 
@@ -65,7 +65,7 @@ def test_every_layout_gives_the_same_images(kind, array, options, tmp_path):
     source = kind(tmp_path, array, **options)
     channels, height, width = source.spec.shape
     expected = torch.from_numpy(COLOUR[:, :height, :width, :channels]).permute(0, 3, 1, 2)
-    found = whole(source)["image"]
+    found = whole(source)["x"]
     assert found.is_contiguous() and found.dtype == torch.uint8
     assert torch.equal(found, expected[expected[:, 0, 0, 0].argsort()])
     assert source.sizes == {"train": 36, "validation": 4} and source.spec.num_classes == 0
@@ -82,13 +82,13 @@ def test_labels_stay_with_their_images(kind, tmp_path):
 def test_blocks_are_held_out_together(kind, tmp_path):
     frames = np.broadcast_to(np.arange(100, dtype=np.uint8)[:, None, None], (100, 2, 2))
     source = kind(tmp_path, frames, validation_fraction=0.2, block_size=5, seed=3)
-    blocks, counts = (source.open("validation")[0].load()["image"][:, 0, 0, 0] // 5).unique(return_counts=True)
+    blocks, counts = (source.open("validation")[0].load()["x"][:, 0, 0, 0] // 5).unique(return_counts=True)
     assert counts.tolist() == [5] * 4 and blocks.tolist() != [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("kind", [np.uint8, bool])
 def test_binary_images_are_black_and_white(tmp_path, kind):
-    assert whole(npz(tmp_path, (GREY > 99).astype(kind), max_value=1.0))["image"].unique().tolist() == [0, 255]
+    assert whole(npz(tmp_path, (GREY > 99).astype(kind), max_value=1.0))["x"].unique().tolist() == [0, 255]
 
 
 def test_arrays_held_out(tmp_path):
@@ -98,8 +98,8 @@ def test_arrays_held_out(tmp_path):
     source = Npz(path=path, labels_key="labels", **options)
     assert source.sizes == {"train": 40, "validation": 4}
     held_out = source.open("validation")[0].load()
-    assert np.array_equal(held_out["image"][:, 0], GREY[:4]) and held_out["label"].tolist() == [0, 1, 2, 0]
-    assert np.array_equal(source.open("train")[0].load()["image"][:, 0], GREY)
+    assert np.array_equal(held_out["x"][:, 0], GREY[:4]) and held_out["label"].tolist() == [0, 1, 2, 0]
+    assert np.array_equal(source.open("train")[0].load()["x"][:, 0], GREY)
     for wrong in ({"validation_labels_key": None}, {"validation_images_key": None}):
         with pytest.raises(ValueError, match=r"dataset\..*Give"):
             Npz(path=path, labels_key="labels", **{**options, **wrong})
@@ -194,7 +194,7 @@ def test_from_the_disk_as_from_memory_to_the_bit(array, tmp_path):
     for one, other in zip(disk.in_order(), held.in_order(), strict=True):
         assert not list(lab.differences(one.fields, other.fields))
     assert fingerprint(disk) == fingerprint(held)
-    assert torch.equal(disk.evenly_spaced(7)["image"], held.evenly_spaced(7)["image"])
+    assert torch.equal(disk.evenly_spaced(7)["x"], held.evenly_spaced(7)["x"])
 
 
 def test_rows_are_announced_before_they_are_read(tmp_path, monkeypatch):

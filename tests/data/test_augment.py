@@ -28,21 +28,21 @@ def moved(x, down, right):
 
 def test_each_image_is_mirrored_or_left_alone():
     batch = batch_of(400)
-    before = batch["image"].clone()
+    before = batch["x"].clone()
     augment(batch, ("image",), flip=True, shift=0)
-    mirrored = torch.tensor([torch.equal(y, flipped(x)) for x, y in zip(before, batch["image"], strict=True)])
-    same = torch.tensor([torch.equal(y, x) for x, y in zip(before, batch["image"], strict=True)])
+    mirrored = torch.tensor([torch.equal(y, flipped(x)) for x, y in zip(before, batch["x"], strict=True)])
+    same = torch.tensor([torch.equal(y, x) for x, y in zip(before, batch["x"], strict=True)])
     assert (mirrored ^ same).all()
     assert 150 < mirrored.sum() < 250
 
 
 def test_each_image_is_shifted_by_its_own_whole_pixels(shift=2):
     batch = batch_of(60)
-    before = batch["image"].clone()
+    before = batch["x"].clone()
     augment(batch, ("image",), flip=False, shift=shift)
     offsets = range(-shift, shift + 1)
     seen = set()
-    for x, y in zip(before, batch["image"], strict=True):
+    for x, y in zip(before, batch["x"], strict=True):
         fitting = [(down, right) for down in offsets for right in offsets if torch.equal(y, moved(x, down, right))]
         assert len(fitting) == 1
         seen.add(fitting[0])

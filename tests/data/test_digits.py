@@ -13,5 +13,5 @@ def test_equals_what_scikit_learn_reads():
 
 
 def test_white_is_white_and_black_is_black():
-    image = Digits(size=8).open("train")[0].load()["image"]
+    image = Digits(size=8).open("train")[0].load()["x"]
     assert image.max() > 240 and image.min() == 0

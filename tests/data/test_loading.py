@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
-from genlab.contract.data import DataSpec
+from genlab.contract.data import DataSpec, Field, image_spec
 from genlab.contract.settings import LoaderConfig
 from genlab.data import loading
 from genlab.data.loading import Loader
@@ -24,19 +24,22 @@ class Numbered(Source):
     """Images that carry their number, so that a batch tells where it came from."""
 
     def __init__(self, train=37, validation=300):
-        self.spec, self.sizes = DataSpec((1, 1, 2), num_classes=2), {"train": train, "validation": validation}
+        self.spec, self.sizes = image_spec((1, 1, 2), 2), {"train": train, "validation": validation}
 
     def open(self, split):
         number = torch.arange(self.sizes[split])
         image = torch.stack([number // 256, number % 256], 1).byte().view(-1, 1, 1, 2)
-        return [ArrayExamples(image=image, label=number)]
+        return [ArrayExamples(x=image, label=number)]
 
 
 class TwoDomains(Source):
     """Domains of unlike size."""
 
     def __init__(self):
-        self.spec, self.sizes = DataSpec((1, 1, 1), domains=("a", "b")), {"train": 9, "validation": 9}
+        self.spec, self.sizes = (
+            DataSpec({side: Field("image", (1, 1, 1)) for side in "ab"}),
+            {"train": 9, "validation": 9},
+        )
 
     def open(self, split):
         return [
@@ -59,8 +62,8 @@ def numbers(batches):
 
 def test_images_are_floats_in_zero_to_one():
     batches = take(loader(source=Numbered(300)), 30)
-    assert batches[0]["image"].dtype == torch.float32 and batches[0]["label"].dtype == torch.int64
-    image = torch.cat([batch["image"] for batch in batches])
+    assert batches[0]["x"].dtype == torch.float32 and batches[0]["label"].dtype == torch.int64
+    image = torch.cat([batch["x"] for batch in batches])
     assert torch.equal((image[:, 0, 0, 1] * 255).round().long(), numbers(batches) % 256)
     assert image.max() == 1, "255 is white, exactly"
 
@@ -91,7 +94,7 @@ def test_in_order_covers_each_once_up_to_the_limit_and_is_not_augmented():
     for limit, expected in ((None, 300), (7, 7), (256, 256), (270, 270), (1000, 300)):
         batches = list(held.in_order(limit))
         assert torch.equal(numbers(batches), torch.arange(expected))
-        image = torch.cat([batch["image"] for batch in batches])
+        image = torch.cat([batch["x"] for batch in batches])
         assert torch.equal((image[:, 0, 0, 1] * 255).round(), torch.arange(expected) % 256)
     first, second = ([batch.randn(1) for batch in held.in_order()] for _ in range(2))
     assert all(torch.equal(one, other) for one, other in zip(first, second, strict=True))
@@ -144,7 +147,7 @@ class Slow(Examples):
 
     def rows(self, index):
         time.sleep(0.001)
-        return {"image": torch.zeros(len(index), 1, 1, 2, dtype=torch.uint8)}
+        return {"x": torch.zeros(len(index), 1, 1, 2, dtype=torch.uint8)}
 
 
 @pytest.mark.parametrize("pause, expected", [(0.0, 1), (0.02, 0)])

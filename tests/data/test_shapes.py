@@ -75,6 +75,6 @@ def test_the_heart_stands_on_its_tip():
 
 
 def test_antialias_and_subset():
-    assert set(small(antialias=False).open("validation")[0].load()["image"].unique().tolist()) == {0, 255}
-    assert len(small().open("validation")[0].load()["image"].unique()) > 20
+    assert set(small(antialias=False).open("validation")[0].load()["x"].unique().tolist()) == {0, 255}
+    assert len(small().open("validation")[0].load()["x"].unique()) > 20
     assert small(num_images=50).sizes == {"train": 45, "validation": 5}

@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from genlab.contract.data import Batch, DataSpec
+from genlab.contract.data import Batch, DataSpec, Field, image_spec
 
 
 def whole(n=24, seed=9):
-    return Batch({"image": torch.rand(n, 1, 2, 2), "label": torch.arange(n)}, seed)
+    return Batch({"x": torch.rand(n, 1, 2, 2), "label": torch.arange(n)}, seed)
 
 
 DRAWS = {
@@ -45,7 +45,7 @@ def test_draws_are_fresh_and_repeat_with_the_seed():
 
 
 def test_noise_has_the_distribution_and_the_dtype_of_the_images():
-    batch = Batch({"image": torch.zeros(1000, 1, 1, 1, dtype=torch.float64)}, seed=0)
+    batch = Batch({"x": torch.zeros(1000, 1, 1, 1, dtype=torch.float64)}, seed=0)
     normal, uniform, integers = batch.randn(50), batch.rand(50), batch.randint(5)
     assert normal.dtype == uniform.dtype == torch.float64 and integers.dtype == torch.int64
     assert abs(normal.mean()) < 0.02 and abs(normal.std() - 1) < 0.02
@@ -62,9 +62,9 @@ def test_head_takes_the_first_rows():
 @pytest.mark.parametrize(
     "spec, provides",
     [
-        (DataSpec((1, 8, 8)), {"image"}),
-        (DataSpec((3, 8, 9), num_classes=4), {"image", "label"}),
-        (DataSpec((3, 8, 8), domains=("a", "b")), {"a", "b"}),
+        (image_spec((1, 8, 8)), {"x"}),
+        (image_spec((3, 8, 9), 4), {"x", "label"}),
+        (DataSpec({side: Field("image", (3, 8, 8)) for side in "ab"}), {"a", "b"}),
     ],
 )
 def test_spec_says_what_it_provides_and_survives_a_checkpoint(spec, provides):
@@ -78,9 +78,9 @@ def test_spec_says_what_it_provides_and_survives_a_checkpoint(spec, provides):
     [
         (None, "must hold shape"),
         ({"shape": [1, 8, 8]}, "must hold shape"),
-        ({"shape": [1, 8, True], "num_classes": 0, "domains": ["image"]}, r"data\.shape="),
-        ({"shape": [1, 8, -8], "num_classes": 0, "domains": ["image"]}, "images of 1x8x-8"),
-        ({"shape": [1, 8, 8], "num_classes": -1, "domains": ["image"]}, r"data\.num_classes=-1"),
+        ({"shape": [1, 8, True], "num_classes": 0, "domains": ["x"]}, r"data\.shape="),
+        ({"shape": [1, 8, -8], "num_classes": 0, "domains": ["x"]}, "images of 1x8x-8"),
+        ({"shape": [1, 8, 8], "num_classes": -1, "domains": ["x"]}, r"data\.num_classes=-1"),
     ],
 )
 def test_the_spec_of_a_stranger(values, says):

@@ -80,23 +80,23 @@ def test_is_known_before_anything_is_read(kind):
 def test_reads_unpacked_files(tmp_path, kind):
     source = write_idx_set(tmp_path, kind(data_dir=str(tmp_path)))
     fields = source.open("validation")[0].load()
-    assert np.array_equal(fields["image"][:, 0], IMAGES) and np.array_equal(fields["label"], LABELS)
-    assert fields["image"].dtype == torch.uint8 and fields["label"].dtype == torch.int64
+    assert np.array_equal(fields["x"][:, 0], IMAGES) and np.array_equal(fields["label"], LABELS)
+    assert fields["x"].dtype == torch.uint8 and fields["label"].dtype == torch.int64
     smaller = write_idx_set(tmp_path, kind(data_dir=str(tmp_path), size=16))
-    assert smaller.open("train")[0].load()["image"].shape == (12, *smaller.spec.shape) == (12, 1, 16, 16)
+    assert smaller.open("train")[0].load()["x"].shape == (12, *smaller.spec.shape) == (12, 1, 16, 16)
 
 
 def test_emnist_is_turned_upright_and_its_letters_start_at_zero(tmp_path):
     source = Emnist(data_dir=str(tmp_path), part="letters")
     source.first_label = 1
     fields = write_idx_set(tmp_path, source).open("train")[0].load()
-    assert np.array_equal(fields["image"][:, 0], IMAGES.transpose(0, 2, 1)) and np.array_equal(fields["label"], LABELS)
+    assert np.array_equal(fields["x"][:, 0], IMAGES.transpose(0, 2, 1)) and np.array_equal(fields["label"], LABELS)
     with pytest.raises(ValueError, match=r"dataset\.part=capitals is not known"):
         Emnist(data_dir="data", part="capitals")
 
 
 def test_unpacks_beside_the_archives(published, cache):
-    assert np.array_equal(tiny(published).open("train")[0].load()["image"][:, 0], IMAGES)
+    assert np.array_equal(tiny(published).open("train")[0].load()["x"][:, 0], IMAGES)
     assert sorted(path.name for path in published.iterdir()) == ["MNIST"]
     assert len(list((published / "MNIST" / "raw").iterdir())) == 8
     assert [path.name for path in cache.iterdir()] == ["tables"]
@@ -114,7 +114,7 @@ def test_unpacks_into_the_cache_where_data_is_read_only(published, cache):
     finally:
         for folder in folders:
             folder.chmod(0o755)
-    assert np.array_equal(fields["image"][:, 0], IMAGES) and torch.equal(fields["image"], again["image"])
+    assert np.array_equal(fields["x"][:, 0], IMAGES) and torch.equal(fields["x"], again["x"])
     assert sorted(path.name for path in cache.iterdir() if path.name != "tables") == ["MNIST", "sentinel"]
 
 
@@ -129,7 +129,7 @@ def test_jobs_that_start_together_download_once(tmp_path, monkeypatch):
         write_idx_set(Path(scratch), self)
 
     monkeypatch.setattr(Mnist, "fetch", fetch)
-    found = together(lambda: tiny(root).open("train")[0].load()["image"].tolist())
+    found = together(lambda: tiny(root).open("train")[0].load()["x"].tolist())
     assert found == [IMAGES[:, None].tolist()] * 2
     assert log.read_text() == "fetched\n" and [path.name for path in root.iterdir()] == ["MNIST"]
 
@@ -176,7 +176,7 @@ def test_cifar10(tmp_path, monkeypatch):
         source.open("train")
     monkeypatch.setattr("torchvision.datasets.cifar.check_integrity", lambda *_: True)
     fields = source.open("train")[0].load()
-    assert np.array_equal(fields["image"][:10], pixels) and fields["label"][:10].tolist() == list(range(10))
+    assert np.array_equal(fields["x"][:10], pixels) and fields["label"][:10].tolist() == list(range(10))
     assert len(source.open("validation")[0]) == 10
 
 
@@ -193,7 +193,7 @@ def test_svhn(tmp_path, monkeypatch):
         source.open("validation")
     monkeypatch.setattr("torchvision.datasets.svhn.check_integrity", lambda *_: True)
     fields = source.open("train")[0].load()
-    assert np.array_equal(fields["image"], pixels) and fields["label"].tolist() == [0, 1, 2, 3, 4, 9]
+    assert np.array_equal(fields["x"], pixels) and fields["label"].tolist() == [0, 1, 2, 3, 4, 9]
 
 
 def test_celeba(tmp_path):
@@ -207,7 +207,7 @@ def test_celeba(tmp_path):
     with pytest.raises(ValueError, match="lists 3 images for train, not the published 162770"):
         source.open("train")
     source.sizes = {"train": 3, "validation": 2}
-    images = [source.open(split)[0].load()["image"] for split in source.sizes]
+    images = [source.open(split)[0].load()["x"] for split in source.sizes]
     assert images[0].shape == (3, *source.spec.shape) == (3, 3, 64, 64)
     assert [round(shade / 40) for part in images for shade in part[:, 0, 32, 32].tolist()] == [0, 1, 3, 2, 5]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from genlab.contract.data import DataSpec
+from genlab.contract.data import image_spec
 from genlab.data.source import ArrayExamples, Source
 from genlab.data.torchvision_sets import Mnist
 from genlab.evaluation import classifier
@@ -19,7 +19,7 @@ class Stripes(Source):
     """Noisy images whose upper (0) or lower (1) half is bright."""
 
     def __init__(self, shape, train=96, validation=32, num_classes=2):
-        self.spec, self.sizes = DataSpec(shape, num_classes), {"train": train, "validation": validation}
+        self.spec, self.sizes = image_spec(shape, num_classes), {"train": train, "validation": validation}
 
     def open(self, split):
         generator = torch.Generator().manual_seed(len(split))
@@ -28,7 +28,7 @@ class Stripes(Source):
         half = self.spec.shape[1] // 2
         images[label == 0, :, :half] += 127
         images[label == 1, :, half:] += 127
-        return [ArrayExamples(image=images.byte(), label=label)]
+        return [ArrayExamples(x=images.byte(), label=label)]
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 20, 9), (2, 50, 64)])
@@ -102,6 +102,6 @@ def test_the_fingerprint_sees_a_single_pixel_and_the_split():
     assert before == data_fingerprint(Stripes((1, 8, 8)))
     assert before != data_fingerprint(source, "validation")
     table = source.open("train")[0]
-    table.fields["image"][50, 0, 3, 3] ^= 1
+    table.fields["x"][50, 0, 3, 3] ^= 1
     source.open = lambda split: [table]
     assert before != data_fingerprint(source)

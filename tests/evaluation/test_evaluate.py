@@ -27,7 +27,7 @@ SETTINGS = EvaluationConfig(None, 300, "pixels", importance_samples=3, repeats=1
 def subject(model, *overrides, source=None, **settings) -> tuple[Run, EvaluationContext]:
     """An untrained run of `model` and what measures it on its data."""
     config = lab.compose(model, *overrides)
-    source = source or lab.RandomImages(lab.requirements(config))
+    source = source or lab.RandomExamples(lab.model_class(config))
     trainer = lab.trainer(config, source)
     run = Run(None, 0, config, source.spec, trainer.model.eval(), lab.CPU)
     return run, EvaluationContext(source, "noise", EvaluationConfig(**{**vars(SETTINGS), **settings}), config, lab.CPU)
@@ -82,10 +82,10 @@ def test_no_extractor_is_made_for_what_reads_nothing(monkeypatch):
 
 
 def test_copies_of_training_images_are_found_out_among_all_of_them():
-    source = lab.RandomImages(frozenset({"image"}), train=500, validation=40)
+    source = lab.RandomExamples(VAE, train=500, validation=40)
     run, context = subject("gan", source=source)
     honest = evaluate(run, context, ["copies"])
-    train = context.table("train").load()["image"].float() / 255
+    train = context.table("train").load()["x"].float() / 255
     run.model.sample = lambda count, label=None: train[torch.randint(len(train), (count,))]
     copied = evaluate(run, context, ["copies"])
     assert (copied["copying_gap"]["value"], copied["closer_than_held_out"]["value"]) == (1, 1)
@@ -94,7 +94,7 @@ def test_copies_of_training_images_are_found_out_among_all_of_them():
 
 
 def test_a_set_of_one_image_gives_valid_json(tmp_path):
-    source = lab.RandomImages(frozenset({"image"}), validation=1)
+    source = lab.RandomExamples(VAE, validation=1)
     run, context = subject("vae", source=source)
     names = choose(run, context, None)
     assert not {"manifold", "kernel", "frechet"} & set(names)
@@ -121,7 +121,7 @@ def test_pairs_are_compared_in_equal_numbers():
 
 
 def test_a_smaller_domain_is_counted_once():
-    source = lab.RandomImages(frozenset({"a", "b"}), validation=40)
+    source = lab.RandomExamples(CycleGAN, validation=40)
     a, b = source.open("validation")
     source.open = lambda split: [a, ArrayExamples(b=b.load()["b"][:12])]
     run, context = subject("cyclegan", source=source)
@@ -214,7 +214,7 @@ def test_shows_samples_above_their_nearest_training_images():
     run, context = subject("gan", nearest=3)
     rows = nearest_images(run, context, seed=0)
     assert rows.shape == (4, 3, *run.data.shape)
-    train = context.table("train").load()["image"].float() / 255
+    train = context.table("train").load()["x"].float() / 255
     distances = (train[None] - run.sample(3)[:, None]).flatten(2).norm(dim=2)
     assert torch.equal(rows[1], train[distances.argmin(1)])
 
@@ -232,8 +232,8 @@ def test_what_was_measured_before_stays(tmp_path):
 def measured(model: str) -> dict[str, dict]:
     """Everything that fits a model, on three batches of images and three batches of samples."""
     torch.set_num_threads(1)
-    requires = lab.requirements(lab.compose(model))
-    run, context = subject(model, source=lab.RandomImages(requires, validation=600), num_samples=600)
+    kind = lab.model_class(lab.compose(model))
+    run, context = subject(model, source=lab.RandomExamples(kind, validation=600), num_samples=600)
     return evaluate(run, context, choose(run, context, None), seed=1)
 
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 from together import together
 
-from genlab.contract.data import DataSpec
+from genlab.contract.data import image_spec
 from genlab.data.digits import Digits
 from genlab.data.source import ArrayExamples
 from genlab.evaluation.features import Inception, make_extractor, read_table
@@ -40,7 +40,7 @@ def test_the_classifier_gives_features_and_probabilities_in_chunks_of_any_size(m
     source = Digits(size=8)
     reader = make_extractor("classifier", source)
     (table,) = source.open("validation")
-    x, y = table.load()["image"] / 255, table.load()["label"]
+    x, y = table.load()["x"] / 255, table.load()["label"]
     features, probabilities = reader.read(x)
     assert features.shape == (len(x), 64)
     assert features.dtype == probabilities.dtype == torch.float32
@@ -62,7 +62,7 @@ def test_images_of_a_diverged_run_are_refused(value):
 
 
 def test_without_labels_auto_is_pixels_and_the_classifier_is_refused():
-    assert make_extractor("auto", SimpleNamespace(spec=DataSpec((1, 8, 8)))).name == "pixels"
+    assert make_extractor("auto", SimpleNamespace(spec=image_spec((1, 8, 8)))).name == "pixels"
     with pytest.raises(ValueError, match="extractor=vgg: no such extractor"):
         make_extractor("vgg")
     with pytest.raises(ValueError, match=r"extractor=classifier: .* give dataset="):
@@ -70,7 +70,7 @@ def test_without_labels_auto_is_pixels_and_the_classifier_is_refused():
 
 
 def test_a_table_is_read_in_chunks_in_the_order_asked_for():
-    table = ArrayExamples(image=torch.arange(10, dtype=torch.uint8)[:, None, None, None].expand(10, 1, 8, 8))
+    table = ArrayExamples(x=torch.arange(10, dtype=torch.uint8)[:, None, None, None].expand(10, 1, 8, 8))
     pixels = make_extractor("pixels")
     chunks = [reading.features[:, 0] * 255 for reading in read_table(table, pixels, chunk=4)]
     assert [chunk.tolist() for chunk in chunks] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]

@@ -10,7 +10,7 @@ import torch
 
 import genlab
 from genlab.checkpoints import file as checkpoint
-from genlab.contract.data import DataSpec
+from genlab.contract.data import image_spec
 from genlab.inference.load import latest, load
 from genlab.inference.run import Run
 
@@ -30,7 +30,7 @@ class Painter:
 
 def run_of(requires, tmp_path):
     config = SimpleNamespace(choices=SimpleNamespace(model="painter", dataset="digits"))
-    return Run(tmp_path, 1, config, DataSpec((1, 1, 1), num_classes=4), Painter(requires), lab.CPU)
+    return Run(tmp_path, 1, config, image_spec((1, 1, 1), 4), Painter(requires), lab.CPU)
 
 
 def test_draws_in_batches_as_a_function_of_the_seed(tmp_path):
@@ -60,7 +60,7 @@ def test_all_classes_in_turn_or_one(tmp_path):
 def trained(folder, *settings):
     """A run folder with a few checkpoints."""
     config = lab.compose("vae", "trainer.batch_size=8", *settings)
-    source = lab.RandomImages(frozenset({"image"}))
+    source = lab.RandomExamples(VAE)
     lab.with_files(lab.trainer(config, source), config, source.spec, folder).fit()
     return folder
 

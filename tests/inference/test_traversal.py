@@ -7,7 +7,7 @@ import lab
 import pytest
 import torch
 
-from genlab.contract.data import DataSpec
+from genlab.contract.data import image_spec
 from genlab.inference.interpolation import even
 from genlab.inference.run import Run
 from genlab.inference.traversal import Span, changes
@@ -24,7 +24,7 @@ def painter(requires=frozenset()):
 
     model = SimpleNamespace(prior=lambda n, truncation=None: torch.randn(n, 4), decode=decode, requires=requires)
     config = SimpleNamespace(choices=SimpleNamespace(model="painter"))
-    return Run(Path("run"), 1, config, DataSpec((1, 2, 3), num_classes=3), model, lab.CPU)
+    return Run(Path("run"), 1, config, image_spec((1, 2, 3), 3), model, lab.CPU)
 
 
 def test_change_is_the_way_that_pixels_go_and_not_how_far_they_get():

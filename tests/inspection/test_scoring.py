@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from genlab.config.build import build_model
-from genlab.contract.data import DataSpec
+from genlab.contract.data import image_spec
 from genlab.inference.run import Run
 from genlab.inference.scoring import METHODS
 from genlab.inspection.images import Images
@@ -30,13 +30,13 @@ def run_with(*names):
     """A run whose model can do these things, with results that are known."""
     config = SimpleNamespace(choices=SimpleNamespace(model="oracle", dataset="digits"))
     model = SimpleNamespace(**{name: ABILITIES[name] for name in names})
-    return Run("folder", 1, config, DataSpec((1, 2, 2)), model, lab.CPU)
+    return Run("folder", 1, config, image_spec((1, 2, 2)), model, lab.CPU)
 
 
 def run_of(name):
     """An untrained run of a real model."""
     config = lab.compose(name)
-    data = lab.RandomImages(lab.requirements(config)).spec
+    data = lab.RandomExamples(lab.model_class(config)).spec
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = build_model(config, data).eval().requires_grad_(False)

@@ -18,7 +18,7 @@ STEPS = 40
 def trainer_on_gpu(model, *settings):
     config = lab.compose(model, "device.name=cuda", "trainer.batch_size=16", "trainer.log_every=1000", *settings)
     device = torch.device("cuda", 0)
-    source = lab.RandomImages(lab.requirements(config))
+    source = lab.RandomExamples(lab.model_class(config))
     return build_trainer(config, source, _loaders(config, source, device), device)
 
 

@@ -27,7 +27,7 @@ STOPS = (4, 6)
 
 
 def fresh(config, folder):
-    source = lab.RandomImages(lab.requirements(config))
+    source = lab.RandomExamples(lab.model_class(config))
     return lab.with_files(lab.trainer(config, source), config, source.spec, folder)
 
 
@@ -107,7 +107,7 @@ def stop_and_go_on(rank: int, folder: Path, models: list[str]) -> None:
         config = lab.compose(model, *SETTINGS, "trainer.ema=0.99")
 
         def begin(place: Path, stop: int | None = None, config=config) -> dict:
-            source = lab.RandomImages(lab.requirements(config))
+            source = lab.RandomExamples(lab.model_class(config))
             trainer = lab.trainer(config, source, rank=rank, world=2)
             trainer = lab.with_files(trainer, config, source.spec, place)
             if stop:

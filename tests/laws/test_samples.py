@@ -22,7 +22,7 @@ def trained(tmp_path_factory):
     def make(model):
         folder = tmp_path_factory.mktemp(model)
         config = lab.compose(model, *SETTINGS)
-        source = lab.RandomImages(lab.requirements(config))
+        source = lab.RandomExamples(lab.model_class(config))
         trainer = lab.with_files(lab.trainer(config, source), config, source.spec, folder)
         trainer.fit()
         return trainer, config, source.spec, folder
@@ -41,7 +41,7 @@ def images_of(model, data, validation, seed):
             for to, other in zip(data.domains, reversed(data.domains), strict=True):
                 made[f"translate to {to}"] = model.translate(batch[other], to)
         if hasattr(model, "reconstruct"):
-            made["reconstruct"] = model.reconstruct(batch["image"])
+            made["reconstruct"] = model.reconstruct(batch["x"])
     return made
 
 
@@ -89,7 +89,7 @@ def test_latents_decode_to_reconstructions(model, trained):
     if not hasattr(network, "encode"):
         assert not hasattr(network, "reconstruct"), "who reconstructs can say from what"
         return
-    x = next(trainer.validation_loader.in_order(limit=6))["image"]
+    x = next(trainer.validation_loader.in_order(limit=6))["x"]
     with torch.no_grad():
         z = network.encode(x)
         assert len(z) == 6 and z.isfinite().all()

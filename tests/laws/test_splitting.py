@@ -46,8 +46,9 @@ def variants(model: str) -> list[tuple[str, ...]]:
     """The recipe as it stands, and what else makes an example's output depend on other examples or on earlier steps."""
     keys = lab.keys_of(model)
     if "spectral" in keys:
-        return [(), ("model.spectral=true",), ("model.network=dcgan", "model.r1_gamma=0")]
-    return [(), ("model.network=upsampling",)] if "network" in keys else [()]
+        return [(), ("model.spectral=true",), ("network=dcgan", "model.r1_gamma=0")]
+    makes_both = lab.compose(model).network["_target_"].endswith((".FullyConnected", ".Convolutional"))
+    return [(), ("network=upsampling",)] if makes_both else [()]
 
 
 CASES = [(model, *overrides) for model in REPRESENTATIVES for overrides in variants(model)]
@@ -60,7 +61,7 @@ def at_work(case: tuple[str, ...], *settings: str, rank: int = 0, world: int = 1
     """A trainer of a model with all of its layers."""
     model, *overrides = case
     config = lab.compose(model, *settings, *overrides)
-    source = lab.RandomImages(lab.requirements(config), validation=MANY_IMAGES)
+    source = lab.RandomExamples(lab.model_class(config), validation=MANY_IMAGES)
     return lab.trainer(config, source, rank=rank, world=world)
 
 
@@ -106,7 +107,7 @@ TOLERANCES = {torch.float64: 1e-12, torch.float32: 1e-6}
 def trained(case: tuple[str, ...], dtype: torch.dtype, rank: int = 0, world: int = 1) -> dict[str, Tensor]:
     """The weights after many steps."""
     recipe = lab.compose(case[0])
-    restless = "a" in lab.requirements(recipe)
+    restless = "a" in lab.model_class(recipe).requires
     settings = [f"trainer.batch_size={min(16, recipe.trainer.batch_size)}"]
     settings += ["optimizer.lr=1e-5"] if restless else []
     trainer = at_work(case, *settings, rank=rank, world=world)

@@ -48,7 +48,7 @@ def test_npz_is_what_the_npz_dataset_reads(channels, tmp_path):
     source = Npz(path=str(tmp_path / "samples.npz"), labels_key="labels")
     assert source.spec.shape == (channels, 6, 7) and source.spec.num_classes == 5
     tables = [source.open(split)[0].load() for split in ("train", "validation")]
-    read = torch.cat([table["image"] for table in tables])
+    read = torch.cat([table["x"] for table in tables])
     assert {tuple(row) for row in read.flatten(1).tolist()} == {tuple(row) for row in levels.flatten(1).tolist()}
 
 

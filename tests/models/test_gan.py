@@ -1,26 +1,28 @@
+import lab
 import pytest
 import torch
 
-from genlab.contract.data import Batch, DataSpec
+from genlab.contract.data import Batch, DataSpec, image_spec
 from genlab.losses.adversarial import DISCRIMINATOR, r1_penalty
 from genlab.models.cgan import CGAN
 from genlab.models.gan import GAN, accuracy
 
 SHAPE = (1, 8, 10)
-SPEC = DataSpec(SHAPE, num_classes=3)
-SMALL = {"latent_dim": 4, "channels": 4, "hidden": [16, 8]}
+SPEC = image_spec(SHAPE, 3)
+SMALL = {"latent_dim": 4}
+SIZES = {"channels": 4, "hidden": [16, 8], "dense": [256], "decoder_dense": []}
 LABEL_INPUT = {"network": "mlp", "label_input": True}
 
 
-def build(family: type[GAN], **options) -> GAN:
+def build(family: type[GAN], data: DataSpec = SPEC, *, network: str = "conv", sizes=SIZES, **options) -> GAN:
     torch.manual_seed(0)
-    return family(SPEC, **SMALL | options).double()
+    return family(data, network=lab.network(network, **sizes), **SMALL | options).double()
 
 
 def make_batch(size: int = 8, shape: tuple[int, int, int] = SHAPE) -> Batch:
     torch.manual_seed(1)
     images = torch.rand(size, *shape, dtype=torch.float64)
-    return Batch({"image": images, "label": torch.arange(size) % 3}, seed=5)
+    return Batch({"x": images, "label": torch.arange(size) % 3}, seed=5)
 
 
 def gradients(model: GAN, batch: Batch, parts: int) -> list[torch.Tensor]:
@@ -50,7 +52,7 @@ def test_turns_depend_on_the_step():
 def test_lazy_r1_has_the_weight_of_the_steps_it_stands_for():
     model, batch = build(GAN, r1_gamma=0.5, r1_every=8), make_batch()
     _, update, _ = model.training_step(batch, 0)
-    assert torch.allclose(update.loss, 0.5 * 8 * r1_penalty(model.discriminate, 2 * batch["image"] - 1))
+    assert torch.allclose(update.loss, 0.5 * 8 * r1_penalty(model.discriminate, 2 * batch["x"] - 1))
 
 
 @pytest.mark.parametrize(
@@ -86,7 +88,7 @@ def test_a_label_is_one_for_all_or_one_each_and_none_means_all_classes_in_turn()
 @pytest.mark.parametrize("network", ["mlp", "conv"])
 def test_the_conditional_discriminator_is_a_projection(network):
     model, batch = build(CGAN, network=network), make_batch()
-    x, label = batch["image"], batch["label"]
+    x, label = batch["x"], batch["label"]
     phi = model.discriminator.body(x.flatten(1) if network == "mlp" else x)
     head = model.discriminator.head
     embedding = head.weight[1:][label]
@@ -96,7 +98,7 @@ def test_the_conditional_discriminator_is_a_projection(network):
 
 def test_a_label_that_is_an_input_stands_beside_the_image():
     model, batch = build(CGAN, **LABEL_INPUT), make_batch()
-    x, label = batch["image"], batch["label"]
+    x, label = batch["x"], batch["label"]
     rows = torch.cat([x.flatten(1), torch.eye(3, dtype=x.dtype)[label]], dim=1)
     assert model.discriminator.body[0].in_features == rows.shape[1]
     assert torch.allclose(model.discriminate(x, label), model.discriminator(rows).squeeze(1))
@@ -104,26 +106,25 @@ def test_a_label_that_is_an_input_stands_beside_the_image():
 
 
 def test_only_the_mlp_takes_labels_as_an_input():
-    with pytest.raises(ValueError, match=r"model\.label_input=true.*model\.network=dcgan; choose model.network=mlp"):
-        CGAN(DataSpec((1, 16, 16), num_classes=3), **SMALL, network="dcgan", label_input=True)
+    with pytest.raises(ValueError, match=r"model\.label_input=true.*network=dcgan; choose network=mlp"):
+        build(CGAN, image_spec((1, 16, 16), 3), network="dcgan", label_input=True)
 
 
 @pytest.mark.parametrize("options", [{"network": "conv"}, LABEL_INPUT], ids=str)
 def test_realness_without_a_label_is_that_of_an_even_mixture_of_classes(options):
-    model, x = build(CGAN, **options).eval(), make_batch()["image"]
+    model, x = build(CGAN, **options).eval(), make_batch()["x"]
     of_class = [model.discriminate(2 * x - 1, torch.full((len(x),), y)).exp() for y in range(3)]
     assert torch.allclose(model.discriminator_score(x).exp(), sum(of_class) / 3)
 
 
 @pytest.mark.parametrize(("network", "passes"), [("mlp", [16, 8]), ("conv", [16, 8]), ("dcgan", [8, 8, 8])])
 def test_real_and_generated_images_are_judged_together_unless_that_would_mix_them(network, passes):
-    torch.manual_seed(0)
     shape = (1, 16, 16)
-    model = CGAN(DataSpec(shape, num_classes=3), **SMALL, network=network, r1_gamma=0.0).double()
+    model = build(CGAN, image_spec(shape, 3), network=network, r1_gamma=0.0)
     rows = []
     model.discriminator.register_forward_hook(lambda network, inputs, output: rows.append(len(inputs[0])))
     batch = make_batch(8, shape)
-    real, label = 2 * batch["image"] - 1, batch["label"]
+    real, label = 2 * batch["x"] - 1, batch["label"]
     first, _ = model.training_step(batch, 0)
     assert rows == passes
     batch.draws = 0
@@ -137,25 +138,25 @@ def test_real_and_generated_images_are_judged_together_unless_that_would_mix_the
     [("dcgan", "r1_gamma", "gradient_penalty"), ("upsampling", "gradient_penalty", "r1_gamma")],
 )
 def test_penalties_of_a_discriminator_that_normalizes_batches_are_refused(network, key, other):
-    message = rf"model\.{key}=0\.5.*model\.network={network} .*set model\.r1_gamma=0 model\.gradient_penalty=0"
+    message = rf"model\.{key}=0\.5.*network={network} .*set model\.r1_gamma=0 model\.gradient_penalty=0"
     with pytest.raises(ValueError, match=message):
-        GAN(DataSpec((1, 16, 16)), **SMALL, network=network, **{key: 0.5, other: 0.0})
+        build(GAN, image_spec((1, 16, 16)), network=network, **{key: 0.5, other: 0.0})
 
 
 def test_the_mlp_generator_can_have_layers_and_a_nonlinearity_of_its_own():
-    def widths(**options):
-        generator = build(GAN, network="mlp", **options).generator
+    def widths(sizes={}, **options):
+        generator = build(GAN, network="mlp", sizes=SIZES | sizes, **options).generator
         return [layer.out_features for layer in generator.body if isinstance(layer, torch.nn.Linear)], generator
 
     assert widths()[0] == [8, 16]
-    found, generator = widths(generator_hidden=[5, 6, 7], generator_activation="silu")
+    found, generator = widths({"decoder_hidden": [5, 6, 7]}, generator_activation="silu")
     assert found == [5, 6, 7]
     assert any(isinstance(layer, torch.nn.SiLU) for layer in generator.modules())
 
 
 @pytest.mark.parametrize("network", ["mlp", "conv", "upsampling"])
 def test_dropout_is_the_discriminators(network):
-    model = GAN(DataSpec((1, 8, 8)), **SMALL, network=network, r1_gamma=0.0, dropout=0.4)
+    model = build(GAN, image_spec((1, 8, 8)), network=network, r1_gamma=0.0, dropout=0.4)
     dropped = {
         name: [layer.p for layer in player.modules() if isinstance(layer, torch.nn.Dropout | torch.nn.Dropout2d)]
         for name, player in model.players().items()
@@ -175,7 +176,7 @@ def test_penalties_work_beside_compiled_networks():
 
 def test_half_precision_leaves_the_penalty_alone():
     model, batch = build(GAN).float(), make_batch()
-    real = 2 * batch["image"].float() - 1
+    real = 2 * batch["x"].float() - 1
     with torch.autocast("cpu", dtype=torch.bfloat16):
         penalty = r1_penalty(model.discriminate, real)
     assert penalty == r1_penalty(model.discriminate, real)
@@ -185,7 +186,7 @@ def test_images_of_its_own_are_as_near_and_as_diverse_as_can_be_and_those_of_a_c
     model = build(GAN).eval()
     with torch.no_grad():
         own = (1 + model.generate(make_batch().randn(4))) / 2
-        measured = model.evaluate(Batch({"image": own}, seed=5))
+        measured = model.evaluate(Batch({"x": own}, seed=5))
         for parameter in model.generator.parameters():
             parameter.zero_()
         collapsed = model.evaluate(make_batch())

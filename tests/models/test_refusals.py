@@ -2,12 +2,14 @@
 
 import pytest
 
-from genlab.contract.data import DataSpec
+from genlab.contract.data import DataSpec, Field
 from genlab.models.ae import AE
 from genlab.models.beta_vae import BetaVAE
 from genlab.models.cyclegan import CycleGAN
 from genlab.models.gan import GAN
 from genlab.models.vae import VAE
+from genlab.networks.mlp import FullyConnected
+from genlab.networks.resnet import ResNet
 
 REFUSED = [
     *[(AE, "latent_dim", 0), (AE, "input_noise", -0.1)],
@@ -20,7 +22,9 @@ REFUSED = [
 
 @pytest.mark.parametrize("model, key, value", REFUSED)
 def test_is_refused_by_key_and_value(model, key, value):
-    data = DataSpec((3, 16, 16), domains=("a", "b") if model is CycleGAN else ("image",))
+    fields = ("a", "b") if model is CycleGAN else ("x",)
+    data = DataSpec({name: Field("image", (3, 16, 16)) for name in fields})
     others = {"likelihood": "gaussian"} if key == "variance" else {}
+    others["network"] = ResNet() if model is CycleGAN else FullyConnected()
     with pytest.raises(ValueError, match=rf"model\.{key}={value}: must be (at least|greater than)"):
         model(data, **{key: value}, **others)

@@ -8,20 +8,21 @@ import torch
 from torch import nn
 from torch.distributions import Independent, Normal
 
-from genlab.contract.data import Batch, DataSpec
+from genlab.contract.data import Batch, image_spec
 from genlab.models.vae import VAE
+from genlab.networks.mlp import FullyConnected
 
-DATA = DataSpec((1, 8, 8))
+DATA = image_spec((1, 8, 8))
 
 
 def small(**options):
     torch.manual_seed(0)
-    return VAE(DATA, **{"latent_dim": 3, "hidden": [16], **options})
+    return VAE(DATA, **{"latent_dim": 3, "network": FullyConnected([16]), **options})
 
 
 def batch_of(n=6):
     torch.manual_seed(1)
-    return Batch({"image": torch.rand(n, *DATA.shape)}, seed=3)
+    return Batch({"x": torch.rand(n, *DATA.shape)}, seed=3)
 
 
 def test_latents_are_drawn_from_the_posterior():
@@ -42,7 +43,7 @@ def test_gradients_pass_through_the_draw():
     model = small(latent_dim=1)
     model.posterior, model.decoder = lambda x: (mu, log_var), nn.Unflatten(1, (1, 1, 1))
     seen = lab.inputs_of(model.decoder)
-    model.terms(Batch({"image": torch.rand(50_000, 1, 1, 1)}, seed=0))
+    model.terms(Batch({"x": torch.rand(50_000, 1, 1, 1)}, seed=0))
     seen[0].square().sum(1).mean().backward()
     assert mu.grad.sum().item() == pytest.approx(3.0, rel=0.02)
     assert log_var.grad.sum().item() == pytest.approx(0.25, rel=0.03)
@@ -52,7 +53,7 @@ def test_objective_is_minus_the_elbo():
     model, batch = small(), batch_of()
     seen = lab.inputs_of(model.decoder)
     (update,) = model.training_step(batch, 0)
-    x, z = batch["image"], seen[0]
+    x, z = batch["x"], seen[0]
     mu, log_var = model.posterior(x)
     p = model.decode(z)
     log_likelihood = (x * p.log() + (1 - x) * (1 - p).log()).flatten(1).sum(1)
@@ -70,7 +71,7 @@ def test_evaluate_reports_one_account():
         values = model.evaluate(batch)
     assert values["elbo"].item() == pytest.approx(-(values["reconstruction"] + values["kl"]).item(), rel=1e-6)
     assert values["bits_per_dim"].item() == pytest.approx(-values["elbo"].item() / (64 * math.log(2)), rel=1e-6)
-    expected = (model.reconstruct(batch["image"]) - batch["image"]).square().mean()
+    expected = (model.reconstruct(batch["x"]) - batch["x"]).square().mean()
     torch.testing.assert_close(values["mse"], expected)
     assert set(model.metrics) <= set(values)
 
@@ -96,12 +97,12 @@ def test_log_weights_are_joint_over_posterior(float64, likelihood):
 
 def test_log_weights_average_to_the_elbo(float64):
     """With z drawn afresh for every image and sample, from an encoder that is asked once."""
-    model, x = small(), batch_of()["image"].double()
+    model, x = small(), batch_of()["x"].double()
     asked = lab.inputs_of(model.encoder)
     with torch.no_grad():
         weights = model.log_weights(x, 4000)
         assert len(asked) == 1 and weights.std(0).min() > 0
-        elbo = torch.stack([model.evaluate(Batch({"image": x}, seed))["elbo"] for seed in range(300)])
+        elbo = torch.stack([model.evaluate(Batch({"x": x}, seed))["elbo"] for seed in range(300)])
     assert weights.mean().item() == pytest.approx(elbo.mean().item(), abs=4 * elbo.std().item() / 300**0.5)
 
 
@@ -109,8 +110,8 @@ def test_traversals_move_one_latent_a_row():
     model, batch = small(), batch_of(9)
     seen = lab.inputs_of(model.decoder)
     with torch.no_grad():
-        grid = model._traversals(batch["image"])
-        mu, log_var = model.posterior(batch["image"])
+        grid = model._traversals(batch["x"])
+        mu, log_var = model.posterior(batch["x"])
     z = seen[0].view(3, 9, 3)
     used = ((mu.square() + log_var.exp() - 1 - log_var) / 2).mean(0).argsort(descending=True)
     assert grid.shape == (3, 9, *DATA.shape)

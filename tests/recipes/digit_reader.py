@@ -24,7 +24,7 @@ def mnist(split: str, data_dir: str) -> tuple[Tensor, Tensor]:
     """Images [N, 1, 28, 28] in [0, 1] and labels [N] of a published split."""
     (table,) = Mnist(data_dir=data_dir, size=None).open(split)
     fields = table.load()
-    return fields["image"].float() / 255, fields["label"]
+    return fields["x"].float() / 255, fields["label"]
 
 
 def train_reader(data_dir: str, epochs: int = 4) -> tuple[nn.Module, float]:

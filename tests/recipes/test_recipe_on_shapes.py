@@ -28,7 +28,7 @@ def test_position_and_scale_have_latents_of_their_own(tmp_path):
     assert run.config.model.beta == 4
     (table,) = build_source(run.config).open("validation")
     fields = table.load()
-    latents = run.model.encode(fields["image"].float() / 255).T.contiguous()
+    latents = run.model.encode(fields["x"].float() / 255).T.contiguous()
     best = {}
     for name in ("x", "y", "scale"):
         factor = fields["factors"][:, FACTORS.index(name)]

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from genlab.contract.data import DataSpec
+from genlab.contract.data import image_spec
 from genlab.contract.model import GenerativeModel, Update
 from genlab.contract.settings import LoaderConfig, TrainerConfig
 from genlab.data.loading import Loader
@@ -22,10 +22,10 @@ class Grey(Source):
     """Images of one pixel: 0, 1, ..., count - 1 in 255ths."""
 
     def __init__(self, count=20):
-        self.spec, self.sizes = DataSpec((1, 1, 1)), {"train": count, "validation": 300}
+        self.spec, self.sizes = image_spec((1, 1, 1)), {"train": count, "validation": 300}
 
     def open(self, split):
-        return [ArrayExamples(image=(torch.arange(self.sizes[split]) % 256).byte().view(-1, 1, 1, 1))]
+        return [ArrayExamples(x=(torch.arange(self.sizes[split]) % 256).byte().view(-1, 1, 1, 1))]
 
 
 class Scale(nn.Module):
@@ -54,13 +54,13 @@ class TwoPlayers(GenerativeModel):
         yield Update("first", 3 * product, {"product": product})
         yield Update("first", self.first.weight.square() / 2)
         if step % 3 == 0:
-            yield Update("second", batch["image"].mean() * self.second.weight)
+            yield Update("second", batch["x"].mean() * self.second.weight)
 
     def evaluate(self, batch):
-        return {"mean": batch["image"].mean(), "weight": self.first.weight, "noise": batch.randn().mean()}
+        return {"mean": batch["x"].mean(), "weight": self.first.weight, "noise": batch.randn().mean()}
 
     def preview(self, batch):
-        return {"images": batch["image"][None].expand(2, -1, -1, -1, -1)}
+        return {"images": batch["x"][None].expand(2, -1, -1, -1, -1)}
 
 
 def make(kind=TwoPlayers, micro_batch=None, **settings):
@@ -94,7 +94,7 @@ def by_hand(steps, batches, clip=None):
     first, second = 1.0, 2.0
     limited = (lambda g: g) if clip is None else (lambda g: math.copysign(min(abs(g), clip), g))
     for step in range(steps):
-        mean = next(batches)["image"].mean().item()
+        mean = next(batches)["x"].mean().item()
         first -= 0.1 * limited(3 * second)
         first -= 0.1 * limited(first)
         if step % 3 == 0:

@@ -1,0 +1,83 @@
+"""What a model's samples are conditioned on, and the options of its `sample`: from a request, or by default."""
+
+import inspect
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from genlab.config.check import unaccepted
+from genlab.contract.data import Condition
+from genlab.contract.model import GenerativeModel
+from genlab.media.kinds import kind_of
+
+
+@dataclass(frozen=True)
+class Conditioning:
+    """The conditions of `model`. name: the model's name, for messages."""
+
+    model: GenerativeModel
+    name: str
+
+    def fixed(self, values: Mapping[str, Any] | None) -> Condition:
+        """One row [*shape] by field, from values as on the command line. `ValueError` with a line for each that the
+        model is not conditioned on, or that is not valid."""
+        found, problems = {}, []
+        for name, value in (values or {}).items():
+            if value is None:
+                continue
+            if name not in self.model.conditions:
+                known = ", ".join(self.model.conditions) or "nothing"
+                problems.append(f"condition.{name}={value}: model {self.name} is conditioned on {known}")
+                continue
+            field = self.model.data[name]
+            try:
+                found[name] = kind_of(field).parse(field, value)
+            except ValueError as error:
+                problems.append(f"condition.{name}={value}: {error}")
+        if problems:
+            raise ValueError("\n".join(problems))
+        return found
+
+    def checked(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The values that are given (not None). `ValueError` as for `fixed`."""
+        given = {name: value for name, value in values.items() if value is not None}
+        self.fixed(given)
+        return given
+
+    def varied(self, count: int, start: int = 0, values: Mapping[str, Any] | None = None) -> Condition:
+        """The condition of samples `start` ... `start + count - 1`: the given values, and labels in turn for the rest.
+
+        `ValueError` if a condition without a default is missing.
+        """
+        fixed, found = self.fixed(values), {}
+        for name in self.model.conditions:
+            field = self.model.data[name]
+            if name in fixed:
+                found[name] = fixed[name].expand(count, *field.shape)
+            elif field.size and not field.shape:
+                found[name] = torch.arange(start, start + count) % field.size
+            else:
+                raise ValueError(f"model {self.name} is conditioned on {name}; give it, as in condition.{name}=VALUE")
+        return found
+
+    def constant(self, count: int, values: Mapping[str, Any] | None = None) -> Condition:
+        """The same condition for `count` examples: the given values, and label 0 for the rest."""
+        return {name: value.expand(count, *value.shape[1:]) for name, value in self.varied(1, values=values).items()}
+
+    def of_examples(self, count: int, values: Mapping[str, Any] | None, own: Condition | None) -> Condition | None:
+        """The condition of `count` examples: the given values, else the examples' own; None if some are missing."""
+        fixed = self.fixed(values)
+        found = {name: fixed[name].expand(count, *fixed[name].shape) for name in fixed}
+        found = {name: value for name, value in (own or {}).items() if name in self.model.conditions} | found
+        return found if len(found) == len(self.model.conditions) else None
+
+    def check_sampling(self, options: Mapping[str, Any]) -> None:
+        """`ValueError` with a line for each option that the model's `sample` does not have, or of another type."""
+        sample = type(self.model).sample
+        known = {p.name: p for p in inspect.signature(sample).parameters.values() if p.kind is p.KEYWORD_ONLY}
+        problems = list(unaccepted("sampling", f"model {self.name}", known, typing.get_type_hints(sample), options))
+        if problems:
+            raise ValueError("\n".join(problems))

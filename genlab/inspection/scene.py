@@ -1,0 +1,34 @@
+"""What a run's samples are shown against."""
+
+import torch
+from torch import Tensor
+
+from genlab.config.build import build_source
+from genlab.data.loading import as_examples
+from genlab.inference.run import Run
+from genlab.inspection.dataset import is_ready
+from genlab.media.kind import Scene
+from genlab.media.kinds import shown_kind
+
+_REAL = 10_000  # examples of the data that are drawn
+
+
+def scene_of(run: Run) -> Scene | None:
+    """The run's data, if at hand, and its discriminator; None for kinds that are shown by themselves."""
+    if not shown_kind(run.data).has_scene:
+        return None
+
+    def score(x: Tensor) -> Tensor:
+        with run.inference():
+            return run.model.discriminator_score(x.to(run.device)).float().cpu()
+
+    scored = score if run.can("discriminator_score") else None
+    try:
+        source = build_source(run.config.dataset)
+    except ValueError:  # a run can be used without its data
+        return Scene(score=scored)
+    if not is_ready(source):
+        return Scene(score=scored)
+    table = source.open("validation")[0]
+    stored = table.rows(torch.arange(min(_REAL, len(table))))["x"]
+    return Scene(as_examples(stored, run.data["x"]), source.log_density, scored)
