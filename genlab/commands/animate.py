@@ -37,7 +37,8 @@ def main(config: AnimateConfig) -> None:
         save_film([found[step] for step in film], new / "animation.gif", config.milliseconds, entries_of(last, times))
         listed = ", ".join(map(str, strip))
         titles = [f"step {step:,}" for step in strip]
-        save_strip([found[step] for step in strip], titles, new / "strip.png", entries_of(last, listed))
+        shown = [found[step] for step in strip]
+        save_strip(shown, titles, new / "strip.png", entries_of(last, listed), config.columns)
     print(f"animation  {path}/animation.gif ({len(film)} of {len(steps)} previews {name}, steps {times})")
     print(f"strip      {path}/strip.png (steps {listed})")
     print(f"next       {command_line('sample', run=folder)}")

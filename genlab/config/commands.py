@@ -118,6 +118,7 @@ class AnimateConfig:
     output_dir: str = MISSING
     name: str | None = MISSING
     frames: int = limited(at_least=2, at_most=50)
+    columns: int = limited(at_least=1, at_most=50)
     milliseconds: int = limited(at_least=20, at_most=10_000)
 
 

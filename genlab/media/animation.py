@@ -57,19 +57,26 @@ def _alike(paths: Iterable[Path], size: tuple[int, int]) -> Iterator["Image"]:
     return (image for image in map(read, paths) if image.size == size)
 
 
-def save_strip(paths: Sequence[Path], titles: Sequence[str], path: Path, entries: dict[str, str]) -> None:
-    """Write the images `paths` side by side, each below its title, as one PNG. entries: its metadata."""
+def save_strip(
+    paths: Sequence[Path], titles: Sequence[str], path: Path, entries: dict[str, str], columns: int | None = None
+) -> None:
+    """Write the images `paths` side by side, each below its title, as one PNG. entries: its metadata.
+
+    columns: maximum number of images in a row; None for all.
+    """
     from PIL import Image, ImageDraw, ImageFont
     from PIL.PngImagePlugin import PngInfo
 
     images = [_within(read(source), _STRIP_SIDE) for source in paths]
-    width = sum(image.width for image in images) + _GAP * (len(images) - 1)
-    strip = Image.new("RGB", (width, _TITLE + max(image.height for image in images)), "white")
-    draw, font, left = ImageDraw.Draw(strip), ImageFont.load_default(_FONT), 0
-    for image, title in zip(images, titles, strict=True):
-        draw.text((left + image.width / 2, _TITLE / 2), title, fill="black", font=font, anchor="mm")
-        strip.paste(image, (left, _TITLE))
-        left += image.width + _GAP
+    columns = min(columns or len(images), len(images))
+    width, height = max(image.width for image in images), _TITLE + max(image.height for image in images)
+    size = columns * (width + _GAP) - _GAP, -(-len(images) // columns) * (height + _GAP) - _GAP
+    strip, font = Image.new("RGB", size, "white"), ImageFont.load_default(_FONT)
+    draw = ImageDraw.Draw(strip)
+    for number, (image, title) in enumerate(zip(images, titles, strict=True)):
+        left, top = number % columns * (width + _GAP), number // columns * (height + _GAP)
+        draw.text((left + width / 2, top + _TITLE / 2), title, fill="black", font=font, anchor="mm")
+        strip.paste(image, (left, top + _TITLE))
     info = PngInfo()
     for key, text in entries.items():
         info.add_text(key, text)

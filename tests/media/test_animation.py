@@ -57,12 +57,13 @@ def test_frames_of_another_size_are_left_out_and_large_ones_reduced(tmp_path):
 
 def test_a_strip_shows_images_side_by_side_below_their_titles(tmp_path):
     paths = pictures(tmp_path, [(30, 20), (60, 40), (60, 40)])
-    save_strip(paths, ["step 1", "2", "3"], tmp_path / "s.png", {"seed": "3"})
-    with Image.open(tmp_path / "s.png") as strip:
-        assert strip.width == 150 + 2 * 8 and strip.text == {"seed": "3"}
-        pixels = np.asarray(strip)
-    assert pixels[:-40].min() < 128, "titles"
-    assert pixels[-30, 10].tolist() == [0] * 3 and pixels[-30, 60].tolist() == [10] * 3
+    for columns, size in ((None, (196, 70)), (2, (128, 148)), (9, (196, 70))):
+        save_strip(paths, ["step 1", "2", "3"], tmp_path / "s.png", {"seed": "3"}, columns)
+        with Image.open(tmp_path / "s.png") as strip:
+            assert strip.size == size and strip.text == {"seed": "3"}
+            pixels = np.asarray(strip)
+        assert pixels[:30].min() < 128, "titles"
+        assert pixels[35, 10].tolist() == [0] * 3 and pixels[35, 100].tolist() == [10] * 3
 
 
 def test_damaged_images_are_named(tmp_path):
