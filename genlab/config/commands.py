@@ -138,6 +138,18 @@ class ExportConfig(UseConfig):
 
 
 @dataclass
+class AnimateConfig:
+    """The keys of `genlab animate`."""
+
+    run: str = MISSING
+    output_dir: str = MISSING
+    name: str | None = MISSING
+    frames: int = limited(at_least=2, at_most=50)
+    columns: int = limited(at_least=1, at_most=50)
+    milliseconds: int = limited(at_least=20, at_most=10_000)
+
+
+@dataclass
 class CompareConfig:
     """The keys of `genlab compare`."""
 
@@ -173,6 +185,7 @@ COMMANDS = {
     "translate": Command("translate images to the other domain", TranslateConfig),
     "score": Command("rate how unlikely images are, and find outliers", ScoreConfig),
     "encode": Command("write the latents of images, and plot them", EncodeConfig),
+    "animate": Command("show how a run learned, as an animation and a strip", AnimateConfig),
     "evaluate": Command("measure the quality of a trained run", EvaluateConfig),
     "compare": Command("put runs into one table and one page", CompareConfig),
     "export": Command("write networks for use without GenLab", ExportConfig),
