@@ -70,6 +70,7 @@ class Stripes(Source):
         check_table(self.sizes, self.spec.shape, _NUMBER_BYTES)
 
     def open(self, split: str) -> list[Examples]:
+        tables: list[tuple[str, ...]]
         if self.spec.paired:
             tables = [("a", "b")]
         else:

@@ -69,7 +69,7 @@ class UNet(nn.Module):
             raise ValueError(f"normalization={normalization!r}: choose from {choices}")
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout={dropout}: must lie in [0, 1)")
-        check_sides(*in_shape[1:], "U-Net")
+        check_sides(in_shape[1], in_shape[2], "U-Net")
         levels = min(in_shape[1:]).bit_length() - 2
         widths = [in_shape[0], *pyramid_widths(levels, channels, max_channels)]
 
