@@ -51,7 +51,7 @@ def main(config: TraverseConfig) -> None:
     origin, scene = image_origin(run, config), scene_of(run)
     named = {**asked, "latents": config.latents, "plane": config.plane}
     with results(run, "traversals", config, title, **named) as (new, folder):
-        (new / "grid.png").write_bytes(kind.picture(images, origin, scene).content)
+        (new / "grid.png").write_bytes(kind.picture(images, origin, scene, connected=True).content)
         kind.save_animation(animation, new / "animation.gif", origin)
         if len(plane) == 2:
             latents = span.plane(plane[0], plane[1], times)

@@ -64,8 +64,8 @@ class PairedFolder(Source):
         if "validation" not in self.files:
             whole = self.files["train"]
             for split, rows in split_rows(len(whole.a), validation_fraction, seed).items():
-                a, b = ([paths[row] for row in rows.tolist()] for paths in (whole.a, whole.b))
-                self.files[split] = Files(a, b, whole.side_by_side)
+                first, second = ([paths[row] for row in rows.tolist()] for paths in (whole.a, whole.b))
+                self.files[split] = Files(first, second, whole.side_by_side)
         if a == "right" and not all(files.side_by_side for files in self.files.values()):
             raise ValueError("dataset.a=right: is for images side by side; here two folders say which images are a")
         self.halves: tuple[Half, Half] = ("left", "right") if a == "left" else ("right", "left")

@@ -77,6 +77,11 @@ class PointsFile(Source):
         return [ArrayExamples(**{name: value[self.rows[split]] for name, value in self.fields.items()})]
 
 
+def read_points(path: Path) -> Tensor:
+    """All points float32 [N, D] of a .csv or .npz file without labels. `ValueError` if it does not hold them."""
+    return _from_npz(str(path), "points", None)[0] if path.suffix.lower() == ".npz" else _from_csv(path, None)[0]
+
+
 def _spec(points: Tensor, labels: Tensor | None, names: tuple[str, ...]) -> DataSpec:
     """The spec, with the mean and standard deviation of the training points [N, D]; a constant column has scale 1."""
     deviation = points.double().std(0, correction=0)

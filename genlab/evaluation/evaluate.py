@@ -19,6 +19,7 @@ from genlab.evaluation.data_metrics import DATA_METRICS, fields_of
 from genlab.evaluation.features import Reading
 from genlab.evaluation.sample_metrics import SAMPLE_METRICS, SampleBatch
 from genlab.inference.run import Run
+from genlab.media.kinds import shown_kind
 from genlab.metrics.catalogue import FUNCTIONS, METRICS, Direction, known, unknown
 from genlab.system.device import computing
 from genlab.system.distributed import from_first, gather_in_order, rank
@@ -50,6 +51,10 @@ def _obstacle(name: str, run: Run, context: EvaluationContext) -> str | None:
         return f"model {run.config.choices.model} cannot {', '.join(CAPABILITIES[need] for need in missing)}"
     if metric.fields and (absent := set(metric.fields) - fields_of(context)):
         return f"dataset {context.title} has no {', '.join(absent)}"
+    if metric.points and shown_kind(run.data).plural != "points":
+        return f"is of points, and this run models {shown_kind(run.data).plural}"
+    if metric.modes and not context.source.modes:
+        return f"the modes of dataset {context.title} are not known"
     if metric.classes and not context.extractor.num_classes:
         return f"extractor {context.extractor.name} reads no classes; use extractor=classifier on data with labels"
     if (found := context.settings.num_samples) < metric.least_samples:
