@@ -93,6 +93,9 @@ class Shown(Kind):
         """Write each example to a file of its own. `ValueError` if the kind has no such files."""
         raise NotImplementedError
 
+    def check_augmentation(self, flip: bool, shift: int) -> None:
+        """`ValueError` if examples cannot be flipped or shifted, but `loader.flip` or `loader.shift` asks for it."""
+
     def augment(self, x: Tensor, flipped: Tensor | None, shifts: tuple[Tensor, Tensor] | None) -> Tensor:
         """Flip the examples [N, *shape] where `flipped` [N], and shift them by `shifts` (down, right), [N] each."""
         raise NotImplementedError

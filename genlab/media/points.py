@@ -76,8 +76,7 @@ class Points(Shown):
     def save_each(self, x: Tensor, paths: Sequence[Path], origin: Origin | None = None) -> None:
         raise ValueError("points are written as one array, not as a file each; give format=npz")
 
-    def augment(self, x: Tensor, flipped: Tensor | None, shifts: tuple[Tensor, Tensor] | None) -> Tensor:
-        if flipped is not None or shifts is not None:
-            key = "loader.flip=true" if flipped is not None else "loader.shift"
-            raise ValueError(f"{key}: means nothing for points; set loader.flip=false loader.shift=0")
-        return x
+    def check_augmentation(self, flip: bool, shift: int) -> None:
+        if flip or shift:
+            given = "loader.flip=true" if flip else f"loader.shift={shift}"
+            raise ValueError(f"{given}: means nothing for points; set loader.flip=false loader.shift=0")

@@ -80,6 +80,7 @@ class _Check:
             needed = batch * prod(source.spec.shape) * torch.get_default_dtype().itemsize
             advice = "make it smaller, or the images, as in dataset.size=64"
             self._try(memory.check, needed, f"trainer.batch_size={batch}: a batch needs", advice)
+        self._try(shown_kind(source.spec).check_augmentation, config.loader.flip, config.loader.shift)
         if not bad & {"model", "network"}:
             self._check_model(source)
 

@@ -118,9 +118,8 @@ def test_parsed_from_the_command_line():
 def test_what_points_have_not_is_refused():
     with pytest.raises(ValueError, match="npz"):
         POINTS.save_each(REAL, [Path("a.png")])
-    assert POINTS.augment(REAL, None, None) is REAL
-    with pytest.raises(ValueError, match="flip"):
-        POINTS.augment(REAL, torch.ones(500, dtype=torch.bool), None)
-    with pytest.raises(ValueError, match="shift"):
-        POINTS.augment(REAL, None, (torch.zeros(500), torch.zeros(500)))
+    POINTS.check_augmentation(flip=False, shift=0)
+    for given in ({"flip": True, "shift": 0}, {"flip": False, "shift": 2}):
+        with pytest.raises(ValueError, match=r"loader\.(flip|shift)="):
+            POINTS.check_augmentation(**given)
     assert POINTS.array(REAL.double()).dtype == np.float32
