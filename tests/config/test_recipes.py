@@ -1,14 +1,19 @@
 """Recipes follow the chosen network and the kind of the data; what a user sets wins."""
 
+from dataclasses import replace
+
 import lab
 import pytest
 
+from genlab.config.check import problems_of
 from genlab.config.compose import RequestError, compose_command, compose_job, register
 from genlab.config.options import read_option
 from genlab.config.paths import options
 from genlab.config.recipes import override_text
 from genlab.config.sweeping import plan
+from genlab.contract.model import GenerativeModel
 from genlab.data.digits import Digits
+from genlab.models import ae
 
 TAKES_POINTS = [name for name in lab.MODELS if "for_kind" in read_option("model", name)]
 
@@ -67,6 +72,23 @@ def test_a_mistake_is_explained_by_the_network_that_the_data_bring(points):
     with pytest.raises(RequestError, match=r"network\.hiden=\[8\].*'hidden'") as refused:
         composed("model=gan", "network.hiden=[8]", "modle=3")
     assert len(refused.value.problems) == 2
+
+
+class Bare(GenerativeModel):
+    """A model without a network of the group."""
+
+    def __init__(self, data, *, size: int = 3):
+        super().__init__(data)
+
+
+def test_a_network_too_many_or_too_few_is_one_line(monkeypatch):
+    monkeypatch.setattr(ae, "Bare", Bare, raising=False)
+    config = composed()
+    assert "mlp" in problems_of(replace(config, network=None))["network"][0]
+    bare = replace(config, model={"_target_": "genlab.models.ae.Bare", "size": 3})
+    assert problems_of(replace(bare, network=None)) == {}
+    (line,) = problems_of(bare)["network"]
+    assert "network=mlp" in line and "Bare" in line
 
 
 def test_jobs_of_a_sweep_follow_each_for_itself():
