@@ -4,18 +4,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from genlab.config.check import limit_problems, problems_of_node
-from genlab.config.commands import COMMANDS, DatasetChoice
-from genlab.config.compose import (
-    NO_DATASET,
-    Composed,
-    Job,
-    RequestError,
-    as_job,
-    compose_command,
-    compose_job,
-    parse,
-    register,
-)
+from genlab.config.commands import COMMANDS, NO_DATASET, DatasetChoice
+from genlab.config.compose import Composed, Job, RequestError, as_job, compose_command, compose_job, parse, register
 from genlab.contract.settings import typed
 
 

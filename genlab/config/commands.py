@@ -53,6 +53,10 @@ class UseConfig:
     device: DeviceConfig = field(default_factory=DeviceConfig)
 
 
+NO_DATASET = {"pair": None}
+"""The node `dataset` of a command that was given none: `configs/pair.yaml` alone."""
+
+
 @dataclass(frozen=True)
 class DatasetChoice:
     """A dataset chosen on the command line: its name and settings."""

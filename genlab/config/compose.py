@@ -16,21 +16,17 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from genlab.config.commands import COMMANDS, MOVED_KEYS, OPEN_GROUPS, SHORT_KEYS, ignored_device_keys
+from genlab.config.commands import COMMANDS, MOVED_KEYS, NO_DATASET, ignored_device_keys
 from genlab.config.hints import fits, hint_of, misfit, missing_part
 from genlab.config.paths import config_folder, groups, options
 from genlab.config.plugins import register_plugin_configs
 from genlab.config.recipes import adjustments, may_follow
-from genlab.config.unsupported import several_values, unsupported
+from genlab.config.unsupported import several_values, unsupported, with_open_groups
 from genlab.contract.settings import RunConfig, SweepConfig, typed
 from genlab.system.text import did_you_mean
 
 COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, ValueError)
 """Raised by composition on a mistake; ValueError if a group is set to a number."""
-
-
-NO_DATASET = {"pair": None}
-"""The node `dataset` of a command that was given none: `configs/pair.yaml` alone."""
 
 
 class RequestError(ValueError):
@@ -102,28 +98,13 @@ def composing() -> Iterator[None]:
 
 def compose_command(command: str, overrides: Sequence[str]) -> Composed:
     """Compose a command's `overrides`. `RequestError` with all problems that composition can detect."""
-    overrides = _with_open_groups(command, overrides)
+    overrides = with_open_groups(command, overrides)
     if sweeps := [override for override in parse(overrides) if override.is_sweep_override()]:
         raise RequestError([several_values(command, override) for override in sweeps])
     if command != "train" and hint_of(COMMANDS[command].schema, "dataset"):  # null is its default, but no file's name
         overrides = [text for text in overrides if text != "dataset=null"]
     with composing():
         return compose_or_explain(command, overrides)
-
-
-def _with_open_groups(command: str, overrides: Sequence[str]) -> list[str]:
-    """The overrides with short forms spelled out, and with Hydra's permission to add keys to open groups."""
-    keys = {group for group in OPEN_GROUPS if hint_of(COMMANDS[command].schema, group)}
-    found = []
-    for text in overrides:
-        key, equals, value = text.partition("=")
-        if SHORT_KEYS.get(key, "").partition(".")[0] in keys:
-            key = SHORT_KEYS[key]
-        group, dot, _ = key.partition(".")
-        if group in keys and dot:
-            key = f"++{key}"
-        found.append(key + equals + value)
-    return found
 
 
 def compose_job(overrides: Sequence[str]) -> Job:
