@@ -56,7 +56,7 @@ def main(config: TraverseConfig) -> None:
         if len(plane) == 2:
             latents = span.plane(plane[0], plane[1], times)
             images = run.decode(latents, run.conditioning.constant(len(latents), asked))
-            (new / "plane.png").write_bytes(kind.picture(images, origin, scene).content)
+            (new / "plane.png").write_bytes(kind.picture(images, origin, scene, connected=True).content)
             arrays |= {f"plane_{kind.plural}": kind.array(images.flatten(0, 1)), "plane_latents": latents.flatten(0, 1)}
         save_npz(new / "traversals.npz", **arrays)
         with (new / "changes.csv").open("w", newline="") as file:

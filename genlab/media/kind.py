@@ -19,14 +19,15 @@ from genlab.media.metadata import Origin
 class Scene:
     """What examples can be shown against; each entry is optional, and a kind uses those that it can draw.
 
-    real: examples of the data, [N, *shape]; without them, the examples shown are the data. log_density: the data's
-    exact log p(x), [N, *shape] to [N]. score: the model's discriminator logit, [N, *shape] to [N]. Both functions take
-    float tensors on the CPU.
+    real: examples of the data, [N, *shape]. log_density: the data's exact log p(x), [N, *shape] to [N]. score: the
+    model's discriminator logit, [N, *shape] to [N]. Both functions take float tensors on the CPU. shown: what the
+    examples themselves are.
     """
 
     real: Tensor | None = None
     log_density: Callable[[Tensor], Tensor] | None = None
     score: Callable[[Tensor], Tensor] | None = None
+    shown: str = "generated"
 
 
 class Kind:
@@ -75,6 +76,10 @@ class Shown(Kind):
         self, rows: Tensor, origin: Origin | None = None, scene: Scene | None = None, connected: bool = False
     ) -> Png:
         """Examples [rows, columns, *shape] as one PNG. origin: its metadata. connected: each row is a path."""
+        raise NotImplementedError
+
+    def arranged(self, x: Tensor, columns: int | None = None) -> Tensor:
+        """Examples [N, *shape] in rows [rows, columns, *shape]; None for about as many columns as rows."""
         raise NotImplementedError
 
     def beside(self, x: Tensor, y: Tensor) -> Tensor:

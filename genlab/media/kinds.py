@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, one_hot, pad
 
 from genlab.contract.data import DataSpec, Field
-from genlab.media.grids import frames, in_blocks, to_png
+from genlab.media.grids import frames, in_blocks, to_png, wrap
 from genlab.media.images import Png, save_gif, save_image, to_uint8
 from genlab.media.kind import Kind, Scene, Shown
 from genlab.media.metadata import Origin
@@ -35,6 +35,10 @@ class Image(Shown):
         self, rows: Tensor, origin: Origin | None = None, scene: Scene | None = None, connected: bool = False
     ) -> Png:
         return to_png(rows, origin)
+
+    def arranged(self, x: Tensor, columns: int | None = None) -> Tensor:
+        """Empty cells are grey."""
+        return wrap(x, columns)
 
     def beside(self, x: Tensor, y: Tensor) -> Tensor:
         """Rows of x, each above the row of their counterparts in y."""

@@ -105,7 +105,7 @@ def pixels_of(figure: "Figure") -> np.ndarray:
 
 
 def draw_line(figure: "Figure", samples: Tensor, plane: Plane, scene: Scene) -> None:
-    """The densities of data and samples [N], and above them the discriminator's probability that x is real."""
+    """The densities of data and samples [N], and above them the discriminator: sigma(score), where 1/2 cannot tell."""
     places = torch.linspace(plane.low[0], plane.high[0], _PLACES)
     if scene.score is None:
         below = figure.subplots()
@@ -121,7 +121,7 @@ def draw_line(figure: "Figure", samples: Tensor, plane: Plane, scene: Scene) -> 
         below.plot(places, density, color="black", linewidth=1.5, label="data: exact density", zorder=3)
     elif scene.real is not None:
         height = float(_histogram(below, plane.shown(scene.real).flatten(), plane, DATA, "data").max())
-    _histogram(below, samples, plane, GENERATED, f"{_noun(scene)}{_beyond(plane, samples[:, None])}")
+    _histogram(below, samples, plane, GENERATED, f"{scene.shown} points{_beyond(plane, samples[:, None])}".strip())
     below.set(xlim=(plane.low[0], plane.high[0]), xlabel=plane.names[0], ylabel="density")
     if height:
         below.set_ylim(0, _ROOM * height)
@@ -139,7 +139,7 @@ def _histogram(axes: "Axes", points: Tensor, plane: Plane, colour: str, label: s
 
 
 def draw_plane(figure: "Figure", samples: Tensor, plane: Plane, scene: Scene) -> None:
-    """Samples [N, D] over the data, and beside it the discriminator's probability that x is real."""
+    """Samples [N, D] over the data, and beside it the discriminator: sigma(score), where 1/2 cannot tell."""
     shown = plane.shown(samples)
     if scene.score is not None and samples.shape[1] == 2:
         axes, field = figure.subplots(1, 2, sharex=True, sharey=True)
@@ -147,7 +147,7 @@ def draw_plane(figure: "Figure", samples: Tensor, plane: Plane, scene: Scene) ->
         image = field.imshow(probability, "RdBu", origin="lower", extent=plane.extent, vmin=0, vmax=1, aspect="auto")
         if probability.min() < 0.5 < probability.max():
             field.contour(probability, [0.5], extent=plane.extent, colors="black", linewidths=0.8)
-        field.set(title="discriminator: probability of real", xlabel=plane.names[0])
+        field.set(title="discriminator D(x)", xlabel=plane.names[0])
         figure.colorbar(image, ax=field, ticks=(0, 0.5, 1), fraction=0.05)
     else:
         axes = figure.subplots()
@@ -155,11 +155,8 @@ def draw_plane(figure: "Figure", samples: Tensor, plane: Plane, scene: Scene) ->
     size = float(np.clip(6000 / len(samples), 2, 16))
     axes.scatter(*shown.T, s=size, color=GENERATED, linewidths=0, alpha=0.8)
     over = " over the data" if scene.real is not None else ""
-    axes.set(title=f"{len(samples)} {_noun(scene)}{over}{_beyond(plane, shown)}")
-
-
-def _noun(scene: Scene) -> str:
-    return "points" if scene.real is None else "generated points"
+    what = f"{len(samples)} {scene.shown}".strip()
+    axes.set(title=f"{what} points{over}{_beyond(plane, shown)}")
 
 
 def _beyond(plane: Plane, shown: Tensor) -> str:

@@ -19,6 +19,8 @@ from genlab.media.kind import Scene, Shown
 from genlab.media.metadata import Origin
 from genlab.media.point_plots import Plane, connect, draw_line, draw_plane, new_figure, pixels_of
 
+_PATHS = 100  # from points to their counterparts
+
 
 class Points(Shown):
     """Points: real numbers without bounds."""
@@ -45,7 +47,7 @@ class Points(Shown):
 
         connected: each row is a path, drawn as a line of its own colour that starts at a circle.
         """
-        rows, scene = rows.detach().cpu().float(), scene or Scene()
+        rows, scene = rows.detach().cpu().float(), scene or Scene(shown="")
         plane = Plane.of(rows.flatten(0, 1) if scene.real is None else scene.real)
         with torch.no_grad():
             if connected:
@@ -59,9 +61,14 @@ class Points(Shown):
                 draw_plane(figure, rows.flatten(0, 1), plane, scene)
         return encode(pixels_of(figure), origin)
 
+    def arranged(self, x: Tensor, columns: int | None = None) -> Tensor:
+        """One row."""
+        return x[None]
+
     def beside(self, x: Tensor, y: Tensor) -> Tensor:
-        """`y` alone: points are shown over the data."""
-        return y[None]
+        """Paths from points of x to those of y, [paths, 2, D]; of at most `_PATHS` of them, evenly spaced."""
+        rows = torch.linspace(0, len(x) - 1, min(_PATHS, len(x))).round().long()
+        return torch.stack([x[rows], y[rows]], 1)
 
     def save_animation(self, rows: Tensor, path: Path, origin: Origin | None = None) -> None:
         """Paths [rows, steps, D] as a GIF in which they grow."""

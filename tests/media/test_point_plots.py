@@ -123,3 +123,10 @@ def test_what_points_have_not_is_refused():
         with pytest.raises(ValueError, match=r"loader\.(flip|shift)="):
             POINTS.check_augmentation(**given)
     assert POINTS.array(REAL.double()).dtype == np.float32
+
+
+def test_rows_for_pictures():
+    assert torch.equal(POINTS.arranged(REAL), REAL[None])
+    pairs = POINTS.beside(REAL, REAL + 1)
+    assert pairs.shape == (100, 2, 2) and (pairs[:, 1] - pairs[:, 0]).allclose(torch.ones(2), atol=1e-5)
+    assert torch.equal(POINTS.beside(REAL[:3], REAL[:3])[:, 0], REAL[:3])
