@@ -26,6 +26,7 @@ from genlab.config.stored import check_weights
 from genlab.contract.model import GenerativeModel
 from genlab.contract.settings import PAIRS, RunConfig
 from genlab.data.source import Source
+from genlab.media.kinds import shown_kind
 from genlab.metrics.catalogue import directions_of, unknown
 from genlab.system import memory, plugins
 from genlab.system.device import resolve
