@@ -155,7 +155,9 @@ def _composed(command: str, overrides: Sequence[str]) -> tuple[DictConfig, list[
             adjusted = _early_adjustments(command, overrides)
         if not adjusted:
             raise
-    if adjusted:
+    if adjusted == ["for_kind=null"]:  # nothing that needs a second composition
+        config.for_kind = None
+    elif adjusted:
         config = compose(command, [*adjusted, *overrides], return_hydra_config=True)
     return config, adjusted
 
