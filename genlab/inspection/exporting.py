@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
+from inspect import Parameter, Signature
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -44,9 +45,24 @@ class Part(nn.Module):
         super().__init__()
         self.model, self.method, self.fixed = model, method, fixed
 
-    def forward(self, x: Tensor | None = None, z: Tensor | None = None, **condition: Tensor) -> Tensor:
+    def call(self, x: Tensor | None = None, z: Tensor | None = None, **condition: Tensor) -> Tensor:
         inputs = [value for value in (x, z) if value is not None]
         return getattr(self.model, self.method)(*inputs, *self.model.given(condition), **self.fixed)
+
+
+def make_part(model: GenerativeModel, method: str, **fixed: Any) -> Part:
+    """A `Part` whose `forward` has a parameter for each of the model's conditions: torch.export does not follow
+    `**condition`."""
+
+    def forward(self: Part, **inputs: Tensor) -> Tensor:
+        return self.call(**inputs)
+
+    names = ("x", "z", *model.conditions)
+    either = Parameter.POSITIONAL_OR_KEYWORD
+    forward.__signature__ = Signature(  # type: ignore[attr-defined]
+        [Parameter("self", either), *(Parameter(name, either, default=None) for name in names)]
+    )
+    return type(Part.__name__, (Part,), {"forward": forward})(model, method, **fixed)
 
 
 @dataclass
@@ -82,13 +98,13 @@ def functions(run: Run) -> list[Function]:
     ranges |= {name: [0, run.data[name].size - 1] for name in model.conditions if run.data[name].size}
     found = []
     if run.can("decode") and (run.can("prior") or run.can("encode")):
-        found.append(Function("decode", Part(model, "decode"), lambda n: conditioned(latents(n)), "x", ranges))
+        found.append(Function("decode", make_part(model, "decode"), lambda n: conditioned(latents(n)), "x", ranges))
     if run.can("encode"):
-        found.append(Function("encode", Part(model, "encode"), lambda n: conditioned(examples(n)), "z", ranges))
+        found.append(Function("encode", make_part(model, "encode"), lambda n: conditioned(examples(n)), "z", ranges))
     if run.can("translate"):
         for domain in model.targets:
             inputs = partial(examples, domain=run.origin_of(domain))
-            found.append(Function(f"translate_to_{domain}", Part(model, "translate", to=domain), inputs, "y", ranges))
+            found.append(Function(f"translate_to_{domain}", make_part(model, "translate", to=domain), inputs, "y", ranges))
     if not found:
         others = sorted({name for word in ("decode", "encode", "translate") for name in models_that_can(word)})
         raise ValueError(
