@@ -1,10 +1,10 @@
-"""GenLab: train, sample, inspect and measure deep generative models from the command line, or from Python by `load`."""
+"""GenLab: train, sample, inspect and measure deep generative models from the command line, or by `train` and `load`."""
 
 from typing import Any
 
 from genlab.system.version import __version__
 
-__all__ = ["__version__", "load"]
+__all__ = ["__version__", "load", "train"]
 
 
 def __getattr__(name: str) -> Any:
@@ -12,4 +12,8 @@ def __getattr__(name: str) -> Any:
         from genlab.inference.load import load
 
         return load
+    if name == "train":
+        from genlab.commands.python import train
+
+        return train
     raise AttributeError(f"module 'genlab' has no attribute {name!r}")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import torch
@@ -33,6 +34,7 @@ from genlab.contract.model import GenerativeModel
 from genlab.contract.settings import DeviceConfig, RunConfig
 from genlab.data.loading import Loader
 from genlab.data.source import ArrayExamples, Examples, Source
+from genlab.networks.network import Network
 from genlab.runs import train as runs
 from genlab.runs.callbacks import directions
 from genlab.system import distributed
@@ -44,7 +46,7 @@ CPU = torch.device("cpu")
 
 SMALL_NETWORK = {"hidden": [16], "channels": 4, "max_channels": 8, "width": 4, "discriminator_width": 4, "blocks": 1}
 SMALL_NETWORK |= {"latent_dim": 3, "embedding_dim": 3}
-"""Sizes by the names of the keys under `model`."""
+"""Sizes by the names of the keys under `model` and `network`."""
 
 SMALL_DATA = {"size": 16, "num_images": 80, "num_train": 64, "num_validation": 16}
 """Sizes by the names of the keys under `dataset`."""
@@ -63,20 +65,23 @@ def keys_of(model: str) -> tuple[str, ...]:
 
 
 @cache
-def _keys_of_data(*choices: str) -> tuple[str, ...]:
+def _keys_of_node(node: str, *choices: str) -> tuple[str, ...]:
     register()
-    return tuple(compose_command("train", list(choices)).values["dataset"])
+    return tuple(compose_command("train", list(choices)).values[node] or ())
 
 
-def small_network(model: str) -> list[str]:
-    """Overrides that make the networks of `model` small."""
-    keys = keys_of(model)
-    return [f"model.{key}={value}".replace(" ", "") for key, value in SMALL_NETWORK.items() if key in keys]
+def small_network(model: str, *choices: str) -> list[str]:
+    """Overrides that make the networks of `model` small, also those of `choices` (as in "network=NAME")."""
+    found = []
+    for node in ("model", "network"):
+        keys = _keys_of_node(node, f"model={model}", *choices)
+        found += [f"{node}.{key}={value}".replace(" ", "") for key, value in SMALL_NETWORK.items() if key in keys]
+    return found
 
 
 def small_data(*choices: str) -> list[str]:
     """Overrides that make the dataset small that `choices` (as in "model=NAME", "dataset=NAME") lead to."""
-    keys = _keys_of_data(*choices)
+    keys = _keys_of_node("dataset", *choices)
     return [f"dataset.{key}={value}" for key, value in SMALL_DATA.items() if key in keys]
 
 
@@ -89,7 +94,8 @@ def _composed(*overrides: str) -> RunConfig:
 
 def compose(model: str, *overrides: str, small: bool = True) -> RunConfig:
     """The config of `genlab train model=MODEL ...` on one CPU thread."""
-    sizes = small_network(model) if small else []
+    choices = [override for override in overrides if override.startswith(("network=", "dataset="))]
+    sizes = small_network(model, *choices) if small else []
     return copy.deepcopy(_composed(f"model={model}", *QUIET, *sizes, *overrides))
 
 
@@ -128,6 +134,13 @@ class RandomExamples(Source):
 
 def model_class(config: RunConfig) -> type[GenerativeModel]:
     return locate("model", config.model["_target_"])
+
+
+def network(name: str, **sizes: Any) -> Network:
+    """The network of `network=NAME` with those of `sizes` that it has."""
+    settings = read_option("network", name)
+    kind = locate("network", settings.pop("_target_"))
+    return kind(**settings | {key: value for key, value in sizes.items() if key in settings})
 
 
 def loaders(config: RunConfig, source: Source, rank: int = 0, world: int = 1) -> tuple[Loader, Loader]:

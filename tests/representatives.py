@@ -4,8 +4,9 @@ How a step is cut, shared out, resumed or rounded is decided by the loop and by 
 run for one model of each structure, and a new model of a known structure runs the cheap laws alone.
 """
 
-from lab import MODELS, SMALL_NETWORK, RandomExamples
+from lab import MODELS, RandomExamples, compose
 
+from genlab.config.build import build_model
 from genlab.config.check import locate
 from genlab.config.options import read_option
 from genlab.contract.model import CAPABILITIES
@@ -14,10 +15,9 @@ from genlab.contract.model import CAPABILITIES
 def structure(model: str) -> tuple[int, frozenset[str], bool]:
     """The number of players, the fields of a batch, and whether a module of the house keeps state beside its weights,
     as a pool of images does."""
-    settings = read_option("model", model)["model"]
-    kind = locate("model", settings.pop("_target_"))
-    small = {key: value for key, value in SMALL_NETWORK.items() if key in settings}
-    network = kind(RandomExamples(kind).spec, **settings | small)
+    config = compose(model)
+    kind = locate("model", config.model["_target_"])
+    network = build_model(config, RandomExamples(kind).spec)
     own = [module for module in network.modules() if type(module).__module__.startswith("genlab.")]
     keeps_state = any(list(module.buffers(recurse=False)) for module in own)
     return len(network.players()), kind.requires, keeps_state

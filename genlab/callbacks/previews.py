@@ -47,7 +47,9 @@ class Previews(Measurement):
         if kind.has_scene and self.scene is None:
             self.scene = scene(trainer, self.log_density)
         rows = preview(trainer)
-        trainer.emit("on_preview", {name: kind.picture(grid, origin, self.scene) for name, grid in rows.items()})
+        # What is no set of samples goes from input to output, or from one latent to another: rows are paths.
+        pictures = {name: kind.picture(grid, origin, self.scene, name != "samples") for name, grid in rows.items()}
+        trainer.emit("on_preview", pictures)
 
     def on_preview(self, trainer: Trainer, images: dict[str, Png]) -> None:
         self.folder.mkdir(exist_ok=True)

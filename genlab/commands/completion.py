@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from genlab.config.commands import COMMANDS, ignored_device_keys
-from genlab.config.paths import config_folder, group_choices
+from genlab.config.paths import config_file, group_choices
 from genlab.contract.settings import limits_of
 
 _SCRIPT = """_genlab() {
@@ -77,7 +77,7 @@ def _read(name: str) -> tuple[dict[str, Any], dict[str, str]]:
     """The values that a config file and its bases set, and the choice they make in each group."""
     import yaml
 
-    file = config_folder() / name
+    file = config_file(name)
     content = (yaml.safe_load(file.read_text()) or {}) if file.is_file() else {}
     values: dict[str, Any] = {}
     choices: dict[str, str] = {}

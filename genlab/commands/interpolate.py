@@ -30,14 +30,14 @@ def main(config: InterpolateConfig) -> None:
     of_rows = {f"{name}s": value.repeat_interleave(config.steps, 0) for name, value in given.items()}
     origin = image_origin(run, config)
     with results(run, "interpolations", config, title, path, **asked) as (new, folder):
-        (new / "grid.png").write_bytes(kind.picture(images, origin, scene_of(run)).content)
+        (new / "grid.png").write_bytes(kind.picture(images, origin, scene_of(run), connected=True).content)
         kind.save_animation(animation, new / "animation.gif", origin)
         arrays: dict[str, Array] = {
             kind.plural: kind.array(images.flatten(0, 1)),
             "latents": latents.flatten(0, 1),
             **of_rows,
         }
-        save_npz(new / "interpolations.npz", **arrays, **of_rows)
+        save_npz(new / "interpolations.npz", **arrays)
     print(f"between    {title}, {path}: {len(start)} rows of {config.steps} images")
     print(f"grid       {folder}/grid.png\nanimation  {folder}/animation.gif\narray      {folder}/interpolations.npz")
     print(f"next       {command_line('traverse', run=run.folder)}")

@@ -14,10 +14,13 @@ def command_line(command: str, **keys: Any) -> str:
     return shlex.join(["genlab", command, *(f"{key}={quoted(str(value))}" for key, value in keys.items())])
 
 
-def quoted(text: str) -> str:
-    """A value in a form that the override grammar parses back to it, quoted if necessary."""
+def quoted(value: str, text: bool = False) -> str:
+    """A value in a form that the override grammar parses back to it, quoted if necessary.
+
+    text: whether "3" and "null" must stay texts.
+    """
     with suppress(HydraException):
-        read = OverridesParser.create().parse_override(f"key={text}").value()
-        if str(read) == text and "${" not in text:
-            return text
-    return QuotedString(text, Quote.double).with_quotes().replace("${", "\\${")  # ${ would start an interpolation
+        read = OverridesParser.create().parse_override(f"key={value}").value()
+        if str(read) == value and "${" not in value and (isinstance(read, str) or not text):
+            return value
+    return QuotedString(value, Quote.double).with_quotes().replace("${", "\\${")  # ${ would start an interpolation

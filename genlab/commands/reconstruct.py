@@ -34,7 +34,7 @@ def main(config: ImagesConfig) -> None:
             errors += error.tolist()
         writer.save(new / "reconstructions.npz")
         rows = kind.beside(*map(torch.cat, zip(*shown, strict=True)))
-        picture = kind.picture(rows, image_origin(run, config, COMPARED), scene_of(run))
+        picture = kind.picture(rows, image_origin(run, config, COMPARED), scene_of(run), connected=True)
         (new / "grid.png").write_bytes(picture.content)
         with (new / "errors.csv").open("w", newline="") as file:
             csv.writer(file).writerows([("name", "mse"), *zip(images.names, errors, strict=True)])

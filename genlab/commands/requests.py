@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from genlab.config.check import limit_problems, problems_of_node
-from genlab.config.commands import COMMANDS, DatasetChoice
+from genlab.config.commands import COMMANDS, NO_DATASET, DatasetChoice
 from genlab.config.compose import Composed, Job, RequestError, as_job, compose_command, compose_job, parse, register
 from genlab.contract.settings import typed
 
@@ -40,6 +40,8 @@ def compose_request(command: str, arguments: list[str]) -> Any:
         return _train(arguments)
     if flags := [argument for argument in arguments if argument.startswith("-")]:
         raise ValueError(f"{flags[0]}: no such option; see genlab {command} --help")
+    if command == "list":  # the only command with a plain word
+        arguments = [argument if "=" in argument else f"what={argument}" for argument in arguments]
     return _resume(arguments) if command == "resume" else _use(command, arguments)
 
 
@@ -48,7 +50,10 @@ def _use(command: str, arguments: list[str]) -> Any:
     composed = compose_command(command, arguments)
     config: Any = typed(COMMANDS[command].schema, composed.values)
     problems = list(limit_problems(config))
-    if settings := composed.values.get("dataset"):
+    settings = composed.values.get("dataset")
+    if settings == NO_DATASET:
+        config.dataset = None
+    elif settings:
         problems += problems_of_node("dataset", settings)
         config.dataset = DatasetChoice(composed.choices["dataset"], settings)
     if problems:
@@ -92,5 +97,5 @@ def _show(arguments: list[str]) -> TrainRequest:
     flags, overrides = arguments[place : place + 2], arguments[:place] + arguments[place + 2 :]
     if flags[1:] not in (["job"], ["hydra"], ["all"]):
         raise ValueError("--cfg: takes job, hydra or all, as in genlab train model=gan --cfg job")
-    compose_command("train", [override for override in overrides if override != "--resolve"])
-    return TrainRequest(overrides, show=flags)
+    adjusted = compose_command("train", [override for override in overrides if override != "--resolve"]).adjusted
+    return TrainRequest([*adjusted, *overrides], show=flags)

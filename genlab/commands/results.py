@@ -9,11 +9,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
-from typing import Any
+from typing import Any, Protocol
 
 from genlab.checkpoints.folder import RunFolder
 from genlab.checkpoints.status import state_of
-from genlab.config.commands import COMMANDS, UseConfig
+from genlab.config.commands import COMMANDS, AnimateConfig, UseConfig
 from genlab.config.compose import compose_command
 from genlab.contract.settings import typed
 from genlab.inference.load import load
@@ -87,8 +87,18 @@ def _check_inside(folder: Path, path: Path) -> None:
         raise ValueError(f"{path}: leads out of the run's folder, to {path.resolve()}; remove this link")
 
 
+class Used(Protocol):
+    """What the name of a result says of its run."""
+
+    folder: Path
+    step: int
+    precision: str
+
+
 @contextmanager
-def results(run: Run, kind: str, config: UseConfig, *titles: str, **named: Any) -> Iterator[tuple[Path, Path]]:
+def results(
+    run: Used, kind: str, config: UseConfig | AnimateConfig, *titles: str, **named: Any
+) -> Iterator[tuple[Path, Path]]:
     """A folder for one result, inside the run's: named by step, `titles`, the values `named` that are not None, and,
     unless all are defaults, a hash of the settings.
 
@@ -123,11 +133,11 @@ def _spelled(named: dict[str, Any]) -> list[str]:
     return ["_".join(map(str, [key, *values])) for key, values in lists.items()]
 
 
-def _name(run: Run, config: UseConfig, parts: list[str]) -> str:
+def _name(run: Used, config: UseConfig | AnimateConfig, parts: list[str]) -> str:
     """For example step_0008000-raw-seed_3-1f2a9c: a readable part, then a hash that distinguishes requests."""
     title = "".join(letter if letter.isprintable() else "_" for letter in "-".join(filter(None, parts)))
     title = title.encode()[:_TITLE_BYTES].decode(errors="ignore")
-    raw = "raw" if config.weights == "raw" else ""
+    raw = "raw" if isinstance(config, UseConfig) and config.weights == "raw" else ""
     precision = "" if run.precision == "fp32" else run.precision
     command = next(name for name, command in COMMANDS.items() if command.schema is type(config))
     defaults = typed(type(config), compose_command(command, []).values)
@@ -137,7 +147,7 @@ def _name(run: Run, config: UseConfig, parts: list[str]) -> str:
     return "-".join(filter(None, [f"step_{run.step:07d}", raw, precision, title, digest]))
 
 
-def _settings(config: UseConfig) -> dict[str, Any]:
+def _settings(config: UseConfig | AnimateConfig) -> dict[str, Any]:
     """The part of a request that determines its result, as plain data."""
     return {key: _absolute(key, value) for key, value in asdict(config).items() if key not in _WHERE}
 

@@ -7,7 +7,6 @@ from genlab.commands.results import image_origin, load_run, results
 from genlab.config.commands import SampleConfig
 from genlab.inspection.images import progress
 from genlab.inspection.scene import scene_of
-from genlab.media.grids import wrap
 from genlab.media.kinds import shown_kind
 from genlab.media.npz import NpzWriter
 
@@ -20,7 +19,7 @@ def main(config: SampleConfig) -> None:
     asked = run.conditioning.checked(config.condition)
     run.conditioning.check_sampling(config.sampling)
     batches = run.draw(config.num_samples, config.seed, asked, **config.sampling)
-    origin = image_origin(run, config)
+    origin, most = image_origin(run, config), max(_SHOWN, kind.previewed)
     arrays, grid = config.format != "png", config.format != "npz"
     shown, done = [], 0
     with (
@@ -36,16 +35,16 @@ def main(config: SampleConfig) -> None:
             else:
                 names = [_file_name(done + row, given, row) for row in range(len(samples))]
                 kind.save_each(samples, [single / name for name in names], origin)
-            if done < _SHOWN:
-                shown.append(samples[: _SHOWN - done])
+            if done < most:
+                shown.append(samples[: most - done])
             done += len(samples)
         if arrays:
             writer.save(new / "samples.npz")
         if grid:
-            picture = kind.picture(wrap(torch.cat(shown), columns=None), origin, scene_of(run))
+            picture = kind.picture(kind.arranged(torch.cat(shown)), origin, scene_of(run))
             (new / "grid.png").write_bytes(picture.content)
     if grid:
-        print(f"grid       {path}/grid.png{f' (the first {_SHOWN} of {done})' if done > _SHOWN else ''}")
+        print(f"grid       {path}/grid.png{f' (the first {most} of {done})' if done > most else ''}")
     print(f"array      {path}/samples.npz" if arrays else f"images     {path}/images ({done})")
     print(f"next       {command_line('sample', run=run.folder, seed=config.seed + 1)}")
 

@@ -9,7 +9,6 @@ from genlab.inference.scoring import METHODS
 from genlab.inspection.inputs import find_images, open_against
 from genlab.inspection.scene import scene_of
 from genlab.inspection.scoring import detection_protocol, save_histogram, score_images
-from genlab.media.grids import wrap
 from genlab.media.kinds import shown_kind
 from genlab.media.metadata import CHOSEN
 from genlab.media.npz import save_npz
@@ -32,8 +31,8 @@ def main(config: ScoreConfig) -> None:
         scored.write_table(new / "scores.csv")
         arrays = {"scores": scored.scores, "least_likely": scored.least_likely, "labels": scored.images.labels}
         save_npz(new / "scores.npz", **arrays)
-        grid = wrap(scored.shown, _COLUMNS)
-        picture = shown_kind(run.data).picture(grid, image_origin(run, config, CHOSEN), scene_of(run))
+        kind, scene = shown_kind(run.data), scene_of(run, "least likely")
+        picture = kind.picture(kind.arranged(scored.shown, _COLUMNS), image_origin(run, config, CHOSEN), scene)
         (new / "least_likely.png").write_bytes(picture.content)
         other = score_images(run, against, *settings, config.condition) if against else None
         if other:

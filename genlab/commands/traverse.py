@@ -51,12 +51,12 @@ def main(config: TraverseConfig) -> None:
     origin, scene = image_origin(run, config), scene_of(run)
     named = {**asked, "latents": config.latents, "plane": config.plane}
     with results(run, "traversals", config, title, **named) as (new, folder):
-        (new / "grid.png").write_bytes(kind.picture(images, origin, scene).content)
+        (new / "grid.png").write_bytes(kind.picture(images, origin, scene, connected=True).content)
         kind.save_animation(animation, new / "animation.gif", origin)
         if len(plane) == 2:
             latents = span.plane(plane[0], plane[1], times)
             images = run.decode(latents, run.conditioning.constant(len(latents), asked))
-            (new / "plane.png").write_bytes(kind.picture(images, origin, scene).content)
+            (new / "plane.png").write_bytes(kind.picture(images, origin, scene, connected=True).content)
             arrays |= {f"plane_{kind.plural}": kind.array(images.flatten(0, 1)), "plane_latents": latents.flatten(0, 1)}
         save_npz(new / "traversals.npz", **arrays)
         with (new / "changes.csv").open("w", newline="") as file:

@@ -11,6 +11,7 @@ from genlab.config.check import locate
 from genlab.contract.data import DataSpec
 from genlab.contract.model import GenerativeModel
 from genlab.contract.settings import RunConfig
+from genlab.data.pairs import Paired
 from genlab.data.source import Source
 from genlab.system import memory
 from genlab.system.optimizers import eager
@@ -18,21 +19,25 @@ from genlab.system.optimizers import eager
 _SMALLER = "make it smaller, as in model.latent_dim=16, or the images, as in dataset.size=32"
 
 
-def _build(node: str, values: dict[str, Any], *arguments: Any) -> Any:
+def _build(node: str, values: dict[str, Any], *arguments: Any, **supplied: Any) -> Any:
     settings = {key: value for key, value in values.items() if key != "_target_"}
-    return locate(node, values["_target_"])(*arguments, **settings)
+    return locate(node, values["_target_"])(*arguments, **settings, **supplied)
 
 
 def build_source(dataset: dict[str, Any]) -> Source:
     """The dataset that the node `dataset` describes; no data is read yet."""
-    source: Source = _build("dataset", dataset)
+    source: Source = _build("dataset", {key: value for key, value in dataset.items() if key != "pair"})
+    if dataset.get("pair"):
+        source = Paired(source, dataset["pair"], dataset.get("seed", 0))
     source.spec = replace(source.spec, num_examples=source.sizes["train"])
     return source
 
 
 def build_model(config: RunConfig, data: DataSpec) -> GenerativeModel:
-    """The model that `config.model` describes, shaped for `data`; weights are drawn from torch's global generator."""
-    return _build("model", config.model, data)
+    """The model that `config.model` describes, of the network `config.network` if it takes one, shaped for `data`;
+    weights are drawn from torch's global generator."""
+    parts = {"network": _build("network", config.network)} if config.network is not None else {}
+    return _build("model", config.model, data, **parts)
 
 
 def build_on_meta(config: RunConfig, data: DataSpec) -> GenerativeModel:

@@ -10,19 +10,25 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from genlab.config.hints import describe, fits, misfit
-from genlab.contract.settings import CLASS_NODES, Limits, RunConfig
+from genlab.config.paths import options
+from genlab.contract.settings import CLASS_NODES, PAIRS, Limits, RunConfig
+from genlab.system import plugins
 from genlab.system.text import did_you_mean
 
 TRUSTED = ("genlab", "torch.nn", "torch.optim")
 
 _KINDS = {
-    "model": ("genlab.contract.model", "GenerativeModel", {"data"}),
+    "model": ("genlab.contract.model", "GenerativeModel", {"data", "network"}),
+    "network": ("genlab.networks.network", "Network", set()),
     "dataset": ("genlab.data.source", "Source", set()),
     "optimizer": ("torch.optim", "Optimizer", {"params"}),
     "schedule": ("genlab.training.schedule", "Schedule", set()),
 }
 """Nodes that name a class: its base class, by name, so that it is only imported when needed, and the parameters that
 GenLab itself fills in."""
+
+_OWN_KEYS = {"optimizer": ("players",), "dataset": ("pair",)}
+"""Keys of nodes that are not passed to the class."""
 
 _COUNTABLE = Limits(at_most=2**62)
 """Limits of whole numbers that are passed to a constructor: torch uses 64 bits."""
@@ -34,9 +40,25 @@ def problems_of(config: RunConfig, sweep_metric: str | None = None) -> dict[str,
     for line in _setting_problems(config, sweep_metric):
         problems.setdefault(line.split(".")[0], []).append(line)
     for node in CLASS_NODES:
+        if node == "network" and config.network is None:
+            continue  # some models take none
         if lines := problems_of_node(node, getattr(config, node)):
             problems[node] = lines
+    if not problems.keys() & {"model", "network"} and (unfit := _network_problem(config)):
+        problems["network"] = [unfit]
     return problems
+
+
+def _network_problem(config: RunConfig) -> str | None:
+    """Whether a network is given to a model that takes none, or none to one that needs it."""
+    found = locate("model", config.model["_target_"])
+    parameter = settings_of(found, {"data"})[0].get("network")
+    if parameter is None and config.network is not None:
+        name = locate("network", config.network["_target_"]).name
+        return f"network={name}: {found.__name__} takes no network; leave it out"
+    if parameter is not None and parameter.default is parameter.empty and config.network is None:
+        return f"network: {found.__name__} needs one; choose from {', '.join(options('network'))}, as in network=mlp"
+    return None
 
 
 def problems_of_node(node: str, values: Any) -> list[str]:
@@ -47,8 +69,11 @@ def problems_of_node(node: str, values: Any) -> list[str]:
         found = locate(node, values["_target_"])
     except ValueError as error:
         return [str(error)]
-    own = ("_target_", "players") if node == "optimizer" else ("_target_",)
-    return list(mismatches(node, found, {k: v for k, v in values.items() if k not in own}, _KINDS[node][2]))
+    own = {"_target_", *_OWN_KEYS.get(node, ())}
+    problems = list(mismatches(node, found, {k: v for k, v in values.items() if k not in own}, _KINDS[node][2]))
+    if node == "dataset" and (pair := values.get("pair")) not in (None, *PAIRS):
+        problems.append(f"dataset.pair={pair}: must be one of {', '.join(PAIRS)}, or null for none")
+    return problems
 
 
 def _setting_problems(config: RunConfig, sweep_metric: str | None) -> Iterator[str]:
@@ -107,13 +132,20 @@ def _outside(key: str, value: Any, limits: Limits) -> Iterator[str]:
 
 def locate(node: str, target: str) -> Any:
     """Import the class `target`. `ValueError` unless it is in a trusted package and has the node's base class."""
+    plugin = None
     if not any(target == package or target.startswith(package + ".") for package in TRUSTED):
-        raise ValueError(f"{node}._target_={target}: outside the trusted packages ({', '.join(TRUSTED)})")
+        plugin = plugins.plugin_of(target)
+        if plugin is None:
+            trusted = ", ".join((*TRUSTED, *(plugin.package for plugin in plugins.installed())))
+            raise ValueError(f"{node}._target_={target}: outside the trusted packages ({trusted} and those of plugins)")
     module_name, _, name = target.rpartition(".")
     try:
-        found = getattr(importlib.import_module(module_name), name)
+        found = getattr((plugin.load if plugin else importlib.import_module)(module_name), name)
+    except plugins.Broken:
+        raise
     except (ImportError, AttributeError, ValueError) as error:  # ValueError: no module before the last dot
-        raise ValueError(f"{node}._target_={target}: no such class") from error
+        broken = isinstance(error, ImportError) and not plugins.is_absent(error, module_name)
+        raise ValueError(f"{node}._target_={target}: {error if broken else 'no such class'}") from error
     base = getattr(importlib.import_module(_KINDS[node][0]), _KINDS[node][1])
     if not (isinstance(found, type) and issubclass(found, base)):
         raise ValueError(f"{node}._target_={target}: must be a {base.__name__}")

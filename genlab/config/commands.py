@@ -15,6 +15,33 @@ class ResumeConfig:
 
 
 @dataclass
+class InfoConfig:
+    """The keys of `genlab info`."""
+
+    run: str = MISSING
+    output_dir: str = MISSING
+
+
+@dataclass
+class ListConfig:
+    """The keys of `genlab list`."""
+
+    what: str | None = limited(choices=("models", "datasets", "networks", "metrics"))
+
+
+@dataclass
+class DataConfig:
+    """The keys of `genlab data`. dataset: a `DatasetChoice` once composed."""
+
+    dataset: Any = MISSING
+    data_dir: str = MISSING
+    seed: int = MISSING
+    split: str = limited(choices=("train", "validation"))
+    num_shown: int | None = limited(at_least=1, at_most=10_000)
+    output: str | None = MISSING
+
+
+@dataclass
 class UseConfig:
     """The keys of every command that uses a trained run."""
 
@@ -24,6 +51,10 @@ class UseConfig:
     weights: str = limited(choices=("averaged", "raw"))
     image_metadata: bool = MISSING
     device: DeviceConfig = field(default_factory=DeviceConfig)
+
+
+NO_DATASET = {"pair": None}
+"""The node `dataset` of a command that was given none: `configs/pair.yaml` alone."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +142,18 @@ class ExportConfig(UseConfig):
 
 
 @dataclass
+class AnimateConfig:
+    """The keys of `genlab animate`."""
+
+    run: str = MISSING
+    output_dir: str = MISSING
+    name: str | None = MISSING
+    frames: int = limited(at_least=2, at_most=50)
+    columns: int = limited(at_least=1, at_most=50)
+    milliseconds: int = limited(at_least=20, at_most=10_000)
+
+
+@dataclass
 class CompareConfig:
     """The keys of `genlab compare`."""
 
@@ -136,6 +179,9 @@ class Command:
 COMMANDS = {
     "train": Command("train a model, or a sweep of models with -m", TrainConfig),
     "resume": Command("continue a run that was stopped, killed or finished", ResumeConfig),
+    "list": Command("list models, datasets, networks and metrics, and what fits what", ListConfig),
+    "data": Command("show a dataset before any training", DataConfig),
+    "info": Command("show what a run is and how it stands", InfoConfig),
     "sample": Command("draw new images from a trained run", SampleConfig),
     "reconstruct": Command("show images beside their reconstructions by a trained run", ImagesConfig),
     "interpolate": Command("walk from one image to another through the latent space", InterpolateConfig),
@@ -143,6 +189,7 @@ COMMANDS = {
     "translate": Command("translate images to the other domain", TranslateConfig),
     "score": Command("rate how unlikely images are, and find outliers", ScoreConfig),
     "encode": Command("write the latents of images, and plot them", EncodeConfig),
+    "animate": Command("show how a run learned, as an animation and a strip", AnimateConfig),
     "evaluate": Command("measure the quality of a trained run", EvaluateConfig),
     "compare": Command("put runs into one table and one page", CompareConfig),
     "export": Command("write networks for use without GenLab", ExportConfig),
@@ -175,6 +222,16 @@ RENAMED_KEYS = {
     "truncation": "sampling.truncation",
 }
 """Old names of keys, which are refused with a hint at the new name."""
+
+MOVED_KEYS = {
+    "model.network": "network",
+    "model.hidden": "network.hidden",
+    "model.generator_hidden": "network.decoder_hidden",
+    "model.normalization": "network.normalization",
+    **{f"model.{name}": f"network.{name}" for name in ("channels", "max_channels", "dense")},
+    **{f"model.{name}": f"network.{name}" for name in ("width", "blocks", "padding")},
+}
+"""Old names of keys that a model may still have, but that most have no more: the hint is for those."""
 
 RENAMED_VALUES = {
     ("extractor", "digits"): "classifier",

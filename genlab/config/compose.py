@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,12 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from genlab.config.commands import COMMANDS, OPEN_GROUPS, SHORT_KEYS, ignored_device_keys
+from genlab.config.commands import COMMANDS, MOVED_KEYS, NO_DATASET, ignored_device_keys
 from genlab.config.hints import fits, hint_of, misfit, missing_part
 from genlab.config.paths import config_folder, groups, options
-from genlab.config.unsupported import several_values, unsupported
+from genlab.config.plugins import register_plugin_configs
+from genlab.config.recipes import adjustments, may_follow
+from genlab.config.unsupported import several_values, unsupported, with_open_groups
 from genlab.contract.settings import RunConfig, SweepConfig, typed
 from genlab.system.text import did_you_mean
 
@@ -43,12 +45,14 @@ class RequestError(ValueError):
 class Composed:
     """One composed config as plain values, with information from Hydra's own node.
 
-    choices: chosen file by config group. folder: the run folder it would get.
+    choices: chosen file by config group. folder: the run folder it would get. adjusted: the overrides that its recipe
+    adds, see `genlab.config.recipes`.
     """
 
     values: dict[str, Any]
     choices: dict[str, str]
     folder: Path
+    adjusted: list[str]
 
 
 @dataclass
@@ -61,7 +65,8 @@ class Job:
 
 
 def register() -> None:
-    """Register the schemas with Hydra, and the resolvers of the configs with OmegaConf."""
+    """Register schemas and plugins with Hydra, and the resolvers of the configs with OmegaConf."""
+    register_plugin_configs()
     for name, command in COMMANDS.items():
         ConfigStore.instance().store(name=f"{name}_schema", node=command.schema)
     # Cached per composition: a folder name is resolved several times and must not change.
@@ -81,36 +86,25 @@ def _bf16_where_fast(device: str) -> str:
 
 @contextmanager
 def composing() -> Iterator[None]:
-    """Initialise Hydra with GenLab's configs inside the block."""
+    """Initialise Hydra with GenLab's configs inside the block; afterwards the Hydra around it, if any, is back."""
+    around = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
-    with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        yield
+    try:
+        with initialize_config_dir(str(config_folder()), version_base="1.3"):
+            yield
+    finally:
+        GlobalHydra.instance().hydra = around
 
 
 def compose_command(command: str, overrides: Sequence[str]) -> Composed:
     """Compose a command's `overrides`. `RequestError` with all problems that composition can detect."""
-    overrides = _with_open_groups(command, overrides)
+    overrides = with_open_groups(command, overrides)
     if sweeps := [override for override in parse(overrides) if override.is_sweep_override()]:
         raise RequestError([several_values(command, override) for override in sweeps])
     if command != "train" and hint_of(COMMANDS[command].schema, "dataset"):  # null is its default, but no file's name
         overrides = [text for text in overrides if text != "dataset=null"]
     with composing():
         return compose_or_explain(command, overrides)
-
-
-def _with_open_groups(command: str, overrides: Sequence[str]) -> list[str]:
-    """The overrides with short forms spelled out, and with Hydra's permission to add keys to open groups."""
-    keys = {group for group in OPEN_GROUPS if hint_of(COMMANDS[command].schema, group)}
-    found = []
-    for text in overrides:
-        key, equals, value = text.partition("=")
-        if SHORT_KEYS.get(key, "").partition(".")[0] in keys:
-            key = SHORT_KEYS[key]
-        group, dot, _ = key.partition(".")
-        if group in keys and dot:
-            key = f"++{key}"
-        found.append(key + equals + value)
-    return found
 
 
 def compose_job(overrides: Sequence[str]) -> Job:
@@ -126,6 +120,7 @@ def run_config(values: dict[str, Any], choices: Mapping[str, str]) -> tuple[RunC
     """The typed settings of a composed training config, and its sweep settings, which are not part of a run."""
     values = {"choices": {group: choices[group] for group in ("model", "dataset")}, **values}
     sweep = typed(SweepConfig, values.pop("sweep"))
+    values.pop("for_kind")
     return typed(RunConfig, values), sweep
 
 
@@ -136,9 +131,9 @@ def compose_or_explain(command: str, overrides: Sequence[str], job: int | None =
     while composed is None:
         good = [text for text in overrides if text not in problems]
         try:
-            config = compose(command, good, return_hydra_config=True)
+            config, adjusted = _composed(command, good)
             folder = Path(config.hydra.run.dir) if job is None else Path(config.hydra.sweep.dir, str(job))
-            composed = Composed(plain(config), dict(config.hydra.runtime.choices), folder)
+            composed = Composed(plain(config), dict(config.hydra.runtime.choices), folder, adjusted)
         except COMPOSITION_ERRORS as error:
             found = dict(_explain(command, good))
             if not found:
@@ -147,6 +142,33 @@ def compose_or_explain(command: str, overrides: Sequence[str], job: int | None =
     if problems:
         raise RequestError(list(problems.values()), composed)
     return composed
+
+
+def _composed(command: str, overrides: Sequence[str]) -> tuple[DictConfig, list[str]]:
+    """The config of `overrides`, composed again with the adjustments of its recipe, if there are any; and those."""
+    adjusted: list[str] = []
+    try:
+        config = compose(command, list(overrides), return_hydra_config=True)
+        adjusted = adjustments(config, parse(overrides)) if command == "train" else []
+    except COMPOSITION_ERRORS:  # a key may exist in the adjusted config only
+        with suppress(*COMPOSITION_ERRORS):
+            adjusted = _early_adjustments(command, overrides)
+        if not adjusted:
+            raise
+    if adjusted:
+        config = compose(command, [*adjusted, *overrides], return_hydra_config=True)
+    return config, adjusted
+
+
+def _early_adjustments(command: str, overrides: Sequence[str]) -> list[str]:
+    """The adjustments that follow from choices of files; none if they cannot matter to the other overrides, as it takes
+    a second to import the class of the data."""
+    if command != "train":
+        return []
+    parsed = parse(overrides)
+    chosen = [override.input_line for override in parsed if override.key_or_group in groups()]
+    config = compose(command, chosen, return_hydra_config=True)
+    return adjustments(config, parsed) if may_follow(config, parsed) else []
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
@@ -187,12 +209,14 @@ def _explain(command: str, overrides: Sequence[str]) -> Iterator[tuple[str, str]
             yield override.input_line, f"{override.input_line}: no such {key}; {hint}"
         else:
             chosen.append(override.input_line)
-    reference = OmegaConf.to_container(compose(command, chosen))
+    others = [override.input_line for override in parsed if override.key_or_group not in known]
+    base = [*_early_adjustments(command, [*chosen, *others]), *chosen]
+    reference = OmegaConf.to_container(compose(command, base))
     for override in parsed:
         if override.key_or_group in known or override.key_or_group.startswith("hydra"):
             continue
         try:
-            plain(compose(command, [*chosen, override.input_line]))
+            plain(compose(command, [*base, override.input_line]))
         except COMPOSITION_ERRORS as error:
             yield override.input_line, _explain_value(command, override, reference, error)
 
@@ -202,8 +226,10 @@ def _explain_value(command: str, override: Override, config: Any, error: Excepti
     schema, line, key = COMMANDS[command].schema, override.input_line, override.key_or_group
     if missing := missing_part(config, key, ignored_device_keys(command)):
         group = key.partition(".")[0]
-        if group in groups() and group in config and config[group] is None:
+        if group in groups() and group in config and config[group] in (None, NO_DATASET):
             return f"{line}: choose one first, as in {group}={options(group)[0]}"
+        if moved := MOVED_KEYS.get(key):
+            return f"{line}: {key} is called {moved} now"
         return f"{line}: {missing}"
     if not fits(override.value(), hint := hint_of(schema, key)):
         return misfit(schema, key, override.value(), hint)

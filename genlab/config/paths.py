@@ -1,6 +1,8 @@
-"""Location of the YAML files: inside the package if installed, beside it in a checkout."""
+"""Location of the YAML files: inside the package if installed, beside it in a checkout; then those of plugins."""
 
 from pathlib import Path
+
+from genlab.system import plugins
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -11,6 +13,17 @@ def config_folder() -> Path:
         if (folder / "train.yaml").is_file():
             return folder
     raise FileNotFoundError(f"no configs folder in or beside {_PACKAGE}: reinstall with `pip install .`")
+
+
+def plugin_folders() -> dict[plugins.Plugin, Path]:
+    """The folders of configs that plugins bring."""
+    return {plugin: folder for plugin in plugins.installed() if (folder := plugin.configs)}
+
+
+def config_file(name: str) -> Path:
+    """The file `name`, such as model/vae.yaml: GenLab's own or a plugin's. It need not exist."""
+    folders = [config_folder(), *plugin_folders().values()]
+    return next((folder / name for folder in folders if (folder / name).is_file()), folders[0] / name)
 
 
 def groups() -> list[str]:
@@ -25,4 +38,5 @@ def group_choices() -> dict[str, list[str]]:
 
 def options(group: str) -> list[str]:
     """Valid names for `group=NAME`."""
-    return sorted(path.stem for path in (config_folder() / group).glob("*.yaml"))
+    folders = [config_folder(), *plugin_folders().values()]
+    return sorted({path.stem for folder in folders for path in (folder / group).glob("*.yaml")})

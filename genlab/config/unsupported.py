@@ -1,11 +1,18 @@
 """Overrides that are valid Hydra but not supported by the command."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from hydra.core.override_parser.types import Override
 
-from genlab.config.commands import COMMANDS, OPEN_GROUPS, RENAMED_KEYS, RENAMED_VALUES, ignored_device_keys
+from genlab.config.commands import (
+    COMMANDS,
+    OPEN_GROUPS,
+    RENAMED_KEYS,
+    RENAMED_VALUES,
+    SHORT_KEYS,
+    ignored_device_keys,
+)
 from genlab.config.hints import fits, hint_of
 from genlab.config.paths import groups
 from genlab.contract.settings import limits_of
@@ -26,7 +33,7 @@ def unsupported(command: str, parsed: list[Override]) -> Iterator[tuple[str, str
             continue
         node, _, below = key.partition(".")
         free = command == "train" and below and hint_of(schema, node) is Any  # keys of a class may come and go
-        free = free or (below and node in OPEN_GROUPS)
+        is_open = below and node in OPEN_GROUPS  # whose keys `with_open_groups` adds
         exists = command == "train" and key not in groups() and hint_of(schema, key) is not None
         if key.startswith("hydra"):
             yield line, f"{line}: genlab {command} takes no settings of Hydra's; see genlab {command} --help"
@@ -36,7 +43,7 @@ def unsupported(command: str, parsed: list[Override]) -> Iterator[tuple[str, str
             yield line, f"{line}: write {key}={line.partition('=')[2]}, without @{override.package}"
         elif override.is_delete() and not free:
             yield line, f"{line}: no key can be taken away here; write key=value"
-        elif (override.is_add() and not free) or (override.is_force_add() and not exists):
+        elif (override.is_add() and not free) or (override.is_force_add() and not exists and not is_open):
             yield line, f"{line}: write {line.lstrip('+')}, without +"
 
 
@@ -60,3 +67,18 @@ def several_values(command: str, override: Override) -> str:
     may_be_list = override.is_choice_sweep() and key not in groups() and fits([], hint)
     listed = f", or a list as in {key}=[{line.partition('=')[2]}]" if may_be_list else ""
     return f"{line}: give one value{listed}"
+
+
+def with_open_groups(command: str, overrides: Sequence[str]) -> list[str]:
+    """The overrides with short forms spelled out, and with Hydra's permission to add keys to open groups."""
+    keys = {group for group in OPEN_GROUPS if hint_of(COMMANDS[command].schema, group)}
+    found = []
+    for text in overrides:
+        key, equals, value = text.partition("=")
+        if SHORT_KEYS.get(key, "").partition(".")[0] in keys:
+            key = SHORT_KEYS[key]
+        group, dot, _ = key.partition(".")
+        if group in keys and dot:
+            key = f"++{key}"
+        found.append(key + equals + value)
+    return found

@@ -78,6 +78,11 @@ class DataSpec:
     def __contains__(self, name: str) -> bool:
         return name in self.fields
 
+    def __str__(self) -> str:
+        """For example "x image of 1x28x28, label of 10"."""
+        words = (str(field) if name == field.kind else f"{name} {field}" for name, field in self.fields.items())
+        return ", ".join(words) + (", in pairs" if self.paired else "")
+
     @property
     def provides(self) -> frozenset[str]:
         """What a model may require: names of fields, and "pairs" if rows of a and b belong together."""

@@ -59,6 +59,9 @@ def limits_of(schema: type, key: str) -> Limits:
     return Limits()
 
 
+PAIRS = ("gray", "edges", "mask", "downscale")
+"""What `dataset.pair` may derive from the images of any dataset."""
+
 EXTRACTORS = ("auto", "classifier", "pixels", "values", "inception")
 _MAX_PROCESSES = 1024
 
@@ -160,7 +163,7 @@ class SweepConfig:
 @dataclass
 class _Settings:
     """What `TrainConfig` and `RunConfig` share. `Any` nodes name a class by `_target_` and are checked against its
-    signature."""
+    signature. A model that takes no network has none."""
 
     seed: int = MISSING
     data_dir: str = MISSING
@@ -168,6 +171,7 @@ class _Settings:
     init_from: str | None = MISSING
     dataset: Any = MISSING
     model: Any = MISSING
+    network: Any = None
     optimizer: Any = MISSING
     schedule: Any = MISSING
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
@@ -180,7 +184,9 @@ class _Settings:
 
 @dataclass
 class TrainConfig(_Settings):
-    """What `genlab train` reads."""
+    """What `genlab train` reads. for_kind: the recipe's settings for each kind of data, see `genlab.config.recipes`."""
+
+    for_kind: Any = None
 
     sweep: SweepConfig = field(default_factory=SweepConfig)
 
@@ -195,7 +201,7 @@ class Choices:
 
 @dataclass
 class RunConfig(_Settings):
-    """Every setting of one run, resolved: `dataset`, `model`, `optimizer` and `schedule` are plain dicts."""
+    """Every setting of one run, resolved: `CLASS_NODES` are plain dicts."""
 
     choices: Choices = field(default_factory=Choices)
 
@@ -208,7 +214,7 @@ class RunConfig(_Settings):
 STOPPING_KEYS = ("trainer.max_steps", "trainer.max_epochs", "trainer.early_stop_patience")
 """Keys that determine when a run ends."""
 
-CLASS_NODES = ("dataset", "model", "optimizer", "schedule")
+CLASS_NODES = ("dataset", "model", "network", "optimizer", "schedule")
 """Nodes that name a class by `_target_`."""
 
 

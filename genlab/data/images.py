@@ -3,7 +3,7 @@
 import os
 from concurrent.futures import ThreadPoolExecutor
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -19,6 +19,8 @@ if TYPE_CHECKING:  # importing PIL takes 0.1 s, which commands that read no file
     from PIL.Image import Image
 
 MODES = {1: "L", 3: "RGB"}
+
+Half = Literal["left", "right"]
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 """Formats that are decoded, whatever the file is called: for others PIL may start external programs."""
@@ -55,11 +57,12 @@ def resize(images: Tensor, size: int | None) -> Tensor:
     return resized
 
 
-def decode(path: str, shape: ImageShape, crop: int | None = None) -> Tensor:
+def decode(path: str, shape: ImageShape, crop: int | None = None, half: Half | None = None) -> Tensor:
     """Read an image of any size and mode as uint8 `shape` (channels, height, width).
 
     It is rotated by its EXIF orientation, scaled to cover `shape` and centre-cropped; transparent pixels become white.
     crop: side in pixels of a central square to take from the file, instead of the largest area that fits.
+    half: of a file that holds two images of equal width side by side, the one to read.
     """
     from PIL import Image, ImageOps
 
@@ -71,10 +74,12 @@ def decode(path: str, shape: ImageShape, crop: int | None = None) -> Tensor:
         with Image.open(path, formats=FORMATS) as file:
             if crop is None:
                 # JPEG can decode at 1/2, 1/4 or 1/8 size; twice the target size leaves enough detail for the filter.
-                file.draft(MODES[channels], (2 * max(height, width),) * 2)
+                file.draft(MODES[channels], ((4 if half else 2) * max(height, width),) * 2)
             if file.width * file.height > MOST_PIXELS:
                 raise ValueError(f"it has {file.width}x{file.height} pixels, at most {MOST_PIXELS} are decoded")
             image = convert(ImageOps.exif_transpose(file), MODES[channels])
+            if half is not None:
+                image = _half_of(image, half)
             if crop is not None:
                 left, top = (image.width - crop) / 2, (image.height - crop) / 2
                 image = image.crop((round(left), round(top), round(left) + crop, round(top) + crop))
@@ -82,6 +87,13 @@ def decode(path: str, shape: ImageShape, crop: int | None = None) -> Tensor:
     except Exception as error:  # decoders raise many types on damaged files: OSError, SyntaxError, struct.error
         raise ValueError(f"{path} cannot be read as an image ({error}). Repair or remove it.") from error
     return torch.from_numpy(pixels).view(height, width, channels).permute(2, 0, 1)
+
+
+def _half_of(image: "Image", half: Half) -> "Image":
+    if image.width % 2:
+        raise ValueError(f"it is {image.width} pixels wide, which two images of equal width cannot be side by side")
+    middle = image.width // 2
+    return image.crop((0, 0, middle, image.height) if half == "left" else (middle, 0, image.width, image.height))
 
 
 def convert(image: "Image", mode: str) -> "Image":
@@ -101,7 +113,7 @@ def convert(image: "Image", mode: str) -> "Image":
 class ImageFiles(Examples):
     """Image files, decoded each time they are drawn, or all at once by `load`.
 
-    field: name of the images in a batch; labels: int64 [N] or None; shape, crop: see `decode`.
+    field: name of the images in a batch; labels: int64 [N] or None; shape, crop, half: see `decode`.
     """
 
     def __init__(
@@ -111,19 +123,23 @@ class ImageFiles(Examples):
         shape: ImageShape,
         labels: Tensor | None = None,
         crop: int | None = None,
+        half: Half | None = None,
     ):
-        self.field, self.paths, self.shape, self.labels, self.crop = field, paths, shape, labels, crop
+        self.field, self.paths, self.shape, self.labels, self.crop, self.half = field, paths, shape, labels, crop, half
         self.nbytes = len(paths) * int(np.prod(shape)) + (0 if labels is None else labels.nbytes)
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def rows(self, index: Tensor) -> dict[str, Tensor]:
-        images = torch.stack([decode(self.paths[row], self.shape, self.crop) for row in index.tolist()])
+        images = torch.stack([self._decode(row) for row in index.tolist()])
         return self._fields(images, index)
 
+    def _decode(self, row: int) -> Tensor:
+        return decode(self.paths[row], self.shape, self.crop, self.half)
+
     def load(self) -> dict[str, Tensor]:
-        request = {"images": self.shape, "crop": self.crop}
+        request = {"images": self.shape, "crop": self.crop, "half": self.half}
         table = cached(request, self.paths, lambda: {"images": self._decode_all()})
         return self._fields(table["images"], torch.arange(len(self)))
 
@@ -134,7 +150,7 @@ class ImageFiles(Examples):
 
         def decode_rows(rows: Tensor) -> int:
             for row in rows.tolist():
-                images[row] = decode(self.paths[row], self.shape, self.crop)
+                images[row] = self._decode(row)
             return len(rows)
 
         bar = tqdm(desc="reading images", total=len(self), leave=False, disable=None)

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -57,27 +57,38 @@ class ArrayExamples(Examples):
         return self.fields
 
 
+class Modes(NamedTuple):
+    """The modes of a mixture of isotropic Gaussians.
+
+    centres: [M, D]. deviation: standard deviation of each mode along each axis, [M].
+    """
+
+    centres: Tensor
+    deviation: Tensor
+
+
 class Source(ABC):
     """One configured dataset. The constructor raises `ValueError` on bad settings, from headers and listings alone.
 
     spec: contents of a batch.
     sizes: number of examples by split; for unpaired domains, of the larger domain.
+    log_density: the exact log p(x) in nats, x [N, *shape] to [N], where the dataset knows it; can be pickled.
+    modes: of a mixture, else None.
     """
 
     may_provide: ClassVar[frozenset[str]] = frozenset({"x", "label"})
     """What datasets of this class may provide; `spec` says what this one does."""
 
     kind: ClassVar[str] = "image"
-    """Kind of what is modelled, a key of `genlab.media.kinds.KINDS`."""
+    """Kind of what is modelled, as in `spec`: known before the settings are, so that recipes can follow it."""
 
     categorical_factors: ClassVar[tuple[int, ...]] = ()
     """Columns of the field `factors`, if any, whose values have no order."""
 
-    log_density: Callable[[Tensor], Tensor] | None = None
-    """The exact log p(x) in nats of examples [N, *shape], [N]; None if it is unknown."""
-
     spec: DataSpec
     sizes: dict[str, int]
+    log_density: Callable[[Tensor], Tensor] | None = None
+    modes: Modes | None = None
 
     @abstractmethod
     def open(self, split: str) -> list[Examples]:

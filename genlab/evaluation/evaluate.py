@@ -19,7 +19,8 @@ from genlab.evaluation.data_metrics import DATA_METRICS, fields_of
 from genlab.evaluation.features import Reading
 from genlab.evaluation.sample_metrics import SAMPLE_METRICS, SampleBatch
 from genlab.inference.run import Run
-from genlab.metrics.catalogue import METRICS, directions_of, unknown
+from genlab.media.kinds import shown_kind
+from genlab.metrics.catalogue import FUNCTIONS, METRICS, Direction, known, unknown
 from genlab.system.device import computing
 from genlab.system.distributed import from_first, gather_in_order, rank
 from genlab.system.files import replace_text
@@ -32,7 +33,7 @@ def choose(run: Run, context: EvaluationContext, asked: Sequence[str] | None) ->
     `ValueError` if one is unknown, or needs something that the model, the data or the extractor lacks.
     """
     if asked is None:
-        return [name for name in METRICS if _obstacle(name, run, context) is None]
+        return [name for name in known() if _obstacle(name, run, context) is None]
     problems = list(unknown(asked)) or [
         f"metrics={name}: {reason}" for name in asked if (reason := _obstacle(name, run, context))
     ]
@@ -50,6 +51,10 @@ def _obstacle(name: str, run: Run, context: EvaluationContext) -> str | None:
         return f"model {run.config.choices.model} cannot {', '.join(CAPABILITIES[need] for need in missing)}"
     if metric.fields and (absent := set(metric.fields) - fields_of(context)):
         return f"dataset {context.title} has no {', '.join(absent)}"
+    if metric.points and shown_kind(run.data).plural != "points":
+        return f"is of points, and this run models {shown_kind(run.data).plural}"
+    if metric.modes and not context.source.modes:
+        return f"the modes of dataset {context.title} are not known"
     if metric.classes and not context.extractor.num_classes:
         return f"extractor {context.extractor.name} reads no classes; use extractor=classifier on data with labels"
     if (found := context.settings.num_samples) < metric.least_samples:
@@ -77,18 +82,19 @@ def evaluate(run: Run, context: EvaluationContext, names: Sequence[str], seed: i
     }
     seeds = [mix(seed, number) for number in range(context.settings.repeats)]
     measured: dict[str, list[dict[str, MetricValue]]] = {}
-    for name in (name for name in names if name in DATA_METRICS):
-        asked = seeds if METRICS[name].draws else seeds[:1]
+    for name in (name for name in names if METRICS[name].group != "samples"):
+        asked, measure = seeds if METRICS[name].draws else seeds[:1], (FUNCTIONS | DATA_METRICS)[name]
         with run.inference():
-            measured[name] = [from_first(DATA_METRICS[name](run, context, own)) for own in asked]
-    if sampled := [name for name in names if name in SAMPLE_METRICS]:
+            measured[name] = [from_first(measure(run, context, own)) for own in asked]
+    if sampled := [name for name in names if METRICS[name].group == "samples"]:
         with computing(run.device, "fp32"):
             passes = [_measure_samples(run, context, sampled, own) for own in seeds]
         measured |= {name: [found[place] for found in passes] for place, name in enumerate(sampled)}
     entries: dict[str, dict[str, Any]] = {}
     for name, repeats in measured.items():
-        protocol = common | _protocol(name, run, context, seed)
-        entries |= {key: _entry(key, [values[key] for values in repeats], protocol) for key in repeats[0]}
+        protocol, directions = common | _protocol(name, run, context, seed), METRICS[name].directions
+        for key in repeats[0]:
+            entries[key] = _entry([values[key] for values in repeats], directions.get(key), protocol)
     return entries
 
 
@@ -97,7 +103,7 @@ def _protocol(name: str, run: Run, context: EvaluationContext, seed: int) -> dic
     found: dict[str, Any] = {}
     if METRICS[name].draws:
         found |= {"seed": seed, "repeats": context.settings.repeats}
-    if name in SAMPLE_METRICS:
+    if METRICS[name].group == "samples":
         found["num_samples"] = context.settings.num_samples
         found["sampling"] = dict(context.settings.sampling)
         if "label" in run.model.conditions:
@@ -114,7 +120,7 @@ def _measure_samples(
 ) -> list[dict[str, MetricValue]]:
     """Values of all sample metrics, computed in one pass. The processes of a run share its batches."""
     count = context.settings.num_samples
-    metrics = [SAMPLE_METRICS[name](context, count, seed) for name in names]
+    metrics = [(FUNCTIONS | SAMPLE_METRICS)[name](context, count, seed) for name in names]
     reads = any(METRICS[name].extractor for name in names)
     hidden = None if context.progress else True
 
@@ -131,7 +137,7 @@ def _measure_samples(
     return from_first([metric.result() for metric in metrics] if rank() == 0 else [])
 
 
-def _entry(name: str, repeats: list[MetricValue], protocol: dict[str, Any]) -> dict[str, Any]:
+def _entry(repeats: list[MetricValue], direction: Direction, protocol: dict[str, Any]) -> dict[str, Any]:
     values = [repeat.value for repeat in repeats]
     first, mean = repeats[0], math.fsum(values) / len(values)
     std, over = first.std, first.std_over if first.std is not None else None
@@ -144,7 +150,7 @@ def _entry(name: str, repeats: list[MetricValue], protocol: dict[str, Any]) -> d
         "std": std,
         "std_over": over,
         "values": values,
-        "direction": directions_of()[name],
+        "direction": direction,
         "protocol": {**protocol, **details},
     }
     if not math.isfinite(mean):  # JSON has neither NaN nor infinity

@@ -104,8 +104,6 @@ class Pixels(Extractor):
 
 
 class Values(Extractor):
-    """The entries of points, in the data's units."""
-
     name = "values"
     description = "the entries of points, in the data's units"
     identity = hashlib.sha256(description.encode()).hexdigest()
@@ -173,8 +171,7 @@ class Inception(Extractor):
 def make_extractor(
     name: str, source: Source | None = None, *, device: torch.device | str = "cpu", seed: int = 0
 ) -> Extractor:
-    """The extractor `name`; "auto": "classifier" if `source` has labelled images, "pixels" for others, "values" for
-    points.
+    """The extractor `name`; "auto": "classifier" for labelled images, "pixels" for others, "values" for points.
 
     source: needed only by "classifier" and "auto". seed: of the classifier's training. `ValueError` if there is no such
     extractor, if "classifier" has no labels to learn from, or if torch-fidelity or its weights are missing.
@@ -185,10 +182,8 @@ def make_extractor(
         name = "values" if not images else "classifier" if labelled else "pixels"
     if images != (name != "values"):
         raise ValueError(f"extractor={name}: does not read {'images' if images else 'points'}; use extractor=auto")
-    if name == "values":
-        return Values()
-    if name == "pixels":
-        return Pixels()
+    if name in ("values", "pixels"):
+        return Values() if name == "values" else Pixels()
     if name == "inception":
         return Inception(device)
     if name != "classifier":

@@ -3,16 +3,16 @@
 Each key of `SAMPLE_METRICS` makes one of them. The mathematics is in the modules imported here.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 
 from genlab.data.loading import as_examples
 from genlab.evaluation.context import EvaluationContext, MetricValue
-from genlab.evaluation.features import Extractor, Pixels, Reading, Values, read_table
+from genlab.evaluation.features import Extractor, Pixels, Values, read_table
+from genlab.evaluation.point_metrics import modes, wasserstein
+from genlab.evaluation.samples import FirstPoints, SampleBatch, SampleMetric
 from genlab.inference.run import Run
 from genlab.media.kinds import shown_kind
 from genlab.metrics.classes import ClassCounts, entropy
@@ -29,27 +29,6 @@ COMPARED = 5_000
 
 _DIRECTIONS = 500
 _COPYING_SAMPLES = 1_000
-
-
-@dataclass
-class SampleBatch:
-    """A batch of samples [n, *shape], images or points, the labels requested [n] or None, and the extractor's reading
-    (empty if no metric needs it)."""
-
-    images: Tensor
-    labels: Tensor | None
-    reading: Reading
-
-
-class SampleMetric(NamedTuple):
-    """One metric, or several that share their computation. Memory does not grow with the number of samples.
-
-    update: adds a batch. result: the values by name, once all samples have been added. kept: the points it holds.
-    """
-
-    update: Callable[[SampleBatch], None]
-    result: Callable[[], dict[str, MetricValue]]
-    kept: Sequence[Tensor] = ()
 
 
 def frechet(context: EvaluationContext, num_samples: int, seed: int) -> SampleMetric:
@@ -111,19 +90,6 @@ def classes(context: EvaluationContext, num_samples: int, seed: int) -> SampleMe
         return values
 
     return SampleMetric(update, result)
-
-
-class FirstPoints:
-    """The first `most` of the points [n, D] that arrive in batches."""
-
-    def __init__(self, most: int):
-        self.missing = most
-        self.kept: list[Tensor] = []
-
-    def update(self, points: Tensor) -> None:
-        if self.missing:  # even an empty slice would keep the whole batch in memory
-            self.kept.append(points[: self.missing].cpu().clone())
-            self.missing -= len(self.kept[-1])
 
 
 def pairwise(compare: Callable[[Tensor, Tensor, int], dict[str, MetricValue]]) -> Callable[..., SampleMetric]:
@@ -226,5 +192,7 @@ SAMPLE_METRICS: dict[str, Callable[[EvaluationContext, int, int], SampleMetric]]
     "sliced_wasserstein": pairwise(_sliced_wasserstein),  # mean 1-Wasserstein distance along random directions
     "classes": classes,
     "copies": copies,
+    "modes": modes,
+    "wasserstein": wasserstein,
 }
 """By name: (context, number of samples, seed) to the metric. `genlab.metrics.catalogue` lists what it returns."""

@@ -195,9 +195,8 @@ class Run:
         """
         x, method = self.checked(x), self.score_method(method)
         parts = enumerate(torch.arange(len(x)).split(BATCH))
-        settings = (method, seed)
         return torch.cat(
-            [self.score_batch(x[p], *settings, n, importance_samples, select(condition, p)) for n, p in parts]
+            [self.score_batch(x[p], method, seed, n, importance_samples, select(condition, p)) for n, p in parts]
         )
 
     def score_method(self, method: str | None = None) -> str:

@@ -11,6 +11,7 @@ from genlab.config.build import build_source
 from genlab.config.commands import DatasetChoice, DataUseConfig
 from genlab.contract.data import Condition, Field
 from genlab.data.loading import as_examples, open_split
+from genlab.data.pairs import Paired
 from genlab.data.published import PublishedSet
 from genlab.data.source import Source
 from genlab.inference.run import Run
@@ -43,7 +44,8 @@ def run_source(run: Run, config: DataUseConfig) -> tuple[Source, DatasetChoice]:
 
 def is_ready(source: Source) -> bool:
     """Whether a source can be opened without writing files."""
-    return not isinstance(source, PublishedSet) or source.lies_in(source.data_dir)
+    inner = source.source if isinstance(source, Paired) else source
+    return not isinstance(inner, PublishedSet) or inner.lies_in(inner.data_dir)
 
 
 def dataset_images(run: Run, config: DataUseConfig, limit: int | None = None) -> DatasetImages:

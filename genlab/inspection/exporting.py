@@ -5,12 +5,12 @@ it has been loaded again and compared with the model.
 """
 
 import copy
+import inspect
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
-from inspect import Parameter, Signature
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -36,33 +36,28 @@ class ExportFailed(RuntimeError):
 
 
 class Part(nn.Module):
-    """One method of a model as a module. The names of the arguments that it is traced with become the file's inputs.
+    """One method of a model as a module; its examples or latents come first, then its condition by field."""
 
-    fixed: arguments that the file does not take.
-    """
-
-    def __init__(self, model: GenerativeModel, method: str, **fixed: Any):
+    def __init__(self, model: GenerativeModel, method: str, fixed: dict[str, Any]):
         super().__init__()
         self.model, self.method, self.fixed = model, method, fixed
 
-    def call(self, x: Tensor | None = None, z: Tensor | None = None, **condition: Tensor) -> Tensor:
-        inputs = [value for value in (x, z) if value is not None]
-        return getattr(self.model, self.method)(*inputs, *self.model.given(condition), **self.fixed)
+    def call(self, names: list[str], values: tuple[Tensor, ...]) -> Tensor:
+        (_, rows), *condition = zip(names, values, strict=True)
+        return getattr(self.model, self.method)(rows, *self.model.given(dict(condition)), **self.fixed)
 
 
-def make_part(model: GenerativeModel, method: str, **fixed: Any) -> Part:
-    """A `Part` whose `forward` has a parameter for each of the model's conditions: torch.export does not follow
-    `**condition`."""
+def part(model: GenerativeModel, method: str, first: str, **fixed: Any) -> Part:
+    """A `Part` whose forward takes `first` ("x" or "z") and the model's conditions by name: torch.export takes the
+    names of a file's inputs from there. fixed: arguments that the file does not take."""
+    names = [first] if fixed else [first, *model.conditions]
 
-    def forward(self: Part, **inputs: Tensor) -> Tensor:
-        return self.call(**inputs)
+    def forward(self: Part, *values: Tensor, **named: Tensor) -> Tensor:
+        return self.call(names, (*values, *(named[name] for name in names[len(values) :])))
 
-    names = ("x", "z", *model.conditions)
-    either = Parameter.POSITIONAL_OR_KEYWORD
-    forward.__signature__ = Signature(  # type: ignore[attr-defined]
-        [Parameter("self", either), *(Parameter(name, either, default=None) for name in names)]
-    )
-    return type(Part.__name__, (Part,), {"forward": forward})(model, method, **fixed)
+    parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in ("self", *names)]
+    forward.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return type("Part", (Part,), {"forward": forward})(model, method, fixed)
 
 
 @dataclass
@@ -98,13 +93,15 @@ def functions(run: Run) -> list[Function]:
     ranges |= {name: [0, run.data[name].size - 1] for name in model.conditions if run.data[name].size}
     found = []
     if run.can("decode") and (run.can("prior") or run.can("encode")):
-        found.append(Function("decode", make_part(model, "decode"), lambda n: conditioned(latents(n)), "x", ranges))
+        found.append(Function("decode", part(model, "decode", "z"), lambda n: conditioned(latents(n)), "x", ranges))
     if run.can("encode"):
-        found.append(Function("encode", make_part(model, "encode"), lambda n: conditioned(examples(n)), "z", ranges))
+        found.append(Function("encode", part(model, "encode", "x"), lambda n: conditioned(examples(n)), "z", ranges))
     if run.can("translate"):
         for domain in model.targets:
             inputs = partial(examples, domain=run.origin_of(domain))
-            found.append(Function(f"translate_to_{domain}", make_part(model, "translate", to=domain), inputs, "y", ranges))
+            found.append(
+                Function(f"translate_to_{domain}", part(model, "translate", "x", to=domain), inputs, "y", ranges)
+            )
     if not found:
         others = sorted({name for word in ("decode", "encode", "translate") for name in models_that_can(word)})
         raise ValueError(

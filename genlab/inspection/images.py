@@ -117,6 +117,17 @@ class UserImages(Images):
 
 
 @dataclass(kw_only=True)
+class UserPoints(Images):
+    """Points [N, D] of a file."""
+
+    points: Tensor
+
+    def read(self) -> Iterator[tuple[list[str], Tensor, Condition]]:
+        for rows in torch.arange(len(self.points)).split(BATCH):
+            yield [str(row) for row in rows.tolist()], self.points[rows], {}
+
+
+@dataclass(kw_only=True)
 class DatasetImages(Images):
     """Rows of a dataset split, in order. given_labels: int64 [N], used instead of the dataset's own."""
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ from genlab.config.paths import options
 from genlab.contract.data import Field
 from genlab.data.arrays import Npz, read_array
 from genlab.data.folders import SUFFIXES, check_folder, list_images
+from genlab.data.point_files import read_points
 from genlab.inference.run import Run
 from genlab.inspection.dataset import check_field, check_fit, dataset_images, dataset_origin, images_of
-from genlab.inspection.images import DatasetImages, Images, UserImages
+from genlab.inspection.images import DatasetImages, Images, UserImages, UserPoints
+from genlab.media.kinds import kind_of
 
 
 def find_images(run: Run, config: ImagesConfig) -> Images:
@@ -38,13 +41,16 @@ def open_input(
     limit: int | None = None,
     domain: str | None = None,
 ) -> Images:
-    """Images of a file, a folder or an npz file. `ValueError` naming `key` if there are none that fit the run.
+    """Images of a file, a folder or an npz file, or points of a csv or npz file. `ValueError` naming `key` if there are
+    none that fit the run.
 
     domain: the field that they are examples of, by default the first that is modelled.
     """
     wanted = run.data[domain or run.data.domains[0]]
     path = Path(place).expanduser()
     origin = {"path": str(path.resolve())}
+    if not kind_of(wanted).levels:
+        return _points(run, wanted, path, key, limit, origin)
     if path.suffix == ".npz":
         return _npz(run, wanted, path, key, limit, origin)
     if path.is_file():
@@ -91,6 +97,14 @@ def latent_of(run: Run, place: str, key: str, condition: dict[str, Any]) -> tupl
         raise ValueError(f"{key}={place}: holds {found.size} images; name the file of one")
     given = run.conditioning.of_examples(1, condition, {})
     return run.encode(next(found.batches("encoding")), given), found.title
+
+
+def _points(run: Run, wanted: Field, path: Path, key: str, limit: int | None, origin: dict[str, Any]) -> UserPoints:
+    if not path.is_file() or path.suffix.lower() not in (".csv", ".npz"):
+        raise ValueError(f"{key}={path}: no file of points; give a .csv file, or an .npz file with an array points")
+    points = read_points(path)[:limit]
+    check_field(run, replace(wanted, shape=tuple(points.shape[1:])), wanted, f"{key}={path}")
+    return UserPoints(path.stem, len(points), origin, points=points)
 
 
 def _npz(run: Run, wanted: Field, path: Path, key: str, limit: int | None, origin: dict[str, Any]) -> DatasetImages:

@@ -13,8 +13,11 @@ from genlab.media.kinds import shown_kind
 _REAL = 10_000  # examples of the data that are drawn
 
 
-def scene_of(run: Run) -> Scene | None:
-    """The run's data, if at hand, and its discriminator; None for kinds that are shown by themselves."""
+def scene_of(run: Run, shown: str = "generated") -> Scene | None:
+    """The run's data, if at hand, and its discriminator; None for kinds that are shown by themselves.
+
+    shown: what the examples are that are shown.
+    """
     if not shown_kind(run.data).has_scene:
         return None
 
@@ -26,9 +29,9 @@ def scene_of(run: Run) -> Scene | None:
     try:
         source = build_source(run.config.dataset)
     except ValueError:  # a run can be used without its data
-        return Scene(score=scored)
+        return Scene(score=scored, shown=shown)
     if not is_ready(source):
-        return Scene(score=scored)
+        return Scene(score=scored, shown=shown)
     table = source.open("validation")[0]
     stored = table.rows(torch.arange(min(_REAL, len(table))))["x"]
-    return Scene(as_examples(stored, run.data["x"]), source.log_density, scored)
+    return Scene(as_examples(stored, run.data["x"]), source.log_density, scored, shown)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,13 +19,15 @@ from genlab.media.metadata import Origin
 class Scene:
     """What examples can be shown against; each entry is optional, and a kind uses those that it can draw.
 
-    real: examples of the data, [N, *shape]. log_density: the data's exact log p(x), [N, *shape] to [N].
-    score: the model's discriminator logit, [N, *shape] to [N].
+    real: examples of the data, [N, *shape]. log_density: the data's exact log p(x), [N, *shape] to [N]. score: the
+    model's discriminator logit, [N, *shape] to [N]. Both functions take float tensors on the CPU. shown: what the
+    examples themselves are.
     """
 
     real: Tensor | None = None
     log_density: Callable[[Tensor], Tensor] | None = None
     score: Callable[[Tensor], Tensor] | None = None
+    shown: str = "generated"
 
 
 class Kind:
@@ -47,6 +50,10 @@ class Kind:
         """Values [N, *shape] as features [N, D] that condition a network."""
         return values.flatten(1)
 
+    def num_features(self, field: Field) -> int:
+        """The D of `features`."""
+        return prod(field.shape)
+
     def parse(self, field: Field, value: Any) -> Tensor:
         """One example [*shape] from a value on the command line. `ValueError` if it is not one."""
         raise ValueError("cannot be given on the command line")
@@ -65,8 +72,14 @@ class Shown(Kind):
         """Examples [N, *shape] as an array for a result file."""
         raise NotImplementedError
 
-    def picture(self, rows: Tensor, origin: Origin | None = None, scene: Scene | None = None) -> Png:
-        """Examples [rows, columns, *shape] as one PNG. origin: its metadata."""
+    def picture(
+        self, rows: Tensor, origin: Origin | None = None, scene: Scene | None = None, connected: bool = False
+    ) -> Png:
+        """Examples [rows, columns, *shape] as one PNG. origin: its metadata. connected: each row is a path."""
+        raise NotImplementedError
+
+    def arranged(self, x: Tensor, columns: int | None = None) -> Tensor:
+        """Examples [N, *shape] in rows [rows, columns, *shape]; None for about as many columns as rows."""
         raise NotImplementedError
 
     def beside(self, x: Tensor, y: Tensor) -> Tensor:
@@ -84,6 +97,9 @@ class Shown(Kind):
     def save_each(self, x: Tensor, paths: Sequence[Path], origin: Origin | None = None) -> None:
         """Write each example to a file of its own. `ValueError` if the kind has no such files."""
         raise NotImplementedError
+
+    def check_augmentation(self, flip: bool, shift: int) -> None:
+        """`ValueError` if examples cannot be flipped or shifted, but `loader.flip` or `loader.shift` asks for it."""
 
     def augment(self, x: Tensor, flipped: Tensor | None, shifts: tuple[Tensor, Tensor] | None) -> Tensor:
         """Flip the examples [N, *shape] where `flipped` [N], and shift them by `shifts` (down, right), [N] each."""

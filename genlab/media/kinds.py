@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, one_hot, pad
 
 from genlab.contract.data import DataSpec, Field
-from genlab.media.grids import frames, in_blocks, to_png
+from genlab.media.grids import frames, in_blocks, to_png, wrap
 from genlab.media.images import Png, save_gif, save_image, to_uint8
 from genlab.media.kind import Kind, Scene, Shown
 from genlab.media.metadata import Origin
@@ -31,8 +31,14 @@ class Image(Shown):
     def array(self, x: Tensor) -> np.ndarray:
         return to_uint8(x)
 
-    def picture(self, rows: Tensor, origin: Origin | None = None, scene: Scene | None = None) -> Png:
+    def picture(
+        self, rows: Tensor, origin: Origin | None = None, scene: Scene | None = None, connected: bool = False
+    ) -> Png:
         return to_png(rows, origin)
+
+    def arranged(self, x: Tensor, columns: int | None = None) -> Tensor:
+        """Empty cells are grey."""
+        return wrap(x, columns)
 
     def beside(self, x: Tensor, y: Tensor) -> Tensor:
         """Rows of x, each above the row of their counterparts in y."""
@@ -66,6 +72,9 @@ class Label(Kind):
     def features(self, field: Field, values: Tensor) -> Tensor:
         """One-hot, [N, size]."""
         return one_hot(values, field.size).to(torch.get_default_dtype())
+
+    def num_features(self, field: Field) -> int:
+        return field.size
 
     def parse(self, field: Field, value: Any) -> Tensor:
         if isinstance(value, str) and value in field.names:

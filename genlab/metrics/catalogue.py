@@ -1,13 +1,16 @@
 """All metrics of `genlab evaluate`: their values, directions and requirements. Imports nothing slow.
 
 Everything that concerns metrics reads this table: `genlab evaluate` and its help, `trainer.best_metric`, sweeps,
-`genlab compare`, and the tests of the documentation.
+`genlab compare`, and the tests of the documentation. Plugins add theirs to it by `METRICS` of their modules, which maps
+a name to a pair: a `Metric`, and the function that measures it, as in `genlab.evaluation.sample_metrics.SAMPLE_METRICS`
+or `genlab.evaluation.data_metrics.DATA_METRICS`.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from genlab.system.plugins import brought
 from genlab.system.text import did_you_mean
 
 Direction = Literal["min", "max"] | None
@@ -21,7 +24,8 @@ class Metric:
     directions: of each value it may return, by name. needs: required capabilities of the model. fields: fields that a
     batch must hold besides images. draws: whether it depends on the seed. extractor: whether it compares features;
     classes: whether the extractor must be a classifier. least_samples, least_real: minimum number of samples and of
-    real images. own_data: whether it is about the data that the run was trained on.
+    real images. own_data: whether it is about the data that the run was trained on. points: whether it is of points
+    alone. modes: whether the dataset must know its modes.
     """
 
     group: Literal["samples", "data", "translation"]
@@ -35,6 +39,8 @@ class Metric:
     least_samples: int = 0
     least_real: int = 0
     own_data: bool = False
+    points: bool = False
+    modes: bool = False
 
 
 def _samples(summary: str, directions: dict[str, Direction], **more: Any) -> Metric:
@@ -113,6 +119,14 @@ METRICS: dict[str, Metric] = {
         least_real=1,
         own_data=True,
     ),
+    "modes": _samples(
+        "modes of the mixture covered, share of samples of high quality",
+        {"modes_covered": "max", "high_quality": "max"},
+        extractor=False,
+        points=True,
+        modes=True,
+    ),
+    "wasserstein": _samples("Wasserstein distance of points", {"wasserstein": "min"}, points=True),
 }
 """By the name that `metrics=` takes."""
 
@@ -121,14 +135,36 @@ COMPARABLE = ("dataset", "split", "weights", "num_samples", "extractor", "extrac
 """Protocol entries that must match for two values to be comparable; steps and seeds may differ between runs."""
 
 
+FUNCTIONS: dict[str, Callable[..., Any]] = {}
+"""The functions of the metrics that plugins have added, by name."""
+
+
+def known(asked: Iterable[str] | None = None) -> dict[str, Metric]:
+    """`METRICS`, with those of plugins, which are imported unless all metrics `asked` for are there already.
+
+    `ValueError` if a plugin cannot be imported, or names a metric or a value as another does.
+    """
+    if asked is None or not set(asked) <= set(METRICS):
+        for name, (metric, function) in brought("METRICS").items():
+            if FUNCTIONS.get(name) is function:
+                continue
+            values = {value for other in METRICS.values() for value in other.directions}
+            if name in METRICS or values & set(metric.directions):
+                raise ValueError(f"metrics={name}: a plugin's metric and its values need names of their own; rename it")
+            METRICS[name], FUNCTIONS[name] = metric, function
+    return METRICS
+
+
 def directions_of(asked: Iterable[str] | None = None) -> dict[str, Direction]:
     """Direction of each value, by name, that the metrics `asked` for may return; None for all metrics."""
-    names = METRICS if asked is None else asked
-    return {name: direction for metric in names for name, direction in METRICS[metric].directions.items()}
+    found = known(asked)
+    names = found if asked is None else asked
+    return {name: direction for metric in names for name, direction in found[metric].directions.items()}
 
 
 def unknown(asked: Iterable[str]) -> Iterator[str]:
     """An error line for each name in `asked` that is not a metric."""
+    found = known(asked)
     for name in asked:
-        if name not in METRICS:
-            yield f"metrics={name}: no such metric; {did_you_mean(name, METRICS)}"
+        if name not in found:
+            yield f"metrics={name}: no such metric; {did_you_mean(name, found)}"

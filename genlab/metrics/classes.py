@@ -3,6 +3,8 @@
 References:
     VEEGAN: Reducing Mode Collapse in GANs using Implicit Variational Learning (Srivastava, Valkov, Russell, Gutmann,
     Sutton, 2017), for modes and high-quality samples, https://arxiv.org/abs/1705.07761
+    PacGAN: The power of two samples in generative adversarial networks (Lin, Khetan, Fanti, Oh, 2018), for the protocol
+    of 2,500 samples, https://arxiv.org/abs/1712.04086
 """
 
 from math import log
@@ -63,18 +65,21 @@ def entropy(counts: Tensor) -> float:
     return -torch.xlogy(shares, shares).sum().item()
 
 
-def modes_covered(points: Tensor, centres: Tensor, deviation: float, reach: float = 3.0) -> dict[str, float | int]:
+def modes_covered(points: Tensor, centres: Tensor, deviation: Tensor | float, reach: float = 3.0) -> dict[str, Any]:
     """How many modes of a mixture of isotropic Gaussians a set of points covers.
 
-    points: [N, D]; centres: [M, D]; deviation: standard deviation of each mode along each axis. A point is of high
-    quality if it is within `reach` standard deviations of its nearest centre. One such point covers a mode.
+    points: [N, D]; centres: [M, D]; deviation: standard deviation of each mode along each axis, [M], or of all. A point
+    belongs to the mode from which it is the fewest standard deviations away, and is of high quality if these are at
+    most `reach`. One such point covers a mode. counts: high-quality points of each mode.
     """
-    distances, nearest = torch.cdist(points.double(), centres.double()).min(1)
-    good = distances <= reach * deviation
+    deviation = torch.as_tensor(deviation, dtype=torch.float64, device=points.device).expand(len(centres))
+    distances, nearest = (torch.cdist(points.double(), centres.to(points.device).double()) / deviation).min(1)
+    counts = nearest[distances <= reach].bincount(minlength=len(centres))
     return {
-        "modes_covered": len(nearest[good].unique()),
+        "modes_covered": (counts > 0).sum().item(),
         "modes": len(centres),
-        "high_quality": good.double().mean().item(),
+        "high_quality": counts.sum().item() / len(points),
+        "counts": counts.tolist(),
         "reach": reach,
-        "deviation": deviation,
+        "deviation": deviation.unique().tolist(),
     }

@@ -5,7 +5,7 @@ References:
 - Vincent et al. 2008, Extracting and Composing Robust Features with Denoising Autoencoders, https://doi.org/10.1145/1390156.1390294
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, Literal
 
 from torch import Tensor
@@ -14,9 +14,9 @@ from torch.nn import functional as F
 from genlab.contract.data import Batch, DataSpec
 from genlab.contract.model import GenerativeModel, Update
 from genlab.media.kinds import shown_kind
-from genlab.networks.choice import Network, make_decoder, make_encoder
 from genlab.networks.coordinates import Coordinates
 from genlab.networks.layers import Activation, check_least
+from genlab.networks.network import Network
 
 
 class AE(GenerativeModel):
@@ -36,12 +36,8 @@ class AE(GenerativeModel):
         self,
         data: DataSpec,
         *,
+        network: Network,
         latent_dim: int = 32,
-        network: Network = "mlp",
-        hidden: Sequence[int] = (512, 256),
-        channels: int = 32,
-        max_channels: int = 256,
-        dense: Sequence[int] = (),
         activation: Activation = "relu",
         dropout: float = 0.0,
         loss: Literal["mse", "bce"] = "mse",
@@ -54,10 +50,9 @@ class AE(GenerativeModel):
         self.unit = Coordinates(data["x"], "unit")
         if loss == "bce" and not self.unit.bounds:
             raise ValueError("model.loss=bce: needs values between 0 and 1, as of images; choose model.loss=mse")
-        sizes = {"hidden": hidden, "channels": channels, "max_channels": max_channels, "dense": dense}
-        options: dict[str, Any] = {**sizes, "activation": activation, "dropout": dropout}
-        self.encoder = make_encoder(network, data.shape, latent_dim, **options)
-        self.decoder = make_decoder(network, latent_dim, data.shape, **options)
+        style: dict[str, Any] = {"activation": activation, "dropout": dropout}
+        self.encoder = network.encoder(data.shape, latent_dim, **style)
+        self.decoder = network.decoder(latent_dim, data.shape, **style)
 
     def training_step(self, batch: Batch, step: int) -> Iterator[Update]:
         x = self.unit.inward(batch["x"])

@@ -19,7 +19,7 @@ from torch.nn.functional import one_hot
 
 from genlab.contract.data import Batch, Condition, DataSpec
 from genlab.models.gan import GAN
-from genlab.networks.choice import Network, make_encoder
+from genlab.networks.network import Network
 
 _PREVIEW_COLUMNS = 10
 
@@ -42,16 +42,16 @@ class CGAN(GAN):
     def num_conditions(self) -> int:
         return self.data.num_classes
 
-    def make_discriminator(self, network: Network, **options: Any) -> nn.Module:
+    def make_discriminator(self, network: Network, **style: Any) -> nn.Module:
         """Images to [N, 1 + num_classes]; with `label_input`, concatenated images and labels to [N, 1]."""
         if not self.label_input:
-            return super().make_discriminator(network, **options)
-        if network != "mlp":
+            return super().make_discriminator(network, **style)
+        if network.images_only:
             raise ValueError(
-                f"model.label_input=true: only the mlp discriminator takes labels as an input, not that of "
-                f"model.network={network}; choose model.network=mlp or model.label_input=false"
+                f"model.label_input=true: an mlp discriminator takes labels as an input, but not that of "
+                f"network={network.name}; choose network=mlp or model.label_input=false"
             )
-        return make_encoder(network, (prod(self.data.shape) + self.num_conditions, 1, 1), 1, **options)
+        return network.encoder((prod(self.data.shape) + self.num_conditions,), 1, **style)
 
     def generate(self, z: Tensor, condition: Condition | None = None) -> Tensor:
         """G(z, y): noise [N, latent_dim] and labels [N] to examples [N, *shape], images in [-1, 1]."""

@@ -25,14 +25,14 @@ from genlab.metrics.sliced_wasserstein import sliced_wasserstein
 from genlab.models.gan import accuracy
 from genlab.networks.image_pool import ImagePool
 from genlab.networks.layers import check_least, initialize
+from genlab.networks.network import Network
 from genlab.networks.patchgan import PatchDiscriminator
-from genlab.networks.resnet import ImageNormalization, Padding, ResNetGenerator
 
 
 class CycleGAN(GenerativeModel):
     """G: a -> b, F: b -> a, with discriminators D_b and D_a. Images are in [-1, 1] internally.
 
-    blocks, width, padding, normalization: of the generators, see `ResNetGenerator`.
+    network: the generators are its translators.
     discriminator_width: output channels of the discriminators' first layer.
     discriminator_layers: layers with stride 2 in the discriminators, which determine the patch size; None chooses by
         the image size.
@@ -55,10 +55,7 @@ class CycleGAN(GenerativeModel):
         self,
         data: DataSpec,
         *,
-        blocks: int = 1,
-        width: int = 48,
-        padding: Padding = "zeros",
-        normalization: ImageNormalization = "pixel",
+        network: Network,
         discriminator_width: int = 32,
         discriminator_layers: int | None = None,
         cycle_weight: float = 10.0,
@@ -67,10 +64,9 @@ class CycleGAN(GenerativeModel):
     ):
         super().__init__(data)
         check_least(0, cycle_weight=cycle_weight, identity_weight=identity_weight, pool_size=pool_size)
-        check_least(1, width=width, discriminator_width=discriminator_width)
+        check_least(1, discriminator_width=discriminator_width)
         self.cycle_weight, self.identity_weight = cycle_weight, identity_weight
-        options = (width, blocks, padding, normalization)
-        self.generators = nn.ModuleDict({name: ResNetGenerator(data.shape, *options) for name in ("a_to_b", "b_to_a")})
+        self.generators = nn.ModuleDict({d: network.translator(data.shape, data.shape) for d in ("a_to_b", "b_to_a")})
         self.discriminators = nn.ModuleDict(
             {d: PatchDiscriminator(data.shape, discriminator_width, discriminator_layers) for d in ("a", "b")}
         )
@@ -105,7 +101,7 @@ class CycleGAN(GenerativeModel):
 
     def _translations(self, real: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
         """Translations, cycles and identities, each by its output domain."""
-        to_b, to_a = self.generators["a_to_b"], self.generators["b_to_a"]
+        to_b, to_a = self._to_b, self._to_a
         if not self.identity_weight:
             fake = {"a": to_a(real["b"]), "b": to_b(real["a"])}
             return fake, {"a": to_a(fake["b"]), "b": to_b(fake["a"])}, {}
@@ -114,6 +110,14 @@ class CycleGAN(GenerativeModel):
         fake_a, identity_a = to_a(torch.cat([real["b"], real["a"]])).chunk(2)
         cycle = {"a": to_a(fake_b), "b": to_b(fake_a)}
         return {"a": fake_a, "b": fake_b}, cycle, {"a": identity_a, "b": identity_b}
+
+    def _to_b(self, a: Tensor) -> Tensor:
+        """G(a): both [N, C, H, W] in [-1, 1]."""
+        return self.generators["a_to_b"](a).to(a.dtype).tanh()
+
+    def _to_a(self, b: Tensor) -> Tensor:
+        """F(b): both [N, C, H, W] in [-1, 1]."""
+        return self.generators["b_to_a"](b).to(b.dtype).tanh()
 
     def _generator_loss(self, domain: str, fake: Tensor) -> Tensor:
         """(D(fake) - 1)^2: the paper halves the discriminators' loss but not the generators'."""
@@ -133,8 +137,8 @@ class CycleGAN(GenerativeModel):
         """Translate images of the other domain to domain `to` ("a" or "b"): both [N, C, H, W] in [0, 1]."""
         if to not in ("a", "b"):
             raise ValueError(f"to={to!r}: choose from a, b")
-        generator = self.generators["a_to_b" if to == "b" else "b_to_a"]
-        return (generator(2 * x - 1) + 1) / 2
+        generate = self._to_b if to == "b" else self._to_a
+        return (generate(2 * x - 1) + 1) / 2
 
     def evaluate(self, batch: Batch) -> dict[str, Tensor]:
         """Errors are mean absolute differences of pixels in [0, 1].

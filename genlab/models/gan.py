@@ -14,7 +14,7 @@ References:
 - Karras et al. 2020, Analyzing and Improving the Image Quality of StyleGAN, https://arxiv.org/abs/1912.04958 (lazy R1)
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -27,9 +27,9 @@ from genlab.losses.adversarial import AdversarialLoss, discriminator_loss, gener
 from genlab.losses.adversarial import gradient_penalty as penalty_between
 from genlab.metrics.sliced_wasserstein import sliced_wasserstein
 from genlab.models.latents import standard_normal
-from genlab.networks.choice import Network, make_decoder, make_encoder
 from genlab.networks.coordinates import Coordinates
 from genlab.networks.layers import Activation, Normalization, check_least
+from genlab.networks.network import Network
 
 BOUNDARY: dict[str, float] = {"non-saturating": 0.0, "hinge": 0.0, "least-squares": 0.5}
 """The decision threshold between "real" and "generated" logits. A Wasserstein critic has none: only differences of its
@@ -46,8 +46,7 @@ class GAN(GenerativeModel):
     """x = (1 + tanh G(z)) / 2 with z ~ N(0, I), z: [N, latent_dim]; the networks work in [-1, 1].
 
     Points are standardized for the networks, and x = G(z) there.
-    generator_hidden: widths of the mlp generator's layers; None uses the discriminator's `hidden` in reverse.
-    dense: widths of fully connected layers after the conv discriminator's feature maps.
+    network: the generator is its decoder, the discriminator its encoder.
     dropout: fraction of hidden features that the discriminator drops in training.
     r1_gamma: weight of E |grad D(x)|^2 / 2 on real data; applied every `r1_every` steps, `r1_every` times as strong.
     gradient_penalty: weight of E (|grad D(u)| - 1)^2 at points between data and samples, at every step.
@@ -62,13 +61,8 @@ class GAN(GenerativeModel):
         self,
         data: DataSpec,
         *,
+        network: Network,
         latent_dim: int = 16,
-        network: Network = "conv",
-        hidden: Sequence[int] = (512, 256),
-        generator_hidden: Sequence[int] | None = None,
-        channels: int = 32,
-        max_channels: int = 256,
-        dense: Sequence[int] = (256,),
         generator_activation: Activation = "relu",
         normalization: Normalization = "batch",
         dropout: float = 0.0,
@@ -85,26 +79,18 @@ class GAN(GenerativeModel):
         self.latent_dim, self.loss, self.critic_steps = latent_dim, loss, critic_steps
         self.r1_gamma, self.r1_every, self.gradient_penalty = r1_gamma, r1_every, gradient_penalty
         self.signed = Coordinates(data["x"], "signed")
-        sizes: dict[str, Any] = {"channels": channels, "max_channels": max_channels}
-        self.generator = make_decoder(
-            network,
-            latent_dim + self.num_conditions,
-            data.shape,
-            hidden=hidden if generator_hidden is None else generator_hidden[::-1],
-            dense=(),
-            **sizes,
-            activation=generator_activation,
-            normalization=normalization,
+        self.generator = network.decoder(
+            latent_dim + self.num_conditions, data.shape, activation=generator_activation, normalization=normalization
         )
         self.discriminator = self.make_discriminator(
-            network, hidden=hidden, dense=dense, **sizes, activation="leaky_relu", dropout=dropout, spectral=spectral
+            network, activation="leaky_relu", dropout=dropout, spectral=spectral
         )
         self.discriminator_has_batch_norm = any(isinstance(layer, _BatchNorm) for layer in self.discriminator.modules())
         if self.discriminator_has_batch_norm and (r1_gamma or gradient_penalty):
             raise ValueError(
                 f"model.r1_gamma={r1_gamma}, model.gradient_penalty={gradient_penalty}: these penalties need a "
-                f"discriminator that scores every image separately, and that of model.network={network} normalizes "
-                "batches; set model.r1_gamma=0 model.gradient_penalty=0, or choose model.network=conv"
+                f"discriminator that scores every image separately, and that of network={network.name} normalizes "
+                "batches; set model.r1_gamma=0 model.gradient_penalty=0, or choose network=conv"
             )
 
     @property
@@ -112,9 +98,9 @@ class GAN(GenerativeModel):
         """Number of classes to condition on: extra inputs of the generator, extra outputs of the discriminator."""
         return 0
 
-    def make_discriminator(self, network: Network, **options: Any) -> nn.Module:
+    def make_discriminator(self, network: Network, **style: Any) -> nn.Module:
         """The network that maps `discriminator_input` to [N, 1 + num_conditions]."""
-        return make_encoder(network, self.data.shape, 1 + self.num_conditions, **options)
+        return network.encoder(self.data.shape, 1 + self.num_conditions, **style)
 
     def players(self) -> dict[str, nn.Module]:
         return {"discriminator": self.discriminator, "generator": self.generator}

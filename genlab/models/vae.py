@@ -6,11 +6,11 @@ References:
 """
 
 import math
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from genlab.contract.data import Batch, Condition, DataSpec, select
 from genlab.contract.model import GenerativeModel, Update
@@ -18,9 +18,9 @@ from genlab.losses.divergence import kl_to_standard_normal
 from genlab.losses.likelihood import LikelihoodName, make_likelihood
 from genlab.media.kinds import shown_kind
 from genlab.models.latents import standard_normal
-from genlab.networks.choice import Network, make_decoder, make_encoder
 from genlab.networks.coordinates import Coordinates
 from genlab.networks.layers import Activation, check_least
+from genlab.networks.network import Network
 
 _TRAVERSED_LATENTS = 10
 _TRAVERSED_VALUES = 9
@@ -32,7 +32,7 @@ class VAE(GenerativeModel):
     likelihood: "bernoulli" (images only), "gaussian" (fixed `variance`) or "gaussian-learned" (starts at `variance`).
     """
 
-    averaged = ("encoder", "decoder", "likelihood")
+    averaged: ClassVar[tuple[str, ...]] = ("encoder", "decoder", "likelihood")
     kinds = frozenset({"image", "points"})
     metrics = {"elbo": "max", "reconstruction": "min", "kl": "min", "mse": "min"}
 
@@ -40,12 +40,8 @@ class VAE(GenerativeModel):
         self,
         data: DataSpec,
         *,
+        network: Network,
         latent_dim: int = 20,
-        network: Network = "mlp",
-        hidden: Sequence[int] = (512, 512),
-        channels: int = 32,
-        max_channels: int = 256,
-        dense: Sequence[int] = (),
         activation: Activation = "relu",
         dropout: float = 0.0,
         likelihood: LikelihoodName = "bernoulli",
@@ -54,10 +50,9 @@ class VAE(GenerativeModel):
         super().__init__(data)
         check_least(1, latent_dim=latent_dim)
         self.latent_dim = latent_dim
-        sizes = {"hidden": hidden, "channels": channels, "max_channels": max_channels, "dense": dense}
-        options: dict[str, Any] = {**sizes, "activation": activation, "dropout": dropout}
-        self.encoder = make_encoder(network, data.shape, 2 * latent_dim, **options)
-        self.decoder = make_decoder(network, latent_dim, data.shape, **options)
+        style: dict[str, Any] = {"activation": activation, "dropout": dropout}
+        self.encoder = self.make_encoder(network, **style)
+        self.decoder = self.make_decoder(network, **style)
         self.unit = Coordinates(data["x"], "unit")
         if likelihood == "bernoulli" and not self.unit.bounds:
             raise ValueError(
@@ -65,6 +60,14 @@ class VAE(GenerativeModel):
                 "model.likelihood=gaussian-learned"
             )
         self.likelihood = make_likelihood(likelihood, variance, self.unit.squash)
+
+    def make_encoder(self, network: Network, **style: Any) -> nn.Module:
+        """The network that maps x to mu and log_var of q(z | x), [N, 2 * latent_dim]."""
+        return network.encoder(self.data.shape, 2 * self.latent_dim, **style)
+
+    def make_decoder(self, network: Network, **style: Any) -> nn.Module:
+        """The network that maps z to the parameters of p(x | z), [N, *shape]."""
+        return network.decoder(self.latent_dim, self.data.shape, **style)
 
     def posterior(self, x: Tensor, condition: Condition | None = None) -> tuple[Tensor, Tensor]:
         """mu and log_var of q(z | x), each [N, latent_dim]."""

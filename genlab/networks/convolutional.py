@@ -1,4 +1,4 @@
-"""A pyramid of strided convolutions and its mirror image, for images of any size from 8x8.
+"""A pyramid of strided convolutions and its mirror image (`network=conv`), for images of any size from 8x8.
 
 The layers follow DCGAN (Radford, Metz, Chintala 2016, https://arxiv.org/abs/1511.06434): 4x4 kernels, stride 2,
 padding 1, no pooling. Such a convolution maps a side h to floor(h / 2); this repeats until the smaller side is in 4..7
@@ -7,18 +7,19 @@ output_padding = (target side) mod 2 restores odd sides exactly.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from genlab.contract.data import ImageShape
 from genlab.networks.layers import Stack, Style, check_sides, check_widths
+from genlab.networks.network import Network, Shape
 
 
 def pyramid(height: int, width: int) -> list[tuple[int, int]]:
     """Sizes from (height, width) down to the smallest feature map, each half the previous one (rounded down)."""
-    check_sides(height, width, "convolutional networks", " or a fully connected network")
+    check_sides(height, width, "convolutional networks", " or network=mlp")
     sizes = [(height, width)]
     while min(sizes[-1]) >= 8:
         sizes.append((sizes[-1][0] // 2, sizes[-1][1] // 2))
@@ -28,7 +29,9 @@ def pyramid(height: int, width: int) -> list[tuple[int, int]]:
 def pyramid_widths(levels: int, channels: int, max_channels: int) -> list[int]:
     """Channels of each level below the image: doubling, up to `max_channels`."""
     if not 1 <= channels <= max_channels:
-        raise ValueError(f"channels={channels}, max_channels={max_channels}: need 1 <= channels <= max_channels")
+        raise ValueError(
+            f"network.channels={channels}, network.max_channels={max_channels}: need 1 <= channels <= max_channels"
+        )
     return [min(channels * 2**level, max_channels) for level in range(levels)]
 
 
@@ -41,7 +44,7 @@ class ConvEncoder(Stack):
 
     def __init__(
         self,
-        shape: ImageShape,
+        shape: Shape,
         out_features: int,
         channels: int = 32,
         max_channels: int = 256,
@@ -50,7 +53,6 @@ class ConvEncoder(Stack):
     ):
         super().__init__()
         layer = Style(**{"activation": "leaky_relu"} | style)
-        check_widths("dense", dense)
         width, sizes = shape[0], pyramid(*shape[1:])
         layers: list[nn.Module] = []
         for level, next_width in enumerate(pyramid_widths(len(sizes) - 1, channels, max_channels)):
@@ -74,13 +76,13 @@ class ConvEncoder(Stack):
 class ConvDecoder(Stack):
     """Vectors to images, the mirror of `ConvEncoder`: [N, in_features] -> [N, C, H, W], raw outputs (logits).
 
-    dense: widths of the encoder's fully connected layers, applied in reverse before the feature maps.
+    dense: widths of fully connected layers before the smallest feature maps.
     """
 
     def __init__(
         self,
         in_features: int,
-        shape: ImageShape,
+        shape: Shape,
         channels: int = 32,
         max_channels: int = 256,
         dense: Sequence[int] = (),
@@ -88,13 +90,12 @@ class ConvDecoder(Stack):
     ):
         super().__init__()
         layer = Style(**style)
-        check_widths("dense", dense)
         sizes = pyramid(*shape[1:])
         widths = [shape[0], *pyramid_widths(len(sizes) - 1, channels, max_channels)]
 
         smallest = (widths[-1], *sizes[-1])
         layers: list[nn.Module] = []
-        for next_features in reversed(dense):
+        for next_features in dense:
             layers += layer.hidden(in_features, next_features)
             in_features = next_features
         layers += [
@@ -113,3 +114,31 @@ class ConvDecoder(Stack):
             )
             layers += [layer.weighted(upward), *(layer.after(widths[level - 1]) if level > 1 else [])]
         self.body = nn.Sequential(*layers)
+
+
+@dataclass(frozen=True)
+class Convolutional(Network):
+    """channels: output channels of the encoder's first layer, doubled at each downsampling, up to `max_channels`.
+    dense: widths of fully connected layers after the encoder's feature maps. decoder_dense: before the decoder's; None
+    for the same in reverse.
+    """
+
+    channels: int = 32
+    max_channels: int = 256
+    dense: Sequence[int] = ()
+    decoder_dense: Sequence[int] | None = None
+
+    name: ClassVar[str] = "conv"
+
+    def __post_init__(self) -> None:
+        check_widths("network.dense", self.dense)
+        check_widths("network.decoder_dense", self.decoder_dense or ())
+
+    def encoder(self, shape: Shape, out_features: int, **style: Any) -> ConvEncoder:
+        self.check_shape(shape)
+        return ConvEncoder(shape, out_features, self.channels, self.max_channels, self.dense, **style)
+
+    def decoder(self, in_features: int, shape: Shape, **style: Any) -> ConvDecoder:
+        self.check_shape(shape)
+        mirrored = self.dense[::-1] if self.decoder_dense is None else self.decoder_dense
+        return ConvDecoder(in_features, shape, self.channels, self.max_channels, mirrored, **style)

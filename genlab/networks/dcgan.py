@@ -1,4 +1,4 @@
-"""DCGAN's networks: 4x4 convolutions without biases, from a square image to a single point and back.
+"""DCGAN's networks (`network=dcgan`): 4x4 convolutions without biases, from a square image to a point and back.
 
 Convolutions with stride 2 and padding 1 halve the side until it is 4; a 4x4 one without padding then reduces it to a
 single point. Transposed convolutions mirror this. Every layer is normalized except the encoder's first, where that
@@ -8,14 +8,15 @@ Reference: Radford, Metz, Chintala 2016, Unsupervised Representation Learning wi
 Adversarial Networks, https://arxiv.org/abs/1511.06434
 """
 
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import nn
 
-from genlab.contract.data import ImageShape
 from genlab.networks.convolutional import pyramid_widths
 from genlab.networks.layers import Stack, Style, initialize
+from genlab.networks.network import Network, Shape
 
 
 def halvings(height: int, width: int) -> int:
@@ -24,7 +25,7 @@ def halvings(height: int, width: int) -> int:
     if height != width or height < 8 or height != 4 * 2**levels:
         raise ValueError(
             f"images of {height}x{width}: the dcgan networks support squares with a side of 8, 16, 32, 64 and so on "
-            "(4 * 2^k); choose such a size, as in dataset.size=32, or model.network=conv"
+            "(4 * 2^k); choose such a size, as in dataset.size=32, or network=conv"
         )
     return levels
 
@@ -35,7 +36,7 @@ class DCGANEncoder(Stack):
     channels: output channels of the first layer; they double with every layer, up to `max_channels`.
     """
 
-    def __init__(self, shape: ImageShape, out_features: int, channels: int = 64, max_channels: int = 512, **style: Any):
+    def __init__(self, shape: Shape, out_features: int, channels: int = 64, max_channels: int = 512, **style: Any):
         super().__init__()
         layer = Style(**{"activation": "leaky_relu", "normalization": "batch"} | style)
         widths = [shape[0], *pyramid_widths(halvings(*shape[1:]), channels, max_channels)]
@@ -57,7 +58,7 @@ class DCGANDecoder(Stack):
     channels: input channels of the last layer; the layers are `DCGANEncoder`'s in reverse.
     """
 
-    def __init__(self, in_features: int, shape: ImageShape, channels: int = 64, max_channels: int = 512, **style: Any):
+    def __init__(self, in_features: int, shape: Shape, channels: int = 64, max_channels: int = 512, **style: Any):
         super().__init__()
         layer = Style(**{"normalization": "batch"} | style)
         widths = pyramid_widths(halvings(*shape[1:]), channels, max_channels)[::-1]
@@ -70,3 +71,21 @@ class DCGANDecoder(Stack):
             layers += block(nn.ConvTranspose2d(width, next_width, kernel_size=4, stride=2, padding=1, bias=False))
         last = nn.ConvTranspose2d(widths[-1], shape[0], kernel_size=4, stride=2, padding=1, bias=False)
         self.body = nn.Sequential(nn.Unflatten(1, (in_features, 1, 1)), *layers, layer.weighted(initialize(last)))
+
+
+@dataclass(frozen=True)
+class DCGAN(Network):
+    """channels: of the layers next to the image; they double at each halving, up to `max_channels`."""
+
+    channels: int = 64
+    max_channels: int = 512
+
+    name: ClassVar[str] = "dcgan"
+
+    def encoder(self, shape: Shape, out_features: int, **style: Any) -> DCGANEncoder:
+        self.check_shape(shape)
+        return DCGANEncoder(shape, out_features, self.channels, self.max_channels, **style)
+
+    def decoder(self, in_features: int, shape: Shape, **style: Any) -> DCGANDecoder:
+        self.check_shape(shape)
+        return DCGANDecoder(in_features, shape, self.channels, self.max_channels, **style)

@@ -1,18 +1,18 @@
-"""Fully connected networks, for points and for small images.
+"""Fully connected networks (`network=mlp`), for points and for small images.
 
 The first hidden layer has no normalization and no dropout: they would hide the scale and parts of the input from later
 layers.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import prod
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from genlab.contract.data import ImageShape
 from genlab.networks.layers import Style, check_widths
+from genlab.networks.network import Network, Shape
 
 
 class MLP(nn.Module):
@@ -23,7 +23,6 @@ class MLP(nn.Module):
 
     def __init__(self, in_features: int, hidden: Sequence[int], out_features: int, **style: Any):
         super().__init__()
-        check_widths("hidden", hidden)
         layer = Style(**style)
         first = replace(layer, normalization="none", dropout=0.0)
         layers: list[nn.Module] = []
@@ -39,9 +38,9 @@ class MLP(nn.Module):
 
 
 class MLPEncoder(MLP):
-    """An MLP that reads images: [N, C, H, W] -> [N, out_features]."""
+    """An MLP that reads examples of any shape: [N, *shape] -> [N, out_features]."""
 
-    def __init__(self, shape: ImageShape, out_features: int, hidden: Sequence[int] = (512, 256), **style: Any):
+    def __init__(self, shape: Shape, out_features: int, hidden: Sequence[int] = (512, 256), **style: Any):
         super().__init__(prod(shape), hidden, out_features, **style)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -49,11 +48,33 @@ class MLPEncoder(MLP):
 
 
 class MLPDecoder(MLP):
-    """An MLP that generates images: [N, in_features] -> [N, C, H, W], raw outputs (logits, not in [0, 1])."""
+    """An MLP that generates examples of any shape: [N, in_features] -> [N, *shape], raw outputs (logits)."""
 
-    def __init__(self, in_features: int, shape: ImageShape, hidden: Sequence[int] = (256, 512), **style: Any):
+    def __init__(self, in_features: int, shape: Shape, hidden: Sequence[int] = (256, 512), **style: Any):
         super().__init__(in_features, hidden, prod(shape), **style)
         self.shape = tuple(shape)
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x).unflatten(1, self.shape)
+
+
+@dataclass(frozen=True)
+class FullyConnected(Network):
+    """hidden: widths of the encoder's hidden layers. decoder_hidden: of the decoder's; None for the same in reverse."""
+
+    hidden: Sequence[int] = (512, 512)
+    decoder_hidden: Sequence[int] | None = None
+
+    name: ClassVar[str] = "mlp"
+    images_only: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        check_widths("network.hidden", self.hidden)
+        check_widths("network.decoder_hidden", self.decoder_hidden or ())
+
+    def encoder(self, shape: Shape, out_features: int, **style: Any) -> MLPEncoder:
+        return MLPEncoder(shape, out_features, self.hidden, **style)
+
+    def decoder(self, in_features: int, shape: Shape, **style: Any) -> MLPDecoder:
+        mirrored = self.hidden[::-1] if self.decoder_hidden is None else self.decoder_hidden
+        return MLPDecoder(in_features, shape, mirrored, **style)

@@ -1,7 +1,7 @@
-"""A residual network from images to images of the same size.
+"""A residual network from images to images of the same size (`network=resnet`).
 
 The generator of Zhu et al. 2017, after Johnson et al. 2016: a 7x7 convolution, two strided ones, residual blocks at a
-quarter of the resolution, two transposed convolutions, a 7x7 convolution, tanh; instance normalization throughout.
+quarter of the resolution, two transposed convolutions, a 7x7 convolution; instance normalization throughout.
 Pixelwise normalization (Karras et al. 2018) is an alternative.
 
 A strided 3x3 convolution with padding 1 maps a side h to ceil(h / 2); the transposed one maps h to
@@ -17,13 +17,14 @@ References:
 """
 
 from collections.abc import Callable
-from typing import Literal
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
-from genlab.contract.data import ImageShape
-from genlab.networks.layers import MOST_LAYERS, Stack, check_sides
+from genlab.networks.layers import MOST_LAYERS, Stack, Style, check_sides
+from genlab.networks.network import Network, Shape
 
 Padding = Literal["zeros", "reflect"]
 ImageNormalization = Literal["instance", "pixel"]
@@ -42,20 +43,25 @@ def make_image_normalization(name: ImageNormalization, width: int) -> nn.Module:
     """Per-image normalization: over the pixels of each channel ("instance") or the channels of each pixel ("pixel")."""
     choices: dict[str, Callable[[], nn.Module]] = {"instance": lambda: nn.InstanceNorm2d(width), "pixel": PixelNorm}
     if name not in choices:
-        raise ValueError(f"normalization={name!r}: choose from {', '.join(choices)}")
+        raise ValueError(f"network.normalization={name!r}: choose from {', '.join(choices)}")
     return choices[name]()
 
 
 class ResidualBlock(nn.Module):
     """x + F(x), F two 3x3 convolutions: [N, width, H, W] -> [N, width, H, W]."""
 
-    def __init__(self, width: int, padding: Padding, normalization: ImageNormalization):
+    def __init__(self, width: int, padding: Padding, normalization: ImageNormalization, layer: Style):
         super().__init__()
+
+        def convolution() -> nn.Module:
+            return layer.weighted(nn.Conv2d(width, width, kernel_size=3, padding=1, padding_mode=padding))
+
         self.body = nn.Sequential(
-            nn.Conv2d(width, width, kernel_size=3, padding=1, padding_mode=padding),
+            convolution(),
             make_image_normalization(normalization, width),
-            nn.ReLU(),
-            nn.Conv2d(width, width, kernel_size=3, padding=1, padding_mode=padding),
+            layer.activate(),
+            *layer.drop(),
+            convolution(),
             make_image_normalization(normalization, width),
         )
 
@@ -64,7 +70,7 @@ class ResidualBlock(nn.Module):
 
 
 class ResNetGenerator(Stack):
-    """Images to images: [N, C, H, W] -> [N, C, H, W] in [-1, 1], for any C and any H, W of at least 8.
+    """Images to images: [N, C, H, W] -> [N, out_channels, H, W], raw outputs, for any C and any H, W of at least 8.
 
     width: output channels of the first layer; they double at each of the two downsamplings.
     blocks: residual blocks at a quarter of the resolution; 6 for 128x128 and 9 for 256x256 in the paper.
@@ -72,23 +78,27 @@ class ResNetGenerator(Stack):
         "zeros" is faster, and gives the network position information.
     normalization: "instance" removes the style of an image, including how much of each feature it contains; "pixel"
         depends on local content only, so equal patches get equal features in all images.
+    style: options of `Style`, of which normalization has no meaning here; dropout is that of the residual blocks.
     """
 
     def __init__(
         self,
-        shape: ImageShape,
+        shape: Shape,
+        out_channels: int,
         width: int = 64,
         blocks: int = 9,
         padding: Padding = "reflect",
         normalization: ImageNormalization = "instance",
+        **style: Any,
     ):
         super().__init__()
+        layer = Style(**style)
         channels, *size = shape
-        check_sides(shape[1], shape[2], "residual generators")
+        check_sides(size[0], size[1], "residual generators")
         if not 0 <= blocks <= MOST_LAYERS:
-            raise ValueError(f"blocks={blocks}: must be at least 0 and at most {MOST_LAYERS}")
+            raise ValueError(f"network.blocks={blocks}: must be at least 0 and at most {MOST_LAYERS}")
         if padding not in ("zeros", "reflect"):
-            raise ValueError(f"padding={padding!r}: choose from zeros, reflect")
+            raise ValueError(f"network.padding={padding!r}: choose from zeros, reflect")
         half = [(side + 1) // 2 for side in size]
 
         def upward(in_width: int, out_width: int, target: list[int]) -> nn.Module:
@@ -97,16 +107,39 @@ class ResNetGenerator(Stack):
                 in_width, out_width, kernel_size=3, stride=2, padding=1, output_padding=output_padding
             )
 
-        def normalized(layer: nn.Module, out_width: int) -> list[nn.Module]:
-            return [layer, make_image_normalization(normalization, out_width), nn.ReLU()]
+        def normalized(weights: nn.Module, out_width: int) -> list[nn.Module]:
+            return [layer.weighted(weights), make_image_normalization(normalization, out_width), layer.activate()]
 
         self.body = nn.Sequential(
             *normalized(nn.Conv2d(channels, width, kernel_size=7, padding=3, padding_mode=padding), width),
             *normalized(nn.Conv2d(width, 2 * width, kernel_size=3, stride=2, padding=1), 2 * width),
             *normalized(nn.Conv2d(2 * width, 4 * width, kernel_size=3, stride=2, padding=1), 4 * width),
-            *[ResidualBlock(4 * width, padding, normalization) for _ in range(blocks)],
+            *[ResidualBlock(4 * width, padding, normalization, layer) for _ in range(blocks)],
             *normalized(upward(4 * width, 2 * width, half), 2 * width),
             *normalized(upward(2 * width, width, size), width),
-            nn.Conv2d(width, channels, kernel_size=7, padding=3, padding_mode=padding),
-            nn.Tanh(),
+            layer.weighted(nn.Conv2d(width, out_channels, kernel_size=7, padding=3, padding_mode=padding)),
         )
+
+
+@dataclass(frozen=True)
+class ResNet(Network):
+    """width, blocks, padding, normalization: as in `ResNetGenerator`."""
+
+    width: int = 64
+    blocks: int = 9
+    padding: Padding = "reflect"
+    normalization: ImageNormalization = "instance"
+
+    name: ClassVar[str] = "resnet"
+
+    def __post_init__(self) -> None:
+        if self.width < 1:
+            raise ValueError(f"network.width={self.width}: must be at least 1")
+
+    def translator(self, in_shape: Shape, out_shape: Shape, **style: Any) -> ResNetGenerator:
+        self.check_shape(in_shape, out_shape)
+        if in_shape[1:] != out_shape[1:]:
+            sizes = " and ".join(f"{height}x{width}" for _, height, width in (in_shape, out_shape))
+            raise ValueError(f"network=resnet: translates between images of one size, not between {sizes}")
+        sizes_of_layers = self.width, self.blocks, self.padding, self.normalization
+        return ResNetGenerator(in_shape, out_shape[0], *sizes_of_layers, **style)

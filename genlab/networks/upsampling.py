@@ -1,4 +1,4 @@
-"""A generator that upsamples before each convolution, and a matching discriminator of strided convolutions.
+"""A generator that upsamples before each convolution, and a discriminator to match (`network=upsampling`).
 
 Transposed convolutions with unevenly overlapping kernels cause checkerboard artifacts; nearest-neighbour upsampling and
 a 3x3 convolution with stride 1 do not. There are two such steps, so sides must be multiples of 4. The discriminator
@@ -10,15 +10,16 @@ References:
         (batch normalization of all layers except the one next to the image; initial weights)
 """
 
+from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil, prod
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import nn
 
-from genlab.contract.data import ImageShape
 from genlab.networks.convolutional import pyramid_widths
 from genlab.networks.layers import Stack, Style, initialize
+from genlab.networks.network import Network, Shape
 
 LEVELS = 4
 """Number of strided convolutions of the encoder."""
@@ -29,7 +30,7 @@ def quarter(height: int, width: int) -> tuple[int, int]:
     if height % 4 or width % 4:
         raise ValueError(
             f"images of {height}x{width}: the upsampling networks support heights and widths that are multiples of 4; "
-            "choose such a size, as in dataset.size=32, or model.network=conv"
+            "choose such a size, as in dataset.size=32, or network=conv"
         )
     return height // 4, width // 4
 
@@ -40,7 +41,7 @@ class StridedEncoder(Stack):
     channels: output channels of the first layer; they double with every layer, up to `max_channels`.
     """
 
-    def __init__(self, shape: ImageShape, out_features: int, channels: int = 16, max_channels: int = 256, **style: Any):
+    def __init__(self, shape: Shape, out_features: int, channels: int = 16, max_channels: int = 256, **style: Any):
         super().__init__()
         layer = Style(**{"activation": "leaky_relu", "normalization": "batch"} | style)
         height, width = (ceil(side / 2**LEVELS) for side in shape[1:])
@@ -66,7 +67,7 @@ class UpsamplingDecoder(Stack):
     quarter and at half the size, 4 * channels at the full size.
     """
 
-    def __init__(self, in_features: int, shape: ImageShape, channels: int = 16, max_channels: int = 256, **style: Any):
+    def __init__(self, in_features: int, shape: Shape, channels: int = 16, max_channels: int = 256, **style: Any):
         super().__init__()
         layer = Style(**{"activation": "leaky_relu", "normalization": "batch"} | style)
         *_, narrow, wide = pyramid_widths(LEVELS, channels, max_channels)
@@ -85,3 +86,21 @@ class UpsamplingDecoder(Stack):
             ]
         last = nn.Conv2d(narrow, shape[0], kernel_size=3, padding=1)
         self.body = nn.Sequential(*layers, layer.weighted(initialize(last)))
+
+
+@dataclass(frozen=True)
+class Upsampling(Network):
+    """channels: output channels of the encoder's first layer; they double with every layer, up to `max_channels`."""
+
+    channels: int = 16
+    max_channels: int = 256
+
+    name: ClassVar[str] = "upsampling"
+
+    def encoder(self, shape: Shape, out_features: int, **style: Any) -> StridedEncoder:
+        self.check_shape(shape)
+        return StridedEncoder(shape, out_features, self.channels, self.max_channels, **style)
+
+    def decoder(self, in_features: int, shape: Shape, **style: Any) -> UpsamplingDecoder:
+        self.check_shape(shape)
+        return UpsamplingDecoder(in_features, shape, self.channels, self.max_channels, **style)

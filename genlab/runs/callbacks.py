@@ -88,9 +88,9 @@ def _hparams(config: RunConfig) -> dict[str, int | float | str | bool]:
     """
     flat: dict[str, Any] = {"model": config.choices.model, "dataset": config.choices.dataset, "seed": config.seed}
     values = config.to_dict()
-    for node in ("model", "optimizer", "schedule", "trainer"):
-        own = {key: value for key, value in values[node].items() if not key.startswith("_") and key != "players"}
-        flat |= {f"{node}.{key}": value for key, value in own.items()}
+    for node in ("model", "network", "optimizer", "schedule", "trainer"):
+        own = (values[node] or {}).items()
+        flat |= {f"{node}.{key}": value for key, value in own if not key.startswith("_") and key != "players"}
     if (chosen := config.logger.hparams) is not None:
         flat = {key: flat.get(key, lookup(config, key)) for key in chosen}
     return {key: _plain(value) for key, value in flat.items() if value is not None}

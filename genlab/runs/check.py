@@ -24,10 +24,11 @@ from genlab.config.options import dataset_defaults, models_of_kinds, read_option
 from genlab.config.paths import options
 from genlab.config.stored import check_weights
 from genlab.contract.model import GenerativeModel
-from genlab.contract.settings import RunConfig
+from genlab.contract.settings import PAIRS, RunConfig
 from genlab.data.source import Source
+from genlab.media.kinds import shown_kind
 from genlab.metrics.catalogue import directions_of, unknown
-from genlab.system import memory
+from genlab.system import memory, plugins
 from genlab.system.device import resolve
 from genlab.system.text import did_you_mean
 
@@ -80,7 +81,8 @@ class _Check:
             needed = batch * prod(source.spec.shape) * torch.get_default_dtype().itemsize
             advice = "make it smaller, or the images, as in dataset.size=64"
             self._try(memory.check, needed, f"trainer.batch_size={batch}: a batch needs", advice)
-        if "model" not in bad:
+        self._try(shown_kind(source.spec).check_augmentation, config.loader.flip, config.loader.shift)
+        if not bad & {"model", "network"}:
             self._check_model(source)
 
     def _try(self, work: Callable[..., T], *arguments: Any, what: str = "") -> T | None:
@@ -95,10 +97,14 @@ class _Check:
         config = self.config
         found = locate("model", config.model["_target_"])
         if missing := found.requires - source.spec.provides:
-            fitting = ", ".join(_datasets_that_provide(found.requires))
+            fitting = [*_datasets_that_provide(found.requires)]
+            if "pairs" in missing:
+                fitting.append(f"any images with dataset.pair={'|'.join(PAIRS)}")
+            elif config.dataset.get("pair"):
+                fitting.insert(0, "this one with dataset.pair=null")
             self.problems.append(
                 f"model {found.__name__} requires {', '.join(sorted(missing))}, but this dataset provides "
-                f"{', '.join(sorted(source.spec.provides))}; datasets that fit: {fitting}"
+                f"{', '.join(sorted(source.spec.provides))}; datasets that fit: {', '.join(fitting)}"
             )
             return
         kinds = {source.spec[domain].kind for domain in source.spec.domains}
@@ -156,6 +162,8 @@ def _datasets_that_provide(fields: frozenset[str]) -> Iterator[str]:
         try:
             if fields <= build_source(dataset_defaults(name)).spec.provides:
                 yield name
+        except plugins.Broken:
+            continue
         except ValueError:  # it needs the user's files
             if fields <= locate("dataset", read_option("dataset", name)["_target_"]).may_provide:
                 yield f"{name} (if your files do)"

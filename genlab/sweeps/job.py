@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import signal
 import sys
 from collections.abc import Iterable
@@ -16,7 +17,7 @@ from omegaconf import DictConfig
 from genlab.checkpoints.folder import JobFolder
 from genlab.checkpoints.status import state_of
 from genlab.config.check import locate
-from genlab.config.compose import parse, plain, run_config
+from genlab.config.compose import compose_job, parse, register
 from genlab.contract.settings import DeviceConfig, RunConfig, SweepConfig
 from genlab.metrics.catalogue import directions_of
 from genlab.runs.processes import RunFailed, reason_of
@@ -31,6 +32,10 @@ from genlab.system.signals import SIGNALS, Interrupted, Interruption
 from genlab.system.small_files import read_json
 
 log = logging.getLogger("genlab")
+
+FORCED = "++network."
+"""For keys of a network in a sweep. Hydra composes a job without the adjustments of its recipe
+(`genlab.config.recipes`), so that the key may not exist then; the job composes its config again."""
 
 
 def objective(config: RunConfig, sweep: SweepConfig) -> tuple[str | None, str | None]:
@@ -57,7 +62,7 @@ _WORKER = _Worker()
 
 
 def run_job(config: DictConfig) -> float | None:
-    """Train or resume one job; returns the final value of the sweep's metric.
+    """Train or resume one job; returns the final value of the sweep's metric. `config` is not used, see `FORCED`.
 
     None if there is no such value, as in a failed job: its folder gives the reason, and other jobs continue.
     A signal raises `Interrupted` if jobs run one after another in the launching process. A pool worker instead declines
@@ -71,8 +76,10 @@ def run_job(config: DictConfig) -> float | None:
             signal.signal(number, _WORKER.receive)
     if launcher.startswith("submitit"):  # sends SIGUSR2 shortly before the time limit
         signal.signal(signal.SIGUSR2, lambda number, frame: os.kill(os.getpid(), signal.SIGTERM))
-    run, sweep = run_config(plain(config), hydra.runtime.choices)
-    overrides = list(hydra.overrides.task)
+    overrides = [re.sub(rf"^{re.escape(FORCED)}", "network.", line) for line in hydra.overrides.task]
+    register()
+    job = compose_job(overrides)
+    run, sweep = job.config, job.sweep
     share_machine(run.device, hydra)
     run.logger.console = False  # the terminal shows the sweep's progress bar
     if run.logger.hparams is None:  # show the settings that vary; all would hide them

@@ -3,6 +3,7 @@
 import logging
 import multiprocessing
 import os
+import re
 import sys
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor
@@ -13,7 +14,7 @@ import hydra
 
 from genlab.config.paths import config_folder
 from genlab.config.sweeping import Plan
-from genlab.sweeps.job import mark_failed, run_job
+from genlab.sweeps.job import FORCED, mark_failed, run_job
 from genlab.sweeps.overview import Overview
 from genlab.sweeps.progress import shown
 from genlab.system import cores
@@ -36,7 +37,8 @@ def launch(plan: Plan, overrides: list[str], overview: Overview) -> None:
     failure = None
     with shown(overview), _Forwarding().listening() as interruption:
         try:
-            _sweep([*_defaults(plan, overview), *overrides, *_pool_size(plan)], overview.folder.path)
+            lines = [re.sub(r"^network\.", FORCED, line) for line in overrides]
+            _sweep([*_defaults(plan, overview), *lines, *_pool_size(plan)], overview.folder.path)
         except Exception as error:
             failure = error
     if interruption.received:  # it may have killed a worker that had no job yet

@@ -14,6 +14,7 @@ from genlab.system import cores
 MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
 _MKLDNN: Any = torch.backends.mkldnn  # torch does not annotate its settings
+_OPERATIONS = (_MKLDNN.conv, _MKLDNN.matmul)
 
 _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -71,10 +72,29 @@ def prepare(settings: Any) -> torch.device:
     return device
 
 
+@contextmanager
+def restoring() -> Iterator[None]:
+    """Undo, after the block, what `prepare` does to this process; only `keep_memory` lasts."""
+    flushing = not (torch.tensor([1e-310], dtype=torch.float64) * 1).any()
+    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    tf32, precisions = (matmul.allow_tf32, cudnn.allow_tf32), [operation.fp32_precision for operation in _OPERATIONS]
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(flushing)
+        torch.set_num_threads(threads)
+        if deterministic != torch.are_deterministic_algorithms_enabled():
+            torch.use_deterministic_algorithms(deterministic)
+        matmul.allow_tf32, cudnn.allow_tf32 = tf32
+        for operation, precision in zip(_OPERATIONS, precisions, strict=True):
+            operation.fp32_precision = precision
+
+
 def allow_reduced_precision_matmul(allowed: bool) -> None:
     """Allow TF32 (GPU) or bf16 (CPU) inputs in fp32 matmuls and convolutions; accumulation stays fp32."""
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = allowed
-    for operation in (_MKLDNN.conv, _MKLDNN.matmul):
+    for operation in _OPERATIONS:
         operation.fp32_precision = "bf16" if allowed else "ieee"
 
 

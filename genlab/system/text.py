@@ -13,3 +13,19 @@ def did_you_mean(word: str, words: Collection[str]) -> str:
 def printable(text: str) -> str:
     """`text` with control characters, which a terminal would interpret, replaced by "?"."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def size_in_words(nbytes: int) -> str:
+    """A number of bytes, as in 3.4 MiB."""
+    for unit, factor in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if nbytes >= factor:
+            return f"{nbytes / factor:.1f} {unit}"
+    return f"{nbytes} bytes"
+
+
+def time_in_words(seconds: float) -> str:
+    """A duration, as in 2 h 5 min."""
+    minutes, hours = round(seconds / 60), round(seconds) // 3600
+    if hours:
+        return f"{hours} h {minutes % 60} min"
+    return f"{minutes} min" if seconds >= 60 else f"{round(seconds)} s"

@@ -62,7 +62,7 @@ def refused(genlab, tmp_path):
     return run
 
 
-TINY = ["device=cpu", "device.threads=1", "model.hidden=[16]", "model.latent_dim=3"]
+TINY = ["device=cpu", "device.threads=1", "network.hidden=[16]", "model.latent_dim=3"]
 TINY += ["trainer.batch_size=32", "logger.projector_size=20"]
 
 
@@ -115,10 +115,10 @@ SHORTEST = ["device=cpu", "device.threads=1", "logger.tensorboard=false", "logge
 SHORTEST += ["trainer.batch_size=8", "trainer.preview_every=null", "trainer.max_steps=3"]
 
 SETTINGS = {
-    "vae": ["model.hidden=[16]", "model.latent_dim=4"],
-    "ae": ["model.hidden=[16]", "model.latent_dim=4"],
-    "cgan": ["model.channels=4", "model.dense=[8]", "model.latent_dim=3"],
-    "cyclegan": ["model.width=4", "model.discriminator_width=4", "dataset.size=16", "dataset.num_validation=8"],
+    "vae": ["network.hidden=[16]", "model.latent_dim=4"],
+    "ae": ["network.hidden=[16]", "model.latent_dim=4"],
+    "cgan": ["network.channels=4", "network.dense=[8]", "model.latent_dim=3"],
+    "cyclegan": ["network.width=4", "model.discriminator_width=4", "dataset.size=16", "dataset.num_validation=8"],
 }
 
 

@@ -32,7 +32,7 @@ MISTAKES = {
     # types
     "train seed=abc": ["seed='abc'", "a whole number"],
     "train model.latent_dim=true": ["model.latent_dim=True", "a whole number"],
-    "train model.hidden=512": ["model.hidden=512", "a list, each a whole number"],
+    "train network.hidden=512": ["network.hidden=512", "a list, each a whole number"],
     "train optimizer.betas=[0.9]": ["optimizer.betas=[0.9]", "2 values"],
     # limits of the schema, of a constructor, of the data
     "train trainer.max_steps=null": ["trainer.max_steps=null", "trainer.max_epochs"],
@@ -42,8 +42,14 @@ MISTAKES = {
     "train +optimizer.players.model.lr=nan": ["optimizer.players.model.lr=nan", "finite"],
     "train device.micro_batch=100": ["device.micro_batch=100", "divide the 128"],
     "train device.processes=3": ["device.processes=3", "trainer.batch_size=128", "divide"],
-    "train model.hidden=[0]": ["hidden=[0]", "at least 1"],
-    "train model.network=transformer": ["model.network='transformer'", "mlp, conv"],
+    "train network.hidden=[0]": ["hidden=[0]", "at least 1"],
+    "train network=transformer": ["network=transformer", "mlp"],
+    "train model=gan network=resnet": ["network=resnet", "decoders", "conv, dcgan, mlp"],
+    "train model=cyclegan network=conv": ["network=conv", "translators", "resnet"],
+    # keys that are called otherwise now
+    "train model.network=conv": ["model.network is called network"],
+    "train model.hidden=[8]": ["model.hidden is called network.hidden"],
+    "train model=cyclegan model.normalization=pixel": ["network.normalization"],
     "train model.dropout=1.5": ["dropout=1.5", "[0, 1)"],
     "train dataset.size=4": ["dataset.size=4", "range"],
     "train trainer.batch_size=5000": ["trainer.batch_size=5000", "1617"],
@@ -55,7 +61,7 @@ MISTAKES = {
     "train dataset=image-folder dataset.path=nowhere": ["dataset.path=nowhere", "no such folder"],
     # the grammar
     "train model": ["'model'", "write key=value"],
-    "train model.hidden=[1,": ["'model.hidden=[1,'"],
+    "train network.hidden=[1,": ["'network.hidden=[1,'"],
     "train ~dataset": ["~dataset", "write key=value"],
     "train +dataset=mnist": ["+dataset=mnist", "write dataset=mnist"],
     "train dataset@model=mnist": ["dataset@model=mnist", "write dataset=mnist"],
@@ -143,7 +149,7 @@ def test_labels_are_required_where_a_model_needs_them(refused, tmp_path):
 
 def test_a_size_that_a_network_cannot_serve_is_refused(refused, tmp_path):
     data = ["dataset=image-folder", f"dataset.path={images(tmp_path / 'plain')}", "dataset.size=6"]
-    text = refused("train", "model=gan", "model.network=conv", "trainer.batch_size=4", *data)
+    text = refused("train", "model=gan", "network=conv", "trainer.batch_size=4", *data)
     assert "6x6" in text and "at least 8" in text
 
 
@@ -177,7 +183,7 @@ def test_under_torchrun_one_folder_is_demanded(refused, monkeypatch):
 
 
 def test_a_diverging_run_fails_with_its_step_and_term(genlab, tmp_path):
-    settings = ["model.hidden=[16]", "schedule=constant", "optimizer=sgd", "optimizer.lr=1e10", "trainer.log_every=5"]
+    settings = ["network.hidden=[16]", "schedule=constant", "optimizer=sgd", "optimizer.lr=1e10", "trainer.log_every=5"]
     outcome = genlab("train", *SHORT, *settings, "trainer.max_steps=20", "trainer.checkpoint_every=1")
     assert outcome.code == 1 and "Traceback" not in outcome.err
     (folder,) = (tmp_path / "outputs").glob("vae-digits/*")

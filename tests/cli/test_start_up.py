@@ -21,7 +21,7 @@ def first(trainer, batch):
 
 
 Trainer.train_step = first
-cli.main(["train", "model.hidden=[8]", "device.threads=1", "logger.console=false", *sys.argv[1:]])
+cli.main(["train", "network.hidden=[8]", "device.threads=1", "logger.console=false", *sys.argv[1:]])
 """
 
 

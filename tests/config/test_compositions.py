@@ -41,7 +41,7 @@ def test_every_key_is_a_setting_and_every_setting_has_a_key(node, name):
     values = written(node, name)
     found = locate(node, values.pop("_target_"))
     own = {"players"} if node == "optimizer" else set()
-    parameters, _ = settings_of(found, {"data", "params"})
+    parameters, _ = settings_of(found, {"data", "network", "params"})
     assert values.keys() - own <= parameters.keys()
     if found.__module__.startswith("genlab."):
         assert values.keys() == parameters.keys()

@@ -46,8 +46,9 @@ def variants(model: str) -> list[tuple[str, ...]]:
     """The recipe as it stands, and what else makes an example's output depend on other examples or on earlier steps."""
     keys = lab.keys_of(model)
     if "spectral" in keys:
-        return [(), ("model.spectral=true",), ("model.network=dcgan", "model.r1_gamma=0")]
-    return [(), ("model.network=upsampling",)] if "network" in keys else [()]
+        return [(), ("model.spectral=true",), ("network=dcgan", "model.r1_gamma=0")]
+    makes_both = lab.compose(model).network["_target_"].endswith((".FullyConnected", ".Convolutional"))
+    return [(), ("network=upsampling",)] if makes_both else [()]
 
 
 CASES = [(model, *overrides) for model in REPRESENTATIVES for overrides in variants(model)]

@@ -57,3 +57,9 @@ def test_a_mode_is_covered_by_one_point_within_three_deviations():
     result = modes_covered(points, centres, deviation=0.1)
     assert (result["modes_covered"], result["modes"]) == (2, 4)
     assert result["high_quality"] == pytest.approx(3 / 5)
+
+
+def test_a_point_belongs_to_the_mode_that_is_the_fewest_deviations_away():
+    centres = torch.tensor([[0.0], [4.0]])
+    result = modes_covered(torch.tensor([[2.5], [0.5], [3.9]]), centres, deviation=torch.tensor([1.0, 0.1]))
+    assert result["counts"] == [2, 1] and result["high_quality"] == 1.0

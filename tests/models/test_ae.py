@@ -6,6 +6,7 @@ import torch
 
 from genlab.contract.data import Batch, image_spec
 from genlab.models.ae import AE
+from genlab.networks.mlp import FullyConnected
 
 DATA = image_spec((1, 8, 8))
 
@@ -23,7 +24,7 @@ def loss_of(model, batch):
 
 @pytest.mark.parametrize("loss", ["mse", "bce"])
 def test_the_loss_is_the_sum_over_pixels_and_the_mean_over_images(loss):
-    model, batch = AE(DATA, latent_dim=2, hidden=[7], loss=loss), batch_of()
+    model, batch = AE(DATA, latent_dim=2, network=FullyConnected([7]), loss=loss), batch_of()
     x, p = batch["x"], model.reconstruct(batch["x"])
     squares = (p - x).square()
     errors = squares if loss == "mse" else -(x * p.log() + (1 - x) * (1 - p).log())
@@ -33,7 +34,7 @@ def test_the_loss_is_the_sum_over_pixels_and_the_mean_over_images(loss):
 
 def test_noise_goes_to_the_input_alone():
     """The target of a denoising autoencoder is the clean image (Vincent et al. 2008)."""
-    model, batch = AE(DATA, latent_dim=2, hidden=[7], input_noise=0.5), batch_of(400)
+    model, batch = AE(DATA, latent_dim=2, network=FullyConnected([7]), input_noise=0.5), batch_of(400)
     seen, x = lab.inputs_of(model.encoder), batch["x"]
     loss = loss_of(model, batch)
     noise = seen[0] - x

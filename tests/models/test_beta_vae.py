@@ -6,13 +6,14 @@ import torch
 from genlab.contract.data import Batch, image_spec
 from genlab.models.beta_vae import BetaVAE
 from genlab.models.vae import VAE
+from genlab.networks.mlp import FullyConnected
 
 DATA = image_spec((1, 8, 8))
 
 
 def small(kind=BetaVAE, **options):
     torch.manual_seed(0)
-    return kind(DATA, latent_dim=3, network="mlp", hidden=[16], **options)
+    return kind(DATA, latent_dim=3, network=FullyConnected([16]), **options)
 
 
 def batch():

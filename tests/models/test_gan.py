@@ -1,20 +1,22 @@
+import lab
 import pytest
 import torch
 
-from genlab.contract.data import Batch, image_spec
+from genlab.contract.data import Batch, DataSpec, image_spec
 from genlab.losses.adversarial import DISCRIMINATOR, r1_penalty
 from genlab.models.cgan import CGAN
 from genlab.models.gan import GAN, accuracy
 
 SHAPE = (1, 8, 10)
 SPEC = image_spec(SHAPE, 3)
-SMALL = {"latent_dim": 4, "channels": 4, "hidden": [16, 8]}
+SMALL = {"latent_dim": 4}
+SIZES = {"channels": 4, "hidden": [16, 8], "dense": [256], "decoder_dense": []}
 LABEL_INPUT = {"network": "mlp", "label_input": True}
 
 
-def build(family: type[GAN], **options) -> GAN:
+def build(family: type[GAN], data: DataSpec = SPEC, *, network: str = "conv", sizes=SIZES, **options) -> GAN:
     torch.manual_seed(0)
-    return family(SPEC, **SMALL | options).double()
+    return family(data, network=lab.network(network, **sizes), **SMALL | options).double()
 
 
 def make_batch(size: int = 8, shape: tuple[int, int, int] = SHAPE) -> Batch:
@@ -121,8 +123,8 @@ def test_a_label_that_is_an_input_stands_beside_the_image():
 
 
 def test_only_the_mlp_takes_labels_as_an_input():
-    with pytest.raises(ValueError, match=r"model\.label_input=true.*model\.network=dcgan; choose model.network=mlp"):
-        CGAN(image_spec((1, 16, 16), 3), **SMALL, network="dcgan", label_input=True)
+    with pytest.raises(ValueError, match=r"model\.label_input=true.*network=dcgan; choose network=mlp"):
+        build(CGAN, image_spec((1, 16, 16), 3), network="dcgan", label_input=True)
 
 
 @pytest.mark.parametrize("options", [{"network": "conv"}, LABEL_INPUT], ids=str)
@@ -134,9 +136,8 @@ def test_realness_without_a_label_is_that_of_an_even_mixture_of_classes(options)
 
 @pytest.mark.parametrize(("network", "passes"), [("mlp", [16, 8]), ("conv", [16, 8]), ("dcgan", [8, 8, 8])])
 def test_real_and_generated_images_are_judged_together_unless_that_would_mix_them(network, passes):
-    torch.manual_seed(0)
     shape = (1, 16, 16)
-    model = CGAN(image_spec(shape, 3), **SMALL, network=network, r1_gamma=0.0).double()
+    model = build(CGAN, image_spec(shape, 3), network=network, r1_gamma=0.0)
     rows = []
     model.discriminator.register_forward_hook(lambda network, inputs, output: rows.append(len(inputs[0])))
     batch = make_batch(8, shape)
@@ -154,25 +155,25 @@ def test_real_and_generated_images_are_judged_together_unless_that_would_mix_the
     [("dcgan", "r1_gamma", "gradient_penalty"), ("upsampling", "gradient_penalty", "r1_gamma")],
 )
 def test_penalties_of_a_discriminator_that_normalizes_batches_are_refused(network, key, other):
-    message = rf"model\.{key}=0\.5.*model\.network={network} .*set model\.r1_gamma=0 model\.gradient_penalty=0"
+    message = rf"model\.{key}=0\.5.*network={network} .*set model\.r1_gamma=0 model\.gradient_penalty=0"
     with pytest.raises(ValueError, match=message):
-        GAN(image_spec((1, 16, 16)), **SMALL, network=network, **{key: 0.5, other: 0.0})
+        build(GAN, image_spec((1, 16, 16)), network=network, **{key: 0.5, other: 0.0})
 
 
 def test_the_mlp_generator_can_have_layers_and_a_nonlinearity_of_its_own():
-    def widths(**options):
-        generator = build(GAN, network="mlp", **options).generator
+    def widths(sizes, **options):
+        generator = build(GAN, network="mlp", sizes=SIZES | sizes, **options).generator
         return [layer.out_features for layer in generator.body if isinstance(layer, torch.nn.Linear)], generator
 
-    assert widths()[0] == [8, 16]
-    found, generator = widths(generator_hidden=[5, 6, 7], generator_activation="silu")
+    assert widths({})[0] == [8, 16]
+    found, generator = widths({"decoder_hidden": [5, 6, 7]}, generator_activation="silu")
     assert found == [5, 6, 7]
     assert any(isinstance(layer, torch.nn.SiLU) for layer in generator.modules())
 
 
 @pytest.mark.parametrize("network", ["mlp", "conv", "upsampling"])
 def test_dropout_is_the_discriminators(network):
-    model = GAN(image_spec((1, 8, 8)), **SMALL, network=network, r1_gamma=0.0, dropout=0.4)
+    model = build(GAN, image_spec((1, 8, 8)), network=network, r1_gamma=0.0, dropout=0.4)
     dropped = {
         name: [layer.p for layer in player.modules() if isinstance(layer, torch.nn.Dropout | torch.nn.Dropout2d)]
         for name, player in model.players().items()

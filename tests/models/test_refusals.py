@@ -8,6 +8,8 @@ from genlab.models.beta_vae import BetaVAE
 from genlab.models.cyclegan import CycleGAN
 from genlab.models.gan import GAN
 from genlab.models.vae import VAE
+from genlab.networks.mlp import FullyConnected
+from genlab.networks.resnet import ResNet
 
 REFUSED = [
     *[(AE, "latent_dim", 0), (AE, "input_noise", -0.1)],
@@ -23,5 +25,6 @@ def test_is_refused_by_key_and_value(model, key, value):
     fields = ("a", "b") if model is CycleGAN else ("x",)
     data = DataSpec({name: Field("image", (3, 16, 16)) for name in fields})
     others = {"likelihood": "gaussian"} if key == "variance" else {}
+    others["network"] = ResNet() if model is CycleGAN else FullyConnected()
     with pytest.raises(ValueError, match=rf"model\.{key}={value}: must be (at least|greater than)"):
         model(data, **{key: value}, **others)

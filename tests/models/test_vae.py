@@ -10,13 +10,14 @@ from torch.distributions import Independent, Normal
 
 from genlab.contract.data import Batch, image_spec
 from genlab.models.vae import VAE
+from genlab.networks.mlp import FullyConnected
 
 DATA = image_spec((1, 8, 8))
 
 
 def small(**options):
     torch.manual_seed(0)
-    return VAE(DATA, **{"latent_dim": 3, "hidden": [16], **options})
+    return VAE(DATA, **{"latent_dim": 3, "network": FullyConnected([16]), **options})
 
 
 def batch_of(n=6):

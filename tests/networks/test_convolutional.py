@@ -19,7 +19,7 @@ def test_channels_double_up_to_the_cap():
 
 def test_dense_layers_of_the_decoder_mirror_those_of_the_encoder():
     encoder = ConvEncoder((1, 16, 12), 2, channels=4, dense=[7, 9])
-    decoder = ConvDecoder(2, (1, 16, 12), channels=4, dense=[7, 9])
+    decoder = ConvDecoder(2, (1, 16, 12), channels=4, dense=[9, 7])
 
     def widths(network):
         linear = [layer for layer in network.modules() if isinstance(layer, torch.nn.Linear)]

@@ -13,7 +13,7 @@ import pytest
 
 from genlab.checkpoints import file as checkpoint
 
-SETTINGS = ["dataset=digits", "model.hidden=[16]", "trainer.batch_size=32", "trainer.max_steps=400"]
+SETTINGS = ["dataset=digits", "network.hidden=[16]", "trainer.batch_size=32", "trainer.max_steps=400"]
 SETTINGS += ["trainer.log_every=7", "trainer.checkpoint_every=50", "trainer.validate_every=40", *lab.QUIET]
 SETTINGS += ["trainer.preview_every=null"]
 

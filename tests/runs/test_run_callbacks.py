@@ -13,6 +13,6 @@ def test_without_a_choice_all_settings_of_the_run_are_shown_and_none_of_the_mach
 
 
 def test_a_choice_is_shown_alone_whatever_it_names():
-    keys = ["seed", "model", "model.hidden", "optimizer", "loader.shift", "trainer.clip", "no.such.key"]
+    keys = ["seed", "model", "network.hidden", "optimizer", "loader.shift", "trainer.clip", "no.such.key"]
     found = _hparams(lab.compose("vae", f"logger.hparams=[{','.join(keys)}]", "optimizer=sgd"))
-    assert found == {"seed": 0, "model": "vae", "model.hidden": "[16]", "optimizer": "SGD", "loader.shift": 0}
+    assert found == {"seed": 0, "model": "vae", "network.hidden": "[16]", "optimizer": "SGD", "loader.shift": 0}

@@ -196,7 +196,7 @@ class Evil:
 def _state(*overrides: str) -> dict:
     """What the checkpoint of a tiny run holds."""
     register()
-    config = compose_job([*CPU, "model.hidden=[8]", "model.latent_dim=2", "dataset.size=8", *overrides]).config
+    config = compose_job([*CPU, "network.hidden=[8]", "model.latent_dim=2", "dataset.size=8", *overrides]).config
     data = image_spec((1, 8, 8), 10)
     weights = build_model(config, data).state_dict()
     return {"config": config.to_dict(), "data": data.to_dict(), "step": 3, "model": dict(weights), "ema": {}}
@@ -292,7 +292,7 @@ def images(folder: Path, name: str, content: bytes, good: int = 6) -> Path:
 
 
 IMAGES = ["dataset=image-folder", "dataset.path=images", "dataset.size=8", "dataset.validation_fraction=0.2"]
-SHORT = [*CPU, "trainer.max_steps=2", "trainer.batch_size=2", "model.hidden=[8]", "logger.tensorboard=false"]
+SHORT = [*CPU, "trainer.max_steps=2", "trainer.batch_size=2", "network.hidden=[8]", "logger.tensorboard=false"]
 
 
 def of_image(name: str, file: str, content: Callable[[], bytes], says: str) -> Case:
@@ -432,9 +432,9 @@ CASES = [
     train("batch", "larger than the dataset", f"trainer.batch_size={TRILLION}"),
     train("latents", "model: its weights need", f"model.latent_dim={10**9}"),
     train("latents beyond counting", "model.latent_dim", f"model.latent_dim={10**30}"),
-    train("weights beyond counting", "model: cannot be built", f"model.hidden=[{TRILLION},{TRILLION}]"),
-    train("layers", "hidden: 1001 layers", f"model.hidden={[8] * 1001}".replace(" ", "")),
-    train("blocks", "blocks=1000000000", "model=cyclegan", f"model.blocks={10**9}"),
+    train("weights beyond counting", "model: cannot be built", f"network.hidden=[{TRILLION},{TRILLION}]"),
+    train("layers", "hidden: 1001 layers", f"network.hidden={[8] * 1001}".replace(" ", "")),
+    train("blocks", "blocks=1000000000", "model=cyclegan", f"network.blocks={10**9}"),
     train("pool", "model: ", "model=cyclegan", f"model.pool_size={TRILLION}"),
     train("pixels", "images of 1x1000000x1000000", "dataset.size=1000000"),
     train("table", "1797 images of 1x8000x8000", "dataset.size=8000"),
@@ -584,7 +584,7 @@ CASES = [
     ),
     of_file("a name of many groups", "holds no config", lambda _: forged({"w/" * 10**6: ([0], [0, 0])})),
     of_file("depth", "not a readable checkpoint", lambda _: forged({}, config="[" * 10**6)),
-    of_run("depth", "levels deep", _set("config", "model", "hidden", value=json.loads("[" * 900 + "]" * 900))),
+    of_run("depth", "levels deep", _set("config", "network", "hidden", value=json.loads("[" * 900 + "]" * 900))),
     of_file("many values", "not a readable checkpoint", lambda _: forged({}, config=f"[{'[],' * 3 * 10**6}[]]")),
     # configs of strangers
     of_run(
@@ -609,8 +609,8 @@ CASES = [
     of_run("text for a number", "config.trainer.batch_size='8'", _set("config", "trainer", "batch_size", value="8")),
     of_run("unknown key", "config.payload: no such key", _set("config", "payload", value=1)),
     of_run("text for a model", "config.model='hello'", _set("config", "model", value="hello")),
-    of_run("many values", "hidden: 100000 layers", _set("config", "model", "hidden", value=[8] * 10**5)),
-    of_run("layers", "hidden: 1001 layers", _set("config", "model", "hidden", value=[8] * 1001)),
+    of_run("many values", "hidden: 100000 layers", _set("config", "network", "hidden", value=[8] * 10**5)),
+    of_run("layers", "hidden: 1001 layers", _set("config", "network", "hidden", value=[8] * 1001)),
     of_run("latents", "its weights need", _set("config", "model", "latent_dim", value=10**9)),
     of_run("more latents than weights", "its weights do not fit", _set("config", "model", "latent_dim", value=10**6)),
     of_run("workers", "must be at most 1024", _set("config", "loader", "workers", value=10**9)),

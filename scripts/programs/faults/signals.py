@@ -133,7 +133,11 @@ def _end_problems(child: Child, number: signal.Signals, code: int | None, wait: 
 def twice(laboratory: Laboratory, times: int) -> Row:
     """A second SIGINT ends a run at once, whatever it does; it goes on from the checkpoint before."""
     row, waits = Row("signals", "SIGINT twice"), []
-    slow = ("dataset.num_images=40000", "trainer.batch_size=20000", "model.hidden=[1200,1200]")  # a step takes seconds
+    slow = (
+        "dataset.num_images=40000",
+        "trainer.batch_size=20000",
+        "network.hidden=[1200,1200]",
+    )  # a step takes seconds
     recipe = laboratory.recipe(MODELS[-1], "plain", *slow, steps=4, checkpoint_every=2)
     reference = laboratory.reference(recipe, "signals-twice")
     for attempt in range(times):

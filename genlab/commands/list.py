@@ -1,0 +1,101 @@
+"""`genlab list`: models, datasets, networks and metrics, a line each, and what fits what."""
+
+import textwrap
+from collections.abc import Callable, Iterator
+
+from genlab.config.build import build_source
+from genlab.config.commands import ListConfig
+from genlab.config.options import class_of, dataset_defaults, models_that_fit, summary_of
+from genlab.config.paths import group_choices, options
+from genlab.contract.model import CAPABILITIES
+from genlab.metrics.catalogue import METRICS, known
+from genlab.system.plugins import Broken, plugin_of
+
+Entry = tuple[str, str, list[str]]
+"""Name, one sentence, and further lines."""
+
+_WIDTH, _NAME = 120, 18
+
+
+def main(asked: ListConfig) -> None:
+    tables: dict[str, tuple[str, Callable[[], Iterator[Entry]]]] = {
+        "models": ("model=NAME", _models),
+        "datasets": ("dataset=NAME", _datasets),
+        "networks": ("network=NAME", _networks),
+        "metrics": ("metrics=[NAME, ...]", _metrics),
+    }
+    for what, (usage, entries) in tables.items():
+        if asked.what in (None, what) and (rows := list(entries())):
+            print(f"{what} ({usage})")
+            for name, sentence, more in rows:
+                _show(name, [sentence, *more])
+            print()
+    print("next       genlab COMMAND --help, or genlab data dataset=NAME to look at one")
+
+
+def _show(name: str, lines: list[str]) -> None:
+    for number, line in enumerate(lines):
+        heading = f"  {'' if number else name:<{_NAME}} "
+        print(textwrap.fill(line, _WIDTH, initial_indent=heading, subsequent_indent=(_NAME + 3) * " "))
+
+
+def _choices(group: str, about: Callable[[str], list[str]]) -> Iterator[Entry]:
+    """An entry for each choice of a group; of a plugin that cannot be imported, its error."""
+    for name in options(group):
+        try:
+            plugin = plugin_of(f"{class_of(group, name).__module__}.")
+            sentence = summary_of(group, name) + (f" [{plugin.distribution}]" if plugin else "")
+            yield name, sentence, about(name)
+        except Broken as error:
+            yield name, str(error), []
+
+
+def _models() -> Iterator[Entry]:
+    def about(name: str) -> list[str]:
+        model = class_of("model", name)
+        needs = f"models {', '.join(sorted(model.kinds))}; needs {', '.join(sorted(model.requires))}"
+        under = f", under {', '.join(model.conditions)}" if model.conditions else ""
+        return [f"{needs}; can {', '.join(filter(lambda word: hasattr(model, word), CAPABILITIES))}{under}"]
+
+    return _choices("model", about)
+
+
+def _datasets() -> Iterator[Entry]:
+    def about(name: str) -> list[str]:
+        found = class_of("dataset", name)
+        try:
+            data = build_source(dataset_defaults(name)).spec
+            fields = str(data)
+            fitting = models_that_fit(data.provides, {data[domain].kind for domain in data.domains})
+        except ValueError:  # it needs the user's files
+            fields = f"{', '.join(sorted(found.may_provide))} of kind {found.kind}, as your files have them"
+            fitting = models_that_fit(found.may_provide, {found.kind})
+        return [f"{fields}; for {', '.join(fitting) or 'no model yet'}"]
+
+    return _choices("dataset", about)
+
+
+def _networks() -> Iterator[Entry]:
+    def about(name: str) -> list[str]:
+        network = class_of("network", name)
+        parts = [part for part in ("encoder", "decoder", "translator") if _makes(network, part)]
+        return [f"serves {'images' if network.images_only else 'any shape'}; makes {', '.join(parts)}"]
+
+    return _choices("network", about) if "network" in group_choices() else iter(())
+
+
+def _makes(network: type, part: str) -> bool:
+    """Whether a network has a method of its own for a part."""
+    return any(part in vars(base) for base in network.__mro__[:-2])  # without Network, which refuses, and object
+
+
+def _metrics() -> Iterator[Entry]:
+    try:
+        found = known()
+    except ValueError as error:
+        yield "", str(error), []
+        found = METRICS
+    for name, metric in found.items():
+        values = [f"{value} ({direction or 'neither'})" for value, direction in metric.directions.items()]
+        needs = [*metric.needs, *metric.fields, *(["classes"] if metric.classes else [])]
+        yield name, metric.summary, [f"gives {', '.join(values)}; needs {', '.join(needs)}"]

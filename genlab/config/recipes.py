@@ -1,0 +1,97 @@
+"""What a model's recipe gives up when another network is chosen, and what it changes for the kind of the data.
+
+A recipe (`configs/model/NAME.yaml`) chooses a network and its sizes, which do not fit the networks that a user may
+choose instead. Its section `for_kind` holds settings for data of a kind, which the class of the dataset tells, as in
+
+    for_kind:
+      points: {network: mlp, network.hidden: [256, 256, 256], trainer.max_steps: 5000}
+
+They replace the recipe's own settings; those of an experiment and of the command line win over both. Hydra has no such
+conditions, so a config is composed twice: first as asked for, then with the overrides that `adjustments` finds for it.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from hydra.core.override_parser.types import Override, Quote, QuotedString
+from omegaconf import DictConfig, OmegaConf
+
+from genlab.config.check import locate
+from genlab.config.options import read_option
+from genlab.config.paths import groups
+from genlab.contract.settings import flattened
+
+
+class _File:
+    """A file of settings for the whole config. choices: its choices by group. keys: the dotted keys that it sets."""
+
+    def __init__(self, group: str, name: str):
+        content = read_option(group, name)
+        bases = [base for base in content.pop("defaults", []) if isinstance(base, dict)]
+        self.choices = {key.removeprefix("override ").lstrip("/"): name for base in bases for key, name in base.items()}
+        self.keys = {key for key, _ in flattened(content)}
+
+
+def adjustments(config: DictConfig, overrides: Sequence[Override]) -> list[str]:
+    """Overrides to compose a training config with, before the user's own. config: composed of `overrides` alone, or of
+    those among them that choose files; with Hydra's own node."""
+    choices = config.hydra.runtime.choices
+    recipe = _File("model", choices.model)
+    asked = [_File(group, choices[group]) for group in ("experiment", "sweep") if choices.get(group)]
+    given = {override.key_or_group for override in overrides}
+    settled = given.union(*(file.choices.keys() | file.keys for file in asked))
+    settings = _settings_for_kind(config)
+    network = choices.network if "network" in settled else settings.get("network", choices.network)
+    found = dict(_without_strange_sizes(network, [recipe, *asked], given))
+    for key, value in settings.items():
+        group = key.partition(".")[0]
+        wanted = settings.get(group, recipe.choices.get(group))
+        of_another = group in settled and wanted is not None and choices[group] != wanted
+        if key not in settled and not of_another:
+            found[key] = f"{key}={override_text(value)}"
+    return [*found.values(), *(["for_kind=null"] if config.for_kind is not None else [])]
+
+
+def may_follow(config: DictConfig, overrides: Sequence[Override]) -> bool:
+    """Whether a key in `overrides` may be one of a file that only the kind of the data brings."""
+    sections = (config.for_kind or {}).values()
+    brought = {key for settings in sections for key in settings if key in groups()}
+    return any(override.key_or_group.partition(".")[0] in brought for override in overrides)
+
+
+def _settings_for_kind(config: DictConfig) -> Mapping[str, Any]:
+    """The recipe's settings for the kind of the data, by dotted key or group."""
+    if not config.for_kind:
+        return {}
+    try:
+        kind = locate("dataset", config.dataset["_target_"]).kind
+    except (KeyError, TypeError, ValueError):  # no such dataset: reported when the request is checked
+        return {}
+    sections: Any = OmegaConf.to_container(config.for_kind)
+    return sections.get(kind) or {}
+
+
+def _without_strange_sizes(network: str | None, files: list[_File], given: set[str]) -> Iterator[tuple[str, str]]:
+    """Key and override for each size in `files` that was meant for another network than the chosen one."""
+    meant: str | None = None
+    strange: set[str] = set()
+    fitting = set(given)
+    for file in files:
+        meant = file.choices.get("network", meant)
+        sizes = {key for key in file.keys if key.startswith("network.")}
+        (fitting if meant == network else strange).update(sizes)
+    own = read_option("network", network) if network else {}
+    for key in sorted(strange - fitting):
+        name = key.partition(".")[2]
+        yield key, f"{key}={override_text(own[name])}" if name in own else f"~{key}"
+
+
+def override_text(value: Any) -> str:
+    """A YAML value in the grammar of overrides."""
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{key}:{override_text(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(override_text, value)) + "]"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return QuotedString(value, Quote.single).with_quotes() if isinstance(value, str) else str(value)

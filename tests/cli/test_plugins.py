@@ -1,0 +1,123 @@
+"""A package of one's own brings a model, a dataset, a metric and configs, and a broken one says so in one line."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from genlab.commands.completion import candidates
+from genlab.config.check import locate
+from genlab.metrics import catalogue
+from genlab.system import plugins
+
+EXAMPLE = Path(__file__).parent.parent / "plugin_example"
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory):
+    """A folder with the example as pip installs it."""
+    source, target = tmp_path_factory.mktemp("source") / "example", tmp_path_factory.mktemp("site")
+    shutil.copytree(EXAMPLE, source)
+    offline = ["--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check", "--quiet"]
+    subprocess.run([sys.executable, "-m", "pip", "install", *offline, "--target", target, source], check=True)
+    return target
+
+
+@pytest.fixture
+def installed(built, tmp_path, monkeypatch):
+    """A folder with a copy of the example, installed into this process until the test ends."""
+    site = shutil.copytree(built, tmp_path.parent / f"{tmp_path.name}-site")
+    monkeypatch.syspath_prepend(str(site))
+    monkeypatch.setattr(catalogue, "METRICS", dict(catalogue.METRICS))
+    monkeypatch.setattr(catalogue, "FUNCTIONS", {})
+    plugins.installed.cache_clear()
+    yield site
+    plugins.installed.cache_clear()
+    for name in [name for name in sys.modules if name.partition(".")[0] == "genlab_mine"]:
+        del sys.modules[name]
+
+
+def test_an_installed_package_is_trained_and_measured_by_its_own_metric(built, tmp_path):
+    paths = os.pathsep.join([str(built), str(Path(plugins.__file__).parents[2])])
+    environment = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "genlab", "train", "experiment=mine-quick", "device=cpu", "device.threads=1"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    (run,) = tmp_path.glob("outputs/mine-bars/*")
+    status = json.loads((run / "status.json").read_text())
+    assert status["status"] == "finished" and set(status["final"]) == {"validation/error", "evaluation/edge_error"}
+    assert status["directions"]["evaluation/edge_error"] == "min"
+
+
+def test_help_and_completion_offer_its_configs_without_importing_it(installed, genlab):
+    assert "mine" in genlab("train", "--help").out and "bars" in genlab("train", "--help").out
+    assert candidates("genlab train model=mi") == ["model=mine"]
+    assert candidates("genlab train network=l") == ["network=linear"]
+    assert candidates("genlab train model=mine model.") == ["model.latent_dim="]
+    assert "genlab_mine" not in sys.modules
+
+
+def test_a_list_marks_what_it_brings_and_names_what_is_broken(installed, genlab):
+    assert "genlab-mine" in genlab("list", "models").out and "edges" in genlab("list", "metrics").out
+    (installed / "genlab_mine/network.py").write_text("from genlab import nothing")
+    outcome = genlab("list", "networks")
+    assert outcome.code == 0 and "cannot be imported" in outcome.out and "mlp" in outcome.out
+
+
+def test_a_sweep_finds_its_configs(installed, genlab):
+    quick = ["dataset=bars", "trainer.max_steps=2", "trainer.batch_size=8", "device.threads=1", "device=cpu"]
+    outcome = genlab("train", "-m", "model=mine", "seed=0,1", *quick, "logger.tensorboard=false")
+    assert outcome.code == 0, outcome.err
+    assert "2 of 2 jobs finished" in outcome.out
+
+
+def test_mistakes_in_its_settings_are_explained(installed, refused):
+    line = refused("train", "model=mine", "model.latent_dm=3", "dataset=bars", "dataset.size=x", problems=2)
+    assert "latent_dim" in line and "dataset.size" in line
+
+
+def test_code_of_other_packages_stays_out(installed, refused):
+    line = refused("train", "model=mine", "model._target_=json.decoder.JSONDecoder")
+    assert "json.decoder.JSONDecoder" in line and "genlab_mine" in line
+
+
+def test_a_package_that_cannot_be_imported_is_named_and_stops_no_other_work(installed, refused, genlab):
+    (installed / "genlab_mine/model.py").write_text("import no_such_library")
+    line = refused("train", "model=mine", "dataset=bars")
+    for part in ("plugin mine", "package genlab-mine", "ModuleNotFoundError", "no_such_library", "pip uninstall"):
+        assert part in line
+    assert genlab("train", "--cfg", "job").code == 0
+    assert "requires a" in refused("train", "model=cyclegan", "dataset=digits")
+
+
+def test_metrics_of_a_broken_package_are_needed_only_when_asked_for(installed):
+    (installed / "genlab_mine/metrics.py").write_text("1 / 0")
+    assert list(catalogue.unknown(["reconstruction"])) == []
+    with pytest.raises(ValueError, match=r"plugin mine .*ZeroDivisionError"):
+        list(catalogue.unknown(["edges"]))
+
+
+def test_a_metric_or_a_value_keeps_its_name(installed):
+    file = installed / "genlab_mine/metrics.py"
+    honest = file.read_text()
+    for old, new in (('"edges"', '"frechet"'), ('"edge_error"', '"mse"')):
+        sys.modules.pop("genlab_mine.metrics", None)
+        file.write_text(honest.replace(old, new))
+        with pytest.raises(ValueError, match="names of their own"):
+            catalogue.known()
+
+
+def test_a_config_with_the_name_of_one_of_genlabs_is_refused(installed, refused):
+    (installed / "genlab_mine/configs/model/vae.yaml").write_text("model: {}")
+    line = refused("train")
+    assert "plugin mine" in line and "configs/model/vae.yaml" in line and "rename it" in line
+
+
+def test_a_class_that_is_not_there_is_no_broken_package(installed):
+    for target in ("genlab_mine.model.Nothing", "genlab_mine.nothing.Nothing"):
+        with pytest.raises(ValueError, match="no such class"):
+            locate("model", target)
