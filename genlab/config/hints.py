@@ -20,10 +20,10 @@ _WORDS = {
 
 
 def hint_of(schema: type, key: str) -> Any:
-    """The type of a dotted `key` of a schema: `Any` below an `Any` node, None if there is no such key."""
+    """The type of a dotted `key` of a schema: `Any` below an open node, None if there is no such key."""
     hint: Any = schema
     for part in key.split("."):
-        if hint is Any:
+        if hint is Any or typing.get_origin(hint) is dict:
             return Any
         hint = typing.get_type_hints(hint).get(part) if is_dataclass(hint) else None
     return hint

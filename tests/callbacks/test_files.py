@@ -27,7 +27,8 @@ def stub(step=0, max_steps=10, **metrics):
         state_dict=lambda: {"weight": torch.full((2,), float(trainer.step))},
     )
     state = {"step": step, "max_steps": max_steps, "stop_reason": None, "lr_scale": 1.0, "ema": None}
-    loader, optimization = SimpleNamespace(seed=0), SimpleNamespace(state_dict=dict)
+    loader = SimpleNamespace(seed=0, order=SimpleNamespace(state_dict=dict))
+    optimization = SimpleNamespace(state_dict=dict)
     parts = {"train_loader": loader, "optimization": optimization, "metric_window": ScalarWindow(), "events": Events()}
     trainer = SimpleNamespace(**state, **parts, model=model, emit=lambda event, *arguments: None)
     return trainer

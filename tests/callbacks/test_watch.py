@@ -45,7 +45,7 @@ class Stage:
         self.alarms, self.width = told.alarms, width
         torch.manual_seed(7)
 
-    def sample(self, num_samples):
+    def sample(self, num_samples, condition=None):
         return 0.5 + self.width * (torch.rand(num_samples, *self.trainer.model.data.shape) - 0.5)
 
     def row(self, **scalars):

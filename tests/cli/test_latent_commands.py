@@ -57,7 +57,7 @@ def test_every_row_of_a_conditional_model_has_one_label(runs, done):
     assert set(arrays(made / "interpolations.npz")["labels"]) == {7} and "label_7" in made.name
     _, made = done("traverse", runs.cgan, "label=3", "steps=3")
     found, run = arrays(made / "traversals.npz"), package.load(runs.cgan)
-    painted = run.decode(torch.from_numpy(found["latents"]), label=3)
+    painted = run.decode(z := torch.from_numpy(found["latents"]), {"label": torch.full((len(z),), 3)})
     torch.testing.assert_close(images_of(found["images"]), painted, rtol=0, atol=0.51 / 255)
 
 

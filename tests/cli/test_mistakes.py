@@ -55,7 +55,7 @@ MISTAKES = {
     "train trainer.batch_size=5000": ["trainer.batch_size=5000", "1617"],
     "train -m model.latent_dim=3,0": ["model.latent_dim=0", "at least 1"],
     # data that a model cannot use, and files that are not there
-    "train dataset=stripes": ["VAE requires image", "provides a, b", "datasets that fit: "],
+    "train dataset=stripes": ["VAE requires x", "provides a, b", "datasets that fit: "],
     "train model=cyclegan dataset=digits": ["requires a, b", "stripes", "unpaired-folder"],
     "train dataset=image-folder": ["dataset.path"],
     "train dataset=image-folder dataset.path=nowhere": ["dataset.path=nowhere", "no such folder"],

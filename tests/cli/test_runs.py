@@ -10,6 +10,7 @@ import yaml
 from PIL import Image
 
 from genlab.checkpoints import file as checkpoint
+from genlab.contract.data import DataSpec, image_spec
 from genlab.data.digits import Digits
 
 
@@ -56,7 +57,9 @@ def test_checkpoints_carry_everything(trained):
     names = {path.name for path in (folder / "checkpoints").iterdir()}
     assert names == {"step_0000020.safetensors", "step_0000030.safetensors", "last.safetensors", "best.safetensors"}
     state = checkpoint.load(folder / "checkpoints/last.safetensors")
-    assert state["step"] == 30 and state["data"] == {"shape": [1, 16, 16], "num_classes": 10, "domains": ["x"]}
+    data = DataSpec.from_dict(state["data"])
+    assert state["step"] == 30 and data == image_spec((1, 16, 16), 10, num_examples=data.num_examples)
+    assert data.num_examples > 1000
     assert state["config"] == yaml.safe_load((folder / "config.yaml").read_text())
     assert {"model", "optimizer", "ema", "scaler", "callbacks", "metric_window"} <= state.keys()
 

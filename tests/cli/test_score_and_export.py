@@ -83,7 +83,7 @@ def test_a_dataset_against_itself_cannot_be_told(trained, done):
 
 
 MISTAKES = {
-    "method=discriminator": ["model vae cannot score images by a discriminator", "reconstruction, "],
+    "method=discriminator": ["model vae cannot score examples by a discriminator", "reconstruction, "],
     "method=luck": ["method=luck", "reconstruction"],
     "against=npz": ["against=npz", "a dataset of your own files"],
 }

@@ -104,11 +104,14 @@ MISTAKES = {
     "interpolate cgan images=[a.png,b.png]": ["model cgan cannot encode"],
     "interpolate ae seeds=[3,8]": ["model ae cannot draw latents from a prior"],
     "translate vae input=a.png": ["model vae cannot translate", "cyclegan"],
-    "sample vae label=3": ["label=3", "takes no labels"],
-    "traverse cgan label=10": ["label=10", "0 to 9"],
+    "sample vae label=3": ["condition.label=3", "vae is conditioned on nothing"],
+    "sample vae sampling.truncated=1": ["sampling.truncated=1", "truncation"],
+    "sample vae sampling.truncation=many": ["sampling.truncation='many'", "a number"],
+    "traverse cgan label=10": ["condition.label=10", "0 to 9"],
+    "sample cgan condition.colour=red": ["condition.colour=red", "cgan is conditioned on label"],
     # what the run does not take
-    "reconstruct vae dataset=stripes": ["dataset=stripes", "holds no image"],
-    "encode vae dataset=digits dataset.size=8": ["dataset=digits", "1x8x8 (channels, height, width)"],
+    "reconstruct vae dataset=stripes": ["dataset=stripes", "holds no x", "a, b"],
+    "encode vae dataset=digits dataset.size=8": ["dataset=digits", "image of 1x8x8", "takes image of 1x16x16"],
     "traverse vae latents=[0,99]": ["latents=[0,99]", "0 to 3"],
     "traverse vae latents=[3,3]": ["latents=[3,3]", "none twice"],
     "traverse vae plane=[2,2]": ["plane=[2,2]", "two different"],
@@ -144,7 +147,7 @@ def test_images_that_do_not_fit_the_run_are_refused(runs, refuses, photographs, 
     assert f"input={folder}: holds 5 images" in refuses("traverse", runs.vae, f"input={folder}")
     assert "to=c: this run translates to a and b" in refuses("translate", runs.cyclegan, f"input={folder}", "to=c")
     np.savez(tmp_path / "wrong.npz", images=np.zeros((20, 8, 8), np.uint8))
-    assert "holds images of 1x8x8" in refuses("reconstruct", runs.vae, "input=wrong.npz")
+    assert "holds image of 1x8x8" in refuses("reconstruct", runs.vae, "input=wrong.npz")
     np.savez(tmp_path / "wrong.npz", x=np.zeros((9, 16, 16), np.uint8))
     line = refuses("reconstruct", runs.vae, "input=wrong.npz")
     assert line.startswith("genlab: input=wrong.npz: images") and "dataset." not in line

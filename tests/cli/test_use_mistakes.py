@@ -12,7 +12,7 @@ MISTAKES = {
     "sample run=": ["run=:", "name a run folder"],
     "translate": ["input=null", "name a folder of images"],
     # groups that a command has not, and null, which stands for the run's own data
-    "sample run=G dataset=mnist": ["dataset=mnist", "'dataset'; there are: device, "],
+    "sample run=G dataset=mnist": ["dataset=mnist", "'dataset'; there are: condition, device, "],
     "compare dataset=mnist": ["dataset=mnist", "'dataset'; there are: direction, metric, "],
     "encode dataset=minst": ["dataset=minst", "'mnist'"],
     "encode dataset.size=3": ["dataset.size=3", "as in dataset=celeba"],
@@ -27,6 +27,9 @@ MISTAKES = {
     "train -m logger.picture_metadata=true,false": ["is called logger.image_metadata now"],
     "evaluate extractor=digits": ["extractor=digits", "write extractor=classifier"],
     "train -m evaluation.extractor=pixels,digits": ["write evaluation.extractor=classifier"],
+    "sample truncation=0.7": ["truncation=0.7", "is called sampling.truncation now"],
+    "evaluate truncation=0.7": ["truncation=0.7", "is called sampling.truncation now"],
+    "score truncation=0.7": ["'truncation'"],
     "sample num_pictures=3": ["'num_pictures'"],  # which never was
     # several values
     "sample seed=1,2": ["seed=1,2: give one value\n"],
@@ -40,7 +43,7 @@ MISTAKES = {
     # limits
     "sample num_samples=0": ["num_samples=0", "at least 1"],
     "sample weights=null": ["weights=null", "averaged, raw"],
-    "sample truncation=nan": ["truncation=nan", "finite"],
+    "sample sampling.truncation=nan": ["sampling.truncation=nan", "finite"],
     "traverse extent=1e300": ["extent=1e+300", "at most 100"],
     "encode dataset=digits dataset.validation_fraction=nan": ["=nan", "finite"],
     # settings that only training heeds

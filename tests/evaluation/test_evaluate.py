@@ -11,6 +11,7 @@ import torch
 from representatives import REPRESENTATIVES
 
 from genlab.contract.settings import EvaluationConfig
+from genlab.data.loading import as_examples
 from genlab.data.shapes import Shapes
 from genlab.data.source import ArrayExamples
 from genlab.evaluation import context as contexts
@@ -20,8 +21,10 @@ from genlab.evaluation.evaluate import choose, evaluate, write
 from genlab.evaluation.sample_metrics import SAMPLE_METRICS, nearest_images
 from genlab.inference.run import Run
 from genlab.metrics.catalogue import METRICS, directions_of
+from genlab.models.cyclegan import CycleGAN
+from genlab.models.vae import VAE
 
-SETTINGS = EvaluationConfig(None, 300, "pixels", importance_samples=3, repeats=1, nearest=2)
+SETTINGS = EvaluationConfig(None, {}, 300, "pixels", importance_samples=3, repeats=1, nearest=2)
 
 
 def subject(model, *overrides, source=None, **settings) -> tuple[Run, EvaluationContext]:
@@ -31,6 +34,10 @@ def subject(model, *overrides, source=None, **settings) -> tuple[Run, Evaluation
     trainer = lab.trainer(config, source)
     run = Run(None, 0, config, source.spec, trainer.model.eval(), lab.CPU)
     return run, EvaluationContext(source, "noise", EvaluationConfig(**{**vars(SETTINGS), **settings}), config, lab.CPU)
+
+
+def training_images(context):
+    return as_examples(context.table("train").load()["x"], context.source.spec["x"])
 
 
 @pytest.fixture(scope="module")
@@ -85,8 +92,8 @@ def test_copies_of_training_images_are_found_out_among_all_of_them():
     source = lab.RandomExamples(VAE, train=500, validation=40)
     run, context = subject("gan", source=source)
     honest = evaluate(run, context, ["copies"])
-    train = context.table("train").load()["x"].float() / 255
-    run.model.sample = lambda count, label=None: train[torch.randint(len(train), (count,))]
+    train = training_images(context)
+    run.model.sample = lambda count, condition=None: train[torch.randint(len(train), (count,))]
     copied = evaluate(run, context, ["copies"])
     assert (copied["copying_gap"]["value"], copied["closer_than_held_out"]["value"]) == (1, 1)
     assert honest["copying_gap"]["value"] < 0.5
@@ -214,7 +221,7 @@ def test_shows_samples_above_their_nearest_training_images():
     run, context = subject("gan", nearest=3)
     rows = nearest_images(run, context, seed=0)
     assert rows.shape == (4, 3, *run.data.shape)
-    train = context.table("train").load()["x"].float() / 255
+    train = training_images(context)
     distances = (train[None] - run.sample(3)[:, None]).flatten(2).norm(dim=2)
     assert torch.equal(rows[1], train[distances.argmin(1)])
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 from together import together
 
-from genlab.contract.data import image_spec
+from genlab.contract.data import Field, image_spec
 from genlab.data.digits import Digits
 from genlab.data.source import ArrayExamples
 from genlab.evaluation.features import Inception, make_extractor, read_table
@@ -69,12 +69,15 @@ def test_without_labels_auto_is_pixels_and_the_classifier_is_refused():
         make_extractor("classifier")
 
 
+GREY = Field("image", (1, 8, 8))
+
+
 def test_a_table_is_read_in_chunks_in_the_order_asked_for():
     table = ArrayExamples(x=torch.arange(10, dtype=torch.uint8)[:, None, None, None].expand(10, 1, 8, 8))
     pixels = make_extractor("pixels")
-    chunks = [reading.features[:, 0] * 255 for reading in read_table(table, pixels, chunk=4)]
+    chunks = [(reading.features[:, 0] * 255).round() for reading in read_table(table, pixels, GREY, chunk=4)]
     assert [chunk.tolist() for chunk in chunks] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
-    (chosen,) = read_table(table, pixels, torch.tensor([7, 2]))
+    (chosen,) = read_table(table, pixels, GREY, torch.tensor([7, 2]))
     torch.testing.assert_close(chosen.features[:, 0] * 255, torch.tensor([7.0, 2.0]))
 
 

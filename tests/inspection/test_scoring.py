@@ -8,6 +8,7 @@ import torch
 
 from genlab.config.build import build_model
 from genlab.contract.data import image_spec
+from genlab.contract.model import GenerativeModel
 from genlab.inference.run import Run
 from genlab.inference.scoring import METHODS
 from genlab.inspection.images import Images
@@ -29,8 +30,10 @@ ABILITIES = {
 def run_with(*names):
     """A run whose model can do these things, with results that are known."""
     config = SimpleNamespace(choices=SimpleNamespace(model="oracle", dataset="digits"))
-    model = SimpleNamespace(**{name: ABILITIES[name] for name in names})
-    return Run("folder", 1, config, image_spec((1, 2, 2)), model, lab.CPU)
+    model = GenerativeModel(data := image_spec((1, 2, 2)))
+    for name in names:
+        setattr(model, name, ABILITIES[name])
+    return Run("folder", 1, config, data, model, lab.CPU)
 
 
 def run_of(name):
@@ -58,7 +61,7 @@ class Album(Images):
         for start in range(0, len(self.x), 10):
             part = slice(start, start + 10)
             names = [f"image {number}" for number in range(len(self.x))][part]
-            yield names, self.x[part], None if self.label is None else self.label[part]
+            yield names, self.x[part], {} if self.label is None else {"label": self.label[part]}
 
 
 def test_every_method_says_what_it_means():
