@@ -137,7 +137,7 @@ def locate(node: str, target: str) -> Any:
         plugin = plugins.plugin_of(target)
         if plugin is None:
             trusted = ", ".join((*TRUSTED, *(plugin.package for plugin in plugins.installed())))
-            raise ValueError(f"{node}._target_={target}: outside the trusted packages ({trusted} and those of plugins)")
+            raise ValueError(f"{node}._target_={target}: outside the trusted packages ({trusted})")
     module_name, _, name = target.rpartition(".")
     try:
         found = getattr((plugin.load if plugin else importlib.import_module)(module_name), name)
