@@ -5,7 +5,6 @@ import torch
 from genlab.contract.data import Batch, DataSpec, Field
 from genlab.data.augment import augment
 
-
 SHAPE = (2, 6, 9)
 
 
