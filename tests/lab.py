@@ -1,7 +1,8 @@
 """A laboratory for laws: any model, made small, on tiny data, built by the code that `genlab train` runs.
 
 No model is named here. Models are found among the configs, made small by the keys that their configs hold, and given
-what they require.
+what they require. A case is a model on data of a kind: "NAME" on the kind of the model's own dataset, "NAME@KIND" on
+each other kind that it can model.
 """
 
 import copy
@@ -14,6 +15,8 @@ from typing import Any
 from unittest import mock
 
 import torch
+from omegaconf import OmegaConf
+from random_examples import RandomExamples
 from torch import Tensor, nn
 from torch import distributed as dist
 from torch.nn.utils import parametrize
@@ -24,16 +27,17 @@ from genlab.callbacks.status_file import StatusFile
 from genlab.callbacks.validation import Validation
 from genlab.checkpoints.folder import RunFolder
 from genlab.checkpoints.status import RunStatus
-from genlab.config.build import build_model
+from genlab.config.build import build_model, build_source
 from genlab.config.check import locate
 from genlab.config.compose import compose_command, compose_job, register
-from genlab.config.options import read_option
-from genlab.config.paths import options
-from genlab.contract.data import DataSpec, Field
+from genlab.config.options import class_of, dataset_defaults, read_option
+from genlab.config.paths import config_file, options
+from genlab.contract.data import DataSpec
 from genlab.contract.model import GenerativeModel
 from genlab.contract.settings import DeviceConfig, RunConfig
 from genlab.data.loading import Loader
-from genlab.data.source import ArrayExamples, Examples, Source
+from genlab.data.source import Source
+from genlab.media.kinds import shown_kind
 from genlab.networks.network import Network
 from genlab.runs import train as runs
 from genlab.runs.callbacks import directions
@@ -65,23 +69,70 @@ def keys_of(model: str) -> tuple[str, ...]:
 
 
 @cache
-def _keys_of_node(node: str, *choices: str) -> tuple[str, ...]:
+def _values(*choices: str) -> dict[str, Any]:
+    """The config that `choices` lead to, as plain values."""
     register()
-    return tuple(compose_command("train", list(choices)).values[node] or ())
+    return compose_command("train", list(choices)).values
 
 
-def small_network(model: str, *choices: str) -> list[str]:
-    """Overrides that make the networks of `model` small, also those of `choices` (as in "network=NAME")."""
-    found = []
+@cache
+def own_kind(model: str) -> str:
+    """The kind of the model's own dataset, read from the files: Hydra would take seconds for all models."""
+    chosen = _defaults("train") | _defaults(f"model/{model}")
+    return class_of("dataset", chosen["dataset"]).kind
+
+
+def _defaults(name: str) -> dict[str, str]:
+    """The choices by group that begin a file of settings."""
+    entries = OmegaConf.load(config_file(f"{name}.yaml")).get("defaults", [])
+    choices = [item for entry in entries if not isinstance(entry, str) for item in entry.items()]
+    return {group.removeprefix("override /"): choice for group, choice in choices}
+
+
+def case(model: str, kind: str) -> str:
+    return model if kind == own_kind(model) else f"{model}@{kind}"
+
+
+def model_of(case: str) -> str:
+    return case.partition("@")[0]
+
+
+def kind_of(case: str) -> str:
+    model, _, kind = case.partition("@")
+    return kind or own_kind(model)
+
+
+CASES = [case(model, kind) for model in MODELS for kind in sorted(class_of("model", model).kinds)]
+
+
+@cache
+def dataset_of(kind: str, requires: frozenset[str]) -> str:
+    """The first dataset of a kind that needs no file and provides what is required."""
+    for name in options("dataset"):
+        settings = dataset_defaults(name) if class_of("dataset", name).kind == kind else {"path": None}
+        if not settings.keys() & {"path", "data_dir"} and requires <= build_source(settings).spec.provides:
+            return name
+    raise AssertionError(f"no dataset of kind {kind} without files provides {sorted(requires)}")
+
+
+def choices_of(case: str) -> list[str]:
+    """The overrides that choose the model of a case, and a dataset of its kind if its own is of another."""
+    model, _, kind = case.partition("@")
+    return [f"model={model}", *([f"dataset={dataset_of(kind, class_of('model', model).requires)}"] if kind else [])]
+
+
+def small_network(case: str, *choices: str) -> list[str]:
+    """Overrides that make the networks of a case small, also those of `choices` (as in "network=NAME")."""
+    values, found = _values(*choices_of(case), *choices), []
     for node in ("model", "network"):
-        keys = _keys_of_node(node, f"model={model}", *choices)
+        keys = values[node] or ()
         found += [f"{node}.{key}={value}".replace(" ", "") for key, value in SMALL_NETWORK.items() if key in keys]
     return found
 
 
 def small_data(*choices: str) -> list[str]:
     """Overrides that make the dataset small that `choices` (as in "model=NAME", "dataset=NAME") lead to."""
-    keys = _keys_of_node("dataset", *choices)
+    keys = _values(*choices)["dataset"]
     return [f"dataset.{key}={value}" for key, value in SMALL_DATA.items() if key in keys]
 
 
@@ -92,44 +143,23 @@ def _composed(*overrides: str) -> RunConfig:
     return compose_job(overrides).config
 
 
-def compose(model: str, *overrides: str, small: bool = True) -> RunConfig:
+def compose(case: str, *overrides: str, small: bool = True) -> RunConfig:
     """The config of `genlab train model=MODEL ...` on one CPU thread."""
     choices = [override for override in overrides if override.startswith(("network=", "dataset="))]
-    sizes = small_network(model, *choices) if small else []
-    return copy.deepcopy(_composed(f"model={model}", *QUIET, *sizes, *overrides))
+    sizes = small_network(case, *choices) if small else []
+    return copy.deepcopy(_composed(*choices_of(case), *QUIET, *sizes, *overrides))
 
 
-class RandomExamples(Source):
-    """Noise with the fields that a model of a kind may require, deterministic, without any file."""
+def examples(config: RunConfig, **sizes: int) -> RandomExamples:
+    """Random examples for the model of a config, of the kind of its dataset."""
+    kind = locate("dataset", config.dataset["_target_"]).kind
+    return RandomExamples(model_class(config), kind=kind, **sizes)
 
-    def __init__(self, model: type[GenerativeModel], train: int = 96, validation: int = 32, size: int = 16):
-        self.kind = "image" if "image" in model.kinds else sorted(model.kinds)[0]
-        shape = (1, size, size) if self.kind == "image" else (2,)
-        domains = {"x": shape} if "x" in model.requires else {"a": (3, *shape[1:]), "b": (3, *shape[1:])}
-        fields = {name: Field(self.kind, shape) for name, shape in domains.items()}
-        if "x" in domains:
-            fields["label"] = Field("label", size=3)
-        paired = "pairs" in model.requires
-        unknown = model.requires - set(fields) - {"pairs"}
-        assert not unknown, f"the laboratory has no data for {unknown}: teach RandomExamples to make it"
-        self.spec = DataSpec(fields, paired, num_examples=train)
-        self.sizes = {"train": train, "validation": validation}
 
-    def open(self, split: str) -> list[Examples]:
-        generator = torch.Generator().manual_seed(len(split))
-        count = self.sizes[split]
-
-        def rows(field: Field) -> Tensor:
-            if field.kind == "label":
-                return torch.randint(field.size, (count,), generator=generator)
-            if field.kind == "image":
-                return torch.randint(0, 256, (count, *field.shape), dtype=torch.uint8, generator=generator)
-            return torch.randn(count, *field.shape, generator=generator)
-
-        tables = {name: rows(field) for name, field in self.spec.fields.items()}
-        if self.spec.domains == ("x",) or self.spec.paired:
-            return [ArrayExamples(**tables)]
-        return [ArrayExamples(**{name: table}) for name, table in tables.items()]
+def in_range(x: Tensor, data: DataSpec) -> bool:
+    """Whether examples are finite, and within the bounds of their kind."""
+    low, high = shown_kind(data).bounds or (-torch.inf, torch.inf)
+    return bool(x.isfinite().all() and x.min() >= low and x.max() <= high)
 
 
 def model_class(config: RunConfig) -> type[GenerativeModel]:
@@ -159,7 +189,7 @@ def trainer(
 
     independent_rows: without the layers through which an example's output depends on the other examples.
     """
-    source = source or RandomExamples(model_class(config))
+    source = source or examples(config)
 
     def build(config: RunConfig, data: DataSpec) -> GenerativeModel:
         model = build_model(config, data)

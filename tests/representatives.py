@@ -1,40 +1,65 @@
-"""For which models the whole matrix of laws runs: one of each structure, found by what it is and not by its name.
+"""For which cases the whole matrix of laws runs: one of each structure, found by what it is and not by its name.
 
 How a step is cut, shared out, resumed or rounded is decided by the loop and by a model's structure. So the costly laws
-run for one model of each structure, and a new model of a known structure runs the cheap laws alone.
+run for one model of each structure, and for one model on each kind of data that is not among these. A new model of a
+known structure runs the cheap laws alone.
 """
 
-from lab import MODELS, RandomExamples, compose
+from functools import cache
+from typing import NamedTuple
 
-from genlab.config.build import build_model
-from genlab.config.check import locate
-from genlab.config.options import read_option
+import lab
+
+from genlab.config.build import build_on_meta
+from genlab.config.options import class_of
 from genlab.contract.model import CAPABILITIES
 
 
-def structure(model: str) -> tuple[int, frozenset[str], bool]:
-    """The number of players, the fields of a batch, and whether a module of the house keeps state beside its weights,
-    as a pool of images does."""
-    config = compose(model)
-    kind = locate("model", config.model["_target_"])
-    network = build_model(config, RandomExamples(kind).spec)
+class Structure(NamedTuple):
+    """players: their number. requires: the fields of a batch, and "pairs". conditions: those that are required or not.
+    keeps_state: whether a module of the house keeps state beside its weights, as a pool of images does. kind: of the
+    data."""
+
+    players: int
+    requires: frozenset[str]
+    conditions: tuple[str, ...]
+    keeps_state: bool
+    kind: str
+
+
+@cache
+def structure(case: str) -> Structure:
+    model, kind = lab.model_of(case), lab.kind_of(case)
+    if case != model:  # players and fields are those of the model on its own kind
+        return structure(model)._replace(kind=kind)
+    config = lab.compose(model)
+    network = build_on_meta(config, lab.examples(config).spec)
     own = [module for module in network.modules() if type(module).__module__.startswith("genlab.")]
-    keeps_state = any(list(module.buffers(recurse=False)) for module in own)
-    return len(network.players()), kind.requires, keeps_state
+    keeps_state = any(module._buffers.keys() - module._non_persistent_buffers_set for module in own)
+    return Structure(len(network.players()), network.requires, network.conditions, keeps_state, kind)
 
 
 def find() -> list[str]:
-    """Of each structure the model that can do most; of equals the one with the shortest name."""
+    """Of each structure the model that can do most; of each kind that is left, of those with most players; of equals
+    the one with the shortest name."""
 
-    def rank(model: str) -> tuple[int, int, str]:
-        kind = locate("model", read_option("model", model)["model"]["_target_"])
-        return -sum(hasattr(kind, name) for name in CAPABILITIES), len(model), model
+    def rank(case: str) -> tuple[bool, int, int, int, str]:
+        model = lab.model_of(case)
+        found = class_of("model", model)
+        able = sum(hasattr(found, name) for name in CAPABILITIES)
+        of_another_kind = case != model
+        return of_another_kind, -structure(case).players * of_another_kind, -able, len(model), model
 
-    found: dict[tuple, str] = {}
-    for model in sorted(MODELS, key=rank):
-        found.setdefault(structure(model), model)
+    found: dict[Structure, str] = {}
+    for case in sorted(lab.CASES, key=rank):
+        known = {one.kind for one in found}
+        if structure(case) not in found and (case in lab.MODELS or structure(case).kind not in known):
+            found[structure(case)] = case
     return sorted(found.values())
 
 
-REPRESENTATIVES = find()
-"""All models under `pytest --every-model`."""
+REPRESENTATIVE_CASES = find()
+"""All cases under `pytest --every-model`."""
+
+REPRESENTATIVES = [case for case in REPRESENTATIVE_CASES if case in lab.MODELS]
+"""Those on the kind of their own dataset, which a command names by the model alone."""

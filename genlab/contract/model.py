@@ -60,7 +60,8 @@ class GenerativeModel(nn.Module):
     - `discriminator_score(x) -> [N]`, larger for examples that look more like the data;
     - `translate(x, to) -> x`, to the data's other domain.
     A model with `conditions` takes them as a last positional parameter `condition` of all but `prior` and `translate`:
-    a `Condition`, tensors by field name with one row for each of the N examples.
+    a `Condition`, tensors by field name with one row for each of the N examples; what cannot do without one asks for
+    `self.needed(condition)`.
 
     A model may hold `example_weights`, a persistent buffer [data.num_examples]: at the start of each epoch, training
     examples are drawn in proportion to it. Batches then have the field `index`, so that a step can update it.
@@ -100,6 +101,15 @@ class GenerativeModel(nn.Module):
         """`condition` as the last argument of a capability; nothing for a model without conditions, which need not
         have that parameter."""
         return (condition,) if self.conditions else ()
+
+    def needed(self, condition: Condition | None) -> Condition:
+        """`condition`, where a capability cannot do without. `ValueError` if it, or one of its fields, is missing."""
+        found = condition or {}
+        for name in self.conditions:
+            if name not in found:
+                known = ", ".join(self.conditions)
+                raise ValueError(f"this model is conditioned on {known}; give it, as in condition.{name}=VALUE")
+        return found
 
     def players(self) -> dict[str, nn.Module]:
         """Modules by player name; each player has its own optimizer."""

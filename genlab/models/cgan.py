@@ -58,12 +58,8 @@ class CGAN(GAN):
         return super().generate(self._with_label(z, condition))
 
     def _with_label(self, rows: Tensor, condition: Condition | None) -> Tensor:
-        """Rows [N, D], each concatenated with its one-hot label."""
-        return torch.cat([rows, one_hot(self._label(condition), self.num_conditions).to(rows.dtype)], dim=1)
-
-    def _label(self, condition: Condition | None) -> Tensor:
-        assert condition is not None, "a conditional GAN needs labels"
-        return condition["label"]
+        """Rows [N, D], each concatenated with its one-hot label. `ValueError` without labels."""
+        return torch.cat([rows, one_hot(self.needed(condition)["label"], self.num_conditions).to(rows.dtype)], dim=1)
 
     def discriminator_input(self, x: Tensor, condition: Condition | None) -> Tensor:
         return self._with_label(x.flatten(1), condition) if self.label_input else x
@@ -72,7 +68,7 @@ class CGAN(GAN):
         """D(x, y), [N], from the discriminator's outputs and labels [N]: d_0(x) + d_y(x) for the projection."""
         if self.label_input:
             return super().logits(outputs, condition)
-        return outputs[:, 0] + outputs.gather(1, 1 + self._label(condition)[:, None]).squeeze(1)
+        return outputs[:, 0] + outputs.gather(1, 1 + self.needed(condition)["label"][:, None]).squeeze(1)
 
     def discriminator_score(self, x: Tensor, condition: Condition | None = None) -> Tensor:
         """D(x, y), [N], for examples [N, *shape]; without labels the logit of unknown class, log mean_y exp D(x, y)."""

@@ -40,17 +40,12 @@ class CVAE(VAE):
 
     def posterior(self, x: Tensor, condition: Condition | None = None) -> tuple[Tensor, Tensor]:
         """mu and log_var of q(z | x, y), each [N, latent_dim]. `ValueError` without labels."""
-        seen = self.seen(self.unit.inward(x), self.features(self._given(condition)))
+        seen = self.seen(self.unit.inward(x), self.features(self.needed(condition)))
         return self.encoder(seen).to(x.dtype).chunk(2, dim=1)
 
     def output(self, z: Tensor, condition: Condition | None = None) -> Tensor:
         """The decoder's raw outputs [N, *shape], parameters of p(x | z, y). `ValueError` without labels."""
-        return self.decoder(torch.cat([z, self.features(self._given(condition)).to(z.dtype)], dim=1))
-
-    def _given(self, condition: Condition | None) -> Condition:
-        if condition is None:
-            raise ValueError("model cvae is conditioned on label; give it, as in condition.label=7")
-        return condition
+        return self.decoder(torch.cat([z, self.features(self.needed(condition)).to(z.dtype)], dim=1))
 
     def log_weights(self, x: Tensor, num_samples: int, condition: Condition | None = None) -> Tensor:
         """log p(x | z, y) + log p(z) - log q(z | x, y) in nats, [num_samples, N]; see `VAE.log_weights`.

@@ -18,11 +18,11 @@ STEPS = 4
 
 @pytest.mark.slow
 @needs_a_compiler
-@pytest.mark.parametrize("model", lab.MODELS)
-def test_compiled_networks_train_resume_and_paint(model):
+@pytest.mark.parametrize("case", lab.CASES)
+def test_compiled_networks_train_resume_and_paint(case):
     settings = ["trainer.batch_size=16", f"trainer.log_every={STEPS}"]
-    plain = lab.trainer(lab.compose(model, *settings))
-    config = lab.compose(model, *settings, "device.compile=true")
+    plain = lab.trainer(lab.compose(case, *settings))
+    config = lab.compose(case, *settings, "device.compile=true")
     compiled, resumed = lab.trainer(config), lab.trainer(config)
     for trainer in (plain, compiled):
         lab.run_steps(trainer, STEPS)

@@ -15,17 +15,17 @@ pytestmark = [
 STEPS = 40
 
 
-def trainer_on_gpu(model, *settings):
-    config = lab.compose(model, "device.name=cuda", "trainer.batch_size=16", "trainer.log_every=1000", *settings)
+def trainer_on_gpu(case, *settings):
+    config = lab.compose(case, "device.name=cuda", "trainer.batch_size=16", "trainer.log_every=1000", *settings)
     device = torch.device("cuda", 0)
-    source = lab.RandomExamples(lab.model_class(config))
+    source = lab.examples(config)
     return build_trainer(config, source, _loaders(config, source, device), device)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fast-fp32", "bf16"])
-@pytest.mark.parametrize("model", lab.MODELS)
-def test_no_step_waits_for_the_device(model, precision):
-    trainer = trainer_on_gpu(model, f"device.precision={precision}")
+@pytest.mark.parametrize("case", lab.CASES)
+def test_no_step_waits_for_the_device(case, precision):
+    trainer = trainer_on_gpu(case, f"device.precision={precision}")
     trainer.model.train()
     batches = trainer.train_loader.batches(trainer.settings.batch_size)
     for _ in range(3):  # the first steps choose kernels and make optimizer states
@@ -39,12 +39,12 @@ def test_no_step_waits_for_the_device(model, precision):
     assert all(torch.tensor(list(trainer.log_row().values())).isfinite())
 
 
-@pytest.mark.parametrize("model", lab.MODELS)
-def test_compiled_steps_are_those_of_uncompiled_networks(model):
+@pytest.mark.parametrize("case", lab.CASES)
+def test_compiled_steps_are_those_of_uncompiled_networks(case):
     """Scalars are kept over steps, every step validates, and penalties and critic steps take turns."""
-    keys = lab.compose(model).model.keys() & {"r1_every", "critic_steps"}
+    keys = lab.compose(case).model.keys() & {"r1_every", "critic_steps"}
     settings = [f"model.{key}=2" for key in sorted(keys)]
-    plain, compiled = trainer_on_gpu(model, *settings), trainer_on_gpu(model, *settings, "device.compile=true")
+    plain, compiled = trainer_on_gpu(case, *settings), trainer_on_gpu(case, *settings, "device.compile=true")
     for _ in range(4):
         for trainer in (plain, compiled):
             lab.run_steps(trainer, 3)

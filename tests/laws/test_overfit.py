@@ -1,44 +1,44 @@
-"""One batch of real images can be learnt by heart, and every player can win where the others stand still."""
+"""One batch of real examples can be learnt by heart, and every player can win where the others stand still."""
 
 from types import SimpleNamespace
 
 import lab
 import pytest
 import torch
-from representatives import REPRESENTATIVES, structure
+from representatives import REPRESENTATIVE_CASES, structure
 
 from genlab.config.build import build_source
 from genlab.data.source import ArrayExamples
 from genlab.training.inference import validate
 from genlab.training.schedule import Constant
 
-IMAGES = 16
+EXAMPLES = 16
 SIZES = {"hidden": [64], "channels": 8, "max_channels": 16, "width": 4, "discriminator_width": 4, "blocks": 1}
 SIZES |= {"latent_dim": 8}
 SHARE_LEFT = 0.75
 """Of the distance from perfect, at most this must be left."""
 
-# Without pairs, nothing in a few images says which translation is the true one: there is no batch to learn by heart.
-PAIRED = [model for model in lab.MODELS if "pairs" in structure(model)[1] or not {"a", "b"} <= structure(model)[1]]
+# Without pairs, nothing in a few examples says which translation is the true one: there is no batch to learn by heart.
+UNPAIRED = [case for case in lab.CASES if structure(case).requires & {"a", "pairs"} == {"a"}]
 
-GAMES = [model for model in REPRESENTATIVES if structure(model)[0] > 1]
+GAMES = [case for case in REPRESENTATIVE_CASES if structure(case).players > 1]
 
 
 def one_batch(source):
     """The first validation examples of `source`, for training and for validation."""
-    tables = [ArrayExamples(**table.rows(torch.arange(IMAGES))) for table in source.open("validation")]
-    sizes = {"train": IMAGES, "validation": IMAGES}
+    tables = [ArrayExamples(**table.rows(torch.arange(EXAMPLES))) for table in source.open("validation")]
+    sizes = {"train": EXAMPLES, "validation": EXAMPLES}
     return SimpleNamespace(spec=source.spec, sizes=sizes, open=lambda split: tables)
 
 
 @pytest.fixture
 def trainer_on_one_batch(monkeypatch):
-    """The model on the first images of its own default dataset, at its own full learning rates."""
+    """The model on the first examples of its own default dataset, at its own full learning rates."""
     monkeypatch.setattr(lab, "SMALL_NETWORK", SIZES)
 
-    def make(model):
-        sizes = [f"trainer.batch_size={IMAGES}", "trainer.max_steps=1000", "trainer.ema=null"]
-        config = lab.compose(model, *lab.small_data(f"model={model}"), *sizes)
+    def make(case):
+        sizes = [f"trainer.batch_size={EXAMPLES}", "trainer.max_steps=1000", "trainer.ema=null"]
+        config = lab.compose(case, *lab.small_data(*lab.choices_of(case)), *sizes)
         trainer = lab.trainer(config, one_batch(build_source(config.dataset)))
         trainer.schedule = Constant()
         return trainer
@@ -46,10 +46,10 @@ def trainer_on_one_batch(monkeypatch):
     return make
 
 
-@pytest.mark.parametrize("model", PAIRED)
-def test_one_batch_can_be_overfitted(model, trainer_on_one_batch):
+@pytest.mark.parametrize("case", [case for case in lab.CASES if case not in UNPAIRED])
+def test_one_batch_can_be_overfitted(case, trainer_on_one_batch):
     """The first metric that ranks the model improves."""
-    trainer = trainer_on_one_batch(model)
+    trainer = trainer_on_one_batch(case)
     before = validate(trainer)
     lab.run_steps(trainer, 150)
     after = validate(trainer)
@@ -59,10 +59,10 @@ def test_one_batch_can_be_overfitted(model, trainer_on_one_batch):
     assert sign * after[ranked[0]] < SHARE_LEFT * sign * before[ranked[0]], (ranked[0], before, after)
 
 
-@pytest.mark.parametrize("model", [model for model in lab.MODELS if model not in PAIRED])
-def test_one_batch_without_pairs_can_be_translated_back(model, trainer_on_one_batch):
+@pytest.mark.parametrize("case", UNPAIRED)
+def test_one_batch_without_pairs_can_be_translated_back(case, trainer_on_one_batch):
     """What has no true answer has at least a way back: the first scalar of validation, an error, falls."""
-    trainer = trainer_on_one_batch(model)
+    trainer = trainer_on_one_batch(case)
     before = validate(trainer)
     lab.run_steps(trainer, 60)
     name, error = next(iter(validate(trainer).items()))
@@ -70,15 +70,15 @@ def test_one_batch_without_pairs_can_be_translated_back(model, trainer_on_one_ba
 
 
 @pytest.mark.representative
-@pytest.mark.parametrize("model", GAMES)
-def test_every_player_lowers_its_loss_where_the_others_stand_still(model, trainer_on_one_batch):
+@pytest.mark.parametrize("case", GAMES)
+def test_every_player_lowers_its_loss_where_the_others_stand_still(case, trainer_on_one_batch):
     """In a game both losses cannot fall; against players that do not answer each of them must."""
-    for player in trainer_on_one_batch(model).optimization.parameters:
-        trainer = trainer_on_one_batch(model)
+    for player in trainer_on_one_batch(case).optimization.parameters:
+        trainer = trainer_on_one_batch(case)
         for other, rates in trainer.optimization.base_rates.items():
             trainer.optimization.base_rates[other] = [5 * rate if other == player else 0.0 for rate in rates]
         losses = []
-        batches = trainer.train_loader.batches(IMAGES)
+        batches = trainer.train_loader.batches(EXAMPLES)
         for _ in range(8):
             for _ in range(5):
                 trainer.train_step(next(batches))

@@ -5,7 +5,7 @@ from functools import cache
 import lab
 import pytest
 import torch
-from representatives import REPRESENTATIVES
+from representatives import REPRESENTATIVE_CASES
 
 from genlab.system.device import allow_reduced_precision_matmul, autocast
 from genlab.training.inference import preview
@@ -24,8 +24,8 @@ def full_precision_afterwards():
     allow_reduced_precision_matmul(False)
 
 
-def first_row(model, *settings):
-    trainer = lab.trainer(lab.compose(model, "trainer.batch_size=16", "trainer.log_every=3", *settings))
+def first_row(case, *settings):
+    trainer = lab.trainer(lab.compose(case, "trainer.batch_size=16", "trainer.log_every=3", *settings))
     allow_reduced_precision_matmul("device.precision=fast-fp32" in settings)
     lab.run_steps(trainer, 3)
     return trainer, trainer.log_row()
@@ -33,23 +33,23 @@ def first_row(model, *settings):
 
 @pytest.fixture(scope="module")
 def full_precision():
-    """The first row of a model in float32, made once for all settings."""
-    return cache(lambda model: first_row(model)[1])
+    """The first row of a case in float32, made once for all settings."""
+    return cache(lambda case: first_row(case)[1])
 
 
 @pytest.mark.representative
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=list(SETTINGS))
-@pytest.mark.parametrize("model", REPRESENTATIVES)
-def test_losses_are_about_those_of_full_precision(model, settings, full_precision):
-    expected = full_precision(model)
-    trainer, row = first_row(model, *settings)
+@pytest.mark.parametrize("case", REPRESENTATIVE_CASES)
+def test_losses_are_about_those_of_full_precision(case, settings, full_precision):
+    expected = full_precision(case)
+    trainer, row = first_row(case, *settings)
     assert row.keys() == expected.keys()
     for name in expected:
         if name.endswith("/loss"):
             assert row[name] == pytest.approx(expected[name], rel=0.05, abs=0.02)
     assert all(parameter.dtype == torch.float32 for parameter in trainer.model.parameters())
-    for name, image in preview(trainer).items():
-        assert image.isfinite().all() and 0 <= image.min() <= image.max() <= 1, name
+    for name, grid in preview(trainer).items():
+        assert lab.in_range(grid, trainer.model.data), name
 
 
 def test_networks_run_in_the_precision_asked_for():

@@ -4,7 +4,7 @@ import json
 
 import lab
 import pytest
-from representatives import REPRESENTATIVES
+from representatives import REPRESENTATIVE_CASES
 
 from genlab.checkpoints import file as checkpoint
 from genlab.checkpoints.folder import RunFolder
@@ -12,10 +12,10 @@ from genlab.runs.train import train
 
 
 @pytest.mark.representative
-@pytest.mark.parametrize("model", REPRESENTATIVES)
-def test_the_seed_decides(model, tmp_path):
+@pytest.mark.parametrize("case", REPRESENTATIVE_CASES)
+def test_the_seed_decides(case, tmp_path):
     settings = [
-        *lab.small_data(f"model={model}"),
+        *lab.small_data(*lab.choices_of(case)),
         "trainer.max_steps=3",
         "trainer.batch_size=16",
         "trainer.log_every=2",
@@ -23,7 +23,7 @@ def test_the_seed_decides(model, tmp_path):
     ]
     states, metrics = {}, {}
     for name, seed in (("first", 0), ("again", 0), ("other", 1)):
-        config = lab.compose(model, *settings, f"seed={seed}")
+        config = lab.compose(case, *settings, f"seed={seed}")
         final = train(config, RunFolder(tmp_path / name))
         states[name] = checkpoint.load(tmp_path / name / "checkpoints/last.safetensors")
         metrics[name] = (tmp_path / name / "metrics.jsonl").read_text()

@@ -6,18 +6,18 @@ import pytest
 STEPS = 20
 
 
-@pytest.mark.parametrize("model", lab.MODELS)
-def test_players_share_out_the_parameters(model):
-    trainer = lab.trainer(lab.compose(model, "trainer.batch_size=8"))
+@pytest.mark.parametrize("case", lab.CASES)
+def test_players_share_out_the_parameters(case):
+    trainer = lab.trainer(lab.compose(case, "trainer.batch_size=8"))
     owners = [id(p) for parameters in trainer.optimization.parameters.values() for p in parameters if p.requires_grad]
     assert len(owners) == len(set(owners)), "two players would move one weight"
     assert set(owners) == {id(p) for p in trainer.model.parameters() if p.requires_grad}, "nobody moves some weights"
     assert set(trainer.optimization.optimizers) == set(trainer.optimization.parameters)
 
 
-@pytest.mark.parametrize("model", lab.MODELS)
-def test_update_moves_its_player_alone(model):
-    trainer = lab.trainer(lab.compose(model, "trainer.batch_size=8"))
+@pytest.mark.parametrize("case", lab.CASES)
+def test_update_moves_its_player_alone(case):
+    trainer = lab.trainer(lab.compose(case, "trainer.batch_size=8"))
     weights = dict(trainer.model.named_parameters())
     names = {
         player: {name for name, p in weights.items() if any(p is mine for mine in parameters)}
