@@ -49,7 +49,11 @@ def main(config: DataConfig) -> None:
     fitting = models_that_fit(spec.provides, kinds)
     print(f"models     {', '.join(fitting) or 'none'}")
     if fitting:
-        own = {f"dataset.{key}": value for key, value in config.dataset.settings.items() if key == "path"}
+        own = {
+            f"dataset.{key}": value
+            for key, value in config.dataset.settings.items()
+            if key in ("path", "pair") and value is not None
+        }
         print(f"next       {command_line('train', model=_first(fitting), dataset=name, **own)}")
 
 
