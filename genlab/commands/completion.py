@@ -1,5 +1,6 @@
 """Bash completion of commands, config groups, keys and values. Reads only YAML and tables."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,8 @@ def _read(name: str) -> tuple[dict[str, Any], dict[str, str]]:
     import yaml
 
     file = config_file(name)
-    content = (yaml.safe_load(file.read_text()) or {}) if file.is_file() else {}
+    text = file.read_text() if file.is_file() else ""
+    content = yaml.safe_load(text) or {}
     values: dict[str, Any] = {}
     choices: dict[str, str] = {}
     for base in content.pop("defaults", []):
@@ -90,4 +92,6 @@ def _read(name: str) -> tuple[dict[str, Any], dict[str, str]]:
         else:
             inner = {}, {group.removeprefix("override ").lstrip("/"): choice}
         values, choices = values | inner[0], choices | inner[1]
-    return values | content, choices
+    package = re.match(r"# @package (?!_global_)(\S+)", text)  # the node that a file's keys belong to
+    prefix = f"{package[1]}." if package else ""
+    return values | {f"{prefix}{key}": value for key, value in content.items()}, choices

@@ -82,7 +82,7 @@ def _described(spec: DataSpec, name: str, stored: Tensor, size: int) -> Iterator
     """Counts of a label; range, mean and standard deviation of another field, of each entry if there are few."""
     part = f" ({len(stored)} of {size} read)" if len(stored) < size else ""
     field = spec[name]
-    if field.kind == "label":
+    if field.size and not field.shape:
         counts = torch.bincount(stored, minlength=field.size).tolist()
         named = [f"{field.names[number] if field.names else number}: {count}" for number, count in enumerate(counts)]
         more = f", and {len(named) - _CLASSES} more" if len(named) > _CLASSES else ""

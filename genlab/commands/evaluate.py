@@ -18,7 +18,6 @@ def main(config: EvaluateConfig) -> None:
     source, choice = run_source(run, config)
     own = config.dataset is None
     context = EvaluationContext(source, choice.name, config, run.config, run.device, config.split, own)
-    run.conditioning.check_sampling(config.sampling)
     names = choose(run, context, config.metrics)
     entries = evaluate(run, context, names, config.seed)
     written = RunFolder(run.folder).evaluation

@@ -10,6 +10,9 @@ from genlab.system.version import __version__
 
 _PAGES = Path(__file__).with_name("help")
 
+_SHARED = ("common_keys", "input_keys", "data_keys")
+"""Texts that several pages hold."""
+
 _EPILOGUE = """
   genlab COMMAND --help      the keys of a command
   genlab completion          a line for ~/.bashrc to enable tab completion
@@ -28,8 +31,8 @@ def usage() -> str:
 def help_page(command: str) -> str:
     """The page of one command."""
     text = (_PAGES / f"{command}.txt").read_text().rstrip()
-    common_keys = (_PAGES / "common_keys.txt").read_text().rstrip()
-    return text.format(common_keys=common_keys, groups=_group_table(), metrics=_metric_table())
+    shared = {name: (_PAGES / f"{name}.txt").read_text().rstrip() for name in _SHARED}
+    return text.format(**shared, groups=_group_table(), metrics=_metric_table())
 
 
 def _group_table() -> str:

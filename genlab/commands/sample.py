@@ -16,8 +16,8 @@ _SHOWN = 256
 def main(config: SampleConfig) -> None:
     run = load_run(config)
     kind = shown_kind(run.data)
-    asked = run.conditioning.checked(config.condition)
-    run.conditioning.check_sampling(config.sampling)
+    run.capability("sample")
+    asked = run.conditioning.checked(config.condition, config.sampling)
     batches = run.draw(config.num_samples, config.seed, asked, **config.sampling)
     origin, most = image_origin(run, config), max(_SHOWN, kind.previewed)
     arrays, grid = config.format != "png", config.format != "npz"

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
-from math import prod
+from math import isfinite, prod
 from typing import Any
 
 import torch
@@ -117,8 +117,8 @@ class DataSpec:
             raise ValueError("data.fields: must be fields by name")
         if not {"x", "a"} & set(found) or ("a" in found) != ("b" in found):
             raise ValueError(f"data.fields={sorted(found)}: must hold x, or a and b")
-        if type(values["paired"]) is not bool or type(values["num_examples"]) is not int:
-            raise ValueError("data.paired, data.num_examples: must be true or false, and a whole number")
+        if type(values["paired"]) is not bool or type(values["num_examples"]) is not int or values["num_examples"] < 0:
+            raise ValueError("data.paired, data.num_examples: must be true or false, and a whole number of at least 0")
         return cls(
             {name: _field(f"data.fields.{name}", entry) for name, entry in found.items()},
             values["paired"],
@@ -137,6 +137,10 @@ def _field(where: str, values: Any) -> Field:
             raise ValueError(f"{where}.{key}={str(values[key])[:100]}: is not valid")
     if not 0 <= values["size"] <= MOST_CLASSES or len(values["shape"]) > _MOST_AXES:
         raise ValueError(f"{where}: size and shape are out of range")
+    if not all(map(isfinite, (*values["centre"], *values["scale"]))) or min(values["scale"], default=1.0) <= 0:
+        raise ValueError(f"{where}.centre, {where}.scale: must be finite numbers, and scale positive")
+    if any(values[key] and [len(values[key])] != values["shape"] for key in ("centre", "scale")):
+        raise ValueError(f"{where}.centre, {where}.scale: must hold a number for each entry of an example")
     if any(len(name) > _LONGEST_NAME for name in [values["kind"], *values["names"]]):
         raise ValueError(f"{where}.names: are too long")
     found: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}

@@ -14,6 +14,7 @@ from torch.nn.functional import avg_pool2d, interpolate, pad
 
 from genlab.contract.data import DataSpec
 from genlab.data.source import SPLITS, Examples, Source, StoredExamples
+from genlab.media.kinds import kind_of
 from genlab.system.seeding import mix
 
 LUMINANCE = (0.299, 0.587, 0.114)
@@ -90,7 +91,7 @@ class Paired(Source):
                 f"dataset.pair={pair}: needs a dataset of images x; this one holds a and b already; "
                 "leave dataset.pair out"
             )
-        if field.kind != "image":
+        if not kind_of(field).levels:
             raise ValueError(f"dataset.pair={pair}: needs a dataset of images; this one holds {field.kind}")
         if pair == "gray" and field.shape[0] == 1:
             raise ValueError("dataset.pair=gray: these images are grey already; give dataset.channels=3 if the dataset "

@@ -11,6 +11,7 @@ References:
 """
 
 from math import pi
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -41,10 +42,11 @@ class Stripes(Source):
     num_train, num_validation: images per domain.
     max_shapes: every image holds 1 to this many shapes, which may overlap.
     period: of the stripes, in pixels along a row; even.
-    paired: one table of images a with their counterparts b, instead of two tables drawn apart.
 
-    The validation tables of unpaired domains also hold the ground truth: {"a", "a_as_b"} and {"b", "b_as_a"}.
+    The validation tables also hold the ground truth: {"a", "a_as_b"} and {"b", "b_as_a"}.
     """
+
+    paired: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -55,12 +57,11 @@ class Stripes(Source):
         num_validation: int = 200,
         max_shapes: int = 3,
         period: int = 4,
-        paired: bool = False,
         seed: int = 0,
     ):
         check_range("size", size, 16)
         check_choice("channels", channels, (1, 3))
-        self.spec = DataSpec({domain: Field("image", (channels, size, size)) for domain in "ab"}, paired)
+        self.spec = DataSpec({domain: Field("image", (channels, size, size)) for domain in "ab"}, self.paired)
         check_range("num_train", num_train, 1)
         check_range("num_validation", num_validation, 1)
         check_range("max_shapes", max_shapes, 1, 100)
@@ -71,7 +72,7 @@ class Stripes(Source):
 
     def open(self, split: str) -> list[Examples]:
         tables: list[tuple[str, ...]]
-        if self.spec.paired:
+        if self.paired:
             tables = [("a", "b")]
         else:
             tables = [(domain,) if split == "train" else (domain, f"{domain}_as_{other}") for domain, other in _PAIRS]
@@ -82,7 +83,7 @@ class Stripes(Source):
             "period": self.period,
             "seed": self.seed,
             "split": split,
-            "paired": self.spec.paired,
+            "paired": self.paired,
         }
         fields = cached(request, [], lambda: self._draw(split))
         return [ArrayExamples(**{name: fields[name] for name in table}) for table in tables]
@@ -92,7 +93,7 @@ class Stripes(Source):
         for domain, other in _PAIRS:
             generator = torch.Generator().manual_seed(mix(self.seed, SPLITS.index(split), ord(domain)))
             coverage = draw_shapes(self.sizes[split], self.spec.shape[-1], self.max_shapes, generator)
-            if self.spec.paired:
+            if self.paired:
                 return {name: self._colour(coverage, name) for name in "ab"}
             fields[domain] = self._colour(coverage, domain)
             if split == "validation":
@@ -109,6 +110,12 @@ class Stripes(Source):
             striped = (along[:, None] + along) % self.period >= self.period // 2
             fill = torch.where(striped, middle, light)
         return torch.stack([ground + cover * (fill - ground) for cover in coverage]).round().byte()
+
+
+class PairedStripes(Stripes):
+    """Plain images a with their striped counterparts b, in one table; the settings are those of `Stripes`."""
+
+    paired = True
 
 
 def palette(channels: int) -> Tensor:

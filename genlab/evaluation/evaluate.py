@@ -32,6 +32,7 @@ def choose(run: Run, context: EvaluationContext, asked: Sequence[str] | None) ->
 
     `ValueError` if one is unknown, or needs something that the model, the data or the extractor lacks.
     """
+    run.conditioning.check_sampling(context.settings.sampling)
     if asked is None:
         return [name for name in known() if _obstacle(name, run, context) is None]
     problems = list(unknown(asked)) or [

@@ -22,10 +22,27 @@ class Conditioning:
     name: str
 
     def fixed(self, values: Mapping[str, Any] | None) -> Condition:
-        """One row [*shape] by field, from values as on the command line. `ValueError` with a line for each that the
-        model is not conditioned on, or that is not valid."""
-        found, problems = {}, []
-        for name, value in (values or {}).items():
+        """One row [*shape] by field, from values as on the command line; None is no value. `ValueError` with a line for
+        each that the model is not conditioned on, or that is not valid."""
+        problems: list[str] = []
+        found = self._parsed(values or {}, problems)
+        if problems:
+            raise ValueError("\n".join(problems))
+        return found
+
+    def checked(self, values: Mapping[str, Any], sampling: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The values that are given (not None). `ValueError` with a line for each that is not valid, and for each of
+        the options `sampling` that the model's `sample` does not have."""
+        problems: list[str] = []
+        self._parsed(values, problems)
+        problems += self._sampling_problems(sampling or {})
+        if problems:
+            raise ValueError("\n".join(problems))
+        return {name: value for name, value in values.items() if value is not None}
+
+    def _parsed(self, values: Mapping[str, Any], problems: list[str]) -> Condition:
+        found = {}
+        for name, value in values.items():
             if value is None:
                 continue
             if name not in self.model.conditions:
@@ -37,15 +54,7 @@ class Conditioning:
                 found[name] = kind_of(field).parse(field, value)
             except ValueError as error:
                 problems.append(f"condition.{name}={value}: {error}")
-        if problems:
-            raise ValueError("\n".join(problems))
         return found
-
-    def checked(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The values that are given (not None). `ValueError` as for `fixed`."""
-        given = {name: value for name, value in values.items() if value is not None}
-        self.fixed(given)
-        return given
 
     def varied(self, count: int, start: int = 0, values: Mapping[str, Any] | None = None) -> Condition:
         """The condition of samples `start` ... `start + count - 1`: the given values, and labels in turn for the rest.
@@ -76,8 +85,12 @@ class Conditioning:
 
     def check_sampling(self, options: Mapping[str, Any]) -> None:
         """`ValueError` with a line for each option that the model's `sample` does not have, or of another type."""
-        sample = type(self.model).sample
-        known = {p.name: p for p in inspect.signature(sample).parameters.values() if p.kind is p.KEYWORD_ONLY}
-        problems = list(unaccepted("sampling", f"model {self.name}", known, typing.get_type_hints(sample), options))
-        if problems:
+        if problems := self._sampling_problems(options):
             raise ValueError("\n".join(problems))
+
+    def _sampling_problems(self, options: Mapping[str, Any]) -> list[str]:
+        sample = getattr(type(self.model), "sample", None)
+        parameters = inspect.signature(sample).parameters.values() if sample else ()
+        known = {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY}
+        hints = typing.get_type_hints(sample) if sample else {}
+        return list(unaccepted("sampling", f"model {self.name}", known, hints, options))

@@ -15,6 +15,7 @@ from genlab.config.stored import check_weights, refuse, stored_config
 from genlab.contract.data import DataSpec
 from genlab.contract.settings import DeviceConfig, RunConfig
 from genlab.inference.run import Run
+from genlab.media.kinds import kind_of
 from genlab.system.device import MEMORY_FORMATS
 
 
@@ -80,7 +81,10 @@ def _config_and_data(state: dict) -> tuple[RunConfig, DataSpec]:
     if type(state["step"]) is not int or state["step"] < 0:
         raise ValueError(f"step={str(state['step'])[:100]}: must be a whole number of at least 0")
     check_weights(state)
-    return config, DataSpec.from_dict(state["data"])
+    data = DataSpec.from_dict(state["data"])
+    for field in data.fields.values():
+        kind_of(field)
+    return config, data
 
 
 def _mismatches(shapes: dict[str, Tensor], found: dict) -> Iterator[str]:

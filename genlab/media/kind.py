@@ -36,11 +36,13 @@ class Kind:
     plural: name of several examples, in messages and of their array in result files.
     bounds: smallest and largest value; None if any finite number is valid.
     levels: number of values that a stored entry can have; 0 if it is a real number.
+    axes: number of axes of an example.
     """
 
     plural: ClassVar[str] = "values"
     bounds: ClassVar[tuple[float, float] | None] = None
     levels: ClassVar[int] = 0
+    axes: ClassVar[int] = 1
 
     def floats(self, stored: Tensor, dtype: torch.dtype, layout: torch.memory_format) -> Tensor:
         """Rows as a model takes them, from rows as a table stores them."""

@@ -24,6 +24,7 @@ class Image(Shown):
     plural: ClassVar[str] = "images"
     bounds = (0.0, 1.0)
     levels = 256
+    axes = 3
 
     def floats(self, stored: Tensor, dtype: torch.dtype, layout: torch.memory_format) -> Tensor:
         return stored.to(dtype, memory_format=layout).mul_(1 / 255)
@@ -68,6 +69,7 @@ class Label(Kind):
     """Class labels, int64: a number, or the class's name."""
 
     plural = "labels"
+    axes = 0
 
     def features(self, field: Field, values: Tensor) -> Tensor:
         """One-hot, [N, size]."""
@@ -102,10 +104,13 @@ KINDS: dict[str, Kind] = {"image": Image(), "points": Points(), "label": Label()
 
 
 def kind_of(field: Field) -> Kind:
-    """The kind of a field. `ValueError` if this version does not know it."""
+    """The kind of a field. `ValueError` if this version does not know it, or the field has not its number of axes."""
     if field.kind not in KINDS:
         raise ValueError(f"kind={field.kind[:100]}: this version knows {', '.join(KINDS)}")
-    return KINDS[field.kind]
+    kind = KINDS[field.kind]
+    if len(field.shape) != kind.axes:
+        raise ValueError(f"{field.kind} of shape {list(field.shape)}: must have {kind.axes} axes")
+    return kind
 
 
 def shown_kind(data: DataSpec, name: str | None = None) -> Shown:

@@ -1,5 +1,6 @@
 """Help and completion answer at once: they import neither torch nor Hydra."""
 
+import re
 import subprocess
 import sys
 from dataclasses import fields
@@ -9,6 +10,7 @@ import pytest
 
 from genlab import __version__
 from genlab.commands.completion import candidates
+from genlab.commands.pages import help_page
 from genlab.config.commands import COMMANDS
 from genlab.config.paths import options
 from genlab.contract.settings import TrainConfig, limits_of
@@ -36,7 +38,14 @@ def test_every_command_explains_itself(genlab):
         assert outcome.out.startswith(f"usage: genlab {command}")
         assert f"  genlab {command} " in outcome.out, "an example"
         assert "{" not in outcome.out, "nothing is left to fill in"
-        assert max(map(len, outcome.out.splitlines())) <= 120
+        assert max(map(len, outcome.out.splitlines())) <= 100
+
+
+@pytest.mark.parametrize("command", COMMANDS.keys() - {"train"})
+def test_every_key_of_a_command_is_explained(command):
+    explained = set(re.findall(r"^  ([a-z_, ]+?)(?:  |\n)", help_page(command), re.MULTILINE))
+    names = {name for words in explained for name in words.split(", ")}
+    assert {field.name for field in fields(COMMANDS[command].schema)} <= names
 
 
 def test_help_of_training_names_models_and_datasets_and_what_measures_and_watches_a_run(genlab):

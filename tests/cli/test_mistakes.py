@@ -57,6 +57,13 @@ MISTAKES = {
     # data that a model cannot use, and files that are not there
     "train dataset=stripes": ["VAE requires x", "provides a, b", "datasets that fit: "],
     "train model=cyclegan dataset=digits": ["requires a, b", "stripes", "unpaired-folder"],
+    "train dataset.pair=grey": ["dataset.pair=grey", "gray, edges, mask, downscale"],
+    "train dataset.pair=edges": ["VAE requires x", "dataset.pair=null"],
+    "train model=translate-l1 dataset=digits": ["requires a, b, pairs", "paired-folder", "dataset.pair=gray"],
+    "train model=translate-l1 dataset=stripes": ["requires pairs", "paired-stripes", "dataset.pair=gray"],
+    "train model=translate-l1 dataset=digits dataset.pair=gray": ["dataset.pair=gray", "grey already"],
+    "train model=translate-l1 dataset=ring dataset.pair=mask": ["dataset.pair=mask", "images", "points"],
+    "train model=translate-l1 dataset=paired-folder dataset.path=nowhere": ["dataset.path=nowhere", "no such folder"],
     "train dataset=image-folder": ["dataset.path"],
     "train dataset=image-folder dataset.path=nowhere": ["dataset.path=nowhere", "no such folder"],
     # the grammar

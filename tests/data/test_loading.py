@@ -4,6 +4,7 @@ import logging
 import re
 import time
 from dataclasses import replace
+from itertools import chain
 
 import lab
 import pytest
@@ -150,7 +151,7 @@ class Slow(Examples):
         return {"x": torch.zeros(len(index), 1, 1, 2, dtype=torch.uint8)}
 
 
-@pytest.mark.parametrize("pause, expected", [(0.0, 1), (0.02, 0)])
+@pytest.mark.parametrize("pause, expected", [(0.0, 1), (0.1, 0)])
 def test_says_once_where_training_waits_for_images(pause, expected, monkeypatch, caplog):
     monkeypatch.setattr(loading, "_WATCHED_BATCHES", 5)
     source = Numbered(10)
@@ -177,3 +178,76 @@ def test_workers_leave_half_of_the_cores_to_the_step(cores, world, expected, mon
 
 def test_an_iterator_that_a_signal_kept_from_starting_its_workers_goes_silently():
     _MultiProcessingDataLoaderIter.__new__(_MultiProcessingDataLoaderIter).__del__()
+
+
+class Paired(TwoDomains):
+    """One table of pairs: b is a + 100."""
+
+    def __init__(self):
+        super().__init__()
+        self.spec = replace(self.spec, paired=True)
+
+    def open(self, split):
+        a = torch.arange(9).byte().view(-1, 1, 1, 1)
+        return [ArrayExamples(a=a, b=100 + a)]
+
+
+def test_pairs_stay_together_and_are_each_others_translation():
+    source = Paired()
+    for batch in take(Loader(source, "train", SETTINGS, seed=0, device=lab.CPU)):
+        torch.testing.assert_close(batch["b"], batch["a"] + 100 / 255)
+        assert set(batch.fields) == {"a", "b"}
+    held = Loader(source, "validation", SETTINGS, seed=0, device=lab.CPU)
+    for batch in (*held.in_order(), held.evenly_spaced(3)):
+        assert batch["a_as_b"] is batch["b"] and batch["b_as_a"] is batch["a"]
+
+
+def weighted(weights, settings=SETTINGS):
+    """A loader that draws by the tensor `weights`."""
+    found = loader(settings=settings)
+    found.weight_examples(lambda: weights)
+    return found
+
+
+def changing(loader, weights, steps=STEPS, start=0):
+    """Rows of batches from `start` on, where every step changes the weights of the rows that it has seen."""
+    rows = []
+    for _, batch in zip(range(start, steps), loader.batches(BATCH, start), strict=False):
+        assert torch.equal(batch["index"], batch["label"]), "the rows' places among the training examples"
+        rows.append(batch["index"].tolist())
+        weights[batch["index"]] *= 1.5
+    return rows
+
+
+def test_equal_weights_change_no_batch_but_for_the_index():
+    for plain, batch in zip(take(loader()), take(weighted(torch.ones(37))), strict=True):
+        assert torch.equal(batch.fields.pop("index"), batch["label"])
+        assert not list(lab.differences(plain.fields, batch.fields))
+        assert torch.equal(plain.randn(2), batch.randn(2))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_weighted_examples_are_the_same_held_and_streamed(workers):
+    """Though examples of later steps are fetched ahead, nothing of the next epoch is before its weights are known."""
+    stream = replace(SETTINGS, storage="stream", workers=workers)
+
+    def rows(settings):
+        weights = torch.ones(37)
+        return changing(weighted(weights, settings), weights)
+
+    held = rows(SETTINGS)
+    assert held == rows(stream)
+    seen = list(chain.from_iterable(held))
+    assert sorted(seen[:37]) == list(range(37)) and len(set(seen[37:74])) < 37
+
+
+@pytest.mark.parametrize("stop", range(1, STEPS))
+def test_weighted_batches_from_the_middle_equal_those_of_an_uninterrupted_loader(stop):
+    weights = torch.ones(37)
+    expected = changing(weighted(weights), weights)
+    weights = torch.ones(37)
+    first = weighted(weights)
+    changing(first, weights, stop)
+    second = weighted(weights)
+    second.order.load_state_dict(lab.snapshot(first.order.state_dict()))
+    assert changing(second, weights, start=stop) == expected[stop:]

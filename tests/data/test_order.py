@@ -1,4 +1,4 @@
-"""The stream of indices: each epoch a permutation, whatever pieces it is taken in, or draws in proportion to weights."""
+"""The stream of indices: every epoch a permutation, whatever pieces it is taken in, or draws by weight."""
 
 import pytest
 import torch

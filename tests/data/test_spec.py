@@ -162,8 +162,10 @@ STRANGERS = {
     "a centre that is none": (stored(centre=[float("nan")]), r"data\.fields\.x\.centre"),
     "a scale of zero": (stored(scale=[0.0]), r"data\.fields\.x\.scale"),
     "a kind that nobody knows": (stored(kind="sounds"), "kind=sounds: .*image"),
-    "an image without a shape": (stored(shape=[]), r"data\.fields\.x"),
-    "an image of two axes": (stored(shape=[8, 8]), r"data\.fields\.x"),
+    "a scale of another size": (stored(kind="points", shape=[2], scale=[1.0]), r"data\.fields\.x\.scale"),
+    "an image without a shape": (stored(shape=[]), r"image of shape \[\]: must have 3 axes"),
+    "an image of two axes": (stored(shape=[8, 8]), r"image of shape \[8, 8\]: must have 3 axes"),
+    "points that are images": (stored(kind="points"), r"points of shape \[1, 8, 8\]: must have 1 axes"),
 }
 
 

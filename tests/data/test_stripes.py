@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from genlab.data.stripes import Stripes, palette
+from genlab.data.stripes import PairedStripes, Stripes, palette
 
 
 def tables(split="train", **options):
@@ -43,3 +43,14 @@ def test_shapes_lie_wholly_inside_and_every_image_has_one():
     single = Stripes(num_train=300, size=48, max_shapes=1).open("train")[0].load()["a"].float()
     area = ((single - ground).abs().amax(1) > 100).flatten(1).sum(1)
     assert area.min() > 48**2 * 0.14**2 * 1.1  # the smallest triangle, which nothing may cut
+
+
+def test_pairs_are_the_domain_a_with_its_counterparts():
+    sizes = {"size": 16, "num_train": 6, "num_validation": 5}
+    source, unpaired = PairedStripes(**sizes), Stripes(**sizes)
+    assert source.spec.paired and not unpaired.spec.paired
+    (table,) = source.open("validation")
+    truth = unpaired.open("validation")[0].load()
+    assert torch.equal(table.load()["a"], truth["a"]) and torch.equal(table.load()["b"], truth["a_as_b"])
+    (table,) = source.open("train")
+    assert torch.equal(table.load()["a"], unpaired.open("train")[0].load()["a"]) and len(table) == 6

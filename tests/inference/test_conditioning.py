@@ -1,0 +1,93 @@
+"""Conditions of samples: from a command line's values, in turn by default, and refused with the way out."""
+
+import pytest
+import torch
+
+from genlab.contract.data import DataSpec, Field
+from genlab.contract.model import GenerativeModel
+from genlab.inference.conditioning import Conditioning
+
+LABEL = Field("label", size=3, names=("Boot", "Sneaker", "Shirt"))
+DATA = DataSpec({"x": Field("image", (1, 2, 2)), "label": LABEL, "factors": Field("factors", (2,))})
+
+
+class Labelled(GenerativeModel):
+    conditions = ("label",)
+
+    def sample(self, num_samples, condition=None, *, truncation: float | None = None, steps: int = 10): ...
+
+
+class Described(Labelled):
+    conditions = ("label", "factors")
+
+
+def of(family=Labelled, data=DATA):
+    return Conditioning(family(data), family.__name__.lower())
+
+
+@pytest.mark.parametrize("value, number", [(0, 0), (2, 2), ("Sneaker", 1)])
+def test_a_class_is_given_by_number_or_name(value, number):
+    assert of().constant(4, {"label": value})["label"].tolist() == [number] * 4
+    assert of().varied(4, values={"label": value})["label"].tolist() == [number] * 4
+
+
+def test_labels_come_in_turn_by_default_and_null_is_no_value():
+    assert of().varied(5, start=2)["label"].tolist() == [2, 0, 1, 2, 0]
+    assert of().constant(2, {"label": None})["label"].tolist() == [0, 0]
+    assert of().checked({"label": None}) == {} and of().checked({"label": 1}) == {"label": 1}
+
+
+@pytest.mark.parametrize(
+    "values, parts",
+    [
+        ({"label": 3}, ["condition.label=3", "0 to 2"]),
+        ({"label": True}, ["condition.label=True", "0 to 2"]),
+        ({"label": 1.5}, ["condition.label=1.5", "0 to 2"]),
+        ({"label": "Sneakr"}, ["condition.label=Sneakr", "'Sneaker'"]),
+        ({"colour": "red"}, ["condition.colour=red", "labelled is conditioned on label"]),
+        ({"colour": "red", "label": -1}, ["condition.colour=red", "condition.label=-1"]),
+    ],
+)
+def test_what_is_no_condition_is_refused(values, parts):
+    with pytest.raises(ValueError) as refused:
+        of().checked(values)
+    assert all(part in str(refused.value) for part in parts)
+    assert len(str(refused.value).splitlines()) == len(values)
+
+
+def test_a_condition_without_a_default_must_be_given():
+    with pytest.raises(ValueError, match=r"described is conditioned on factors; .*condition\.factors="):
+        of(Described).varied(3)
+    found = of(Described).varied(3, values={"factors": [0.5, 2]})
+    assert found["factors"].tolist() == [[0.5, 2]] * 3 and found["label"].tolist() == [0, 1, 2]
+
+
+def test_given_values_stand_before_the_examples_own():
+    own = {"label": torch.tensor([2, 1]), "factors": torch.zeros(2, 2)}
+    assert of().of_examples(2, None, own)["label"].tolist() == [2, 1]
+    assert of().of_examples(2, {"label": 0}, own)["label"].tolist() == [0, 0]
+    assert of().of_examples(2, None, {}) is None and of().of_examples(2, None, None) is None
+
+
+def test_a_model_for_data_without_the_field_is_not_conditioned_on_it():
+    model = of(data=DataSpec({"x": Field("image", (1, 2, 2))})).model
+    assert model.conditions == () and model.given({}) == ()
+
+
+@pytest.mark.parametrize(
+    "options, parts",
+    [
+        ({"truncation": 0.7, "steps": 3}, []),
+        ({"truncation": "low"}, ["sampling.truncation='low'"]),
+        ({"steps": 2.5}, ["sampling.steps=2.5"]),
+        ({"stepps": 2}, ["sampling.stepps=2", "'steps'"]),
+        ({"condition": 1, "num_samples": 2}, ["sampling.condition=1", "sampling.num_samples=2"]),
+    ],
+)
+def test_options_are_those_of_the_models_sampler(options, parts):
+    if not parts:
+        of().check_sampling(options)
+        return
+    with pytest.raises(ValueError) as refused:
+        of().check_sampling(options)
+    assert all(part in str(refused.value) for part in parts)
