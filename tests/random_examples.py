@@ -12,7 +12,7 @@ CENTRE, SCALE = (1.5, -4.0), (0.5, 2.0)
 
 
 class RandomExamples(Source):
-    """Noise with the fields that a model of a kind may require, deterministic.
+    """Noise with the fields that a model of a kind may require, deterministic. Pairs are of grey and coloured images.
 
     kind: of the modelled fields, one of `model.kinds`; by default images, for a model that can model them.
     """
@@ -42,7 +42,7 @@ class RandomExamples(Source):
 def _fields(kind: str, model: type[GenerativeModel], size: int) -> dict[str, Field]:
     if "x" in model.requires:
         return {"x": _modelled(kind, 1, size), "label": Field("label", size=3)}
-    return {"a": _modelled(kind, 3, size), "b": _modelled(kind, 3, size)}
+    return {"a": _modelled(kind, 1 if "pairs" in model.requires else 3, size), "b": _modelled(kind, 3, size)}
 
 
 def _modelled(kind: str, channels: int, size: int) -> Field:

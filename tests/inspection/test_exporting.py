@@ -24,7 +24,7 @@ def test_a_file_gives_what_the_run_gives(name, tmp_path):
     found = functions(run)
     assert {part.name for part in found} == {
         *(word for word in ("decode", "encode") if run.can(word)),
-        *(f"translate_to_{domain}" for domain in run.data.domains if run.can("translate")),
+        *(f"translate_to_{domain}" for domain in run.model.targets if run.can("translate")),
     }
     for part in found:
         report = export(part, tmp_path)
