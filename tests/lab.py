@@ -247,9 +247,10 @@ def _one_of_two(rank: int, port: int, function: Callable[..., None], arguments: 
 
 
 def run_steps(trainer: Trainer, steps: int) -> None:
-    """The first `steps` steps of the run."""
+    """The next `steps` steps of the run."""
     trainer.model.train()
-    for _, batch in zip(range(steps), trainer.train_loader.batches(trainer.settings.batch_size), strict=False):
+    batches = trainer.train_loader.batches(trainer.settings.batch_size, trainer.step)
+    for _, batch in zip(range(steps), batches, strict=False):
         trainer.train_step(batch)
 
 

@@ -18,6 +18,8 @@ SIZES |= {"latent_dim": 8}
 SHARE_LEFT = 0.75
 """Of the distance from perfect, at most this must be left."""
 
+ROUNDS = 5
+
 # Without pairs, nothing in a few examples says which translation is the true one: there is no batch to learn by heart.
 UNPAIRED = [case for case in lab.CASES if structure(case).requires & {"a", "pairs"} == {"a"}]
 
@@ -48,15 +50,18 @@ def trainer_on_one_batch(monkeypatch):
 
 @pytest.mark.parametrize("case", [case for case in lab.CASES if case not in UNPAIRED])
 def test_one_batch_can_be_overfitted(case, trainer_on_one_batch):
-    """The first metric that ranks the model improves."""
+    """The first metric that ranks the model improves, sooner or later: a game on few dimensions swings at first."""
     trainer = trainer_on_one_batch(case)
     before = validate(trainer)
-    lab.run_steps(trainer, 150)
-    after = validate(trainer)
-    ranked = [name for name in trainer.model.metrics if name in after]
+    ranked = [name for name in trainer.model.metrics if name in before]
     assert ranked, "a model must declare a metric that its own default dataset lets it measure"
     sign = 1 if trainer.model.metrics[ranked[0]] == "min" else -1
-    assert sign * after[ranked[0]] < SHARE_LEFT * sign * before[ranked[0]], (ranked[0], before, after)
+    for _ in range(ROUNDS):
+        lab.run_steps(trainer, 150)
+        after = validate(trainer)
+        if sign * after[ranked[0]] < SHARE_LEFT * sign * before[ranked[0]]:
+            return
+    raise AssertionError((ranked[0], before, after))
 
 
 @pytest.mark.parametrize("case", UNPAIRED)
