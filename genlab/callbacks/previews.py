@@ -35,7 +35,7 @@ class Previews(Measurement):
         self.scene: Scene | None = None
 
     def on_start(self, trainer: Trainer) -> None:
-        """Delete images newer than the checkpoint being resumed, and those made only for the end of the run."""
+        """Delete images newer than the checkpoint being resumed, and those of the end of the run alone."""
         for path in self.folder.glob("step_*.png"):
             if found := re.match(r"step_(\d+)-", path.name):
                 step = int(found[1])

@@ -19,7 +19,7 @@ from genlab.training.inference import inference
 from genlab.training.trainer import Trainer
 
 _END = ".end"
-"""Suffix of the event file for measurements made only at the end of a run."""
+"""Suffix of the event file for what is measured at the end of a run alone."""
 
 
 class TensorBoard(Callback):

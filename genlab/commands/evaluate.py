@@ -11,9 +11,11 @@ from genlab.inspection.dataset import run_source
 from genlab.media.grids import save_png
 from genlab.media.kinds import shown_kind
 from genlab.media.metadata import COMPARED
+from genlab.system.logs import log_to_console
 
 
 def main(config: EvaluateConfig) -> None:
+    log_to_console()  # says what takes long, such as training a classifier
     run = load_run(config)
     source, choice = run_source(run, config)
     own = config.dataset is None

@@ -156,6 +156,8 @@ def _trace(function: Function) -> torch.export.ExportedProgram:
         return torch.export.export(module, (), inputs, dynamic_shapes=shapes)
     except Exception as error:  # the model's code and the tracer may raise anything
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        if "onstraint" in reason:
+            reason += " (the model fixes the number of rows: it must take x.shape[0], not len(x))"
         raise ExportFailed(f"{function.name}: torch.export cannot follow the model here: {reason}") from error
 
 

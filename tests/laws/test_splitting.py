@@ -48,7 +48,7 @@ def variants(case: str) -> list[tuple[str, ...]]:
     found: list[tuple[str, ...]] = [()]
     if "spectral" in lab.keys_of(lab.model_of(case)):
         found += [("model.spectral=true",), ("network=dcgan", "model.r1_gamma=0")]
-    elif lab.compose(case).network["_target_"].endswith((".FullyConnected", ".Convolutional")):
+    elif (network := lab.compose(case).network) and network["_target_"].endswith((".FullyConnected", ".Convolutional")):
         found += [("network=upsampling",)]
     return [overrides for overrides in found if serves(case, *overrides)]
 
