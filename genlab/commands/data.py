@@ -9,7 +9,7 @@ from torch import Tensor
 from genlab.commands.lines import command_line
 from genlab.config.build import build_source
 from genlab.config.commands import DataConfig
-from genlab.config.options import models_that_fit, summary_of
+from genlab.config.options import class_of, models_that_fit, summary_of
 from genlab.contract.data import DataSpec
 from genlab.data.loading import as_examples
 from genlab.data.source import ArrayExamples, Examples, Source
@@ -49,13 +49,17 @@ def main(config: DataConfig) -> None:
     fitting = models_that_fit(spec.provides, kinds)
     print(f"models     {', '.join(fitting) or 'none'}")
     if fitting:
-        own = {f"dataset.{key}": value for key, value in config.dataset.settings.items() if key == "path"}
+        own = {
+            f"dataset.{key}": value
+            for key, value in config.dataset.settings.items()
+            if key in ("path", "pair") and value is not None
+        }
         print(f"next       {command_line('train', model=_first(fitting), dataset=name, **own)}")
 
 
 def _first(fitting: list[str]) -> str:
-    """The model to propose: the default one, if it fits."""
-    return "vae" if "vae" in fitting else fitting[0]
+    """The model to propose: the default one, if it fits, else one that uses most of the data."""
+    return "vae" if "vae" in fitting else max(fitting, key=lambda name: len(class_of("model", name).requires))
 
 
 def _output(config: DataConfig) -> Path:

@@ -38,7 +38,7 @@ def main(config: InterpolateConfig) -> None:
             **of_rows,
         }
         save_npz(new / "interpolations.npz", **arrays)
-    print(f"between    {title}, {path}: {len(start)} rows of {config.steps} images")
+    print(f"between    {title}, {path}: {len(start)} rows of {config.steps} {kind.plural}")
     print(f"grid       {folder}/grid.png\nanimation  {folder}/animation.gif\narray      {folder}/interpolations.npz")
     print(f"next       {command_line('traverse', run=run.folder)}")
 

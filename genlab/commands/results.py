@@ -13,9 +13,8 @@ from typing import Any, Protocol
 
 from genlab.checkpoints.folder import RunFolder
 from genlab.checkpoints.status import state_of
+from genlab.commands.requests import compose_request
 from genlab.config.commands import COMMANDS, AnimateConfig, UseConfig
-from genlab.config.compose import compose_command
-from genlab.contract.settings import typed
 from genlab.inference.load import load
 from genlab.inference.run import Run
 from genlab.media.metadata import GENERATED, Origin, run_id
@@ -140,7 +139,7 @@ def _name(run: Used, config: UseConfig | AnimateConfig, parts: list[str]) -> str
     raw = "raw" if isinstance(config, UseConfig) and config.weights == "raw" else ""
     precision = "" if run.precision == "fp32" else run.precision
     command = next(name for name, command in COMMANDS.items() if command.schema is type(config))
-    defaults = typed(type(config), compose_command(command, []).values)
+    defaults = compose_request(command, [])
     asked, digest = _settings(config), ""
     if asked != _settings(defaults):
         digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:6]

@@ -39,7 +39,7 @@ def measure_likelihood(run: Run, context: EvaluationContext, seed: int) -> dict[
 
     parts = context.over_batches("bounds on the likelihood", bounds)
     elbo, tighter = (torch.cat(column) for column in zip(*parts, strict=True))
-    details = {"unit": "nats per image", "importance_samples": draws, "images": len(elbo)}
+    details = {"unit": "nats per example", "importance_samples": draws, "images": len(elbo)}
     return {
         "elbo": _over_images(elbo, details),
         "importance_weighted_bound": _over_images(tighter, details),
@@ -62,7 +62,7 @@ def measure_exact_likelihood(run: Run, context: EvaluationContext, seed: int) ->
         return run.model.log_prob(batch["x"], *run.model.given(run.model.condition(batch))).cpu().double()
 
     nats = torch.cat(list(context.over_batches("likelihood", log_prob)))
-    details = {"unit": "nats per image"}
+    details = {"unit": "nats per example"}
     return {"log_likelihood": _over_images(nats, details), **_bits_per_dim(run, nats, {"images": len(nats)})}
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from genlab.contract.data import Condition
+from genlab.contract.data import Condition, Field
 from genlab.contract.model import CAPABILITIES
 from genlab.evaluation.context import EvaluationContext, MetricValue
 from genlab.evaluation.data_metrics import DATA_METRICS, fields_of
@@ -52,6 +52,13 @@ def _obstacle(name: str, run: Run, context: EvaluationContext) -> str | None:
         return f"model {run.config.choices.model} cannot {', '.join(CAPABILITIES[need] for need in missing)}"
     if metric.fields and (absent := set(metric.fields) - fields_of(context)):
         return f"dataset {context.title} has no {', '.join(absent)}"
+    own, given = run.data.fields, context.source.spec.fields
+    if metric.group == "data" and (other := [c for c in run.model.conditions if not _alike(own[c], given.get(c))]):
+        return (
+            f"model {run.config.choices.model} is conditioned on {', '.join(other)}, and {context.title} has other ones"
+        )
+    if metric.classes and not shown_kind(run.data).levels:
+        return "reads classes of images"
     if metric.points and shown_kind(run.data).plural != "points":
         return f"is of points, and this run models {shown_kind(run.data).plural}"
     if metric.modes and not context.source.modes:
@@ -65,6 +72,11 @@ def _obstacle(name: str, run: Run, context: EvaluationContext) -> str | None:
     if metric.own_data and not context.own:
         return "is a question about the data that the run was trained on; leave dataset out"
     return None
+
+
+def _alike(one: Field, other: Field | None) -> bool:
+    """Whether two fields hold the same kind of values."""
+    return other is not None and (one.kind, one.shape, one.size) == (other.kind, other.shape, other.size)
 
 
 def evaluate(run: Run, context: EvaluationContext, names: Sequence[str], seed: int = 0) -> dict[str, dict[str, Any]]:

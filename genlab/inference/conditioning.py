@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from genlab.config.check import unaccepted
 from genlab.contract.data import Condition
@@ -75,6 +76,24 @@ class Conditioning:
     def constant(self, count: int, values: Mapping[str, Any] | None = None) -> Condition:
         """The same condition for `count` examples: the given values, and label 0 for the rest."""
         return {name: value.expand(count, *value.shape[1:]) for name, value in self.varied(1, values=values).items()}
+
+    def rows(self, count: int, condition: Mapping[str, Any] | None) -> Condition | None:
+        """A condition from Python: by field a tensor with a row for each of `count` examples, or one value for all, as
+        on the command line. `ValueError` if a value is not valid or the numbers differ."""
+        if condition is None:
+            return None
+        single = {name: value for name, value in condition.items() if not isinstance(value, Tensor) or not value.ndim}
+        plain = {name: value.item() if isinstance(value, Tensor) else value for name, value in single.items()}
+        found = {name: value.expand(count, *value.shape) for name, value in self.fixed(plain).items()}
+        for name in condition.keys() - single.keys():
+            self.fixed(dict.fromkeys({name} - set(self.model.conditions), "..."))  # refuses what is no condition
+            value, field = condition[name], self.model.data[name]
+            if value.shape != (count, *field.shape):
+                raise ValueError(f"condition.{name}: is of shape {list(value.shape)}, not {[count, *field.shape]}")
+            if field.size and not (value.min() >= 0 and value.max() < field.size):
+                raise ValueError(f"condition.{name}: this run knows the classes 0 to {field.size - 1}")
+            found[name] = value
+        return found
 
     def of_examples(self, count: int, values: Mapping[str, Any] | None, own: Condition | None) -> Condition | None:
         """The condition of `count` examples: the given values, else the examples' own; None if some are missing."""

@@ -73,13 +73,11 @@ class Run:
     @property
     def num_latents(self) -> int:
         """Dimension L of the latents that the model decodes. `ValueError` if they are no vectors."""
-        if self.can("prior"):
-            shape = self.prior(1).shape
-        else:
-            shape = self.encode(torch.zeros(1, *self.data.shape), self.conditioning.varied(1)).shape
-        if len(shape) != 2:
-            raise ValueError(f"run={self.folder}: its latents are no vectors, but of shape {list(shape[1:])}")
-        return shape[1]
+        x, given = torch.zeros(1, *self.data.shape), self.conditioning.varied(1)
+        z = self.prior(1) if self.can("prior") else self.encode(x, given)
+        if z.ndim != 2:
+            raise ValueError(f"run={self.folder}: its latents are no vectors, but of shape {list(z.shape[1:])}")
+        return z.shape[1]
 
     def draw(
         self,
@@ -121,30 +119,29 @@ class Run:
                 parts.append(prior(min(BATCH, num_samples - start)).cpu())
         return torch.cat(parts)
 
-    def decode(self, z: Tensor, condition: Condition | None = None) -> Tensor:
+    def decode(self, z: Tensor, condition: Mapping[str, Any] | None = None) -> Tensor:
         """Decode latents [N, ..., L] to examples [N, ..., *shape].
 
         condition: a row for each entry of the first axis; by default labels in turn.
         """
-        decode, flat = self.capability("decode"), z.flatten(0, -2)
-        if condition is None:
-            condition = self.conditioning.varied(len(z))
-        rows = torch.arange(len(z)).repeat_interleave(len(flat) // max(len(z), 1))
-        return self._in_batches(decode, flat, select(condition, rows)).unflatten(0, z.shape[:-1])
+        decode, flat, count = self.capability("decode"), z.flatten(0, -2), len(z)
+        given = self.conditioning.rows(count, condition) or self.conditioning.varied(count)
+        rows = torch.arange(count).repeat_interleave(len(flat) // max(count, 1))
+        return self._in_batches(decode, flat, select(given, rows)).unflatten(0, z.shape[:-1])
 
-    def encode(self, x: Tensor, condition: Condition | None = None) -> Tensor:
-        """Latents [N, L] of examples [N, *shape]. condition: a row for each, for models that have conditions."""
-        return self._in_batches(self.capability("encode"), self.checked(x), condition)
+    def encode(self, x: Tensor, condition: Mapping[str, Any] | None = None) -> Tensor:
+        """Latents [N, L] of examples [N, *shape]. condition: rows or one value by field."""
+        return self._applied("encode", x, condition)
 
-    def reconstruct(self, x: Tensor, condition: Condition | None = None) -> Tensor:
-        """Reconstructions of examples [N, *shape], of the same shape. condition: a row for each."""
-        return self._in_batches(self.capability("reconstruct"), self.checked(x), condition)
+    def reconstruct(self, x: Tensor, condition: Mapping[str, Any] | None = None) -> Tensor:
+        """Reconstructions of examples [N, *shape], of the same shape. condition: as for `encode`."""
+        return self._applied("reconstruct", x, condition)
 
     def translate(self, x: Tensor, to: str, seed: int = 0) -> Tensor:
         """Images [N, C, H, W] in [0, 1] translated to domain `to` ("a" or "b")."""
-        translate, domain = self.capability("translate"), self.origin_of(to)
+        translate, x = self.capability("translate"), self.checked(x, self.origin_of(to))
         with seeded(seed):
-            return self._in_batches(lambda part, *given: translate(part, to), self.checked(x, domain))
+            return self._in_batches(lambda part, *given: translate(part, to), x)
 
     def origin_of(self, to: str) -> str:
         """The domain that is translated to domain `to`. `ValueError` if this run does not translate there."""
@@ -193,11 +190,10 @@ class Run:
         method: a key of `genlab.inference.scoring.METHODS`, None for the first that the model supports.
         importance_samples: latents drawn per example for the likelihood bounds. condition: a row for each example.
         """
-        x, method = self.checked(x), self.score_method(method)
+        x, method, condition = self.checked(x), self.score_method(method), self.conditioning.rows(len(x), condition)
         parts = enumerate(torch.arange(len(x)).split(BATCH))
-        return torch.cat(
-            [self.score_batch(x[p], method, seed, n, importance_samples, select(condition, p)) for n, p in parts]
-        )
+        scored = (self.score_batch(x[p], method, seed, n, importance_samples, select(condition, p)) for n, p in parts)
+        return torch.cat(list(scored))
 
     def score_method(self, method: str | None = None) -> str:
         """`method`, or by default the first that the model supports. `ValueError` if it is unsupported, or none is."""
@@ -239,6 +235,10 @@ class Run:
 
     def _on_device(self, condition: Condition | None) -> Condition | None:
         return condition and {name: value.to(self.device) for name, value in condition.items()}
+
+    def _applied(self, name: str, x: Tensor, condition: Mapping[str, Any] | None) -> Tensor:
+        """The model's method `name` of examples."""
+        return self._in_batches(self.capability(name), self.checked(x), self.conditioning.rows(len(x), condition))
 
     def _in_batches(self, function: Callable[..., Tensor], rows: Tensor, condition: Condition | None = None) -> Tensor:
         """`function` of the rows and, for models that have conditions, their condition."""

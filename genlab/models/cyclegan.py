@@ -21,6 +21,7 @@ from torch.nn.functional import l1_loss
 from genlab.contract.data import Batch, DataSpec
 from genlab.contract.model import GenerativeModel, Update
 from genlab.losses.adversarial import discriminator_loss, generator_loss
+from genlab.media.grids import same_channels
 from genlab.metrics.sliced_wasserstein import sliced_wasserstein
 from genlab.models.gan import accuracy
 from genlab.networks.image_pool import ImagePool
@@ -66,11 +67,17 @@ class CycleGAN(GenerativeModel):
         check_least(0, cycle_weight=cycle_weight, identity_weight=identity_weight, pool_size=pool_size)
         check_least(1, discriminator_width=discriminator_width)
         self.cycle_weight, self.identity_weight = cycle_weight, identity_weight
-        self.generators = nn.ModuleDict({d: network.translator(data.shape, data.shape) for d in ("a_to_b", "b_to_a")})
+        a, b = data["a"].shape, data["b"].shape
+        if identity_weight and a != b:
+            raise ValueError(
+                f"model.identity_weight={identity_weight}: needs a and b of one shape, and these are {list(a)} and "
+                f"{list(b)}; set model.identity_weight=0"
+            )
+        self.generators = nn.ModuleDict({"a_to_b": network.translator(a, b), "b_to_a": network.translator(b, a)})
         self.discriminators = nn.ModuleDict(
-            {d: PatchDiscriminator(data.shape, discriminator_width, discriminator_layers) for d in ("a", "b")}
+            {d: PatchDiscriminator(data[d].shape, discriminator_width, discriminator_layers) for d in ("a", "b")}
         )
-        self.pools: Any = nn.ModuleDict({domain: ImagePool(pool_size, data.shape) for domain in ("a", "b")})
+        self.pools: Any = nn.ModuleDict({domain: ImagePool(pool_size, data[domain].shape) for domain in ("a", "b")})
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
                 initialize(layer)  # Zhu et al. 2017, section 7.2
@@ -145,7 +152,8 @@ class CycleGAN(GenerativeModel):
 
         cycle_error: between images and their cycles, mean of both directions.
         paired_error/a, paired_error/b: between the translation of a (or b) and its ground truth, if the batch holds
-            it, relative to the error of the untranslated image: 1 is no better than no translation.
+            it and a and b have one shape, relative to the error of the untranslated image: 1 is no better than no
+            translation.
         sliced_wasserstein: distance in pixel space between translations and real images, mean of both directions.
         """
         scores, cycle_errors, distances = {}, [], []
@@ -156,7 +164,7 @@ class CycleGAN(GenerativeModel):
             cycle_errors.append(l1_loss(self.translate(translation, domain), x))
             translated, wanted = translation.to(x.dtype).flatten(1), batch[other].flatten(1)
             distances.append(sliced_wasserstein(translated, wanted, directions[:, : wanted.shape[1]]))
-            if truth in batch:
+            if truth in batch and batch[truth].shape == x.shape:
                 error, untouched = l1_loss(translation, batch[truth]), l1_loss(x, batch[truth])
                 scores[f"paired_error/{domain}"] = error / untouched
         if scores:
@@ -170,4 +178,4 @@ class CycleGAN(GenerativeModel):
         for domain, other in (("a", "b"), ("b", "a")):
             translation = self.translate(batch[domain], other)
             rows += [batch[domain], translation, self.translate(translation, domain)]
-        return {"translations": torch.stack(rows)}
+        return {"translations": torch.stack(same_channels(*rows))}

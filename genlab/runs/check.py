@@ -119,7 +119,8 @@ class _Check:
         if model is None:
             return
         self._try(check_size, model)
-        if hasattr(model, "example_weights") and (processes := config.device.processes) > 1:
+        processes = int(os.environ.get("WORLD_SIZE", config.device.processes))  # torchrun's, if it started this one
+        if hasattr(model, "example_weights") and processes > 1:
             name = type(model).__name__
             self.problems.append(f"device.processes={processes}: {name} weights its examples, which needs one process")
         if "optimizer" not in self.bad:

@@ -447,7 +447,7 @@ CASES = [
             f"dataset.path={images(folder, 'x.png', b'')}",
             "dataset.size=100000",
         ],
-        "images of 3x100000x100000",
+        "image of 3x100000x100000",
     ),
     train("shapes", "num_images=1000000000000", "dataset=shapes", f"dataset.num_images={TRILLION}"),
     train("factors", "num_scales=1000000000", "dataset=shapes", f"dataset.num_scales={10**9}"),
