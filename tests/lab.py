@@ -205,11 +205,20 @@ def without_mixing_layers(model: GenerativeModel) -> GenerativeModel:
         for name, child in list(module.named_children()):
             if isinstance(child, nn.modules.batchnorm._BatchNorm):
                 setattr(module, name, nn.Identity())
-        if isinstance(module, nn.modules.dropout._DropoutNd):
-            module.p = 0.0
         if parametrize.is_parametrized(module):
             for name in list(module.parametrizations):
                 parametrize.remove_parametrizations(module, name)
+    return without_dropout(model)
+
+
+def dropout_of(model: nn.Module) -> list[nn.modules.dropout._DropoutNd]:
+    """The layers that drop features: each process draws its own."""
+    return [module for module in model.modules() if isinstance(module, nn.modules.dropout._DropoutNd) and module.p]
+
+
+def without_dropout(model: GenerativeModel) -> GenerativeModel:
+    for module in dropout_of(model):
+        module.p = 0.0
     return model
 
 

@@ -102,7 +102,7 @@ def test_latents_decode_to_reconstructions(case, trained):
 @pytest.mark.parametrize("case", lab.CASES)
 def test_saved_and_loaded_draws_the_same(case, trained):
     trainer, config, data, folder = trained(case)
-    loaded = load(str(folder), lab.CPU)
+    loaded = load(str(folder), lab.CPU, memory_format=config.device.memory_format)
     assert (loaded.step, loaded.folder, loaded.data) == (3, folder, data)
     assert not loaded.model.training and not any(p.requires_grad for p in loaded.model.parameters())
     with inference(trainer):

@@ -70,11 +70,13 @@ MANY = 600
 
 
 def at_work(case: tuple[str, ...], *settings: str, rank: int = 0, world: int = 1) -> Trainer:
-    """A trainer of a model with all of its layers."""
+    """A trainer of a model with all of its layers but dropout, which processes draw separately."""
     name, *overrides = case
     config = lab.compose(name, *settings, *overrides)
     source = lab.examples(config, validation=MANY)
-    return lab.trainer(config, source, rank=rank, world=world)
+    trainer = lab.trainer(config, source, rank=rank, world=world)
+    lab.without_dropout(trainer.model)
+    return trainer
 
 
 def beginning(trainer) -> dict:
