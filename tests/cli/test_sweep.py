@@ -102,8 +102,8 @@ def test_models_by_a_glob_share_one_folder(genlab, tmp_path):
     outcome = genlab("train", "-m", "model=glob(*vae)", *TINY, "trainer.max_steps=1")
     assert outcome.code == 0, outcome.err
     (sweep,) = (tmp_path / "outputs/sweeps").glob("*/*")
-    assert sweep.parent.name == "beta-vae+vae-digits"
-    assert [row["model"] for row in summary(sweep)] == ["beta-vae", "vae"]
+    assert sweep.parent.name == "beta-vae+cvae+vae-digits"
+    assert [row["model"] for row in summary(sweep)] == ["beta-vae", "cvae", "vae"]
 
 
 def test_a_stopped_sweep_does_what_is_left(genlab, sweep, tmp_path, stop, monkeypatch):
