@@ -70,3 +70,14 @@ def test_conditional_gan_paints_many_digits_of_the_class_asked_for(tmp_path, dat
     assert agreement >= 0.95
     assert min(ratios) >= 0.7
     assert minutes <= 20
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_conditional_vae_beats_the_vae_and_keeps_to_the_class_asked_for(tmp_path, data_dir, reader, seed):
+    run, final, minutes = timed(tmp_path, "model=cvae", f"seed={seed}")
+    x, labels = draw(run)
+    agreement = (probabilities(reader, x).argmax(1) == labels).float().mean().item()
+    report("cvae", tmp_path, seed=seed, minutes=minutes, elbo=final["validation/elbo"], agreement=agreement)
+    assert -final["validation/elbo"] <= 96
+    assert agreement >= 0.97
+    assert minutes <= 5
