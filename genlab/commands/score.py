@@ -8,7 +8,7 @@ from genlab.config.commands import ScoreConfig
 from genlab.inference.scoring import METHODS
 from genlab.inspection.inputs import find_images, open_against
 from genlab.inspection.scene import scene_of
-from genlab.inspection.scoring import detection_protocol, save_histogram, score_images
+from genlab.inspection.scoring import detection_protocol, save_histogram, score_images, told
 from genlab.media.kinds import shown_kind
 from genlab.media.metadata import CHOSEN
 from genlab.media.npz import save_npz
@@ -23,6 +23,8 @@ def main(config: ScoreConfig) -> None:
     run.conditioning.checked(config.condition)
     images = find_images(run, config)
     against = None if config.against is None else open_against(run, config)
+    if against and not against.conditions:
+        images.conditions = False  # both sides are scored alike
     seed = config.seed if METHODS[method].draws else None
     asked = {"against": against and against.title, "seed": seed}
     with results(run, "scores", config, images.title, method, **asked) as (new, folder):
@@ -40,6 +42,7 @@ def main(config: ScoreConfig) -> None:
             other.write_table(new / "against.csv")
             save_histogram(scored, other, METHODS[method].meaning, measured["auroc"], new / "histogram.png")
             protocol = detection_protocol(run, *settings[:3], scored, other)
+            protocol["condition"] = told(run, images, config.condition)
             text = json.dumps({**measured, "protocol": protocol}, indent=2)
             (new / "detection.json").write_text(text + "\n")
     print(f"method     {method}: {METHODS[method].meaning}; higher is less likely")

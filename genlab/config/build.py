@@ -29,6 +29,10 @@ def build_source(dataset: dict[str, Any]) -> Source:
     source: Source = _build("dataset", {key: value for key, value in dataset.items() if key != "pair"})
     if dataset.get("pair"):
         source = Paired(source, dataset["pair"], dataset.get("seed", 0))
+    if (found := source.spec[source.spec.domains[0]].kind) != source.kind:
+        raise ValueError(
+            f"dataset: {type(source).__name__} says kind={source.kind!r}, but holds {found}; set its `kind`"
+        )
     source.spec = replace(source.spec, num_examples=source.sizes["train"])
     return source
 

@@ -153,7 +153,7 @@ def _composed(command: str, overrides: Sequence[str]) -> tuple[DictConfig, list[
     except COMPOSITION_ERRORS:  # a key may exist in the adjusted config only
         with suppress(*COMPOSITION_ERRORS):
             adjusted = _early_adjustments(command, overrides)
-        if not adjusted:
+        if adjusted in ([], ["for_kind=null"]):
             raise
     if adjusted == ["for_kind=null"]:  # nothing that needs a second composition
         config.for_kind = None

@@ -20,6 +20,7 @@ from genlab.config.check import locate
 from genlab.config.options import read_option
 from genlab.config.paths import groups
 from genlab.contract.settings import flattened
+from genlab.system.text import did_you_mean
 
 
 class _File:
@@ -37,7 +38,7 @@ def adjustments(config: DictConfig, overrides: Sequence[Override]) -> list[str]:
     those among them that choose files; with Hydra's own node."""
     choices = config.hydra.runtime.choices
     recipe = _File("model", choices.model)
-    asked = [_File(group, choices[group]) for group in ("experiment", "sweep") if choices.get(group)]
+    asked = [_File(group, name) for group in ("experiment", "sweep") for name in _chosen(group, config, overrides)]
     given = {override.key_or_group for override in overrides}
     settled = given.union(*(file.choices.keys() | file.keys for file in asked))
     settings = _settings_for_kind(config)
@@ -59,16 +60,30 @@ def may_follow(config: DictConfig, overrides: Sequence[Override]) -> bool:
     return any(override.key_or_group.partition(".")[0] in brought for override in overrides)
 
 
+def _chosen(group: str, config: DictConfig, overrides: Sequence[Override]) -> list[str]:
+    """The files of a group: Hydra records a single one, and not the names of a list."""
+    if name := config.hydra.runtime.choices.get(group):
+        return [name]
+    listed = [override.value() for override in overrides if override.key_or_group == group]
+    return [str(name) for value in listed if isinstance(value, list) for name in value]
+
+
 def _settings_for_kind(config: DictConfig) -> Mapping[str, Any]:
-    """The recipe's settings for the kind of the data, by dotted key or group."""
+    """The recipe's settings for the kind of the data, by dotted key or group. `ValueError` if the recipe names a kind
+    that there is not."""
     if not config.for_kind:
         return {}
     try:
         kind = locate("dataset", config.dataset["_target_"]).kind
     except (KeyError, TypeError, ValueError):  # no such dataset: reported when the request is checked
         return {}
+    from genlab.media.kinds import KINDS  # torch, which the class of the data has imported by now
+
     sections: Any = OmegaConf.to_container(config.for_kind)
-    return sections.get(kind) or {}
+    model = config.hydra.runtime.choices.model
+    if unknown := [name for name in sections if name not in KINDS]:
+        raise ValueError(f"model={model}: for_kind.{unknown[0]} in its recipe: {did_you_mean(unknown[0], KINDS)}")
+    return dict(flattened(sections.get(kind) or {}))
 
 
 def _without_strange_sizes(network: str | None, files: list[_File], given: set[str]) -> Iterator[tuple[str, str]]:

@@ -93,5 +93,8 @@ def check_state(state: dict) -> None:
         if type(written) is not int or written < 0 or not isinstance(status, dict) or "final" not in status:
             problems.append("callbacks: are not those of a run")
         problems += [f"{name}: is missing" for name in ("stop_reason", "notified") if name not in state]
+        order = state["order"]
+        if order and (type(order.get("epoch")) is not int or not isinstance(order.get("weights"), Tensor)):
+            problems.append("order: is none of a run")
     if problems:
         raise ValueError("\n".join(["no run can be resumed from its state", *problems]))

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from math import isfinite, prod
 from typing import Any
@@ -52,6 +52,17 @@ class Field:
                 f"dataset: {self.kind} of {'x'.join(map(str, self.shape))}: each must hold 1 to {LARGEST_IMAGE} "
                 "numbers; give another size, as in dataset.size=64"
             )
+        for key in ("centre", "scale"):
+            object.__setattr__(self, key, tuple(map(float, getattr(self, key))))
+        if not 0 <= self.size <= MOST_CLASSES or len(self.shape) > _MOST_AXES:
+            raise ValueError(f"{self.kind}: size and shape are out of range")
+        matching = all(not values or (len(values),) == self.shape for values in (self.centre, self.scale))
+        if not matching or not all(map(isfinite, self.centre + self.scale)) or min(self.scale, default=1.0) <= 0:
+            raise ValueError(f"{self.kind}: centre and scale must hold a finite number for each entry, scale above 0")
+        if any(len(name) > _LONGEST_NAME for name in (self.kind, *self.names)):
+            raise ValueError(f"{self.kind[:_LONGEST_NAME]}: names may have {_LONGEST_NAME} letters at most")
+        if self.names and len(self.names) not in (self.size, *self.shape[:1]):
+            raise ValueError(f"{self.kind}: has {len(self.names)} names, not one for each class or entry")
 
     def __str__(self) -> str:
         return f"{self.kind} of {'x'.join(map(str, self.shape))}" if self.shape else f"{self.kind} of {self.size}"
@@ -70,6 +81,9 @@ class DataSpec:
     fields: dict[str, Field]
     paired: bool = False
     num_examples: int = 0
+
+    def __post_init__(self):
+        _check_names(self.fields)
 
     def __getitem__(self, name: str) -> Field:
         """The field `name`; the field `a_as_b` is one of the domain of b."""
@@ -113,17 +127,20 @@ class DataSpec:
         if not isinstance(values, dict) or set(values) != {entry.name for entry in fields(cls)}:
             raise ValueError("data: must hold fields, paired and num_examples, and nothing else")
         found = values["fields"]
-        if not isinstance(found, dict) or not all(isinstance(name, str) and _NAME.fullmatch(name) for name in found):
+        if not isinstance(found, dict) or not all(isinstance(name, str) for name in found):
             raise ValueError("data.fields: must be fields by name")
-        if not {"x", "a"} & set(found) or ("a" in found) != ("b" in found):
-            raise ValueError(f"data.fields={sorted(found)}: must hold x, or a and b")
+        _check_names(found)
         if type(values["paired"]) is not bool or type(values["num_examples"]) is not int or values["num_examples"] < 0:
             raise ValueError("data.paired, data.num_examples: must be true or false, and a whole number of at least 0")
-        return cls(
-            {name: _field(f"data.fields.{name}", entry) for name, entry in found.items()},
-            values["paired"],
-            values["num_examples"],
-        )
+        read = {name: _field(f"data.fields.{name}", entry) for name, entry in found.items()}
+        return cls(read, values["paired"], values["num_examples"])
+
+
+def _check_names(names: Collection[str]) -> None:
+    if wrong := next((name for name in names if not _NAME.fullmatch(name)), None):
+        raise ValueError(f"data.fields: {wrong[:_LONGEST_NAME]!r} is no name of a field: small letters, digits and _")
+    if not {"x", "a"} & set(names) or ("a" in names) != ("b" in names):
+        raise ValueError(f"data.fields={sorted(names)}: must hold x, or a and b")
 
 
 def _field(where: str, values: Any) -> Field:
@@ -135,16 +152,11 @@ def _field(where: str, values: Any) -> Field:
         entries = [values[key]] if key in ("kind", "size") else values[key]
         if not isinstance(entries, list) or len(entries) > MOST_CLASSES or any(type(e) is not type_ for e in entries):
             raise ValueError(f"{where}.{key}={str(values[key])[:100]}: is not valid")
-    if not 0 <= values["size"] <= MOST_CLASSES or len(values["shape"]) > _MOST_AXES:
-        raise ValueError(f"{where}: size and shape are out of range")
-    if not all(map(isfinite, (*values["centre"], *values["scale"]))) or min(values["scale"], default=1.0) <= 0:
-        raise ValueError(f"{where}.centre, {where}.scale: must be finite numbers, and scale positive")
-    if any(values[key] and [len(values[key])] != values["shape"] for key in ("centre", "scale")):
-        raise ValueError(f"{where}.centre, {where}.scale: must hold a number for each entry of an example")
-    if any(len(name) > _LONGEST_NAME for name in [values["kind"], *values["names"]]):
-        raise ValueError(f"{where}.names: are too long")
     found: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
-    return Field(**found)
+    try:
+        return Field(**found)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
 
 
 def select(condition: Condition | None, index: Tensor | slice) -> Condition | None:

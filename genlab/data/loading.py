@@ -77,8 +77,9 @@ class Loader:
         """
         if self.order.weights is None:
             return None
-        epoch = ((step + 1) * batch_size - 1) // self.size
-        return (epoch + 1) * self.size // batch_size - step
+        size = self.order.size
+        epoch = ((step + 1) * batch_size - 1) // size
+        return (epoch + 1) * size // batch_size - step
 
     def _segment(self, batch_size: int, start_step: int, steps: int | None) -> Iterator[Batch]:
         shard = batch_size // self.world

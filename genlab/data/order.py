@@ -51,10 +51,13 @@ class IndexStream:
         if self.weights is None:
             return None
         if self._read is None or self._read[0] != epoch:
-            self._read = epoch, self.weights().detach().cpu().double()
-            if not (self._read[1].isfinite().all() and self._read[1].min() >= 0 and self._read[1].sum() > 0):
-                raise ValueError("the model's example_weights are negative, not finite or all zero")
-        return self._read[1]
+            self._read = epoch, self.weights().detach().float().cpu().clone()
+        weights = self._read[1].double()
+        if weights.shape != (self.size,):
+            raise ValueError(f"the model's example_weights hold {weights.numel()} weights for {self.size} examples")
+        if not (weights.isfinite().all() and weights.min() >= 0 and weights.sum() > 0):
+            raise ValueError("the model's example_weights are negative, not finite or all zero")
+        return weights
 
     def state_dict(self) -> dict:
         """What the order depends on besides the seed."""
@@ -62,4 +65,4 @@ class IndexStream:
 
     def load_state_dict(self, state: dict) -> None:
         self._epoch = -1
-        self._read = (state["epoch"], state["weights"]) if state else None
+        self._read = (state["epoch"], state["weights"].cpu()) if state else None

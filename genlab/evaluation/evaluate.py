@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from genlab.contract.data import Condition, Field
+from genlab.contract.data import Condition
 from genlab.contract.model import CAPABILITIES
 from genlab.evaluation.context import EvaluationContext, MetricValue
 from genlab.evaluation.data_metrics import DATA_METRICS, fields_of
@@ -52,11 +52,11 @@ def _obstacle(name: str, run: Run, context: EvaluationContext) -> str | None:
         return f"model {run.config.choices.model} cannot {', '.join(CAPABILITIES[need] for need in missing)}"
     if metric.fields and (absent := set(metric.fields) - fields_of(context)):
         return f"dataset {context.title} has no {', '.join(absent)}"
-    own, given = run.data.fields, context.source.spec.fields
-    if metric.group == "data" and (other := [c for c in run.model.conditions if not _alike(own[c], given.get(c))]):
-        return (
-            f"model {run.config.choices.model} is conditioned on {', '.join(other)}, and {context.title} has other ones"
-        )
+    if metric.group == "data" and run.model.conditions and not context.own:
+        told = ", ".join(run.model.conditions)
+        return f"model {run.config.choices.model} is conditioned on {told}, which the run's own data alone tell"
+    if metric.group == "samples" and (undrawn := [c for c in run.model.conditions if not run.data[c].size]):
+        return f"model {run.config.choices.model} samples under {', '.join(undrawn)}, of which only you can give values"
     if metric.classes and not shown_kind(run.data).levels:
         return "reads classes of images"
     if metric.points and shown_kind(run.data).plural != "points":
@@ -72,11 +72,6 @@ def _obstacle(name: str, run: Run, context: EvaluationContext) -> str | None:
     if metric.own_data and not context.own:
         return "is a question about the data that the run was trained on; leave dataset out"
     return None
-
-
-def _alike(one: Field, other: Field | None) -> bool:
-    """Whether two fields hold the same kind of values."""
-    return other is not None and (one.kind, one.shape, one.size) == (other.kind, other.shape, other.size)
 
 
 def evaluate(run: Run, context: EvaluationContext, names: Sequence[str], seed: int = 0) -> dict[str, dict[str, Any]]:
@@ -119,8 +114,9 @@ def _protocol(name: str, run: Run, context: EvaluationContext, seed: int) -> dic
     if METRICS[name].group == "samples":
         found["num_samples"] = context.settings.num_samples
         found["sampling"] = dict(context.settings.sampling)
-        if "label" in run.model.conditions:
-            found["labels"] = "all classes in turn"
+    if run.model.conditions:
+        given = "in turn" if METRICS[name].group == "samples" else "the data's own"
+        found["condition"] = dict.fromkeys(run.model.conditions, given)
     if METRICS[name].extractor:
         extractor = context.extractor
         found |= {"extractor": extractor.name, "extractor_sha256": extractor.identity}
@@ -139,7 +135,7 @@ def _measure_samples(
 
     def read(images: Tensor, given: Condition) -> SampleBatch:
         found = context.extractor.read(images.to(run.device)).cpu() if reads else Reading(images[:0], images[:0])
-        return SampleBatch(images, given.get("label"), found)
+        return SampleBatch(images, given.get("label") if context.own else None, found)
 
     own = starmap(read, run.draw(count, seed, shared=True, **context.settings.sampling))
     with tqdm(total=count, desc="measuring samples", disable=hidden, leave=False) as bar:

@@ -177,7 +177,7 @@ def training_pixels(context: EvaluationContext, pixels: Extractor) -> Iterator[T
 def nearest_images(run: Run, context: EvaluationContext, seed: int) -> Tensor:
     """Samples, each above its three nearest training images in pixel space: [1 + 3, nearest, C, H, W]."""
     pixels, table = Pixels(), context.table("train")
-    samples = run.sample(context.settings.nearest, seed)
+    samples = run.sample(context.settings.nearest, seed, **context.settings.sampling)
     rows = nearest(pixels(samples), training_pixels(context, pixels), neighbours=min(3, len(table))).rows
     found = as_examples(table.rows(rows.T.flatten())["x"], context.source.spec["x"])
     return torch.cat([samples[None], found.unflatten(0, (-1, len(samples)))])

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from genlab.config.check import unaccepted
-from genlab.contract.data import Condition
+from genlab.contract.data import Condition, Field
 from genlab.contract.model import GenerativeModel
 from genlab.media.kinds import kind_of
 
@@ -22,39 +23,39 @@ class Conditioning:
     model: GenerativeModel
     name: str
 
-    def fixed(self, values: Mapping[str, Any] | None) -> Condition:
-        """One row [*shape] by field, from values as on the command line; None is no value. `ValueError` with a line for
-        each that the model is not conditioned on, or that is not valid."""
-        problems: list[str] = []
-        found = self._parsed(values or {}, problems)
-        if problems:
-            raise ValueError("\n".join(problems))
-        return found
-
     def checked(self, values: Mapping[str, Any], sampling: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The values that are given (not None). `ValueError` with a line for each that is not valid, and for each of
         the options `sampling` that the model's `sample` does not have."""
         problems: list[str] = []
-        self._parsed(values, problems)
+        self._read(1, values, problems)
         problems += self._sampling_problems(sampling or {})
         if problems:
             raise ValueError("\n".join(problems))
         return {name: value for name, value in values.items() if value is not None}
 
-    def _parsed(self, values: Mapping[str, Any], problems: list[str]) -> Condition:
+    def rows(self, count: int, values: Mapping[str, Any] | None) -> Condition:
+        """By field a row for each of `count` examples, from rows (a tensor, an array or a list of `count` entries) or
+        from one value for all, as on the command line; None is no value. `ValueError` with a line for each that the
+        model is not conditioned on, or that is not valid."""
+        problems: list[str] = []
+        found = self._read(count, values or {}, problems)
+        if problems:
+            raise ValueError("\n".join(problems))
+        return found
+
+    def _read(self, count: int, values: Mapping[str, Any], problems: list[str]) -> Condition:
         found = {}
         for name, value in values.items():
             if value is None:
                 continue
             if name not in self.model.conditions:
-                known = ", ".join(self.model.conditions) or "nothing"
+                known = ", ".join(self.model.conditions) or "nothing; leave it out"
                 problems.append(f"condition.{name}={value}: model {self.name} is conditioned on {known}")
                 continue
-            field = self.model.data[name]
             try:
-                found[name] = kind_of(field).parse(field, value)
+                found[name] = _rows(self.model.data[name], value, count)
             except ValueError as error:
-                problems.append(f"condition.{name}={value}: {error}")
+                problems.append(f"condition.{name}={' '.join(str(value).split())[:100]}: {error}")
         return found
 
     def varied(self, count: int, start: int = 0, values: Mapping[str, Any] | None = None) -> Condition:
@@ -62,45 +63,22 @@ class Conditioning:
 
         `ValueError` if a condition without a default is missing.
         """
-        fixed, found = self.fixed(values), {}
-        for name in self.model.conditions:
+        found = self.rows(count, values)
+        for name in (name for name in self.model.conditions if name not in found):
             field = self.model.data[name]
-            if name in fixed:
-                found[name] = fixed[name].expand(count, *field.shape)
-            elif field.size and not field.shape:
-                found[name] = torch.arange(start, start + count) % field.size
-            else:
+            if not field.size or field.shape:
                 raise ValueError(f"model {self.name} is conditioned on {name}; give it, as in condition.{name}=VALUE")
+            found[name] = torch.arange(start, start + count) % field.size
         return found
 
     def constant(self, count: int, values: Mapping[str, Any] | None = None) -> Condition:
         """The same condition for `count` examples: the given values, and label 0 for the rest."""
         return {name: value.expand(count, *value.shape[1:]) for name, value in self.varied(1, values=values).items()}
 
-    def rows(self, count: int, condition: Mapping[str, Any] | None) -> Condition | None:
-        """A condition from Python: by field a tensor with a row for each of `count` examples, or one value for all, as
-        on the command line. `ValueError` if a value is not valid or the numbers differ."""
-        if condition is None:
-            return None
-        single = {name: value for name, value in condition.items() if not isinstance(value, Tensor) or not value.ndim}
-        plain = {name: value.item() if isinstance(value, Tensor) else value for name, value in single.items()}
-        found = {name: value.expand(count, *value.shape) for name, value in self.fixed(plain).items()}
-        for name in condition.keys() - single.keys():
-            self.fixed(dict.fromkeys({name} - set(self.model.conditions), "..."))  # refuses what is no condition
-            value, field = condition[name], self.model.data[name]
-            if value.shape != (count, *field.shape):
-                raise ValueError(f"condition.{name}: is of shape {list(value.shape)}, not {[count, *field.shape]}")
-            if field.size and not (value.min() >= 0 and value.max() < field.size):
-                raise ValueError(f"condition.{name}: this run knows the classes 0 to {field.size - 1}")
-            found[name] = value
-        return found
-
     def of_examples(self, count: int, values: Mapping[str, Any] | None, own: Condition | None) -> Condition | None:
-        """The condition of `count` examples: the given values, else the examples' own; None if some are missing."""
-        fixed = self.fixed(values)
-        found = {name: fixed[name].expand(count, *fixed[name].shape) for name in fixed}
-        found = {name: value for name, value in (own or {}).items() if name in self.model.conditions} | found
-        return found if len(found) == len(self.model.conditions) else None
+        """The condition of `count` examples: the given values, else the examples' own; None if there is nothing."""
+        found = {name: value for name, value in (own or {}).items() if name in self.model.conditions}
+        return found | self.rows(count, values) or None
 
     def check_sampling(self, options: Mapping[str, Any]) -> None:
         """`ValueError` with a line for each option that the model's `sample` does not have, or of another type."""
@@ -113,3 +91,24 @@ class Conditioning:
         known = {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY}
         hints = typing.get_type_hints(sample) if sample else {}
         return list(unaccepted("sampling", f"model {self.name}", known, hints, options))
+
+
+def _rows(field: Field, value: Any, count: int) -> Tensor:
+    """Rows [count, *shape] of a field, from rows or from one value for all. `ValueError` if it is neither."""
+    if isinstance(value, (np.ndarray, np.generic, Tensor)) or (isinstance(value, list) and not field.shape):
+        rows = torch.as_tensor(value)
+    elif isinstance(value, list) and value and isinstance(value[0], list):
+        rows = torch.tensor(value)
+    else:
+        return kind_of(field).parse(field, value).expand(count, *field.shape)
+    if rows.shape == field.shape:
+        return kind_of(field).parse(field, rows.tolist()).expand(count, *field.shape)
+    if rows.shape != (count, *field.shape):
+        raise ValueError(f"rows of shape {list(rows.shape)}, not {[count, *field.shape]}")
+    if not field.size:
+        return rows.to(torch.get_default_dtype())
+    if rows.is_floating_point() or rows.is_complex() or rows.dtype == torch.bool:
+        raise ValueError(f"classes are whole numbers, not {str(rows.dtype).removeprefix('torch.')}")
+    if len(rows) and not 0 <= rows.min() <= rows.max() < field.size:
+        raise ValueError(f"this run knows the classes 0 to {field.size - 1}")
+    return rows.long()

@@ -15,7 +15,7 @@ from genlab.contract.model import CAPABILITIES, GenerativeModel
 from genlab.contract.settings import RunConfig
 from genlab.inference.conditioning import Conditioning
 from genlab.inference.interpolation import even, walk
-from genlab.inference.scoring import METHODS
+from genlab.inference.scoring import METHODS, chosen_method
 from genlab.inference.traversal import check_latents, one_at_a_time
 from genlab.system.device import computing
 from genlab.system.distributed import shard
@@ -73,8 +73,8 @@ class Run:
     @property
     def num_latents(self) -> int:
         """Dimension L of the latents that the model decodes. `ValueError` if they are no vectors."""
-        x, given = torch.zeros(1, *self.data.shape), self.conditioning.varied(1)
-        z = self.prior(1) if self.can("prior") else self.encode(x, given)
+        x = torch.zeros(1, *self.data.shape)
+        z = self.prior(1) if self.can("prior") else self.encode(x, self.conditioning.varied(1))
         if z.ndim != 2:
             raise ValueError(f"run={self.folder}: its latents are no vectors, but of shape {list(z.shape[1:])}")
         return z.shape[1]
@@ -89,18 +89,19 @@ class Run:
     ) -> Iterator[tuple[Tensor, Condition]]:
         """Batches of samples [n, *shape] and their conditions, each with n rows; empty for models without conditions.
 
-        A batch depends only on the arguments and its index. condition: values for all samples, by field; labels that
-        are not given cycle through the classes. sampling: options of the model's `sample`.
+        A batch depends only on the arguments and its index. condition: a value for all samples, or rows, by field;
+        labels that are not given cycle through the classes. sampling: options of the model's `sample`.
         shared: yield only this process's share of the batches, when several processes train together.
         """
         if num_samples < 1:
             raise ValueError(f"num_samples={num_samples}: must be at least 1")
         sample = self.capability("sample")
         self.conditioning.check_sampling(sampling)
+        fixed = self.conditioning.rows(num_samples, condition)
         starts: Any = enumerate(range(0, num_samples, BATCH))
         for number, start in shard(starts) if shared else starts:
             count = min(BATCH, num_samples - start)
-            given = self.conditioning.varied(count, start, condition)
+            given = self.conditioning.varied(count, start, select(fixed, slice(start, start + count)))
             with self.inference(), seeded(seed, number):
                 x = sample(count, *self.model.given(self._on_device(given)), **sampling)
             yield x.float().cpu(), given
@@ -125,7 +126,7 @@ class Run:
         condition: a row for each entry of the first axis; by default labels in turn.
         """
         decode, flat, count = self.capability("decode"), z.flatten(0, -2), len(z)
-        given = self.conditioning.rows(count, condition) or self.conditioning.varied(count)
+        given = self.conditioning.varied(count, values=condition)
         rows = torch.arange(count).repeat_interleave(len(flat) // max(count, 1))
         return self._in_batches(decode, flat, select(given, rows)).unflatten(0, z.shape[:-1])
 
@@ -150,7 +151,7 @@ class Run:
         return next(domain for domain in self.data.domains if domain != to)
 
     def interpolate(
-        self, start: Tensor, end: Tensor, steps: int = 10, path: str = "spherical", condition: Condition | None = None
+        self, start: Tensor, end: Tensor, steps: int = 10, path: str = "spherical", condition: Any = None
     ) -> Tensor:
         """Examples [N, steps, *shape] on the path from latents `start` [N, L] to `end`.
 
@@ -190,27 +191,15 @@ class Run:
         method: a key of `genlab.inference.scoring.METHODS`, None for the first that the model supports.
         importance_samples: latents drawn per example for the likelihood bounds. condition: a row for each example.
         """
-        x, method, condition = self.checked(x), self.score_method(method), self.conditioning.rows(len(x), condition)
+        x, method = self.checked(x), self.score_method(method)
+        given = self.conditioning.rows(len(x), condition) or None
         parts = enumerate(torch.arange(len(x)).split(BATCH))
-        scored = (self.score_batch(x[p], method, seed, n, importance_samples, select(condition, p)) for n, p in parts)
+        scored = (self.score_batch(x[p], method, seed, n, importance_samples, select(given, p)) for n, p in parts)
         return torch.cat(list(scored))
 
     def score_method(self, method: str | None = None) -> str:
         """`method`, or by default the first that the model supports. `ValueError` if it is unsupported, or none is."""
-        able = [name for name, entry in METHODS.items() if self.can(entry.needs)]
-        model = self.config.choices.model
-        if not able:
-            others = sorted({name for entry in METHODS.values() for name in models_that_can(entry.needs)})
-            raise ValueError(
-                f"run={self.folder}: model {model} has no way to score images; models that have one: "
-                f"{', '.join(others)}"
-            )
-        if method is not None and method not in able:
-            reason = f"no such method; model {model}"
-            if method in METHODS:
-                reason = f"model {model} cannot {CAPABILITIES[METHODS[method].needs]}; it"
-            raise ValueError(f"method={method}: {reason} can score by {', '.join(able)}")
-        return method or able[0]
+        return chosen_method(method, self.config.choices.model, self.folder, self.can)
 
     def score_batch(
         self,
@@ -227,18 +216,20 @@ class Run:
             return METHODS[method].score(self.model, x.to(self.device), importance_samples, *given).cpu().double()
 
     def checked(self, x: Tensor, domain: str | None = None) -> Tensor:
-        """Return `x`. `ValueError` unless its examples have the shape of `domain`, by default of the first one."""
+        """`x` as 32-bit floats. `ValueError` unless its examples have the shape of `domain`, by default the first."""
         shape = self.data[domain].shape if domain else self.data.shape
-        if x.shape[1:] != shape:
-            raise ValueError(f"examples of shape {list(x.shape)}: this run takes {['N', *shape]}")
-        return x
+        if not isinstance(x, Tensor) or not x.is_floating_point() or x.shape[1:] != shape:
+            given = f"{x.dtype} {list(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
+            raise ValueError(f"examples: {given}: this run takes a tensor of floats {['N', *shape]}")
+        return x.float()
 
     def _on_device(self, condition: Condition | None) -> Condition | None:
         return condition and {name: value.to(self.device) for name, value in condition.items()}
 
     def _applied(self, name: str, x: Tensor, condition: Mapping[str, Any] | None) -> Tensor:
         """The model's method `name` of examples."""
-        return self._in_batches(self.capability(name), self.checked(x), self.conditioning.rows(len(x), condition))
+        method, x = self.capability(name), self.checked(x)
+        return self._in_batches(method, x, self.conditioning.rows(len(x), condition) or None)
 
     def _in_batches(self, function: Callable[..., Tensor], rows: Tensor, condition: Condition | None = None) -> Tensor:
         """`function` of the rows and, for models that have conditions, their condition."""

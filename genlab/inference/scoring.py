@@ -11,9 +11,12 @@ https://arxiv.org/abs/1810.09136
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from torch import Tensor
 
+from genlab.config.options import models_that_can
+from genlab.contract.model import CAPABILITIES
 from genlab.metrics.likelihood import likelihood_bounds
 from genlab.metrics.reconstruction import mean_squared_error
 
@@ -62,3 +65,17 @@ METHODS: dict[str, Method] = {
 outliers, and the other way round (10,000 images each, 8 importance samples): 0.995 and 0.991 by reconstruction, 1.000
 and 0.415 by the ELBO, 1.000 and 0.392 by the importance-weighted bound. All of them rate an empty image as the most
 likely of all."""
+
+
+def chosen_method(method: str | None, model: str, folder: Path, can: Callable[[str], bool]) -> str:
+    """`method`, or by default the first that the model `can`. `ValueError` as for `Run.score_method`."""
+    able = [name for name, entry in METHODS.items() if can(entry.needs)]
+    if not able:
+        others = sorted({name for entry in METHODS.values() for name in models_that_can(entry.needs)})
+        raise ValueError(f"run={folder}: model {model} has no way to score; models that have one: {', '.join(others)}")
+    if method is not None and method not in able:
+        reason = f"no such method; model {model}"
+        if method in METHODS:
+            reason = f"model {model} cannot {CAPABILITIES[METHODS[method].needs]}; it"
+        raise ValueError(f"method={method}: {reason} can score by {', '.join(able)}")
+    return method or able[0]

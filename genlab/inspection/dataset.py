@@ -90,9 +90,10 @@ def drawn_pairs(run: Run, config: DataUseConfig, pairs: int) -> tuple[Tensor, Co
 def check_fit(run: Run, source: Source, what: str) -> None:
     """`ValueError` unless `source` holds the modelled fields of the run. Others are not required."""
     if missing := set(run.data.domains) - source.spec.provides:
+        pairs = "; pairs of images are made by dataset.pair=NAME" if "pairs" in run.model.requires else ""
         raise ValueError(
             f"{what}: holds no {', '.join(sorted(missing))}, which model {run.config.choices.model} takes; "
-            f"it holds {', '.join(sorted(source.spec.provides))}"
+            f"it holds {', '.join(sorted(source.spec.provides))}{pairs}"
         )
     for domain in run.data.domains:
         check_field(run, source.spec[domain], run.data[domain], what)

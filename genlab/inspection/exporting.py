@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from genlab.config.options import models_that_can
+from genlab.contract.data import Condition
 from genlab.contract.model import GenerativeModel
 from genlab.inference.run import Run
 from genlab.media.kinds import shown_kind
@@ -81,11 +82,19 @@ def functions(run: Run) -> list[Function]:
     def examples(count: int, domain: str = run.data.domains[0]) -> dict[str, Tensor]:
         return {"x": torch.rand(count, *run.data[domain].shape)}
 
+    def condition(count: int) -> Condition:
+        """Any values: classes in turn, else numbers from 0 to 1."""
+        fields = {name: run.data[name] for name in model.conditions}
+        return {
+            name: torch.arange(count) % field.size if field.size else torch.rand(count, *field.shape)
+            for name, field in fields.items()
+        }
+
     def conditioned(inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        return inputs | run.conditioning.varied(len(next(iter(inputs.values()))))
+        return inputs | condition(len(next(iter(inputs.values()))))
 
     def latents(count: int) -> dict[str, Tensor]:
-        given = model.given(run.conditioning.varied(count))
+        given = model.given(condition(count))
         return {"z": model.prior(count) if run.can("prior") else model.encode(examples(count)["x"], *given)}
 
     bounds = shown_kind(run.data).bounds

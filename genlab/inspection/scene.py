@@ -23,7 +23,7 @@ def scene_of(run: Run, shown: str = "generated") -> Scene | None:
 
     def score(x: Tensor) -> Tensor:
         with run.inference():
-            return run.model.discriminator_score(x.to(run.device)).float().cpu()
+            return run.model.discriminator_score(x.to(run.device), *run.model.given(None)).float().cpu()
 
     scored = score if run.can("discriminator_score") else None
     try:

@@ -109,6 +109,13 @@ def detection_protocol(
     }
 
 
+def told(run: Run, images: Images, values: dict[str, Any]) -> dict[str, Any]:
+    """What each field was that the scores are conditioned on, by field; empty for none."""
+    given = {name: value for name, value in values.items() if value is not None}
+    own = {name: "the data's own" for name in run.model.conditions if images.conditions}
+    return own | given
+
+
 def save_histogram(scored: Scored, other: Scored, meaning: str, auroc: float, path: Path) -> None:
     """Plot both score distributions to a PNG."""
     both = [side.scores.numpy() for side in (scored, other)]

@@ -131,7 +131,7 @@ METRICS: dict[str, Metric] = {
 """By the name that `metrics=` takes."""
 
 COMPARABLE = ("dataset", "split", "weights", "num_samples", "extractor", "extractor_sha256", "importance_samples",
-              "images", "sampling")  # fmt: skip
+              "images", "sampling", "condition")  # fmt: skip
 """Protocol entries that must match for two values to be comparable; steps and seeds may differ between runs."""
 
 

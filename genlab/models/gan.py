@@ -78,7 +78,7 @@ class GAN(GenerativeModel):
         check_least(0, r1_gamma=r1_gamma, gradient_penalty=gradient_penalty)
         self.latent_dim, self.loss, self.critic_steps = latent_dim, loss, critic_steps
         self.r1_gamma, self.r1_every, self.gradient_penalty = r1_gamma, r1_every, gradient_penalty
-        self.signed = Coordinates(data["x"], "signed")
+        self.signed, self.unit = Coordinates(data["x"], "signed"), Coordinates(data["x"], "unit")
         self.generator = self.make_generator(network, activation=generator_activation, normalization=normalization)
         self.discriminator = self.make_discriminator(
             network, activation="leaky_relu", dropout=dropout, spectral=spectral
@@ -189,11 +189,12 @@ class GAN(GenerativeModel):
         return self.discriminate(self.signed.inward(x), condition)
 
     def evaluate(self, batch: Batch) -> dict[str, Tensor]:
-        """sliced_wasserstein: distance between the batch and as many samples, over random projections of data space;
+        """sliced_wasserstein: distance between the batch and as many samples, over random projections of data space,
+            where points are standardized;
         diversity: mean pairwise distance of samples divided by that of examples, near 0 if the generator has collapsed.
         """
-        x = batch["x"].flatten(1)
-        samples = self.decode(self.latents(batch), self.condition(batch)).flatten(1)
+        x = self.unit.inward(batch["x"]).flatten(1)
+        samples = self.unit.inward(self.decode(self.latents(batch), self.condition(batch))).flatten(1)
         return {
             "sliced_wasserstein": sliced_wasserstein(samples, x, directions=batch.randn(x.shape[1])),
             "diversity": _mean_pairwise_distance(samples)

@@ -1,5 +1,6 @@
 """Checks whether a run can be trained: everything that can be verified before data is read."""
 
+import inspect
 import os
 from collections.abc import Callable, Iterator, Sequence
 from math import prod
@@ -23,7 +24,7 @@ from genlab.config.compose import RequestError
 from genlab.config.options import dataset_defaults, models_of_kinds, read_option
 from genlab.config.paths import options
 from genlab.config.stored import check_weights
-from genlab.contract.model import GenerativeModel
+from genlab.contract.model import CAPABILITIES, GenerativeModel
 from genlab.contract.settings import PAIRS, RunConfig
 from genlab.data.source import Source
 from genlab.media.kinds import shown_kind
@@ -118,11 +119,15 @@ class _Check:
         model = self._try(build_on_meta, config, source.spec)
         if model is None:
             return
+        if model.conditions:
+            self.problems += _without_condition(found)
         self._try(check_size, model)
         processes = int(os.environ.get("WORLD_SIZE", config.device.processes))  # torchrun's, if it started this one
         if hasattr(model, "example_weights") and processes > 1:
             name = type(model).__name__
             self.problems.append(f"device.processes={processes}: {name} weights its examples, which needs one process")
+        if hasattr(model, "example_weights") and len(source.spec.domains) > 1 and not source.spec.paired:
+            self.problems.append(f"model={config.choices.model}: weights its examples, which needs one table of them")
         if "optimizer" not in self.bad:
             self._check_optimizers(model)
         metric = config.trainer.early_stop_metric
@@ -155,6 +160,14 @@ class _Check:
                 self.problems += mismatches(f"optimizer.players.{player}", found, settings, {"params"})
         if len(self.problems) == before:  # there is no fused kernel for the meta device
             self._try(build_optimizers, self.config, model, False, what="optimizer: ")
+
+
+def _without_condition(model: type[GenerativeModel]) -> Iterator[str]:
+    """A line for each capability of a model with conditions that does not take them."""
+    for name in CAPABILITIES.keys() - {"prior", "translate"}:
+        method = getattr(model, name, None)
+        if method and "condition" not in inspect.signature(method).parameters:
+            yield f"{model.__name__}.{name}: the model has conditions; it needs a parameter condition=None"
 
 
 def _datasets_that_provide(fields: frozenset[str]) -> Iterator[str]:

@@ -81,7 +81,9 @@ def scene(trainer: Trainer, log_density: Callable[[Tensor], Tensor] | None) -> S
 
     def score(x: Tensor) -> Tensor:
         with inference(trainer):
-            return trainer.model.discriminator_score(x.to(trainer.train_loader.device)).float().cpu()
+            model = trainer.model
+            x = x.to(trainer.train_loader.device)
+            return model.discriminator_score(x, *model.given(None)).float().cpu()
 
     real = _first(trainer, _DRAWN)["x"].float().cpu()
     return Scene(real, log_density, score if hasattr(trainer.model, "discriminator_score") else None)

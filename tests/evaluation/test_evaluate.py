@@ -178,7 +178,7 @@ def test_classes_are_read_by_a_classifier_of_the_datasets_labels_whatever_autoca
     run, context = subject("cgan", extractor="auto")
     assert set(names) <= set(choose(run, context, None))
     entries = evaluate(run, context, names)
-    assert entries["agreement"]["protocol"]["labels"] == "all classes in turn"
+    assert entries["agreement"]["protocol"]["condition"] == {"label": "in turn"}
     assert entries["classes_covered"]["protocol"]["of"] == 3
     assert 0 <= entries["agreement"]["value"] <= 1 <= entries["inception_score"]["value"]
     monkeypatch.setenv("GENLAB_CACHE", os.environ["GENLAB_CACHE"] + "-another")

@@ -1,5 +1,6 @@
 """Conditions of samples: from a command line's values, in turn by default, and refused with the way out."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -91,3 +92,44 @@ def test_options_are_those_of_the_models_sampler(options, parts):
     with pytest.raises(ValueError) as refused:
         of().check_sampling(options)
     assert all(part in str(refused.value) for part in parts)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [[2, 0, 1], torch.tensor([2, 0, 1]), torch.tensor([2, 0, 1], dtype=torch.int32), np.array([2, 0, 1])],
+    ids=str,
+)
+def test_rows_are_taken_as_lists_arrays_and_tensors(value):
+    found = of().rows(3, {"label": value})["label"]
+    assert found.tolist() == [2, 0, 1] and found.dtype == torch.int64
+    assert of().varied(3, values={"label": value})["label"].tolist() == [2, 0, 1]
+
+
+@pytest.mark.parametrize("value", [np.int64(1), torch.tensor(1), 1, "Sneaker"], ids=repr)
+def test_one_value_is_that_of_all_rows(value):
+    assert of().rows(3, {"label": value})["label"].tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    "value, part",
+    [
+        ([0, 1], r"shape \[2\], not \[3"),
+        ([0, 1, 3], "0 to 2"),
+        ([0.0, 1.0, 2.0], "whole numbers"),
+        (torch.tensor([True, False, True]), "whole numbers"),
+        (torch.zeros(3, 3, dtype=torch.int64), r"shape \[3, 3\]"),
+    ],
+    ids=str,
+)
+def test_rows_that_are_none_are_one_line(value, part):
+    with pytest.raises(ValueError, match=rf"condition\.label=.*{part}") as refused:
+        of().rows(3, {"label": value})
+    assert "\n" not in str(refused.value)
+
+
+def test_what_the_examples_lack_is_given_and_what_is_given_wins():
+    own = {"label": torch.tensor([0, 1]), "other": torch.zeros(2)}
+    assert of().of_examples(2, {}, own)["label"].tolist() == [0, 1]
+    assert of().of_examples(2, {"label": 2}, own)["label"].tolist() == [2, 2]
+    assert of().of_examples(2, {}, {}) is None
+    assert set(of(Described).of_examples(2, {"label": 2}, {})) == {"label"}, "what is missing is for the model to say"

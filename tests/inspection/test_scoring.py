@@ -98,7 +98,7 @@ def test_every_model_scores_by_all_that_it_can(name):
     run = run_of(name)
     able = [method for method, way in METHODS.items() if run.can(way.needs)]
     if not able:
-        with pytest.raises(ValueError, match=rf"model {name} has no way to score images"):
+        with pytest.raises(ValueError, match=rf"model {name} has no way to score"):
             run.score_method()
         return
     x, state = noise(300, run.data.shape), torch.get_rng_state()
