@@ -147,10 +147,10 @@ def draw_plane(figure: "Figure", samples: Tensor, plane: Plane, scene: Scene) ->
     if scene.score is not None and samples.shape[1] == 2:
         axes, field = figure.subplots(1, 2, sharex=True, sharey=True)
         judged, name = _judged(scene.score, scene.boundary, plane.grid())
-        judged = judged.view(_CELLS, _CELLS).numpy()
-        image = field.imshow(judged, "RdBu", origin="lower", extent=plane.extent, vmin=0, vmax=1, aspect="auto")
-        if scene.boundary is not None and judged.min() < 0.5 < judged.max():
-            field.contour(judged, [0.5], extent=plane.extent, colors="black", linewidths=0.8)
+        cells = judged.view(_CELLS, _CELLS).numpy()
+        image = field.imshow(cells, "RdBu", origin="lower", extent=plane.extent, vmin=0, vmax=1, aspect="auto")
+        if scene.boundary is not None and cells.min() < 0.5 < cells.max():
+            field.contour(cells, [0.5], extent=plane.extent, colors="black", linewidths=0.8)
         field.set(title=name if scene.boundary is None else f"discriminator {name}", xlabel=plane.names[0])
         figure.colorbar(image, ax=field, ticks=(0, 0.5, 1), fraction=0.05)
     else:
