@@ -28,7 +28,7 @@ def main(config: EvaluateConfig) -> None:
         std = "" if entry["std"] is None else f"  +- {entry['std']:.4g} over {entry['std_over']}"
         value = entry["note"] if entry["value"] is None else f"{entry['value']:.6g}"
         print(f"{name:<28} {value}{std}")
-    if "copies" in names and config.nearest and not shown_kind(run.data).has_scene:
+    if "copies" in names and config.nearest and "pixels" in shown_kind(run.data).extractors:
         with results(run, "evaluations", config, seed=config.seed) as (new, folder):
             images = nearest_images(run, context, config.seed)
             save_png(images, new / "nearest.png", image_origin(run, config, COMPARED))

@@ -57,7 +57,8 @@ class GenerativeModel(nn.Module):
     - `encode(x) -> z` [N, L], `reconstruct(x) -> x`, equal to `decode(encode(x))`;
     - `log_weights(x, num_samples) -> [num_samples, N]`, log p(x, z) - log q(z | x) in nats for z ~ q(z | x);
       `log_prob(x) -> [N]` if the likelihood is exact; `bits_per_dim(nats)` where the data have levels;
-    - `discriminator_score(x) -> [N]`, larger for examples that look more like the data;
+    - `discriminator_score(x) -> [N]`, larger for examples that look more like the data; `decision_boundary`, the score
+      between "real" and "generated", or None if there is none (0 for a model without this attribute);
     - `translate(x, to) -> x`, to the data's other domain.
     A model with `conditions` takes them as a last positional parameter `condition` of all but `prior` and `translate`:
     a `Condition`, tensors by field name with one row for each of the N examples; what cannot do without one asks for

@@ -196,13 +196,13 @@ def read_array(path: str, key: str) -> np.ndarray:
         raise ValueError(f"{path}: its array {key} is damaged ({error}). Write the file again.") from error
 
 
-def read_headers(path: str) -> dict[str, Header]:
-    """The header of each array of an .npz file by name."""
+def read_headers(path: str, key: str = "dataset.path") -> dict[str, Header]:
+    """The header of each array of an .npz file by name. key: what gave the path, for messages."""
     try:
         with zipfile.ZipFile(path) as archive:
             return {info.filename.removesuffix(".npy"): _read_header(archive, info) for info in archive.infolist()}
     except DAMAGE as error:
-        raise ValueError(f"dataset.path={path} is not a sound .npz file ({error}). Write it by numpy.savez.") from error
+        raise ValueError(f"{key}={path} is not a sound .npz file ({error}). Write it by numpy.savez.") from error
 
 
 def _read_header(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Header:

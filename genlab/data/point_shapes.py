@@ -12,8 +12,8 @@ from math import log, pi
 import torch
 from torch import Tensor
 
-from genlab.data.checks import check_range
-from genlab.data.points import NUM_TRAIN, NUM_VALIDATION, RenderedPoints, check_positive
+from genlab.data.checks import check_range, check_scale
+from genlab.data.points import NUM_TRAIN, NUM_VALIDATION, RenderedPoints
 
 _MOST_ARMS, _MOST_CELLS = 1000, 1000
 
@@ -105,7 +105,7 @@ class Pinwheel(RenderedPoints):
         seed: int = 0,
     ):
         check_range("arms", arms, 3, _MOST_ARMS)
-        check_positive(length=length, width=width)
+        check_scale(length=length, width=width)
         check_range("twist", twist, -100, 100)
         self.shape = self.log_density = Twisted(arms, length, width, twist)
         # Three or more arms, evenly spaced, have the same variance in all directions: E|x|^2 / 2.
@@ -167,7 +167,7 @@ class Checkerboard(RenderedPoints):
         check_range("cells", cells, 2, _MOST_CELLS)
         if cells % 2:
             raise ValueError(f"dataset.cells={cells}: must be even, so that half of the squares are dark")
-        check_positive(side=side)
+        check_scale(side=side)
         self.shape = self.log_density = Squares(cells, side)
         # Each row and each column has as many dark squares as the others, so x_1 and x_2 are uniform on their own.
         scale = cells * side / 12**0.5

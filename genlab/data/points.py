@@ -11,14 +11,14 @@ References:
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf, isfinite, pi
+from math import pi
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from genlab.contract.data import DataSpec, Field
-from genlab.data.checks import check_range
+from genlab.data.checks import LEAST_SCALE, MOST_SCALE, check_moments, check_range, check_scale
 from genlab.data.source import SPLITS, ArrayExamples, Examples, Modes, Source
 from genlab.system import memory
 from genlab.system.seeding import mix
@@ -47,6 +47,8 @@ class RenderedPoints(Source):
         for key, value in (("num_train", num_train), ("num_validation", num_validation)):
             check_range(key, value, 1)
         check_range("seed", seed, 0)
+        for entry, (mean, deviation) in enumerate(zip(centre, scale, strict=True), 1):
+            check_moments(f"dataset: entry {entry} of the points", mean, deviation, "bring the points nearer to 0")
         self.seed, self.sizes = seed, {"train": num_train, "validation": num_validation}
         what = f"dataset: {num_train + num_validation} points need"
         memory.check(40 * len(centre) * (num_train + num_validation), what, "ask for fewer points")
@@ -79,8 +81,9 @@ class Gaussians:
         weights, centres, deviations = (v.to(x) for v in (self.weights, self.centres, self.deviations))
         normalizer = weights.log() - x.shape[1] * (deviations * (2 * pi) ** 0.5).log()
         rows = x.split(max(1, _SLICE // centres.numel()))
-        squares = ((part[:, None] - centres).square().sum(2) for part in rows)
-        parts = [(normalizer - square / (2 * deviations**2)).logsumexp(1) for square in squares]
+        # Divided before they are squared: squares of small distances are 0 in float32.
+        squares = (((part[:, None] - centres) / deviations[:, None]).square().sum(2) for part in rows)
+        parts = [(normalizer - square / 2).logsumexp(1) for square in squares]
         return torch.cat(parts) if parts else x.new_zeros(0)
 
     def draw(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -130,12 +133,17 @@ class Mixture1d(Mixture):
                 raise ValueError(
                     f"dataset.{key}={list(values)}: dataset.centres has {len(centres)} modes; give one for each"
                 )
-            if not all(isfinite(value) and (key == "centres" or value > 0) for value in values):
-                allowed = "finite numbers" if key == "centres" else "positive numbers"
-                raise ValueError(f"dataset.{key}={list(values)}: must be {allowed}")
-        shares = torch.tensor(list(weights)) / sum(weights)
+        for centre, deviation in zip(centres, deviations, strict=True):
+            check_range("centres", centre, -MOST_SCALE, MOST_SCALE)
+            check_scale(deviations=deviation)
+        shares = torch.tensor(list(weights), dtype=torch.float64)
+        shares = shares / shares.sum()
+        if not bool((shares >= LEAST_SCALE).all()):  # also rejects NaN
+            raise ValueError(
+                f"dataset.weights={list(weights)}: must be positive numbers, each {LEAST_SCALE:g} of their sum or more"
+            )
         mixture = Gaussians(
-            shares, torch.tensor(list(centres))[:, None].float(), torch.tensor(list(deviations)).float()
+            shares.float(), torch.tensor(list(centres))[:, None].float(), torch.tensor(list(deviations)).float()
         )
         super().__init__(mixture, num_train, num_validation, seed)
 
@@ -157,7 +165,7 @@ class Ring(Mixture):
         seed: int = 0,
     ):
         check_range("modes", modes, 1, _MOST_PARTS)
-        check_positive(radius=radius, deviation=deviation)
+        check_scale(radius=radius, deviation=deviation)
         angle = 2 * pi * torch.arange(modes) / modes
         centres = radius * torch.stack([angle.cos(), angle.sin()], 1)
         super().__init__(_equal(centres, deviation), num_train, num_validation, seed)
@@ -180,7 +188,7 @@ class Grid(Mixture):
         seed: int = 0,
     ):
         check_range("side", side, 1, int(_MOST_PARTS**0.5))
-        check_positive(spacing=spacing, deviation=deviation)
+        check_scale(spacing=spacing, deviation=deviation)
         along = spacing * (torch.arange(side) - (side - 1) / 2)
         super().__init__(_equal(torch.cartesian_prod(along, along), deviation), num_train, num_validation, seed)
 
@@ -188,10 +196,3 @@ class Grid(Mixture):
 def _equal(centres: Tensor, deviation: float) -> Gaussians:
     count = len(centres)
     return Gaussians(torch.full((count,), 1 / count), centres, torch.full((count,), float(deviation)))
-
-
-def check_positive(**values: float) -> None:
-    """`ValueError` unless all `values`, of the dataset's settings with these names, are positive."""
-    for key, value in values.items():
-        if not 0 < value < inf:
-            raise ValueError(f"dataset.{key}={value}: must be a positive number")

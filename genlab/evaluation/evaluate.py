@@ -19,7 +19,7 @@ from genlab.evaluation.data_metrics import DATA_METRICS, fields_of
 from genlab.evaluation.features import Reading
 from genlab.evaluation.sample_metrics import SAMPLE_METRICS, SampleBatch
 from genlab.inference.run import Run
-from genlab.media.kinds import shown_kind
+from genlab.media.kinds import KINDS, shown_kind
 from genlab.metrics.catalogue import FUNCTIONS, METRICS, Direction, known, unknown
 from genlab.system.device import computing
 from genlab.system.distributed import from_first, gather_in_order, rank
@@ -57,10 +57,11 @@ def _obstacle(name: str, run: Run, context: EvaluationContext) -> str | None:
         return f"model {run.config.choices.model} is conditioned on {told}, which the run's own data alone tell"
     if metric.group == "samples" and (undrawn := [c for c in run.model.conditions if not run.data[c].size]):
         return f"model {run.config.choices.model} samples under {', '.join(undrawn)}, of which only you can give values"
-    if metric.classes and not shown_kind(run.data).levels:
-        return "reads classes of images"
-    if metric.points and shown_kind(run.data).plural != "points":
-        return f"is of points, and this run models {shown_kind(run.data).plural}"
+    shown = shown_kind(run.data)
+    if metric.classes and "classifier" not in shown.extractors:
+        return f"reads classes, and this run models {shown.plural}, which no classifier reads"
+    if metric.kinds and run.data[run.data.domains[0]].kind not in metric.kinds:
+        return f"is of {' or '.join(KINDS[kind].plural for kind in metric.kinds)}, and this run models {shown.plural}"
     if metric.modes and not context.source.modes:
         return f"the modes of dataset {context.title} are not known"
     if metric.classes and not context.extractor.num_classes:

@@ -30,7 +30,7 @@ from genlab.contract.data import Field
 from genlab.data.loading import as_examples
 from genlab.data.source import Examples, Source
 from genlab.evaluation.classifier import LARGEST_SIDE, NUM_FEATURES, load_classifier, reduce
-from genlab.media.kinds import shown_kind
+from genlab.media.kinds import KINDS, shown_kind
 from genlab.system.device import computing
 from genlab.system.download import socket_timeout
 from genlab.system.files import build_once
@@ -171,23 +171,23 @@ class Inception(Extractor):
 def make_extractor(
     name: str, source: Source | None = None, *, device: torch.device | str = "cpu", seed: int = 0
 ) -> Extractor:
-    """The extractor `name`; "auto": "classifier" for labelled images, "pixels" for others, "values" for points.
+    """The extractor `name`; "auto": "classifier" for labelled images, else the first that reads this kind of data.
 
     source: needed only by "classifier" and "auto". seed: of the classifier's training. `ValueError` if there is no such
     extractor, if "classifier" has no labels to learn from, or if torch-fidelity or its weights are missing.
     """
-    images = source is None or shown_kind(source.spec).levels > 0
+    kind = KINDS["image"] if source is None else shown_kind(source.spec)
     if name == "auto":
         labelled = source is not None and source.spec.num_classes > 1 and "x" in source.spec
-        name = "values" if not images else "classifier" if labelled else "pixels"
-    if images != (name != "values"):
-        raise ValueError(f"extractor={name}: does not read {'images' if images else 'points'}; use extractor=auto")
+        name = "classifier" if labelled and "classifier" in kind.extractors else kind.extractors[0]
+    if name not in ("classifier", "pixels", "values", "inception"):
+        raise ValueError(f"extractor={name}: no such extractor; use auto, classifier, pixels, values or inception")
+    if name not in kind.extractors:
+        raise ValueError(f"extractor={name}: does not read {kind.plural}; use extractor=auto")
     if name in ("values", "pixels"):
         return Values() if name == "values" else Pixels()
     if name == "inception":
         return Inception(device)
-    if name != "classifier":
-        raise ValueError(f"extractor={name}: no such extractor; use auto, classifier, pixels, values or inception")
     if source is None:
         raise ValueError(
             "extractor=classifier: its classifier learns from a dataset; give dataset=..., or extractor=pixels"

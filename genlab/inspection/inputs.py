@@ -102,7 +102,7 @@ def latent_of(run: Run, place: str, key: str, condition: dict[str, Any]) -> tupl
 def _points(run: Run, wanted: Field, path: Path, key: str, limit: int | None, origin: dict[str, Any]) -> UserPoints:
     if not path.is_file() or path.suffix.lower() not in (".csv", ".npz"):
         raise ValueError(f"{key}={path}: no file of points; give a .csv file, or an .npz file with an array points")
-    points = read_points(path)[:limit]
+    points = read_points(path, key)[:limit]
     check_field(run, replace(wanted, shape=tuple(points.shape[1:])), wanted, f"{key}={path}")
     return UserPoints(path.stem, len(points), origin, points=points)
 

@@ -1,5 +1,7 @@
 """What a run's samples are shown against."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -25,13 +27,17 @@ def scene_of(run: Run, shown: str = "generated") -> Scene | None:
         with run.inference():
             return run.model.discriminator_score(x.to(run.device), *run.model.given(None)).float().cpu()
 
-    scored = score if run.can("discriminator_score") else None
+    known = Scene(
+        score=score if run.can("discriminator_score") else None,
+        shown=shown,
+        boundary=getattr(run.model, "decision_boundary", 0.0),
+    )
     try:
         source = build_source(run.config.dataset)
     except ValueError:  # a run can be used without its data
-        return Scene(score=scored, shown=shown)
+        return known
     if not is_ready(source):
-        return Scene(score=scored, shown=shown)
+        return known
     table = source.open("validation")[0]
     stored = table.rows(torch.arange(min(_REAL, len(table))))["x"]
-    return Scene(as_examples(stored, run.data["x"]), source.log_density, scored, shown)
+    return replace(known, real=as_examples(stored, run.data["x"]), log_density=source.log_density)

@@ -15,7 +15,10 @@ from torch.nn import functional as F
 
 LikelihoodName = Literal["bernoulli", "gaussian", "gaussian-learned"]
 
-_SMALLEST_LOG_VARIANCE = -11.0  # std of one in 256 grey levels; below, the density rewards precision only
+_SMALLEST_LOG_VARIANCE = {
+    True: -11.0,  # data with levels: the std is one of 256 grey levels; below, the density rewards precision only
+    False: -30.0,  # real numbers of variance 1: the std is near the precision of float32
+}
 
 
 class Likelihood(nn.Module):
@@ -53,29 +56,39 @@ class Gaussian(Likelihood):
     """Every entry is N(squash(output), variance) with one variance for all, fixed or learned.
 
     variance: the fixed or the initial value, in units of the squared pixel range, or of the points' variance.
+    levels: number of values that an entry of the data can have; 0 if it is a real number.
     """
 
-    def __init__(self, variance: float, learned: bool, squash: Callable[[Tensor], Tensor] = torch.sigmoid):
+    def __init__(
+        self, variance: float, learned: bool, squash: Callable[[Tensor], Tensor] = torch.sigmoid, levels: int = 256
+    ):
         super().__init__(squash)
+        self.levels = levels
         if variance <= 0:
             raise ValueError(f"model.variance={variance}: must be greater than 0")
         log_variance = torch.tensor(math.log(variance))
         self.log_variance = nn.Parameter(log_variance, requires_grad=learned)
 
     def log_prob(self, output: Tensor, x: Tensor) -> Tensor:
-        log_variance = self.log_variance.clamp(min=_SMALLEST_LOG_VARIANCE)
+        log_variance = self.log_variance.clamp(min=_SMALLEST_LOG_VARIANCE[self.levels > 0])
         # -((x - m)^2 / sigma^2 + log sigma^2 + log 2 pi) / 2
         squared = (x - self.mean(output.to(x.dtype))).square()
         terms = squared * (-log_variance).exp() + log_variance + math.log(2 * math.pi)
         return -terms.flatten(1).sum(1) / 2
 
     def bits_per_dim(self, nats: Tensor, dimensions: int) -> Tensor:
-        """-nats / (D log 2) + 8: from a density on [0, 1] to a probability of one of 256 grey levels."""
-        return super().bits_per_dim(nats, dimensions) + 8
+        """-nats / (D log 2) + log2(levels): from a density on [0, 1] to a probability of one of 256 grey levels.
+
+        Of real numbers it remains that of the density.
+        """
+        return super().bits_per_dim(nats, dimensions) + (math.log2(self.levels) if self.levels else 0)
 
 
 def make_likelihood(
-    name: LikelihoodName, variance: float, squash: Callable[[Tensor], Tensor] = torch.sigmoid
+    name: LikelihoodName,
+    variance: float,
+    squash: Callable[[Tensor], Tensor] = torch.sigmoid,
+    levels: int = 256,
 ) -> Likelihood:
-    """The likelihood `name`; only the Gaussian ones use `variance`."""
-    return Bernoulli() if name == "bernoulli" else Gaussian(variance, name == "gaussian-learned", squash)
+    """The likelihood `name` of data with `levels`, see `Gaussian`; only the Gaussian ones use `variance`."""
+    return Bernoulli() if name == "bernoulli" else Gaussian(variance, name == "gaussian-learned", squash, levels)

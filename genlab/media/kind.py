@@ -14,13 +14,16 @@ from genlab.contract.data import Field
 from genlab.media.images import Png
 from genlab.media.metadata import Origin
 
+_LARGEST = torch.finfo(torch.float32).max
+
 
 @dataclass(frozen=True)
 class Scene:
     """What examples can be shown against; each entry is optional, and a kind uses those that it can draw.
 
     real: examples of the data, [N, *shape]. log_density: the data's exact log p(x), [N, *shape] to [N]. score: the
-    model's discriminator logit, [N, *shape] to [N]. Both functions take float tensors on the CPU. shown: what the
+    model's discriminator logit, [N, *shape] to [N]. Both functions take float tensors on the CPU. boundary: of the
+    score, between "real" and "generated"; None for a critic, of which only differences have a meaning. shown: what the
     examples themselves are.
     """
 
@@ -28,6 +31,16 @@ class Scene:
     log_density: Callable[[Tensor], Tensor] | None = None
     score: Callable[[Tensor], Tensor] | None = None
     shown: str = "generated"
+    boundary: float | None = 0.0
+
+
+def parse_numbers(field: Field, value: Any) -> Tensor:
+    """The entries [D] of a field of real numbers, from a list of D numbers; a single number if D is 1."""
+    numbers = value if isinstance(value, list) else [value]
+    sound = all(type(number) in (int, float) and abs(number) <= _LARGEST for number in numbers)
+    if len(numbers) != field.shape[0] or not sound:
+        raise ValueError(f"must be a list of {field.shape[0]} numbers")
+    return torch.tensor(numbers, dtype=torch.get_default_dtype())
 
 
 class Kind:
@@ -37,12 +50,15 @@ class Kind:
     bounds: smallest and largest value; None if any finite number is valid.
     levels: number of values that a stored entry can have; 0 if it is a real number.
     axes: number of axes of an example.
+    extractors: names of the feature extractors that read it, by which metrics compare examples; the first is the
+        default where there are no labels.
     """
 
     plural: ClassVar[str] = "values"
     bounds: ClassVar[tuple[float, float] | None] = None
     levels: ClassVar[int] = 0
     axes: ClassVar[int] = 1
+    extractors: ClassVar[tuple[str, ...]] = ()
 
     def floats(self, stored: Tensor, dtype: torch.dtype, layout: torch.memory_format) -> Tensor:
         """Rows as a model takes them, from rows as a table stores them."""

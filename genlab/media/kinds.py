@@ -12,7 +12,7 @@ from torch.nn.functional import adaptive_avg_pool2d, one_hot, pad
 from genlab.contract.data import DataSpec, Field
 from genlab.media.grids import frames, in_blocks, to_png, wrap
 from genlab.media.images import Png, save_gif, save_image, to_uint8
-from genlab.media.kind import Kind, Scene, Shown
+from genlab.media.kind import Kind, Scene, Shown, parse_numbers
 from genlab.media.metadata import Origin
 from genlab.media.points import Points
 from genlab.system.text import did_you_mean
@@ -24,6 +24,7 @@ class Image(Shown):
     plural: ClassVar[str] = "images"
     bounds = (0.0, 1.0)
     levels = 256
+    extractors = ("pixels", "classifier", "inception")
     axes = 3
 
     def floats(self, stored: Tensor, dtype: torch.dtype, layout: torch.memory_format) -> Tensor:
@@ -93,10 +94,7 @@ class Factors(Kind):
     plural = "factors"
 
     def parse(self, field: Field, value: Any) -> Tensor:
-        numbers = value if isinstance(value, list) else [value]
-        if len(numbers) != field.shape[0] or not all(isinstance(number, (int, float)) for number in numbers):
-            raise ValueError(f"must be a list of {field.shape[0]} numbers")
-        return torch.tensor(numbers, dtype=torch.get_default_dtype())
+        return parse_numbers(field, value)
 
 
 KINDS: dict[str, Kind] = {"image": Image(), "points": Points(), "label": Label(), "factors": Factors()}

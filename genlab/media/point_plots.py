@@ -1,5 +1,6 @@
 """Plots of points: densities on a line, scatter in a plane, paths, and the field of a discriminator."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -105,15 +106,17 @@ def pixels_of(figure: "Figure") -> np.ndarray:
 
 
 def draw_line(figure: "Figure", samples: Tensor, plane: Plane, scene: Scene) -> None:
-    """The densities of data and samples [N], and above them the discriminator: sigma(score), where 1/2 cannot tell."""
+    """The densities of data and samples [N], and above them the discriminator, see `_judged`."""
     places = torch.linspace(plane.low[0], plane.high[0], _PLACES)
     if scene.score is None:
         below = figure.subplots()
     else:
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(1, 2.6))
-        above.axhline(0.5, color="0.7", linewidth=1, linestyle="--")
-        above.plot(places, scene.score(places[:, None]).float().cpu().sigmoid(), color=DISCRIMINATOR)
-        above.set(ylim=(-0.05, 1.05), yticks=(0, 0.5, 1), ylabel="D(x)")
+        judged, name = _judged(scene.score, scene.boundary, places[:, None])
+        if scene.boundary is not None:
+            above.axhline(0.5, color="0.7", linewidth=1, linestyle="--")
+        above.plot(places, judged, color=DISCRIMINATOR)
+        above.set(ylim=(-0.05, 1.05), yticks=(0, 0.5, 1), ylabel=name)
     height = 0.0
     if scene.log_density is not None:
         density = scene.log_density(places[:, None]).exp()
@@ -139,15 +142,16 @@ def _histogram(axes: "Axes", points: Tensor, plane: Plane, colour: str, label: s
 
 
 def draw_plane(figure: "Figure", samples: Tensor, plane: Plane, scene: Scene) -> None:
-    """Samples [N, D] over the data, and beside it the discriminator: sigma(score), where 1/2 cannot tell."""
+    """Samples [N, D] over the data, and beside it the discriminator, see `_judged`."""
     shown = plane.shown(samples)
     if scene.score is not None and samples.shape[1] == 2:
         axes, field = figure.subplots(1, 2, sharex=True, sharey=True)
-        probability = scene.score(plane.grid()).float().cpu().sigmoid().view(_CELLS, _CELLS).numpy()
-        image = field.imshow(probability, "RdBu", origin="lower", extent=plane.extent, vmin=0, vmax=1, aspect="auto")
-        if probability.min() < 0.5 < probability.max():
-            field.contour(probability, [0.5], extent=plane.extent, colors="black", linewidths=0.8)
-        field.set(title="discriminator D(x)", xlabel=plane.names[0])
+        judged, name = _judged(scene.score, scene.boundary, plane.grid())
+        cells = judged.view(_CELLS, _CELLS).numpy()
+        image = field.imshow(cells, "RdBu", origin="lower", extent=plane.extent, vmin=0, vmax=1, aspect="auto")
+        if scene.boundary is not None and cells.min() < 0.5 < cells.max():
+            field.contour(cells, [0.5], extent=plane.extent, colors="black", linewidths=0.8)
+        field.set(title=name if scene.boundary is None else f"discriminator {name}", xlabel=plane.names[0])
         figure.colorbar(image, ax=field, ticks=(0, 0.5, 1), fraction=0.05)
     else:
         axes = figure.subplots()
@@ -157,6 +161,17 @@ def draw_plane(figure: "Figure", samples: Tensor, plane: Plane, scene: Scene) ->
     over = " over the data" if scene.real is not None else ""
     what = f"{len(samples)} {scene.shown}".strip()
     axes.set(title=f"{what} points{over}{_beyond(plane, shown)}")
+
+
+def _judged(score: Callable[[Tensor], Tensor], boundary: float | None, places: Tensor) -> tuple[Tensor, str]:
+    """What a discriminator says of places [N, D], in [0, 1], and the name of that.
+
+    sigma(score - boundary), where 1/2 cannot tell; without a boundary, the score scaled to its range.
+    """
+    found = score(places).float().cpu()
+    if boundary is not None:
+        return (found - boundary).sigmoid(), "D(x)"
+    return (found - found.min()) / (found.max() - found.min()).clamp_min(1e-30), "critic, scaled"
 
 
 def _beyond(plane: Plane, shown: Tensor) -> str:

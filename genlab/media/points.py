@@ -5,7 +5,6 @@ depend on the data alone, so that plots of all steps of a run can follow each ot
 """
 
 from collections.abc import Sequence
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from torch import Tensor
 
 from genlab.contract.data import Field
 from genlab.media.images import Png, encode, save_gif
-from genlab.media.kind import Scene, Shown
+from genlab.media.kind import Scene, Shown, parse_numbers
 from genlab.media.metadata import Origin
 from genlab.media.point_plots import Plane, connect, draw_line, draw_plane, new_figure, pixels_of
 
@@ -26,16 +25,12 @@ class Points(Shown):
     """Points: real numbers without bounds."""
 
     plural = "points"
+    extractors = ("values",)
     has_scene = True
     previewed = 2500
 
     def parse(self, field: Field, value: Any) -> Tensor:
-        """A list of D numbers; a single number if D is 1."""
-        numbers = value if isinstance(value, list) else [value]
-        sound = all(isinstance(number, (int, float)) and isfinite(number) for number in numbers)
-        if len(numbers) != field.shape[0] or not sound or any(isinstance(number, bool) for number in numbers):
-            raise ValueError(f"must be a list of {field.shape[0]} numbers")
-        return torch.tensor(numbers, dtype=torch.get_default_dtype())
+        return parse_numbers(field, value)
 
     def array(self, x: Tensor) -> np.ndarray:
         return x.detach().cpu().float().numpy()

@@ -24,8 +24,8 @@ class Metric:
     directions: of each value it may return, by name. needs: required capabilities of the model. fields: fields that a
     batch must hold besides images. draws: whether it depends on the seed. extractor: whether it compares features;
     classes: whether the extractor must be a classifier. least_samples, least_real: minimum number of samples and of
-    real images. own_data: whether it is about the data that the run was trained on. points: whether it is of points
-    alone. modes: whether the dataset must know its modes.
+    real images. own_data: whether it is about the data that the run was trained on. kinds: of data that it is
+    of; () for all. modes: whether the dataset must know its modes.
     """
 
     group: Literal["samples", "data", "translation"]
@@ -39,7 +39,7 @@ class Metric:
     least_samples: int = 0
     least_real: int = 0
     own_data: bool = False
-    points: bool = False
+    kinds: tuple[str, ...] = ()
     modes: bool = False
 
 
@@ -123,10 +123,10 @@ METRICS: dict[str, Metric] = {
         "modes of the mixture covered, share of samples of high quality",
         {"modes_covered": "max", "high_quality": "max"},
         extractor=False,
-        points=True,
+        kinds=("points",),
         modes=True,
     ),
-    "wasserstein": _samples("Wasserstein distance of points", {"wasserstein": "min"}, points=True),
+    "wasserstein": _samples("Wasserstein distance of points", {"wasserstein": "min"}, kinds=("points",)),
 }
 """By the name that `metrics=` takes."""
 

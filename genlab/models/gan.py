@@ -92,6 +92,11 @@ class GAN(GenerativeModel):
             )
 
     @property
+    def decision_boundary(self) -> float | None:
+        """The `discriminator_score` between "real" and "generated"; None of a critic."""
+        return BOUNDARY.get(self.loss)
+
+    @property
     def num_conditions(self) -> int:
         """Number of classes to condition on: extra inputs of the generator, extra outputs of the discriminator."""
         return 0

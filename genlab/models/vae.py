@@ -59,7 +59,7 @@ class VAE(GenerativeModel):
                 "model.likelihood=bernoulli: needs values between 0 and 1, as of images; choose "
                 "model.likelihood=gaussian-learned"
             )
-        self.likelihood = make_likelihood(likelihood, variance, self.unit.squash)
+        self.likelihood = make_likelihood(likelihood, variance, self.unit.squash, shown_kind(data).levels)
 
     def make_encoder(self, network: Network, **style: Any) -> nn.Module:
         """The network that maps x to mu and log_var of q(z | x), [N, 2 * latent_dim]."""
@@ -142,7 +142,7 @@ class VAE(GenerativeModel):
         return log_likelihood.unflatten(0, (num_samples, -1)) + prior_over_posterior
 
     def bits_per_dim(self, nats: Tensor) -> Tensor:
-        """Convert bounds on log p(x) in nats, of any shape, to bits per image dimension: lower is better."""
+        """Convert bounds on log p(x) in nats, of any shape, to bits per dimension: lower is better."""
         return self.likelihood.bits_per_dim(nats, math.prod(self.data.shape))
 
     def evaluate(self, batch: Batch) -> dict[str, Tensor]:

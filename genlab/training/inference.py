@@ -86,4 +86,5 @@ def scene(trainer: Trainer, log_density: Callable[[Tensor], Tensor] | None) -> S
             return model.discriminator_score(x, *model.given(None)).float().cpu()
 
     real = _first(trainer, _DRAWN)["x"].float().cpu()
-    return Scene(real, log_density, score if hasattr(trainer.model, "discriminator_score") else None)
+    scored = score if hasattr(trainer.model, "discriminator_score") else None
+    return Scene(real, log_density, scored, boundary=getattr(trainer.model, "decision_boundary", 0.0))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from genlab.data.point_files import PointsFile
+from genlab.data.point_files import PointsFile, read_points
 
 
 @pytest.fixture
@@ -93,6 +93,13 @@ def test_a_constant_column_has_scale_1(csv):
         ("1,0.5\n3,0.7\n", {"labels_column": 2}, ["0.5", "no class"]),
         ("1,0\n3,2\n", {"labels_column": 2}, ["without gaps"]),
         ("1\n0\n", {"labels_column": 1}, ["no column besides"]),
+        ("1,0\n3,10000000000000000000000003\n", {"labels_column": 2}, ["some.csv, row 2", "1000000"]),
+        ("1,2\n1_000,4\n", {}, ["row 2, column 1", "1_000 is not a number"]),
+        ("1_0,2_0\n1,2\n", {}, ["row 1", "not a number"]),
+        ("x,2020\n1,2\n", {}, ["row 1", "column names may hold no numbers"]),
+        ("x,2020\n1,2\n", {"labels_column": "x"}, ["column names may hold no numbers"]),
+        ("a,b\n1,1e-46\n2,2e-46\n3,3e-46\n", {}, ["some.csv, column 2 (b)", "units"]),
+        ("k,b\n0,1\n0,1.000001\n0,1.000002\n0,1.000003\n", {"labels_column": 1}, ["column 2 (b)", "offset"]),
         ("1,2\n3,4\n", {"labels_key": "labels"}, ["labels_column"]),
         ("1,2\n3,4\n", {"validation_fraction": 1.0}, ["validation_fraction"]),
     ],
@@ -126,6 +133,29 @@ def test_mistakes_in_arrays_are_named(npz, arrays, settings, parts):
     assert "\n" not in str(error.value)
     for part in parts:
         assert part in str(error.value)
+
+
+def test_values_are_standardized_before_float32_rounds_them(csv, npz):
+    times = 1_700_000_000 + np.arange(1000)
+    for make in (lambda: csv("\n".join(map(str, times))), lambda: npz(points=times[:, None])):
+        with pytest.raises(ValueError, match=r"some.*(column 1|points\[:, 0\]).*offset"):
+            make()
+    values = 1e4 + np.arange(1000) / 100
+    source = npz(points=values[:, None])
+    train = values[np.asarray(source.rows["train"])]
+    assert source.spec["x"].centre[0] == pytest.approx(train.mean(), rel=1e-14)
+    assert source.spec["x"].scale[0] == pytest.approx(train.std(), rel=1e-9)
+    assert npz(points=np.full((10, 1), 0.1)).spec["x"].scale == (1.0,)
+
+
+def test_messages_name_what_gave_the_path(tmp_path):
+    (tmp_path / "a.csv").write_text("1,2\n3,rose\n")
+    np.savez(tmp_path / "b.npz", other=np.zeros((2, 2)))
+    (tmp_path / "c.npz").write_text("none")
+    for name, part in {"a.csv": "row 2", "b.npz": "other", "c.npz": "input="}.items():
+        with pytest.raises(ValueError, match=part) as error:
+            read_points(tmp_path / name, "input")
+        assert "dataset" not in str(error.value)
 
 
 def test_files_that_are_none(tmp_path):

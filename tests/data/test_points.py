@@ -89,6 +89,13 @@ def test_the_published_mixtures():
     assert deviation.tolist() == pytest.approx([0.05] * 25)
 
 
+def test_scales_and_weights_at_the_ends_of_what_is_allowed():
+    tiny = Mixture1d(centres=[0.0, 1e-30], deviations=[1e-30, 1e-30], weights=[1e-50, 3e-50], num_train=100)
+    assert tiny.mixture.weights.tolist() == [0.25, 0.75] and (table(tiny)["x"] != 0).all()
+    assert tiny.log_density(table(tiny)["x"]).isfinite().all()
+    assert table(Ring(radius=1e30, deviation=1e28, num_train=10))["x"].isfinite().all()
+
+
 def test_shapes_without_a_known_density_say_so():
     assert Moons().log_density is None and SwissRoll().modes is None
 
@@ -107,6 +114,13 @@ def test_shapes_without_a_known_density_say_so():
         (Mixture1d, {"deviations": [1.0, 0.0, 1.0]}, "deviations"),
         (Mixture1d, {"centres": []}, "centres"),
         (Mixture1d, {"num_train": 10**15}, "fewer"),
+        (Ring, {"radius": 1e200}, "radius"),
+        (Ring, {"deviation": 1e-60}, "deviation"),
+        (Pinwheel, {"width": 1e-46}, "width"),
+        (Mixture1d, {"weights": [1e-50, 1.0, 1.0]}, "weights"),
+        (Mixture1d, {"weights": [1e308, 1e308, float("nan")]}, "weights"),
+        (Mixture1d, {"centres": [0.0, 1.0, 1e200]}, "centres"),
+        (Mixture1d, {"centres": [1.7e9], "deviations": [300.0], "weights": [1.0]}, "nearer to 0"),
     ],
 )
 def test_settings_out_of_range_are_refused(kind, settings, key):

@@ -15,6 +15,7 @@ from together import together
 
 from genlab.contract.data import Field, image_spec
 from genlab.data.digits import Digits
+from genlab.data.points import Ring
 from genlab.data.source import ArrayExamples
 from genlab.evaluation.features import Inception, make_extractor, read_table
 
@@ -53,6 +54,18 @@ def test_the_classifier_gives_features_and_probabilities_in_chunks_of_any_size(m
     monkeypatch.setattr(type(reader), "batch", 7)
     torch.testing.assert_close(reader(x), features)
     assert not features.requires_grad
+
+
+def test_points_are_read_by_their_values_alone():
+    source = Ring(num_train=10, num_validation=2)
+    assert make_extractor("auto", source).name == "values"
+    for name in ("pixels", "classifier", "inception"):
+        with pytest.raises(ValueError, match=f"extractor={name}: does not read points"):
+            make_extractor(name, source)
+    with pytest.raises(ValueError, match="extractor=values: does not read images"):
+        make_extractor("values", Digits(size=8))
+    with pytest.raises(ValueError, match="extractor=sounds: no such extractor"):
+        make_extractor("sounds", source)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

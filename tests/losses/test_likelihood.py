@@ -77,6 +77,14 @@ def test_learned_variance_stops_at_one_grey_level():
     assert tiny.isfinite().all() and torch.equal(tiny, smaller)
 
 
+def test_real_numbers_have_no_grey_levels():
+    """Below the floor of images, the learned variance still has a gradient, and no bits of levels are added."""
+    likelihood = make_likelihood("gaussian-learned", 1e-8, lambda raw: raw, levels=0)
+    likelihood.log_prob(torch.zeros(1, 2), torch.zeros(1, 2)).sum().backward()
+    assert likelihood.log_variance.grad.item() == pytest.approx(-1)
+    assert likelihood.bits_per_dim(torch.tensor(-2 * math.log(2)), 2).item() == pytest.approx(1)
+
+
 @pytest.mark.parametrize("variance", [0.0, -1.0])
 def test_refuses_a_variance_that_is_none(variance):
     with pytest.raises(ValueError, match=rf"model\.variance={variance}: must be greater than 0"):

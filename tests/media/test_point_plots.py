@@ -81,6 +81,19 @@ def test_fields_of_densities_and_discriminators_are_not_mirrored():
     assert above[2] > above[0] + 40 and below[0] > below[2] + 40
 
 
+@pytest.mark.parametrize("size", [1, 2])
+def test_a_discriminator_is_shown_relative_to_its_boundary_and_a_critic_to_its_range(size):
+    def shown(shift, boundary, factor=1.0):
+        scene = Scene(REAL[:, :size], score=lambda x: factor * x[:, 0] + shift, boundary=boundary)
+        return pixels(POINTS.picture(torch.zeros(1, 1, size), scene=scene))
+
+    middle = shown(0.0, 0.0)
+    assert (shown(0.5, 0.5) == middle).mean() > 0.999  # up to rounding
+    assert (shown(0.5, 0.0) != middle).any()
+    critic = shown(0.0, None)
+    assert (shown(9.0, None, 4.0) == critic).mean() > 0.999 and (critic != middle).any()
+
+
 def test_more_than_two_dimensions_are_shown_by_principal_components():
     points = torch.randn(400, 6, dtype=torch.float64) @ torch.randn(6, 6, dtype=torch.float64)
     plane = Plane.of(points)
@@ -107,12 +120,14 @@ def test_paths_and_their_animation(size, tmp_path):
         assert b"step: 7" in animation.info["comment"]
 
 
-def test_parsed_from_the_command_line():
-    assert POINTS.parse(Field("points", (2,)), [1, -0.5]).tolist() == [1.0, -0.5]
-    assert POINTS.parse(Field("points", (1,)), 3).tolist() == [3.0]
+@pytest.mark.parametrize("kind", ["points", "factors"])
+def test_parsed_from_the_command_line(kind):
+    parse = KINDS[kind].parse
+    assert parse(Field(kind, (2,)), [1, -0.5]).tolist() == [1.0, -0.5]
+    assert parse(Field(kind, (1,)), 3).tolist() == [3.0]
     for value in (1, [1], [1, "a"], [1, float("nan")], [True, 1], "1,2", None):
         with pytest.raises(ValueError, match="2 numbers"):
-            POINTS.parse(Field("points", (2,)), value)
+            parse(Field(kind, (2,)), value)
 
 
 def test_what_points_have_not_is_refused():
