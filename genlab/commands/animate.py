@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from genlab.checkpoints.folder import RunFolder
+from genlab.commands.folder import run_folder
 from genlab.commands.lines import command_line
 from genlab.commands.results import check_writable, results
 from genlab.config.commands import AnimateConfig
-from genlab.inference.load import latest
 from genlab.media.animation import MOST_FRAMES, entries_of, evenly, growing, save_film, save_strip
 
 _PREVIEW = re.compile(r"step_(\d{1,12})-([a-z0-9_-]{1,60})\.png")
@@ -25,7 +25,7 @@ class Previewed:
 
 
 def main(config: AnimateConfig) -> None:
-    folder = _folder(config)
+    folder = run_folder(config.run, config.output_dir).path
     name, found = _previews(folder, config.name)
     check_writable(folder)
     steps = sorted(found)
@@ -42,15 +42,6 @@ def main(config: AnimateConfig) -> None:
     print(f"animation  {path}/animation.gif ({len(film)} of {len(steps)} previews {name}, steps {times})")
     print(f"strip      {path}/strip.png (steps {listed})")
     print(f"next       {command_line('sample', run=folder)}")
-
-
-def _folder(config: AnimateConfig) -> Path:
-    """The run's folder. `ValueError` if there is none."""
-    place = latest(config.output_dir) if config.run == "latest" else Path(config.run)
-    folder = RunFolder.of_checkpoint(place) if place.is_file() else RunFolder(place)
-    if not config.run or not folder.holds_run:
-        raise ValueError(f"run={config.run}: no such run folder")
-    return folder.path
 
 
 def _previews(folder: Path, name: str | None) -> tuple[str, dict[int, Path]]:

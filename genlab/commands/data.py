@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from genlab.commands.lines import command_line
+from genlab.commands.requests import compose_request
 from genlab.config.build import build_source
 from genlab.config.commands import DataConfig
-from genlab.config.options import class_of, models_that_fit, summary_of
+from genlab.config.options import class_of, dataset_defaults, models_that_fit, summary_of
 from genlab.contract.data import DataSpec
 from genlab.data.loading import as_examples
 from genlab.data.source import ArrayExamples, Examples, Source
@@ -49,12 +51,16 @@ def main(config: DataConfig) -> None:
     fitting = models_that_fit(spec.provides, kinds)
     print(f"models     {', '.join(fitting) or 'none'}")
     if fitting:
-        own = {
-            f"dataset.{key}": value
-            for key, value in config.dataset.settings.items()
-            if key in ("path", "pair") and value is not None
-        }
-        print(f"next       {command_line('train', model=_first(fitting), dataset=name, **own)}")
+        print(f"next       {command_line('train', model=_first(fitting), dataset=name, **_own(config))}")
+
+
+def _own(config: DataConfig) -> dict[str, Any]:
+    """The settings to repeat in training, so that it sees the same data: those that are not the defaults."""
+    usual = compose_request("data", [f"dataset={config.dataset.name}"])
+    own = {key: getattr(config, key) for key in ("data_dir", "seed") if getattr(config, key) != getattr(usual, key)}
+    defaults = {"pair": None, **dataset_defaults(config.dataset.name, config.seed, config.data_dir)}
+    chosen = config.dataset.settings
+    return own | {f"dataset.{key}": value for key, value in chosen.items() if value != defaults[key]}
 
 
 def _first(fitting: list[str]) -> str:

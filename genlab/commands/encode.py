@@ -1,4 +1,4 @@
-"""`genlab encode`: the latents of images as an array, and a plot of them."""
+"""`genlab encode`: the latents of examples as an array, and a plot of them."""
 
 import sys
 
@@ -9,6 +9,7 @@ from genlab.commands.lines import command_line
 from genlab.commands.results import load_run, results
 from genlab.config.commands import EncodeConfig
 from genlab.inspection.inputs import find_images
+from genlab.media.kinds import shown_kind
 from genlab.media.npz import save_npz
 from genlab.media.plots import TSNE_LIMIT, project, save_scatter
 
@@ -16,8 +17,9 @@ from genlab.media.plots import TSNE_LIMIT, project, save_scatter
 def main(config: EncodeConfig) -> None:
     run = load_run(config)
     run.capability("encode")
-    images = find_images(run, config)
-    with results(run, "latents", config, images.title) as (new, path):
+    asked = run.conditioning.checked(config.condition)
+    images, several = find_images(run, config), shown_kind(run.data).plural
+    with results(run, "latents", config, images.title, **asked) as (new, path):
         latents = torch.cat(
             [
                 run.encode(x, run.conditioning.of_examples(len(x), config.condition, own))
@@ -27,12 +29,14 @@ def main(config: EncodeConfig) -> None:
         save_npz(new / "latents.npz", latents=latents, names=np.array(images.names), labels=images.labels)
         if config.plot != "none":
             if config.plot == "tsne":
-                print(f"t-SNE of {min(len(latents), TSNE_LIMIT)} images, which can take a minute ...", file=sys.stderr)
+                print(
+                    f"t-SNE of {min(len(latents), TSNE_LIMIT)} {several}, which can take a minute ...", file=sys.stderr
+                )
             plotted = project(latents, config.plot, config.seed)
-            title = f"{run.config.choices.model}, step {run.step}: {len(plotted.rows)} images of {images.title}"
+            title = f"{run.config.choices.model}, step {run.step}: {len(plotted.rows)} {several} of {images.title}"
             save_scatter(plotted, images.labels, title, new / "plot.png")
-    print(f"images     {len(latents)} of {images.title}{images.left_out}")
+    print(f"{several:<10} {len(latents)} of {images.title}{images.left_out}")
     print(f"array      {path}/latents.npz ({latents.shape[1]} latents each)")
     if config.plot != "none":
-        print(f"plot       {path}/plot.png ({len(plotted.rows)} images; {'; '.join(plotted.axes)})")
+        print(f"plot       {path}/plot.png ({len(plotted.rows)} {several}; {'; '.join(plotted.axes)})")
     print(f"next       {command_line('traverse', run=run.folder)}")

@@ -8,8 +8,9 @@ from typing import Any
 from torch import nn
 
 from genlab.checkpoints import file as checkpoint
-from genlab.checkpoints.folder import RunFolder, SweepFolder
+from genlab.checkpoints.folder import RunFolder
 from genlab.checkpoints.status import read_status
+from genlab.commands.folder import run_folder
 from genlab.commands.lines import command_line
 from genlab.commands.running import next_command
 from genlab.config.build import build_on_meta
@@ -20,7 +21,6 @@ from genlab.config.paths import options
 from genlab.config.stored import refuse, stored_config
 from genlab.contract.data import DataSpec
 from genlab.contract.settings import RunConfig
-from genlab.inference.load import latest
 from genlab.system.small_files import read_json, read_yaml
 from genlab.system.text import printable, size_in_words, time_in_words
 
@@ -29,7 +29,7 @@ _ALARMS = 3
 
 
 def main(asked: InfoConfig) -> None:
-    folder = _folder(asked)
+    folder = run_folder(asked.run, asked.output_dir)
     state, problems = _newest(folder)
     config = stored_config(state.get("config") if state else read_yaml(folder.config))
     status = _status(folder)
@@ -46,16 +46,6 @@ def main(asked: InfoConfig) -> None:
 
 def _say(label: str, text: str) -> None:
     print(f"{label:<10} {printable(text)}")
-
-
-def _folder(asked: InfoConfig) -> RunFolder:
-    place = latest(asked.output_dir, with_checkpoint=False) if asked.run == "latest" else Path(asked.run)
-    folder = RunFolder.of_checkpoint(place) if place.is_file() else RunFolder(place)
-    if SweepFolder(place).holds_sweep:
-        raise ValueError(f"run={place}: holds a sweep; {command_line('compare', runs=place)} shows its runs")
-    if not folder.holds_run:
-        raise ValueError(f"run={place}: no run began in this folder; begin one by genlab train")
-    return folder
 
 
 def _newest(folder: RunFolder) -> tuple[dict[str, Any] | None, list[str]]:

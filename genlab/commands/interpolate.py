@@ -1,9 +1,9 @@
-"""`genlab interpolate`: paths from one image to another through the latent space."""
+"""`genlab interpolate`: paths from one example to another through the latent space."""
 
 from torch import Tensor
 
 from genlab.commands.lines import command_line
-from genlab.commands.results import image_origin, load_run, results
+from genlab.commands.results import arrays_of, image_origin, load_run, results
 from genlab.config.commands import InterpolateConfig
 from genlab.inference.interpolation import even, smooth, walk
 from genlab.inference.run import Run
@@ -27,7 +27,7 @@ def main(config: InterpolateConfig) -> None:
     latents = walk(start, end, even(config.steps), path)
     images = run.decode(latents, given)
     animation = run.decode(walk(start, end, smooth(_FRAMES), path), given)
-    of_rows = {f"{name}s": value.repeat_interleave(config.steps, 0) for name, value in given.items()}
+    of_rows = arrays_of(run, {name: value.repeat_interleave(config.steps, 0) for name, value in given.items()})
     origin = image_origin(run, config)
     with results(run, "interpolations", config, title, path, **asked) as (new, folder):
         (new / "grid.png").write_bytes(kind.picture(images, origin, scene_of(run), connected=True).content)

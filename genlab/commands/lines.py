@@ -11,7 +11,16 @@ from hydra.errors import HydraException
 
 def command_line(command: str, **keys: Any) -> str:
     """A command to paste, such as `genlab sample run=outputs/a seed=3`."""
-    return shlex.join(["genlab", command, *(f"{key}={quoted(str(value))}" for key, value in keys.items())])
+    return shlex.join(["genlab", command, *(f"{key}={text_of(value)}" for key, value in keys.items())])
+
+
+def text_of(value: Any) -> str:
+    """A value in the override grammar; a text stays a text, whatever it looks like."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, (list, tuple)):
+        return f"[{','.join(text_of(entry) for entry in value)}]"
+    return quoted(str(value), text=isinstance(value, str))
 
 
 def quoted(value: str, text: bool = False) -> str:

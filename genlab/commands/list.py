@@ -8,11 +8,23 @@ from genlab.config.commands import ListConfig
 from genlab.config.options import class_of, dataset_defaults, models_that_fit, summary_of
 from genlab.config.paths import group_choices, options
 from genlab.contract.model import CAPABILITIES
+from genlab.inference.scoring import METHODS
 from genlab.metrics.catalogue import METRICS, known
 from genlab.system.plugins import Broken, plugin_of
 
 Entry = tuple[str, str, list[str]]
 """Name, one sentence, and further lines."""
+
+_USES = {
+    "sample": ["sample"],
+    "reconstruct": ["reconstruct"],
+    "interpolate": ["decode"],
+    "traverse": ["decode"],
+    "translate": ["translate"],
+    "encode": ["encode"],
+    "score": [method.needs for method in METHODS.values()],
+}
+"""Capabilities, one of which a command needs; the other commands serve all models."""
 
 _WIDTH, _NAME = 120, 18
 
@@ -53,11 +65,22 @@ def _choices(group: str, about: Callable[[str], list[str]]) -> Iterator[Entry]:
 def _models() -> Iterator[Entry]:
     def about(name: str) -> list[str]:
         model = class_of("model", name)
-        needs = f"models {', '.join(sorted(model.kinds))}; needs {', '.join(sorted(model.requires))}"
-        under = f", under {', '.join(model.conditions)}" if model.conditions else ""
-        return [f"{needs}; can {', '.join(filter(lambda word: hasattr(model, word), CAPABILITIES))}{under}"]
+        needs = f"models {', '.join(sorted(model.kinds))}; needs {', '.join(sorted(model.requires, key=_order))}"
+        under = f", conditioned on {', '.join(model.conditions)}" if model.conditions else ""
+        return [f"{needs}; for genlab {', '.join(_commands_of(model))}{under}"]
 
     return _choices("model", about)
+
+
+def _order(field: str) -> tuple[bool, str]:
+    """Sorts modelled fields before those that describe them."""
+    return field not in ("x", "a", "b"), field
+
+
+def _commands_of(model: type) -> list[str]:
+    """The commands that use a capability of the model."""
+    able = {word for word in CAPABILITIES if hasattr(model, word)}
+    return [command for command, words in _USES.items() if able & set(words)]
 
 
 def _datasets() -> Iterator[Entry]:
@@ -68,7 +91,7 @@ def _datasets() -> Iterator[Entry]:
             fields = str(data)
             fitting = models_that_fit(data.provides, {data[domain].kind for domain in data.domains})
         except ValueError:  # it needs the user's files
-            fields = f"{', '.join(sorted(found.may_provide))} of kind {found.kind}, as your files have them"
+            fields = f"{', '.join(sorted(found.may_provide, key=_order))} of kind {found.kind}, as your files have them"
             fitting = models_that_fit(found.may_provide, {found.kind})
         return [f"{fields}; for {', '.join(fitting) or 'no model yet'}"]
 
@@ -97,5 +120,6 @@ def _metrics() -> Iterator[Entry]:
         found = METRICS
     for name, metric in found.items():
         values = [f"{value} ({direction or 'neither'})" for value, direction in metric.directions.items()]
-        needs = [*metric.needs, *metric.fields, *(["classes"] if metric.classes else [])]
+        needs = [*metric.needs, *metric.fields]
+        needs += [word for word in ("classes", "points", "modes") if getattr(metric, word)]
         yield name, metric.summary, [f"gives {', '.join(values)}; needs {', '.join(needs)}"]

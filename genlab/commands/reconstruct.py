@@ -1,4 +1,4 @@
-"""`genlab reconstruct`: images beside their reconstructions by a trained run, and the errors between them."""
+"""`genlab reconstruct`: examples beside their reconstructions by a trained run, and the errors between them."""
 
 import csv
 
@@ -20,11 +20,12 @@ _COLUMNS, _BLOCKS = 8, 4
 def main(config: ImagesConfig) -> None:
     run = load_run(config)
     run.capability("reconstruct")
+    asked = run.conditioning.checked(config.condition)
     kind = shown_kind(run.data)
     images = find_images(run, config)
     errors: list[float] = []
     shown = []
-    with results(run, "reconstructions", config, images.title) as (new, path), NpzWriter(new) as writer:
+    with results(run, "reconstructions", config, images.title, **asked) as (new, path), NpzWriter(new) as writer:
         for x, own in images.with_conditions("reconstructing"):
             y = run.reconstruct(x, run.conditioning.of_examples(len(x), config.condition, own))
             error = mean_squared_error(x, y).float()
@@ -40,6 +41,6 @@ def main(config: ImagesConfig) -> None:
             csv.writer(file).writerows([("name", "mse"), *zip(images.names, errors, strict=True)])
     (least, best), (most, worst) = (choose(zip(errors, images.names, strict=True)) for choose in (min, max))
     print(f"error      mean {sum(errors) / len(errors):.5f}, least {least:.5f} ({best}), most {most:.5f} ({worst})")
-    print(f"images     {len(errors)} of {images.title}{images.left_out}")
+    print(f"{kind.plural:<10} {len(errors)} of {images.title}{images.left_out}")
     print(f"grid       {path}/grid.png\narray      {path}/reconstructions.npz\ntable      {path}/errors.csv")
     print(f"next       {command_line('encode', run=run.folder)}")

@@ -11,12 +11,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any, Protocol
 
+from torch import Tensor
+
 from genlab.checkpoints.folder import RunFolder
 from genlab.checkpoints.status import state_of
 from genlab.commands.requests import compose_request
 from genlab.config.commands import COMMANDS, AnimateConfig, UseConfig
 from genlab.inference.load import load
 from genlab.inference.run import Run
+from genlab.media.kinds import kind_of
 from genlab.media.metadata import GENERATED, Origin, run_id
 from genlab.system.device import prepare
 from genlab.system.signals import Interrupted, handling
@@ -63,6 +66,12 @@ def image_origin(run: Run, config: UseConfig, content: str = GENERATED) -> Origi
     if not config.image_metadata:
         return None
     return Origin(run.config.choices.model, run_id(run.folder), run.step, config.seed, content)
+
+
+def arrays_of(run: Run, given: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The conditions as arrays of a result file: labels and factors; other fields by their name."""
+    fields = {name: run.data[name] for name in given}
+    return {kind_of(field).plural if name == field.kind else name: given[name] for name, field in fields.items()}
 
 
 def check_writable(folder: Path) -> None:

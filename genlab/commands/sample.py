@@ -3,7 +3,7 @@
 import torch
 
 from genlab.commands.lines import command_line
-from genlab.commands.results import image_origin, load_run, results
+from genlab.commands.results import arrays_of, image_origin, load_run, results
 from genlab.config.commands import SampleConfig
 from genlab.inspection.images import progress
 from genlab.inspection.scene import scene_of
@@ -31,7 +31,7 @@ def main(config: SampleConfig) -> None:
             single.mkdir()
         for samples, given in progress(batches, "sampling", config.num_samples):
             if arrays:
-                writer.add(**{kind.plural: kind.array(samples)}, **_plural(given))
+                writer.add(**{kind.plural: kind.array(samples)}, **arrays_of(run, given))
             else:
                 names = [_file_name(done + row, given, row) for row in range(len(samples))]
                 kind.save_each(samples, [single / name for name in names], origin)
@@ -52,8 +52,3 @@ def main(config: SampleConfig) -> None:
 def _file_name(number: int, given: dict[str, torch.Tensor], row: int) -> str:
     """For example 0000012-label_7.png."""
     return "-".join([f"{number:07d}", *(f"{name}_{value[row]}" for name, value in given.items())]) + ".png"
-
-
-def _plural(given: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The conditions as arrays of a result file, as in labels."""
-    return {f"{name}s": value for name, value in given.items()}

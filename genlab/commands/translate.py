@@ -1,6 +1,7 @@
 """`genlab translate`: images translated to the other domain and, if the model can, back. Needs only the checkpoint."""
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -8,6 +9,9 @@ import torch
 from genlab.commands.lines import command_line
 from genlab.commands.results import image_origin, load_run, results
 from genlab.config.commands import TranslateConfig
+from genlab.data.loading import as_examples
+from genlab.data.pairs import DERIVED
+from genlab.inference.run import Run
 from genlab.inspection.inputs import open_input
 from genlab.media.grids import in_blocks, same_channels, save_png
 from genlab.media.images import save_image, to_uint8
@@ -28,7 +32,8 @@ def main(config: TranslateConfig) -> None:
     run.capability("translate")
     domain = run.origin_of(config.to)
     returns = domain in run.model.targets
-    images = open_input(run, config.input, "input", config.skip_damaged, domain=domain)
+    derive, pair = _derivation(run, config, domain)
+    images = open_input(run, config.input, "input", config.skip_damaged, domain="b" if derive else domain)
     origin = image_origin(run, config)
     shown: list[tuple[torch.Tensor, ...]] = []
     error, done = 0.0, 0
@@ -39,6 +44,7 @@ def main(config: TranslateConfig) -> None:
         for batch in images.batches("translating"):
             for x in batch.split(_AT_ONCE):
                 seed = mix(config.seed, done)
+                x = derive(x, seed) if derive else x
                 translation = run.translate(x, config.to, seed)
                 writer.add(images=to_uint8(translation))
                 row = [x, translation]
@@ -57,6 +63,8 @@ def main(config: TranslateConfig) -> None:
         writer.save(new / "translations.npz")
         grid = in_blocks(*map(torch.cat, zip(*shown, strict=True)), columns=_COLUMNS, blocks=_BLOCKS)
         save_png(grid, new / "grid.png", image_origin(run, config, COMPARED))
+    if derive:
+        print(f"derived    a from each image by dataset.pair={pair}; derive=false takes the images for a themselves")
     if returns:
         print(f"cycle      mean absolute error {error / done:.4f} of a pixel from 0 to 1, there and back")
     print(f"images     {path}/images ({done} of {config.input}{images.left_out})")
@@ -65,6 +73,22 @@ def main(config: TranslateConfig) -> None:
         print(f"next       {command_line('translate', run=run.folder, input=path / 'images', to=domain)}")
     else:
         print(f"next       {command_line('evaluate', run=run.folder)}")
+
+
+def _derivation(
+    run: Run, config: TranslateConfig, domain: str
+) -> tuple[Callable[[torch.Tensor, int], torch.Tensor] | None, str]:
+    """What makes a of images x [N, C, H, W] of b with a seed, and the name of the pairs that the run was trained on.
+    None if the images are to be translated themselves."""
+    pair = run.config.dataset.get("pair")
+    if domain != "a" or pair not in DERIVED or not config.derive:
+        return None, ""
+
+    def derive(x: torch.Tensor, seed: int) -> torch.Tensor:
+        holes = torch.rand(len(x), 3, generator=torch.Generator().manual_seed(seed))
+        return as_examples(DERIVED[pair]((x * 255).round().byte(), holes), run.data["a"])
+
+    return derive, pair
 
 
 def _targets(names: list[str]) -> list[Path]:

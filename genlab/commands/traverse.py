@@ -93,7 +93,7 @@ def _span(run: Run, config: TraverseConfig) -> tuple[Span, str]:
 
 
 def _changes(run: Run, span: Span, config: TraverseConfig) -> Tensor:
-    """How much each latent dimension changes the image, [L]; in chunks, so that memory does not grow with L."""
+    """How much each latent dimension changes the example, [L]; in chunks, so that memory does not grow with L."""
     parts = torch.arange(len(span.start)).split(max(1, BATCH // config.steps))
     rows = (span.rows(part.tolist(), even(config.steps)) for part in parts)
     shown = tqdm(rows, "measuring", len(parts), disable=None, leave=False)

@@ -119,6 +119,7 @@ class TraverseConfig(DataUseConfig, ConditionedConfig):
 class TranslateConfig(UseConfig):
     input: str | None = MISSING
     to: str = MISSING
+    derive: bool = MISSING
     skip_damaged: bool = MISSING
 
 

@@ -73,15 +73,20 @@ def several_values(command: str, override: Override) -> str:
 
 
 def with_open_groups(command: str, overrides: Sequence[str]) -> list[str]:
-    """The overrides with short forms spelled out, and with Hydra's permission to add keys to open groups."""
+    """The overrides with short forms spelled out, and with Hydra's permission to add keys to open groups.
+    `ValueError` if one key of an open group gets two values: Hydra would silently take the last.
+    """
     keys = {group for group in OPEN_GROUPS if hint_of(COMMANDS[command].schema, group)}
-    found = []
+    found, given = list[str](), dict[str, str]()
     for text in overrides:
         key, equals, value = text.partition("=")
         if SHORT_KEYS.get(key, "").partition(".")[0] in keys:
             key = SHORT_KEYS[key]
         group, dot, _ = key.partition(".")
         if group in keys and dot:
+            if key in given:
+                raise ValueError(f"{given[key]} {text}: two values of {key}; give one")
+            given[key] = text
             key = f"++{key}"
         found.append(key + equals + value)
     return found

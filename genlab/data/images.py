@@ -20,6 +20,9 @@ if TYPE_CHECKING:  # importing PIL takes 0.1 s, which commands that read no file
 
 MODES = {1: "L", 3: "RGB"}
 
+LUMINANCE = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue, ITU-R BT.601."""
+
 Half = Literal["left", "right"]
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")

@@ -13,12 +13,10 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate, pad
 
 from genlab.contract.data import DataSpec
+from genlab.data.images import LUMINANCE
 from genlab.data.source import SPLITS, Examples, Source, StoredExamples
 from genlab.media.kinds import kind_of
 from genlab.system.seeding import mix
-
-LUMINANCE = (0.299, 0.587, 0.114)
-"""Weights of red, green and blue, ITU-R BT.601."""
 
 HOLE_GREY = 128
 REDUCTION = 4

@@ -19,6 +19,7 @@ from torch import Tensor
 from genlab.contract.data import DataSpec, Field
 from genlab.data.cache import cached
 from genlab.data.checks import check_choice, check_range, check_table
+from genlab.data.images import LUMINANCE
 from genlab.data.source import SPLITS, ArrayExamples, Examples, Source
 from genlab.system.seeding import mix
 
@@ -122,7 +123,7 @@ def palette(channels: int) -> Tensor:
     """Background, light and middle colour, float [3, channels, 1, 1] in 0..255; grey is ITU-R BT.601 luminance."""
     colours = torch.tensor([GROUND, LIGHT, MIDDLE], dtype=torch.float32)
     if channels == 1:
-        colours = colours @ torch.tensor([[0.299], [0.587], [0.114]])
+        colours = colours @ torch.tensor(LUMINANCE)[:, None]
     return colours[..., None, None]
 
 

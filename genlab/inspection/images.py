@@ -118,13 +118,15 @@ class UserImages(Images):
 
 @dataclass(kw_only=True)
 class UserPoints(Images):
-    """Points [N, D] of a file."""
+    """Points [N, D] of a file. given_labels: int64 [N], if the file holds any."""
 
     points: Tensor
+    given_labels: Tensor | None = None
 
     def read(self) -> Iterator[tuple[list[str], Tensor, Condition]]:
         for rows in torch.arange(len(self.points)).split(BATCH):
-            yield [str(row) for row in rows.tolist()], self.points[rows], {}
+            labels = {} if self.given_labels is None else {"label": self.given_labels[rows]}
+            yield [str(row) for row in rows.tolist()], self.points[rows], labels
 
 
 @dataclass(kw_only=True)

@@ -1,4 +1,4 @@
-"""Images named on the command line: files, folders, npz files, datasets."""
+"""Examples named on the command line: files, folders, npz files, datasets."""
 
 import os
 import re
@@ -15,13 +15,13 @@ from genlab.config.commands import ImagesConfig, ScoreConfig
 from genlab.config.options import dataset_defaults
 from genlab.config.paths import options
 from genlab.contract.data import Field
-from genlab.data.arrays import Npz, read_array
+from genlab.data.arrays import Npz, read_array, read_headers
 from genlab.data.folders import SUFFIXES, check_folder, list_images
 from genlab.data.point_files import read_points
 from genlab.inference.run import Run
 from genlab.inspection.dataset import check_field, check_fit, dataset_images, dataset_origin, images_of
 from genlab.inspection.images import DatasetImages, Images, UserImages, UserPoints
-from genlab.media.kinds import kind_of
+from genlab.media.kinds import kind_of, shown_kind
 
 
 def find_images(run: Run, config: ImagesConfig) -> Images:
@@ -91,10 +91,10 @@ def latent_of(run: Run, place: str, key: str, condition: dict[str, Any]) -> tupl
     """
     run.capability("encode")
     if not Path(place).expanduser().exists():
-        raise ValueError(f"{key}={place}: no such file; name the file of one image")
+        raise ValueError(f"{key}={place}: no such file; name the file of one example")
     found = open_input(run, place, key)
     if found.size != 1:
-        raise ValueError(f"{key}={place}: holds {found.size} images; name the file of one")
+        raise ValueError(f"{key}={place}: holds {found.size} {shown_kind(run.data).plural}; name the file of one")
     given = run.conditioning.of_examples(1, condition, {})
     return run.encode(next(found.batches("encoding")), given), found.title
 
@@ -102,16 +102,17 @@ def latent_of(run: Run, place: str, key: str, condition: dict[str, Any]) -> tupl
 def _points(run: Run, wanted: Field, path: Path, key: str, limit: int | None, origin: dict[str, Any]) -> UserPoints:
     if not path.is_file() or path.suffix.lower() not in (".csv", ".npz"):
         raise ValueError(f"{key}={path}: no file of points; give a .csv file, or an .npz file with an array points")
-    points = read_points(path, key)[:limit]
+    points = read_points(path, key)
+    labels = _labels(str(path), len(points)) if path.suffix.lower() == ".npz" else None
     check_field(run, replace(wanted, shape=tuple(points.shape[1:])), wanted, f"{key}={path}")
-    return UserPoints(path.stem, len(points), origin, points=points)
+    return UserPoints(path.stem, len(points[:limit]), origin, points=points[:limit], given_labels=labels)
 
 
 def _npz(run: Run, wanted: Field, path: Path, key: str, limit: int | None, origin: dict[str, Any]) -> DatasetImages:
     try:
         source = Npz(path=str(path), validation_images_key="images")
         check_field(run, source.spec["x"], wanted, f"{key}={path}")
-        return images_of(run, source, path.stem, origin, limit, _labels(source))
+        return images_of(run, source, path.stem, origin, limit, _labels(source.path, source.sizes["validation"]))
     except ValueError as error:
         raise ValueError(_in_terms_of(key, path, str(error))) from error
 
@@ -128,9 +129,10 @@ def _in_terms_of(key: str, path: Path, problem: str) -> str:
     return problem
 
 
-def _labels(source: Npz) -> Tensor | None:
-    """The file's array `labels`, if it holds one integer per image. Any integers are accepted as classes."""
-    header = source.headers.get("labels")
-    if header is None or header.dtype.kind not in "ui" or header.shape != (source.sizes["validation"],):
+def _labels(path: str, size: int) -> Tensor | None:
+    """The array `labels` of an npz file, if it holds one integer for each of its `size` examples. Any integers are
+    accepted as classes."""
+    header = read_headers(path).get("labels")
+    if header is None or header.dtype.kind not in "ui" or header.shape != (size,):
         return None
-    return torch.from_numpy(read_array(source.path, "labels").astype(np.int64))
+    return torch.from_numpy(read_array(path, "labels").astype(np.int64))

@@ -61,14 +61,14 @@ class UNet(nn.Module):
         layer = Style(**style)
         if in_shape[1:] != out_shape[1:]:
             raise ValueError(
-                f"images of {in_shape[1]}x{in_shape[2]} to images of {out_shape[1]}x{out_shape[2]}: a U-Net keeps the "
-                "size; choose equal sizes of a and b"
+                f"network=unet: images of {in_shape[1]}x{in_shape[2]} to images of {out_shape[1]}x{out_shape[2]}: "
+                "a U-Net keeps the size; choose equal sizes of a and b"
             )
         if normalization not in get_args(UNetNormalization):
             choices = ", ".join(get_args(UNetNormalization))
-            raise ValueError(f"normalization={normalization!r}: choose from {choices}")
+            raise ValueError(f"network.normalization={normalization!r}: choose from {choices}")
         if not 0 <= dropout < 1:
-            raise ValueError(f"dropout={dropout}: must lie in [0, 1)")
+            raise ValueError(f"network.dropout={dropout}: must lie in [0, 1)")
         check_sides(in_shape[1], in_shape[2], "U-Net")
         levels = min(in_shape[1:]).bit_length() - 2
         widths = [in_shape[0], *pyramid_widths(levels, channels, max_channels)]

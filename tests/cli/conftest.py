@@ -123,12 +123,21 @@ SETTINGS = {
 
 
 @pytest.fixture(scope="session")
-def runs(tmp_path_factory):
-    """The folder of a short real run of each kind: with a prior and codes, codes alone, labels, two domains."""
-    output = tmp_path_factory.mktemp("outputs")
-    for model, settings in SETTINGS.items():
+def short(tmp_path_factory):
+    """`short(model, *settings)`: the folder of a run of three steps."""
+
+    def run(model, *settings):
+        output = tmp_path_factory.mktemp("outputs")
         train(output, f"model={model}", *SHORTEST, *settings)
-    return SimpleNamespace(**{model: next(output.glob(f"{model}-*/*")) for model in SETTINGS})
+        return next(output.glob(f"{model}-*/*"))
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def runs(short):
+    """The folder of a short real run of each kind: with a prior and codes, codes alone, labels, two domains."""
+    return SimpleNamespace(**{model: short(model, *settings) for model, settings in SETTINGS.items()})
 
 
 @pytest.fixture

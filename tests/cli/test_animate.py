@@ -18,6 +18,7 @@ def run(tmp_path):
         folder = tmp_path / "outputs" / "vae-digits" / "one"
         (folder / "previews").mkdir(parents=True)
         (folder / "config.yaml").write_text("{}")
+        (folder / "status.json").write_text("{}")
         for step in steps:
             for name in names:
                 grid = torch.full((2, 2, 1, 8, 8), step / 100)
@@ -41,6 +42,12 @@ def test_all_steps_and_a_strip(run, genlab):
         assert strip.text["step"] == "10, 20, 50" and strip.text["Description"] == PREVIEW
 
 
+def test_the_latest_run_needs_no_checkpoint(run, genlab):
+    folder = run([1, 2])
+    done = genlab("animate", "run=latest")
+    assert done.code == 0 and len(list((folder / "animations").iterdir())) == 1, done.err
+
+
 def test_other_previews_and_those_without_metadata(run, genlab):
     folder = run([1, 2], names=["b", "a"], origin=False)
     assert genlab("animate", f"run={folder}").code == 0
@@ -61,7 +68,7 @@ def test_other_mistakes_are_refused(run, refused):
     folder = run([1, 2])
     assert "samples" in refused("animate", f"run={folder}", "name=sample")
     assert "run=nothing" in refused("animate", "run=nothing")
-    assert "run=" in refused("animate", "run=")
+    assert "run=: is empty" in refused("animate", "run=")
     assert "frames=1" in refused("animate", f"run={folder}", "frames=1")
     assert "weights" in refused("animate", f"run={folder}", "weights=raw")
     (folder / "previews" / "step_0000002-samples.png").write_bytes(b"none")

@@ -71,5 +71,6 @@ def test_text_of_a_stranger_is_made_harmless(info):
 
 
 def test_what_is_no_run_is_refused(refused, tmp_path):
-    assert "run=" in refused("info", f"run={tmp_path}")
+    assert all(part in refused("info", f"run={tmp_path}") for part in (f"run={tmp_path}", "no run", "genlab train"))
+    assert "run=: is empty" in refused("info", "run=")
     assert "run=latest" in refused("info")

@@ -22,9 +22,15 @@ def test_everything_is_listed_with_what_fits_what(genlab):
     found = entries(genlab("list").out)
     assert {*lab.MODELS, *options("dataset"), *METRICS} <= set(found)
     assert "Kingma and Welling 2014" in found["vae"] and "encode" in found["vae"]
-    assert "needs a, b" in found["cyclegan"] and "under label" in found["cgan"]
+    assert (
+        "needs a, b" in found["cyclegan"]
+        and "needs x, label" in found["cgan"]
+        and "conditioned on label" in found["cgan"]
+    )
     assert "for cyclegan" in found["stripes"] and "cyclegan" not in found["digits"]
+    assert "for genlab sample" in found["gan"] and "prior" not in found["gan"]
     assert "psnr (max)" in found["reconstruction"] and "needs reconstruct" in found["reconstruction"]
+    assert "points, modes" in found["modes"]
 
 
 def test_a_part_is_listed_alone(genlab, refused):
@@ -42,9 +48,19 @@ def test_data_shows_numbers_and_a_picture_and_the_next_command(genlab, tmp_path)
     assert len(counts) == 10 and sum(counts) == 1617
     assert lines["x"].startswith("0 to 1, mean ")
     assert "vae" in lines["models"] and "cyclegan" not in lines["models"]
-    assert "genlab train model=vae dataset=digits" in lines["next"]
+    assert lines["next"] == "genlab train model=vae dataset=digits dataset.size=8"
     pixels = np.asarray(Image.open(tmp_path / "outputs/data/digits.png"))
     assert pixels.std() > 0 and pixels.shape[0] == pixels.shape[1]
+
+
+def test_the_next_command_repeats_every_setting(genlab, tmp_path):
+    np.savez(tmp_path / "own.npz", pixels=np.full((20, 9, 8), 9, np.uint8))
+    own = ["dataset.path=own.npz", "dataset.images_key=pixels", "dataset.validation_fraction=0.2"]
+    own += ["dataset.pair=edges", "seed=3"]
+    outcome = genlab("data", "dataset=npz", *own)
+    assert outcome.code == 0, outcome.err
+    words = outcome.out.splitlines()[-1].split()
+    assert words[1:4] == ["genlab", "train", "model=translate-l1"] and set(words[4:]) == {"dataset=npz", *own}
 
 
 def test_each_domain_of_a_translation_has_a_picture(genlab, tmp_path):

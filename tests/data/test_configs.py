@@ -26,5 +26,6 @@ def test_lists_the_options_of_its_source(file):
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_explains_every_option(file):
-    lines = file.read_text().splitlines()
+    first, *lines = file.read_text().splitlines()
+    assert first.startswith("# ")  # what `genlab list` says of it
     assert all(" # " in line or line.startswith("_target_") or line == "seed: ${seed}" for line in lines)

@@ -60,8 +60,8 @@ def test_what_it_cannot_do_is_refused():
     with pytest.raises(ValueError, match="encoder"):
         network.encoder((3, 8, 8), 4)
     for settings, key in [
-        ({"normalization": "layer"}, "normalization='layer'"),
-        ({"dropout": 1.0}, r"dropout=1\.0"),
+        ({"normalization": "layer"}, "network.normalization='layer'"),
+        ({"dropout": 1.0}, r"network.dropout=1\.0"),
         ({"channels": 8, "max_channels": 4}, "max_channels=4"),
     ]:
         with pytest.raises(ValueError, match=key):
