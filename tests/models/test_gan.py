@@ -69,7 +69,9 @@ def test_accuracy_is_the_share_of_images_judged_rightly(loss, real, fake, expect
 
 @pytest.mark.parametrize("loss", DISCRIMINATOR)
 def test_a_critic_that_knows_no_zero_has_no_accuracy(loss):
-    first = next(build(GAN, loss=loss).training_step(make_batch(), 0))
+    model = build(GAN, loss=loss)
+    first = next(model.training_step(make_batch(), 0))
+    assert model.decision_boundary == {"least-squares": 0.5, "wasserstein": None}.get(loss, 0.0)
     assert ("accuracy" in first.log) == (loss != "wasserstein")
 
 
