@@ -120,6 +120,6 @@ def _metrics() -> Iterator[Entry]:
         found = METRICS
     for name, metric in found.items():
         values = [f"{value} ({direction or 'neither'})" for value, direction in metric.directions.items()]
-        needs = [*metric.needs, *metric.fields]
-        needs += [word for word in ("classes", "points", "modes") if getattr(metric, word)]
+        needs = [*metric.needs, *metric.fields, *metric.kinds]
+        needs += [word for word in ("classes", "modes") if getattr(metric, word)]
         yield name, metric.summary, [f"gives {', '.join(values)}; needs {', '.join(needs)}"]
