@@ -75,14 +75,13 @@ def _settings_for_kind(config: DictConfig) -> Mapping[str, Any]:
         return {}
     try:
         kind = locate("dataset", config.dataset["_target_"]).kind
+        known = locate("model", config.model["_target_"]).kinds
     except (KeyError, TypeError, ValueError):  # no such dataset: reported when the request is checked
         return {}
-    from genlab.media.kinds import KINDS  # torch, which the class of the data has imported by now
-
     sections: Any = OmegaConf.to_container(config.for_kind)
     model = config.hydra.runtime.choices.model
-    if unknown := [name for name in sections if name not in KINDS]:
-        raise ValueError(f"model={model}: for_kind.{unknown[0]} in its recipe: {did_you_mean(unknown[0], KINDS)}")
+    if unknown := [name for name in sections if name not in known]:
+        raise ValueError(f"model={model}: for_kind.{unknown[0]} in its recipe: {did_you_mean(unknown[0], known)}")
     return dict(flattened(sections.get(kind) or {}))
 
 
