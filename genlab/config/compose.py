@@ -19,7 +19,7 @@ from yaml import MarkedYAMLError
 
 from genlab.config.commands import COMMANDS, MOVED_KEYS, NO_DATASET, ignored_device_keys
 from genlab.config.hints import fits, hint_of, misfit, missing_part
-from genlab.config.options import option_problem, yaml_problem
+from genlab.config.options import option_problem, without_class, yaml_problem
 from genlab.config.paths import config_folder, groups, options
 from genlab.config.plugins import register_plugin_configs
 from genlab.config.recipes import adjustments, may_follow
@@ -141,6 +141,8 @@ def compose_or_explain(command: str, overrides: Sequence[str], job: int | None =
             if not found:
                 raise RequestError([*problems.values(), _first_line(error)]) from error
             problems |= found
+    if lines := list(without_class(composed.values, composed.choices)):
+        raise RequestError([*problems.values(), *lines])
     if problems:
         raise RequestError(list(problems.values()), composed)
     return composed

@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from itertools import takewhile
 from pathlib import Path
@@ -14,6 +14,7 @@ from yaml import MarkedYAMLError
 
 from genlab.config.check import locate
 from genlab.config.paths import config_file, options, owner_of, refused_folders
+from genlab.contract.settings import CLASS_NODES
 from genlab.system.plugins import Broken, blamed
 from genlab.system.text import did_you_mean
 
@@ -43,6 +44,14 @@ def option_problem(group: str, name: Any) -> str | None:
     return next(reasons, f"no such {group}; {did_you_mean(str(name), options(group))}")
 
 
+def without_class(values: Mapping[str, Any], choices: Mapping[str, str]) -> Iterator[str]:
+    """A line for each file of a plugin, among the `choices` of a composed config, that brings no class."""
+    for group in CLASS_NODES:
+        plugin = owner_of(config_file(f"{group}/{choices.get(group)}.yaml"))
+        if plugin and not (values.get(group) or {}).get("_target_"):
+            yield f"{plugin}: its configs/{group}/{choices[group]}.yaml names no class by _target_"
+
+
 def yaml_problem(error: MarkedYAMLError) -> str:
     """Which file cannot be read and whose it is, in one line."""
     plugin = owner_of(Path(error.problem_mark.name)) if error.problem_mark else None
@@ -52,7 +61,7 @@ def yaml_problem(error: MarkedYAMLError) -> str:
 def summary_of(group: str, name: str) -> str:
     """What a choice is, in a sentence: the comment that begins its file, or else the docstring of its class."""
     lines = config_file(f"{group}/{name}.yaml").read_text().splitlines()
-    lines = lines[1:] if lines[0].startswith("# @package") else lines
+    lines = lines[1:] if lines[:1] and lines[0].startswith("# @package") else lines
     comment = " ".join(line.lstrip("# ") for line in takewhile(lambda line: line.startswith("#"), lines))
     text = comment or inspect.getdoc(class_of(group, name)) or ""
     sentence = re.split(r"(?<!et al)\.\s|\n\n", text, maxsplit=1)[0]
