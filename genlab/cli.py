@@ -58,7 +58,9 @@ def _dispatch(arguments: list[str]) -> int:
 def _run(name: str, arguments: list[str]) -> int:
     """Compose the request, then import the command and run it."""
     from genlab.commands.requests import compose_request  # imports Hydra: a quarter of a second
+    from genlab.config.plugins import warn_of_refused_configs
 
+    warn_of_refused_configs()
     request = compose_request(name, arguments)
     return importlib.import_module(f"genlab.commands.{name}").main(request) or 0
 

@@ -83,7 +83,11 @@ def _choice(config: RunConfig, group: str) -> Iterator[tuple[str, str]]:
 
 def _option(group: str, target: str) -> str | None:
     """The choice of a group that names the class `target`."""
-    return next((name for name in options(group) if read_option(group, name).get("_target_") == target), None)
+    for name in options(group):
+        with suppress(ValueError):  # a plugin's file that cannot be read
+            if read_option(group, name).get("_target_") == target:
+                return name
+    return None
 
 
 def _state(status: dict[str, Any]) -> Iterator[tuple[str, str]]:

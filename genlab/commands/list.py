@@ -3,14 +3,13 @@
 import textwrap
 from collections.abc import Callable, Iterator
 
-from genlab.config.build import build_source
 from genlab.config.commands import ListConfig
-from genlab.config.options import class_of, dataset_defaults, models_that_fit, summary_of
+from genlab.config.options import class_of, models_that_fit, summary_of, usual_spec
 from genlab.config.paths import group_choices, options
 from genlab.contract.model import CAPABILITIES
 from genlab.inference.scoring import METHODS
-from genlab.metrics.catalogue import METRICS, known
-from genlab.system.plugins import Broken, plugin_of
+from genlab.metrics.catalogue import METRICS, add_plugins
+from genlab.system.plugins import Broken, blamed, plugin_of
 
 Entry = tuple[str, str, list[str]]
 """Name, one sentence, and further lines."""
@@ -52,14 +51,15 @@ def _show(name: str, lines: list[str]) -> None:
 
 
 def _choices(group: str, about: Callable[[str], list[str]]) -> Iterator[Entry]:
-    """An entry for each choice of a group; of a plugin that cannot be imported, its error."""
+    """An entry for each choice of a group; of a plugin that fails, its error."""
     for name in options(group):
         try:
             plugin = plugin_of(f"{class_of(group, name).__module__}.")
-            sentence = summary_of(group, name) + (f" [{plugin.distribution}]" if plugin else "")
-            yield name, sentence, about(name)
+            with blamed(plugin, f"fails at {group}={name}"):
+                entry = (summary_of(group, name) + (f" [{plugin.distribution}]" if plugin else ""), about(name))
         except Broken as error:
-            yield name, str(error), []
+            entry = (str(error), [])
+        yield name, *entry
 
 
 def _models() -> Iterator[Entry]:
@@ -87,9 +87,11 @@ def _datasets() -> Iterator[Entry]:
     def about(name: str) -> list[str]:
         found = class_of("dataset", name)
         try:
-            data = build_source(dataset_defaults(name)).spec
+            data = usual_spec(name)
             fields = str(data)
             fitting = models_that_fit(data.provides, {data[domain].kind for domain in data.domains})
+        except Broken:
+            raise
         except ValueError:  # it needs the user's files
             fields = f"{', '.join(sorted(found.may_provide, key=_order))} of kind {found.kind}, as your files have them"
             fitting = models_that_fit(found.may_provide, {found.kind})
@@ -113,12 +115,9 @@ def _makes(network: type, part: str) -> bool:
 
 
 def _metrics() -> Iterator[Entry]:
-    try:
-        found = known()
-    except ValueError as error:
-        yield "", str(error), []
-        found = METRICS
-    for name, metric in found.items():
+    for problem in add_plugins():
+        yield "", problem, []
+    for name, metric in METRICS.items():
         values = [f"{value} ({direction or 'neither'})" for value, direction in metric.directions.items()]
         needs = [*metric.needs, *metric.fields, *metric.kinds]
         needs += [word for word in ("classes", "modes") if getattr(metric, word)]

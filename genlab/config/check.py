@@ -132,11 +132,13 @@ def _outside(key: str, value: Any, limits: Limits) -> Iterator[str]:
 
 def locate(node: str, target: str) -> Any:
     """Import the class `target`. `ValueError` unless it is in a trusted package and has the node's base class."""
+    if "__main__" in target.split("."):
+        raise ValueError(f"{node}._target_={target}: names a program, which would run when imported")
     plugin = None
     if not any(target == package or target.startswith(package + ".") for package in TRUSTED):
         plugin = plugins.plugin_of(target)
         if plugin is None:
-            trusted = ", ".join((*TRUSTED, *(plugin.package for plugin in plugins.installed())))
+            trusted = ", ".join((*TRUSTED, *(plugin.home for plugin in plugins.installed())))
             raise ValueError(f"{node}._target_={target}: outside the trusted packages ({trusted})")
     module_name, _, name = target.rpartition(".")
     try:
@@ -149,6 +151,8 @@ def locate(node: str, target: str) -> Any:
     base = getattr(importlib.import_module(_KINDS[node][0]), _KINDS[node][1])
     if not (isinstance(found, type) and issubclass(found, base)):
         raise ValueError(f"{node}._target_={target}: must be a {base.__name__}")
+    if inspect.isabstract(found):
+        raise ValueError(f"{node}._target_={target}: must be a {base.__name__} with all its methods, and is abstract")
     return found
 
 

@@ -15,18 +15,20 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import MarkedYAMLError
 
 from genlab.config.commands import COMMANDS, MOVED_KEYS, NO_DATASET, ignored_device_keys
 from genlab.config.hints import fits, hint_of, misfit, missing_part
+from genlab.config.options import option_problem, without_class, yaml_problem
 from genlab.config.paths import config_folder, groups, options
 from genlab.config.plugins import register_plugin_configs
 from genlab.config.recipes import adjustments, may_follow
 from genlab.config.unsupported import several_values, unsupported, with_open_groups
 from genlab.contract.settings import RunConfig, SweepConfig, typed
-from genlab.system.text import did_you_mean
 
-COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, ValueError)
-"""Raised by composition on a mistake; ValueError if a group is set to a number."""
+COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, MarkedYAMLError, OSError, ValueError)
+"""Raised by composition on a mistake; OSError and YAML's if a file holds no settings, ValueError if a group is set to a
+number."""
 
 
 class RequestError(ValueError):
@@ -135,10 +137,12 @@ def compose_or_explain(command: str, overrides: Sequence[str], job: int | None =
             folder = Path(config.hydra.run.dir) if job is None else Path(config.hydra.sweep.dir, str(job))
             composed = Composed(plain(config), dict(config.hydra.runtime.choices), folder, adjusted)
         except COMPOSITION_ERRORS as error:
-            found = dict(_explain(command, good))
+            found = {} if isinstance(error, MarkedYAMLError) else dict(_explain(command, good))
             if not found:
                 raise RequestError([*problems.values(), _first_line(error)]) from error
             problems |= found
+    if lines := list(without_class(composed.values, composed.choices)):
+        raise RequestError([*problems.values(), *lines])
     if problems:
         raise RequestError(list(problems.values()), composed)
     return composed
@@ -206,9 +210,9 @@ def _explain(command: str, overrides: Sequence[str]) -> Iterator[tuple[str, str]
         key = override.key_or_group
         if key not in known:
             continue
-        if override.value() not in options(key):  # also null, lists and numbers, which are not file names
-            hint = did_you_mean(str(override.value()), options(key))
-            yield override.input_line, f"{override.input_line}: no such {key}; {hint}"
+        # Null, lists and numbers are no choices either.
+        if problem := option_problem(key, override.value()):
+            yield override.input_line, f"{override.input_line}: {problem}"
         else:
             chosen.append(override.input_line)
     others = [override.input_line for override in parsed if override.key_or_group not in known]
@@ -239,5 +243,7 @@ def _explain_value(command: str, override: Override, config: Any, error: Excepti
 
 
 def _first_line(error: BaseException) -> str:
+    if isinstance(error, MarkedYAMLError):
+        return yaml_problem(error)
     text = str(error).strip()
     return " ".join(text.splitlines()[0].split()) if text else type(error).__name__

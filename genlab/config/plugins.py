@@ -1,12 +1,12 @@
 """The configs of plugins as Hydra reads them: after GenLab's own, none of which they may replace."""
 
-from pathlib import Path
+import sys
 
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 
-from genlab.config.paths import config_folder, plugin_folders
+from genlab.config.paths import plugin_folders, refused_folders
 
 
 class PluginConfigs(SearchPathPlugin):
@@ -18,18 +18,11 @@ class PluginConfigs(SearchPathPlugin):
 
 
 def register_plugin_configs() -> None:
-    """Let Hydra find the configs of all plugins. `ValueError` if one has the name of another file."""
-    taken = dict.fromkeys(_names(config_folder()), "GenLab's own")
-    for plugin, folder in plugin_folders().items():
-        for name in _names(folder):
-            if name in taken:
-                raise ValueError(
-                    f"{plugin}: its configs/{name} has the name of one of {taken[name]}; rename it, or pip uninstall "
-                    f"{plugin.distribution}"
-                )
-            taken[name] = str(plugin)
+    """Let Hydra find the configs of all plugins."""
     Plugins.instance().register(PluginConfigs)
 
 
-def _names(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*.yaml"))
+def warn_of_refused_configs() -> None:
+    """A line on standard error for each plugin whose configs are left out, as one has the name of another file."""
+    for reason in refused_folders().values():
+        print(f"genlab: {reason}", file=sys.stderr)

@@ -6,15 +6,18 @@ a name to a pair: a `Metric`, and the function that measures it, as in `genlab.e
 or `genlab.evaluation.data_metrics.DATA_METRICS`.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from genlab.system.plugins import brought
+from genlab.system.plugins import Broken, brought
 from genlab.system.text import did_you_mean
 
 Direction = Literal["min", "max"] | None
 """Whether lower or higher values are better; None if neither."""
+
+log = logging.getLogger("genlab")
 
 
 @dataclass(frozen=True)
@@ -142,17 +145,38 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {}
 def known(asked: Iterable[str] | None = None) -> dict[str, Metric]:
     """`METRICS`, with those of plugins, which are imported unless all metrics `asked` for are there already.
 
-    `ValueError` if a plugin cannot be imported, or names a metric or a value as another does.
+    Those of a plugin that `add_plugins` refuses are left out; `ValueError` if one that is asked for may be among them.
     """
     if asked is None or not set(asked) <= set(METRICS):
-        for name, (metric, function) in brought("METRICS").items():
+        problems = add_plugins()
+        if problems and asked is not None and not set(asked) <= set(METRICS):
+            raise ValueError("\n".join(problems))
+        if problems and asked is None:
+            log.warning("left out: %s", "; ".join(problems))
+    return METRICS
+
+
+def add_plugins() -> list[str]:
+    """Add the metrics of plugins to `METRICS`. A line for each plugin that cannot be imported, and for each metric that
+    is none, or is named as another is or gives a value that is."""
+    problems = []
+    for plugin, entries in brought("METRICS"):
+        if isinstance(entries, Broken):
+            problems.append(str(entries))
+            continue
+        for name, entry in entries.items():
+            if not (isinstance(entry, tuple) and len(entry) == 2 and isinstance(entry[0], Metric)):
+                problems.append(f"{plugin}: its metric {name!r} must be a pair of a Metric and its function")
+                continue
+            metric, function = entry
+            values = {value for other in METRICS.values() for value in other.directions}
             if FUNCTIONS.get(name) is function:
                 continue
-            values = {value for other in METRICS.values() for value in other.directions}
             if name in METRICS or values & set(metric.directions):
-                raise ValueError(f"metrics={name}: a plugin's metric and its values need names of their own; rename it")
-            METRICS[name], FUNCTIONS[name] = metric, function
-    return METRICS
+                problems.append(f"{plugin}: its metric {name!r} and its values need names of their own; rename it")
+            else:
+                METRICS[name], FUNCTIONS[name] = metric, function
+    return problems
 
 
 def directions_of(asked: Iterable[str] | None = None) -> dict[str, Direction]:

@@ -21,7 +21,7 @@ from genlab.config.build import (
 )
 from genlab.config.check import locate, mismatches, problems_of, ranking_metrics
 from genlab.config.compose import RequestError
-from genlab.config.options import dataset_defaults, models_of_kinds, read_option
+from genlab.config.options import class_of, models_of_kinds, usual_spec
 from genlab.config.paths import options
 from genlab.config.stored import check_weights
 from genlab.contract.model import CAPABILITIES, GenerativeModel
@@ -174,12 +174,12 @@ def _datasets_that_provide(fields: frozenset[str]) -> Iterator[str]:
     """Names of datasets that provide `fields` by default, or may provide them, depending on the user's files."""
     for name in options("dataset"):
         try:
-            if fields <= build_source(dataset_defaults(name)).spec.provides:
+            if fields <= usual_spec(name).provides:
                 yield name
         except plugins.Broken:
             continue
         except ValueError:  # it needs the user's files
-            if fields <= locate("dataset", read_option("dataset", name)["_target_"]).may_provide:
+            if fields <= class_of("dataset", name).may_provide:
                 yield f"{name} (if your files do)"
 
 

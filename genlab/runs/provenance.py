@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from genlab.data.loading import Loader
+from genlab.system import plugins
 from genlab.system.version import __version__, installed
 
 _PACKAGES = ("torch", "torchvision", "hydra-core", "omegaconf", "tensorboard", "numpy", "scikit-learn")
@@ -28,7 +29,7 @@ def environment(device: torch.device, train: Loader) -> dict:
         "git": _git(),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "packages": installed(*_PACKAGES),
+        "packages": installed(*_PACKAGES, *(plugin.distribution for plugin in plugins.installed())),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "threads": torch.get_num_threads(),
         "data": fingerprint(train),
@@ -49,7 +50,9 @@ def resumed(first: dict, now: dict) -> dict:
         {key: record[key] for key in ("genlab", "python", "device")} | record["packages"] for record in (first, now)
     )
     changed = [
-        f"{name} {before.get(name)} then, {found} now" for name, found in after.items() if before.get(name) != found
+        f"{name} {before[name]} then, {found} now"
+        for name, found in after.items()
+        if name in before and before[name] != found  # a plugin installed since is none that the run began with
     ]
     record = first | {"resumed": [*first.get("resumed", []), now][-_MAX_RESUMPTIONS:]}
     if changed:

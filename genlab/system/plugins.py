@@ -1,13 +1,18 @@
 """Installed packages that bring models, networks, datasets, metrics and configs of their own.
 
-Such a package declares an entry point of the group `genlab.plugins`, a name for one of its modules. Its code can then
-be named by `_target_`, and the files in its folder `configs/` can be chosen as GenLab's own. A package is imported only
-when something of it is used, so that a broken one does not stop other work. Imports nothing slow.
+Such a package declares an entry point of the group `genlab.plugins`, a name for one of its modules. The code of the
+package that this module is in can then be named by `_target_`, and the files in its folder `configs/` can be chosen as
+GenLab's own. A package is imported only when something of it is used, so that a broken one does not stop other work.
+Imports nothing slow.
 """
 
 import importlib
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +20,7 @@ _GROUP = "genlab.plugins"
 
 
 class Broken(ValueError):
-    """The code of a plugin raises an error when it is imported."""
+    """The code of a plugin raises an error when it is imported, or one of its configs cannot be used."""
 
 
 @dataclass(frozen=True)
@@ -30,16 +35,17 @@ class Plugin:
         return f"plugin {self.name} (package {self.distribution})"
 
     @property
-    def package(self) -> str:
-        """The package that the plugin's code is in, by its first name."""
-        return self.module.partition(".")[0]
+    def home(self) -> str:
+        """What may be named by `_target_`, with all below it: the package that the module is in, or the module alone if
+        it is in none, or in a namespace, which other distributions may add to."""
+        package = self.module.rpartition(".")[0]
+        spec = _spec(package) if package else None
+        return package if spec and spec.origin else self.module  # a namespace has no file of its own
 
     @property
     def configs(self) -> Path | None:
         """Its folder of configs, found without importing the package; None if it has none."""
-        from importlib.util import find_spec  # not needed without plugins
-
-        spec = find_spec(self.package)
+        spec = _spec(self.home)
         folders = [Path(place, "configs") for place in (spec and spec.submodule_search_locations) or ()]
         return next((folder for folder in folders if folder.is_dir()), None)
 
@@ -48,19 +54,31 @@ class Plugin:
         fails."""
         try:
             return importlib.import_module(module)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a script without a guard may call sys.exit
             if is_absent(error, module):
                 raise
-            reason = " ".join(str(error).split())
-            raise Broken(
-                f"{self} cannot be imported: {type(error).__name__}: {reason}; mend it or pip uninstall "
-                f"{self.distribution}"
-            ) from error
+            raise self.broken("cannot be imported", error) from error
+
+    def broken(self, what: str, error: BaseException) -> Broken:
+        """The error to raise instead of `error`, in one line. what: failed."""
+        reason = " ".join(str(error).split())
+        return Broken(f"{self} {what}: {type(error).__name__}: {reason}; mend it or pip uninstall {self.distribution}")
 
 
-def is_absent(error: Exception, module: str) -> bool:
+def is_absent(error: BaseException, module: str) -> bool:
     """Whether an import failed because there is no such module, and not because its code failed."""
     return isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}.")
+
+
+def _spec(module: str) -> ModuleSpec | None:
+    """Where a module is, None if there is none. Unlike importlib's `find_spec`, imports no package above it."""
+    above = module.rpartition(".")[0]
+    inside = _spec(above) if above else None
+    if above and (inside is None or inside.submodule_search_locations is None):
+        return None
+    places = inside.submodule_search_locations if inside else None
+    found = (finder.find_spec(module, places) for finder in sys.meta_path)
+    return next((spec for spec in found if spec), None)
 
 
 @cache
@@ -76,20 +94,31 @@ def installed() -> tuple[Plugin, ...]:
 
 
 def plugin_of(target: str) -> Plugin | None:
-    """The plugin whose package holds the dotted name `target`, None if none does."""
-    return next((plugin for plugin in installed() if target.startswith(f"{plugin.package}.")), None)
+    """The plugin whose code the dotted name `target` is, None if it is none's."""
+    return next((plugin for plugin in installed() if target.startswith(f"{plugin.home}.")), None)
 
 
-def brought(name: str) -> dict[str, Any]:
-    """What the modules of all plugins hold in their dicts `name`. `Broken` if one cannot be imported."""
-    found: dict[str, Any] = {}
+def brought(name: str) -> Iterator[tuple[Plugin, dict[str, Any] | Broken]]:
+    """What the module of each plugin holds in its dict `name`, or why it cannot be imported."""
     for plugin in installed():
         try:
-            module = plugin.load(plugin.module)
-        except ModuleNotFoundError as error:
-            raise Broken(f"{plugin}: has no module {plugin.module}; pip uninstall {plugin.distribution}") from error
-        for key, value in getattr(module, name, {}).items():
-            if key in found:
-                raise ValueError(f"{plugin}: another plugin has a {name} of the name {key!r} as well; rename one")
-            found[key] = value
-    return found
+            found = getattr(plugin.load(plugin.module), name, {})
+            yield plugin, found if isinstance(found, dict) else Broken(f"{plugin}: its {name} must be a dict")
+        except ModuleNotFoundError:
+            yield plugin, Broken(f"{plugin}: has no module {plugin.module}; pip uninstall {plugin.distribution}")
+        except Broken as error:
+            yield plugin, error
+
+
+@contextmanager
+def blamed(plugin: Plugin | None, what: str) -> Iterator[None]:
+    """Inside the block, an error of a plugin's code or config is raised as `Broken`, with its name and `what` failed.
+    A `ValueError` is meant for the user and stays."""
+    try:
+        yield
+    except ValueError:
+        raise
+    except (Exception, SystemExit) as error:
+        if plugin is None:
+            raise
+        raise plugin.broken(what, error) from error

@@ -8,10 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from genlab.commands.completion import candidates
 from genlab.config.check import locate
 from genlab.metrics import catalogue
+from genlab.runs import provenance
 from genlab.system import plugins
 
 EXAMPLE = Path(__file__).parent.parent / "plugin_example"
@@ -107,14 +109,84 @@ def test_a_metric_or_a_value_keeps_its_name(installed):
     for old, new in (('"edges"', '"frechet"'), ('"edge_error"', '"mse"')):
         sys.modules.pop("genlab_mine.metrics", None)
         file.write_text(honest.replace(old, new))
-        with pytest.raises(ValueError, match="names of their own"):
-            catalogue.known()
+        (problem,) = catalogue.add_plugins()
+        assert "plugin mine" in problem and "names of their own" in problem
+        assert "edges" not in catalogue.known()
 
 
-def test_a_config_with_the_name_of_one_of_genlabs_is_refused(installed, refused):
+def test_configs_with_the_name_of_one_of_genlabs_are_left_out(installed, refused, genlab):
     (installed / "genlab_mine/configs/model/vae.yaml").write_text("model: {}")
-    line = refused("train")
-    assert "plugin mine" in line and "configs/model/vae.yaml" in line and "rename it" in line
+    outcome = genlab("train", "--cfg", "job")
+    assert outcome.code == 0 and len(outcome.lines) == 1
+    for part in ("plugin mine", "configs/model/vae.yaml", "rename it"):
+        assert part in outcome.err
+    assert "dataset=bars: plugin mine" in refused("train", "dataset=bars", problems=2)
+
+
+def test_a_module_that_leaves_is_a_broken_one(installed, refused, genlab):
+    (installed / "genlab_mine/model.py").write_text("import sys; sys.exit(3)")
+    line = refused("train", "model=mine", "dataset=bars")
+    assert "plugin mine" in line and "SystemExit: 3" in line
+    outcome = genlab("list", "models")
+    assert outcome.code == 0 and "SystemExit" in outcome.out and "vae" in outcome.out
+
+
+@pytest.mark.parametrize("content", ["", "# nothing", "a: [1", "- 1", "3", "size: 3", "_target_: genlab_mine.no.No"])
+def test_an_invalid_config_is_named_where_it_is_used(installed, refused, genlab, content):
+    (installed / "genlab_mine/configs/dataset/bars.yaml").write_text(content)
+    outcome = genlab("list", "datasets")
+    assert outcome.code == 0 and "plugin mine" in outcome.out and "digits" in outcome.out
+    assert "requires" in refused("train", "model=cyclegan", "dataset=digits")
+    line = refused("train", "dataset=bars")
+    assert ("genlab_mine.no.No" if "_target_" in content else "plugin mine") in line
+
+
+def test_only_the_package_of_the_entry_point_is_trusted(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for file in ("whole/__init__.py", "whole/plugin.py", "space/mine.py", "space/other.py", "space/team/__init__.py"):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_text("raise RuntimeError")  # nothing is imported to find out
+    homes = {
+        "whole": "whole",
+        "whole.plugin": "whole",
+        "space.mine": "space.mine",
+        "space.team": "space.team",
+        "space.team.plugin": "space.team",
+        "absent.plugin": "absent.plugin",
+    }
+    for module, home in homes.items():
+        assert plugins.Plugin("name", module, "distribution").home == home
+    monkeypatch.setattr(plugins, "installed", lambda: (plugins.Plugin("name", "space.mine", "distribution"),))
+    with pytest.raises(ValueError, match="outside the trusted"):
+        locate("model", "space.other.Model")
+
+
+def test_a_program_is_never_imported(installed):
+    (installed / "genlab_mine/__main__.py").write_text("raise AssertionError")
+    for target in ("genlab_mine.__main__.M", "genlab.__main__.M", "__main__.M"):
+        with pytest.raises(ValueError, match="program"):
+            locate("model", target)
+
+
+def test_an_abstract_class_is_refused():
+    with pytest.raises(ValueError, match="must be a Source") as refusal:
+        locate("dataset", "genlab.data.source.Source")
+    assert "abstract" in str(refusal.value) and "\n" not in str(refusal.value)
+
+
+def test_another_version_of_a_plugin_is_noticed(installed, monkeypatch, caplog):
+    monkeypatch.setattr(provenance, "fingerprint", lambda train: {"examples": 4})
+    first = provenance.environment(torch.device("cpu"), None)
+    assert first["packages"]["genlab-mine"] == "0.1"
+    (metadata,) = installed.glob("genlab_mine-*/METADATA")
+    metadata.write_text(metadata.read_text().replace("Version: 0.1", "Version: 0.2"))
+    later = provenance.environment(torch.device("cpu"), None)
+    provenance.resumed(first, later)
+    assert "genlab-mine 0.1 then, 0.2 now" in caplog.text
+    caplog.clear()
+    del first["packages"]["genlab-mine"]
+    provenance.resumed(first, later)
+    assert not caplog.text
 
 
 def test_a_class_that_is_not_there_is_no_broken_package(installed):
