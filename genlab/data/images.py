@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
+from tqdm import tqdm
 
 from genlab.contract.data import ImageShape
 from genlab.data.cache import cached
@@ -147,8 +148,6 @@ class ImageFiles(Examples):
         return self._fields(table["images"], torch.arange(len(self)))
 
     def _decode_all(self) -> Tensor:
-        from tqdm import tqdm
-
         images = torch.empty(len(self), *self.shape, dtype=torch.uint8)
 
         def decode_rows(rows: Tensor) -> int:

@@ -34,11 +34,13 @@ def installed(built, tmp_path, monkeypatch):
     """A folder with a copy of the example, installed into this process until the test ends."""
     site = shutil.copytree(built, tmp_path.parent / f"{tmp_path.name}-site")
     monkeypatch.syspath_prepend(str(site))
-    monkeypatch.setattr(catalogue, "METRICS", dict(catalogue.METRICS))
-    monkeypatch.setattr(catalogue, "FUNCTIONS", {})
+    before = [(table, dict(table)) for table in (catalogue.METRICS, catalogue.FUNCTIONS)]
     plugins.installed.cache_clear()
     yield site
     plugins.installed.cache_clear()
+    for table, content in before:  # in place: others hold these dicts
+        table.clear()
+        table.update(content)
     for name in [name for name in sys.modules if name.partition(".")[0] == "genlab_mine"]:
         del sys.modules[name]
 

@@ -16,7 +16,6 @@ from joblib.externals.loky import get_reusable_executor
 from genlab.checkpoints import file as checkpoint
 from genlab.cli import main
 from genlab.commands.lines import command_line, quoted
-from genlab.data.digits import Digits
 from genlab.sweeps import job
 from genlab.training.trainer import Trainer
 
@@ -283,9 +282,9 @@ def test_a_search_improves_what_it_is_told_to(genlab, sweep, tmp_path):
     assert written(place) == before
 
 
-def test_jobs_get_the_sizes_of_their_networks_from_the_data_and_the_choice(sweep, tmp_path, monkeypatch):
-    monkeypatch.setattr(Digits, "kind", "points")  # whose networks have `hidden`, unlike the recipe's own
-    outcome = sweep("model=gan", "network.hidden=[8],[9]", "trainer.max_steps=1")
+def test_jobs_get_the_sizes_of_their_networks_from_the_data_and_the_choice(sweep, tmp_path):
+    points = ["dataset=ring", "dataset.num_train=300", "dataset.num_validation=50"]  # their networks have `hidden`
+    outcome = sweep("model=gan", *points, "network.hidden=[8],[9]", "trainer.max_steps=1")
     assert outcome.code == 0, outcome.err
     configs = [yaml.safe_load((tmp_path / f"sweep/{job}/config.yaml").read_text()) for job in (0, 1)]
     assert [config["network"]["hidden"] for config in configs] == [[8], [9]]

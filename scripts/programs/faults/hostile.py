@@ -616,7 +616,7 @@ CASES = [
     of_run("workers", "must be at most 1024", _set("config", "loader", "workers", value=10**9)),
     of_run("pixels", "image of 1x1000000x1000000", _set("data", "fields", "x", "shape", value=[1, 10**6, 10**6])),
     of_run("no shape", "data.fields.x.shape=", _set("data", "fields", "x", "shape", value=["a", "b"])),
-    of_run("classes", "data.fields.label: size", _set("data", "fields", "label", "size", value=TRILLION)),
+    of_run("classes", "data.fields.label: label: size", _set("data", "fields", "label", "size", value=TRILLION)),
     of_run("domains", "data.fields", _set("data", "fields", "../x", value={})),
     of_run("step", "step=-1", _set("step", value=-1)),
     of_run("step that is a path", "step=../../x", _set("step", value="../../x")),
