@@ -24,13 +24,22 @@ from genlab.system.text import did_you_mean
 
 
 class _File:
-    """A file of settings for the whole config. choices: its choices by group. keys: the dotted keys that it sets."""
+    """A file of settings for the whole config, with those that its defaults name, as a recipe may rest on another.
+
+    choices: its choices by group. keys: the dotted keys that it sets.
+    """
 
     def __init__(self, group: str, name: str):
         content = read_option(group, name)
-        bases = [base for base in content.pop("defaults", []) if isinstance(base, dict)]
-        self.choices = {key.removeprefix("override ").lstrip("/"): name for base in bases for key, name in base.items()}
-        self.keys = {key for key, _ in flattened(content)}
+        self.choices: dict[str, str] = {}
+        self.keys: set[str] = set()
+        for base in content.pop("defaults", []):
+            if isinstance(base, dict):
+                self.choices |= {key.removeprefix("override ").lstrip("/"): chosen for key, chosen in base.items()}
+            elif base != "_self_":
+                other = _File(group, base)
+                self.choices, self.keys = self.choices | other.choices, self.keys | other.keys
+        self.keys |= {key for key, _ in flattened(content)}
 
 
 def adjustments(config: DictConfig, overrides: Sequence[Override]) -> list[str]:

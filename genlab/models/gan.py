@@ -140,7 +140,7 @@ class GAN(GenerativeModel):
             z = self.latents(batch)
             fake = self.generate(z, condition)  # one batch of samples serves both updates
 
-        yield self._discriminator_update(real, fake.detach(), condition, batch)
+        yield self.discriminator_update(real, fake.detach(), z, condition, batch)
         if self.r1_gamma > 0 and step % self.r1_every == 0:
             penalty = r1_penalty(lambda x: self.discriminate(x, condition, smooth=True), real)
             yield Update("discriminator", self.r1_gamma * self.r1_every * penalty, {"r1_penalty": penalty})
@@ -155,7 +155,10 @@ class GAN(GenerativeModel):
         """The generator's update, for the examples `fake` that it made of `z`; a model may add terms to its loss."""
         return Update("generator", generator_loss(self.loss, self.discriminate(fake, condition)))
 
-    def _discriminator_update(self, real: Tensor, fake: Tensor, condition: Condition | None, batch: Batch) -> Update:
+    def discriminator_update(
+        self, real: Tensor, fake: Tensor, z: Tensor, condition: Condition | None, batch: Batch
+    ) -> Update:
+        """The discriminator's update, for real examples and for those made of `z`; a model may add terms to its loss."""
         if self.discriminator_has_batch_norm:
             real_logit, fake_logit = self.discriminate(real, condition), self.discriminate(fake, condition)
         else:  # one pass is faster than two

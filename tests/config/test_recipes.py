@@ -5,6 +5,7 @@ from dataclasses import replace
 import lab
 import pytest
 
+from genlab.config import recipes
 from genlab.config.check import problems_of
 from genlab.config.compose import RequestError, compose_command, compose_job, register
 from genlab.config.options import read_option
@@ -117,3 +118,12 @@ def test_values_survive_the_grammar_of_overrides(value):
         "players"
     ]
     assert found["model"] == (0 if value == "${seed}" else value)
+
+
+def test_a_recipe_may_rest_on_another(monkeypatch):
+    own = {"defaults": ["gan", {"override /schedule": "constant"}], "model": {"latent_dim": 3}}
+    read = recipes.read_option
+    monkeypatch.setattr(recipes, "read_option", lambda group, name: dict(own) if name == "mine" else read(group, name))
+    file, gan = recipes._File("model", "mine"), recipes._File("model", "gan")
+    assert file.choices == gan.choices | {"schedule": "constant"}
+    assert file.keys == gan.keys | {"model.latent_dim"}
