@@ -158,7 +158,7 @@ class GAN(GenerativeModel):
     def discriminator_update(
         self, real: Tensor, fake: Tensor, z: Tensor, condition: Condition | None, batch: Batch
     ) -> Update:
-        """The discriminator's update, for real examples and for those made of `z`; a model may add terms to its loss."""
+        """The discriminator's update, for real examples and those made of `z`; a model may add terms to its loss."""
         if self.discriminator_has_batch_norm:
             real_logit, fake_logit = self.discriminate(real, condition), self.discriminate(fake, condition)
         else:  # one pass is faster than two
