@@ -77,9 +77,11 @@ class Laboratory:
     def _varieties(self, model: str) -> dict[str, list[str]]:
         """Settings that use one feature each, on the data that the model takes."""
         config = lab.compose(model)
-        images = "image-folder" if "x" in lab.model_class(config).requires else "unpaired-folder"
+        requires = lab.model_class(config).requires
+        images = "image-folder" if requires & {"x", "pairs"} else "unpaired-folder"
         folder = [f"dataset={images}", f"dataset.path={self.work}/images/{images}", "dataset.size=16"]
-        made = ["dataset=shapes"] if "x" in lab.model_class(config).requires else []
+        folder += ["dataset.pair=gray"] if "pairs" in requires else []
+        made = ["dataset=shapes"] if "x" in requires else []
         small = [*made, *lab.small_data(f"model={model}", *made)]
         found = {
             "plain": small,
