@@ -18,8 +18,7 @@ def main(config: EvaluateConfig) -> None:
     log_to_console()  # says what takes long, such as training a classifier
     run = load_run(config)
     source, choice = run_source(run, config)
-    own = config.dataset is None
-    context = EvaluationContext(source, choice.name, config, run.config, run.device, config.split, own)
+    context = EvaluationContext(source, choice.name, config, run.config, run.device, config.split, config.own)
     names = choose(run, context, config.metrics)
     entries = evaluate(run, context, names, config.seed)
     written = RunFolder(run.folder).evaluation

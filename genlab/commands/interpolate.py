@@ -50,7 +50,7 @@ def _ends(run: Run, config: InterpolateConfig) -> tuple[Tensor, Tensor, str]:
         raise ValueError("seeds and images: give one of the two")
     ends = given[0] if given else "the model's prior" if run.can("prior") else None
     if config.dataset is not None and ends:
-        raise ValueError(f"dataset={config.dataset.name}: not used, since the ends come from {ends}")
+        raise ValueError(f"{config.dataset}: not used, since the ends come from {ends}")
     if config.seeds is not None:
         first, second = _two("seeds", config.seeds, "seeds=[3,8]")
         return run.prior(1, first), run.prior(1, second), f"seeds_{first}_{second}"

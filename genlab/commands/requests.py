@@ -3,8 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from hydra.core.override_parser.types import QuotedString
+
 from genlab.config.check import limit_problems, problems_of_node
-from genlab.config.commands import COMMANDS, NO_DATASET, DatasetChoice
+from genlab.config.commands import COMMANDS, NO_DATASET, DatasetChoice, DataUseConfig
 from genlab.config.compose import Composed, Job, RequestError, as_job, compose_command, compose_job, parse, register
 from genlab.contract.settings import typed
 
@@ -47,18 +49,33 @@ def compose_request(command: str, arguments: list[str]) -> Any:
 
 def _use(command: str, arguments: list[str]) -> Any:
     """The typed config of a command that uses trained runs."""
-    composed = compose_command(command, arguments)
+    own = _of_own_data(command, arguments)
+    composed = compose_command(command, [argument for argument in arguments if argument not in own])
     config: Any = typed(COMMANDS[command].schema, composed.values)
     problems = list(limit_problems(config))
     settings = composed.values.get("dataset")
     if settings == NO_DATASET:
-        config.dataset = None
+        config.dataset = DatasetChoice("", dict(own.values())) if own else None
     elif settings:
         problems += problems_of_node("dataset", settings)
         config.dataset = DatasetChoice(composed.choices["dataset"], settings)
     if problems:
         raise RequestError(problems)
     return config
+
+
+def _of_own_data(command: str, arguments: list[str]) -> dict[str, tuple[str, Any]]:
+    """Arguments that set a key of `dataset` where none is chosen: the key's name and value, by argument."""
+    overrides = parse(arguments) if issubclass(COMMANDS[command].schema, DataUseConfig) else []
+    if any(override.key_or_group == "dataset" for override in overrides):
+        return {}
+    found = {}
+    for override in overrides:
+        node, _, name = override.key_or_group.partition(".")
+        if node == "dataset":
+            value: Any = override.value()
+            found[override.input_line] = (name, value.text if isinstance(value, QuotedString) else value)
+    return found
 
 
 def _resume(arguments: list[str]) -> ResumeRequest:

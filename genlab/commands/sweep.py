@@ -1,11 +1,13 @@
 """`genlab train -m`, and `genlab resume` of a sweep: check all jobs, launch them, report how many finished."""
 
 import json
+import os
 import shlex
 import sys
 from contextlib import suppress
+from typing import Any
 
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, QuotedString
 
 from genlab.checkpoints.folder import RunFolder, SweepFolder
 from genlab.checkpoints.lock import is_locked, locked
@@ -14,8 +16,10 @@ from genlab.commands.lines import command_line, quoted
 from genlab.comparison.comparison import compare
 from genlab.comparison.records import collect, find_runs
 from genlab.config.compose import RequestError, parse
+from genlab.config.places import places
 from genlab.config.revise import differences
 from genlab.config.sweeping import EXTRAS, Plan, plan
+from genlab.contract.settings import RunConfig
 from genlab.runs.check import check
 from genlab.runs.resumable import StoppedRun, refuse_links
 from genlab.sweeps.job import objective
@@ -41,7 +45,8 @@ def sweep(overrides: list[str]) -> int:
     done = _check(planned)
     folder, first = planned.folder, planned.jobs[0]
     own = [line for line in overrides if not line.startswith("hydra.sweep.dir=")]
-    lasting = [line for line in own if not line.startswith("sweep.retry=")]
+    moving = _moving(first.config)
+    lasting = [_lasting(line, moving) for line in own if not line.startswith("sweep.retry=")]
     folder.path.mkdir(parents=True, exist_ok=True)
     with locked(folder.path):
         replace_text(folder.request, json.dumps({"overrides": lasting}, indent=2))
@@ -74,17 +79,34 @@ def resume_sweep(folder: SweepFolder, overrides: list[str]) -> int:
         raise ValueError(f"{folder.request}: is damaged; give the whole command again: {command}") from error
     given = {override.key_or_group: override.input_line for override in parse(overrides)}
     repeated = {override.key_or_group: override.input_line for override in kept if not _is_harmless(override)}
+    asked = [override.input_line for override in kept]
+    may_change = (*repeated, "hydra/launcher", "sweep.retry", *_moving(plan(asked).jobs[0].config))
     for key, line in given.items():
-        if key not in (*repeated, "hydra/launcher", "sweep.retry") and not key.startswith("hydra.launcher."):
+        if key not in may_change and not key.startswith("hydra.launcher."):
             raise ValueError(
-                f"{line}: a resumed sweep runs the same jobs; only hydra/launcher, hydra.launcher.KEY and sweep.retry "
-                "may change"
+                f"{line}: a resumed sweep runs the same jobs; only hydra/launcher, hydra.launcher.KEY, sweep.retry and "
+                "where its data are may change"
             )
     for key, line in repeated.items():
         if key not in given:
             raise ValueError(f"{folder.request}: {line} is not taken from a file; repeat it here, if it is yours")
     lines = [override.input_line for override in kept if override.key_or_group not in given]
     return sweep([*lines, *overrides, f"hydra.sweep.dir={quoted(str(folder))}"])
+
+
+def _moving(config: RunConfig) -> list[str]:
+    """Keys that say where the data are."""
+    return [f"dataset.{name}" for name in places(config.dataset)]
+
+
+def _lasting(line: str, moving: list[str]) -> str:
+    """An override as it is kept, with an absolute path where it says where the data are."""
+    (override,) = parse([line])
+    value: Any = override.value()
+    value = value.text if isinstance(value, QuotedString) else value
+    if override.key_or_group not in moving or override.is_sweep_override() or not isinstance(value, str):
+        return line
+    return f"{override.key_or_group}={quoted(os.path.abspath(value))}"
 
 
 def _is_harmless(override: Override) -> bool:

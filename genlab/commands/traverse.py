@@ -76,7 +76,7 @@ def main(config: TraverseConfig) -> None:
 def _span(run: Run, config: TraverseConfig) -> tuple[Span, str]:
     """Start, centre and scale of the traversal: from the prior, or else from the latents of validation data."""
     if config.dataset is not None and run.can("prior"):
-        raise ValueError(f"dataset={config.dataset.name}: not used, since the model's prior says how far to go")
+        raise ValueError(f"{config.dataset}: not used, since the model's prior says how far to go")
     image = None if config.input is None else latent_of(run, config.input, "input", config.condition)
     if run.can("prior"):
         centre, title = torch.zeros(run.num_latents), "prior"

@@ -59,10 +59,13 @@ NO_DATASET = {"pair": None}
 
 @dataclass(frozen=True)
 class DatasetChoice:
-    """A dataset chosen on the command line: its name and settings."""
+    """A dataset chosen on the command line: its name and settings; without a name, where the run's own data are now."""
 
     name: str
     settings: dict[str, Any]
+
+    def __str__(self) -> str:
+        return f"dataset={self.name}" if self.name else f"dataset.{next(iter(self.settings))}"
 
 
 @dataclass
@@ -78,6 +81,11 @@ class DataUseConfig(UseConfig):
 
     dataset: Any = MISSING
     data_dir: str = MISSING
+
+    @property
+    def own(self) -> bool:
+        """Whether the run's own data are meant."""
+        return self.dataset is None or not self.dataset.name
 
 
 @dataclass

@@ -8,6 +8,7 @@ from hydra.core.override_parser.types import Override, QuotedString
 from genlab.config.compose import RequestError, parse
 from genlab.config.hints import fits, hint_of, misfit, missing_part
 from genlab.config.paths import groups
+from genlab.config.places import places
 from genlab.contract.settings import STOPPING_KEYS, RunConfig, flattened, lookup, typed
 
 FREE = (
@@ -22,19 +23,22 @@ FREE = (
 )
 """Keys and nodes that may change: when a run ends, measures and saves, device settings, and file locations."""
 
-_FOLLOWING = ("dataset.data_dir", "init_from")
-"""`dataset.data_dir` follows `data_dir`; `init_from` is only used when a run starts."""
+_UNUSED = "init_from"
+"""Is only used when a run starts."""
 
 
-def is_free(key: str) -> bool:
-    """Whether a run may be resumed with another value of a dotted key."""
-    return any(key == free or key.startswith(f"{free}.") for free in (*FREE, *_FOLLOWING))
+def is_free(key: str, dataset: dict[str, Any]) -> bool:
+    """Whether a run on a `dataset` may be resumed with another value of a dotted key."""
+    moving = [f"dataset.{name}" for name in places(dataset)]
+    return any(key == free or key.startswith(f"{free}.") for free in (*FREE, *moving, _UNUSED))
 
 
 def differences(run: RunConfig, asked: RunConfig) -> list[str]:
     """A line for each setting that would make `asked` a different run from `run`."""
     mine, theirs = dict(flattened(run.to_dict())), dict(flattened(asked.to_dict()))
-    keys = [key for key in {**mine, **theirs} if not is_free(key) and mine.get(key, "") != theirs.get(key, "")]
+    keys = [
+        key for key in {**mine, **theirs} if not is_free(key, run.dataset) and mine.get(key, "") != theirs.get(key, "")
+    ]
     return [f"{key}: {theirs.get(key, 'nothing')} is asked for, the run has {mine.get(key, 'nothing')}" for key in keys]
 
 

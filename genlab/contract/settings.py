@@ -8,9 +8,13 @@ Imports nothing slow.
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 T = TypeVar("T")
+
+Place = Annotated[str, "place"]
+"""Type of a dataset's setting that says where files are. A run stores an absolute path. It may change when the run is
+resumed or used, as long as the data are the same."""
 
 MISSING: Any = "???"
 """OmegaConf's marker of a mandatory value; written out, so that this file does not import OmegaConf."""

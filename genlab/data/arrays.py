@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from genlab.contract.data import ImageShape, image_spec
+from genlab.contract.settings import Place
 from genlab.data.checks import check_range
 from genlab.data.source import ArrayExamples, Examples, Source
 from genlab.data.splits import split_rows, split_sizes
@@ -50,7 +51,7 @@ class Npz(Source):
     def __init__(
         self,
         *,
-        path: str | None,
+        path: Place | None,
         images_key: str = "images",
         labels_key: str | None = None,
         validation_images_key: str | None = None,

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from genlab.contract.data import DataSpec, Field, image_spec
+from genlab.contract.settings import Place
 from genlab.data.images import ImageFiles, image_size
 from genlab.data.source import SPLITS, Examples, Source
 from genlab.data.splits import split_rows, split_sizes
@@ -32,7 +33,7 @@ class ImageFolder(Source):
     def __init__(
         self,
         *,
-        path: str | None,
+        path: Place | None,
         size: int | list[int] = 64,
         channels: int = 3,
         labels: bool = True,
@@ -74,7 +75,7 @@ class UnpairedFolder(Source):
     def __init__(
         self,
         *,
-        path: str | None,
+        path: Place | None,
         size: int | list[int] = 128,
         channels: int = 3,
         validation_fraction: float = 0.1,

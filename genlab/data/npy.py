@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from genlab.contract.data import image_spec
+from genlab.contract.settings import Place
 from genlab.data.arrays import DAMAGE, Header, check_labels, count_classes, existing_file
 from genlab.data.checks import check_choice, check_range
 from genlab.data.source import Examples, Source, StoredExamples
@@ -38,8 +39,8 @@ class Npy(Source):
     def __init__(
         self,
         *,
-        path: str | None,
-        labels_path: str | None = None,
+        path: Place | None,
+        labels_path: Place | None = None,
         layout: str | None = None,
         validation_fraction: float = 0.1,
         block_size: int = 1,

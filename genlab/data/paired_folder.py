@@ -7,6 +7,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from genlab.contract.data import DataSpec, Field
+from genlab.contract.settings import Place
 from genlab.data.checks import check_choice
 from genlab.data.folders import check_folder, list_images
 from genlab.data.images import Half, ImageFiles, image_size
@@ -46,7 +47,7 @@ class PairedFolder(Source):
     def __init__(
         self,
         *,
-        path: str | None,
+        path: Place | None,
         a: Half = "left",
         size: int | list[int] = 128,
         channels: int | list[int] = 3,

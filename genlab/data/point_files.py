@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from genlab.contract.data import DataSpec, Field
+from genlab.contract.settings import Place
 from genlab.data.arrays import count_classes, read_array, read_headers
 from genlab.data.checks import check_moments, check_range
 from genlab.data.csv_points import Table, read_csv
@@ -37,7 +38,7 @@ class PointsFile(Source):
     def __init__(
         self,
         *,
-        path: str | None,
+        path: Place | None,
         labels_column: str | int | None = None,
         points_key: str = "points",
         labels_key: str | None = None,

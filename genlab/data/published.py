@@ -15,6 +15,7 @@ from typing import Any, ClassVar, NamedTuple
 from torch import Tensor
 
 from genlab.contract.data import DataSpec, Field
+from genlab.contract.settings import Place
 from genlab.data.cache import cache_dir, cached
 from genlab.data.checks import check_range, check_table
 from genlab.data.images import resize
@@ -46,7 +47,7 @@ class PublishedSet(Source):
     name: ClassVar[str]
     """Name of torchvision's class."""
 
-    def __init__(self, data_dir: str):
+    def __init__(self, data_dir: Place):
         self.data_dir = Path(data_dir).expanduser()
         if self.data_dir.exists() and not self.data_dir.is_dir():
             raise ValueError(f"data_dir={data_dir} is not a folder. Give the folder that holds the datasets.")
@@ -130,7 +131,7 @@ class LabelledSet(PublishedSet):
 
     native: DataSpec
 
-    def __init__(self, *, data_dir: str, size: int | None = None):
+    def __init__(self, *, data_dir: Place, size: int | None = None):
         super().__init__(data_dir)
         self.size, self.spec = size, self.native
         if size is not None:

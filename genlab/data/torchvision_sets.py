@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from genlab.contract.data import image_spec
+from genlab.contract.settings import Place
 from genlab.data.checks import check_choice, check_range
 from genlab.data.images import ImageFiles, image_size
 from genlab.data.published import LARGEST_FILE, Archive, LabelledSet, PublishedSet
@@ -87,7 +88,7 @@ class Emnist(Mnist):
         "mnist": (10, 60_000, 10_000),
     }
 
-    def __init__(self, *, data_dir: str, part: str = "balanced", size: int | None = None):
+    def __init__(self, *, data_dir: Place, part: str = "balanced", size: int | None = None):
         check_choice("part", part, tuple(self.parts))
         num_classes, train, validation = self.parts[part]
         self.part, self.native = part, image_spec((1, 28, 28), num_classes)
@@ -172,7 +173,7 @@ class Celeba(PublishedSet):
     sizes = {"train": 162_770, "validation": 19_867}
     parts = {"train": "0", "validation": "1"}
 
-    def __init__(self, *, data_dir: str, size: int | list[int] = 64, crop: int | None = 148):
+    def __init__(self, *, data_dir: Place, size: int | list[int] = 64, crop: int | None = 148):
         super().__init__(data_dir)
         if crop is not None:
             check_range("crop", crop, 1, 178)

@@ -7,9 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from genlab.checkpoints.folder import RunFolder
 from genlab.config.build import build_source
 from genlab.config.commands import DatasetChoice, DataUseConfig
+from genlab.config.places import moved
 from genlab.contract.data import Condition, Field
+from genlab.data.fingerprint import check_data, fingerprint
 from genlab.data.loading import as_examples, open_split
 from genlab.data.pairs import Paired
 from genlab.data.published import PublishedSet
@@ -17,6 +20,7 @@ from genlab.data.source import Source
 from genlab.inference.run import Run
 from genlab.inspection.images import DatasetImages
 from genlab.system.seeding import seeded
+from genlab.system.small_files import read_json
 
 
 def run_source(run: Run, config: DataUseConfig) -> tuple[Source, DatasetChoice]:
@@ -25,11 +29,14 @@ def run_source(run: Run, config: DataUseConfig) -> tuple[Source, DatasetChoice]:
     The data folder recorded in the run is only read from, and only if the data is ready there. Otherwise the user's
     `config.data_dir` is used: archives are unpacked and downloads stored there.
     """
-    if config.dataset is not None:
+    if not config.own:
         source = build_source(config.dataset.settings)
         check_fit(run, source, f"dataset={config.dataset.name}")
         return source, config.dataset
-    settings = dict(run.config.dataset)
+    given = config.dataset.settings if config.dataset else {}
+    settings = moved(run.config.dataset, given)
+    if given:
+        return _checked(run, build_source(settings)), DatasetChoice(run.config.choices.dataset, settings)
     recorded = settings.get("data_dir")
     try:
         if recorded is not None and not (os.path.isdir(recorded) and is_ready(build_source(settings))):
@@ -37,9 +44,17 @@ def run_source(run: Run, config: DataUseConfig) -> tuple[Source, DatasetChoice]:
         return build_source(settings), DatasetChoice(run.config.choices.dataset, settings)
     except ValueError as error:
         raise ValueError(
-            f"the data that run={run.folder} was trained on is not available here: {error} "
-            "Or name another: dataset=NAME, or input=FOLDER if the command takes it."
+            f"the data that run={run.folder} was trained on is not available here: {error} Or name other data: "
+            "dataset=NAME, or input=FOLDER if the command takes it."
         ) from error
+
+
+def _checked(run: Run, source: Source) -> Source:
+    """`source`, if it holds the data that the run was trained on, as far as the run has a record of them."""
+    if (record := RunFolder(run.folder).environment).is_file():
+        loader = open_split(source, "train", run.config.loader, seed=run.config.seed, device=torch.device("cpu"))
+        check_data(read_json(record), fingerprint(loader))
+    return source
 
 
 def is_ready(source: Source) -> bool:
@@ -51,9 +66,9 @@ def is_ready(source: Source) -> bool:
 def dataset_images(run: Run, config: DataUseConfig, limit: int | None = None) -> DatasetImages:
     """The first `limit` images (None: all) of the validation data of `config.dataset`, or of the run's own."""
     source, choice = run_source(run, config)
-    title = "validation" if config.dataset is None else f"{choice.name}-validation"
+    title = "validation" if config.own else f"{choice.name}-validation"
     origin = dataset_origin(choice.name, choice.settings)
-    return replace(images_of(run, source, title, origin, limit), conditions=config.dataset is None)
+    return replace(images_of(run, source, title, origin, limit), conditions=config.own)
 
 
 def dataset_origin(name: str, settings: dict[str, Any]) -> dict[str, Any]:
@@ -77,14 +92,14 @@ def drawn_pairs(run: Run, config: DataUseConfig, pairs: int) -> tuple[Tensor, Co
     Only the images that are drawn are read.
     """
     source, choice = run_source(run, config)
-    size, title = source.sizes["validation"], "validation" if config.dataset is None else f"{choice.name}-validation"
+    size, title = source.sizes["validation"], "validation" if config.own else f"{choice.name}-validation"
     if size < 2 * pairs:
         raise ValueError(f"rows={pairs}: {size} images of {title} make fewer pairs")
     with seeded(config.seed):
         rows = torch.randperm(size)[: 2 * pairs]
     (table,) = source.open("validation")
     found = {name: as_examples(value, source.spec[name]) for name, value in table.rows(rows).items()}
-    return found.pop("x"), found if config.dataset is None else {}, title
+    return found.pop("x"), found if config.own else {}, title
 
 
 def check_fit(run: Run, source: Source, what: str) -> None:

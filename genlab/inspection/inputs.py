@@ -29,7 +29,7 @@ def find_images(run: Run, config: ImagesConfig) -> Images:
     if config.input is None:
         return dataset_images(run, config, config.num_images)
     if config.dataset is not None:
-        raise ValueError(f"input={config.input} and dataset={config.dataset.name}: give one of the two")
+        raise ValueError(f"input={config.input} and {config.dataset}: give one of the two")
     return open_input(run, config.input, "input", config.skip_damaged, config.num_images)
 
 

@@ -1,6 +1,5 @@
 """Provenance of a run: command line, code, packages, device, data."""
 
-import hashlib
 import logging
 import platform
 import subprocess
@@ -9,13 +8,13 @@ from pathlib import Path
 
 import torch
 
+from genlab.data.fingerprint import check_data, fingerprint
 from genlab.data.loading import Loader
 from genlab.system import plugins
 from genlab.system.version import __version__, installed
 
 _PACKAGES = ("torch", "torchvision", "hydra-core", "omegaconf", "tensorboard", "numpy", "scikit-learn")
 _CODE = Path(__file__).resolve().parents[2]
-_HASHED_EXAMPLES = 128
 _MAX_RESUMPTIONS = 100
 
 log = logging.getLogger("genlab")
@@ -41,11 +40,7 @@ def resumed(first: dict, now: dict) -> dict:
 
     Warns if the environment is a different one `now`; `ValueError` if the data differ.
     """
-    if first["data"] != now["data"]:
-        raise ValueError(
-            f"the training data is not what this run began with ({first['data']['examples']} examples then, "
-            f"{now['data']['examples']} now): put it back, or begin a new run: genlab train ... init_from=RUN"
-        )
+    check_data(first, now["data"])
     before, after = (
         {key: record[key] for key in ("genlab", "python", "device")} | record["packages"] for record in (first, now)
     )
@@ -58,16 +53,6 @@ def resumed(first: dict, now: dict) -> dict:
     if changed:
         log.warning("this run began with other versions, so it may not continue bit for bit: %s", "; ".join(changed))
     return record
-
-
-def fingerprint(loader: Loader) -> dict:
-    """Number of examples and a hash of an evenly spaced subset; the same for data in memory and streamed data."""
-    digest = hashlib.sha256()
-    for table, stream in zip(loader.tables, loader.streams, strict=True):
-        rows = torch.linspace(0, stream.size - 1, min(_HASHED_EXAMPLES, stream.size), dtype=torch.float64).long()
-        for value in table.rows(rows).values():
-            digest.update(value.cpu().contiguous().numpy().tobytes())
-    return {"examples": loader.size, "sha256": digest.hexdigest()}
 
 
 def _git() -> dict | None:

@@ -19,6 +19,7 @@ from genlab.checkpoints.lock import locked
 from genlab.checkpoints.rotation import make_last
 from genlab.checkpoints.status import RunStatus
 from genlab.config.build import build_model, build_optimizers, build_schedule, build_source
+from genlab.config.places import with_absolute_places
 from genlab.config.stored import check_state
 from genlab.contract.settings import RunConfig
 from genlab.data.loading import Loader
@@ -46,6 +47,7 @@ def train(config: RunConfig, folder: RunFolder, start: Start | None = None) -> d
 
     start: where the run in `folder` resumes, None for a new one. `Interrupted` if a signal ended it.
     """
+    config = with_absolute_places(config)
     return in_all_processes(config.device.processes, folder, _train, (config, folder, start))
 
 
