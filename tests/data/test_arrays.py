@@ -9,9 +9,9 @@ import torch
 
 from genlab.contract.settings import LoaderConfig
 from genlab.data.arrays import Npz
+from genlab.data.fingerprint import fingerprint
 from genlab.data.loading import Loader
 from genlab.data.npy import Npy
-from genlab.runs.provenance import fingerprint
 
 COLOUR = np.random.default_rng(0).integers(0, 256, (40, 6, 4, 3), np.uint8)
 COLOUR[:, 0, 0, 0] = np.random.default_rng(1).permutation(40)  # what each is told by

@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 from together import together
 
 from genlab.config.compose import register
-from genlab.runs.provenance import fingerprint
+from genlab.data.fingerprint import fingerprint
 from genlab.system.device import prepare, resolve
 
 SETTINGS = lab.device_config()

@@ -1,0 +1,182 @@
+"""Every command and program that README.md and docs/ show works when it is copied.
+
+Commands that train are composed and checked as before a training; all others are run, on short runs and made-up files
+that have the names in the documents. Where they say `run=latest`, one of the runs must be able to do it; in the list of
+README for the first run, that of the default model.
+"""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from genlab.commands.requests import compose_request
+from genlab.config.compose import register
+from genlab.config.sweeping import plan
+from genlab.runs.check import check
+
+DATA = os.environ.get("GENLAB_DATA")
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PLUGIN = ROOT / "docs/extending.md"  # of an installed package, which tests/cli/test_plugins.py runs
+FIRST = "A trained run can be used"
+STAMPS = {"vae": "20261120-153012-5306", "cvae": "20261120-160112-71c0", "cyclegan": "20261121-091500-3d0e"}
+QUICK = {"num_samples=50000": "num_samples=20", "max_steps=500": "max_steps=2", "num_samples=100": "num_samples=20"}
+EVALUATION = ["num_samples=24", "importance_samples=2", "extractor=pixels"]
+COUNT = 150
+"""Images of a folder: a batch of the recipes and its validation part."""
+
+
+def blocks(document, language):
+    return re.findall(rf"```{language}\n(.*?)```", document.read_text(), re.DOTALL)
+
+
+def commands(text):
+    """The commands of `genlab` in a block, as lists of arguments."""
+    for line in text.replace("\\\n", " ").splitlines():
+        words = shlex.split(line, comments=True)
+        if words[:1] == ["genlab"] and "..." not in line:
+            yield words[1:]
+
+
+def shown_in(document):
+    """All commands of a document: those in blocks, and those of tables."""
+    text = document.read_text()
+    for shown in (*blocks(document, "bash"), *re.findall(r"^\| `(genlab [^`]*)`", text, re.MULTILINE)):
+        yield from commands(shown)
+
+
+def after_the_first_run():
+    """The commands that README offers for the run of its first command."""
+    text = (ROOT / "README.md").read_text()
+    return commands(text[text.index(FIRST) :].split("```")[1])
+
+
+ALL = {shlex.join(words): words for document in DOCUMENTS if document != PLUGIN for words in shown_in(document)}
+TRAINED = {line: words for line, words in ALL.items() if words[0] == "train" and "model=mine" not in words}
+USED = {line: words for line, words in ALL.items() if words[0] not in ("train", "completion")}
+AFTER_THE_FIRST = {shlex.join(words) for words in after_the_first_run()}
+
+
+def images(folder, count=COUNT):
+    folder.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(0).integers(0, 256, (count, 16, 16), dtype=np.uint8)
+    for number, image in enumerate(pixels):
+        Image.fromarray(image).save(folder / f"{number}.png")
+
+
+@pytest.fixture(scope="module")
+def place(runs, short, tmp_path_factory):
+    """A folder with all files that the documents name."""
+    place = tmp_path_factory.mktemp("documents")
+    images(place / "IMAGES/one")
+    for name in ("photographs", "FOLDER/a", "FOLDER/b"):
+        shutil.copytree(place / "IMAGES/one", place / name)
+    for name in ("trainA", "trainB", "testA", "testB"):
+        for folder in ("UNPAIRED", "apple2orange"):
+            shutil.copytree(place / "IMAGES/one", place / folder / name)
+    pixels = np.zeros((2000, 8, 8), np.uint8)
+    np.savez(place / "data.npz", x=pixels, y=np.arange(2000) % 3)
+    np.save(place / "million.npy", pixels)
+    np.savetxt(place / "points.csv", np.random.default_rng(0).normal(size=(2000, 2)), delimiter=",")
+    for name in ("a.png", "b.png", "seven.png"):
+        shutil.copy(place / "IMAGES/one/0.png", place / name)
+    small = ["dataset=digits", "dataset.size=28", "network.hidden=[16]", "trainer.preview_every=1"]
+    found = {"vae": short("vae", *small), "cvae": short("cvae", *small), "cyclegan": runs.cyclegan}
+    for model, stamp in STAMPS.items():
+        data = "stripes" if model == "cyclegan" else "mnist"
+        shutil.copytree(found[model], place / f"outputs/{model}-{data}/{stamp}")
+    shutil.copytree(found["vae"], place / "outputs/gan-mnist" / STAMPS["vae"])
+    for sweep in ("latents", "vae-digits/20261121-160000-a96f", "vae+beta-vae-digits/20261121-141216-376e"):
+        shutil.copytree(found["vae"], place / "outputs/sweeps" / sweep / "0")
+        (place / "outputs/sweeps" / sweep / "sweep.json").write_text('{"overrides": []}')
+    return place
+
+
+def needs_data(line):
+    """Skips a command on published data where there are none."""
+    found = re.search(r"(?:against|^data dataset)=(mnist|fashion-mnist)|experiment=(facades)", line)
+    if found and DATA is None:
+        pytest.skip(f"needs {found[1] or found[2]} below $GENLAB_DATA")
+
+
+@pytest.mark.parametrize("line", TRAINED)
+def test_a_command_that_trains_is_accepted(line, place, monkeypatch):
+    needs_data(line)
+    monkeypatch.chdir(place)
+    words = TRAINED[line][1:]
+    if "dataset=unpaired-folder" in words:
+        words = [word.replace("FOLDER", "UNPAIRED") for word in words]
+    register()
+    if words[:1] == ["-m"]:
+        check(plan(words[1:]).jobs[0].config, None)
+    else:
+        job = compose_request("train", words).job
+        check(job.config, job.folder)
+
+
+def slow_if_it_trains_a_classifier(line):
+    return pytest.param(line, marks=pytest.mark.slow) if "classes" in line else line
+
+
+@pytest.mark.parametrize("line", [slow_if_it_trains_a_classifier(line) for line in USED])
+def test_a_command_that_uses_a_run_works(line, place, genlab, monkeypatch):
+    needs_data(line)
+    monkeypatch.chdir(place)
+    for name, result in (("resume_and_report", None), ("resume_sweep", 0)):
+        monkeypatch.setattr(f"genlab.commands.resume.{name}", lambda *_, result=result: result)
+    words = [QUICK.get(word, word) for word in USED[line]]
+    if words[0] == "evaluate":
+        keys = [word.partition("=")[0] for word in words]
+        words += [setting for setting in EVALUATION if setting.partition("=")[0] not in keys]
+    if words[0] in ("reconstruct", "translate", "score") and "input=" in line:
+        words.append("num_images=4")
+    if DATA and re.search("mnist", line) and words[0] in ("data", "score"):
+        words.append(f"data_dir={DATA}")
+    said = {}
+    for model in ("vae",) if line in AFTER_THE_FIRST else STAMPS:
+        (run,) = place.glob(f"outputs/{model}-*/{STAMPS[model]}")
+        outcome = genlab(*(f"run={run}" if word == "run=latest" else word for word in words))
+        if outcome.code == 0:
+            return
+        said[model] = outcome.err
+    pytest.fail(f"genlab {line}: {said}")
+
+
+def test_what_readme_offers_after_the_first_run_is_found():
+    assert len(AFTER_THE_FIRST) > 7
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_programs_run(document, place, monkeypatch):
+    """In one process, in order, as a reader would paste them."""
+    monkeypatch.chdir(place)
+    found = {"np": np, "torch": torch}
+    for block in blocks(document, "python"):
+        if "class Mine" in block or "METRICS" in block:  # parts of files
+            continue
+        for long, short in QUICK.items():
+            block = block.replace(long, short)
+        exec(compile(block, document.name, "exec"), found)
+
+
+def test_the_model_of_readme_is_two_files(tmp_path):
+    (code,) = (block for block in blocks(ROOT / "README.md", "python") if "class Mine" in block)
+    (recipe,) = (block for block in blocks(ROOT / "README.md", "yaml") if "mine.Mine" in block)
+    for folder in ("genlab", "configs"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "genlab/models/mine.py").write_text(code)
+    (tmp_path / "configs/model/mine.yaml").write_text(recipe)
+    for line in ("train model=mine trainer.max_steps=3 device=cpu device.threads=1", "reconstruct run=latest"):
+        command = [sys.executable, "-m", "genlab", *line.split()]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "outputs").glob("mine-digits/*"))) == 1
