@@ -1,6 +1,6 @@
 """The kinds of data. Nothing outside `media` asks which kind something is: it asks the kind."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -36,9 +36,14 @@ class Image(Shown):
         return to_uint8(x)
 
     def picture(
-        self, rows: Tensor, origin: Origin | None = None, scene: Scene | None = None, connected: bool = False
+        self,
+        rows: Tensor,
+        origin: Origin | None = None,
+        scene: Scene | None = None,
+        connected: bool = False,
+        captions: Sequence[str] = (),
     ) -> Png:
-        return to_png(rows, origin)
+        return to_png(rows, origin, captions)
 
     def arranged(self, x: Tensor, columns: int | None = None) -> Tensor:
         """Empty cells are grey."""
@@ -133,9 +138,12 @@ def numbered(field: Field) -> str:
     return printable(", ".join(shown) + more)
 
 
-def class_name(field: Field, number: int) -> str:
-    """The name of a class, or its number."""
-    return printable(field.names[number]) if field.names else str(number)
+def captions_of(data: DataSpec, condition: Mapping[str, Tensor]) -> list[str]:
+    """The classes by name that the rows of a condition ask for; none where they have no names but numbers."""
+    field = data.fields.get("label")
+    if field is None or not numbered(field) or "label" not in condition:
+        return []
+    return [printable(field.names[number]) for number in condition["label"].flatten().tolist()]
 
 
 def _is_name(name: str, value: Any) -> bool:
