@@ -5,6 +5,7 @@ References:
 - van der Maaten and Hinton 2008, Visualizing Data using t-SNE, https://jmlr.org/papers/v9/vandermaaten08a.html
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,8 +63,10 @@ def _tsne(latents: np.ndarray, seed: int) -> Projection:
     return Projection(points, rows, (f"t-SNE 1, perplexity {perplexity:g}", "t-SNE 2"))
 
 
-def save_scatter(projection: Projection, labels: Tensor | None, title: str, path: Path) -> None:
-    """Write the points as a PNG, coloured by `labels` [N] of all latents, if any."""
+def save_scatter(
+    projection: Projection, labels: Tensor | None, title: str, path: Path, names: Sequence[str] = ()
+) -> None:
+    """Write the points as a PNG, coloured by `labels` [N] of all latents, if any. names: of the classes, if known."""
     from matplotlib import colormaps
     from matplotlib.figure import Figure
 
@@ -77,7 +80,12 @@ def save_scatter(projection: Projection, labels: Tensor | None, title: str, path
         if len(classes) <= _LEGEND:
             colours = colormaps["tab10" if len(classes) <= 10 else "tab20"].colors
             for colour, label in zip(colours, classes, strict=False):
-                axes.scatter(*projection.points[own == label].T, color=colour, label=str(label), **style)
+                axes.scatter(
+                    *projection.points[own == label].T,
+                    color=colour,
+                    label=names[label] if names else str(label),
+                    **style,
+                )
             legend = axes.legend(title="label", loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
             for handle in legend.legend_handles:
                 handle.set_sizes([40])
