@@ -16,7 +16,7 @@ from genlab.data.images import refusal
 from genlab.data.listing import shown
 from genlab.data.loading import Loader, as_examples
 from genlab.inference.run import BATCH
-from genlab.media.kinds import class_name
+from genlab.media.kinds import class_name, numbered
 
 log = logging.getLogger("genlab")
 
@@ -77,7 +77,7 @@ class Images:
 
     @property
     def classes(self) -> list[str]:
-        """Names of the classes that `labels` count; empty if they have none."""
+        """Names of the classes that `labels` count; empty if they have none but numbers."""
         return []
 
     @property
@@ -146,7 +146,7 @@ class DatasetImages(Images):
     @property
     def classes(self) -> list[str]:
         label = None if self.given_labels is not None else self.loader.spec.fields.get("label")
-        return [class_name(label, number) for number in range(label.size)] if label and label.names else []
+        return [class_name(label, number) for number in range(label.size)] if label and numbered(label) else []
 
     def read(self) -> Iterator[tuple[list[str], Tensor, Condition]]:
         start = 0

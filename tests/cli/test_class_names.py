@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 from PIL import Image
 from written import arrays, table
 
@@ -70,9 +71,11 @@ def test_tables_and_plots_name_the_classes(named, done):
     assert rows and all((row["label"], row["class"]) in CLASSES for row in rows)
 
 
-def test_the_plot_of_latents_has_names_in_its_legend(tmp_path, monkeypatch):
+def test_the_plot_of_latents_has_names_in_its_legend(tmp_path, monkeypatch, recwarn):
     drawn = []
-    monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda figure, *_: drawn.append(figure))
+    honest = Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda figure, path: (drawn.append(figure), honest(figure, path)))
     points = Projection(np.zeros((3, 2)), np.arange(3), ("1", "2"))
-    save_scatter(points, torch.tensor([0, 1, 1]), "title", tmp_path / "x.png", ["cats", "dogs"])
-    assert [text.get_text() for text in drawn[0].axes[0].get_legend().get_texts()] == ["cats", "dogs"]
+    save_scatter(points, torch.tensor([0, 1, 1]), "title", tmp_path / "x.png", ["_$x_", "猫$^"])
+    assert [text.get_text() for text in drawn[0].axes[0].get_legend().get_texts()] == ["0 _$x_", "1 猫$^"]
+    assert not recwarn.list
