@@ -64,7 +64,7 @@ def list_images(folder: str, key: str = "dataset.path") -> Listing:
     if not found:
         there = f", but {shown(kinds)}" if kinds else ""
         raise ValueError(f"{key}: no images in {folder}{there}. Give a folder with files in {' '.join(SUFFIXES)}")
-    return Listing(sorted(found), (f"{key}: left out in {folder}: {shown(kinds)}",) if kinds else ())
+    return Listing(sorted(found), (printable(f"{key}: left out in {folder}: {shown(kinds)}"),) if kinds else ())
 
 
 def left_beside(folder: str, used: Collection[str], key: str = "dataset.path") -> tuple[str, ...]:
@@ -73,7 +73,8 @@ def left_beside(folder: str, used: Collection[str], key: str = "dataset.path") -
         others = sorted(set(os.listdir(folder)) - set(used))
     except OSError as error:
         raise _unlisted(key, error) from error
-    return (f"{key}: left out in {folder}, beside {', '.join(used)}: {shown(others)}",) if others else ()
+    line = f"{key}: left out in {folder}, beside {', '.join(used)}: {shown(others)}"
+    return (printable(line),) if others else ()
 
 
 def _unlisted(key: str, error: OSError) -> ValueError:

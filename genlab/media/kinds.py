@@ -88,7 +88,8 @@ class Label(Kind):
 
     def parse(self, field: Field, value: Any) -> Tensor:
         """A name comes before a number: where folders 1, 2 and 10 are the classes, 2 is the folder."""
-        named = [place for place, name in enumerate(field.names) if _is_name(name, value)]
+        exact = [place for place, name in enumerate(field.names) if name == str(value)]
+        named = exact or [place for place, name in enumerate(field.names) if _is_name(name, value)]
         if len(named) == 1:
             return torch.tensor(named[0])
         if type(value) is int and 0 <= value < field.size and not _is_numeric(field.names):

@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -62,19 +63,25 @@ def open_folder():
     shutil.rmtree(folder)
 
 
+@contextmanager
+def as_nobody():
+    """Without root's right to read everything."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
 @pytest.mark.parametrize("mode", [0o000, 0o200])
 def test_a_class_that_cannot_be_listed_is_refused(open_folder, mode):
     for name in ("cats", "dogs", "owls"):
         fill(open_folder / name)
     (open_folder / "dogs").chmod(mode)
-    user = os.geteuid()
-    if user == 0:
-        os.seteuid(65534)
-    try:
-        with pytest.raises(ValueError, match=r"dataset\.path: .*/dogs cannot be listed \(Permission denied\)"):
-            ImageFolder(path=str(open_folder), size=8)
-    finally:
-        os.seteuid(user)
+    with as_nobody(), pytest.raises(ValueError, match=r"dataset\.path: .*/dogs cannot be listed \(Permission denied\)"):
+        ImageFolder(path=str(open_folder), size=8)
 
 
 @pytest.mark.parametrize("broken", ["link", "empty", "unread"])
@@ -107,3 +114,18 @@ def test_what_lies_beside_the_folders_of_a_dataset_is_told(tmp_path):
     assert line.endswith("beside test, trainA, trainB: val2")
     (line,) = PairedFolder(path=str(tmp_path / "side"), size=4).notes
     assert "left out 3 images in subfolders" in line
+
+
+def test_a_root_that_cannot_be_listed_is_refused(open_folder):
+    """Its subfolders are known by name, but not what lies beside them."""
+    fill(open_folder / "root" / "trainA"), fill(open_folder / "root" / "trainB")
+    (open_folder / "root").chmod(0o311)
+    with as_nobody(), pytest.raises(ValueError, match=r"root cannot be listed \(Permission denied\)"):
+        UnpairedFolder(path=str(open_folder / "root"), size=8)
+
+
+def test_names_are_shown_in_a_line_whatever_they_hold(tmp_path):
+    folder = fill(tmp_path / "new\nline")
+    (folder / os.fsdecode(b"x.\xff\n")).write_bytes(b"")
+    (line,) = list_images(str(folder)).notes
+    assert line.isprintable() and "1 .??" in line
