@@ -15,7 +15,7 @@ from genlab.media.images import Png, save_gif, save_image, to_uint8
 from genlab.media.kind import Kind, Scene, Shown, parse_numbers
 from genlab.media.metadata import Origin
 from genlab.media.points import Points
-from genlab.system.text import NUMBER, did_you_mean, printable
+from genlab.system.text import NUMBER, closest, printable
 
 _SHOWN_CLASSES = 20
 
@@ -95,8 +95,8 @@ class Label(Kind):
         if type(value) is int and 0 <= value < field.size and not _is_numeric(field.names):
             return torch.tensor(value)
         known = numbered(field) or f"0 to {field.size - 1}"
-        hint = f"; {did_you_mean(value, field.names)}" if isinstance(value, str) and field.names else ""
-        raise ValueError(f"this run knows the classes {known}{hint}")
+        hint = closest(value, field.names) if isinstance(value, str) else ""
+        raise ValueError(f"this run knows the classes {known}{hint and '; '}{hint}")
 
 
 class Factors(Kind):

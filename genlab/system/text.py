@@ -10,8 +10,13 @@ NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 
 def did_you_mean(word: str, words: Collection[str]) -> str:
     """A hint that names the closest of `words`, or all of them if none is close."""
+    return closest(word, words) or f"there are: {', '.join(sorted(words))}"
+
+
+def closest(word: str, words: Collection[str]) -> str:
+    """A hint that names the closest of `words`; empty if none is close."""
     close = difflib.get_close_matches(word, words, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(sorted(words))}"
+    return f"did you mean {close[0]!r}?" if close else ""
 
 
 def printable(text: str) -> str:
