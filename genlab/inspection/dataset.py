@@ -10,7 +10,7 @@ from torch import Tensor
 from genlab.checkpoints.folder import RunFolder
 from genlab.config.build import build_source
 from genlab.config.commands import DatasetChoice, DataUseConfig
-from genlab.config.options import dataset_defaults
+from genlab.config.options import read_option
 from genlab.config.places import moved
 from genlab.contract.data import Condition, Field
 from genlab.data.fingerprint import check_data, fingerprint
@@ -72,7 +72,7 @@ def _check_classes(run: Run, source: Source) -> None:
 
 def fitted(run: Run, choice: DatasetChoice) -> DatasetChoice:
     """A dataset of image files with the run's size and channels where the user has chosen none: they are converted."""
-    usual = dataset_defaults(choice.name)
+    usual = read_option("dataset", choice.name)
     shapes = [run.data[domain].shape for domain in run.data.domains][-1 if choice.settings.get("pair") else 0 :]
     if len(shapes[0]) != 3 or not {"size", "channels"} <= set(usual):
         return choice
