@@ -65,14 +65,14 @@ def _use(command: str, arguments: list[str]) -> Any:
 
 
 def _of_own_data(command: str, arguments: list[str]) -> dict[str, tuple[str, Any]]:
-    """Arguments that set a key of `dataset` where none is chosen: the key's name and value, by argument."""
+    """Arguments that set a path of `dataset` where none is chosen: the key's name and value, by argument."""
     overrides = parse(arguments) if issubclass(COMMANDS[command].schema, DataUseConfig) else []
     if any(override.key_or_group == "dataset" for override in overrides):
         return {}
     found = {}
     for override in overrides:
         node, _, name = override.key_or_group.partition(".")
-        if node == "dataset":
+        if node == "dataset" and name.endswith("path"):
             value: Any = override.value()
             found[override.input_line] = (name, value.text if isinstance(value, QuotedString) else value)
     return found

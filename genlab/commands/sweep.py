@@ -79,7 +79,10 @@ def resume_sweep(folder: SweepFolder, overrides: list[str]) -> int:
         raise ValueError(f"{folder.request}: is damaged; give the whole command again: {command}") from error
     given = {override.key_or_group: override.input_line for override in parse(overrides)}
     repeated = {override.key_or_group: override.input_line for override in kept if not _is_harmless(override)}
-    asked = [override.input_line for override in kept]
+    for key, line in repeated.items():
+        if key not in given:
+            raise ValueError(f"{folder.request}: {line} is not taken from a file; repeat it here, if it is yours")
+    asked = [given.get(override.key_or_group, override.input_line) for override in kept]
     may_change = (*repeated, "hydra/launcher", "sweep.retry", *_moving(plan(asked).jobs[0].config))
     for key, line in given.items():
         if key not in may_change and not key.startswith("hydra.launcher."):
@@ -87,9 +90,6 @@ def resume_sweep(folder: SweepFolder, overrides: list[str]) -> int:
                 f"{line}: a resumed sweep runs the same jobs; only hydra/launcher, hydra.launcher.KEY, sweep.retry and "
                 "where its data are may change"
             )
-    for key, line in repeated.items():
-        if key not in given:
-            raise ValueError(f"{folder.request}: {line} is not taken from a file; repeat it here, if it is yours")
     lines = [override.input_line for override in kept if override.key_or_group not in given]
     return sweep([*lines, *overrides, f"hydra.sweep.dir={quoted(str(folder))}"])
 
