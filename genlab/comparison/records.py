@@ -184,7 +184,7 @@ def _curves(lines: Iterator[bytes]) -> tuple[dict[str, list[tuple[int, float]]],
         for name, value in row.items():
             if len(curves) > _CURVES or len(name) > _LETTERS:
                 raise ValueError(f"more than {_CURVES} curves, or a name of more than {_LETTERS} letters")
-            if name.startswith(("train/", "validation/", "evaluation/", "watch/")):
+            if name.startswith(("train/", "validation/", "evaluation/", "watch/")) and value is not None:
                 points = curves.setdefault(name, {})
                 points[step] = float(value)
                 if len(points) > _POINTS:
