@@ -117,7 +117,7 @@ class Checkpoints(Callback):
 
     def _save(self, trainer: Trainer, path: Path) -> None:
         state = state_dict(trainer)
-        for name, value in state["model"].items():
+        for name, value in (*state["model"].items(), *state["ema"].items()):
             if not value.isfinite().all():  # the next loss would show it, but too late for this file
                 raise TrainingDiverged(f"weight {name} became infinite or NaN by step {trainer.step}")
         if self.writes:

@@ -1,9 +1,12 @@
-"""`metrics.jsonl`: a line per logged step, validation and evaluation. It holds no times, so that it is reproducible."""
+"""`metrics.jsonl`: a line per logged step, validation and evaluation. It holds no times, so that it is reproducible.
 
-import json
+A value that is not finite is null.
+"""
+
 import os
 from pathlib import Path
 
+from genlab.system.files import json_text
 from genlab.training.callback import Callback
 from genlab.training.trainer import Trainer
 
@@ -46,4 +49,4 @@ class MetricsFile(Callback):
 
     def _write(self, row: dict[str, float]) -> None:
         with self.path.open("a") as file:
-            file.write(json.dumps(row) + "\n")
+            file.write(json_text(row) + "\n")

@@ -2,18 +2,26 @@
 
 import math
 
-from genlab.training.callback import Callback, Measurement, score_of
+from genlab.training.callback import Callback, Measurement, at_end, score_of
 from genlab.training.inference import validate
+from genlab.training.scalars import TrainingDiverged
 from genlab.training.trainer import Trainer
 
 
 class Validation(Measurement):
-    """Measures the validation split and notifies all callbacks."""
+    """Measures the validation split and notifies all callbacks.
+
+    `TrainingDiverged` if a value is not finite at the end of the run; before it, training may recover.
+    """
 
     key = "validation"
 
     def measure(self, trainer: Trainer) -> None:
-        trainer.emit("on_validate", validate(trainer))
+        metrics = validate(trainer)
+        trainer.emit("on_validate", metrics)
+        for name, value in metrics.items():
+            if at_end(trainer) and not math.isfinite(value):
+                raise TrainingDiverged.at(trainer.step, f"validation/{name}", value)
 
 
 class EarlyStopping(Callback):

@@ -43,7 +43,7 @@ def main(config: CompareConfig) -> None:
     show(comparison)
     print(f"table      {output}/comparison.csv\npage       {output}/comparison.html")
     best = comparison.rows[0].best_record(comparison.metric, comparison.descending)
-    print(f"next       {printable(command_line('sample', run=best.folder))}")
+    print(f"next       {printable(command_line('info', run=best.folder))}")  # which says what its model can do
 
 
 def _places(runs: Any) -> list[str]:
@@ -82,13 +82,15 @@ def show(comparison: Comparison, most: int | None = None) -> None:
         text = f"not shown  {', '.join(left_out)} (all are in the files)"
         print(textwrap.fill(text, _WIDTH, subsequent_indent=11 * " ", break_on_hyphens=False))
     if comparison.caution:
-        print(f"caution    {_short(comparison.caution, _WIDTH - 11)}")
+        print(f"caution    no run is the best: {_short(comparison.caution, _WIDTH - 31)}")
+    if ways := dict.fromkeys(way for several in comparison.ways.values() for way in several):
+        print(f"caution    values that differ in {', '.join(ways)} are not compared")
     if comparison.metric is None:
         print("sorted     not at all: no run has measured anything yet")
         return
     known = comparison.metric in comparison.directions
     order = "descending" if comparison.descending else "ascending"
-    hint = "" if known else "; its direction is not known, direction=max reverses the order"
+    hint = "" if known else "; neither is known to be better, direction=max or min says which is"
     print(f"sorted     by {printable(comparison.metric)}, {order}{hint}")
 
 

@@ -13,6 +13,7 @@ from genlab.runs.resumable import StoppedRun
 from genlab.runs.train import train
 from genlab.system.logs import log_to_console
 from genlab.system.signals import Interrupted
+from genlab.system.text import printable
 
 
 def train_and_report(config: RunConfig, folder: RunFolder, start: Start | None = None) -> None:
@@ -49,7 +50,8 @@ def resume_and_report(stopped: StoppedRun, config: RunConfig) -> None:
     _check_length(stopped, config)
     for line in stopped.damaged:
         print(f"damaged    {line}", file=sys.stderr)
-    print(f"resumed    at step {stopped.step}" + (f" ({stopped.state})" if stopped.state else ""), file=sys.stderr)
+    state = f" ({printable(stopped.state)})" if stopped.state else ""
+    print(f"resumed    at step {stopped.step}{state}", file=sys.stderr)
     train_and_report(config, folder, stopped.start)
 
 

@@ -1,7 +1,5 @@
 """`genlab score`: how unlikely images are under a trained run, and how well the scores detect outliers."""
 
-import json
-
 from genlab.commands.lines import command_line
 from genlab.commands.results import image_origin, load_run, results
 from genlab.config.commands import ScoreConfig
@@ -13,6 +11,7 @@ from genlab.media.kinds import shown_kind
 from genlab.media.metadata import CHOSEN
 from genlab.media.npz import save_npz
 from genlab.metrics.outliers import detection
+from genlab.system.files import json_text
 
 _COLUMNS = 8
 
@@ -43,7 +42,7 @@ def main(config: ScoreConfig) -> None:
             save_histogram(scored, other, METHODS[method].meaning, measured["auroc"], new / "histogram.png")
             protocol = detection_protocol(run, *settings[:3], scored, other)
             protocol["condition"] = told(run, images, config.condition)
-            text = json.dumps({**measured, "protocol": protocol}, indent=2)
+            text = json_text({**measured, "protocol": protocol}, indent=2)
             (new / "detection.json").write_text(text + "\n")
     print(f"method     {method}: {METHODS[method].meaning}; higher is less likely")
     for side in (scored, other):

@@ -15,11 +15,12 @@ from genlab.commands.compare import show
 from genlab.commands.lines import command_line, quoted
 from genlab.comparison.comparison import compare
 from genlab.comparison.records import collect, find_runs
+from genlab.comparison.same_data import different_data
 from genlab.config.compose import RequestError, parse
 from genlab.config.places import places
 from genlab.config.revise import differences
 from genlab.config.sweeping import EXTRAS, Plan, plan
-from genlab.contract.settings import RunConfig
+from genlab.contract.settings import RunConfig, flattened
 from genlab.runs.check import check
 from genlab.runs.resumable import StoppedRun, refuse_links
 from genlab.sweeps.job import objective
@@ -50,7 +51,8 @@ def sweep(overrides: list[str]) -> int:
     folder.path.mkdir(parents=True, exist_ok=True)
     with locked(folder.path):
         replace_text(folder.request, json.dumps({"overrides": lasting}, indent=2))
-        overview = Overview(planned, *objective(first.config, first.sweep), done)
+        same_data = not different_data([dict(flattened(job.config.to_dict())) for job in planned.jobs])
+        overview = Overview(planned, *objective(first.config, first.sweep), done, same_data)
         print(f"sweep      {folder} ({planned.total} jobs)", file=sys.stderr)
         again = _again(folder, lasting)
         try:

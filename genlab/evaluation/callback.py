@@ -1,5 +1,6 @@
 """The metrics of `genlab evaluate`, measured during training."""
 
+import math
 from dataclasses import replace
 
 from genlab.evaluation.context import EvaluationContext
@@ -32,4 +33,5 @@ class Evaluation(Measurement):
     def measure(self, trainer: Trainer) -> None:
         with inference(trainer, interruptible=True):
             entries = evaluate(replace(self.run, step=trainer.step), self.context, self.names, trainer.seed)
-        trainer.emit("on_evaluate", {name: entry for name, entry in entries.items() if entry["value"] is not None})
+        missing = {"value": math.nan}
+        trainer.emit("on_evaluate", {k: v | missing if v["value"] is None else v for k, v in entries.items()})

@@ -23,7 +23,7 @@ from genlab.media.kinds import KINDS, shown_kind
 from genlab.metrics.catalogue import FUNCTIONS, METRICS, Direction, known, unknown
 from genlab.system.device import computing
 from genlab.system.distributed import from_first, gather_in_order, rank
-from genlab.system.files import replace_text
+from genlab.system.files import json_text, replace_text
 from genlab.system.seeding import mix
 
 
@@ -174,4 +174,4 @@ def write(entries: dict[str, dict], path: Path) -> None:
         known = json.loads(path.read_text())["metrics"] if path.is_file() else {}
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path}: not an evaluation that can be added to; remove it") from error
-    replace_text(path, json.dumps({"metrics": {**known, **entries}}, indent=2, allow_nan=False))
+    replace_text(path, json_text({"metrics": {**known, **entries}}, indent=2))

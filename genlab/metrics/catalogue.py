@@ -7,7 +7,8 @@ or `genlab.evaluation.data_metrics.DATA_METRICS`.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -67,7 +68,7 @@ METRICS: dict[str, Metric] = {
     "latents": Metric(
         "data",
         "active units, total correlation",
-        {"active_units": None, "total_correlation": "min"},
+        {"active_units": None, "total_correlation": None},
         ("encode",),
     ),
     "disentanglement": Metric(
@@ -133,9 +134,14 @@ METRICS: dict[str, Metric] = {
 }
 """By the name that `metrics=` takes."""
 
-COMPARABLE = ("dataset", "split", "weights", "num_samples", "extractor", "extractor_sha256", "importance_samples",
-              "images", "sampling", "condition")  # fmt: skip
-"""Protocol entries that must match for two values to be comparable; steps and seeds may differ between runs."""
+_NEITHER = {"kl", "perplexity", "std", "gradient", "discriminator", "critic"}
+"""Words in the names of values that neither lower nor higher is better of: a KL of 0 is a collapse, and a discriminator
+that loses means a good generator or a bad discriminator."""
+
+COMPARABLE = ("dataset", "split", "data_sha256", "weights", "num_samples", "extractor", "extractor_sha256",
+              "importance_samples", "images", "sampling", "condition")  # fmt: skip
+"""Protocol entries that must match for two values to be comparable; steps and seeds may differ between runs, and with
+the seeds the split of the data."""
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {}
@@ -184,6 +190,22 @@ def directions_of(asked: Iterable[str] | None = None) -> dict[str, Direction]:
     found = known(asked)
     names = found if asked is None else asked
     return {name: direction for metric in names for name, direction in found[metric].directions.items()}
+
+
+def ranking(recorded: Mapping[str, Any]) -> dict[str, str]:
+    """Of the directions `recorded` by full name, as in "validation/elbo", those that rank: "min" or "max".
+
+    The catalogue wins over a record, which may be of an earlier version or of anyone.
+    """
+    own = {name: direction for metric in METRICS.values() for name, direction in metric.directions.items()}
+    found = {}
+    for name, direction in recorded.items():
+        kind, _, value = str(name).partition("/")
+        if value in own and (kind == "evaluation" or own[value] is None):
+            direction = own[value]
+        if direction in ("min", "max") and not _NEITHER & set(re.split("[/_]", value)):
+            found[str(name)] = direction
+    return found
 
 
 def unknown(asked: Iterable[str]) -> Iterator[str]:

@@ -19,7 +19,7 @@ from genlab.contract.settings import RunConfig, lookup
 from genlab.data.source import Source
 from genlab.inference.run import Run
 from genlab.media.metadata import PREVIEW, Origin, run_id
-from genlab.metrics.catalogue import directions_of
+from genlab.metrics.catalogue import directions_of, ranking
 from genlab.system.distributed import rank
 from genlab.training.callback import Callback
 from genlab.training.trainer import Trainer
@@ -32,7 +32,7 @@ def directions(config: RunConfig) -> dict[str, str]:
     if config.trainer.evaluate_every:
         numbers = directions_of(config.evaluation.metrics)
         found |= {f"evaluation/{name}": direction for name, direction in numbers.items() if direction}
-    return found
+    return ranking(found)
 
 
 def make_callbacks(

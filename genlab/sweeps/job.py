@@ -19,7 +19,7 @@ from genlab.checkpoints.status import state_of
 from genlab.config.check import locate
 from genlab.config.compose import compose_job, parse, register
 from genlab.contract.settings import DeviceConfig, RunConfig, SweepConfig
-from genlab.metrics.catalogue import directions_of
+from genlab.metrics.catalogue import directions_of, ranking
 from genlab.runs.processes import RunFailed, reason_of
 from genlab.runs.resumable import StoppedRun
 from genlab.runs.train import train
@@ -44,9 +44,11 @@ def objective(config: RunConfig, sweep: SweepConfig) -> tuple[str | None, str | 
     `sweep.metric` if set, else the first ranking metric of the model.
     """
     metrics = locate("model", config.model["_target_"]).metrics
-    name = sweep.metric or next((f"validation/{metric}" for metric in metrics), None)
-    kind, _, metric = (name or "").partition("/")
-    return name, (directions_of() if kind == "evaluation" else metrics).get(metric)
+    known = ranking({f"validation/{name}": direction for name, direction in metrics.items()})
+    if (sweep.metric or "").startswith("evaluation/"):
+        known = ranking({f"evaluation/{name}": direction for name, direction in directions_of().items()})
+    name = sweep.metric or next(iter(known), None)
+    return name, known.get(name or "")
 
 
 class _Worker(Interruption):

@@ -48,11 +48,19 @@ class Overview:
     """The jobs of a sweep.
 
     metric, direction: what ranks them; None if nothing does. done: numbers of the jobs that have finished already. All
-    others count only after they start in this launch.
+    others count only after they start in this launch. same_data: whether values of different jobs can be compared.
     """
 
-    def __init__(self, plan: Plan, metric: str | None, direction: str | None, done: Collection[int] = ()):
+    def __init__(
+        self,
+        plan: Plan,
+        metric: str | None,
+        direction: str | None,
+        done: Collection[int] = (),
+        same_data: bool = True,
+    ):
         self.folder, self.varied, self.metric, self.direction = plan.folder, plan.varied, metric, direction
+        self.same_data = same_data
         jobs, self._done = range(plan.total), frozenset(done)
         self._before = [{} if number in done else job_record(self.folder.job(number)) for number in jobs]
         self.states = [self._look(number) if number in done else State(number) for number in jobs]
@@ -72,10 +80,10 @@ class Overview:
 
     @property
     def best(self) -> State | None:
-        """The finished job with the best value."""
+        """The finished job with the best value; None if nothing ranks the jobs, or they have different data."""
         finished = (state for state in self.states if state.status == "finished")
         ranked = [(value, state) for state in finished if (value := self.value(state)) is not None]
-        if not ranked or self.direction is None:
+        if not ranked or self.direction is None or not self.same_data:
             return None
         return (max if self.direction == "max" else min)(ranked, key=lambda pair: pair[0])[1]
 

@@ -1,12 +1,14 @@
 """Atomic file writes that survive crashes and power failures, and locks so that one job builds a shared file."""
 
+import json
 import logging
+import math
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from filelock import BaseFileLock, FileLock, Timeout
 
@@ -47,6 +49,19 @@ def replace_text(path: Path, text: str, durable: bool = True) -> None:
     """Write `text` to `path` atomically: a reader sees the whole old or the whole new content."""
     with replacing(path, durable) as file:
         file.write(text.encode())
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """`value` as JSON, which has neither NaN nor infinity: these become null."""
+
+    def plain(part: Any) -> Any:
+        if isinstance(part, dict):
+            return {key: plain(inner) for key, inner in part.items()}
+        if isinstance(part, (list, tuple)):
+            return [plain(inner) for inner in part]
+        return None if isinstance(part, float) and not math.isfinite(part) else part
+
+    return json.dumps(plain(value), indent=indent, allow_nan=False)
 
 
 def open_plain(path: Path, flags: int = os.O_RDONLY) -> BinaryIO:

@@ -85,6 +85,15 @@ def test_the_best_is_the_finished_job_with_the_best_number(folder, direction, be
     assert (view.best and view.best.number) == best
 
 
+def test_there_is_no_best_job_over_different_data(folder):
+    plan = SimpleNamespace(folder=SweepFolder(folder.place), total=2, varied=["dataset.size"])
+    view = Overview(plan, "validation/elbo", "max", same_data=False)
+    for number in range(2):
+        folder.job(number, ended=True, status="finished", final={"validation/elbo": float(number)})
+    view.update()
+    assert view.count("finished") == 2 and view.best is None
+
+
 @pytest.mark.parametrize("content", ["{", "[1]", '{"step": 1, "status": "finished", "final": [], "reason": ""}'])
 def test_damaged_files_are_no_news(folder, content):
     view = overview(folder)
