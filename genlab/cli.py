@@ -57,6 +57,8 @@ def _dispatch(arguments: list[str]) -> int:
 
 def _run(name: str, arguments: list[str]) -> int:
     """Compose the request, then import the command and run it."""
+    if os.environ.get("HOME") == "":  # libraries would write to /.cache
+        del os.environ["HOME"]
     from genlab.commands.requests import compose_request  # imports Hydra: a quarter of a second
     from genlab.config.plugins import warn_of_refused_configs
 

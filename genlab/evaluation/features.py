@@ -27,6 +27,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from genlab.contract.data import Field
+from genlab.data.cache import weights_file
 from genlab.data.loading import as_examples
 from genlab.data.source import Examples, Source
 from genlab.evaluation.classifier import LARGEST_SIDE, NUM_FEATURES, load_classifier, reduce
@@ -221,13 +222,12 @@ def _build_inception(url: str, sha256: str) -> torch.nn.Module:
             "extractor=inception: the package torch-fidelity is not installed; "
             f"pip install 'genlab[inception]', {alternatives}"
         ) from error
-    path = Path(torch.hub.get_dir(), "checkpoints", url.rpartition("/")[2])
+    path = weights_file(url.rpartition("/")[2])
     if not path.is_file():
         with build_once(path):
             if not path.is_file():
                 _download(url, path, sha256, alternatives)
-    content = path.read_bytes()
-    if hashlib.sha256(content).hexdigest() != sha256:
+    if hashlib.sha256(content := path.read_bytes()).hexdigest() != sha256:
         raise ValueError(
             f"extractor=inception: {path} is not the published file (sha256 {sha256}); remove it to download it "
             f"again from {url}, {alternatives}"

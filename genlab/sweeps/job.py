@@ -28,7 +28,7 @@ from genlab.system import cores
 from genlab.system.device import resolve
 from genlab.system.files import replace_text
 from genlab.system.logs import log_to_console, log_to_file
-from genlab.system.signals import SIGNALS, Interrupted, Interruption
+from genlab.system.signals import Interrupted, Interruption, caught
 from genlab.system.small_files import read_json
 
 log = logging.getLogger("genlab")
@@ -74,7 +74,7 @@ def run_job(config: DictConfig) -> float | None:
     launcher = hydra.runtime.choices["hydra/launcher"]
     in_pool = launcher != "basic" and hydra.launcher.get("n_jobs") != 1
     if in_pool and launcher == "joblib":
-        for number in SIGNALS:
+        for number in caught():
             signal.signal(number, _WORKER.receive)
     if launcher.startswith("submitit"):  # sends SIGUSR2 shortly before the time limit
         signal.signal(signal.SIGUSR2, lambda number, frame: os.kill(os.getpid(), signal.SIGTERM))

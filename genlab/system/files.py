@@ -5,8 +5,10 @@ import logging
 import math
 import os
 import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -85,7 +87,7 @@ def build_once(path: Path) -> Iterator[None]:
     outlives its parent does not keep the lock.
     """
     lock = FileLock(path.with_name(f".{path.name}.lock"), poll_interval=0.1, fallback_to_soft=False)
-    missing = [folder for folder in path.parents if not folder.exists()]
+    missing = [folder for folder in path.parents if not os.path.exists(folder)]  # Path.exists fails without rights
     with suppress(OSError):
         _wait(lock, path)
     try:
@@ -106,6 +108,26 @@ def _wait(lock: BaseFileLock, path: Path) -> None:
     except Timeout:
         log.info("waiting for another job that makes %s; remove %s to continue without it", path, lock.lock_file)
         lock.acquire()
+
+
+def can_write(folder: Path) -> bool:
+    """Whether files can be created in `folder`, which is made if it does not exist."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
+
+
+@cache
+def _temporary_folder() -> tempfile.TemporaryDirectory:
+    return tempfile.TemporaryDirectory(prefix="genlab-", ignore_cleanup_errors=True)
+
+
+def temporary_folder() -> Path:
+    """A folder that is removed when this process ends, in place of a cache that cannot be written."""
+    return Path(_temporary_folder().name)
 
 
 def sync(path: Path) -> None:

@@ -1,5 +1,7 @@
 """`genlab list` and `genlab data`: what there is, what fits what, and a dataset before any training."""
 
+import os
+
 import lab
 import numpy as np
 from PIL import Image
@@ -83,6 +85,12 @@ def test_the_same_seed_shows_the_same_examples(genlab, tmp_path):
         genlab("data", f"output={name}.png", f"seed={seed}", "num_shown=4")
     a, b, c = ((tmp_path / f"{name}.png").read_bytes() for name in "abc")
     assert a == b != c
+
+
+def test_an_empty_home_is_none(genlab, monkeypatch):
+    monkeypatch.setenv("HOME", "")
+    assert genlab("list", "models").code == 0
+    assert os.path.expanduser("~") != "", "or files would be written to /.cache"
 
 
 def test_mistakes_are_explained(refused):

@@ -12,7 +12,7 @@ import lab
 import pytest
 
 from genlab.checkpoints import file as checkpoint
-from genlab.system.signals import Interrupted, Interruption
+from genlab.system.signals import Interrupted, Interruption, sparing_helpers
 from genlab.training.callback import Callback
 from genlab.training.state import load_state_dict, state_dict
 
@@ -36,12 +36,12 @@ class Disturbance(Callback):
 
     key = "disturbance"
 
-    def __init__(self, step):
-        self.step = step
+    def __init__(self, step, number=signal.SIGTERM):
+        self.step, self.number = step, number
 
     def on_step_end(self, trainer):
         if trainer.step == self.step:
-            send()
+            send(self.number)
 
 
 def fresh(folder):
@@ -132,6 +132,51 @@ def test_two_signals_at_once_are_one():
         send()
         send(signal.SIGINT)
         assert interruption.received == signal.SIGTERM
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU])
+def test_a_notice_is_saved_and_may_come_again(number, whole, tmp_path):
+    trainer = fresh(tmp_path)
+    again = Disturbance(3, number)
+    again.on_interrupt = lambda trainer: (time.sleep(0.4), send(number))
+    trainer.events.callbacks.insert(0, again)
+    disturbed(trainer, number)
+    assert_goes_on_as(whole, tmp_path)
+
+
+def test_a_demand_after_a_notice_is_the_first(monkeypatch):
+    monkeypatch.setattr(os, "_exit", lambda code: pytest.fail("left at once"))
+    interruption = Interruption()
+    with interruption.listening():
+        send(signal.SIGUSR1)
+        time.sleep(0.4)
+        send()
+        send(signal.SIGHUP)
+        assert interruption.received == signal.SIGUSR1
+
+
+def test_what_nohup_has_it_ignore_stays_ignored():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        interruption = Interruption()
+        with interruption.listening():
+            send(signal.SIGHUP)
+            assert interruption.received is None
+            send(signal.SIGUSR1)
+            assert interruption.received == signal.SIGUSR1
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_notice_to_the_group_spares_helpers():
+    with sparing_helpers():
+        helper = subprocess.Popen(["sleep", "5"])
+    with helper:
+        helper.send_signal(signal.SIGHUP)
+        with pytest.raises(subprocess.TimeoutExpired):
+            helper.wait(0.1)
+        helper.kill()
 
 
 STUBBORN = """
