@@ -200,3 +200,9 @@ def test_weights_that_are_not_trained_are_left_alone():
     trainer = make(Frozen)
     trainer.fit()
     assert trainer.model.first.fixed.item() == 5 and trainer.model.first.weight.item() != 1
+
+
+def test_a_metric_that_a_batch_cannot_have_is_the_mean_over_the_others():
+    trainer = make()
+    trainer.model.evaluate = lambda batch: {"size": batch.size, **({"large": 3.0} if batch.size > 100 else {})}
+    assert validate(trainer)["large"] == pytest.approx(3)
