@@ -46,9 +46,10 @@ def _principal_components(latents: np.ndarray) -> Projection:
     latents = latents.astype(np.float64)
     with np.errstate(invalid="ignore"):  # identical latents have no variance to explain
         model = PCA(2, svd_solver="full").fit(latents)
-    ratios = np.nan_to_num(model.explained_variance_ratio_)
-    first, second = (f"component {n}: {ratio:.1%} of the variance" for n, ratio in enumerate(ratios, 1))
-    return Projection(model.transform(latents), np.arange(len(latents)), (first, second))
+    names = ["component 1", "component 2"]
+    if np.isfinite(ratios := model.explained_variance_ratio_).all():
+        names = [f"{name}: {ratio:.1%} of the variance" for name, ratio in zip(names, ratios, strict=True)]
+    return Projection(model.transform(latents), np.arange(len(latents)), (names[0], names[1]))
 
 
 def _tsne(latents: np.ndarray, seed: int) -> Projection:

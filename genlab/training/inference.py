@@ -44,7 +44,8 @@ def inference(trainer: Trainer, interruptible: bool = False) -> Iterator[None]:
 
 
 def validate(trainer: Trainer) -> dict[str, float]:
-    """Mean of each validation metric over the validation split, with averaged weights.
+    """Mean of each validation metric over the validation split, with averaged weights. A metric that some batches leave
+    out is averaged over the others.
 
     The batches are divided among the processes; the result is the same as with one process.
     """
@@ -53,12 +54,14 @@ def validate(trainer: Trainer) -> dict[str, float]:
         return batch.size, {name: float(value) for name, value in trainer.model.evaluate(batch).items()}
 
     totals: dict[str, float] = {}
+    sizes: dict[str, int] = {}
     loader = trainer.validation_loader
     with inference(trainer, interruptible=True):
         for size, metrics in distributed.gather_in_order(map(measure, loader.in_order(shared=True))):
             for name, value in metrics.items():
                 totals[name] = totals.get(name, 0.0) + value * (size / loader.size)
-    return totals
+                sizes[name] = sizes.get(name, 0) + size
+    return {name: total * (loader.size / sizes[name]) for name, total in totals.items()}
 
 
 def preview(trainer: Trainer) -> dict[str, Tensor]:

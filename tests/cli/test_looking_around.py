@@ -98,3 +98,8 @@ def test_mistakes_are_explained(refused):
     assert "output=x.jpg" in refused("data", "output=x.jpg")
     assert "dataset.path" in refused("data", "dataset=image-folder", "dataset.path=nowhere")
     assert "dataset.size=2" in refused("data", "dataset.size=2")
+
+
+def test_a_single_point_has_no_standard_deviation(genlab):
+    outcome = genlab("data", "dataset=ring", "split=validation", "dataset.num_validation=1")
+    assert "mean" in outcome.out and "std" not in outcome.out

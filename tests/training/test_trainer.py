@@ -223,3 +223,9 @@ def test_early_stopping_by_nan_is_an_end_in_nan(monkeypatch):
     monkeypatch.setattr(TwoPlayers, "evaluate", lambda model, batch: {"mean": torch.tensor(math.nan)})
     with pytest.raises(TrainingDiverged, match="validation/mean became nan at step 2"):
         trainer.fit()
+
+
+def test_a_metric_that_a_batch_cannot_have_is_the_mean_over_the_others():
+    trainer = make()
+    trainer.model.evaluate = lambda batch: {"size": batch.size, **({"large": 3.0} if batch.size > 100 else {})}
+    assert validate(trainer)["large"] == pytest.approx(3)
