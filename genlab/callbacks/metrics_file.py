@@ -1,9 +1,9 @@
 """`metrics.jsonl`: a line per logged step, validation and evaluation. It holds no times, so that it is reproducible."""
 
-import json
 import os
 from pathlib import Path
 
+from genlab.system.small_files import json_text
 from genlab.training.callback import Callback
 from genlab.training.trainer import Trainer
 
@@ -46,4 +46,4 @@ class MetricsFile(Callback):
 
     def _write(self, row: dict[str, float]) -> None:
         with self.path.open("a") as file:
-            file.write(json.dumps(row) + "\n")
+            file.write(json_text(row) + "\n")

@@ -1,6 +1,5 @@
 """`status.json`: the state of a run, for people and for monitoring programs. Imports nothing slow."""
 
-import json
 import os
 import time
 from collections.abc import Mapping
@@ -10,7 +9,7 @@ from typing import Any
 from genlab.checkpoints.folder import RunFolder
 from genlab.checkpoints.lock import is_locked
 from genlab.system.files import replace_text
-from genlab.system.small_files import read_json
+from genlab.system.small_files import json_text, read_json
 
 
 class RunStatus:
@@ -38,7 +37,7 @@ class RunStatus:
                 entry["steps_per_second"] = round(self.steps_per_second, 3)
                 entry["seconds_left"] = round((self.max_steps - self.step) / self.steps_per_second)
         entry |= {"alarms": self.alarms, "final": self.final, "directions": self.directions}
-        replace_text(self.path, json.dumps(entry, indent=2), durable=state != "running")
+        replace_text(self.path, json_text(entry, indent=2), durable=state != "running")
         self.written = time.monotonic()
 
     def state_dict(self) -> dict:

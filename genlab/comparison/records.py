@@ -16,7 +16,7 @@ from genlab.checkpoints.folder import RunFolder
 from genlab.checkpoints.status import read_status
 from genlab.contract.settings import flattened
 from genlab.metrics.catalogue import COMPARABLE
-from genlab.system.small_files import Unreadable, read_json, read_yaml, small_lines
+from genlab.system.small_files import Unreadable, number_of, read_json, read_yaml, small_lines
 
 _DAMAGE = (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError)
 
@@ -124,7 +124,7 @@ def _state(state: dict, folder: Path) -> dict[str, Any]:
         "status": str(state["status"]) + (f" ({alarms} alarm{'s' * (alarms > 1)})" if alarms else ""),
         "step": int(float(state["step"])),
         "steps_per_second": None if rate is None else float(rate),
-        "metrics": {name: float(value) for name, value in state["final"].items()},
+        "metrics": {name: number_of(value) for name, value in state["final"].items()},
         "directions": _ranking(state["directions"]),
     }
 
@@ -166,7 +166,7 @@ def _curves(lines: Iterator[bytes]) -> tuple[dict[str, list[tuple[int, float]]],
                 raise ValueError(f"more than {_CURVES} curves, or a name of more than {_LETTERS} letters")
             if name.startswith(("train/", "validation/", "evaluation/", "watch/")):
                 points = curves.setdefault(name, {})
-                points[step] = float(value)
+                points[step] = number_of(value)
                 if len(points) > _POINTS:
                     curves[name] = dict(list(points.items())[::2])
     return {name: sorted(points.items()) for name, points in curves.items()}, unfinished

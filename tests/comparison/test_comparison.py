@@ -1,6 +1,7 @@
 """Runs side by side, on folders written by hand: what is read, how runs are grouped and sorted, what the page holds."""
 
 import json
+import math
 import statistics
 import subprocess
 import sys
@@ -268,3 +269,10 @@ def test_nothing_slow_is_imported(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
+
+
+def test_null_is_a_value_that_was_not_finite(tmp_path):
+    curves = [{"step": 1, "validation/elbo": None}, {"step": 2, "validation/elbo": -3.0}]
+    (record,) = read(write_run(tmp_path / "a", {"validation/elbo": None}, curves))
+    assert math.isnan(record.metrics["validation/elbo"])
+    assert record.curves["validation/elbo"][1] == (2, -3.0)
