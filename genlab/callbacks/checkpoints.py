@@ -1,7 +1,6 @@
 """Periodic checkpoints: those of the most recent steps, the last one, and the best one by a chosen metric."""
 
 import math
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -53,25 +52,21 @@ class Checkpoints(Callback):
         if kind == "validation":
             ranked = [name for name in ([wanted] if wanted else directions) if name in metrics]
             if wanted and not ranked:
-                self._refuse(metrics)
+                measured = ", ".join(metrics)
+                raise ValueError(f"trainer.best_metric={self.best_metric}: not measured here; there are {measured}")
             if ranked:
                 self._rank(metrics[ranked[0]], directions[ranked[0]])
 
     def on_evaluate(self, trainer: Trainer, entries: dict[str, dict[str, Any]]) -> None:
+        """An evaluation without the metric, which may have failed, has no best checkpoint."""
         kind, _, wanted = (self.best_metric or "").partition("/")
-        if kind == "evaluation":
-            ranked = [name for name, entry in entries.items() if entry["direction"]]
-            if wanted not in ranked:
-                self._refuse(ranked)
+        if kind == "evaluation" and wanted in entries:
             self._rank(entries[wanted]["value"], entries[wanted]["direction"])
 
     def _rank(self, value: float, direction: str) -> None:
         score = score_of(value, direction)
         self.improved = score > self.best
         self.best = max(self.best, score)
-
-    def _refuse(self, measured: Iterable[str]) -> None:
-        raise ValueError(f"trainer.best_metric={self.best_metric}: not measured here; there are {', '.join(measured)}")
 
     def on_step_end(self, trainer: Trainer) -> None:
         regular = is_due(trainer, self.every) or at_end(trainer)

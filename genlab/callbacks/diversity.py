@@ -38,7 +38,7 @@ class Diversity:
         """diversity: mean pairwise distance of samples, divided by that of validation images (for translations: the
             smaller value of the two domains);
         class_entropy: entropy of the samples' mean class probabilities, divided by that of validation images, which
-            accounts for unbalanced data and unused classes; left out if the latter is near 0.
+            accounts for unbalanced data and unused classes; left out if the latter is near 0, or samples not finite.
 
         All processes get the values of process 0, as they must act alike. The next step seeds its own noise, so these
         draws do not affect training.
@@ -55,7 +55,7 @@ class Diversity:
             ]
             if ratios:
                 found["diversity"] = min(ratios)
-            if pairs and self.classify:
+            if pairs and self.classify and torch.cat([fake.flatten() for fake, _ in pairs]).isfinite().all():
                 if self.real_entropy is None:
                     with distributed.first_process_first():  # the classifier may be trained here
                         self.real_entropy = self._class_entropy(self.classify, [real for _, real in pairs])

@@ -6,7 +6,7 @@ A value that is not finite is null.
 import os
 from pathlib import Path
 
-from genlab.system.files import json_text
+from genlab.system.small_files import json_text
 from genlab.training.callback import Callback
 from genlab.training.trainer import Trainer
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from genlab.checkpoints.folder import RunFolder
 from genlab.checkpoints.lock import is_locked
-from genlab.system.files import json_text, replace_text
-from genlab.system.small_files import read_json
+from genlab.system.files import replace_text
+from genlab.system.small_files import json_text, read_json
 
 
 class RunStatus:

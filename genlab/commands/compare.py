@@ -1,6 +1,7 @@
 """`genlab compare`: runs side by side, as a table, a CSV file and an HTML page. Reads only text, without torch."""
 
 import csv
+import math
 import os
 import sys
 import textwrap
@@ -64,7 +65,8 @@ def _write_csv(comparison: Comparison, path: Path) -> None:
             for record in row.records:
                 about = [number, record.name, record.folder, record.status, record.step, record.steps_per_second]
                 settings = [record.settings.get(key) for key in keys]
-                writer.writerow([*about, *settings, *(record.metrics.get(name) for name in comparison.metrics)])
+                values = [record.metrics.get(name, math.nan) for name in comparison.metrics]
+                writer.writerow([*about, *settings, *(value if math.isfinite(value) else None for value in values)])
 
 
 def show(comparison: Comparison, most: int | None = None) -> None:

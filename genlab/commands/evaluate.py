@@ -25,9 +25,12 @@ def main(config: EvaluateConfig) -> None:
     write(entries, written)
     for name, entry in entries.items():
         std = "" if entry["std"] is None else f"  +- {entry['std']:.4g} over {entry['std_over']}"
-        value = entry["note"] if entry["value"] is None else f"{entry['value']:.6g}"
+        value = f"not measured: {entry['note']}" if entry["value"] is None else f"{entry['value']:.6g}"
         print(f"{name:<28} {value}{std}")
-    if "copies" in names and config.nearest and "pixels" in shown_kind(run.data).extractors:
+    if all(entry["value"] is None for entry in entries.values()):
+        raise ValueError(f"metrics: none could be measured; {written} says why")
+    compared = entries.get("closer_than_held_out", {}).get("value") is not None
+    if compared and config.nearest and "pixels" in shown_kind(run.data).extractors:
         with results(run, "evaluations", config, seed=config.seed) as (new, folder):
             images = nearest_images(run, context, config.seed)
             save_png(images, new / "nearest.png", image_origin(run, config, COMPARED))

@@ -6,7 +6,7 @@ from typing import Any
 from genlab.commands.results import load_run, results
 from genlab.config.commands import ExportConfig
 from genlab.inspection.exporting import CHECKED_ROWS, check_onnx, export, functions, versions
-from genlab.system.files import json_text
+from genlab.system.small_files import json_text
 
 
 def main(config: ExportConfig) -> None:

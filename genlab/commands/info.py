@@ -104,7 +104,8 @@ def _state(status: dict[str, Any]) -> Iterator[tuple[str, str]]:
         words.append(str(reason))
     yield "status", ", ".join(words)
     for name, value in _dict(status.get("final")).items():
-        yield "metric", f"{name} {value:.5g}" if isinstance(value, float) else f"{name} {value}"
+        told = f"{value:.5g}" if isinstance(value, float) else "not finite" if value is None else str(value)
+        yield "metric", f"{name} {told}"
     alarms = status.get("alarms")
     for alarm in alarms[-_ALARMS:] if isinstance(alarms, list) else []:
         yield "alarm", " ".join(f"{key} {value}" for key, value in _dict(alarm).items())

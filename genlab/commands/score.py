@@ -1,5 +1,7 @@
 """`genlab score`: how unlikely images are under a trained run, and how well the scores detect outliers."""
 
+from typing import Any
+
 from genlab.commands.lines import command_line
 from genlab.commands.results import image_origin, load_run, results
 from genlab.config.commands import ScoreConfig
@@ -11,7 +13,7 @@ from genlab.media.kinds import shown_kind
 from genlab.media.metadata import CHOSEN
 from genlab.media.npz import save_npz
 from genlab.metrics.outliers import detection
-from genlab.system.files import json_text
+from genlab.system.small_files import json_text
 
 _COLUMNS = 8
 
@@ -37,9 +39,13 @@ def main(config: ScoreConfig) -> None:
         (new / "least_likely.png").write_bytes(picture.content)
         other = score_images(run, against, *settings, config.condition) if against else None
         if other:
-            measured = detection(scored.scores, other.scores)
             other.write_table(new / "against.csv")
-            save_histogram(scored, other, METHODS[method].meaning, measured["auroc"], new / "histogram.png")
+            measured: dict[str, Any] = {}
+            try:
+                measured |= detection(scored.scores, other.scores)
+                save_histogram(scored, other, METHODS[method].meaning, measured["auroc"], new / "histogram.png")
+            except ValueError as error:  # the scores stay
+                measured |= dict.fromkeys(("auroc", "aupr", "fpr_at_95_tpr")) | {"note": str(error)}
             protocol = detection_protocol(run, *settings[:3], scored, other)
             protocol["condition"] = told(run, images, config.condition)
             text = json_text({**measured, "protocol": protocol}, indent=2)
@@ -50,7 +56,10 @@ def main(config: ScoreConfig) -> None:
             print(f"scores     {side.images.title}: {side.summary()}")
     print(f"table      {folder}/scores.csv\narray      {folder}/scores.npz")
     print(f"grid       {folder}/least_likely.png (the {len(scored.shown)} least likely)")
-    if other:
+    if other and "note" in measured:
+        print(f"against    {folder}/against.csv\ndetection  left out: {measured['note']}")
+        print(f"next       {command_line('evaluate', run=run.folder)}")
+    elif other:
         chance = len(other.scores) / (len(scored.scores) + len(other.scores))
         print(f"against    {folder}/against.csv, {folder}/histogram.png")
         print(f"detection  {folder}/detection.json")

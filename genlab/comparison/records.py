@@ -130,7 +130,7 @@ def _state(state: dict, folder: Path) -> dict[str, Any]:
         "status": str(state["status"]) + (f" ({alarms} alarm{'s' * (alarms > 1)})" if alarms else ""),
         "step": int(float(state["step"])),
         "steps_per_second": None if rate is None else float(rate),
-        "metrics": {name: float(value) for name, value in state["final"].items()},
+        "metrics": {name: float(value) for name, value in state["final"].items() if value is not None},
         "directions": ranking(state["directions"]),
     }
 

@@ -33,7 +33,8 @@ class Scored:
 
     def summary(self) -> str:
         """Mean and quantiles, in one line."""
-        low, quarter, median, three_quarters, high = np.quantile(self.scores.numpy(), _QUANTILES)
+        with np.errstate(invalid="ignore"):  # scores that are not finite
+            low, quarter, median, three_quarters, high = np.quantile(self.scores.numpy(), _QUANTILES)
         return (
             f"mean {self.scores.mean():.5g}, median {median:.5g}, half in {quarter:.5g} to {three_quarters:.5g}, "
             f"90 % in {low:.5g} to {high:.5g} ({len(self.scores)} images{self.images.left_out})"

@@ -23,6 +23,7 @@ from genlab.system import torchrun
 from genlab.system.distributed import PeerLost, barrier, from_first
 from genlab.system.files import replace_text
 from genlab.system.signals import Interrupted, handling, sparing_helpers
+from genlab.system.small_files import json_text
 
 _PATIENCE = timedelta(hours=2)
 """Timeout of collectives. The others wait while process 0 alone trains classifiers and writes files, which may exceed
@@ -178,7 +179,7 @@ def _start(processes: int, folder: RunFolder, function: Callable, arguments: tup
         reason = str(error) if error else _how_it_ended(failure)
         if status.get("process") in context.pids():
             status |= {"status": "failed", "reason": reason}
-            replace_text(folder.status, json.dumps(status, indent=2))
+            replace_text(folder.status, json_text(status, indent=2))
         raise RunFailed(reason, folder)
     if status.get("status") in (None, "interrupted"):
         raise Interrupted(received[0] if received else signal.SIGTERM, status.get("reason") or "")

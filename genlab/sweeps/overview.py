@@ -21,7 +21,7 @@ class State:
     """The state of one job.
 
     status: waiting, running (also if it was interrupted), finished or failed. done: completed fraction of its steps.
-    settings: values of the keys that the sweep varies. final: its metrics so far.
+    settings: values of the keys that the sweep varies. final: its metrics so far, those that are finite.
     """
 
     number: int
@@ -88,9 +88,8 @@ class Overview:
         return (max if self.direction == "max" else min)(ranked, key=lambda pair: pair[0])[1]
 
     def value(self, state: State) -> float | None:
-        """The ranking metric's value, None if it is missing or not finite."""
-        found = state.final.get(self.metric or "")
-        return found if found is not None and math.isfinite(found) else None
+        """The ranking metric's value, None if it is missing."""
+        return state.final.get(self.metric or "")
 
     def write(self) -> None:
         """Write all launched jobs to `summary.csv`, one line each."""
@@ -116,7 +115,8 @@ class Overview:
         with suppress(*_DAMAGE):
             status = read_json(folder.status)
             state.step, state.reason = int(status["step"]), status["reason"]
-            state.final = {name: float(value) for name, value in status["final"].items()}
+            final = {name: float(value) for name, value in status["final"].items() if value is not None}
+            state.final = {name: value for name, value in final.items() if math.isfinite(value)}
             state.steps_per_second = status.get("steps_per_second")
             if record["ended"] or number in self._done:
                 state.status = status["status"]

@@ -1,8 +1,6 @@
 """Atomic file writes that survive crashes and power failures, and locks so that one job builds a shared file."""
 
-import json
 import logging
-import math
 import os
 import stat
 import tempfile
@@ -10,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from filelock import BaseFileLock, FileLock, Timeout
 
@@ -51,19 +49,6 @@ def replace_text(path: Path, text: str, durable: bool = True) -> None:
     """Write `text` to `path` atomically: a reader sees the whole old or the whole new content."""
     with replacing(path, durable) as file:
         file.write(text.encode())
-
-
-def json_text(value: Any, indent: int | None = None) -> str:
-    """`value` as JSON, which has neither NaN nor infinity: these become null."""
-
-    def plain(part: Any) -> Any:
-        if isinstance(part, dict):
-            return {key: plain(inner) for key, inner in part.items()}
-        if isinstance(part, (list, tuple)):
-            return [plain(inner) for inner in part]
-        return None if isinstance(part, float) and not math.isfinite(part) else part
-
-    return json.dumps(plain(value), indent=indent, allow_nan=False)
 
 
 def open_plain(path: Path, flags: int = os.O_RDONLY) -> BinaryIO:

@@ -1,10 +1,12 @@
-"""Read small YAML and JSON files from untrusted sources: no code is run, and time and memory are bounded.
+"""JSON as it is written, and small YAML and JSON files read from untrusted sources: no code is run, and time and memory
+are bounded.
 
 Run folders are shared. A few lines of YAML can expand to gigabytes (aliases of aliases), brackets can nest deeper than
 any stack, and a path can lead to a pipe or to an endless device.
 """
 
 import json
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +32,19 @@ class _Refused(ValueError):
 def read_json(path: Path) -> Any:
     """Parse a JSON file of at most 1 MiB. `Unreadable`, a `ValueError`, if that fails."""
     return _parsed(path, json.loads, "JSON")
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """Plain values as JSON. It has neither NaN nor infinity: these become null."""
+    return json.dumps(_finite(value), indent=indent, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def read_yaml(path: Path) -> Any:

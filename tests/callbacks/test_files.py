@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from types import SimpleNamespace
 
 import lab
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 from genlab.callbacks.checkpoints import Checkpoints
+from genlab.callbacks.metrics_file import MetricsFile
 from genlab.callbacks.status_file import StatusFile
 from genlab.callbacks.validation import EarlyStopping
 from genlab.callbacks.watch import Alarm
@@ -220,3 +222,20 @@ def test_an_evaluation_without_a_value_ends_nothing_and_is_never_the_best(tmp_pa
     saving.on_start(trainer)
     saving.on_evaluate(trainer, {"mmd": {"value": math.nan, "direction": "min"}})
     assert not saving.improved
+
+
+def test_rows_and_status_hold_no_nan(tmp_path):
+    """Not every reader takes what Python writes for it."""
+    rows, status = MetricsFile(tmp_path / "metrics.jsonl"), RunStatus(tmp_path / "status.json", {})
+    for callback in (rows, StatusFile(status)):
+        callback.on_validate(stub(), {"elbo": math.nan, "mse": math.inf})
+    status.write("finished")
+    for path in (rows.path, status.path):
+        assert "null" in path.read_text() and not {"NaN", "Infinity"} & set(re.findall(r"\w+", path.read_text()))
+
+
+def test_an_evaluation_that_lacks_the_best_metric_does_not_end_the_run(tmp_path):
+    saving = Checkpoints(RunFolder(tmp_path), 5, 1, {}, "evaluation/mmd")
+    for entries in ({"mmd": {"value": 2.0, "direction": "min"}}, {"frechet": {"value": 1.0, "direction": "min"}}):
+        saving.on_evaluate(stub(), entries)
+    assert saving.best == -2.0

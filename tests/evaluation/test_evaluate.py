@@ -1,6 +1,7 @@
 """What fits a run is measured, repeats agree, and every number carries its protocol; for every model."""
 
 import json
+import math
 import os
 from functools import cache
 from pathlib import Path
@@ -16,8 +17,8 @@ from genlab.data.shapes import Shapes
 from genlab.data.source import ArrayExamples
 from genlab.evaluation import context as contexts
 from genlab.evaluation import sample_metrics
-from genlab.evaluation.context import EvaluationContext
-from genlab.evaluation.evaluate import choose, evaluate, write
+from genlab.evaluation.context import EvaluationContext, MetricValue
+from genlab.evaluation.evaluate import _entry, choose, evaluate, write
 from genlab.evaluation.sample_metrics import SAMPLE_METRICS, nearest_images
 from genlab.inference.run import Run
 from genlab.metrics.catalogue import METRICS, directions_of
@@ -85,7 +86,8 @@ def test_a_protocol_claims_nothing_that_played_no_part(entries_of):
 def test_no_extractor_is_made_for_what_reads_nothing(monkeypatch):
     monkeypatch.setattr(contexts, "make_extractor", None)  # making one would fail
     run, context = subject("vae")
-    evaluate(run, context, choose(run, context, ["likelihood", "reconstruction", "latents", "copies"]))
+    entries = evaluate(run, context, choose(run, context, ["likelihood", "reconstruction", "latents", "copies"]))
+    assert all(entry["value"] is not None for entry in entries.values())
 
 
 def test_copies_of_training_images_are_found_out_among_all_of_them():
@@ -118,6 +120,59 @@ def test_a_number_that_is_not_finite_is_noted(tmp_path):
     entry = evaluate(run, context, ["reconstruction"])["psnr"]
     assert entry["value"] is None and entry["note"] == "came out as inf"
     write({"psnr": entry}, tmp_path / "evaluation.json")
+
+
+def fail(*_):
+    raise RuntimeError("a bug")
+
+
+def failing_pages(run, context, monkeypatch):
+    """Most real images are alike."""
+    table = context.source.open("validation")[0].load()["x"]
+    table[: len(table) // 10 * 9] = 255
+    return {"mmd"}, "needs a bandwidth above 0"
+
+
+def failing_images(run, context, monkeypatch):
+    run.model.sample = lambda count, condition=None: torch.full((count, *run.data.shape), math.nan)
+    return {"mmd", "sliced_wasserstein", "copying_gap", "closer_than_held_out"}, "has the run diverged"
+
+
+def failing_function(run, context, monkeypatch):
+    monkeypatch.setitem(SAMPLE_METRICS, "mmd", fail)
+    return {"mmd"}, "RuntimeError: a bug"
+
+
+def failing_result(run, context, monkeypatch):
+    monkeypatch.setitem(SAMPLE_METRICS, "mmd", lambda *_: sample_metrics.SampleMetric(lambda batch: None, fail))
+    return {"mmd"}, "RuntimeError: a bug"
+
+
+def failing_model(run, context, monkeypatch):
+    monkeypatch.setattr(run.model, "reconstruct", fail)
+    return {"mse", "psnr", "ssim"}, "RuntimeError: a bug"
+
+
+@pytest.mark.parametrize("broken", [failing_pages, failing_images, failing_function, failing_result, failing_model])
+def test_a_metric_that_fails_is_noted_and_takes_no_other_along(broken, monkeypatch, tmp_path):
+    run, context = subject("vae")
+    missing, reason = broken(run, context, monkeypatch)
+    entries = evaluate(run, context, ["mmd", "sliced_wasserstein", "copies", "reconstruction", "latents"])
+    assert {name for name, entry in entries.items() if entry["value"] is None} == missing
+    assert all(reason in entries[name]["note"] for name in missing) and entries["active_units"]["value"] >= 0
+    write(entries, tmp_path / "evaluation.json")
+
+
+def test_details_that_are_not_finite_are_null_in_the_file(tmp_path):
+    entry = _entry([MetricValue(1.0, math.nan, "images", {"real_std": math.nan})], "min", {})
+    assert (entry["std"], entry["std_over"]) == (None, None)
+    write({"a": entry}, tmp_path / "evaluation.json")
+    assert json.loads((tmp_path / "evaluation.json").read_text())["metrics"]["a"]["protocol"] == {"real_std": None}
+
+
+@pytest.mark.parametrize("values", [[1.0, math.inf], [math.inf, -math.inf], [math.nan, 1.0]])
+def test_a_repeat_that_is_not_finite_leaves_no_mean(values):
+    assert _entry([MetricValue(value) for value in values], "min", {})["value"] is None
 
 
 def test_pairs_are_compared_in_equal_numbers():

@@ -1,5 +1,6 @@
 """How a sweep stands is read from the folders of its jobs."""
 
+import csv
 import json
 import math
 from types import SimpleNamespace
@@ -102,3 +103,14 @@ def test_damaged_files_are_no_news(folder, content):
     (folder.place / "1").mkdir()
     (folder.place / "1/job.json").write_text("[]")
     assert words(view) == ["running", "waiting", "waiting"]
+
+
+@pytest.mark.parametrize("value", [None, math.nan, math.inf])
+def test_the_summary_has_an_empty_cell_for_what_is_not_finite(folder, value):
+    view = overview(folder, total=1)
+    folder.job(0, ended=True, status="finished", final={"validation/elbo": value, "validation/mse": 2.0})
+    view.update()
+    view.write()
+    rows = list(csv.DictReader(view.folder.summary.open()))
+    assert rows[0]["validation/mse"] == "2.0" and not rows[0].get("validation/elbo")
+    assert view.best is None
