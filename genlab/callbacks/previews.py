@@ -8,10 +8,10 @@ from torch import Tensor
 
 from genlab.media.images import Png
 from genlab.media.kind import Scene
-from genlab.media.kinds import shown_kind
+from genlab.media.kinds import captions_of, shown_kind
 from genlab.media.metadata import Origin
 from genlab.training.callback import Measurement, is_due
-from genlab.training.inference import preview, scene
+from genlab.training.inference import preview, preview_labels, scene
 from genlab.training.trainer import Trainer
 
 
@@ -33,6 +33,7 @@ class Previews(Measurement):
         super().__init__(every)
         self.folder, self.origin, self.log_density = folder, origin, log_density
         self.scene: Scene | None = None
+        self.captions: dict[str, list[str]] | None = None
 
     def on_start(self, trainer: Trainer) -> None:
         """Delete images newer than the checkpoint being resumed, and those of the end of the run alone."""
@@ -46,9 +47,15 @@ class Previews(Measurement):
         origin, kind = self.origin and self.origin.at(trainer.step), shown_kind(trainer.model.data)
         if kind.has_scene and self.scene is None:
             self.scene = scene(trainer, self.log_density)
-        rows = preview(trainer)
+        rows, data = preview(trainer), trainer.model.data
+        if self.captions is None:  # they are those of the first validation examples, at every step
+            labels = preview_labels(trainer) if "label" in trainer.model.conditions else {}
+            self.captions = {name: captions_of(data, {"label": label}) for name, label in labels.items()}
         # What is no set of samples goes from input to output, or from one latent to another: rows are paths.
-        pictures = {name: kind.picture(grid, origin, self.scene, name != "samples") for name, grid in rows.items()}
+        pictures = {
+            name: kind.picture(grid, origin, self.scene, name != "samples", self.captions.get(name, ()))
+            for name, grid in rows.items()
+        }
         trainer.emit("on_preview", pictures)
 
     def on_preview(self, trainer: Trainer, images: dict[str, Png]) -> None:

@@ -38,6 +38,8 @@ def main(config: DataConfig) -> None:
     print(f"dataset    {name}: {summary_of('dataset', name)}")
     print(f"fields     {spec}")
     print(f"examples   {', '.join(f'{split} {size}' for split, size in source.sizes.items())}")
+    for note in source.notes:
+        print(f"note       {printable(note)}")
     for table in source.open(config.split):
         fields, shown = _read(table, config, shown_kind(spec).has_scene)
         for field in fields:

@@ -21,6 +21,7 @@ from genlab.config.paths import options
 from genlab.config.stored import refuse, stored_config
 from genlab.contract.data import DataSpec
 from genlab.contract.settings import RunConfig
+from genlab.media.kinds import numbered
 from genlab.system.small_files import read_json, read_yaml
 from genlab.system.text import printable, size_in_words, time_in_words
 
@@ -147,6 +148,9 @@ def _inside(config: RunConfig, state: dict[str, Any] | None) -> Iterator[tuple[s
         yield "parameters", f"unknown: {str(error).splitlines()[0]}"
         return
     yield "data", str(data)
+    for name, field in data.fields.items():
+        if field.size and (names := numbered(field)):
+            yield "", f"{name}: {names}"
     yield "parameters", f"{_count(model):,} in all"
     for name, child in model.named_children():
         if _count(child):

@@ -143,7 +143,8 @@ def _spelled(named: dict[str, Any]) -> list[str]:
 
 def _name(run: Used, config: UseConfig | AnimateConfig, parts: list[str]) -> str:
     """For example step_0008000-raw-seed_3-1f2a9c: a readable part, then a hash that distinguishes requests."""
-    title = "".join(letter if letter.isprintable() else "_" for letter in "-".join(filter(None, parts)))
+    title = "-".join(filter(None, parts)).replace("/", "_")  # of a class's name
+    title = "".join(letter if letter.isprintable() else "_" for letter in title)
     title = title.encode()[:_TITLE_BYTES].decode(errors="ignore")
     raw = "raw" if isinstance(config, UseConfig) and config.weights == "raw" else ""
     precision = "" if run.precision == "fp32" else run.precision

@@ -1,5 +1,7 @@
 """`genlab sample`: new samples from a trained run. Needs only the checkpoint."""
 
+import re
+
 import torch
 
 from genlab.commands.lines import command_line
@@ -7,10 +9,11 @@ from genlab.commands.results import arrays_of, image_origin, load_run, results
 from genlab.config.commands import SampleConfig
 from genlab.inspection.images import progress
 from genlab.inspection.scene import scene_of
-from genlab.media.kinds import shown_kind
+from genlab.media.kinds import captions_of, shown_kind
 from genlab.media.npz import NpzWriter
 
 _SHOWN = 256
+_LETTERS = 40  # of a class's name in a file name: 160 bytes in any script
 
 
 def main(config: SampleConfig) -> None:
@@ -21,7 +24,7 @@ def main(config: SampleConfig) -> None:
     batches = run.draw(config.num_samples, config.seed, asked, **config.sampling)
     origin, most = image_origin(run, config), max(_SHOWN, kind.previewed)
     arrays, grid = config.format != "png", config.format != "npz"
-    shown, done = [], 0
+    shown, captions, done = [], list[str](), 0
     with (
         results(run, "samples", config, seed=config.seed, **asked, **config.sampling) as (new, path),
         NpzWriter(new) as writer,
@@ -33,15 +36,17 @@ def main(config: SampleConfig) -> None:
             if arrays:
                 writer.add(**{kind.plural: kind.array(samples)}, **arrays_of(run, given))
             else:
-                names = [_file_name(done + row, given, row) for row in range(len(samples))]
+                classes = captions_of(run.data, given)
+                names = [_file_name(done + row, given, row, classes) for row in range(len(samples))]
                 kind.save_each(samples, [single / name for name in names], origin)
             if done < most:
                 shown.append(samples[: most - done])
+                captions += captions_of(run.data, given)
             done += len(samples)
         if arrays:
             writer.save(new / "samples.npz")
         if grid:
-            picture = kind.picture(kind.arranged(torch.cat(shown)), origin, scene_of(run))
+            picture = kind.picture(kind.arranged(torch.cat(shown)), origin, scene_of(run), captions=captions[:most])
             (new / "grid.png").write_bytes(picture.content)
     if grid:
         print(f"grid       {path}/grid.png{f' (the first {most} of {done})' if done > most else ''}")
@@ -49,6 +54,8 @@ def main(config: SampleConfig) -> None:
     print(f"next       {command_line('sample', run=run.folder, seed=config.seed + 1)}")
 
 
-def _file_name(number: int, given: dict[str, torch.Tensor], row: int) -> str:
-    """For example 0000012-label_7.png."""
-    return "-".join([f"{number:07d}", *(f"{name}_{value[row]}" for name, value in given.items())]) + ".png"
+def _file_name(number: int, given: dict[str, torch.Tensor], row: int, classes: list[str]) -> str:
+    """For example 0000012-label_7.png, or 0000012-label_7-owls.png of a class that has a name."""
+    parts = [f"{number:07d}", *(f"{name}_{value[row]}" for name, value in given.items())]
+    parts += [re.sub(r"\W", "_", classes[row])[:_LETTERS]] if classes else []
+    return "-".join(parts) + ".png"

@@ -24,7 +24,7 @@ Condition = dict[str, Tensor]
 """Values of the fields that a model is conditioned on, by name, one row per example."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
-_LONGEST_NAME, _MOST_AXES = 200, 5
+_LONGEST_NAME, _MOST_AXES = 255, 5
 
 
 @dataclass(frozen=True)

@@ -129,6 +129,10 @@ class GenerativeModel(nn.Module):
         same at every step."""
         return {}
 
+    def preview_labels(self, batch: Batch) -> dict[str, Tensor]:
+        """Labels int64 [rows, columns] of previews that are conditioned on them, by the preview's name."""
+        return {}
+
     if TYPE_CHECKING:  # a model defines the capabilities that it has; callers check with `hasattr`
         sample: Callable[..., Tensor]
 

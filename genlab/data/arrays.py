@@ -14,6 +14,7 @@ from torch import Tensor
 from genlab.contract.data import ImageShape, image_spec
 from genlab.contract.settings import Place
 from genlab.data.checks import check_range
+from genlab.data.classes import classes_of, count_classes, texts_of
 from genlab.data.source import ArrayExamples, Examples, Source
 from genlab.data.splits import split_rows, split_sizes
 from genlab.system import memory
@@ -40,7 +41,8 @@ class Npz(Source):
     """Arrays [N, H, W] or [N, H, W, C] of integers, floats or booleans: `x` uint8 [N, C, H, W], `label` int64 [N].
 
     path: the .npz file, as numpy.savez writes it.
-    images_key, labels_key: names of the arrays in it; None for no labels.
+    images_key, labels_key: names of the arrays in it; None for no labels. Labels are integers 0..K-1, or texts.
+    names_key: name of an array of the K names of the classes; None for none, or the texts themselves.
     validation_images_key, validation_labels_key: arrays held out; None splits off part of the training arrays.
     image_shape: [height, width] or [height, width, channels] of images stored as flat rows [N, D].
     max_value: the stored value of white (black is 0); None is 255 for integers, else 1.
@@ -54,6 +56,7 @@ class Npz(Source):
         path: Place | None,
         images_key: str = "images",
         labels_key: str | None = None,
+        names_key: str | None = None,
         validation_images_key: str | None = None,
         validation_labels_key: str | None = None,
         image_shape: list[int] | None = None,
@@ -74,6 +77,9 @@ class Npz(Source):
                 f"dataset.validation_images_key (here {validation_images_key}), or none of the labels."
             )
         shape = self._check_images("images_key", images_key)
+        if names_key is not None and labels_key is None:
+            raise ValueError(f"dataset.names_key={names_key}: names the classes of labels; give dataset.labels_key.")
+        self.names = () if names_key is None else self._read_names(names_key)
         num_classes = 0 if labels_key is None else self._check_labels("labels_key", labels_key, images_key)
         self.keys = {"train": (images_key, labels_key)}
         if validation_images_key is None:
@@ -86,7 +92,7 @@ class Npz(Source):
                 self._check_labels("validation_labels_key", validation_labels_key, validation_images_key, num_classes)
             self.keys["validation"] = (validation_images_key, validation_labels_key)
             self.sizes = {split: self.headers[images].shape[0] for split, (images, _) in self.keys.items()}
-        self.spec = image_spec(shape, num_classes)
+        self.spec = image_spec(shape, num_classes, self.names)
 
     def open(self, split: str) -> list[Examples]:
         images_key, labels_key = self.keys.get(split, self.keys["train"])
@@ -130,10 +136,17 @@ class Npz(Source):
         count = self.headers[images_key].shape[0]
         check_labels(where, header, count)
         memory.check(header.nbytes + 16 * count, f"{where} needs", "give a file with fewer images")
-        return count_classes(self._read_labels(key), where, num_classes)
+        labels, self.names = classes_of(read_array(self.path, key), where, self.names)
+        return len(self.names) or count_classes(labels, where, num_classes)
 
     def _read_labels(self, key: str) -> Tensor:
-        return torch.from_numpy(read_array(self.path, key).astype(np.int64))
+        return classes_of(read_array(self.path, key), key, self.names)[0]
+
+    def _read_names(self, key: str) -> tuple[str, ...]:
+        header = self._header("names_key", key)
+        if header.dtype.kind not in "US" or len(header.shape) != 1:
+            raise ValueError(f"dataset.names_key={key}: {header} cannot be names. Store one text for each class.")
+        return tuple(texts_of(read_array(self.path, key)))
 
     def _read_images(self, key: str) -> Tensor:
         """An array as uint8 [N, C, H, W]."""
@@ -160,22 +173,10 @@ class Npz(Source):
         return images.permute(0, 3, 1, 2).contiguous()
 
 
-def check_labels(where: str, header: Header, count: int) -> None:
+def check_labels(where: str, header: Header, count: int, of: str = "images") -> None:
     """`ValueError` unless an array can hold the labels of `count` images. where: its source and header."""
-    if header.dtype.kind not in "ui" or header.shape != (count,):
-        raise ValueError(f"{where} cannot be the labels of {count} images. Store one integer for each.")
-
-
-def count_classes(labels: Tensor, where: str, num_classes: int | None = None) -> int:
-    """The number of classes in `labels` (int64 [N]), or `num_classes` if given.
-
-    `ValueError` unless labels are 0, 1, ... without gaps. where: source of the labels, for the error message.
-    """
-    found = labels.unique().tolist()
-    classes = found if num_classes is None else range(num_classes)
-    if list(classes) != list(range(len(classes))) or not set(found) <= set(classes):
-        raise ValueError(f"{where} holds the values {found[:8]}. Number the classes from 0 without gaps.")
-    return len(classes)
+    if header.dtype.kind not in "uiUS" or header.shape != (count,):
+        raise ValueError(f"{where} cannot be the labels of {count} {of}. Store one integer, or one text, for each.")
 
 
 def existing_file(key: str, path: str | None, kind: str) -> str:

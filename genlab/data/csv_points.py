@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from genlab.contract.data import MOST_CLASSES
-from genlab.data.arrays import count_classes
+from genlab.data.classes import count_classes
 from genlab.system import memory
-from genlab.system.text import did_you_mean
+from genlab.system.text import did_you_mean, natural_order
 
 _LARGEST = float(np.finfo(np.float32).max)
 _LONGEST_NAME = 200  # of a class
@@ -135,7 +135,7 @@ def _class(text: str, where: str) -> str:
 
 def _classes(texts: list[str], where: str) -> tuple[Tensor, tuple[str, ...]]:
     """Labels int64 [N], and the names of the classes unless the texts are integers."""
-    found = sorted(set(texts))
+    found = natural_order(set(texts))
     if all(text.isdecimal() for text in found):
         labels = torch.tensor([int(text) for text in texts])
         count_classes(labels, where)

@@ -9,6 +9,7 @@ References:
 import gzip
 from importlib.util import find_spec
 from pathlib import Path
+from string import digits
 
 import numpy as np
 import torch
@@ -32,7 +33,7 @@ class Digits(Source):
     def __init__(self, *, size: int = 16, validation_fraction: float = 0.1, seed: int = 0):
         check_range("size", size, NATIVE_SIZE)
         self.validation_fraction, self.seed = validation_fraction, seed
-        self.spec = image_spec((1, size, size), 10)
+        self.spec = image_spec((1, size, size), 10, digits)
         self.sizes = split_sizes(COUNT, validation_fraction)
         check_table(self.sizes, self.spec.shape)
 

@@ -1,32 +1,29 @@
 """Images in folders: one dataset with optional classes, or two unpaired domains. Decoded when drawn."""
 
 import os
-from pathlib import Path
 
 import torch
 
-from genlab.contract.data import DataSpec, Field, image_spec
+from genlab.contract.data import DataSpec, Field, ImageShape, image_spec
 from genlab.contract.settings import Place
-from genlab.data.images import ImageFiles, image_size
+from genlab.data.images import SKIP, ImageFiles, image_size, sound_rows, without_damaged
+from genlab.data.listing import check_folder, left_beside, list_images, shown
 from genlab.data.source import SPLITS, Examples, Source
 from genlab.data.splits import split_rows, split_sizes
-
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
-
-DEEPEST = 30
-"""Maximum depth of subfolders; symbolic links may form cycles."""
+from genlab.system.text import natural_order
 
 
 class ImageFolder(Source):
     """Any folder of images: `x` uint8 [N, channels, H, W], and `label` if subfolders are classes.
 
     Images may lie directly in the folder (no labels) or in its subfolders, at any depth. Two or more subfolders are
-    the classes, sorted by name; a single one is not a class.
+    the classes, in the natural order of their names (2 before 10); a single one is not a class.
 
     path: the folder.
     size: height and width in pixels, or [height, width]; every image is scaled to cover it and centre-cropped.
     channels: 3, or 1 for grey.
     labels: False reads all images below the folder without labels.
+    skip_damaged: True leaves out files that cannot be read; they are found by decoding all of them.
     validation_fraction: fraction held out, drawn with `seed`.
     """
 
@@ -37,19 +34,25 @@ class ImageFolder(Source):
         size: int | list[int] = 64,
         channels: int = 3,
         labels: bool = True,
+        skip_damaged: bool = False,
         validation_fraction: float = 0.1,
         seed: int = 0,
     ):
         shape = image_size(channels, size)
         root = check_folder(path, "/data/faces")
-        self.paths = list_images(root)
+        self.paths, self.notes = images_in(root, shape, skip_damaged)
         # First path component below the root: the subfolder, or "" for an image directly in the root.
         subfolders = [os.path.dirname(os.path.relpath(image, root)).split(os.sep)[0] for image in self.paths]
-        classes = sorted(set(subfolders)) if labels else []
+        classes = natural_order(set(subfolders)) if labels else []
         if len(classes) > 1 and "" in classes:
             raise ValueError(
                 f"dataset.path={path} holds images both directly and in subfolders ({', '.join(classes[1:4])}). "
                 "Move one kind away, or give dataset.labels=false to take all of them without labels."
+            )
+        if classes not in ([], [""]) and (empty := natural_order(_folders(root) - set(classes))):
+            raise ValueError(
+                f"dataset.path={path}: no images in {shown(empty)}, and subfolders are classes. Move away what is no "
+                "class, or give dataset.labels=false to take all images without labels."
             )
         self.labels = torch.tensor([classes.index(subfolder) for subfolder in subfolders]) if len(classes) > 1 else None
         self.validation_fraction, self.seed = validation_fraction, seed
@@ -59,14 +62,15 @@ class ImageFolder(Source):
     def open(self, split: str) -> list[Examples]:
         rows = split_rows(len(self.paths), self.validation_fraction, self.seed)[split]
         labels = None if self.labels is None else self.labels[rows]
-        return [ImageFiles("x", [self.paths[row] for row in rows.tolist()], self.spec.shape, labels)]
+        paths = [self.paths[row] for row in rows.tolist()]
+        return [ImageFiles("x", paths, self.spec.shape, labels, skip=SKIP, others=self.paths)]
 
 
 class UnpairedFolder(Source):
     """Two unpaired image domains: separate tables `a` and `b`, uint8 [N, channels, H, W].
 
     path: the folder that holds trainA and trainB, and for validation testA and testB.
-    size, channels: as in `ImageFolder`.
+    size, channels, skip_damaged: as in `ImageFolder`.
     validation_fraction: fraction of trainA and trainB held out, drawn with `seed`, if there are no testA and testB.
     """
 
@@ -78,6 +82,7 @@ class UnpairedFolder(Source):
         path: Place | None,
         size: int | list[int] = 128,
         channels: int = 3,
+        skip_damaged: bool = False,
         validation_fraction: float = 0.1,
         seed: int = 0,
     ):
@@ -92,11 +97,14 @@ class UnpairedFolder(Source):
         tests = [name for name in ("testA", "testB") if os.path.isdir(os.path.join(root, name))]
         if len(tests) == 1:
             raise ValueError(f"dataset.path={path} has {tests[0]} alone. Give both testA and testB, or neither.")
+        folders = ("trainA", "trainB", *tests)
+        found = {name: images_in(os.path.join(root, name), shape, skip_damaged) for name in folders}
+        self.notes = (*left_beside(root, folders), *(note for _, notes in found.values() for note in notes))
         self.paths = {}
         for index, domain in enumerate("ab"):
-            train = list_images(os.path.join(root, f"train{domain.upper()}"))
+            train, _ = found[f"train{domain.upper()}"]
             if tests:
-                self.paths[domain] = {"train": train, "validation": list_images(os.path.join(root, tests[index]))}
+                self.paths[domain] = {"train": train, "validation": found[tests[index]][0]}
             else:
                 rows = split_rows(len(train), validation_fraction, seed)
                 self.paths[domain] = {split: [train[row] for row in rows[split].tolist()] for split in SPLITS}
@@ -104,30 +112,22 @@ class UnpairedFolder(Source):
         self.sizes = {split: max(len(paths[split]) for paths in self.paths.values()) for split in SPLITS}
 
     def open(self, split: str) -> list[Examples]:
-        return [ImageFiles(domain, paths[split], self.spec.shape) for domain, paths in self.paths.items()]
+        every = [path for splits in self.paths.values() for paths in splits.values() for path in paths]
+        return [
+            ImageFiles(domain, paths[split], self.spec.shape, skip=SKIP, others=every)
+            for domain, paths in self.paths.items()
+        ]
 
 
-def check_folder(path: str | None, example: str, key: str = "dataset.path") -> str:
-    """`path`, the value of `key`, with ~ expanded. `ValueError` unless it is a folder."""
-    folder = os.path.expanduser(path or "")
-    if not os.path.isdir(folder):
-        problem = " is not set" if path is None else f"={path}: no such folder"
-        raise ValueError(f"{key}{problem}. Give the folder that holds the images: {key}={example}")
-    return folder
+def images_in(folder: str, shape: ImageShape, skip_damaged: bool) -> tuple[list[str], tuple[str, ...]]:
+    """The images below a folder, and lines on what was left out there. `ValueError` if there are none."""
+    paths, notes = list_images(folder)
+    if not skip_damaged:
+        return paths, notes
+    rows = sound_rows(paths, shape)
+    return [paths[row] for row in rows], (*notes, *without_damaged(paths, rows))
 
 
-def list_images(folder: str, key: str = "dataset.path") -> list[str]:
-    """Sorted paths of all images below `folder`, the value of `key`, without hidden ones."""
-    found = []
-    depth = len(Path(folder).parts)
-    for parent, subfolders, names in os.walk(folder, followlinks=True):
-        if len(Path(parent).parts) - depth > DEEPEST:
-            raise ValueError(
-                f"{key}: {parent} lies more than {DEEPEST} folders deep. Remove links that lead in circles."
-            )
-        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        visible = (name for name in names if name.lower().endswith(SUFFIXES) and not name.startswith("."))
-        found += [os.path.join(parent, name) for name in visible]
-    if not found:
-        raise ValueError(f"{key}: no images in {folder}. Give a folder with files that end in {' '.join(SUFFIXES)}")
-    return sorted(found)
+def _folders(root: str) -> set[str]:
+    """Names of the subfolders, without hidden ones."""
+    return {name for name in os.listdir(root) if not name.startswith(".") and os.path.isdir(os.path.join(root, name))}

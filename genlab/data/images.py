@@ -1,9 +1,8 @@
-"""Decode, convert, resize and crop images to uint8 [C, H, W]; tables of image files."""
+"""Tables of image files, and images resized."""
 
-import os
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from math import prod
-from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -13,24 +12,16 @@ from tqdm import tqdm
 
 from genlab.contract.data import ImageShape
 from genlab.data.cache import cached
+from genlab.data.decoding import MODES, Half, UnreadableError, decode
+from genlab.data.listing import shown
 from genlab.data.source import Examples
 from genlab.system import cores
 
-if TYPE_CHECKING:  # importing PIL takes 0.1 s, which commands that read no files save
-    from PIL.Image import Image
-
-MODES = {1: "L", 3: "RGB"}
+SKIP = "dataset.skip_damaged"
+"""The setting that leaves damaged files out."""
 
 LUMINANCE = (0.299, 0.587, 0.114)
 """Weights of red, green and blue, ITU-R BT.601."""
-
-Half = Literal["left", "right"]
-
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
-"""Formats that are decoded, whatever the file is called: for others PIL may start external programs."""
-
-MOST_PIXELS = 2**25
-"""Maximum pixels of a decoded file, 0.1 GiB in colour: a file of a few bytes may claim any size."""
 
 _IMAGES_PER_TASK = 32
 _SLICE = 2**20  # values resized at once: as floats they still fit in the CPU cache
@@ -61,63 +52,12 @@ def resize(images: Tensor, size: int | None) -> Tensor:
     return resized
 
 
-def decode(path: str, shape: ImageShape, crop: int | None = None, half: Half | None = None) -> Tensor:
-    """Read an image of any size and mode as uint8 `shape` (channels, height, width).
-
-    It is rotated by its EXIF orientation, scaled to cover `shape` and centre-cropped; transparent pixels become white.
-    crop: side in pixels of a central square to take from the file, instead of the largest area that fits.
-    half: of a file that holds two images of equal width side by side, the one to read.
-    """
-    from PIL import Image, ImageOps
-
-    Image.MAX_IMAGE_PIXELS = None  # its limit ignores `draft`; `MOST_PIXELS` is lower
-    channels, height, width = shape
-    try:
-        if not os.path.isfile(path):
-            raise ValueError("it is no file")
-        with Image.open(path, formats=FORMATS) as file:
-            if crop is None:
-                # JPEG can decode at 1/2, 1/4 or 1/8 size; twice the target size leaves enough detail for the filter.
-                file.draft(MODES[channels], ((4 if half else 2) * max(height, width),) * 2)
-            if file.width * file.height > MOST_PIXELS:
-                raise ValueError(f"it has {file.width}x{file.height} pixels, at most {MOST_PIXELS} are decoded")
-            image = convert(ImageOps.exif_transpose(file), MODES[channels])
-            if half is not None:
-                image = _half_of(image, half)
-            if crop is not None:
-                left, top = (image.width - crop) / 2, (image.height - crop) / 2
-                image = image.crop((round(left), round(top), round(left) + crop, round(top) + crop))
-            pixels = np.array(ImageOps.fit(image, (width, height), Image.Resampling.BICUBIC))
-    except Exception as error:  # decoders raise many types on damaged files: OSError, SyntaxError, struct.error
-        raise ValueError(f"{path} cannot be read as an image ({error}). Repair or remove it.") from error
-    return torch.from_numpy(pixels).view(height, width, channels).permute(2, 0, 1)
-
-
-def _half_of(image: "Image", half: Half) -> "Image":
-    if image.width % 2:
-        raise ValueError(f"it is {image.width} pixels wide, which two images of equal width cannot be side by side")
-    middle = image.width // 2
-    return image.crop((0, 0, middle, image.height) if half == "left" else (middle, 0, image.width, image.height))
-
-
-def convert(image: "Image", mode: str) -> "Image":
-    """Convert an image of any mode to "L" or "RGB". 16-bit grey is scaled; PIL alone would clip it at 255."""
-    from PIL import Image
-
-    if image.mode == "F":
-        raise ValueError("its pixels are floating-point numbers of unknown range")
-    if image.mode.startswith("I"):
-        image = Image.fromarray((np.asarray(image).clip(0, 65535) / 257).round().astype(np.uint8))
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image.convert(mode)
-
-
 class ImageFiles(Examples):
     """Image files, decoded each time they are drawn, or all at once by `load`.
 
     field: name of the images in a batch; labels: int64 [N] or None; shape, crop, half: see `decode`.
+    skip: the setting by which the user leaves damaged files out; None if there is none.
+    others: files of the same dataset, which are examined too once one is damaged.
     """
 
     def __init__(
@@ -128,19 +68,30 @@ class ImageFiles(Examples):
         labels: Tensor | None = None,
         crop: int | None = None,
         half: Half | None = None,
+        skip: str | None = None,
+        others: Sequence[str] = (),
     ):
         self.field, self.paths, self.shape, self.labels, self.crop, self.half = field, paths, shape, labels, crop, half
+        self.skip, self.others = skip, others
         self.nbytes = len(paths) * int(np.prod(shape)) + (0 if labels is None else labels.nbytes)
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def rows(self, index: Tensor) -> dict[str, Tensor]:
-        images = torch.stack([self._decode(row) for row in index.tolist()])
+        images = torch.empty(len(index), *self.shape, dtype=torch.uint8)
+        damaged = []
+        for row, target in zip(index.tolist(), images, strict=True):
+            try:
+                target[:] = self._decode(self.paths[row])
+            except UnreadableError as error:
+                damaged.append(error)
+        if damaged:
+            raise refusal(damaged, self.skip)
         return self._fields(images, index)
 
-    def _decode(self, row: int) -> Tensor:
-        return decode(self.paths[row], self.shape, self.crop, self.half)
+    def _decode(self, path: str) -> Tensor:
+        return decode(path, self.shape, self.crop, self.half)
 
     def load(self) -> dict[str, Tensor]:
         request = {"images": self.shape, "crop": self.crop, "half": self.half}
@@ -150,23 +101,68 @@ class ImageFiles(Examples):
     def _decode_all(self) -> Tensor:
         images = torch.empty(len(self), *self.shape, dtype=torch.uint8)
 
-        def decode_rows(rows: Tensor) -> int:
-            for row in rows.tolist():
-                images[row] = self._decode(row)
-            return len(rows)
+        def keep(row: int) -> None:
+            images[row] = self._decode(self.paths[row])
 
-        bar = tqdm(desc="reading images", total=len(self), leave=False, disable=None)
-        with bar, ThreadPoolExecutor(cores.available()) as pool:
-            try:
-                # In groups: dispatching a small image takes as long as decoding it.
-                for count in pool.map(decode_rows, torch.arange(len(self)).split(_IMAGES_PER_TASK)):
-                    bar.update(count)
-            except BaseException:
-                # Otherwise a damaged image would be reported only after all others are read.
-                pool.shutdown(cancel_futures=True)
-                raise
+        if damaged := _attempted(keep, len(self), "reading images"):
+            others = sorted(set(self.others) - set(self.paths))
+            more = _attempted(lambda row: self._decode(others[row]), len(others), "examining images")
+            raise refusal([*damaged.values(), *more.values()], self.skip)
         return images
 
     def _fields(self, images: Tensor, index: Tensor) -> dict[str, Tensor]:
         labels = {} if self.labels is None else {"label": self.labels[index]}
         return {self.field: images, **labels}
+
+
+def sound_rows(paths: Sequence[str], shape: ImageShape, half: Half | None = None) -> list[int]:
+    """Rows of `paths` that can be decoded. Takes as long as decoding them, and is cached."""
+
+    def examine() -> dict[str, Tensor]:
+        sound = torch.ones(len(paths), dtype=torch.uint8)
+        sound[list(_attempted(lambda row: decode(paths[row], shape, half=half), len(paths), "examining images"))] = 0
+        return {"sound": sound}
+
+    return cached({"sound": shape, "half": half}, paths, examine)["sound"].nonzero().flatten().tolist()
+
+
+def without_damaged(paths: Sequence[str], sound: Sequence[int]) -> tuple[str, ...]:
+    """A line on those of `paths` that are not among the rows `sound`, if there are any. `ValueError` if all are not."""
+    damaged = sorted(set(paths) - {paths[row] for row in sound})
+    if len(damaged) == len(set(paths)):
+        raise ValueError(f"{SKIP}: none of the {len(damaged)} files can be read as an image: {shown(damaged)}")
+    return (f"{SKIP}: left out {len(damaged)} of {len(set(paths))} files: {shown(damaged)}",) if damaged else ()
+
+
+def refusal(damaged: Sequence[UnreadableError], skip: str | None) -> ValueError:
+    """One line on all `damaged` files. skip: the setting that leaves them out, if there is one."""
+    files = sorted({error.path: error for error in damaged}.values(), key=lambda error: error.path)
+    problem, them = str(files[0]), "it"
+    if len(files) > 1:
+        reasons = [f"{error.path} ({error.reason})" for error in files]
+        problem, them = f"{len(files)} files cannot be read as images: {shown(reasons)}", "them"
+    return ValueError(f"{problem}. Repair or remove {them}{f', or leave {them} out: {skip}=true' if skip else ''}.")
+
+
+def _attempted(work: Callable[[int], object], count: int, doing: str) -> dict[int, UnreadableError]:
+    """Do `work(row)` for all rows, in threads with a progress bar; the rows of files that cannot be read, and why."""
+    damaged = {}
+
+    def do(rows: Tensor) -> int:
+        for row in rows.tolist():
+            try:
+                work(row)
+            except UnreadableError as error:
+                damaged[row] = error
+        return len(rows)
+
+    bar = tqdm(desc=doing, total=count, leave=False, disable=None)
+    with bar, ThreadPoolExecutor(cores.available()) as pool:
+        try:
+            # In groups: dispatching a small image takes as long as decoding it.
+            for done in pool.map(do, torch.arange(count).split(_IMAGES_PER_TASK)):
+                bar.update(done)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)  # a signal need not wait for all images
+            raise
+    return dict(sorted(damaged.items()))

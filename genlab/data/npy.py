@@ -15,8 +15,9 @@ from torch import Tensor
 
 from genlab.contract.data import image_spec
 from genlab.contract.settings import Place
-from genlab.data.arrays import DAMAGE, Header, check_labels, count_classes, existing_file
+from genlab.data.arrays import DAMAGE, Header, check_labels, existing_file
 from genlab.data.checks import check_choice, check_range
+from genlab.data.classes import classes_of, count_classes
 from genlab.data.source import Examples, Source, StoredExamples
 from genlab.data.splits import split_rows, split_sizes
 from genlab.system import memory
@@ -30,7 +31,7 @@ class Npy(Source):
     """uint8 [N, H, W], [N, H, W, C] or [N, C, H, W] with C of 1 or 3: `x` uint8 [N, C, H, W], `label` int64 [N].
 
     path: the .npy file, as numpy.save or numpy.lib.format.open_memmap writes it.
-    labels_path: a .npy file of integers 0..K-1, [N]; None for no labels.
+    labels_path: a .npy file of integers 0..K-1, or of texts, [N]; None for no labels.
     layout: "channels_last" or "channels_first" of an array with channels; None infers it from the axis of size 1 or 3.
     validation_fraction: fraction held out, drawn with `seed`. Every validation reads all of it.
     block_size: number of consecutive rows that stay in one split; about 100 for video frames.
@@ -61,9 +62,13 @@ class Npy(Source):
             self.stored, self.channel_axis = (*header.shape[1:], 1), _CHANNEL_AXES["channels_last"]
         height, width = (side for axis, side in enumerate(self.stored) if axis != self.channel_axis)
         memory.check(16 * header.shape[0], f"{where}: the order of its images needs", "give a file with fewer")
-        self.labels = None if labels_path is None else _read_labels(labels_path, header.shape[0])
-        num_classes = 0 if self.labels is None else count_classes(self.labels, f"dataset.labels_path={labels_path}")
-        self.spec = image_spec((self.stored[self.channel_axis], height, width), num_classes)
+        self.labels: Tensor | None = None
+        names: tuple[str, ...] = ()
+        num_classes = 0
+        if labels_path is not None:
+            self.labels, names = _read_labels(labels_path, header.shape[0])
+            num_classes = len(names) or count_classes(self.labels, f"dataset.labels_path={labels_path}")
+        self.spec = image_spec((self.stored[self.channel_axis], height, width), num_classes, names)
         self.count, self.validation_fraction, self.block_size = header.shape[0], validation_fraction, block_size
         self.seed = seed
         self.sizes = split_sizes(self.count, validation_fraction)
@@ -170,8 +175,8 @@ def _open_array(key: str, path: str | None) -> tuple[np.memmap, Header]:
     return array, Header(array.shape, array.dtype)
 
 
-def _read_labels(path: str, count: int) -> Tensor:
-    """Labels int64 [count] from a .npy file."""
+def _read_labels(path: str, count: int) -> tuple[Tensor, tuple[str, ...]]:
+    """Labels int64 [count] from a .npy file, and names of the classes if they are texts."""
     array, header = _open_array("labels_path", path)
     check_labels(f"dataset.labels_path={path}: {header}", header, count)
-    return torch.from_numpy(array.astype(np.int64))
+    return classes_of(array, f"dataset.labels_path={path}: {header}")

@@ -6,11 +6,12 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from genlab.contract.data import DataSpec, Field
+from genlab.contract.data import DataSpec, Field, ImageShape
 from genlab.contract.settings import Place
 from genlab.data.checks import check_choice
-from genlab.data.folders import check_folder, list_images
-from genlab.data.images import Half, ImageFiles, image_size
+from genlab.data.decoding import Half
+from genlab.data.images import SKIP, ImageFiles, image_size, sound_rows, without_damaged
+from genlab.data.listing import check_folder, left_beside, list_images, shown
 from genlab.data.source import Examples, Source
 from genlab.data.splits import split_rows
 
@@ -18,15 +19,20 @@ VALIDATION_FOLDERS = ("val", "validation", "test")
 """The first that exists is used."""
 
 _SUBFOLDERS = (("a", "b"), ("A", "B"))
-_NAMED = 3  # files named in a message
 
 
 class Files(NamedTuple):
-    """Paths of the images of a and of b, row by row; the same paths if the two are side by side."""
+    """Paths of the images of a and of b, row by row; the same paths if the two are side by side. notes: lines on what
+    was left out."""
 
     a: list[str]
     b: list[str]
     side_by_side: bool
+    notes: tuple[str, ...] = ()
+
+    def rows(self, rows: list[int]) -> "Files":
+        """The pairs at `rows`."""
+        return self._replace(a=[self.a[row] for row in rows], b=[self.b[row] for row in rows])
 
 
 class PairedFolder(Source):
@@ -38,6 +44,7 @@ class PairedFolder(Source):
     a: "left" or "right": the image of a side-by-side file that is a; the other is b.
     size: height and width in pixels, or [height, width]; every image is scaled to cover it and centre-cropped.
     channels: 3, or 1 for grey; or those of [a, b].
+    skip_damaged: True leaves out pairs of which an image cannot be read; they are found by decoding all of them.
     validation_folder: folder of held-out pairs, as in test; None for the first of `VALIDATION_FOLDERS` that exists.
     validation_fraction: fraction held out, drawn with `seed`, if there is no such folder.
     """
@@ -51,6 +58,7 @@ class PairedFolder(Source):
         a: Half = "left",
         size: int | list[int] = 128,
         channels: int | list[int] = 3,
+        skip_damaged: bool = False,
         validation_folder: str | None = None,
         validation_fraction: float = 0.1,
         seed: int = 0,
@@ -62,14 +70,16 @@ class PairedFolder(Source):
         shapes = [image_size(number, size) for number in both]
         root = check_folder(path, "/data/facades")
         self.files = _find(root, validation_folder)
-        if "validation" not in self.files:
-            whole = self.files["train"]
-            for split, rows in split_rows(len(whole.a), validation_fraction, seed).items():
-                first, second = ([paths[row] for row in rows.tolist()] for paths in (whole.a, whole.b))
-                self.files[split] = Files(first, second, whole.side_by_side)
         if a == "right" and not all(files.side_by_side for files in self.files.values()):
             raise ValueError("dataset.a=right: is for images side by side; here two folders say which images are a")
         self.halves: tuple[Half, Half] = ("left", "right") if a == "left" else ("right", "left")
+        if skip_damaged:
+            self.files = {split: self._sound(files, shapes) for split, files in self.files.items()}
+        self.notes = tuple(dict.fromkeys(note for files in self.files.values() for note in files.notes))
+        if "validation" not in self.files:
+            whole = self.files["train"]
+            rows = split_rows(len(whole.a), validation_fraction, seed)
+            self.files = {split: whole.rows(rows[split].tolist()) for split in rows}
         self.spec = DataSpec(
             {name: Field("image", shape) for name, shape in zip("ab", shapes, strict=True)}, paired=True
         )
@@ -77,12 +87,23 @@ class PairedFolder(Source):
 
     def open(self, split: str) -> list[Examples]:
         files = self.files[split]
-        halves = self.halves if files.side_by_side else (None, None)
+        every = [path for files in self.files.values() for path in (*files.a, *files.b)]
         a, b = (
-            ImageFiles(name, paths, self.spec[name].shape, half=half)
-            for name, paths, half in zip("ab", (files.a, files.b), halves, strict=True)
+            ImageFiles(name, paths, self.spec[name].shape, half=half, skip=SKIP, others=every)
+            for name, paths, half in zip("ab", (files.a, files.b), self._halves_of(files), strict=True)
         )
         return [Joined(a, b)]
+
+    def _halves_of(self, files: Files) -> tuple[Half | None, Half | None]:
+        return self.halves if files.side_by_side else (None, None)
+
+    def _sound(self, files: Files, shapes: list[ImageShape]) -> Files:
+        """The pairs of which both images can be read."""
+        sides = zip((files.a, files.b), shapes, self._halves_of(files), strict=True)
+        first, second = (set(sound_rows(paths, shape, half)) for paths, shape, half in sides)
+        rows = sorted(first & second)
+        notes = without_damaged(files.a, rows) if first >= second else without_damaged(files.b, rows)
+        return files.rows(rows)._replace(notes=(*files.notes, *notes))
 
 
 class Joined(Examples):
@@ -108,13 +129,17 @@ def _find(root: str, validation_folder: str | None) -> dict[str, Files]:
         if validation_folder is not None:
             raise ValueError(f"dataset.validation_folder={validation_folder}: needs a folder train beside it in {root}")
         return {"train": _pairs_in(root)}
-    found = {"train": train}
+    found, used = {"train": train}, {"train"}
     for name in VALIDATION_FOLDERS if validation_folder is None else (validation_folder,):
         if (held_out := _named(root, name)) is not None:
-            return found | {"validation": held_out}
-    if validation_folder is not None:
+            found["validation"] = held_out
+            used.add(name)
+            break
+    if validation_folder is not None and len(found) == 1:
         raise ValueError(f"dataset.validation_folder={validation_folder}: {root} has no folder of this name")
-    return found
+    entries = [split + side for split in sorted(used) for side in ("", "A", "B")]
+    beside = left_beside(root, [name for name in entries if os.path.isdir(os.path.join(root, name))])
+    return found | {"train": train._replace(notes=(*beside, *train.notes))}
 
 
 def _named(root: str, split: str) -> Files | None:
@@ -130,23 +155,29 @@ def _pairs_in(folder: str) -> Files:
     for names in _SUBFOLDERS:
         a, b = (os.path.join(folder, name) for name in names)
         if os.path.isdir(a) or os.path.isdir(b):
-            return _matched(a, b)
-    files = [path for path in list_images(folder) if os.path.dirname(path) == folder.rstrip(os.sep)]
-    if not files:
+            files = _matched(a, b)
+            return files._replace(notes=(*left_beside(folder, names), *files.notes))
+    found, notes = list_images(folder)
+    paths = [path for path in found if os.path.dirname(path) == folder.rstrip(os.sep)]
+    if not paths:
         raise ValueError(
             f"dataset.path: {folder} holds its images in subfolders that are not called a and b. Rename the two whose "
             "images belong together to a and b, or put files with both images side by side directly into the folder."
         )
-    return Files(files, files, side_by_side=True)
+    if deeper := sorted(set(found) - set(paths)):
+        notes = (*notes, f"dataset.path: left out {len(deeper)} images in subfolders: {shown(deeper)}")
+    return Files(paths, paths, True, notes)
 
 
 def _matched(a: str, b: str) -> Files:
     """The images of two folders that have the same names. `ValueError` if one has no partner."""
-    sides = []
+    sides: list[dict[str, str]] = []
+    notes: list[str] = []
     for folder, other in ((a, b), (b, a)):
         if not os.path.isdir(folder):
             raise ValueError(f"dataset.path: {other} has no folder {os.path.basename(folder)} beside it. Give both.")
-        paths = list_images(folder)
+        paths, left_out = list_images(folder)
+        notes += left_out
         sides.append({os.path.splitext(os.path.relpath(path, folder))[0]: path for path in paths})
         if len(sides[-1]) < len(paths):
             raise ValueError(
@@ -155,13 +186,12 @@ def _matched(a: str, b: str) -> Files:
     if problems := [*_without_partner(sides[0], sides[1], b), *_without_partner(sides[1], sides[0], a)]:
         raise ValueError(f"dataset.path: {'; '.join(problems)}. Pairs have the same names in both folders.")
     names = sorted(sides[0])
-    return Files([sides[0][name] for name in names], [sides[1][name] for name in names], side_by_side=False)
+    a_paths, b_paths = ([side[name] for name in names] for side in sides)
+    return Files(a_paths, b_paths, False, tuple(notes))
 
 
 def _without_partner(paths: dict[str, str], others: dict[str, str], other_folder: str) -> Iterator[str]:
     """A text that names the first of `paths` whose names are not among `others`."""
-    lonely = sorted(paths.keys() - others.keys())
-    if lonely:
-        more = f" and {len(lonely) - _NAMED} more" if len(lonely) > _NAMED else ""
-        shown = ", ".join(paths[name] for name in lonely[:_NAMED])
-        yield f"{shown}{more} {'have' if len(lonely) > 1 else 'has'} no partner in {other_folder}"
+    if lonely := sorted(paths.keys() - others.keys()):
+        files = shown([paths[name] for name in lonely])
+        yield f"{files} {'have' if len(lonely) > 1 else 'has'} no partner in {other_folder}"

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from genlab.contract.data import DataSpec, Field
 from genlab.contract.settings import Place
-from genlab.data.arrays import count_classes, read_array, read_headers
+from genlab.data.arrays import check_labels, read_array, read_headers
 from genlab.data.checks import check_moments, check_range
+from genlab.data.classes import classes_of, count_classes
 from genlab.data.csv_points import Table, read_csv
 from genlab.data.source import ArrayExamples, Examples, Source
 from genlab.data.splits import split_rows, split_sizes
@@ -131,8 +132,8 @@ def _from_npz(path: str, points_key: str, labels_key: str | None, key: str) -> T
     if labels_key is None:
         return Table(points, columns)
     where = f"dataset.labels_key={labels_key}: {headers[labels_key]}"
-    if headers[labels_key].dtype.kind not in "ui" or headers[labels_key].shape != (len(points),):
-        raise ValueError(f"{where} cannot be the labels of {len(points)} points. Store one integer for each.")
-    labels = torch.from_numpy(read_array(path, labels_key).astype(np.int64))
-    count_classes(labels, where)
-    return Table(points, columns, labels)
+    check_labels(where, headers[labels_key], len(points), "points")
+    labels, names = classes_of(read_array(path, labels_key), where)
+    if not names:
+        count_classes(labels, where)
+    return Table(points, columns, labels, names)

@@ -13,6 +13,7 @@ References:
 """
 
 from pathlib import Path
+from string import ascii_lowercase, ascii_uppercase, digits
 
 import torch
 from torch import Tensor
@@ -24,6 +25,9 @@ from genlab.data.images import ImageFiles, image_size
 from genlab.data.published import LARGEST_FILE, Archive, LabelledSet, PublishedSet
 from genlab.data.source import Examples
 
+_MERGED = digits + ascii_uppercase + "abdefghnqrt"
+"""EMNIST's classes where small letters that look like capitals are one class with them."""
+
 
 class Mnist(LabelledSet):
     """Handwritten digits: 60,000 and 10,000 grey images of 28x28 pixels in ten classes.
@@ -33,7 +37,7 @@ class Mnist(LabelledSet):
     """
 
     name = "MNIST"
-    native = image_spec((1, 28, 28), 10)
+    native = image_spec((1, 28, 28), 10, digits)
     sizes = {"train": 60_000, "validation": 10_000}
     prefixes = {"train": "train", "validation": "t10k"}  # of file names
 
@@ -67,6 +71,7 @@ class Kmnist(Mnist):
     """Cursive Japanese characters: 60,000 and 10,000 grey images of 28x28 pixels in ten classes; as `Mnist`."""
 
     name = "KMNIST"
+    native = image_spec((1, 28, 28), 10, ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"))
 
 
 class Emnist(Mnist):
@@ -80,18 +85,18 @@ class Emnist(Mnist):
 
     name = "EMNIST"
     parts = {  # classes, training images, test images
-        "byclass": (62, 697_932, 116_323),
-        "bymerge": (47, 697_932, 116_323),
-        "balanced": (47, 112_800, 18_800),
-        "letters": (26, 124_800, 20_800),
-        "digits": (10, 240_000, 40_000),
-        "mnist": (10, 60_000, 10_000),
+        "byclass": (digits + ascii_uppercase + ascii_lowercase, 697_932, 116_323),
+        "bymerge": (_MERGED, 697_932, 116_323),
+        "balanced": (_MERGED, 112_800, 18_800),
+        "letters": (ascii_lowercase, 124_800, 20_800),
+        "digits": (digits, 240_000, 40_000),
+        "mnist": (digits, 60_000, 10_000),
     }
 
     def __init__(self, *, data_dir: Place, part: str = "balanced", size: int | None = None):
         check_choice("part", part, tuple(self.parts))
-        num_classes, train, validation = self.parts[part]
-        self.part, self.native = part, image_spec((1, 28, 28), num_classes)
+        classes, train, validation = self.parts[part]
+        self.part, self.native = part, image_spec((1, 28, 28), len(classes), classes)
         self.sizes = {"train": train, "validation": validation}
         self.prefixes = {"train": f"emnist-{part}-train", "validation": f"emnist-{part}-test"}
         super().__init__(data_dir=data_dir, size=size)
@@ -141,7 +146,7 @@ class Svhn(LabelledSet):
     """
 
     name = "SVHN"
-    native = image_spec((3, 32, 32), 10)
+    native = image_spec((3, 32, 32), 10, digits)
     sizes = {"train": 73_257, "validation": 26_032}
     parts = {"train": "train", "validation": "test"}
 

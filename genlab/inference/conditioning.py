@@ -95,7 +95,9 @@ class Conditioning:
 
 def _rows(field: Field, value: Any, count: int) -> Tensor:
     """Rows [count, *shape] of a field, from rows or from one value for all. `ValueError` if it is neither."""
-    if isinstance(value, (np.ndarray, np.generic, Tensor)) or (isinstance(value, list) and not field.shape):
+    if isinstance(value, list) and not field.shape and any(isinstance(entry, str) for entry in value):
+        rows = torch.stack([kind_of(field).parse(field, entry) for entry in value])
+    elif isinstance(value, (np.ndarray, np.generic, Tensor)) or (isinstance(value, list) and not field.shape):
         rows = torch.as_tensor(value)
     elif isinstance(value, list) and value and isinstance(value[0], list):
         rows = torch.tensor(value)

@@ -10,6 +10,7 @@ from torch import Tensor
 from genlab.checkpoints.folder import RunFolder
 from genlab.config.build import build_source
 from genlab.config.commands import DatasetChoice, DataUseConfig
+from genlab.config.options import dataset_defaults
 from genlab.config.places import moved
 from genlab.contract.data import Condition, Field
 from genlab.data.fingerprint import check_data, fingerprint
@@ -18,7 +19,7 @@ from genlab.data.pairs import Paired
 from genlab.data.published import PublishedSet
 from genlab.data.source import Source
 from genlab.inference.run import Run
-from genlab.inspection.images import DatasetImages
+from genlab.inspection.images import DatasetImages, tell
 from genlab.system.seeding import seeded
 from genlab.system.small_files import read_json
 
@@ -30,9 +31,11 @@ def run_source(run: Run, config: DataUseConfig) -> tuple[Source, DatasetChoice]:
     `config.data_dir` is used: archives are unpacked and downloads stored there.
     """
     if not config.own:
-        source = build_source(config.dataset.settings)
-        check_fit(run, source, f"dataset={config.dataset.name}")
-        return source, config.dataset
+        choice = fitted(run, config.dataset)
+        source = build_source(choice.settings)
+        check_fit(run, source, f"dataset={choice.name}")
+        tell(source.notes)
+        return source, choice
     given = config.dataset.settings if config.dataset else {}
     settings = moved(run.config.dataset, given)
     if given:
@@ -47,6 +50,22 @@ def run_source(run: Run, config: DataUseConfig) -> tuple[Source, DatasetChoice]:
             f"the data that run={run.folder} was trained on is not available here: {error} Or name other data: "
             "dataset=NAME, or input=FOLDER if the command takes it."
         ) from error
+
+
+def fitted(run: Run, choice: DatasetChoice) -> DatasetChoice:
+    """A dataset of image files with the run's size and channels where the user has chosen none: they are converted."""
+    usual = dataset_defaults(choice.name)
+    shapes = [run.data[domain].shape for domain in run.data.domains][-1 if choice.settings.get("pair") else 0 :]
+    if len(shapes[0]) != 3 or not {"size", "channels"} <= set(usual):
+        return choice
+    channels = [shape[0] for shape in shapes]
+    height, width = shapes[0][1:]
+    own = {
+        "size": height if height == width else [height, width],
+        "channels": channels[0] if len(set(channels)) == 1 else channels,
+    }
+    free = {key: value for key, value in own.items() if choice.settings.get(key) == usual[key]}
+    return DatasetChoice(choice.name, choice.settings | free)
 
 
 def _checked(run: Run, source: Source) -> Source:

@@ -1,7 +1,7 @@
 """Examples for a trained run, read batch by batch: the user's files, or rows of a dataset."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,13 +11,21 @@ from torch import Tensor
 from tqdm import tqdm
 
 from genlab.contract.data import Condition, Field
-from genlab.data.images import decode
+from genlab.data.decoding import UnreadableError, decode
+from genlab.data.images import refusal
+from genlab.data.listing import shown
 from genlab.data.loading import Loader, as_examples
 from genlab.inference.run import BATCH
 
 log = logging.getLogger("genlab")
 
 T = TypeVar("T", bound=tuple)
+
+
+def tell(notes: Sequence[str]) -> None:
+    """Show lines on the user's data."""
+    for note in notes:
+        log.warning(note)
 
 
 def progress(batches: Iterable[T], doing: str, total: int) -> Iterator[T]:
@@ -87,33 +95,26 @@ class UserImages(Images):
     skip_damaged: bool | None = None
 
     def read(self) -> Iterator[tuple[list[str], Tensor, Condition]]:
+        damaged: list[UnreadableError] = []
         for start in range(0, len(self.paths), BATCH):
             names, images = [], []
             for path in self.paths[start : start + BATCH]:
                 try:
-                    image = self._decode(path)
-                except ValueError as error:
-                    if not self.skip_damaged:
-                        hint = "" if self.skip_damaged is None else " Or leave such files out: skip_damaged=true"
-                        raise ValueError(f"{error}{hint}") from error
-                    log.warning("left out: %s", error)
-                    self.skipped.append(str(path))
+                    image = decode(str(path), self.wanted.shape)
+                except UnreadableError as error:
+                    damaged.append(error)
                     continue
                 names.append(str(path.relative_to(self.root)))
                 images.append(image)
-            if images:
+            if images and (self.skip_damaged or not damaged):  # otherwise the rest is only examined
                 yield names, as_examples(torch.stack(images), self.wanted), {}
-        if len(self.skipped) == len(self.paths):
+        if damaged and not self.skip_damaged:
+            raise refusal(damaged, None if self.skip_damaged is None else "skip_damaged")
+        if len(damaged) == len(self.paths):
             raise ValueError(f"{self.asked}: none of its {len(self.paths)} images can be read")
-
-    def _decode(self, path: Path) -> Tensor:
-        channels, height, width = self.wanted.shape
-        image = decode(str(path), (3, height, width))
-        if channels == 3:
-            return image
-        if (image[0] - image[1]).any() or (image[1] - image[2]).any():
-            raise ValueError(f"{path}: is in colour, but this run takes grey images (1 channel); convert it to grey.")
-        return image[:1]
+        self.skipped = [error.path for error in damaged]
+        if damaged:
+            tell([f"skip_damaged: left out {len(damaged)} of {len(self.paths)} files: {shown(self.skipped)}"])
 
 
 @dataclass(kw_only=True)

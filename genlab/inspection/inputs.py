@@ -16,11 +16,12 @@ from genlab.config.options import dataset_defaults
 from genlab.config.paths import options
 from genlab.contract.data import Field
 from genlab.data.arrays import Npz, read_array, read_headers
-from genlab.data.folders import SUFFIXES, check_folder, list_images
+from genlab.data.decoding import SUFFIXES
+from genlab.data.listing import check_folder, list_images
 from genlab.data.point_files import read_points
 from genlab.inference.run import Run
 from genlab.inspection.dataset import check_field, check_fit, dataset_images, dataset_origin, images_of
-from genlab.inspection.images import DatasetImages, Images, UserImages, UserPoints
+from genlab.inspection.images import DatasetImages, Images, UserImages, UserPoints, tell
 from genlab.media.kinds import kind_of, shown_kind
 
 
@@ -61,7 +62,9 @@ def open_input(
         raise ValueError(f"{key}={place}: no such file")
     else:
         root = Path(check_folder(place, "photographs", key=key))
-        title, paths = root.resolve().name, [Path(name) for name in list_images(str(root), key=key)][:limit]
+        found = list_images(str(root), key=key)
+        title, paths = root.resolve().name, [Path(name) for name in found.paths[:limit]]
+        tell(found.notes)
     asked = f"{key}={place}"
     return UserImages(
         title, len(paths), origin, paths=paths, root=root, wanted=wanted, asked=asked, skip_damaged=skip_damaged

@@ -1,5 +1,6 @@
 """Grids of images: from tensors to one image, to PNG files and to the frames of an animation."""
 
+from collections.abc import Sequence
 from math import ceil
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from genlab.media.captions import with_captions
 from genlab.media.images import Png, encode, to_uint8
 from genlab.media.metadata import Origin
 
@@ -71,13 +73,18 @@ def _scale(image: Tensor) -> int:
     return max(1, _SIDE // max(image.shape[-2:]))
 
 
-def to_png(images: Tensor, origin: Origin | None = None) -> Png:
+def to_png(images: Tensor, origin: Origin | None = None, captions: Sequence[str] = ()) -> Png:
     """Images [rows, columns, C, H, W] in [0, 1] as one PNG; small images are enlarged by an integer factor.
 
-    origin: metadata of the file; None for none.
+    origin: metadata of the file; None for none. captions: of the first images, in reading order.
     """
     image = tile(images.float().cpu())
-    return encode(to_uint8(image[None])[0], origin, scale=_scale(image))
+    pixels, scale = to_uint8(image[None])[0], _scale(image)
+    if captions:
+        large = pixels.repeat(scale, 0).repeat(scale, 1)
+        height, width = (scale * (side + _WIDTH) for side in images.shape[-2:])
+        return encode(with_captions(large, captions, height, width), origin)
+    return encode(pixels, origin, scale)
 
 
 def save_png(images: Tensor, path: Path, origin: Origin | None = None) -> None:

@@ -91,9 +91,15 @@ class Shown(Kind):
         raise NotImplementedError
 
     def picture(
-        self, rows: Tensor, origin: Origin | None = None, scene: Scene | None = None, connected: bool = False
+        self,
+        rows: Tensor,
+        origin: Origin | None = None,
+        scene: Scene | None = None,
+        connected: bool = False,
+        captions: Sequence[str] = (),
     ) -> Png:
-        """Examples [rows, columns, *shape] as one PNG. origin: its metadata. connected: each row is a path."""
+        """Examples [rows, columns, *shape] as one PNG. origin: its metadata. connected: each row is a path. captions:
+        of the first examples, for kinds that are shown one by one."""
         raise NotImplementedError
 
     def arranged(self, x: Tensor, columns: int | None = None) -> Tensor:

@@ -1,6 +1,6 @@
 """The kinds of data. Nothing outside `media` asks which kind something is: it asks the kind."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,7 +15,9 @@ from genlab.media.images import Png, save_gif, save_image, to_uint8
 from genlab.media.kind import Kind, Scene, Shown, parse_numbers
 from genlab.media.metadata import Origin
 from genlab.media.points import Points
-from genlab.system.text import did_you_mean
+from genlab.system.text import NUMBER, did_you_mean, printable
+
+_SHOWN_CLASSES = 20
 
 
 class Image(Shown):
@@ -34,9 +36,14 @@ class Image(Shown):
         return to_uint8(x)
 
     def picture(
-        self, rows: Tensor, origin: Origin | None = None, scene: Scene | None = None, connected: bool = False
+        self,
+        rows: Tensor,
+        origin: Origin | None = None,
+        scene: Scene | None = None,
+        connected: bool = False,
+        captions: Sequence[str] = (),
     ) -> Png:
-        return to_png(rows, origin)
+        return to_png(rows, origin, captions)
 
     def arranged(self, x: Tensor, columns: int | None = None) -> Tensor:
         """Empty cells are grey."""
@@ -80,12 +87,15 @@ class Label(Kind):
         return field.size
 
     def parse(self, field: Field, value: Any) -> Tensor:
-        if isinstance(value, str) and value in field.names:
-            return torch.tensor(field.names.index(value))
-        if type(value) is int and 0 <= value < field.size:
+        """A name comes before a number: where folders 1, 2 and 10 are the classes, 2 is the folder."""
+        named = [place for place, name in enumerate(field.names) if _is_name(name, value)]
+        if len(named) == 1:
+            return torch.tensor(named[0])
+        if type(value) is int and 0 <= value < field.size and not _is_numeric(field.names):
             return torch.tensor(value)
-        named = f"; {did_you_mean(value, field.names)}" if isinstance(value, str) and field.names else ""
-        raise ValueError(f"this run knows the classes 0 to {field.size - 1}{named}")
+        known = numbered(field) or f"0 to {field.size - 1}"
+        hint = f"; {did_you_mean(value, field.names)}" if isinstance(value, str) and field.names else ""
+        raise ValueError(f"this run knows the classes {known}{hint}")
 
 
 class Factors(Kind):
@@ -117,6 +127,40 @@ def shown_kind(data: DataSpec, name: str | None = None) -> Shown:
     if not isinstance(kind, Shown):
         raise ValueError(f"{kind.plural} cannot be modelled")
     return kind
+
+
+def numbered(field: Field) -> str:
+    """The classes of a label with their names, as in "0=cats, 1=dogs"; empty where they are numbers alone."""
+    if all(name == str(number) for number, name in enumerate(field.names)):
+        return ""
+    more = f" and {field.size - _SHOWN_CLASSES} more" if field.size > _SHOWN_CLASSES else ""
+    shown = (f"{number}={name}" for number, name in enumerate(field.names[:_SHOWN_CLASSES]))
+    return printable(", ".join(shown) + more)
+
+
+def captions_of(data: DataSpec, condition: Mapping[str, Tensor]) -> list[str]:
+    """The classes by name that the rows of a condition ask for; none where they have no names but numbers."""
+    field = data.fields.get("label")
+    if field is None or not numbered(field) or "label" not in condition:
+        return []
+    return [printable(field.names[number]) for number in condition["label"].flatten().tolist()]
+
+
+def _is_name(name: str, value: Any) -> bool:
+    """Whether a value of the command line, where true and 007 are no texts, is the name of a class."""
+    if isinstance(value, bool):
+        return name.lower() == str(value).lower()
+    if isinstance(value, (int, float)):
+        return _number(name) == value
+    return name == value
+
+
+def _is_numeric(names: Sequence[str]) -> bool:
+    return bool(names) and all(map(NUMBER.fullmatch, names))
+
+
+def _number(name: str) -> float | None:
+    return float(name) if NUMBER.fullmatch(name) else None
 
 
 def _shifted(x: Tensor, down: Tensor, right: Tensor) -> Tensor:

@@ -36,7 +36,12 @@ class Points(Shown):
         return x.detach().cpu().float().numpy()
 
     def picture(
-        self, rows: Tensor, origin: Origin | None = None, scene: Scene | None = None, connected: bool = False
+        self,
+        rows: Tensor,
+        origin: Origin | None = None,
+        scene: Scene | None = None,
+        connected: bool = False,
+        captions: Sequence[str] = (),
     ) -> Png:
         """Points [rows, columns, D] over the data, see `point_plots`; the sizes are those of `new_figure`.
 

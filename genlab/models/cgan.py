@@ -85,7 +85,10 @@ class CGAN(GAN):
 
     def preview(self, batch: Batch) -> dict[str, Tensor]:
         """One class per row, the same noise within each column."""
-        z = self.latents(batch)[:_PREVIEW_COLUMNS]
-        label = torch.arange(self.num_conditions, device=z.device).repeat_interleave(len(z))
-        samples = self.decode(z.repeat(self.num_conditions, 1), {"label": label})
-        return {"samples": samples.unflatten(0, (self.num_conditions, len(z)))}
+        z, label = self.latents(batch)[:_PREVIEW_COLUMNS], self.preview_labels(batch)["samples"]
+        samples = self.decode(z.repeat(self.num_conditions, 1), {"label": label.flatten()})
+        return {"samples": samples.unflatten(0, label.shape)}
+
+    def preview_labels(self, batch: Batch) -> dict[str, Tensor]:
+        columns = min(batch.size, _PREVIEW_COLUMNS)
+        return {"samples": torch.arange(self.num_conditions, device=batch.device)[:, None].repeat(1, columns)}

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from genlab.contract.data import Condition
+from genlab.contract.data import Batch, Condition
 from genlab.models.vae import VAE
 from genlab.networks.condition import ConditionFeatures, WithCondition
 from genlab.networks.network import Network
@@ -46,6 +46,10 @@ class CVAE(VAE):
     def output(self, z: Tensor, condition: Condition | None = None) -> Tensor:
         """The decoder's raw outputs [N, *shape], parameters of p(x | z, y). `ValueError` without labels."""
         return self.decoder(torch.cat([z, self.features(self.needed(condition)).to(z.dtype)], dim=1))
+
+    def preview_labels(self, batch: Batch) -> dict[str, Tensor]:
+        side = max(1, int(batch.size**0.5))
+        return {"samples": batch["label"][: side * side].unflatten(0, (side, side))}
 
     def log_weights(self, x: Tensor, num_samples: int, condition: Condition | None = None) -> Tensor:
         """log p(x | z, y) + log p(z) - log q(z | x, y) in nats, [num_samples, N]; see `VAE.log_weights`.

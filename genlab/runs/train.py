@@ -24,6 +24,7 @@ from genlab.config.stored import check_state
 from genlab.contract.settings import RunConfig
 from genlab.data.loading import Loader
 from genlab.data.source import Source
+from genlab.media.kinds import numbered
 from genlab.networks.global_batch_norm import share_statistics
 from genlab.runs.callbacks import directions, make_callbacks
 from genlab.runs.processes import RunFailed, first_failure, in_all_processes, reason_of, under_one_command
@@ -69,7 +70,7 @@ def _train(config: RunConfig, folder: RunFolder, start: Start | None) -> dict[st
         state = _state(config, start.path, device) if start and start.path else None
         if rank() == 0:
             stack.enter_context(log_to_file(folder.log))
-            _write_records(config, folder, loaders, device)
+            _write_records(config, folder, source, loaders, device)
             if start and start.path and state:
                 make_last(start.path, state["step"], start.damaged)
         interruption = stack.enter_context(Interruption().listening())
@@ -137,7 +138,9 @@ def _state(config: RunConfig, path: Path, device: torch.device) -> dict:
     return state
 
 
-def _write_records(config: RunConfig, folder: RunFolder, loaders: tuple[Loader, Loader], device: torch.device) -> None:
+def _write_records(
+    config: RunConfig, folder: RunFolder, source: Source, loaders: tuple[Loader, Loader], device: torch.device
+) -> None:
     """Write `config.yaml` and `environment.json`; `ValueError` if a resumed run's data are not those on record."""
     record = environment(device, loaders[0])
     if folder.environment.is_file():
@@ -148,8 +151,17 @@ def _write_records(config: RunConfig, folder: RunFolder, loaders: tuple[Loader, 
             raise ValueError(f"{folder.environment}: is damaged; remove it to continue unchecked") from error
     replace_text(folder.config, yaml.safe_dump(config.to_dict(), sort_keys=False, allow_unicode=True))
     replace_text(folder.environment, json.dumps(record, indent=2))
-    for line in (*loaders[0].storage, *loaders[1].storage):
+    for note in source.notes:
+        log.warning(note)
+    for line in (*_classes(source), *loaders[0].storage, *loaders[1].storage):
         log.info(line)
+
+
+def _classes(source: Source) -> Iterator[str]:
+    """A line on the classes of each label that has names."""
+    for name, field in source.spec.fields.items():
+        if (names := numbered(field)) and field.size:
+            yield f"{name}: {field.size} classes: {names}"
 
 
 def _loaders(config: RunConfig, source: Source, device: torch.device) -> tuple[Loader, Loader]:

@@ -1,7 +1,11 @@
 """Text for users: hints for misspelt words, and untrusted text made safe for a terminal."""
 
 import difflib
+import re
 from collections.abc import Collection
+
+NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
+"""A number as a name."""
 
 
 def did_you_mean(word: str, words: Collection[str]) -> str:
@@ -13,6 +17,13 @@ def did_you_mean(word: str, words: Collection[str]) -> str:
 def printable(text: str) -> str:
     """`text` with control characters, which a terminal would interpret, replaced by "?"."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def natural_order(names: Collection[str]) -> list[str]:
+    """`names` sorted as people count: by value if all are numbers, else with the digits in them taken as numbers."""
+    if all(map(NUMBER.fullmatch, names)):
+        return sorted(names, key=lambda name: (float(name), name))
+    return sorted(names, key=lambda name: ([int(p) if p.isdecimal() else p for p in re.split(r"(\d+)", name)], name))
 
 
 def size_in_words(nbytes: int) -> str:

@@ -71,6 +71,12 @@ def preview(trainer: Trainer) -> dict[str, Tensor]:
     return {name: grid.detach().float().cpu() for name, grid in grids.items()}
 
 
+def preview_labels(trainer: Trainer) -> dict[str, Tensor]:
+    """The labels of the same previews, as far as they are conditioned on any, on the CPU."""
+    labels = trainer.model.preview_labels(_first(trainer, shown_kind(trainer.model.data).previewed))
+    return {name: label.cpu() for name, label in labels.items()}
+
+
 def _first(trainer: Trainer, limit: int) -> Batch:
     """The first `limit` validation examples as one batch."""
     first, *others = trainer.validation_loader.in_order(limit)

@@ -5,8 +5,8 @@ import torch
 from PIL import Image
 
 from genlab.contract.settings import LoaderConfig
+from genlab.data.decoding import MOST_PIXELS, decode
 from genlab.data.digits import Digits
-from genlab.data.images import MOST_PIXELS, decode
 from genlab.data.loading import Loader
 from genlab.data.shapes import Shapes
 from genlab.data.stripes import Stripes

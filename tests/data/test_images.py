@@ -5,7 +5,8 @@ import pytest
 import torch
 from PIL import Image
 
-from genlab.data.images import ImageFiles, decode, image_size, resize
+from genlab.data.decoding import decode
+from genlab.data.images import ImageFiles, image_size, resize
 
 
 def save(image, path, **options):

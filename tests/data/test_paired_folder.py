@@ -111,7 +111,7 @@ def test_files_without_partner_are_named(tmp_path):
     for name in NAMES[:5]:
         (tmp_path / "b" / f"{name}.png").unlink()
     (tmp_path / "a" / "09.png").unlink()
-    with pytest.raises(ValueError, match=r"a/00\.png.*a/01\.png.* 2 more .*no partner in .*b;.*b/09\.png") as error:
+    with pytest.raises(ValueError, match=r"a/00\.png.*a/01\.png.* 1 more .*no partner in .*b;.*b/09\.png") as error:
         PairedFolder(path=str(tmp_path))
     assert "\n" not in str(error.value) and str(error.value).startswith("dataset.path")
 

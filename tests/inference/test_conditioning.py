@@ -32,6 +32,29 @@ def test_a_class_is_given_by_number_or_name(value, number):
     assert of().varied(4, values={"label": value})["label"].tolist() == [number] * 4
 
 
+@pytest.mark.parametrize(
+    "names, value, number",
+    [
+        (("1", "2", "10"), 2, 1),
+        (("1", "2", "10"), "10", 2),
+        (("01", "02", "03"), 2, 1),
+        (("false", "true", "unknown"), True, 1),
+        (("0.25", "0.5", "1.5"), 0.5, 1),
+        (("-1", "0", "1"), -1, 0),
+        (("a", "1", "b"), 2, 2),
+    ],
+)
+def test_a_name_comes_before_a_number(names, value, number):
+    data = DataSpec({**DATA.fields, "label": Field("label", size=3, names=names)})
+    assert of(data=data).constant(1, {"label": value})["label"].tolist() == [number]
+
+
+def test_where_names_are_numbers_others_are_refused():
+    data = DataSpec({**DATA.fields, "label": Field("label", size=3, names=("1", "2", "10"))})
+    with pytest.raises(ValueError, match="label=0: this run knows the classes 0=1, 1=2, 2=10"):
+        of(data=data).checked({"label": 0})
+
+
 def test_labels_come_in_turn_by_default_and_null_is_no_value():
     assert of().varied(5, start=2)["label"].tolist() == [2, 0, 1, 2, 0]
     assert of().constant(2, {"label": None})["label"].tolist() == [0, 0]
@@ -41,10 +64,10 @@ def test_labels_come_in_turn_by_default_and_null_is_no_value():
 @pytest.mark.parametrize(
     "values, parts",
     [
-        ({"label": 3}, ["condition.label=3", "0 to 2"]),
-        ({"label": True}, ["condition.label=True", "0 to 2"]),
-        ({"label": 1.5}, ["condition.label=1.5", "0 to 2"]),
-        ({"label": "Sneakr"}, ["condition.label=Sneakr", "'Sneaker'"]),
+        ({"label": 3}, ["condition.label=3", "0=Boot, 1=Sneaker, 2=Shirt"]),
+        ({"label": True}, ["condition.label=True", "0=Boot"]),
+        ({"label": 1.5}, ["condition.label=1.5", "0=Boot"]),
+        ({"label": "Sneakr"}, ["condition.label=Sneakr", "'Sneaker'", "0=Boot"]),
         ({"colour": "red"}, ["condition.colour=red", "labelled is conditioned on label"]),
         ({"colour": "red", "label": -1}, ["condition.colour=red", "condition.label=-1"]),
     ],

@@ -1,0 +1,81 @@
+"""Which files below a folder are images, and a line on whatever else is there: nothing is left out in silence."""
+
+import os
+from collections import Counter
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from genlab.data.decoding import SUFFIXES
+from genlab.system.text import printable
+
+DEEPEST = 30
+"""Maximum depth of subfolders; symbolic links may form cycles."""
+
+_SHOWN = 4  # names in a line
+
+
+class Listing(NamedTuple):
+    """paths: of the images, sorted. notes: a line on the files that are none, if there are any."""
+
+    paths: list[str]
+    notes: tuple[str, ...]
+
+
+def check_folder(path: str | None, example: str, key: str = "dataset.path") -> str:
+    """`path`, the value of `key`, with ~ expanded. `ValueError` unless it is a folder."""
+    folder = os.path.expanduser(path or "")
+    if not os.path.isdir(folder):
+        problem = " is not set" if path is None else f"={path}: no such folder"
+        raise ValueError(f"{key}{problem}. Give the folder that holds the images: {key}={example}")
+    return folder
+
+
+def list_images(folder: str, key: str = "dataset.path") -> Listing:
+    """All images below `folder`, the value of `key`, by the endings of their names.
+
+    `ValueError` if there are none, or if a folder cannot be listed: without it, classes would have other numbers.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise ValueError(
+            f"{key}: {error.filename} cannot be listed ({error.strerror}). Make it readable, or move it away."
+        ) from error
+
+    found, others = [], Counter[str]()
+    depth = len(Path(folder).parts)
+    for parent, subfolders, names in os.walk(folder, followlinks=True, onerror=refuse):
+        if len(Path(parent).parts) - depth > DEEPEST:
+            raise ValueError(
+                f"{key}: {parent} lies more than {DEEPEST} folders deep. Remove links that lead in circles."
+            )
+        if not os.access(parent, os.X_OK):
+            refuse(PermissionError(0, "its files may not be opened", parent))
+        visible = [name for name in names if not name.startswith(".")]
+        others["hidden"] += len(names) - len(visible) + sum(name.startswith(".") for name in subfolders)
+        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+        for name in visible:
+            path, ending = os.path.join(parent, name), os.path.splitext(name)[1].lower()
+            if ending in SUFFIXES:
+                found.append(path)
+            elif not os.path.exists(path):  # it may have led to a folder of images
+                refuse(FileNotFoundError(0, "it is a broken link", path))
+            else:
+                others[ending or "without an ending"] += 1
+    kinds = [f"{count} {kind}" for kind, count in (+others).most_common()]
+    if not found:
+        there = f", but {shown(kinds)}" if kinds else ""
+        raise ValueError(f"{key}: no images in {folder}{there}. Give a folder with files in {' '.join(SUFFIXES)}")
+    return Listing(sorted(found), (f"{key}: left out in {folder}: {shown(kinds)}",) if kinds else ())
+
+
+def left_beside(folder: str, used: Collection[str], key: str = "dataset.path") -> tuple[str, ...]:
+    """A line on what is in `folder` besides the entries `used`, if there is anything."""
+    others = sorted(set(os.listdir(folder)) - set(used))
+    return (f"{key}: left out in {folder}, beside {', '.join(used)}: {shown(others)}",) if others else ()
+
+
+def shown(names: Sequence[str]) -> str:
+    """The first of `names`, and how many more there are, for a line."""
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return printable(", ".join(names[:_SHOWN]) + more)

@@ -1,0 +1,60 @@
+"""Classes by name, from folders to the log, the checkpoint, samples and their captions."""
+
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from PIL import Image
+from written import arrays
+
+import genlab as package
+from genlab.commands.requests import compose_request
+from genlab.commands.results import results
+
+NAMES = ("red panda", "T-shirt", "猫")
+
+
+@pytest.fixture(scope="module")
+def named(short, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("classes")
+    for shade, name in enumerate(NAMES):
+        (folder / name).mkdir()
+        for number in range(8):
+            Image.new("L", (16, 16), 80 * shade + number).save(folder / name / f"{number}.png")
+    data = ["dataset=image-folder", f"dataset.path={folder}", "dataset.size=16", "dataset.channels=1"]
+    model = ["network.channels=4", "network.dense=[8]", "model.latent_dim=3"]
+    return short("cgan", *model, *data, "trainer.preview_every=3")
+
+
+def test_the_log_and_the_checkpoint_name_the_classes(named, genlab):
+    line = "label: 3 classes: 0=T-shirt, 1=red panda, 2=猫"
+    assert line in (named / "train.log").read_text()
+    assert package.load(named).data["label"].names == ("T-shirt", "red panda", "猫")
+    assert line.replace(" 3 classes:", "") in genlab("info", f"run={named}").out
+
+
+def test_samples_are_asked_for_and_captioned_by_name(named, done, refuses):
+    _, made = done("sample", named, "label='red panda'", "num_samples=2")
+    assert set(arrays(made / "samples.npz")["labels"]) == {1}
+    with (
+        Image.open(made / "grid.png") as image,
+        Image.open(next((named / "previews").glob("*-samples.png"))) as preview,
+    ):
+        assert image.height - image.width // 2 > 16 and preview.convert("L").getextrema()[1] > 200
+    assert "0=T-shirt, 1=red panda, 2=猫; did you mean 'red panda'?" in refuses("sample", named, "label=redpanda")
+
+
+def test_single_images_say_their_class(named, genlab):
+    out = genlab("sample", f"run={named}", "num_samples=3", "format=png", "device=cpu").out
+    folder = Path(re.search(r"^images +(.*) \(3\)$", out, re.MULTILINE)[1])
+    names = [f"000000{n}-label_{n}-{text}.png" for n, text in enumerate(("T_shirt", "red_panda", "猫"))]
+    assert sorted(path.name for path in folder.iterdir()) == names
+
+
+def test_a_result_of_a_class_with_a_slash_is_one_folder(tmp_path):
+    config = compose_request("sample", ["label=T-shirt/top"])
+    run = SimpleNamespace(folder=tmp_path, step=3, precision="fp32")
+    with results(run, "samples", config, label="T-shirt/top") as (_, path):
+        assert path.parent == tmp_path / "samples" and "label_T-shirt_top" in path.name
+    assert path.is_dir()
