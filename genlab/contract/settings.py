@@ -74,7 +74,7 @@ _MAX_PROCESSES = 1024
 @dataclass
 class TrainerConfig:
     max_steps: int | None = limited(at_least=1)
-    max_epochs: float | None = limited(at_least=0)
+    max_epochs: float | None = limited(at_least=0, at_most=10**9)
     batch_size: int = limited(at_least=1)
     clip: float | None = limited(at_least=0)
     ema: float | None = MISSING
@@ -113,7 +113,7 @@ class LoaderConfig:
     memory_limit: float = limited(at_least=0)
     workers: int | None = limited(at_least=0, at_most=_MAX_PROCESSES)
     flip: bool = MISSING
-    shift: int = limited(at_least=0)
+    shift: int = limited(at_least=0, at_most=10**6)
 
 
 @dataclass
