@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import shlex
 import signal
 import sys
 from typing import NoReturn
@@ -9,6 +10,7 @@ from typing import NoReturn
 from genlab.commands import completion
 from genlab.commands.pages import help_page, usage
 from genlab.config.commands import COMMANDS
+from genlab.config.paths import options
 from genlab.system import torchrun
 from genlab.system.signals import leaving_at_once
 from genlab.system.text import did_you_mean
@@ -41,7 +43,7 @@ def _dispatch(arguments: list[str]) -> int:
     if name in ("completion", "complete"):
         return completion.main(name, rest)
     if name not in COMMANDS:
-        raise ValueError(f"{name}: no such command; {did_you_mean(name, COMMANDS)}")
+        raise ValueError(f"{name}: no such command; {_command_meant(arguments)}")
     if "--help" in rest or "-h" in rest:
         print(help_page(name))
         return 0
@@ -53,6 +55,16 @@ def _dispatch(arguments: list[str]) -> int:
         from genlab.runs.train import run_under_torchrun  # imports torch, which takes a second
 
         return run_under_torchrun(lambda: _run(name, rest))
+
+
+def _command_meant(arguments: list[str]) -> str:
+    """What to write for a command line that begins with no command."""
+    name, *rest = arguments
+    if "=" in name or name.startswith("-"):
+        return f"write {shlex.join(['genlab', 'train', *arguments])}"
+    if (model := name.lower()) in options("model"):
+        return f"write {shlex.join(['genlab', 'train', f'model={model}', *rest])}"
+    return did_you_mean(name, COMMANDS)
 
 
 def _run(name: str, arguments: list[str]) -> int:

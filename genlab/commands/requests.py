@@ -5,7 +5,8 @@ from typing import Any
 
 from hydra.core.override_parser.types import QuotedString
 
-from genlab.config.check import limit_problems, problems_of_node
+from genlab.commands.corrections import corrected
+from genlab.config.check import limit_problems, problems_of_node, with_whole_settings
 from genlab.config.commands import COMMANDS, NO_DATASET, DatasetChoice, DataUseConfig
 from genlab.config.compose import Composed, Job, RequestError, as_job, compose_command, compose_job, parse, register
 from genlab.contract.settings import typed
@@ -38,6 +39,19 @@ class ResumeRequest:
 def compose_request(command: str, arguments: list[str]) -> Any:
     """Parse the `arguments` of a `command`. `ValueError` with all problems that can be found without torch."""
     register()
+    meant, mistakes = corrected(command, arguments)
+    try:
+        request = _compose_request(command, meant)
+    except ValueError as error:
+        if not mistakes:
+            raise
+        raise RequestError([*mistakes, *str(error).splitlines()]) from error
+    if mistakes:
+        raise RequestError([*mistakes, *getattr(request, "found", ())])
+    return request
+
+
+def _compose_request(command: str, arguments: list[str]) -> Any:
     if command == "train":
         return _train(arguments)
     if flags := [argument for argument in arguments if argument.startswith("-")]:
@@ -57,6 +71,7 @@ def _use(command: str, arguments: list[str]) -> Any:
     if settings == NO_DATASET:
         config.dataset = DatasetChoice("", dict(own.values())) if own else None
     elif settings:
+        settings = with_whole_settings("dataset", settings)
         problems += problems_of_node("dataset", settings)
         config.dataset = DatasetChoice(composed.choices["dataset"], settings)
     if problems:
@@ -95,8 +110,6 @@ def _train(arguments: list[str]) -> TrainRequest:
             raise ValueError(f"{misplaced[0]} must come before the settings: genlab train -m {rest}")
         raise ValueError(f"{misplaced[0]}: no such option; see genlab train --help")
     keys = {override.split("=")[0] for override in overrides}
-    if "trainer.max_epochs" in keys and "trainer.max_steps" not in keys:
-        raise ValueError("trainer.max_epochs: the recipe counts steps, which win; add trainer.max_steps=null")
     if not multirun and (of_sweeps := [key for key in keys if key.split(".")[0] == "sweep"]):
         raise ValueError(f"{of_sweeps[0]} needs -m: genlab train -m {' '.join(overrides)}")
     if multirun:

@@ -108,7 +108,7 @@ def _lasting(line: str, moving: list[str]) -> str:
     value = value.text if isinstance(value, QuotedString) else value
     if override.key_or_group not in moving or override.is_sweep_override() or not isinstance(value, str):
         return line
-    return f"{override.key_or_group}={quoted(os.path.abspath(value))}"
+    return f"{override.key_or_group}={quoted(os.path.abspath(os.path.expanduser(value)))}"
 
 
 def _is_harmless(override: Override) -> bool:

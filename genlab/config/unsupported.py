@@ -17,6 +17,9 @@ from genlab.config.hints import fits, hint_of
 from genlab.config.paths import groups
 from genlab.contract.settings import limits_of
 
+_HEEDED = ("hydra.run.dir", "hydra.sweep.", "hydra/launcher", "hydra.launcher", "hydra/sweeper", "hydra.sweeper")
+_HEEDED_WORDS = "hydra.run.dir, hydra.sweep.dir, and hydra/launcher and hydra/sweeper with their keys"
+
 
 def unsupported(command: str, parsed: list[Override]) -> Iterator[tuple[str, str]]:
     """Each override that this command does not support, even if Hydra does, and why."""
@@ -33,6 +36,11 @@ def unsupported(command: str, parsed: list[Override]) -> Iterator[tuple[str, str
             yield line, f"{line}: {key} takes a name, and no path"
             continue
         if command == "train" and key.startswith("hydra"):
+            if not key.startswith(_HEEDED):
+                yield (
+                    line,
+                    f"{line}: GenLab does not heed it; leave it out; of Hydra's settings it heeds {_HEEDED_WORDS}",
+                )
             continue
         node, _, below = key.partition(".")
         free = command == "train" and below and hint_of(schema, node) is Any  # keys of a class may come and go

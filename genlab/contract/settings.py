@@ -13,8 +13,9 @@ from typing import Annotated, Any, TypeVar
 T = TypeVar("T")
 
 Place = Annotated[str, "place"]
-"""Type of a dataset's setting that says where files are. A run stores an absolute path. It may change when the run is
-resumed or used, as long as the data are the same."""
+Places = Annotated[Any, "place"]
+"""Types of keys that say where files are, or a list of such; ~ is the user's home. A run stores those of its dataset as
+absolute paths, which may change when it is resumed or used, as long as the data are the same."""
 
 MISSING: Any = "???"
 """OmegaConf's marker of a mandatory value; written out, so that this file does not import OmegaConf."""
@@ -73,7 +74,7 @@ _MAX_PROCESSES = 1024
 @dataclass
 class TrainerConfig:
     max_steps: int | None = limited(at_least=1)
-    max_epochs: float | None = limited(at_least=0)
+    max_epochs: float | None = limited(at_least=0, at_most=10**9)
     batch_size: int = limited(at_least=1)
     clip: float | None = limited(at_least=0)
     ema: float | None = MISSING
@@ -112,7 +113,7 @@ class LoaderConfig:
     memory_limit: float = limited(at_least=0)
     workers: int | None = limited(at_least=0, at_most=_MAX_PROCESSES)
     flip: bool = MISSING
-    shift: int = limited(at_least=0)
+    shift: int = limited(at_least=0, at_most=10**6)
 
 
 @dataclass
@@ -170,9 +171,9 @@ class _Settings:
     signature. A model that takes no network has none."""
 
     seed: int = MISSING
-    data_dir: str = MISSING
-    output_dir: str = MISSING
-    init_from: str | None = MISSING
+    data_dir: Place = MISSING
+    output_dir: Place = MISSING
+    init_from: Place | None = MISSING
     dataset: Any = MISSING
     model: Any = MISSING
     network: Any = None

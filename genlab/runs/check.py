@@ -23,7 +23,7 @@ from genlab.config.check import locate, mismatches, problems_of, ranking_metrics
 from genlab.config.compose import RequestError
 from genlab.config.options import class_of, models_of_kinds, usual_spec
 from genlab.config.paths import options
-from genlab.config.stored import check_weights
+from genlab.config.stored import check_weights, unstorable
 from genlab.contract.model import CAPABILITIES, GenerativeModel
 from genlab.contract.settings import PAIRS, RunConfig
 from genlab.data.source import Source
@@ -45,6 +45,7 @@ def check(
     """
     by_node = problems_of(config, sweep_metric)
     problems = [*found_before, *(line for lines in by_node.values() for line in lines)]
+    problems += [] if by_node else unstorable(config)
     checks = _Check(config, set(by_node), sweep_metric)
     checks.run(begins=folder is not None)
     problems += checks.problems

@@ -9,7 +9,6 @@ from pathlib import Path
 from traceback import clear_frames
 
 import torch
-import yaml
 from torch import nn
 
 from genlab.checkpoints import file as checkpoint
@@ -20,7 +19,7 @@ from genlab.checkpoints.rotation import make_last
 from genlab.checkpoints.status import RunStatus
 from genlab.config.build import build_model, build_optimizers, build_schedule, build_source
 from genlab.config.places import with_absolute_places
-from genlab.config.stored import check_state
+from genlab.config.stored import as_yaml, check_state
 from genlab.contract.settings import RunConfig
 from genlab.data.loading import Loader
 from genlab.data.source import Source
@@ -149,7 +148,7 @@ def _write_records(
             record = resumed(first, record)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"{folder.environment}: is damaged; remove it to continue unchecked") from error
-    replace_text(folder.config, yaml.safe_dump(config.to_dict(), sort_keys=False, allow_unicode=True))
+    replace_text(folder.config, as_yaml(config))
     replace_text(folder.environment, json.dumps(record, indent=2))
     for note in source.notes:
         log.warning(note)

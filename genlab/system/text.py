@@ -10,8 +10,9 @@ NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 
 def did_you_mean(word: str, words: Collection[str]) -> str:
     """A hint that names the closest of `words`, or all of them if none is close."""
-    close = difflib.get_close_matches(word, words, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(sorted(words))}"
+    written = {name.lower(): name for name in words}
+    close = difflib.get_close_matches(word.lower(), written, n=1)
+    return f"did you mean {written[close[0]]!r}?" if close else f"there are: {', '.join(sorted(words))}"
 
 
 def printable(text: str) -> str:
