@@ -13,23 +13,22 @@ from genlab.config.commands import COMMANDS
 from genlab.config.paths import options
 from genlab.system import torchrun
 from genlab.system.signals import leaving_at_once
+from genlab.system.streams import lasting_streams
 from genlab.system.text import did_you_mean
 from genlab.system.version import __version__
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run one command and exit: 0 success, 1 the run failed, 2 invalid request, 128 + N stopped by signal N."""
-    try:
-        sys.exit(_dispatch(sys.argv[1:] if arguments is None else arguments))
-    except KeyboardInterrupt as error:
-        _explain(str(error) or "stopped from the keyboard", 128 + getattr(error, "number", signal.SIGINT))
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-    except ValueError as error:
-        _explain(str(error), 2)
-    except Exception as error:
-        _explain(str(error) or type(error).__name__, 1)
+    with lasting_streams():
+        try:
+            sys.exit(_dispatch(sys.argv[1:] if arguments is None else arguments))
+        except KeyboardInterrupt as error:
+            _explain(str(error) or "stopped from the keyboard", 128 + getattr(error, "number", signal.SIGINT))
+        except ValueError as error:
+            _explain(str(error), 2)
+        except Exception as error:
+            _explain(str(error) or type(error).__name__, 1)
 
 
 def _dispatch(arguments: list[str]) -> int:

@@ -24,6 +24,7 @@ from genlab.system.distributed import PeerLost, barrier, from_first
 from genlab.system.files import replace_text
 from genlab.system.signals import Interrupted, handling, sparing_helpers
 from genlab.system.small_files import json_text
+from genlab.system.streams import lasting_streams
 
 _PATIENCE = timedelta(hours=2)
 """Timeout of collectives. The others wait while process 0 alone trains classifiers and writes files, which may exceed
@@ -192,7 +193,7 @@ def _work(number: int, processes: int, port: int, function: Callable, arguments:
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(processes)}
     os.environ |= {"RANK": str(number), "LOCAL_RANK": str(number), "TORCHELASTIC_USE_AGENT_STORE": "True"}
     try:
-        with _group():
+        with lasting_streams(), _group():
             function(*arguments)
             barrier()  # if one exits early, gloo may abort the others
     except Interrupted:

@@ -30,6 +30,7 @@ from genlab.system.files import replace_text
 from genlab.system.logs import log_to_console, log_to_file
 from genlab.system.signals import Interrupted, Interruption, caught
 from genlab.system.small_files import read_json
+from genlab.system.streams import lasting_streams
 
 log = logging.getLogger("genlab")
 
@@ -89,7 +90,7 @@ def run_job(config: DictConfig) -> float | None:
     sys.argv = ["genlab", "train", *overrides]  # recorded as provenance, in place of the worker's own
     log_to_console(logging.WARNING)
     try:
-        with _WORKER.interruptible():
+        with lasting_streams(), _WORKER.interruptible():
             final = _recorded(JobFolder(Path(hydra.runtime.output_dir)), run, overrides, sweep.retry)
     except Interrupted as error:
         if not in_pool:
