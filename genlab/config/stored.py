@@ -12,7 +12,7 @@ import yaml
 from torch import Tensor
 
 from genlab.config.hints import fits, misfit
-from genlab.contract.settings import RunConfig, flattened, typed
+from genlab.contract.settings import RunConfig, flattened, lookup, typed
 from genlab.system.small_files import plain_yaml
 from genlab.system.text import did_you_mean, printable
 
@@ -42,9 +42,8 @@ def unstorable(config: RunConfig) -> list[str]:
     except ValueError as error:
         return [line.removeprefix("config.") for line in str(error).splitlines()]
     stored = dict(flattened(again))
-    return [
-        f"{key}={value!r}: cannot be stored as it is" for key, value in flattened(values) if stored.get(key) != value
-    ]
+    changed = [key for key, value in flattened(values) if repr(stored.get(key)) != repr(value)]  # NaN is not itself
+    return [f"{key}={lookup(values, key)!r}: cannot be stored as it is" for key in changed]
 
 
 def refuse(problems: Iterable[str]) -> None:
