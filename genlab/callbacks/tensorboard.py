@@ -13,7 +13,7 @@ from torch import Tensor
 from genlab.callbacks.watch import Alarm
 from genlab.checkpoints.status import RunStatus
 from genlab.media.images import Png
-from genlab.media.kinds import shown_kind
+from genlab.media.kinds import class_name, shown_kind
 from genlab.training.callback import Callback
 from genlab.training.inference import inference
 from genlab.training.trainer import Trainer
@@ -160,7 +160,8 @@ class TensorBoard(Callback):
         latents = torch.cat([z for z, _ in batches]).float().cpu().flatten(1)
         images = torch.cat([batch["x"] for _, batch in batches]).float().cpu()
         labelled = all("label" in batch for _, batch in batches)
-        labels = [str(int(y)) for _, batch in batches for y in batch["label"]] if labelled else None
+        data = trainer.model.data
+        labels = [class_name(data["label"], int(y)) for _, b in batches for y in b["label"]] if labelled else None
         return latents, images, labels
 
     def _write_hparams(self) -> None:

@@ -34,7 +34,7 @@ def main(config: EncodeConfig) -> None:
                 )
             plotted = project(latents, config.plot, config.seed)
             title = f"{run.config.choices.model}, step {run.step}: {len(plotted.rows)} {several} of {images.title}"
-            save_scatter(plotted, images.labels, title, new / "plot.png")
+            save_scatter(plotted, images.labels, title, new / "plot.png", images.classes)
     print(f"{several:<10} {len(latents)} of {images.title}{images.left_out}")
     print(f"array      {path}/latents.npz ({latents.shape[1]} latents each)")
     if config.plot != "none":

@@ -5,6 +5,7 @@ be read is left out, and one line says why.
 """
 
 import json
+import logging
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -18,6 +19,8 @@ from genlab.checkpoints.status import read_status
 from genlab.contract.settings import flattened
 from genlab.metrics.catalogue import COMPARABLE, ranking
 from genlab.system.small_files import Unreadable, read_json, read_yaml, small_lines
+
+log = logging.getLogger("genlab")
 
 _DAMAGE = (ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError)
 
@@ -55,7 +58,7 @@ def find_runs(places: Iterable[str | Path]) -> list[Path]:
     for place in map(Path, places):
         if not place.is_dir():
             raise ValueError(f"runs={place}: no such folder")
-        for folder, below, files in os.walk(place):
+        for folder, below, files in os.walk(place, onerror=_tell):
             run = RunFolder(Path(folder))
             begun = {run.status.name, run.metrics.name} & {*files} or run.checkpoints.name in below
             if run.config.name in files and begun:
@@ -63,6 +66,10 @@ def find_runs(places: Iterable[str | Path]) -> list[Path]:
                 below.clear()
             below[:] = sorted((name for name in below if not name.startswith(".")), key=_natural)
     return list(found.values())
+
+
+def _tell(error: OSError) -> None:
+    log.warning("left out: %s cannot be listed (%s)", error.filename, error.strerror)
 
 
 def collect(folders: list[Path]) -> tuple[list[Record], list[str]]:

@@ -38,9 +38,7 @@ def list_images(folder: str, key: str = "dataset.path") -> Listing:
     """
 
     def refuse(error: OSError) -> None:
-        raise ValueError(
-            f"{key}: {error.filename} cannot be listed ({error.strerror}). Make it readable, or move it away."
-        ) from error
+        raise _unlisted(key, error) from error
 
     found, others = [], Counter[str]()
     depth = len(Path(folder).parts)
@@ -71,8 +69,17 @@ def list_images(folder: str, key: str = "dataset.path") -> Listing:
 
 def left_beside(folder: str, used: Collection[str], key: str = "dataset.path") -> tuple[str, ...]:
     """A line on what is in `folder` besides the entries `used`, if there is anything."""
-    others = sorted(set(os.listdir(folder)) - set(used))
+    try:
+        others = sorted(set(os.listdir(folder)) - set(used))
+    except OSError as error:
+        raise _unlisted(key, error) from error
     return (f"{key}: left out in {folder}, beside {', '.join(used)}: {shown(others)}",) if others else ()
+
+
+def _unlisted(key: str, error: OSError) -> ValueError:
+    return ValueError(
+        f"{key}: {error.filename} cannot be listed ({error.strerror}). Make it readable, or move it away."
+    )
 
 
 def shown(names: Sequence[str]) -> str:

@@ -30,11 +30,16 @@ def run_source(run: Run, config: DataUseConfig) -> tuple[Source, DatasetChoice]:
     The data folder recorded in the run is only read from, and only if the data is ready there. Otherwise the user's
     `config.data_dir` is used: archives are unpacked and downloads stored there.
     """
+    source, choice = _found(run, config)
+    tell(source.notes)
+    return source, choice
+
+
+def _found(run: Run, config: DataUseConfig) -> tuple[Source, DatasetChoice]:
     if not config.own:
         choice = fitted(run, config.dataset)
         source = build_source(choice.settings)
         check_fit(run, source, f"dataset={choice.name}")
-        tell(source.notes)
         return source, choice
     given = config.dataset.settings if config.dataset else {}
     settings = moved(run.config.dataset, given)

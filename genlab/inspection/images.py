@@ -16,6 +16,7 @@ from genlab.data.images import refusal
 from genlab.data.listing import shown
 from genlab.data.loading import Loader, as_examples
 from genlab.inference.run import BATCH
+from genlab.media.kinds import class_name, numbered
 
 log = logging.getLogger("genlab")
 
@@ -73,6 +74,11 @@ class Images:
             yield x, others if self.conditions else {}
         if sum(map(len, labels)) == len(self.names):
             self.labels = torch.cat(labels)
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of the classes that `labels` count; empty if they have none but numbers."""
+        return []
 
     @property
     def left_out(self) -> str:
@@ -136,6 +142,11 @@ class DatasetImages(Images):
 
     loader: Loader
     given_labels: Tensor | None = None
+
+    @property
+    def classes(self) -> list[str]:
+        label = None if self.given_labels is not None else self.loader.spec.fields.get("label")
+        return [class_name(label, number) for number in range(label.size)] if label and numbered(label) else []
 
     def read(self) -> Iterator[tuple[list[str], Tensor, Condition]]:
         start = 0

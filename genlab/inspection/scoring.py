@@ -45,6 +45,8 @@ class Scored:
         columns: dict[str, list[Any]] = {"name": self.images.names}
         if self.images.labels is not None:
             columns["label"] = self.images.labels.tolist()
+            if names := self.images.classes:
+                columns["class"] = [names[label] for label in columns["label"]]
         columns["score"] = self.scores.tolist()
         with path.open("w", newline="") as file:
             csv.writer(file).writerows([tuple(columns), *zip(*columns.values(), strict=True)])

@@ -138,12 +138,17 @@ def numbered(field: Field) -> str:
     return printable(", ".join(shown) + more)
 
 
+def class_name(field: Field, number: int) -> str:
+    """What a class is called: its name, or its number."""
+    return printable(field.names[number]) if field.names else str(number)
+
+
 def captions_of(data: DataSpec, condition: Mapping[str, Tensor]) -> list[str]:
     """The classes by name that the rows of a condition ask for; none where they have no names but numbers."""
     field = data.fields.get("label")
     if field is None or not numbered(field) or "label" not in condition:
         return []
-    return [printable(field.names[number]) for number in condition["label"].flatten().tolist()]
+    return [class_name(field, number) for number in condition["label"].flatten().tolist()]
 
 
 def _is_name(name: str, value: Any) -> bool:

@@ -5,6 +5,8 @@ References:
 - van der Maaten and Hinton 2008, Visualizing Data using t-SNE, https://jmlr.org/papers/v9/vandermaaten08a.html
 """
 
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,8 +65,10 @@ def _tsne(latents: np.ndarray, seed: int) -> Projection:
     return Projection(points, rows, (f"t-SNE 1, perplexity {perplexity:g}", "t-SNE 2"))
 
 
-def save_scatter(projection: Projection, labels: Tensor | None, title: str, path: Path) -> None:
-    """Write the points as a PNG, coloured by `labels` [N] of all latents, if any."""
+def save_scatter(
+    projection: Projection, labels: Tensor | None, title: str, path: Path, names: Sequence[str] = ()
+) -> None:
+    """Write the points as a PNG, coloured by `labels` [N] of all latents, if any. names: of the classes, if known."""
     from matplotlib import colormaps
     from matplotlib.figure import Figure
 
@@ -78,12 +82,15 @@ def save_scatter(projection: Projection, labels: Tensor | None, title: str, path
         if len(classes) <= _LEGEND:
             colours = colormaps["tab10" if len(classes) <= 10 else "tab20"].colors
             for colour, label in zip(colours, classes, strict=False):
-                axes.scatter(*projection.points[own == label].T, color=colour, label=str(label), **style)
+                text = f"{label} {names[label]}" if names else str(label)
+                axes.scatter(*projection.points[own == label].T, color=colour, label=text, **style)
             legend = axes.legend(title="label", loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
-            for handle in legend.legend_handles:
+            for handle, text in zip(legend.legend_handles, legend.get_texts(), strict=True):
                 handle.set_sizes([40])
+                text.set_parse_math(False)  # a name may hold a $
         else:
             points = axes.scatter(*projection.points.T, c=own, cmap="viridis", **style)
             figure.colorbar(points, label="label")
     axes.set(xlabel=projection.axes[0], ylabel=projection.axes[1], title=title)
-    figure.savefig(path)
+    with warnings.catch_warnings(action="ignore"):  # a name may hold letters that the font has not
+        figure.savefig(path)

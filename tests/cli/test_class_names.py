@@ -4,15 +4,20 @@ import re
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+import torch
+from matplotlib.figure import Figure
 from PIL import Image
-from written import arrays
+from written import arrays, table
 
 import genlab as package
 from genlab.commands.requests import compose_request
 from genlab.commands.results import results
+from genlab.media.plots import Projection, save_scatter
 
 NAMES = ("red panda", "T-shirt", "猫")
+CLASSES = {("0", "T-shirt"), ("1", "red panda"), ("2", "猫")}
 
 
 @pytest.fixture(scope="module")
@@ -58,3 +63,19 @@ def test_a_result_of_a_class_with_a_slash_is_one_folder(tmp_path):
     with results(run, "samples", config, label="T-shirt/top") as (_, path):
         assert path.parent == tmp_path / "samples" and "label_T-shirt_top" in path.name
     assert path.is_dir()
+
+
+def test_tables_and_plots_name_the_classes(named, done):
+    _, made = done("score", named)
+    rows = table(made / "scores.csv")
+    assert rows and all((row["label"], row["class"]) in CLASSES for row in rows)
+
+
+def test_the_plot_of_latents_has_names_in_its_legend(tmp_path, monkeypatch, recwarn):
+    drawn = []
+    honest = Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda figure, path: (drawn.append(figure), honest(figure, path)))
+    points = Projection(np.zeros((3, 2)), np.arange(3), ("1", "2"))
+    save_scatter(points, torch.tensor([0, 1, 1]), "title", tmp_path / "x.png", ["_$x_", "猫$^"])
+    assert [text.get_text() for text in drawn[0].axes[0].get_legend().get_texts()] == ["0 _$x_", "1 猫$^"]
+    assert not recwarn.list
