@@ -29,6 +29,7 @@ from genlab.contract.settings import PAIRS, RunConfig
 from genlab.data.source import Source
 from genlab.media.kinds import shown_kind
 from genlab.metrics.catalogue import directions_of, unknown
+from genlab.runs.batch_norm import batch_norm_problem
 from genlab.system import memory, plugins
 from genlab.system.device import resolve
 from genlab.system.text import did_you_mean
@@ -123,6 +124,8 @@ class _Check:
         if model.conditions:
             self.problems += _without_condition(found)
         self._try(check_size, model)
+        if problem := batch_norm_problem(config, model, source.spec):
+            self.problems.append(problem)
         processes = int(os.environ.get("WORLD_SIZE", config.device.processes))  # torchrun's, if it started this one
         if hasattr(model, "example_weights") and processes > 1:
             name = type(model).__name__

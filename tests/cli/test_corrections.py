@@ -120,7 +120,7 @@ def test_settings_of_hydra_that_mean_nothing_here_are_refused(setting, refused):
 
 def test_a_leading_tilde_is_the_home_in_every_key_that_is_a_place(genlab, tiny, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    short = ["logger.tensorboard=false", "trainer.max_steps=1", "trainer.preview_every=null"]
+    short = ["logger.tensorboard=false", "trainer.max_steps=1", "trainer.preview_every=null", "seed=-3"]
     assert genlab("train", *tiny, *short, "output_dir=~/Jürgen", "hydra.run.dir=~/Jürgen/写真").code == 0
     run = tmp_path / "home/Jürgen/写真"
     assert genlab("info", "run=~/Jürgen/写真").code == 0

@@ -52,6 +52,7 @@ MISTAKES = {
     "train model=cyclegan model.normalization=pixel": ["network.normalization"],
     "train model.dropout=1.5": ["dropout=1.5", "[0, 1)"],
     "train dataset.size=4": ["dataset.size=4", "range"],
+    "train model=gan network=mlp trainer.batch_size=1": ["trainer.batch_size=1", "batch normalization"],
     "train trainer.batch_size=5000": ["trainer.batch_size=5000", "1617"],
     "train -m model.latent_dim=3,0": ["model.latent_dim=0", "at least 1"],
     # data that a model cannot use, and files that are not there
