@@ -5,6 +5,7 @@ from genlab.commands.lines import command_line
 from genlab.commands.results import image_origin, load_run, results
 from genlab.config.commands import EvaluateConfig
 from genlab.evaluation.context import EvaluationContext
+from genlab.evaluation.controls import Checked
 from genlab.evaluation.evaluate import choose, evaluate, write
 from genlab.evaluation.sample_metrics import nearest_images
 from genlab.inspection.dataset import run_source
@@ -27,6 +28,8 @@ def main(config: EvaluateConfig) -> None:
         std = "" if entry["std"] is None else f"  +- {entry['std']:.4g} over {entry['std_over']}"
         value = f"not measured: {entry['note']}" if entry["value"] is None else f"{entry['value']:.6g}"
         print(f"{name:<28} {value}{std}")
+    if any("extractor" in entry["protocol"] for entry in entries.values()):
+        _show(context.checked)
     if all(entry["value"] is None for entry in entries.values()):
         raise ValueError(f"metrics: none could be measured; {written} says why")
     compared = entries.get("closer_than_held_out", {}).get("value") is not None
@@ -37,3 +40,13 @@ def main(config: EvaluateConfig) -> None:
         print(f"nearest    {folder}/nearest.png (samples in the first row, nearest training images below)")
     print(f"protocol   {written}")
     print(f"next       {command_line('compare', runs=run.folder.parent)}")
+
+
+def _show(checked: Checked) -> None:
+    """What the figures were measured by, and how far it is to be trusted."""
+    accuracy = "" if checked.accuracy is None else f", accuracy {checked.accuracy:.4f} on held-out images"
+    print(f"extractor  {checked.extractor.name}{accuracy}")
+    if checked.controls:
+        print(f"controls   {checked.controls}")
+    if checked.objection:
+        print(f"caution    do not rely on its figures: {checked.objection}")

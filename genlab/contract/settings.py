@@ -67,7 +67,7 @@ def limits_of(schema: type, key: str) -> Limits:
 PAIRS = ("gray", "edges", "mask", "downscale")
 """What `dataset.pair` may derive from the images of any dataset."""
 
-EXTRACTORS = ("auto", "classifier", "pixels", "values", "inception")
+EXTRACTORS = ("auto", "classifier", "random-conv", "pixels", "values", "inception")
 _MAX_PROCESSES = 1024
 
 

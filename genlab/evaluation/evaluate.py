@@ -18,7 +18,7 @@ from genlab.contract.data import Condition
 from genlab.contract.model import CAPABILITIES
 from genlab.evaluation.context import EvaluationContext, MetricValue
 from genlab.evaluation.data_metrics import DATA_METRICS, fields_of
-from genlab.evaluation.features import Reading
+from genlab.evaluation.extractor import Reading
 from genlab.evaluation.sample_metrics import SAMPLE_METRICS, SampleBatch
 from genlab.inference.run import Run
 from genlab.media.kinds import KINDS, shown_kind
@@ -41,10 +41,15 @@ def choose(run: Run, context: EvaluationContext, asked: Sequence[str] | None) ->
     """
     run.conditioning.check_sampling(context.settings.sampling)
     if asked is None:
-        chosen = [name for name in known() if _obstacle(name, run, context) is None]
-        return _with_extractor(chosen, context)
+        fitting = [name for name in known() if _obstacle(name, run, context) is None]
+        too_few = {name: reason for name in fitting if (reason := _too_few(name, context))}
+        for name, reason in too_few.items() if rank() == 0 else ():
+            log.warning("%s: left out: %s", name, reason)
+        return _with_extractor([name for name in fitting if name not in too_few], context)
     problems = list(unknown(asked)) or [
-        f"metrics={name}: {reason}" for name in asked if (reason := _obstacle(name, run, context))
+        f"metrics={name}: {reason}"
+        for name in asked
+        if (reason := _obstacle(name, run, context) or _too_few(name, context))
     ]
     if not asked:
         problems = [f"metrics=[]: name at least one; there are {', '.join(METRICS)}"]
@@ -81,12 +86,23 @@ def _obstacle(name: str, run: Run, context: EvaluationContext) -> str | None:
         return f"the modes of dataset {context.title} are not known"
     if metric.classes and not context.extractor.num_classes:
         return f"extractor {context.extractor.name} reads no classes; use extractor=classifier on data with labels"
-    if (found := context.settings.num_samples) < metric.least_samples:
-        return f"needs num_samples={metric.least_samples} or more, not {found}"
-    if (found := context.source.sizes[context.split]) < metric.least_real:
-        return f"needs {metric.least_real} real images or more, and {context.split} of {context.title} has {found}"
     if metric.own_data and not context.own:
         return "is a question about the data that the run was trained on; leave dataset out"
+    return None
+
+
+def _too_few(name: str, context: EvaluationContext) -> str | None:
+    """Why a metric of so few samples or real images would say nothing, None if there are enough."""
+    metric = METRICS[name]
+    least_samples, least_real, why = metric.least_samples, metric.least_real, ""
+    if metric.covariance:
+        least = context.num_features + 1
+        least_samples, least_real = max(least_samples, least), max(least_real, least)
+        why = f", more than extractor {context.extractor.name} has features"
+    if (found := context.settings.num_samples) < least_samples:
+        return f"needs num_samples={least_samples} or more{why}, not {found}"
+    if (found := context.source.sizes[context.split]) < least_real:
+        return f"needs {least_real} real images or more{why}, and {context.split} of {context.title} has {found}"
     return None
 
 
@@ -160,6 +176,7 @@ def _protocol(name: str, run: Run, context: EvaluationContext, seed: int) -> dic
         extractor = context.extractor
         found |= {"extractor": extractor.name, "extractor_sha256": extractor.identity}
         found["extractor_description"] = extractor.description
+        found |= context.checked.protocol()
     return found
 
 

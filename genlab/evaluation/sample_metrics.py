@@ -10,7 +10,8 @@ from torch import Tensor
 
 from genlab.data.loading import as_examples
 from genlab.evaluation.context import EvaluationContext, MetricValue
-from genlab.evaluation.features import Extractor, Pixels, Values, read_table
+from genlab.evaluation.extractor import Extractor
+from genlab.evaluation.features import Pixels, Values, read_table
 from genlab.evaluation.point_metrics import modes, wasserstein
 from genlab.evaluation.samples import FirstPoints, SampleBatch, SampleMetric
 from genlab.inference.run import Run

@@ -25,11 +25,12 @@ log = logging.getLogger("genlab")
 class Metric:
     """One metric, or several that are computed together.
 
-    directions: of each value it may return, by name. needs: required capabilities of the model. fields: fields that a
-    batch must hold besides images. draws: whether it depends on the seed. extractor: whether it compares features;
-    classes: whether the extractor must be a classifier. least_samples, least_real: minimum number of samples and of
-    real images. own_data: whether it is about the data that the run was trained on. kinds: of data that it is
-    of; () for all. modes: whether the dataset must know its modes.
+    directions: of each value it may return, by name. needs: required capabilities of the model. fields: fields that
+    a batch must hold besides images. draws: whether it depends on the seed. extractor: whether it compares
+    features; classes: whether the extractor must be a classifier. least_samples, least_real: minimum number of
+    samples and of real images; covariance: whether both must also exceed the number of features. own_data: whether
+    it is about the data that the run was trained on. kinds: of data that it is of; () for all. modes: whether the
+    dataset must know its modes.
     """
 
     group: Literal["samples", "data", "translation"]
@@ -42,6 +43,7 @@ class Metric:
     classes: bool = False
     least_samples: int = 0
     least_real: int = 0
+    covariance: bool = False
     own_data: bool = False
     kinds: tuple[str, ...] = ()
     modes: bool = False
@@ -51,6 +53,10 @@ def _samples(summary: str, directions: dict[str, Direction], **more: Any) -> Met
     """A metric of samples; compares features unless `more` overrides that."""
     settings: dict[str, Any] = {"draws": True, "extractor": True, "least_samples": 2, "least_real": 2, **more}
     return Metric("samples", summary, directions, ("sample",), **settings)
+
+
+FEWEST_KERNEL = 50
+"""Images on each side of a kernel distance: with fewer its error exceeds what separates good models from bad ones."""
 
 
 METRICS: dict[str, Metric] = {
@@ -99,9 +105,11 @@ METRICS: dict[str, Metric] = {
         draws=True,
         extractor=True,
     ),
-    "frechet": _samples("Frechet distance", {"frechet_distance": "min"}),
-    "kernel": _samples("kernel distance (KID)", {"kernel_distance": "min"}),
-    "inception_score": _samples("Inception Score", {"inception_score": "max"}, classes=True),
+    "frechet": _samples("Frechet distance", {"frechet_distance": "min"}, covariance=True),
+    "kernel": _samples(
+        "kernel distance (KID)", {"kernel_distance": "min"}, least_samples=FEWEST_KERNEL, least_real=FEWEST_KERNEL
+    ),
+    "inception_score": _samples("Inception Score", {"inception_score": "max"}, classes=True, least_samples=100),
     "manifold": _samples(
         "precision, recall, density, coverage",
         {"precision": "max", "recall": "max", "density": "max", "coverage": "max"},

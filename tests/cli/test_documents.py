@@ -29,8 +29,8 @@ DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PLUGIN = ROOT / "docs/extending.md"  # of an installed package, which tests/cli/test_plugins.py runs
 FIRST = "A trained run can be used"
 STAMPS = {"vae": "20261120-153012-5306", "cvae": "20261120-160112-71c0", "cyclegan": "20261121-091500-3d0e"}
-QUICK = {"num_samples=50000": "num_samples=20", "max_steps=500": "max_steps=2", "num_samples=100": "num_samples=20"}
-EVALUATION = ["num_samples=24", "importance_samples=2", "extractor=pixels"]
+QUICK = {"num_samples=50000": "num_samples=100", "max_steps=500": "max_steps=2", "num_samples=100": "num_samples=20"}
+EVALUATION = ["num_samples=100", "importance_samples=2", "extractor=random-conv"]
 COUNT = 150
 """Images of a folder: a batch of the recipes and its validation part."""
 

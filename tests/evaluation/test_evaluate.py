@@ -23,15 +23,16 @@ from genlab.evaluation.sample_metrics import SAMPLE_METRICS, nearest_images
 from genlab.inference.run import Run
 from genlab.metrics.catalogue import METRICS, directions_of
 from genlab.models.cyclegan import CycleGAN
+from genlab.models.gan import GAN
 from genlab.models.vae import VAE
 
-SETTINGS = EvaluationConfig(None, {}, 300, "pixels", importance_samples=3, repeats=1, nearest=2)
+SETTINGS = EvaluationConfig(None, {}, 300, "random-conv", importance_samples=3, repeats=1, nearest=2)
 
 
 def subject(model, *overrides, source=None, **settings) -> tuple[Run, EvaluationContext]:
     """An untrained run of `model` and what measures it on its data."""
     config = lab.compose(model, *overrides)
-    source = source or lab.RandomExamples(lab.model_class(config))
+    source = source or lab.RandomExamples(lab.model_class(config), validation=100)
     trainer = lab.trainer(config, source)
     run = Run(None, 0, config, source.spec, trainer.model.eval(), lab.CPU)
     return run, EvaluationContext(source, "noise", EvaluationConfig(**{**vars(SETTINGS), **settings}), config, lab.CPU)
@@ -81,10 +82,12 @@ def test_a_protocol_claims_nothing_that_played_no_part(entries_of):
     assert {"frechet_distance", "copying_gap"} <= drawn and not {"elbo", "mse", "active_units"} & drawn
     assert "seed" in entries["elbo"]["protocol"] and "seed" not in entries["mse"]["protocol"]
     assert entries["frechet_distance"]["protocol"]["extractor_sha256"] == context.extractor.identity
+    assert set(entries["kernel_distance"]["protocol"]["extractor_controls"]["coverage"]) == {"real", "blurred", "noise"}
+    assert "out of order" in entries["kernel_distance"]["protocol"]["extractor_objection"], "its images are noise"
 
 
 def test_no_extractor_is_made_for_what_reads_nothing(monkeypatch):
-    monkeypatch.setattr(contexts, "make_extractor", None)  # making one would fail
+    monkeypatch.setattr(contexts, "choose_extractor", None)  # making one would fail
     run, context = subject("vae")
     entries = evaluate(run, context, choose(run, context, ["likelihood", "reconstruction", "latents", "copies"]))
     assert all(entry["value"] is not None for entry in entries.values())
@@ -110,8 +113,33 @@ def test_a_set_of_one_image_gives_valid_json(tmp_path):
     entries = evaluate(run, context, names)
     assert entries["mse"]["std"] is None and "total_correlation" not in entries
     write(entries, tmp_path / "evaluation.json")
-    with pytest.raises(ValueError, match="metrics=kernel: needs 2 real images or more, and validation of noise has 1"):
+    with pytest.raises(ValueError, match="metrics=kernel: needs 50 real images or more, and validation of noise has 1"):
         choose(run, context, ["kernel"])
+
+
+@pytest.mark.parametrize(
+    "metric, samples, images, message",
+    [
+        ("kernel", 8, 100, "needs num_samples=50 or more, not 8"),
+        ("kernel", 300, 49, "needs 50 real images or more, and validation of noise has 49"),
+        ("frechet", 64, 100, "needs num_samples=65 or more, more than extractor random-conv has features, not 64"),
+        ("frechet", 300, 64, "needs 65 real images or more, more than extractor random-conv has features"),
+        ("manifold", 5, 100, "needs num_samples=6 or more, not 5"),
+        ("manifold", 300, 5, "needs 6 real images or more"),
+    ],
+)
+def test_too_few_images_for_a_figure_are_refused_with_the_least_number(metric, samples, images, message, caplog):
+    run, context = subject("gan", source=lab.RandomExamples(GAN, validation=images), num_samples=samples)
+    with pytest.raises(ValueError, match=f"metrics={metric}: {message}"):
+        choose(run, context, [metric])
+    assert metric not in choose(run, context, None)
+    assert f"{metric}: left out: {message}" in caplog.text
+
+
+def test_a_translation_of_few_images_has_no_kernel_distance(caplog):
+    run, context = subject("cyclegan", source=lab.RandomExamples(CycleGAN, validation=8))
+    assert set(evaluate(run, context, ["translation"])) == {"cycle_error/a", "cycle_error/b"}
+    assert "translation_kernel_distance/a: left out: needs 50 images or more" in caplog.text
 
 
 def test_a_number_that_is_not_finite_is_noted(tmp_path):
@@ -230,14 +258,14 @@ def test_refuses_what_does_not_fit_and_what_does_not_exist(model, metric, reason
 
 def test_classes_are_read_by_a_classifier_of_the_datasets_labels_whatever_autocast_is_around(monkeypatch):
     names = ["frechet", "mmd", "classes", "inception_score"]
-    run, context = subject("cgan", extractor="auto")
+    run, context = subject("cgan", extractor="classifier")
     assert set(names) <= set(choose(run, context, None))
     entries = evaluate(run, context, names)
     assert entries["agreement"]["protocol"]["condition"] == {"label": "in turn"}
     assert entries["classes_covered"]["protocol"]["of"] == 3
     assert 0 <= entries["agreement"]["value"] <= 1 <= entries["inception_score"]["value"]
     monkeypatch.setenv("GENLAB_CACHE", os.environ["GENLAB_CACHE"] + "-another")
-    run, context = subject("cgan", extractor="auto")
+    run, context = subject("cgan", extractor="classifier")
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert evaluate(run, context, names) == entries
 
@@ -247,7 +275,7 @@ def test_readings_of_real_images_are_kept_and_used_again(monkeypatch):
     first = context.real
     monkeypatch.setattr(contexts, "gather", None)  # reading again would fail
     again = subject("gan")[1].real
-    assert torch.equal(first.features, again.features) and first.count == again.count == 32
+    assert torch.equal(first.features, again.features) and first.count == again.count == 100
     assert torch.equal(first.moments.covariance, again.moments.covariance)
 
 
@@ -270,7 +298,7 @@ def test_batches_beyond_what_is_compared_are_let_go(monkeypatch):
 def test_memory_is_bounded_by_what_is_kept(monkeypatch):
     monkeypatch.setattr(contexts, "FEATURES_KEPT", 10)
     _, context = subject("gan")
-    assert len(context.real.features) == 10 and context.real.count == 32 == context.real.moments.count
+    assert len(context.real.features) == 10 and context.real.count == 100 == context.real.moments.count
 
 
 def test_shows_samples_above_their_nearest_training_images():

@@ -20,7 +20,7 @@ SETTINGS = [
     "trainer.checkpoint_every=2",
     "logger.tensorboard=true",
     "evaluation.num_samples=200",
-    "evaluation.extractor=pixels",
+    "evaluation.extractor=random-conv",
     "evaluation.metrics=[frechet,manifold]",
 ]
 
