@@ -116,7 +116,7 @@ def choose_extractor(name: str, source: Source, device: torch.device | str) -> C
                 return _told(found)
             reason = found.objection
         except ValueError as error:
-            reason = str(error).removeprefix(f"extractor={choice}: ")
+            reason = str(error).removeprefix(f"extractor={choice}: ").partition(";")[0]
         if rank() == 0:
             log.info("extractor=auto: not %s: %s", choice, reason)
     return _told(check(make_extractor(last, source, device=device), source))
