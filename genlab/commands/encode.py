@@ -32,11 +32,15 @@ def main(config: EncodeConfig) -> None:
                 print(
                     f"t-SNE of {min(len(latents), TSNE_LIMIT)} {several}, which can take a minute ...", file=sys.stderr
                 )
-            plotted = project(latents, config.plot, config.seed)
-            title = f"{run.config.choices.model}, step {run.step}: {len(plotted.rows)} {several} of {images.title}"
-            save_scatter(plotted, images.labels, title, new / "plot.png", images.classes)
+            try:
+                plotted = project(latents, config.plot, config.seed)
+                title = f"{run.config.choices.model}, step {run.step}: {len(plotted.rows)} {several} of {images.title}"
+                save_scatter(plotted, images.labels, title, new / "plot.png", images.classes)
+                shown = f"{path}/plot.png ({len(plotted.rows)} {several}; {'; '.join(plotted.axes)})"
+            except ValueError as error:  # the latents stay
+                shown = f"left out: {error}"
     print(f"{several:<10} {len(latents)} of {images.title}{images.left_out}")
     print(f"array      {path}/latents.npz ({latents.shape[1]} latents each)")
     if config.plot != "none":
-        print(f"plot       {path}/plot.png ({len(plotted.rows)} {several}; {'; '.join(plotted.axes)})")
+        print(f"plot       {shown}")
     print(f"next       {command_line('traverse', run=run.folder)}")

@@ -44,8 +44,7 @@ def main(config: EvaluateConfig) -> None:
 
 def _show(checked: Checked) -> None:
     """What the figures were measured by, and how far it is to be trusted."""
-    accuracy = "" if checked.accuracy is None else f", accuracy {checked.accuracy:.4f} on held-out images"
-    print(f"extractor  {checked.extractor.name}{accuracy}")
+    print(f"extractor  {checked}")
     if checked.controls:
         print(f"controls   {checked.controls}")
     if checked.objection:

@@ -28,7 +28,7 @@ from genlab.system.distributed import rank
 log = logging.getLogger("genlab")
 
 FEWEST = 50
-"""With fewer held-out images the order of the controls is a matter of chance."""
+"""With fewer training or held-out images the order of the controls is a matter of chance."""
 
 _BLUR = 1 / 32
 """Standard deviation of the blur, as a fraction of the shorter side; at least a pixel."""
@@ -89,6 +89,10 @@ class Checked:
         """Of its classes on held-out images, if it knows the dataset's."""
         return getattr(self.extractor, "accuracy", None)
 
+    def __str__(self) -> str:
+        accuracy = "" if self.accuracy is None else f", accuracy {self.accuracy:.4f} on held-out images"
+        return f"{self.extractor.name}{accuracy}"
+
     def protocol(self) -> dict[str, object]:
         """What stands beside every figure that it gives, as plain values."""
         accuracy = {} if self.accuracy is None else {"extractor_accuracy": self.accuracy}
@@ -112,7 +116,7 @@ def choose_extractor(name: str, source: Source, device: torch.device | str) -> C
                 return _told(found)
             reason = found.objection
         except ValueError as error:
-            reason = str(error).removeprefix(f"extractor={choice}: ")
+            reason = str(error).removeprefix(f"extractor={choice}: ").partition(";")[0]
         if rank() == 0:
             log.info("extractor=auto: not %s: %s", choice, reason)
     return _told(check(make_extractor(last, source, device=device), source))
@@ -120,9 +124,9 @@ def choose_extractor(name: str, source: Source, device: torch.device | str) -> C
 
 def _told(found: Checked) -> Checked:
     if rank() == 0 and found.objection:
-        log.warning("extractor=auto: %s, but do not rely on its figures: %s", found.extractor.name, found.objection)
+        log.warning("extractor=auto: %s; do not rely on its figures: %s", found, found.objection)
     elif rank() == 0 and found.controls:
-        log.info("extractor=auto: %s, which passes its controls", found.extractor.name)
+        log.info("extractor=auto: %s; controls in order: %s", found, found.controls)
     return found
 
 
@@ -130,9 +134,14 @@ def check(extractor: Extractor, source: Source) -> Checked:
     """Check an extractor on the images of `source`; points are what they are."""
     if not shown_kind(source.spec).levels:
         return Checked(extractor)
-    if (found := count_images(source, "validation")) < FEWEST:
-        return Checked(extractor, None, f"{found} held-out images are too few to check it; {FEWEST} would do")
-    controls = measure(extractor, source)
+    held_out, trained_on = (count_images(source, split) for split in ("validation", "train"))
+    if min(held_out, trained_on) < FEWEST:
+        few = f"{trained_on} training and {held_out} held-out images are too few to check it; {FEWEST} of each would do"
+        return Checked(extractor, None, few)
+    try:
+        controls = measure(extractor, source)
+    except (ValueError, RuntimeError) as error:
+        return Checked(extractor, None, f"its controls cannot be measured ({' '.join(str(error).split())[:200]})")
     objections = [*extractor.weaknesses(), *(f"the controls are out of order: {part}" for part in controls.failed())]
     return Checked(extractor, controls, "; ".join(objections) or None)
 

@@ -38,7 +38,7 @@ def project(latents: np.ndarray, plot: str, seed: int = 0) -> Projection:
     """
     count, size = latents.shape
     if count < 3 or size < 2:
-        raise ValueError(f"plot={plot}: needs 3 images and 2 latents, here are {count} and {size}; add plot=none")
+        raise ValueError(f"plot={plot}: needs 3 images and 2 latents, here are {count} and {size}")
     return _principal_components(latents) if plot == "pca" else _tsne(latents, seed)
 
 

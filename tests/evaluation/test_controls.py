@@ -58,7 +58,7 @@ UNLABELLED = image_spec((1, 16, 16))
         (Changed(one_class), "random-conv", "not classifier: its accuracy on held-out images is 1.000"),
         (Changed(spec=UNLABELLED), "random-conv", "not classifier: its classifier learns from labels"),
         (Changed(noise), "pixels", "not random-conv: the controls are out of order: "),
-        (Changed(most=49), "pixels", "49 held-out images are too few to check it; 50 would do"),
+        (Changed(most=49), "pixels", "49 training and 49 held-out images are too few to check it; 50 of each would do"),
     ],
 )
 def test_auto_falls_back_and_says_so(source, chosen, said, caplog):
