@@ -54,7 +54,7 @@ class ImageFolder(Source):
         self.labels = torch.tensor([classes.index(subfolder) for subfolder in subfolders]) if len(classes) > 1 else None
         self.validation_fraction, self.seed = validation_fraction, seed
         self.spec = image_spec(shape) if self.labels is None else image_spec(shape, len(classes), classes)
-        self.sizes = split_sizes(len(self.paths), validation_fraction)
+        self.sizes = split_sizes(len(self.paths), validation_fraction, f"dataset.path={path}")
 
     def open(self, split: str) -> list[Examples]:
         rows = split_rows(len(self.paths), self.validation_fraction, self.seed)[split]
@@ -94,11 +94,12 @@ class UnpairedFolder(Source):
             raise ValueError(f"dataset.path={path} has {tests[0]} alone. Give both testA and testB, or neither.")
         self.paths = {}
         for index, domain in enumerate("ab"):
-            train = list_images(os.path.join(root, f"train{domain.upper()}"))
+            folder = os.path.join(root, f"train{domain.upper()}")
+            train = list_images(folder)
             if tests:
                 self.paths[domain] = {"train": train, "validation": list_images(os.path.join(root, tests[index]))}
             else:
-                rows = split_rows(len(train), validation_fraction, seed)
+                rows = split_rows(len(train), validation_fraction, seed, what=f"dataset.path={path}: {folder}")
                 self.paths[domain] = {split: [train[row] for row in rows[split].tolist()] for split in SPLITS}
         self.spec = DataSpec({domain: Field("image", shape) for domain in "ab"})
         self.sizes = {split: max(len(paths[split]) for paths in self.paths.values()) for split in SPLITS}
