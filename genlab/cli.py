@@ -73,6 +73,12 @@ def _run(name: str, arguments: list[str]) -> int:
     from genlab.commands.requests import compose_request  # imports Hydra: a quarter of a second
     from genlab.config.plugins import warn_of_refused_configs
 
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise ValueError(
+            f"the working folder cannot be read ({error.strerror}); go to another one, as by cd ~"
+        ) from error
     warn_of_refused_configs()
     request = compose_request(name, arguments)
     return importlib.import_module(f"genlab.commands.{name}").main(request) or 0

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from genlab.commands.lines import command_line
-from genlab.commands.results import load_run, results
+from genlab.commands.results import load_run, results, same
 from genlab.config.commands import EncodeConfig
 from genlab.inspection.inputs import find_images
 from genlab.media.kinds import shown_kind
@@ -43,4 +43,4 @@ def main(config: EncodeConfig) -> None:
     print(f"array      {path}/latents.npz ({latents.shape[1]} latents each)")
     if config.plot != "none":
         print(f"plot       {shown}")
-    print(f"next       {command_line('traverse', run=run.folder)}")
+    print(f"next       {command_line('traverse', **same(run, config, 'traverse'))}")

@@ -2,7 +2,7 @@
 
 from genlab.checkpoints.folder import RunFolder
 from genlab.commands.lines import command_line
-from genlab.commands.results import image_origin, load_run, results
+from genlab.commands.results import image_origin, load_run, results, same
 from genlab.config.commands import EvaluateConfig
 from genlab.evaluation.context import EvaluationContext
 from genlab.evaluation.controls import Checked
@@ -39,7 +39,10 @@ def main(config: EvaluateConfig) -> None:
             save_png(images, new / "nearest.png", image_origin(run, config, COMPARED))
         print(f"nearest    {folder}/nearest.png (samples in the first row, nearest training images below)")
     print(f"protocol   {written}")
-    print(f"next       {command_line('compare', runs=run.folder.parent)}")
+    if RunFolder(run.folder).holds_run:
+        print(f"next       {command_line('compare', runs=run.folder.parent)}")
+    else:  # a checkpoint alone
+        print(f"next       {command_line('export', **same(run, config, 'export'))}")
 
 
 def _show(checked: Checked) -> None:

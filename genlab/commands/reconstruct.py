@@ -5,7 +5,7 @@ import csv
 import torch
 
 from genlab.commands.lines import command_line
-from genlab.commands.results import image_origin, load_run, results
+from genlab.commands.results import image_origin, load_run, results, same
 from genlab.config.commands import ImagesConfig
 from genlab.inspection.inputs import find_images
 from genlab.inspection.scene import scene_of
@@ -43,4 +43,4 @@ def main(config: ImagesConfig) -> None:
     print(f"error      mean {sum(errors) / len(errors):.5f}, least {least:.5f} ({best}), most {most:.5f} ({worst})")
     print(f"{kind.plural:<10} {len(errors)} of {images.title}{images.left_out}")
     print(f"grid       {path}/grid.png\narray      {path}/reconstructions.npz\ntable      {path}/errors.csv")
-    print(f"next       {command_line('encode', run=run.folder)}")
+    print(f"next       {command_line('encode', **same(run, config, 'encode'))}")

@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any, Protocol
@@ -17,6 +17,7 @@ from genlab.checkpoints.folder import RunFolder
 from genlab.checkpoints.status import state_of
 from genlab.commands.requests import compose_request
 from genlab.config.commands import COMMANDS, AnimateConfig, UseConfig
+from genlab.contract.settings import flattened
 from genlab.inference.load import load
 from genlab.inference.run import Run
 from genlab.media.kinds import kind_of
@@ -59,6 +60,19 @@ def _first(folder: RunFolder) -> str:
         if every := read_yaml(folder.config)["trainer"]["checkpoint_every"]:
             return f"step {every} (trainer.checkpoint_every)"
     return "its last step (trainer.checkpoint_every=null)"
+
+
+def same(run: Run, config: UseConfig, command: str) -> dict[str, Any]:
+    """Keys of a next `command` for the weights that `config` names, with its condition if the command has one; the same
+    command keeps all its settings."""
+    schema = COMMANDS[command].schema
+    kept = {entry.name for entry in fields(schema)} - {"run", "output_dir", "seed", "device", "dataset"}
+    if type(config) is not schema:
+        kept &= {"weights", "condition", "sampling"}
+    usual = dict(flattened(asdict(_defaults(config))))
+    given = {key: value for key, value in flattened(asdict(config)) if key.partition(".")[0] in kept}
+    changed = {key: value for key, value in given.items() if usual.get(key) != value}
+    return {"run": config.run if Path(config.run).is_file() else run.folder, **changed}
 
 
 def image_origin(run: Run, config: UseConfig, content: str = GENERATED) -> Origin | None:
@@ -148,12 +162,15 @@ def _name(run: Used, config: UseConfig | AnimateConfig, parts: list[str]) -> str
     title = title.encode()[:_TITLE_BYTES].decode(errors="ignore")
     raw = "raw" if isinstance(config, UseConfig) and config.weights == "raw" else ""
     precision = "" if run.precision == "fp32" else run.precision
-    command = next(name for name, command in COMMANDS.items() if command.schema is type(config))
-    defaults = compose_request(command, [])
     asked, digest = _settings(config), ""
-    if asked != _settings(defaults):
+    if asked != _settings(_defaults(config)):
         digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:6]
     return "-".join(filter(None, [f"step_{run.step:07d}", raw, precision, title, digest]))
+
+
+def _defaults(config: UseConfig | AnimateConfig) -> Any:
+    """The settings of the same command without any keys."""
+    return compose_request(next(name for name, command in COMMANDS.items() if command.schema is type(config)), [])
 
 
 def _settings(config: UseConfig | AnimateConfig) -> dict[str, Any]:

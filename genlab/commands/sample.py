@@ -5,7 +5,7 @@ import re
 import torch
 
 from genlab.commands.lines import command_line
-from genlab.commands.results import arrays_of, image_origin, load_run, results
+from genlab.commands.results import arrays_of, image_origin, load_run, results, same
 from genlab.config.commands import SampleConfig
 from genlab.inspection.images import progress
 from genlab.inspection.scene import scene_of
@@ -51,7 +51,7 @@ def main(config: SampleConfig) -> None:
     if grid:
         print(f"grid       {path}/grid.png{f' (the first {most} of {done})' if done > most else ''}")
     print(f"array      {path}/samples.npz" if arrays else f"images     {path}/images ({done})")
-    print(f"next       {command_line('sample', run=run.folder, seed=config.seed + 1)}")
+    print(f"next       {command_line('sample', **same(run, config, 'sample'), seed=config.seed + 1)}")
 
 
 def _file_name(number: int, given: dict[str, torch.Tensor], row: int, classes: list[str]) -> str:

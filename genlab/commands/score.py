@@ -3,7 +3,7 @@
 from typing import Any
 
 from genlab.commands.lines import command_line
-from genlab.commands.results import image_origin, load_run, results
+from genlab.commands.results import image_origin, load_run, results, same
 from genlab.config.commands import ScoreConfig
 from genlab.inference.scoring import METHODS
 from genlab.inspection.inputs import find_images, open_against
@@ -66,6 +66,6 @@ def main(config: ScoreConfig) -> None:
         auroc, aupr, fpr = measured["auroc"], measured["aupr"], measured["fpr_at_95_tpr"]
         print(f"           AUROC {auroc:.4f} (chance 0.5), AUPR {aupr:.4f} (chance {chance:.4g}),")
         print(f"           false positives at 95 % found {fpr:.2%} (chance 95 %)")
-        print(f"next       {command_line('evaluate', run=run.folder)}")
+        print(f"next       {command_line('evaluate', **same(run, config, 'evaluate'))}")
     else:
-        print(f"next       {command_line('score', against='FOLDER', run=run.folder)}")
+        print(f"next       {command_line('score', against='FOLDER', **same(run, config, 'score'))}")

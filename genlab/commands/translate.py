@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from genlab.commands.lines import command_line
-from genlab.commands.results import image_origin, load_run, results
+from genlab.commands.results import image_origin, load_run, results, same
 from genlab.config.commands import TranslateConfig
 from genlab.data.loading import as_examples
 from genlab.data.pairs import DERIVED
@@ -70,9 +70,10 @@ def main(config: TranslateConfig) -> None:
     print(f"images     {path}/images ({done} of {config.input}{images.left_out})")
     print(f"grid       {path}/grid.png\narray      {path}/translations.npz")
     if returns:
-        print(f"next       {command_line('translate', run=run.folder, input=path / 'images', to=domain)}")
+        back = {**same(run, config, "translate"), "input": path / "images", "to": domain}
+        print(f"next       {command_line('translate', **back)}")
     else:
-        print(f"next       {command_line('evaluate', run=run.folder)}")
+        print(f"next       {command_line('evaluate', **same(run, config, 'evaluate'))}")
 
 
 def _derivation(

@@ -8,7 +8,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from genlab.commands.lines import command_line
-from genlab.commands.results import image_origin, load_run, results
+from genlab.commands.results import image_origin, load_run, results, same
 from genlab.config.commands import TraverseConfig
 from genlab.inference.interpolation import even, smooth
 from genlab.inference.run import BATCH, Run
@@ -70,7 +70,7 @@ def main(config: TraverseConfig) -> None:
     print(f"table      {folder}/changes.csv")
     if len(plane) == 2:
         print(f"plane      {folder}/plane.png (latent {plane[0]} down, {plane[1]} across)")
-    print(f"next       {command_line('interpolate', run=run.folder)}")
+    print(f"next       {command_line('interpolate', **same(run, config, 'interpolate'))}")
 
 
 def _span(run: Run, config: TraverseConfig) -> tuple[Span, str]:
