@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any, Protocol
 
+import numpy as np
 from torch import Tensor
 
 from genlab.checkpoints.folder import RunFolder
@@ -20,7 +21,7 @@ from genlab.config.commands import COMMANDS, AnimateConfig, UseConfig
 from genlab.contract.settings import flattened
 from genlab.inference.load import load
 from genlab.inference.run import Run
-from genlab.media.kinds import kind_of
+from genlab.media.kinds import captions_of, kind_of
 from genlab.media.metadata import GENERATED, Origin, run_id
 from genlab.system.device import prepare
 from genlab.system.signals import Interrupted, handling
@@ -82,10 +83,15 @@ def image_origin(run: Run, config: UseConfig, content: str = GENERATED) -> Origi
     return Origin(run.config.choices.model, run_id(run.folder), run.step, config.seed, content)
 
 
-def arrays_of(run: Run, given: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The conditions as arrays of a result file: labels and factors; other fields by their name."""
+def arrays_of(run: Run, given: dict[str, Tensor]) -> dict[str, Tensor | np.ndarray]:
+    """The conditions as arrays of a result file: labels and factors, other fields by their name, names of classes."""
     fields = {name: run.data[name] for name in given}
-    return {kind_of(field).plural if name == field.kind else name: given[name] for name, field in fields.items()}
+    arrays: dict[str, Tensor | np.ndarray] = {
+        kind_of(field).plural if name == field.kind else name: given[name] for name, field in fields.items()
+    }
+    if names := captions_of(run.data, given):
+        arrays["classes"] = np.array(names, f"U{max(map(len, run.data['label'].names))}")
+    return arrays
 
 
 def check_writable(folder: Path) -> None:

@@ -15,6 +15,7 @@ from genlab.contract.data import ImageShape, image_spec
 from genlab.contract.settings import Place
 from genlab.data.checks import check_range
 from genlab.data.classes import classes_of, count_classes, texts_of
+from genlab.data.images import image_size, with_channels
 from genlab.data.source import ArrayExamples, Examples, Source
 from genlab.data.splits import split_rows, split_sizes
 from genlab.system import memory
@@ -45,6 +46,7 @@ class Npz(Source):
     names_key: name of an array of the K names of the classes; None for none, or the texts themselves.
     validation_images_key, validation_labels_key: arrays held out; None splits off part of the training arrays.
     image_shape: [height, width] or [height, width, channels] of images stored as flat rows [N, D].
+    channels: 3, or 1 for grey, to which images are converted; None for those of the array.
     max_value: the stored value of white (black is 0); None is 255 for integers, else 1.
     validation_fraction: fraction held out, drawn with `seed`, if there are no validation arrays.
     block_size: number of consecutive rows that stay in one split; about 100 for video frames.
@@ -60,6 +62,7 @@ class Npz(Source):
         validation_images_key: str | None = None,
         validation_labels_key: str | None = None,
         image_shape: list[int] | None = None,
+        channels: int | None = None,
         max_value: float | None = None,
         validation_fraction: float = 0.1,
         block_size: int = 1,
@@ -76,7 +79,9 @@ class Npz(Source):
                 f"only if the others have. Give it with dataset.labels_key (here {labels_key}) and "
                 f"dataset.validation_images_key (here {validation_images_key}), or none of the labels."
             )
-        shape = self._check_images("images_key", images_key)
+        self.stored = shape = self._check_images("images_key", images_key)
+        if channels is not None:
+            shape = image_size(channels, list(shape[1:]))
         if names_key is not None and labels_key is None:
             raise ValueError(f"dataset.names_key={names_key}: names the classes of labels; give dataset.labels_key.")
         self.names = () if names_key is None else self._read_names(names_key)
@@ -86,7 +91,7 @@ class Npz(Source):
             self.sizes = split_sizes(self.headers[images_key].shape[0], validation_fraction)
         else:
             other = self._check_images("validation_images_key", validation_images_key)
-            if other != shape:
+            if other != self.stored:
                 raise ValueError(f"{self.path}: {images_key} and {validation_images_key} differ in shape or channels.")
             if validation_labels_key is not None:
                 self._check_labels("validation_labels_key", validation_labels_key, validation_images_key, num_classes)
@@ -165,9 +170,9 @@ class Npz(Source):
                 part = slice(start, start + 4096)
                 scaled[part] = np.rint(array[part].astype(np.float32) * (255 / white))
             array = scaled
-        channels, height, width = self.spec.shape
+        channels, height, width = self.stored
         images = torch.from_numpy(array.reshape(len(array), height, width, channels))
-        return images.permute(0, 3, 1, 2).contiguous()
+        return with_channels(images.permute(0, 3, 1, 2), self.spec.shape[0]).contiguous()
 
 
 def _advice(array: np.ndarray, low: float, high: float, white: float) -> str:

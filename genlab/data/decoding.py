@@ -27,8 +27,11 @@ Half = Literal["left", "right"]
 
 MODES = {1: "L", 3: "RGB"}
 
-FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "BMP", "DIB", "GIF", "TIFF", "PPM", "JPEG2000", "TGA", "QOI", "ICO", "PCX")
+FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "BMP", "GIF", "TIFF", "PPM", "JPEG2000", "QOI", "ICO")
 """Formats that are decoded, whatever the file is called: for others PIL may start external programs."""
+
+UNSIGNED = {".tga": "TGA", ".pcx": "PCX", ".dib": "DIB"}
+"""Formats by the ending of files, which alone tells: anything may begin like them."""
 
 SUFFIXES = (
     ".jpg", ".jpeg", ".png", ".webp", ".avif", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".jfif",
@@ -71,18 +74,20 @@ def decode(path: str, shape: ImageShape, crop: int | None = None, half: Half | N
     half: of a file that holds two images of equal width side by side, the one to read.
     """
     prepare_pillow()
+    ending = os.path.splitext(path)[1].lower()
+    formats = (UNSIGNED[ending],) if ending in UNSIGNED else FORMATS
     try:
         if not os.path.isfile(path):
             raise ValueError("it is a broken link" if os.path.islink(path) else "it is no file")
         if not os.path.getsize(path):
             raise ValueError("it is empty")
         with open(path, "rb") as file:
-            return _decode(file, shape, crop, half)
+            return _decode(file, formats, shape, crop, half)
     except Exception as error:  # decoders raise many types on damaged files: OSError, SyntaxError, struct.error
         first = error
     for content in _stripped(path):
         with suppress(Exception):
-            return _decode(BytesIO(content), shape, crop, half)
+            return _decode(BytesIO(content), FORMATS, shape, crop, half)
     raise UnreadableError(path, first) from first
 
 
@@ -93,10 +98,12 @@ def _stripped(path: str) -> Iterator[bytes]:
             yield from without_metadata(Path(path).read_bytes())
 
 
-def _decode(file: IO[bytes], shape: ImageShape, crop: int | None, half: Half | None) -> Tensor:
+def _decode(
+    file: IO[bytes], formats: tuple[str, ...], shape: ImageShape, crop: int | None, half: Half | None
+) -> Tensor:
     channels, height, width = shape
     try:
-        opened = Image.open(file, formats=FORMATS)
+        opened = Image.open(file, formats=formats)
     except UnidentifiedImageError as error:  # its own text names an object in memory
         raise ValueError("it holds no image in a format that GenLab reads") from error
     with opened:

@@ -23,6 +23,9 @@ SKIP = "dataset.skip_damaged"
 LUMINANCE = (0.299, 0.587, 0.114)
 """Weights of red, green and blue, ITU-R BT.601."""
 
+_FIXED_POINT = torch.tensor([19595, 38470, 7471])[:, None, None].int()
+"""The same in 16 binary places, as PIL computes it."""
+
 _IMAGES_PER_TASK = 32
 _SLICE = 2**20  # values resized at once: as floats they still fit in the CPU cache
 
@@ -50,6 +53,19 @@ def resize(images: Tensor, size: int | None) -> Tensor:
     for part, target in zip(images.split(rows), resized.split(rows), strict=True):
         target[:] = interpolate(part.float(), (size, size), mode="bilinear", antialias=True).round_().clamp_(0, 255)
     return resized
+
+
+def with_channels(images: Tensor, channels: int) -> Tensor:
+    """uint8 [N, C, H, W] with 1 or 3 channels to `channels`, as PIL converts files; unchanged if they have those."""
+    if images.shape[1] == channels:
+        return images
+    if channels == 3:
+        return images.expand(-1, 3, -1, -1)
+    grey = torch.empty(len(images), 1, *images.shape[2:], dtype=torch.uint8)
+    rows = max(1, _SLICE // prod(images.shape[1:]))
+    for part, target in zip(images.split(rows), grey.split(rows), strict=True):
+        target[:] = (part.int() * _FIXED_POINT).sum(1, keepdim=True).add_(2**15) >> 16
+    return grey
 
 
 class ImageFiles(Examples):

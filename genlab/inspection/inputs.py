@@ -113,7 +113,7 @@ def _points(run: Run, wanted: Field, path: Path, key: str, limit: int | None, or
 
 def _npz(run: Run, wanted: Field, path: Path, key: str, limit: int | None, origin: dict[str, Any]) -> DatasetImages:
     try:
-        source = Npz(path=str(path), validation_images_key="images")
+        source = Npz(path=str(path), validation_images_key="images", channels=wanted.shape[0])
         check_field(run, source.spec["x"], wanted, f"{key}={path}")
         return images_of(run, source, path.stem, origin, limit, _labels(source.path, source.sizes["validation"]))
     except ValueError as error:

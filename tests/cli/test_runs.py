@@ -58,7 +58,7 @@ def test_checkpoints_carry_everything(trained):
     assert names == {"step_0000020.safetensors", "step_0000030.safetensors", "last.safetensors", "best.safetensors"}
     state = checkpoint.load(folder / "checkpoints/last.safetensors")
     data = DataSpec.from_dict(state["data"])
-    assert state["step"] == 30 and data == image_spec((1, 16, 16), 10, num_examples=data.num_examples)
+    assert state["step"] == 30 and data == image_spec((1, 16, 16), 10, "0123456789", data.num_examples)
     assert data.num_examples > 1000
     assert state["config"] == yaml.safe_load((folder / "config.yaml").read_text())
     assert {"model", "optimizer", "ema", "scaler", "callbacks", "metric_window"} <= state.keys()

@@ -1,6 +1,7 @@
 """Runs side by side, on folders written by hand: what is read, how runs are grouped and sorted, what the page holds."""
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -53,6 +54,21 @@ def test_runs_are_found_at_any_depth_once_and_in_order(tmp_path):
     assert [path.relative_to(tmp_path).as_posix() for path in found] == ["alone", "sweeps/day/2", "sweeps/day/10"]
     assert find_runs([tmp_path / "alone"]) == [tmp_path / "alone"]
     assert find_runs([tmp_path / "sweeps/day/2/.hydra"]) == []
+
+
+def test_a_folder_that_cannot_be_listed_is_told(tmp_path, monkeypatch, caplog):
+    write_run(tmp_path / "good" / "run", {})
+    (tmp_path / "closed").mkdir()
+    honest = os.scandir
+
+    def scandir(path):
+        if "closed" in str(path):
+            raise PermissionError(13, "Permission denied", str(path))
+        return honest(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert len(find_runs([tmp_path])) == 1
+    assert "closed cannot be listed (Permission denied)" in caplog.text
 
 
 def test_runs_that_differ_by_seed_alone_share_a_row(tmp_path):

@@ -95,7 +95,9 @@ def test_the_orientation_is_found_where_it_can_be(tmp_path, name):
     assert pixels[0, :, 22:].min() > 245 and pixels[0, :, :18].max() < 10
 
 
-@pytest.mark.parametrize("content", [png()[:-40], jpeg(0xFE, b"")[:-200], png(mode="P").replace(b"PLTE", b"PLTF")])
+@pytest.mark.parametrize(
+    "content", [png()[:-40], jpeg(0xFE, b"")[:-200], png(mode="P").replace(b"PLTE", b"PLTF"), bytes(18)]
+)
 def test_broken_pixels_are_refused(tmp_path, content):
     (tmp_path / "x.png").write_bytes(content)
     with pytest.raises(UnreadableError, match=r"x\.png cannot be read as an image"):

@@ -5,6 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
+from genlab.data.arrays import Npz
 from genlab.data.decoding import decode
 from genlab.data.images import ImageFiles, image_size, resize
 
@@ -89,3 +90,16 @@ def test_image_shape():
     for channels, size in ((2, 64), (3, 0), (3, [64]), (3, [1, 2, 3])):
         with pytest.raises(ValueError, match=r"dataset\.(channels|size)="):
             image_size(channels, size)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_arrays_are_converted_like_files(tmp_path, channels):
+    """Of colours and of greys; the arrays of a training set and of a file that a command is given."""
+    colours = np.random.default_rng(0).integers(0, 256, (12, 8, 8, 3), np.uint8)
+    for stored in (colours, colours[..., 0]):
+        np.savez(tmp_path / "x.npz", images=stored)
+        paths = [save(Image.fromarray(image), tmp_path / f"{row}.png") for row, image in enumerate(stored)]
+        source = Npz(path=str(tmp_path / "x.npz"), validation_images_key="images", channels=channels)
+        assert source.spec.shape == (channels, 8, 8)
+        found = source.open("validation")[0].load()["x"]
+        assert torch.equal(found, torch.stack([decode(path, (channels, 8, 8)) for path in paths]))

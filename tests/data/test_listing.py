@@ -20,7 +20,10 @@ def fill(folder, count=3, size=(8, 8)):
     return folder
 
 
-@pytest.mark.parametrize("name", ["x.jfif", "x.JPE", "x.avif", "x.TIF", "x.jp2", "x.tga", "x.qoi", "x.mpo", "x.apng"])
+@pytest.mark.parametrize(
+    "name",
+    ["x.jfif", "x.JPE", "x.avif", "x.TIF", "x.jp2", "x.tga", "x.qoi", "x.mpo", "x.apng", "x.pcx", "x.ico", "x.dib"],
+)
 def test_formats_that_are_read_are_read(tmp_path, name):
     fill(tmp_path)
     image = Image.new("RGB", (8, 8), (200, 100, 50))
