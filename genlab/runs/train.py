@@ -29,6 +29,7 @@ from genlab.runs.callbacks import directions, make_callbacks
 from genlab.runs.processes import RunFailed, first_failure, in_all_processes, reason_of, under_one_command
 from genlab.runs.provenance import environment, resumed
 from genlab.runs.transfer import transfer
+from genlab.system import spin
 from genlab.system.device import MEMORY_FORMATS, prepare
 from genlab.system.distributed import PeerLost, largest, rank, world
 from genlab.system.files import replace_text
@@ -150,6 +151,7 @@ def _write_records(config: RunConfig, folder: RunFolder, loaders: tuple[Loader, 
     replace_text(folder.environment, json.dumps(record, indent=2))
     for line in (*loaders[0].storage, *loaders[1].storage):
         log.info(line)
+    log.log(logging.DEBUG if spin.spins() else logging.INFO, spin.described(config.device.spin))
 
 
 def _loaders(config: RunConfig, source: Source, device: torch.device) -> tuple[Loader, Loader]:
