@@ -27,13 +27,12 @@ class Neighbours:
         self._before = self._seconds()
 
     def look(self) -> float:
-        """Cores that others have taken since the last look; the first one counts from the construction."""
+        """Cores that others have taken since the last look; the first one counts from the construction. Ticks of 10 ms
+        are counted, so that short times give errors, which may be below 0 and cancel out in a sum."""
         before, self._before = self._before, self._seconds()
         elapsed, own, busy = (now - then for now, then in zip(self._before, before, strict=True))
-        if elapsed <= 0:
-            return 0.0
-        taken = busy / elapsed if busy else os.getloadavg()[0]  # not every system counts per CPU
-        return max(0.0, taken - self._processes * own / elapsed)
+        counted = self._before[2] > 0
+        return (busy - self._processes * own) / elapsed if counted else os.getloadavg()[0] - own / elapsed
 
     def _seconds(self) -> tuple[float, float, float]:
         """The time, and the CPU time of this process with its children, and of all processes; 0 if that is unknown."""

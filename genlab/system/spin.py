@@ -31,7 +31,7 @@ def _set(asked: str, neighbours: Neighbours, threads: int) -> str:
     """Set how threads wait; returns what was chosen, and why."""
     if own := next((f"{name}={os.environ[name]}" for name in _OF_USERS if name in os.environ), None):
         return f"threads wait for each other as {own} says, whatever device.spin"
-    others, capacity = neighbours.look(), neighbours.capacity
+    others, capacity = max(0.0, neighbours.look()), neighbours.capacity
     if asked == "off" or (asked != "on" and threads > 1 and others > max(0, capacity - threads) + NOTICEABLE):
         os.environ[_POLICY] = "passive"
     reason = f"device.spin={asked}, other processes take {others:.1f} of {capacity} cores"

@@ -105,6 +105,8 @@ def test_neighbours_are_others_on_the_same_cpus(machine):
     assert with_another.look() == pytest.approx(0.5)
     machine(13, 7, (3, 0), (3, 0), (0.5, 0.5))
     assert alone.look() == pytest.approx(0.0), "since the last look"
+    machine(13.01, 7.01, (3, 0), (3, 0), (0.5, 0.5))
+    assert alone.look() == pytest.approx(-1.0), "which the next tick makes up for"
 
 
 def test_the_work_of_children_is_ours(machine, monkeypatch):
