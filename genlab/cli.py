@@ -11,7 +11,8 @@ from genlab.commands import completion
 from genlab.commands.pages import help_page, usage
 from genlab.config.commands import COMMANDS
 from genlab.config.paths import options
-from genlab.system import torchrun
+from genlab.system import spin, torchrun
+from genlab.system.neighbours import Neighbours
 from genlab.system.signals import leaving_at_once
 from genlab.system.streams import lasting_streams
 from genlab.system.text import did_you_mean
@@ -46,6 +47,9 @@ def _dispatch(arguments: list[str]) -> int:
     if "--help" in rest or "-h" in rest:
         print(help_page(name))
         return 0
+    neighbours = Neighbours()
+    importlib.import_module("genlab.commands.requests")  # imports Hydra: a quarter of a second to watch the neighbours
+    spin.choose(rest, neighbours)
     if name not in ("train", "resume"):
         return _run(name, rest)
     with leaving_at_once():

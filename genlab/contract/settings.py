@@ -105,6 +105,7 @@ class DeviceConfig:
     deterministic: bool = MISSING
     processes: int = limited(at_least=1, at_most=_MAX_PROCESSES)
     keep_memory: bool = MISSING
+    spin: str = limited(choices=("auto", "on", "off"))
 
 
 @dataclass

@@ -36,7 +36,7 @@ def load(
     >>> images = run.sample(16, seed=0)      # [16, 1, 28, 28] in [0, 1]
     >>> latents = run.encode(images)         # [16, 20]
     """
-    settings = DeviceConfig("cpu", precision=precision, memory_format=memory_format)
+    settings = DeviceConfig("cpu", precision=precision, memory_format=memory_format, spin="auto")
     if problems := list(limit_problems(UseConfig(weights=weights, device=settings))):
         raise ValueError("\n".join(problems))
     path, state = checkpoint.find(latest(output_dir) if run == "latest" else run)

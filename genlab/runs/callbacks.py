@@ -2,12 +2,14 @@
 
 from typing import Any
 
+import torch
 import yaml
 
 from genlab.callbacks.checkpoints import Checkpoints
 from genlab.callbacks.console import Console
 from genlab.callbacks.metrics_file import MetricsFile
 from genlab.callbacks.previews import Previews
+from genlab.callbacks.speed import Speed
 from genlab.callbacks.status_file import StatusFile
 from genlab.callbacks.tensorboard import TensorBoard
 from genlab.callbacks.validation import EarlyStopping, Validation
@@ -57,7 +59,7 @@ def make_callbacks(
     saving = Checkpoints(folder, settings.checkpoint_every, settings.keep_checkpoints, constants, settings.best_metric)
     if rank() != 0:
         return [watch, *measuring, saving]
-    writing: list[Callback] = [MetricsFile(folder.metrics), StatusFile(status)]
+    writing: list[Callback] = [MetricsFile(folder.metrics), StatusFile(status), Speed(folder, torch.get_num_threads())]
     if config.logger.tensorboard:
         text = yaml.safe_dump(config.to_dict(), sort_keys=False, allow_unicode=True)
         size = config.logger.projector_size

@@ -29,6 +29,7 @@ from genlab.runs.callbacks import directions, make_callbacks
 from genlab.runs.processes import RunFailed, first_failure, in_all_processes, reason_of, under_one_command
 from genlab.runs.provenance import environment, resumed
 from genlab.runs.transfer import transfer
+from genlab.system import spin
 from genlab.system.device import MEMORY_FORMATS, prepare
 from genlab.system.distributed import PeerLost, largest, rank, world
 from genlab.system.files import replace_text
@@ -154,6 +155,7 @@ def _write_records(
         log.warning(note)
     for line in (*_classes(source), *loaders[0].storage, *loaders[1].storage):
         log.info(line)
+    log.log(logging.DEBUG if spin.spins() else logging.INFO, spin.described(config.device.spin))
 
 
 def _classes(source: Source) -> Iterator[str]:
