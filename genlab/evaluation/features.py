@@ -34,6 +34,7 @@ from genlab.media.kinds import KINDS, shown_kind
 from genlab.system.device import computing
 from genlab.system.download import socket_timeout
 from genlab.system.files import build_once
+from genlab.system.portions import rows_at_once
 
 logger = logging.getLogger("genlab")
 
@@ -60,8 +61,7 @@ class Extractor(ABC):
     """
 
     name: ClassVar[str]
-    batch: ClassVar[int] = 500
-    """Images per forward pass, to bound the memory."""
+    batch: ClassVar[int] = 500  # images per forward pass, to bound the memory
 
     identity: str
     description: str
@@ -143,7 +143,7 @@ class Inception(Extractor):
     """The 2048 pooled features and the 1008 classes of the Inception network used for published results."""
 
     name = "inception"
-    batch = 32
+    batch = 8
     url = "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth"
     identity = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"  # of the published file
     description = (
@@ -205,9 +205,9 @@ def read_table(
     chunk: int = 500,
     progress: bool = True,
 ) -> Iterator[Reading]:
-    """Readings of the field `name` of a table, `chunk` rows at a time. index: int64 [n], None for all in order."""
-    index = torch.arange(len(table)) if index is None else index
-    for rows in tqdm(index.split(chunk), "reading images", leave=False, disable=None if progress else True):
+    """Readings of a table's field `name`, up to `chunk` rows at a time. index: int64 [n], None for all in order."""
+    parts = (torch.arange(len(table)) if index is None else index).split(rows_at_once(field.shape, most=chunk))
+    for rows in tqdm(parts, "reading images", leave=False, disable=None if progress else True):
         yield extractor.read(as_examples(table.rows(rows)[name], field))
 
 

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from genlab.contract.data import Condition, Field
 from genlab.data.images import decode
 from genlab.data.loading import Loader, as_examples
-from genlab.inference.run import BATCH
+from genlab.system.portions import MOST_ROWS, rows_at_once
 
 log = logging.getLogger("genlab")
 
@@ -87,9 +87,10 @@ class UserImages(Images):
     skip_damaged: bool | None = None
 
     def read(self) -> Iterator[tuple[list[str], Tensor, Condition]]:
-        for start in range(0, len(self.paths), BATCH):
+        at_once = rows_at_once(self.wanted.shape)
+        for start in range(0, len(self.paths), at_once):
             names, images = [], []
-            for path in self.paths[start : start + BATCH]:
+            for path in self.paths[start : start + at_once]:
                 try:
                     image = self._decode(path)
                 except ValueError as error:
@@ -124,7 +125,7 @@ class UserPoints(Images):
     given_labels: Tensor | None = None
 
     def read(self) -> Iterator[tuple[list[str], Tensor, Condition]]:
-        for rows in torch.arange(len(self.points)).split(BATCH):
+        for rows in torch.arange(len(self.points)).split(MOST_ROWS):
             labels = {} if self.given_labels is None else {"label": self.given_labels[rows]}
             yield [str(row) for row in rows.tolist()], self.points[rows], labels
 

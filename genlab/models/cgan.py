@@ -20,6 +20,7 @@ from torch.nn.functional import one_hot
 from genlab.contract.data import Batch, Condition, DataSpec
 from genlab.models.gan import GAN
 from genlab.networks.network import Network
+from genlab.system.portions import rows_at_once
 
 _PREVIEW_COLUMNS = 10
 
@@ -85,7 +86,8 @@ class CGAN(GAN):
 
     def preview(self, batch: Batch) -> dict[str, Tensor]:
         """One class per row, the same noise within each column."""
-        z = self.latents(batch)[:_PREVIEW_COLUMNS]
+        most = _PREVIEW_COLUMNS * self.num_conditions
+        z = self.latents(batch)[: max(1, rows_at_once(self.data.shape, most=most) // self.num_conditions)]
         label = torch.arange(self.num_conditions, device=z.device).repeat_interleave(len(z))
         samples = self.decode(z.repeat(self.num_conditions, 1), {"label": label})
         return {"samples": samples.unflatten(0, (self.num_conditions, len(z)))}
