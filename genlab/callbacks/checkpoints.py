@@ -47,13 +47,16 @@ class Checkpoints(Callback):
         elif self.folder.best_before_end.exists():
             self.folder.best_before_end.replace(self.folder.best)
 
+    def on_rehearse(self, trainer: Trainer, metrics: list[str]) -> None:
+        kind, _, wanted = (self.best_metric or "").partition("/")
+        if kind == "validation" and wanted not in metrics:
+            self._refuse(metrics)
+
     def on_validate(self, trainer: Trainer, metrics: dict[str, float]) -> None:
         directions = trainer.model.metrics
         kind, _, wanted = (self.best_metric or "validation/").partition("/")
         if kind == "validation":
             ranked = [name for name in ([wanted] if wanted else directions) if name in metrics]
-            if wanted and not ranked:
-                self._refuse(metrics)
             if ranked:
                 self._rank(metrics[ranked[0]], directions[ranked[0]])
 

@@ -3,14 +3,17 @@
 import math
 
 from genlab.training.callback import Callback, Measurement, score_of
-from genlab.training.inference import validate
+from genlab.training.inference import rehearse, validate
 from genlab.training.trainer import Trainer
 
 
 class Validation(Measurement):
-    """Measures the validation split and notifies all callbacks."""
+    """Measures the validation split and notifies all callbacks. A run that cannot do so fails at its start."""
 
     key = "validation"
+
+    def on_start(self, trainer: Trainer) -> None:
+        trainer.emit("on_rehearse", rehearse(trainer))
 
     def measure(self, trainer: Trainer) -> None:
         trainer.emit("on_validate", validate(trainer))
@@ -29,12 +32,14 @@ class EarlyStopping(Callback):
         self.best = -math.inf
         self.failures = 0
 
-    def on_validate(self, trainer: Trainer, metrics: dict[str, float]) -> None:
+    def on_rehearse(self, trainer: Trainer, metrics: list[str]) -> None:
         if self.metric not in metrics:
             measured = ", ".join(metrics)
             raise ValueError(
                 f"trainer.early_stop_metric={self.metric}: not measured on this dataset; it has {measured}"
             )
+
+    def on_validate(self, trainer: Trainer, metrics: dict[str, float]) -> None:
         score = score_of(metrics[self.metric], self.direction)
         if score > self.best:
             self.best, self.failures = score, 0

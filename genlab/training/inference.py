@@ -11,7 +11,7 @@ from genlab.media.kind import Scene
 from genlab.media.kinds import shown_kind
 from genlab.system import distributed
 from genlab.system.portions import rows_at_once
-from genlab.system.seeding import mix, seed_device
+from genlab.system.seeding import mix, seed_device, seeded
 from genlab.training.trainer import Trainer
 
 _DRAWN = 10_000
@@ -60,6 +60,24 @@ def validate(trainer: Trainer) -> dict[str, float]:
             for name, value in metrics.items():
                 totals[name] = totals.get(name, 0.0) + value * (size / loader.size)
     return totals
+
+
+def rehearse(trainer: Trainer) -> list[str]:
+    """Names of the validation metrics, from one batch of the largest size, of which each network computes one portion.
+
+    Nothing is kept, and no random state is touched. `RuntimeError` if a validation fails, which would otherwise end the
+    run after many steps.
+    """
+    try:
+        (batch,) = trainer.validation_loader.in_order(trainer.validation_loader.rows)
+        with seeded(trainer.seed), inference(trainer, rehearsing=True):
+            return list(_measure(trainer, batch)[1])
+    except Exception as error:
+        kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "  # ours speak for themselves
+        reason = kind + " ".join(str(error).split())
+        if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "allocate memory" in reason:
+            reason += "; give a smaller device.memory_budget, as in device.memory_budget=16MiB, or smaller images"
+        raise RuntimeError(f"validation, rehearsed before the first step, fails: {reason}") from error
 
 
 def _measure(trainer: Trainer, batch: Batch) -> tuple[int, dict[str, float]]:
