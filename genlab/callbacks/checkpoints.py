@@ -46,14 +46,17 @@ class Checkpoints(Callback):
         elif self.folder.best_before_end.exists():
             self.folder.best_before_end.replace(self.folder.best)
 
+    def on_rehearse(self, trainer: Trainer, metrics: list[str]) -> None:
+        kind, _, wanted = (self.best_metric or "").partition("/")
+        if kind == "validation" and wanted not in metrics:
+            measured = ", ".join(metrics)
+            raise ValueError(f"trainer.best_metric={self.best_metric}: not measured here; there are {measured}")
+
     def on_validate(self, trainer: Trainer, metrics: dict[str, float]) -> None:
         directions = trainer.model.metrics
         kind, _, wanted = (self.best_metric or "validation/").partition("/")
         if kind == "validation":
             ranked = [name for name in ([wanted] if wanted else directions) if name in metrics]
-            if wanted and not ranked:
-                measured = ", ".join(metrics)
-                raise ValueError(f"trainer.best_metric={self.best_metric}: not measured here; there are {measured}")
             if ranked:
                 self._rank(metrics[ranked[0]], directions[ranked[0]])
 

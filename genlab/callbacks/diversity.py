@@ -16,6 +16,7 @@ from torch import Tensor
 from genlab.contract.data import Batch
 from genlab.contract.model import GenerativeModel
 from genlab.system import distributed
+from genlab.system.portions import rows_at_once
 from genlab.training.inference import inference
 from genlab.training.trainer import Trainer
 
@@ -24,7 +25,7 @@ _MIN_ENTROPY = 0.1
 
 
 class Diversity:
-    """Draws `num_samples` images with averaged weights, by the model's `sample` (or `translate`).
+    """Draws `num_samples` images with averaged weights, by the model's `sample` (or `translate`); fewer large ones.
 
     classify: maps images [N, C, H, W] in [0, 1] to probabilities [N, K]; None without a classifier.
     """
@@ -44,7 +45,9 @@ class Diversity:
         draws do not affect training.
         """
         if self.images is None:
-            self.images = trainer.validation_loader.evenly_spaced(self.num_samples)
+            shapes = [field.shape for field in trainer.model.data.fields.values()]
+            at_once = rows_at_once(*shapes, most=self.num_samples)  # all are compared with each other
+            self.images = trainer.validation_loader.evenly_spaced(max(2, at_once))
         found = {}
         with inference(trainer):
             pairs = list(_generate(trainer.model, self.images))

@@ -3,18 +3,21 @@
 import math
 
 from genlab.training.callback import Callback, Measurement, at_end, score_of
-from genlab.training.inference import validate
+from genlab.training.inference import rehearse, validate
 from genlab.training.scalars import TrainingDiverged
 from genlab.training.trainer import Trainer
 
 
 class Validation(Measurement):
-    """Measures the validation split and notifies all callbacks.
+    """Measures the validation split and notifies all callbacks. A run that cannot do so fails at its start.
 
     `TrainingDiverged` if a value is not finite at the end of the run; before it, training may recover.
     """
 
     key = "validation"
+
+    def on_start(self, trainer: Trainer) -> None:
+        trainer.emit("on_rehearse", rehearse(trainer))
 
     def measure(self, trainer: Trainer) -> None:
         metrics = validate(trainer)
@@ -37,12 +40,14 @@ class EarlyStopping(Callback):
         self.best = -math.inf
         self.failures = 0
 
-    def on_validate(self, trainer: Trainer, metrics: dict[str, float]) -> None:
+    def on_rehearse(self, trainer: Trainer, metrics: list[str]) -> None:
         if self.metric not in metrics:
             measured = ", ".join(metrics)
             raise ValueError(
                 f"trainer.early_stop_metric={self.metric}: not measured on this dataset; it has {measured}"
             )
+
+    def on_validate(self, trainer: Trainer, metrics: dict[str, float]) -> None:
         score = score_of(metrics[self.metric], self.direction)
         if score > self.best:
             self.best, self.failures = score, 0

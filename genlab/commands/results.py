@@ -48,7 +48,8 @@ def load_run(config: UseConfig) -> Run:
         raise ValueError(f"run={place}: is still training and has saved no checkpoint yet; wait for {_first(place)}")
     device = prepare(config.device)
     own = config.device
-    run = load(config.run, device, config.output_dir, config.weights, own.precision, own.memory_format)
+    how = (own.precision, own.memory_format, own.memory_budget)
+    run = load(config.run, device, config.output_dir, config.weights, *how)
     check_writable(run.folder)
     if state_of(RunFolder(run.folder)) == "running":
         log.warning("%s is still training; this is its checkpoint of step %d", run.folder, run.step)

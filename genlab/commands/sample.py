@@ -11,6 +11,7 @@ from genlab.inspection.images import progress
 from genlab.inspection.scene import scene_of
 from genlab.media.kinds import captions_of, shown_kind
 from genlab.media.npz import NpzWriter
+from genlab.system.portions import rows_at_once
 
 _SHOWN = 256
 _LETTERS = 40  # of a class's name in a file name: 160 bytes in any script
@@ -23,6 +24,7 @@ def main(config: SampleConfig) -> None:
     asked = run.conditioning.checked(config.condition, config.sampling)
     batches = run.draw(config.num_samples, config.seed, asked, **config.sampling)
     origin, most = image_origin(run, config), max(_SHOWN, kind.previewed)
+    most = min(most, 4 * rows_at_once(run.data.shape, most=most))  # fewer large images
     arrays, grid = config.format != "png", config.format != "npz"
     shown, captions, done = [], list[str](), 0
     with (

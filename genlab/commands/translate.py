@@ -17,10 +17,11 @@ from genlab.media.grids import in_blocks, same_channels, save_png
 from genlab.media.images import save_image, to_uint8
 from genlab.media.metadata import COMPARED
 from genlab.media.npz import NpzWriter
+from genlab.system.portions import rows_at_once
 from genlab.system.seeding import mix
 
 _AT_ONCE = 16
-"""Images per forward pass: the networks keep many feature maps at full resolution."""
+"""Images that share a seed."""
 
 _COLUMNS, _BLOCKS = 8, 8
 
@@ -36,6 +37,7 @@ def main(config: TranslateConfig) -> None:
     images = open_input(run, config.input, "input", config.skip_damaged, domain="b" if derive else domain)
     origin = image_origin(run, config)
     shown: list[tuple[torch.Tensor, ...]] = []
+    most = rows_at_once(run.data[config.to].shape, run.data[domain].shape, most=_COLUMNS * _BLOCKS)
     error, done = 0.0, 0
     with (
         results(run, "translations", config, images.title, to=config.to) as (new, path),
@@ -53,7 +55,7 @@ def main(config: TranslateConfig) -> None:
                     writer.add(cycles=to_uint8(cycle))
                     error += (cycle - x).abs().flatten(1).mean(1).sum().item()
                     row.append(cycle)
-                if done < _COLUMNS * _BLOCKS:
+                if done < most:
                     shown.append(same_channels(*row))
                 done += len(x)
         for target, pixels in zip(_targets(images.names), writer.array("images"), strict=True):

@@ -11,7 +11,7 @@ from genlab.commands.lines import command_line
 from genlab.commands.results import image_origin, load_run, results, same
 from genlab.config.commands import TraverseConfig
 from genlab.inference.interpolation import even, smooth
-from genlab.inference.run import BATCH, Run
+from genlab.inference.run import Run
 from genlab.inference.traversal import Span, changes, check_latents, check_plane
 from genlab.inspection.dataset import dataset_images
 from genlab.inspection.inputs import latent_of
@@ -94,7 +94,7 @@ def _span(run: Run, config: TraverseConfig) -> tuple[Span, str]:
 
 def _changes(run: Run, span: Span, config: TraverseConfig) -> Tensor:
     """How much each latent dimension changes the example, [L]; in chunks, so that memory does not grow with L."""
-    parts = torch.arange(len(span.start)).split(max(1, BATCH // config.steps))
+    parts = torch.arange(len(span.start)).split(max(1, run.rows // config.steps))
     rows = (span.rows(part.tolist(), even(config.steps)) for part in parts)
     shown = tqdm(rows, "measuring", len(parts), disable=None, leave=False)
     return torch.cat([changes(run.decode(z, run.conditioning.constant(len(z), config.condition))) for z in shown])

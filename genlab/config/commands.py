@@ -217,7 +217,7 @@ SHORT_KEYS = {"label": "condition.label"}
 def ignored_device_keys(command: str) -> tuple[str, ...]:
     """Keys of `device` that `command` does not use. All commands share the device files, so they cannot have separate
     schemas. Exported networks are float32 and checked on the CPU."""
-    exceptions = {"train": (), "export": (*_TRAINING_ONLY, "precision", "memory_format")}
+    exceptions = {"train": (), "export": (*_TRAINING_ONLY, "precision", "memory_format", "memory_budget")}
     return exceptions.get(command, _TRAINING_ONLY)
 
 

@@ -1,14 +1,15 @@
 """The settings of a training run: keys, types and ranges.
 
 The YAML files in `configs/` hold the default of each key, and a comment that says what it means. Hydra composes a
-`TrainConfig`. A run holds a `RunConfig`: the same without `sweep`, resolved, with the names of model and dataset.
-Imports nothing slow.
+`TrainConfig`. A run holds a `RunConfig`: it is resolved and has no `sweep`. Imports nothing slow.
 """
 
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from typing import Annotated, Any, TypeVar
+
+from genlab.system import memory
 
 T = TypeVar("T")
 
@@ -23,12 +24,11 @@ MISSING: Any = "???"
 
 @dataclass(frozen=True)
 class Limits:
-    """The allowed values of a key: one of the words `choices`, else a number within the bounds (None: unbounded).
-
-    None is always allowed. Upper bounds keep a typo, or a hostile config, from exhausting memory or time.
-    """
+    """The allowed values of a key: one of the words `choices`, a `size` of memory, or a number within the bounds. None
+    is always allowed. Upper bounds keep a typo, or a hostile config, from exhausting memory or time."""
 
     choices: tuple[str, ...] = ()
+    size: bool = False
     at_least: float | None = None
     at_most: float | None = None
     above: float | None = None
@@ -37,6 +37,8 @@ class Limits:
         """Why `value` is not allowed, None if it is."""
         if self.choices:
             return None if value in (None, *self.choices) else f"must be one of {', '.join(self.choices)}"
+        if self.size and value is not None:
+            return memory.problem_of_size(value)
         if not isinstance(value, (int, float)) or isinstance(value, bool):
             return None
         if self.above is not None and value <= self.above:
@@ -56,12 +58,10 @@ def limited(default: Any = MISSING, **limits: Any) -> Any:
 def limits_of(schema: type, key: str) -> Limits:
     """The limits of a dotted `key` of a schema; no limits if there is no such key."""
     name, _, rest = key.partition(".")
-    for entry in fields(schema):
-        if entry.name == name:
-            if not rest:
-                return entry.metadata.get("limits", Limits())
-            return limits_of(entry.default_factory, rest) if isinstance(entry.default_factory, type) else Limits()
-    return Limits()
+    found = {entry.name: entry for entry in fields(schema)}.get(name)
+    if found and rest and isinstance(found.default_factory, type):
+        return limits_of(found.default_factory, rest)
+    return found.metadata.get("limits", Limits()) if found and not rest else Limits()
 
 
 PAIRS = ("gray", "edges", "mask", "downscale")
@@ -101,6 +101,7 @@ class DeviceConfig:
     memory_format: str = limited(choices=("contiguous", "channels_last"))
     compile: bool = MISSING
     micro_batch: int | None = limited(at_least=1)
+    memory_budget: str | None = limited(size=True)
     threads: int | None = limited(at_least=1, at_most=_MAX_PROCESSES)
     deterministic: bool = MISSING
     processes: int = limited(at_least=1, at_most=_MAX_PROCESSES)

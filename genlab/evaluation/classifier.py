@@ -16,6 +16,7 @@ import json
 import logging
 import math
 import os
+from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +32,8 @@ from genlab.data.order import IndexStream
 from genlab.data.source import ArrayExamples, Examples, Source
 from genlab.media.kinds import shown_kind
 from genlab.system.device import computing
+from genlab.system.optimizers import eager
+from genlab.system.portions import rows_at_once
 from genlab.system.seeding import mix, seeded
 
 logger = logging.getLogger("genlab")
@@ -148,8 +151,9 @@ def _fit(
 ) -> None:
     """Train on `rows` of the images and labels `data`, to the smallest loss of the rows `stopping`."""
     x, y = data
+    Adam: Any = eager(torch.optim.Adam)
     order, rates = IndexStream(len(rows), seed), iter(RECIPE["learning_rates"])
-    optimizer = torch.optim.Adam(network.parameters(), next(rates), fused=True)
+    optimizer = Adam(network.parameters(), next(rates), fused=True)
     best, least, since = network.state_dict(), math.inf, 0
     reach, kind = int(min(x.shape[-2:]) * RECIPE["shift"]), shown_kind(spec)
     for step in tqdm(range(RECIPE["steps"]), "training the classifier", leave=False, disable=None):
@@ -168,7 +172,7 @@ def _fit(
             if (rate := next(rates, None)) is None:
                 break
             network.load_state_dict(best)
-            optimizer, since = torch.optim.Adam(network.parameters(), rate, fused=True), 0
+            optimizer, since = Adam(network.parameters(), rate, fused=True), 0
     network.load_state_dict(best)
 
 
@@ -192,26 +196,41 @@ def data_fingerprint(source: Source, split: str = "train") -> str:
         digest.update(str(len(table)).encode())
         for path in getattr(table, "paths", []):
             digest.update(f"{os.path.basename(path)} {os.path.getsize(path)}".encode())
-        _add(_evidence(table), digest)
+        _add(_evidence(table, source.spec), digest)
     return digest.hexdigest()
 
 
 def weights_hash(network: nn.Module) -> str:
     """sha256 over the names and values of a state dict."""
-    _add(network.state_dict(), digest := hashlib.sha256())
+    _add([network.state_dict()], digest := hashlib.sha256())
     return digest.hexdigest()
 
 
-def _add(fields: dict[str, Tensor], digest: Any) -> None:
-    for name, value in fields.items():
-        digest.update(name.encode())
+def _add(parts: Iterable[dict[str, Tensor]], digest: Any) -> None:
+    """Hash each field, whose rows come in parts; of the first one, which is the largest, a part at a time is held."""
+    held: dict[str, list[Tensor]] = {}
+    for number, fields in enumerate(parts):
+        for place, (name, value) in enumerate(fields.items()):
+            if place:
+                held.setdefault(name, []).append(value)
+            else:
+                _add_values("" if number else name, [value], digest)
+    for name, values in held.items():
+        _add_values(name, values, digest)
+
+
+def _add_values(name: str, values: list[Tensor], digest: Any) -> None:
+    digest.update(name.encode())
+    for value in values:
         digest.update(value.cpu().contiguous().numpy().reshape(-1).view("uint8"))  # no copy of what is on the CPU
 
 
-def _evidence(table: Examples) -> dict[str, Tensor]:
+def _evidence(table: Examples, spec: DataSpec) -> Iterator[dict[str, Tensor]]:
     if isinstance(table, ArrayExamples):
-        return table.load()
-    return table.rows(torch.linspace(0, len(table) - 1, min(_FINGERPRINT_ROWS, len(table)), dtype=torch.float64).long())
+        yield table.load()
+        return
+    rows = torch.linspace(0, len(table) - 1, min(_FINGERPRINT_ROWS, len(table)), dtype=torch.float64).long()
+    yield from map(table.rows, rows.split(rows_at_once(spec.shape, most=len(rows))))
 
 
 def _gather(source: Source, split: str, most: int, seed: int) -> tuple[Tensor, Tensor]:
@@ -220,7 +239,7 @@ def _gather(source: Source, split: str, most: int, seed: int) -> tuple[Tensor, T
     generator = torch.Generator().manual_seed(mix(seed))
     index = torch.randperm(len(table), generator=generator)[:most].sort().values
     images, labels = [], []
-    chunks = index.split(_CHUNK)
+    chunks = index.split(rows_at_once(source.spec.shape, most=_CHUNK))
     for rows in tqdm(chunks, f"reading {split} images", leave=False, disable=None):
         fields = table.rows(rows)
         images.append(reduce(fields["x"].float(), LARGEST_SIDE).round().byte())

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from genlab.contract.data import Batch, Field
 from genlab.contract.settings import EvaluationConfig, RunConfig
 from genlab.data.cache import cached
-from genlab.data.loading import VALIDATION_BATCH, Loader, open_split
+from genlab.data.loading import Loader, open_split
 from genlab.data.source import Examples, Source
 from genlab.evaluation.classifier import data_fingerprint
 from genlab.evaluation.controls import Checked, choose_extractor
@@ -142,7 +142,7 @@ class EvaluationContext:
 
         Results must be on the CPU and not None. The processes of a run share the batches, and each gets all results.
         """
-        count = math.ceil(self.loader.size / VALIDATION_BATCH)
+        count = math.ceil(self.loader.size / self.loader.rows)
         numbers = distributed.shard(range(count))
         own = map(work, numbers, self.loader.in_order(shared=True))
         hidden = None if self.progress else True

@@ -10,9 +10,8 @@ from torch import Tensor
 from torch.nn.functional import l1_loss
 
 from genlab.contract.data import Batch
-from genlab.data.loading import VALIDATION_BATCH
 from genlab.evaluation.context import EvaluationContext, MetricValue
-from genlab.inference.run import BATCH, Run
+from genlab.inference.run import Run
 from genlab.media.kinds import shown_kind
 from genlab.metrics.catalogue import FEWEST_KERNEL
 from genlab.metrics.disentanglement.scores import disentanglement_scores
@@ -146,15 +145,14 @@ def _one_direction(
 
     def translate(number: int, batch: Batch) -> tuple[dict[str, Any], Tensor]:
         """Number of images and summed errors by name, and features of the translations."""
-        x = batch[domain][: max(0, size - number * VALIDATION_BATCH)]  # the smaller domain wraps around
+        x = batch[domain][: max(0, size - number * context.loader.rows)]  # the smaller domain wraps around
         if not len(x):
             return {}, real.features[:0]
         with seeded(seed, number):
-            translated = torch.cat([run.model.translate(part, other) for part in x.split(_batch_size(x))])
+            translated = run.model.translate(x, other)
             errors: dict[str, Any] = {"images": len(x)}
             if domain in run.model.targets:
-                cycle = torch.cat([run.model.translate(part, domain) for part in translated.split(_batch_size(x))])
-                errors["cycle"] = l1_loss(cycle, x).item() * len(x)
+                errors["cycle"] = l1_loss(run.model.translate(translated, domain), x).item() * len(x)
         if (truth := batch.fields.get(f"{domain}_as_{other}")) is not None:
             errors["error"] = l1_loss(translated, truth[: len(x)]).item() * len(x)
             if x.shape[1:] == truth.shape[1:]:
@@ -186,11 +184,6 @@ def _one_direction(
             FEWEST_KERNEL,
             block,
         )
-
-
-def _batch_size(x: Tensor) -> int:
-    """Batch size for networks whose feature maps have the full resolution of the image."""
-    return max(1, BATCH * 32 * 32 // (x.shape[-2] * x.shape[-1]) // 2)
 
 
 DATA_METRICS: dict[str, Callable[[Run, EvaluationContext, int], dict[str, MetricValue]]] = {

@@ -24,6 +24,7 @@ from genlab.evaluation.extractor import Extractor, Reading
 from genlab.evaluation.inception import Inception
 from genlab.evaluation.random_conv import RandomConv
 from genlab.media.kinds import KINDS, shown_kind
+from genlab.system.portions import rows_at_once
 
 
 class Pixels(Extractor):
@@ -116,7 +117,7 @@ def read_table(
     chunk: int = 500,
     progress: bool = True,
 ) -> Iterator[Reading]:
-    """Readings of the field `name` of a table, `chunk` rows at a time. index: int64 [n], None for all in order."""
-    index = torch.arange(len(table)) if index is None else index
-    for rows in tqdm(index.split(chunk), "reading images", leave=False, disable=None if progress else True):
+    """Readings of a table's field `name`, up to `chunk` rows at a time. index: int64 [n], None for all in order."""
+    parts = (torch.arange(len(table)) if index is None else index).split(rows_at_once(field.shape, most=chunk))
+    for rows in tqdm(parts, "reading images", leave=False, disable=None if progress else True):
         yield extractor.read(as_examples(table.rows(rows)[name], field))

@@ -29,7 +29,7 @@ class Inception(Extractor):
     """The 2048 pooled features and the 1008 classes of the Inception network used for published results."""
 
     name = "inception"
-    batch = 32
+    batch = 8
     url = "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth"
     identity = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"  # of the published file
     description = (

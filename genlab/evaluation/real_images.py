@@ -1,18 +1,16 @@
 """A few of a dataset's images, on which extractors are calibrated and checked."""
 
 from collections.abc import Iterator
-from math import prod
 
 import torch
 from torch import Tensor
 
 from genlab.data.loading import as_examples
 from genlab.data.source import Source
+from genlab.system.portions import rows_at_once
 
 MOST = 1_000
 """Images of each modelled field."""
-
-_VALUES = 2**24  # of a chunk of images
 
 
 def real_images(source: Source, split: str) -> Iterator[Tensor]:
@@ -22,7 +20,7 @@ def real_images(source: Source, split: str) -> Iterator[Tensor]:
         field = source.spec[name]
         (table,) = (table for table in tables if name in table.rows(torch.zeros(1).long()))
         rows = torch.linspace(0, len(table) - 1, min(len(table), MOST), dtype=torch.float64).round().long()
-        for part in rows.split(max(1, _VALUES // prod(field.shape))):
+        for part in rows.split(rows_at_once(field.shape, most=MOST)):
             yield as_examples(table.rows(part)[name], field)
 
 

@@ -169,7 +169,7 @@ def raw(context: EvaluationContext) -> Extractor:
 
 
 def training_pixels(context: EvaluationContext, pixels: Extractor) -> Iterator[Tensor]:
-    """All training examples of the context's data as points in pixel space, 2,000 at a time."""
+    """All training examples of the context's data as points in pixel space, at most 2,000 at a time."""
     field = context.source.spec["x"]
     for reading in read_table(context.table("train"), pixels, field, chunk=2_000, progress=context.progress):
         yield reading.features

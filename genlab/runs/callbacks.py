@@ -79,8 +79,9 @@ def _evaluation(config: RunConfig, trainer: Trainer, source: Source, folder: Run
 
     device = trainer.train_loader.device
     context = EvaluationContext(source, config.choices.dataset, config.evaluation, config, device, progress=False)
-    weights = "averaged" if trainer.ema else "raw"
-    return Evaluation(every, context, Run(folder.path, 0, config, source.spec, trainer.model, device, weights))
+    weights, budget = "averaged" if trainer.ema else "raw", config.device.memory_budget
+    run = Run(folder.path, 0, config, source.spec, trainer.model, device, weights, memory_budget=budget)
+    return Evaluation(every, context, run)
 
 
 def _hparams(config: RunConfig) -> dict[str, int | float | str | bool]:

@@ -9,7 +9,6 @@ from pathlib import Path
 from traceback import clear_frames
 
 import torch
-from torch import nn
 
 from genlab.checkpoints import file as checkpoint
 from genlab.checkpoints.file import Start
@@ -34,6 +33,7 @@ from genlab.system.device import MEMORY_FORMATS, prepare
 from genlab.system.distributed import PeerLost, largest, rank, world
 from genlab.system.files import replace_text
 from genlab.system.logs import log_to_file
+from genlab.system.portions import networks
 from genlab.system.seeding import seeded
 from genlab.system.signals import Interrupted, Interruption
 from genlab.system.small_files import read_json
@@ -203,15 +203,6 @@ def build_trainer(
     )
     if config.device.compile:
         mode = "reduce-overhead" if device.type == "cuda" else "default"  # the first records CUDA graphs
-        for network in _networks(model):
+        for network in networks(model):
             network.compile(mode=mode)
     return trainer
-
-
-def _networks(module: nn.Module) -> Iterator[nn.Module]:
-    """Child modules that are called as a whole, including those in containers."""
-    for child in module.children():
-        if isinstance(child, (nn.ModuleDict, nn.ModuleList)):
-            yield from _networks(child)
-        else:
-            yield child

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from genlab.system import cores
+from genlab.system import cores, memory
 from genlab.system.files import can_write, temporary_folder
 
 log = logging.getLogger("genlab")
@@ -47,6 +47,12 @@ def resolve(name: str, index: int = 0) -> torch.device:
     if name == "mps" and not torch.backends.mps.is_available():
         raise ValueError("device=mps: this machine has no Apple GPU; use device=cpu")
     return torch.device(name)
+
+
+def memory_budget(device: torch.device, asked: str | None) -> int:
+    """Bytes that `device.memory_budget` means on `device`."""
+    there = torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else None
+    return memory.budget(asked, there)
 
 
 def multiplies_bf16(device: torch.device) -> bool:

@@ -15,7 +15,17 @@ from genlab.config.commands import COMMANDS
 from genlab.config.paths import options
 from genlab.contract.settings import TrainConfig, limits_of
 
-DEVICE_KEYS = ("name", "index", "precision", "memory_format", "threads", "keep_memory", "spin", "deterministic")
+DEVICE_KEYS = (
+    "name",
+    "index",
+    "precision",
+    "memory_format",
+    "memory_budget",
+    "threads",
+    "keep_memory",
+    "spin",
+    "deterministic",
+)
 """What a command that uses a run heeds of `device`."""
 
 PRECISIONS = limits_of(TrainConfig, "device.precision").choices

@@ -42,6 +42,8 @@ MISTAKES = {
     "train +optimizer.players.model.lr=nan": ["optimizer.players.model.lr=nan", "finite"],
     "train device.micro_batch=100": ["device.micro_batch=100", "divide the 128"],
     "train device.processes=3": ["device.processes=3", "trainer.batch_size=128", "divide"],
+    "train device.memory_budget=lots": ["device.memory_budget=lots", "as in 512MiB"],
+    "train device.memory_budget=4": ["device.memory_budget=4", "1MiB or more"],
     "train network.hidden=[0]": ["hidden=[0]", "at least 1"],
     "train network=transformer": ["network=transformer", "mlp"],
     "train model=gan network=resnet": ["network=resnet", "decoders", "conv, dcgan, mlp"],
