@@ -29,6 +29,9 @@ log = logging.getLogger("genlab")
 
 _TITLE_BYTES = 60  # of the 255 that a folder's name may have
 
+_PROBE = 2**20
+"""Bytes that must fit into a run's folder before anything is computed for it."""
+
 _WHERE = ("run", "output_dir", "data_dir", "device", "weights", "image_metadata")
 """Keys that are not hashed into the folder's name: locations, hardware and metadata do not change a result, and
 `weights` and `device.precision` are spelled out in the name."""
@@ -83,8 +86,9 @@ def check_writable(folder: Path) -> None:
 
 def _check_writable(folder: Path) -> None:
     try:
-        with TemporaryFile(dir=folder):
-            pass
+        with TemporaryFile(dir=folder) as file:
+            file.write(bytes(_PROBE))  # a full disk still makes empty files
+            file.flush()
     except OSError as error:
         raise ValueError(f"{folder}: cannot be written ({error.strerror}); copy the run where you may write") from error
 
@@ -131,6 +135,16 @@ def results(
                 old.rename(path)
 
 
+@contextmanager
+def drawn(path: Path) -> Iterator[None]:
+    """Draw `path`, one of several files of a result. What fails in it costs this image, not what was computed."""
+    try:
+        yield
+    except Exception as error:  # drawing libraries raise anything
+        path.unlink(missing_ok=True)
+        log.warning("%s: could not be drawn (%s)", path.name, str(error).strip() or type(error).__name__)
+
+
 def _interrupt(number: int, frame: Any) -> None:
     raise Interrupted(number)
 
@@ -143,7 +157,8 @@ def _spelled(named: dict[str, Any]) -> list[str]:
 
 def _name(run: Used, config: UseConfig | AnimateConfig, parts: list[str]) -> str:
     """For example step_0008000-raw-seed_3-1f2a9c: a readable part, then a hash that distinguishes requests."""
-    title = "".join(letter if letter.isprintable() else "_" for letter in "-".join(filter(None, parts)))
+    text = "-".join(filter(None, parts)).replace("/", "_")
+    title = "".join(letter if letter.isprintable() else "_" for letter in text)
     title = title.encode()[:_TITLE_BYTES].decode(errors="ignore")
     raw = "raw" if isinstance(config, UseConfig) and config.weights == "raw" else ""
     precision = "" if run.precision == "fp32" else run.precision

@@ -3,7 +3,7 @@
 import torch
 
 from genlab.commands.lines import command_line
-from genlab.commands.results import arrays_of, image_origin, load_run, results
+from genlab.commands.results import arrays_of, drawn, image_origin, load_run, results
 from genlab.config.commands import SampleConfig
 from genlab.inspection.images import progress
 from genlab.inspection.scene import scene_of
@@ -41,8 +41,9 @@ def main(config: SampleConfig) -> None:
         if arrays:
             writer.save(new / "samples.npz")
         if grid:
-            picture = kind.picture(kind.arranged(torch.cat(shown)), origin, scene_of(run))
-            (new / "grid.png").write_bytes(picture.content)
+            with drawn(new / "grid.png"):
+                picture = kind.picture(kind.arranged(torch.cat(shown)), origin, scene_of(run))
+                (new / "grid.png").write_bytes(picture.content)
     if grid:
         print(f"grid       {path}/grid.png{f' (the first {most} of {done})' if done > most else ''}")
     print(f"array      {path}/samples.npz" if arrays else f"images     {path}/images ({done})")

@@ -1,5 +1,6 @@
 """`genlab translate`: images translated to the other domain and, if the model can, back. Needs only the checkpoint."""
 
+import os
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,8 @@ _AT_ONCE = 16
 """Images per forward pass: the networks keep many feature maps at full resolution."""
 
 _COLUMNS, _BLOCKS = 8, 8
+
+_NAME_BYTES = 255  # of a file, on most file systems
 
 
 def main(config: TranslateConfig) -> None:
@@ -56,6 +59,8 @@ def main(config: TranslateConfig) -> None:
                 if done < _COLUMNS * _BLOCKS:
                     shown.append(same_channels(*row))
                 done += len(x)
+        if returns:
+            print(f"cycle      mean absolute error {error / done:.4f} of a pixel from 0 to 1, there and back")
         for target, pixels in zip(_targets(images.names), writer.array("images"), strict=True):
             target = new / "images" / target
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -65,8 +70,6 @@ def main(config: TranslateConfig) -> None:
         save_png(grid, new / "grid.png", image_origin(run, config, COMPARED))
     if derive:
         print(f"derived    a from each image by dataset.pair={pair}; derive=false takes the images for a themselves")
-    if returns:
-        print(f"cycle      mean absolute error {error / done:.4f} of a pixel from 0 to 1, there and back")
     print(f"images     {path}/images ({done} of {config.input}{images.left_out})")
     print(f"grid       {path}/grid.png\narray      {path}/translations.npz")
     if returns:
@@ -91,8 +94,17 @@ def _derivation(
     return derive, pair
 
 
+def _short(path: Path, more: str = "") -> Path:
+    """`path`, a PNG file, with `more` at the end of its stem, cut to the length that a name may have."""
+    end = f"{more}.png"
+    if not more and len(os.fsencode(path.name)) <= _NAME_BYTES:
+        return path
+    return path.with_name(os.fsdecode(os.fsencode(path.stem)[: _NAME_BYTES - len(end)]) + end)
+
+
 def _targets(names: list[str]) -> list[Path]:
-    """Output file names, all different: x.png for x.jpg, or x.jpg.png if there is also an x.webp."""
+    """Output file names, all different: x.png for x.jpg, or x.jpg.png if there is also an x.webp. One that is too long
+    for a file system is cut."""
     paths = [Path(name) for name in names]
     stems = Counter(path.with_suffix("") for path in paths)
     taken = {folder for path in paths for folder in path.parents}
@@ -101,6 +113,10 @@ def _targets(names: list[str]) -> list[Path]:
         target = path.with_suffix(".png") if stems[path.with_suffix("")] == 1 else Path(f"{path}.png")
         while target in taken:
             target = Path(f"{target}.png")
+        target, number = _short(target), 0
+        while target in taken:
+            number += 1
+            target = _short(target, f"-{number}")
         taken.add(target)
         targets.append(target)
     return targets

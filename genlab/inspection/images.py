@@ -14,6 +14,7 @@ from genlab.contract.data import Condition, Field
 from genlab.data.images import decode
 from genlab.data.loading import Loader, as_examples
 from genlab.inference.run import BATCH
+from genlab.system.text import printable
 
 log = logging.getLogger("genlab")
 
@@ -96,7 +97,7 @@ class UserImages(Images):
                     if not self.skip_damaged:
                         hint = "" if self.skip_damaged is None else " Or leave such files out: skip_damaged=true"
                         raise ValueError(f"{error}{hint}") from error
-                    log.warning("left out: %s", error)
+                    log.warning("left out: %s", printable(str(error)))
                     self.skipped.append(str(path))
                     continue
                 names.append(str(path.relative_to(self.root)))

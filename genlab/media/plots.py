@@ -5,19 +5,23 @@ References:
 - van der Maaten and Hinton 2008, Visualizing Data using t-SNE, https://jmlr.org/papers/v9/vandermaaten08a.html
 """
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from genlab.system.seeding import mix
+from genlab.system.text import shortened
 
 TSNE_LIMIT = 5000
 """Maximum number of points for t-SNE: its run time grows superlinearly, and more points would overlap."""
 
 _PERPLEXITY = 30
 _LEGEND = 20  # maximum number of classes in a legend
+_LETTERS = 80  # of a name in a plot
 
 
 @dataclass
@@ -29,14 +33,18 @@ class Projection:
     axes: tuple[str, str]
 
 
+def check_plot(plot: str, count: int, size: int) -> None:
+    """`ValueError` if `count` latents of dimension `size` cannot be plotted in two dimensions."""
+    if count < 3 or size < 2:
+        raise ValueError(f"plot={plot}: needs 3 images and 2 latents, here are {count} and {size}; add plot=none")
+
+
 def project(latents: np.ndarray, plot: str, seed: int = 0) -> Projection:
     """Latents [N, L] in two dimensions; `plot`: "pca", or "tsne", which depends on `seed`.
 
     `ValueError` if N < 3 or L < 2.
     """
-    count, size = latents.shape
-    if count < 3 or size < 2:
-        raise ValueError(f"plot={plot}: needs 3 images and 2 latents, here are {count} and {size}; add plot=none")
+    check_plot(plot, *latents.shape)
     return _principal_components(latents) if plot == "pca" else _tsne(latents, seed)
 
 
@@ -77,12 +85,30 @@ def save_scatter(projection: Projection, labels: Tensor | None, title: str, path
         if len(classes) <= _LEGEND:
             colours = colormaps["tab10" if len(classes) <= 10 else "tab20"].colors
             for colour, label in zip(colours, classes, strict=False):
-                axes.scatter(*projection.points[own == label].T, color=colour, label=str(label), **style)
+                axes.scatter(*projection.points[own == label].T, color=colour, label="of a class", **style)
             legend = axes.legend(title="label", loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
-            for handle in legend.legend_handles:
+            for handle, text, label in zip(legend.legend_handles, legend.get_texts(), classes, strict=True):
                 handle.set_sizes([40])
+                write_label(text, str(label))
         else:
             points = axes.scatter(*projection.points.T, c=own, cmap="viridis", **style)
             figure.colorbar(points, label="label")
-    axes.set(xlabel=projection.axes[0], ylabel=projection.axes[1], title=title)
-    figure.savefig(path)
+    axes.set(xlabel=projection.axes[0], ylabel=projection.axes[1])
+    write_label(axes.title, title)
+    save_figure(figure, path)
+
+
+def write_label(place: Any, name: str, more: str = "") -> None:
+    """Write `name`, a text of the user, and after it `more` to a `Text` of matplotlib: a title, or a legend's entry.
+
+    `$` starts no formula, control characters do nothing, and a long name leaves room for the plot.
+    """
+    place.set_parse_math(False)
+    place.set_text(shortened(name, _LETTERS) + more)
+
+
+def save_figure(figure: Any, path: Path) -> None:
+    """Write a `Figure` as a PNG. A letter that the font has not becomes a box, without a warning."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
+        figure.savefig(path)

@@ -1,12 +1,14 @@
 """Atomic file writes that survive crashes and power failures, and locks so that one job builds a shared file."""
 
+import csv
 import json
 import logging
 import math
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from io import StringIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -48,7 +50,19 @@ def replacing(path: Path, durable: bool = True) -> Iterator[BinaryIO]:
 def replace_text(path: Path, text: str, durable: bool = True) -> None:
     """Write `text` to `path` atomically: a reader sees the whole old or the whole new content."""
     with replacing(path, durable) as file:
-        file.write(text.encode())
+        file.write(text.encode(errors="backslashreplace"))  # a name may hold bytes that are no text
+
+
+def csv_text(rows: Iterable[Iterable[Any]]) -> str:
+    """`rows` as the text of a CSV file."""
+    text = StringIO()
+    csv.writer(text).writerows(rows)
+    return text.getvalue()
+
+
+def write_csv(path: Path, rows: Iterable[Iterable[Any]]) -> None:
+    """Write `rows` to a CSV file in UTF-8; bytes of names that are no text as \\udcXX."""
+    path.write_text(csv_text(rows), encoding="utf-8", errors="backslashreplace", newline="")
 
 
 def json_text(value: Any, indent: int | None = None) -> str:
@@ -62,6 +76,15 @@ def json_text(value: Any, indent: int | None = None) -> str:
         return None if isinstance(part, float) and not math.isfinite(part) else part
 
     return json.dumps(plain(value), indent=indent, allow_nan=False)
+
+
+def utf8_name(path: Path, handle: int) -> str:
+    """The name of what is open as `handle`, for libraries that take UTF-8 alone: `path`, or else that of the handle."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return f"/proc/self/fd/{handle}"  # only Linux has other names
+    return str(path)
 
 
 def open_plain(path: Path, flags: int = os.O_RDONLY) -> BinaryIO:

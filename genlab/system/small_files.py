@@ -5,6 +5,7 @@ any stack, and a path can lead to a pipe or to an endless device.
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ LARGEST = 2**20
 
 _MAX_DEPTH, _MAX_LENGTH = 50, 3_000  # of YAML: levels, and characters of a value
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C loader is ten times faster, but not always available
+_ESCAPED_BYTE = re.compile(r"\\u[dD][cC]")  # of a name that is no UTF-8; the C loader refuses it
 
 
 class Unreadable(ValueError):
@@ -63,13 +65,14 @@ def _parsed(path: Path, parse: Callable[[str], Any], kind: str) -> Any:
 
 
 def _plain_yaml(text: str) -> Any:
+    loader = yaml.SafeLoader if _ESCAPED_BYTE.search(text) else _LOADER
     depth = 0
-    for event in yaml.parse(text, _LOADER):  # nothing is built before all of it is known to be harmless
+    for event in yaml.parse(text, loader):  # nothing is built before all of it is known to be harmless
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         too_long = isinstance(event, yaml.ScalarEvent) and len(event.value) > _MAX_LENGTH
         if isinstance(event, yaml.AliasEvent) or depth > _MAX_DEPTH or too_long:
             raise _Refused("it has aliases, nests too deep, or holds a value that is too long")
-    return json.loads(json.dumps(yaml.load(text, _LOADER)))
+    return json.loads(json.dumps(yaml.load(text, loader)))
 
 
 @contextmanager
