@@ -89,6 +89,8 @@ class TensorBoard(Callback):
         self._add_scalars({f"validation/{name}": value for name, value in metrics.items()}, trainer.step)
         if hasattr(trainer.model, "encode"):
             latents = self._encode(trainer, limit=1000)[0]
+            if not latents.isfinite().all():  # no histogram takes them
+                return
             self.writer.add_histogram("latents/all", latents, trainer.step)
             for number, column in enumerate(latents.T[:16]):
                 self.writer.add_histogram(f"latents/{number}", column, trainer.step)
