@@ -3,7 +3,7 @@
 import torch
 
 from genlab.commands.lines import command_line
-from genlab.commands.results import drawn, image_origin, load_run, results
+from genlab.commands.results import check_room, drawn, image_origin, load_run, results
 from genlab.config.commands import ImagesConfig
 from genlab.inspection.inputs import find_images
 from genlab.inspection.scene import scene_of
@@ -23,6 +23,8 @@ def main(config: ImagesConfig) -> None:
     asked = run.conditioning.checked(config.condition)
     kind = shown_kind(run.data)
     images = find_images(run, config)
+    pair = 2 * kind.array(torch.zeros(1, *run.data.shape)).nbytes
+    check_room(run.folder, f"the reconstructions of {images.title}", images.size * pair)
     errors: list[float] = []
     shown = []
     with results(run, "reconstructions", config, images.title, **asked) as (new, path), NpzWriter(new) as writer:

@@ -3,7 +3,7 @@
 import torch
 
 from genlab.commands.lines import command_line
-from genlab.commands.results import arrays_of, drawn, image_origin, load_run, results
+from genlab.commands.results import arrays_of, check_room, drawn, image_origin, load_run, results
 from genlab.config.commands import SampleConfig
 from genlab.inspection.images import progress
 from genlab.inspection.scene import scene_of
@@ -21,6 +21,9 @@ def main(config: SampleConfig) -> None:
     batches = run.draw(config.num_samples, config.seed, asked, **config.sampling)
     origin, most = image_origin(run, config), max(_SHOWN, kind.previewed)
     arrays, grid = config.format != "png", config.format != "npz"
+    if arrays:
+        row = kind.array(torch.zeros(1, *run.data.shape)).nbytes
+        check_room(run.folder, f"num_samples={config.num_samples}", config.num_samples * row)
     shown, done = [], 0
     with (
         results(run, "samples", config, seed=config.seed, **asked, **config.sampling) as (new, path),

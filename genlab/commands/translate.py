@@ -3,12 +3,13 @@
 import os
 from collections import Counter
 from collections.abc import Callable
+from math import prod
 from pathlib import Path
 
 import torch
 
 from genlab.commands.lines import command_line
-from genlab.commands.results import image_origin, load_run, results
+from genlab.commands.results import check_room, image_origin, load_run, results
 from genlab.config.commands import TranslateConfig
 from genlab.data.loading import as_examples
 from genlab.data.pairs import DERIVED
@@ -37,6 +38,7 @@ def main(config: TranslateConfig) -> None:
     returns = domain in run.model.targets
     derive, pair = _derivation(run, config, domain)
     images = open_input(run, config.input, "input", config.skip_damaged, domain="b" if derive else domain)
+    check_room(run.folder, f"input={config.input}", images.size * prod(run.data[config.to].shape))
     origin = image_origin(run, config)
     shown: list[tuple[torch.Tensor, ...]] = []
     error, done = 0.0, 0

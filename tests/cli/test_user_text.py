@@ -8,13 +8,14 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from genlab.commands import evaluate, score
+from genlab.commands import evaluate, results, score
 from genlab.commands.lines import command_line
 from genlab.commands.translate import _targets
 from genlab.media.plots import save_figure, write_label
@@ -187,3 +188,24 @@ def test_a_name_that_is_too_long_is_refused(line, refused, trained):
 def test_encoding_what_cannot_be_plotted_is_refused_before_it_is_computed(trained, refuses, tmp_path):
     np.savez(tmp_path / "two.npz", images=np.full((2, 16, 16), 9, np.uint8))
     assert "add plot=none" in refuses("encode", trained[1], f"input={tmp_path}/two.npz")
+
+
+def test_samples_that_the_disk_cannot_hold_are_refused_before_they_are_drawn(trained, refuses, monkeypatch):
+    monkeypatch.setattr(results.shutil, "disk_usage", lambda folder: SimpleNamespace(free=2**20))
+    told = refuses("sample", trained[1], "num_samples=5000")
+    assert "num_samples=5000: needs 1.2 MiB, and the disk of" in told and "has 1.0 MiB" in told
+
+
+def test_a_full_disk_is_told_before_anything_is_computed(trained, refuses, monkeypatch):
+    class Full:
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            pass
+
+        def write(self, content):
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(results, "TemporaryFile", lambda dir: Full())
+    assert "cannot be written (No space left on device)" in refuses("evaluate", trained[1])
