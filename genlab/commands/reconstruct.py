@@ -3,7 +3,7 @@
 import torch
 
 from genlab.commands.lines import command_line
-from genlab.commands.results import check_room, drawn, image_origin, load_run, results
+from genlab.commands.results import drawn, image_origin, load_run, results
 from genlab.config.commands import ImagesConfig
 from genlab.inspection.inputs import find_images
 from genlab.inspection.scene import scene_of
@@ -11,7 +11,7 @@ from genlab.media.kinds import shown_kind
 from genlab.media.metadata import COMPARED
 from genlab.media.npz import NpzWriter
 from genlab.metrics.reconstruction import mean_squared_error
-from genlab.system.files import write_csv
+from genlab.system.files import check_room, write_csv
 from genlab.system.text import printable
 
 _COLUMNS, _BLOCKS = 8, 4

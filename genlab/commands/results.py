@@ -4,7 +4,6 @@ import hashlib
 import json
 import logging
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
@@ -25,7 +24,6 @@ from genlab.media.metadata import GENERATED, Origin, run_id
 from genlab.system.device import prepare
 from genlab.system.signals import Interrupted, handling
 from genlab.system.small_files import read_yaml
-from genlab.system.text import size_in_words
 
 log = logging.getLogger("genlab")
 
@@ -93,13 +91,6 @@ def _check_writable(folder: Path) -> None:
             file.flush()
     except OSError as error:
         raise ValueError(f"{folder}: cannot be written ({error.strerror}); copy the run where you may write") from error
-
-
-def check_room(folder: Path, asked: str, nbytes: int) -> None:
-    """`ValueError` naming what was `asked` if the disk of `folder` has no room for an array of `nbytes`."""
-    if nbytes > (free := shutil.disk_usage(folder).free):
-        needs, left = size_in_words(nbytes), size_in_words(free)
-        raise ValueError(f"{asked}: needs {needs}, and the disk of {folder} has {left}; ask for fewer, or free some")
 
 
 def _check_inside(folder: Path, path: Path) -> None:

@@ -3,12 +3,13 @@
 import torch
 
 from genlab.commands.lines import command_line
-from genlab.commands.results import arrays_of, check_room, drawn, image_origin, load_run, results
+from genlab.commands.results import arrays_of, drawn, image_origin, load_run, results
 from genlab.config.commands import SampleConfig
 from genlab.inspection.images import progress
 from genlab.inspection.scene import scene_of
 from genlab.media.kinds import shown_kind
 from genlab.media.npz import NpzWriter
+from genlab.system.files import check_room
 
 _SHOWN = 256
 

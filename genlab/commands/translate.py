@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from genlab.commands.lines import command_line
-from genlab.commands.results import check_room, image_origin, load_run, results
+from genlab.commands.results import image_origin, load_run, results
 from genlab.config.commands import TranslateConfig
 from genlab.data.loading import as_examples
 from genlab.data.pairs import DERIVED
@@ -19,6 +19,7 @@ from genlab.media.grids import in_blocks, same_channels, save_png
 from genlab.media.images import save_image, to_uint8
 from genlab.media.metadata import COMPARED
 from genlab.media.npz import NpzWriter
+from genlab.system.files import check_room
 from genlab.system.seeding import mix
 
 _AT_ONCE = 16

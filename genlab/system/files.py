@@ -5,6 +5,7 @@ import json
 import logging
 import math
 import os
+import shutil
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from filelock import BaseFileLock, FileLock, Timeout
+
+from genlab.system.text import size_in_words
 
 log = logging.getLogger("genlab")
 
@@ -94,6 +97,13 @@ def open_plain(path: Path, flags: int = os.O_RDONLY) -> BinaryIO:
         os.close(handle)
         raise ValueError(f"{path}: is no plain file; remove it")
     return os.fdopen(handle, "r+b" if flags & os.O_RDWR else "rb")
+
+
+def check_room(folder: Path, what: str, nbytes: int) -> None:
+    """`ValueError` if the disk of `folder` has no room for the `nbytes` of `what`."""
+    if nbytes > (free := shutil.disk_usage(folder).free):
+        needs, left = size_in_words(nbytes), size_in_words(free)
+        raise ValueError(f"{what}: needs {needs}, and the disk of {folder} has {left}; free some, or ask for less")
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from genlab.comparison.records import read_run
 from genlab.runs.processes import RunFailed
 from genlab.runs.resumable import StoppedRun
 from genlab.runs.train import train
+from genlab.system import files
 from genlab.training.callback import Measurement
 from genlab.training.events import Events
 from genlab.training.scalars import ScalarWindow, TrainingDiverged
@@ -124,6 +125,12 @@ def test_between_checkpoints_the_best_is_kept_alone_and_none_without_a_metric(tm
     assert steps_of(tmp_path) == {"last.safetensors": 2}
     walk([checkpoints(tmp_path, every=None, keep=0)], [{"elbo": -9.0}, {"elbo": -3.0}, {"elbo": -4.0}])
     assert steps_of(tmp_path) == {"last.safetensors": 3, "best.safetensors": 2}
+
+
+def test_a_disk_that_cannot_hold_a_checkpoint_is_told_at_the_start(tmp_path, monkeypatch):
+    monkeypatch.setattr(files.shutil, "disk_usage", lambda folder: SimpleNamespace(free=7))
+    with pytest.raises(ValueError, match=r"a checkpoint: needs 8 bytes, and the disk of .* has 7 bytes"):
+        checkpoints(tmp_path, every=None, keep=1).on_start(stub())
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])

@@ -19,6 +19,7 @@ from genlab.commands import evaluate, results, score
 from genlab.commands.lines import command_line
 from genlab.commands.translate import _targets
 from genlab.media.plots import save_figure, write_label
+from genlab.system import files
 from genlab.system.files import replace_text, write_csv
 from genlab.system.small_files import read_yaml
 from genlab.system.text import Printing, shell_line
@@ -191,7 +192,7 @@ def test_encoding_what_cannot_be_plotted_is_refused_before_it_is_computed(traine
 
 
 def test_samples_that_the_disk_cannot_hold_are_refused_before_they_are_drawn(trained, refuses, monkeypatch):
-    monkeypatch.setattr(results.shutil, "disk_usage", lambda folder: SimpleNamespace(free=2**20))
+    monkeypatch.setattr(files.shutil, "disk_usage", lambda folder: SimpleNamespace(free=2**20))
     told = refuses("sample", trained[1], "num_samples=5000")
     assert "num_samples=5000: needs 1.2 MiB, and the disk of" in told and "has 1.0 MiB" in told
 
