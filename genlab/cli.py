@@ -1,10 +1,12 @@
 """The `genlab` command: dispatches to a command and reports its errors. Imports nothing slow."""
 
+import errno
 import importlib
 import os
 import shlex
 import signal
 import sys
+from contextlib import redirect_stdout
 from typing import NoReturn
 
 from genlab.commands import completion
@@ -15,7 +17,7 @@ from genlab.system import spin, torchrun
 from genlab.system.neighbours import Neighbours
 from genlab.system.signals import leaving_at_once
 from genlab.system.streams import lasting_streams
-from genlab.system.text import did_you_mean
+from genlab.system.text import Printing, did_you_mean
 from genlab.system.version import __version__
 
 
@@ -23,11 +25,15 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Run one command and exit: 0 success, 1 the run failed, 2 invalid request, 128 + N stopped by signal N."""
     with lasting_streams():
         try:
-            sys.exit(_dispatch(sys.argv[1:] if arguments is None else arguments))
+            with redirect_stdout(Printing(sys.stdout)):
+                sys.exit(_dispatch(sys.argv[1:] if arguments is None else arguments))
         except KeyboardInterrupt as error:
             _explain(str(error) or "stopped from the keyboard", 128 + getattr(error, "number", signal.SIGINT))
         except ValueError as error:
             _explain(str(error), 2)
+        except OSError as error:
+            place = f"{error.filename}: " if error.filename else ""
+            _explain(f"{place}{error.strerror or error}", 2 if error.errno == errno.ENAMETOOLONG else 1)
         except Exception as error:
             _explain(str(error) or type(error).__name__, 1)
 
@@ -95,7 +101,6 @@ def _explain(message: str, code: int) -> NoReturn:
 
         traceback.print_exc()
     first, *others = message.splitlines() or [""]
-    print(f"genlab: {first}", file=sys.stderr)
-    for line in others:
-        print(f"        {line}", file=sys.stderr)
+    for line in (f"genlab: {first}", *(f"        {line}" for line in others)):
+        print(line, file=Printing(sys.stderr))
     sys.exit(code)

@@ -8,6 +8,7 @@ from genlab.checkpoints import file as checkpoint
 from genlab.checkpoints.folder import RunFolder
 from genlab.checkpoints.rotation import link, make_last
 from genlab.system import distributed
+from genlab.system.files import check_room
 from genlab.training.callback import Callback, at_end, is_due, score_of
 from genlab.training.scalars import TrainingDiverged
 from genlab.training.state import state_dict
@@ -39,6 +40,8 @@ class Checkpoints(Callback):
         if not self.writes:
             return
         self.folder.checkpoints.mkdir(exist_ok=True)
+        weights = sum(value.nbytes for value in trainer.model.state_dict().values())
+        check_room(self.folder.checkpoints, "a checkpoint", weights)  # the first may be due only after hours
         for left in (*self.folder.checkpoints.glob(".*.tmp"), *self.folder.checkpoints.glob(".tmp*")):
             left.unlink()  # half-written by a killed process: ours, or the library's
         if self.best == -math.inf:  # the only measurement so far was at the end of the run

@@ -48,5 +48,5 @@ class MetricsFile(Callback):
         return self.path.stat().st_size if self.path.exists() else 0
 
     def _write(self, row: dict[str, float]) -> None:
-        with self.path.open("a") as file:
+        with self.path.open("a", encoding="utf-8") as file:
             file.write(json_text(row) + "\n")

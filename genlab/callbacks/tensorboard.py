@@ -1,5 +1,6 @@
 """TensorBoard: scalars, previews, latent histograms, config, hparams, and at the end an embedding projector."""
 
+import os
 import resource
 import sys
 import time
@@ -16,6 +17,7 @@ from genlab.checkpoints.status import RunStatus
 from genlab.contract.data import Batch
 from genlab.media.images import Png
 from genlab.media.kinds import class_name, shown_kind
+from genlab.system.files import utf8_name
 from genlab.training.callback import Callback
 from genlab.training.inference import inference
 from genlab.training.trainer import Trainer
@@ -42,6 +44,7 @@ class TensorBoard(Callback):
         self.hidden_alarm: Alarm | None = None  # of the steps that a rollback hid, until the next step repeats it
         self._writer: Any = None
         self._suffix = ""
+        self._handle: int | None = None
 
     @property
     def writer(self) -> Any:
@@ -51,12 +54,16 @@ class TensorBoard(Callback):
 
             # Hides the events of an earlier file for steps that are repeated.
             purge_step = None if self._suffix else self.purge_step
-            self._writer = SummaryWriter(
-                str(self.folder), None, purge_step, flush_secs=10, filename_suffix=self._suffix
-            )
+            self._writer = SummaryWriter(self._place(), None, purge_step, flush_secs=10, filename_suffix=self._suffix)
             if not self._suffix:
                 self._writer.add_text("config", "```yaml\n" + self.config + "\n```", self.purge_step - 1)
         return self._writer
+
+    def _place(self) -> str:
+        """The folder by a name that TensorBoard takes."""
+        self.folder.mkdir(exist_ok=True)
+        self._handle = os.open(self.folder, os.O_RDONLY)
+        return utf8_name(self.folder, self._handle)
 
     def on_start(self, trainer: Trainer) -> None:
         self.time, self.step = time.perf_counter(), trainer.step
@@ -148,6 +155,9 @@ class TensorBoard(Callback):
     def on_close(self, trainer: Trainer) -> None:
         if self._writer is not None:
             self._writer.close()
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
 
     def _encoded(self, trainer: Trainer, limit: int) -> Iterator[tuple[Tensor, Batch]]:
         """Latents [n, D] of the first `limit` validation examples, batch by batch, each with its batch."""

@@ -79,7 +79,7 @@ def _read(name: str) -> tuple[dict[str, Any], dict[str, str]]:
     import yaml
 
     file = config_file(name)
-    text = file.read_text() if file.is_file() else ""
+    text = file.read_text(encoding="utf-8") if file.is_file() else ""
     content = yaml.safe_load(text) or {}
     values: dict[str, Any] = {}
     choices: dict[str, str] = {}

@@ -31,6 +31,9 @@ log = logging.getLogger("genlab")
 
 _TITLE_BYTES = 60  # of the 255 that a folder's name may have
 
+_PROBE = 2**20
+"""Bytes that must fit into a run's folder before anything is computed for it."""
+
 _WHERE = ("run", "output_dir", "data_dir", "device", "weights", "image_metadata")
 """Keys that are not hashed into the folder's name: locations, hardware and metadata do not change a result, and
 `weights` and `device.precision` are spelled out in the name."""
@@ -104,8 +107,9 @@ def check_writable(folder: Path) -> None:
 
 def _check_writable(folder: Path) -> None:
     try:
-        with TemporaryFile(dir=folder):
-            pass
+        with TemporaryFile(dir=folder) as file:
+            file.write(bytes(_PROBE))  # a full disk still makes empty files
+            file.flush()
     except OSError as error:
         raise ValueError(f"{folder}: cannot be written ({error.strerror}); copy the run where you may write") from error
 
@@ -150,6 +154,16 @@ def results(
         finally:
             if os.path.lexists(old) and not os.path.lexists(path):
                 old.rename(path)
+
+
+@contextmanager
+def drawn(path: Path) -> Iterator[None]:
+    """Draw `path`, one of several files of a result. What fails in it costs this image, not what was computed."""
+    try:
+        yield
+    except Exception as error:  # drawing libraries raise anything
+        path.unlink(missing_ok=True)
+        log.warning("%s: could not be drawn (%s)", path.name, str(error).strip() or type(error).__name__)
 
 
 def _interrupt(number: int, frame: Any) -> None:

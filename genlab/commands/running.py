@@ -1,6 +1,5 @@
 """Start or resume a training run from the command line, and report its outcome."""
 
-import shlex
 import sys
 
 from genlab.checkpoints.file import Start
@@ -13,13 +12,13 @@ from genlab.runs.resumable import StoppedRun
 from genlab.runs.train import train
 from genlab.system.logs import log_to_console
 from genlab.system.signals import Interrupted
-from genlab.system.text import printable
+from genlab.system.text import printable, shell_line
 
 
 def train_and_report(config: RunConfig, folder: RunFolder, start: Start | None = None) -> None:
     """Train a new run, or resume it from `start`."""
     log_to_console()
-    print(f"run        {folder}", file=sys.stderr)
+    print(f"run        {printable(str(folder))}", file=sys.stderr)
     try:
         final = train(config, folder, start)
     except Interrupted as error:
@@ -27,7 +26,7 @@ def train_and_report(config: RunConfig, folder: RunFolder, start: Start | None =
     values = "  ".join(f"{name} {value:.4g}" for name, value in final.items())
     print(f"\nrun        {folder}\nfinal      {values}\nimages     {folder.previews}")
     print(f"next       {next_command(folder, config)}")
-    print(f"           {shlex.join(['tensorboard', '--logdir', config.output_dir])}")
+    print(f"           {shell_line('tensorboard', '--logdir', config.output_dir)}")
 
 
 def next_command(folder: RunFolder, config: RunConfig) -> str:

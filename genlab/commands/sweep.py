@@ -2,7 +2,6 @@
 
 import json
 import os
-import shlex
 import sys
 from contextlib import suppress
 from typing import Any
@@ -29,7 +28,7 @@ from genlab.sweeps.overview import Overview
 from genlab.system import torchrun
 from genlab.system.files import replace_text
 from genlab.system.small_files import read_json
-from genlab.system.text import printable
+from genlab.system.text import printable, shell_line, shell_word
 
 _ROWS = 10
 """Rows of the final table."""
@@ -122,7 +121,7 @@ def _is_harmless(override: Override) -> bool:
 def _again(folder: SweepFolder, overrides: list[str]) -> str:
     """The command that resumes a sweep."""
     repeated = [override.input_line for override in parse(overrides) if not _is_harmless(override)]
-    return shlex.join([*shlex.split(command_line("resume", run=folder)), *repeated])
+    return " ".join([command_line("resume", run=folder), *map(shell_word, repeated)])
 
 
 def _check(planned: Plan) -> set[int]:
@@ -184,4 +183,4 @@ def _report(overview: Overview, again: str) -> None:
         print(f"next       {again}")
     else:
         print(f"next       {command_line('compare', runs=overview.folder)}")
-    print(f"           {shlex.join(['tensorboard', '--logdir', str(overview.folder)])}")
+    print(f"           {shell_line('tensorboard', '--logdir', str(overview.folder))}")

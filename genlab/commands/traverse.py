@@ -1,6 +1,5 @@
 """`genlab traverse`: vary one latent dimension at a time, with the others fixed; and a plane of two."""
 
-import csv
 from typing import Any
 
 import torch
@@ -18,6 +17,7 @@ from genlab.inspection.inputs import latent_of
 from genlab.inspection.scene import scene_of
 from genlab.media.kinds import shown_kind
 from genlab.media.npz import save_npz
+from genlab.system.files import write_csv
 
 _FRAMES = 24
 """Frames of the animation, in each direction."""
@@ -59,9 +59,7 @@ def main(config: TraverseConfig) -> None:
             (new / "plane.png").write_bytes(kind.picture(images, origin, scene, connected=True).content)
             arrays |= {f"plane_{kind.plural}": kind.array(images.flatten(0, 1)), "plane_latents": latents.flatten(0, 1)}
         save_npz(new / "traversals.npz", **arrays)
-        with (new / "changes.csv").open("w", newline="") as file:
-            changed = [(latent, f"{moved[latent]:.6f}") for latent in ranked]
-            csv.writer(file).writerows([("latent", "change"), *changed])
+        write_csv(new / "changes.csv", [("latent", "change"), *((n, f"{moved[n]:.6f}") for n in ranked)])
     first = ", ".join(f"{latent} ({moved[latent]:.3f})" for latent in ranked[:_NAMED])
     print(f"start      {title}, {config.extent:g} standard deviations to both sides")
     print(f"changes    latent {first}{', ...' if size > _NAMED else ''}")

@@ -195,7 +195,7 @@ def data_fingerprint(source: Source, split: str = "train") -> str:
     for table in source.open(split):
         digest.update(str(len(table)).encode())
         for path in getattr(table, "paths", []):
-            digest.update(f"{os.path.basename(path)} {os.path.getsize(path)}".encode())
+            digest.update(os.fsencode(f"{os.path.basename(path)} {os.path.getsize(path)}"))
         _add(_evidence(table, source.spec), digest)
     return digest.hexdigest()
 

@@ -1,8 +1,8 @@
 """Evaluate a run: choose the metrics that apply, measure them, and store every value with its protocol."""
 
-import json
 import logging
 import math
+import os
 import statistics
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -27,7 +27,7 @@ from genlab.system.device import computing
 from genlab.system.distributed import PeerLost, from_first, gather_in_order, rank
 from genlab.system.files import replace_text
 from genlab.system.seeding import mix
-from genlab.system.small_files import json_text
+from genlab.system.small_files import json_text, read_json
 
 log = logging.getLogger("genlab")
 
@@ -231,8 +231,12 @@ def _entry(repeats: list[MetricValue], direction: Direction, protocol: dict[str,
 
 def write(entries: dict[str, dict], path: Path) -> None:
     """Add `entries` to an evaluation.json atomically. Its other metrics are kept, each with its protocol."""
+    replace_text(path, json_text({"metrics": {**measured_before(path), **entries}}, indent=2))
+
+
+def measured_before(path: Path) -> dict[str, dict]:
+    """The entries of an evaluation.json, if there is one. `ValueError` if no others can be added to it."""
     try:
-        known = json.loads(path.read_text())["metrics"] if path.is_file() else {}
+        return dict(read_json(path)["metrics"]) if os.path.lexists(path) else {}
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path}: not an evaluation that can be added to; remove it") from error
-    replace_text(path, json_text({"metrics": {**known, **entries}}, indent=2))

@@ -23,6 +23,7 @@ from genlab.inference.run import Run
 from genlab.media.metadata import PREVIEW, Origin, run_id
 from genlab.metrics.catalogue import directions_of, ranking
 from genlab.system.distributed import rank
+from genlab.system.text import printable
 from genlab.training.callback import Callback
 from genlab.training.trainer import Trainer
 
@@ -103,4 +104,4 @@ def _plain(value: Any) -> int | float | str | bool:
     """A setting as a value for TensorBoard; a node becomes the name of its class."""
     if isinstance(value, dict):
         return str(value.get("_target_", "")).rpartition(".")[2]
-    return value if isinstance(value, (int, float, str, bool)) else str(value)
+    return value if isinstance(value, (int, float, bool)) else printable(str(value))  # a path may be no text

@@ -1,16 +1,15 @@
 """The state of a sweep's jobs, read from their folders, wherever they run."""
 
-import csv
 import math
 import re
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
-from io import StringIO
+from typing import Any
 
 from genlab.checkpoints.folder import JobFolder
 from genlab.config.sweeping import Plan
-from genlab.system.files import replace_text
+from genlab.system.files import csv_text, replace_text
 from genlab.system.small_files import read_json
 
 _DAMAGE = (ValueError, TypeError, KeyError, AttributeError)
@@ -95,15 +94,13 @@ class Overview:
         """Write all launched jobs to `summary.csv`, one line each."""
         measured = dict.fromkeys(name for state in self.states for name in state.final)
         metrics = sorted(measured, key=lambda name: name != self.metric)
-        text = StringIO()
-        writer = csv.writer(text)
-        writer.writerow(["job", "state", "step", "steps_per_second", *self.varied, *metrics, "reason"])
+        rows: list[list[Any]] = [["job", "state", "step", "steps_per_second", *self.varied, *metrics, "reason"]]
         for state in self.states:
             if state.status != "waiting":
                 about = [state.number, state.status, state.step, state.steps_per_second]
                 settings = [state.settings.get(key) for key in self.varied]
-                writer.writerow([*about, *settings, *(state.final.get(name) for name in metrics), state.reason])
-        replace_text(self.folder.summary, text.getvalue(), durable=False)
+                rows.append([*about, *settings, *(state.final.get(name) for name in metrics), state.reason])
+        replace_text(self.folder.summary, csv_text(rows), durable=False)
 
     def _look(self, number: int) -> State:
         folder = self.folder.job(number)

@@ -1,10 +1,13 @@
 """Logging to the console and to a run's log file."""
 
 import logging
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from genlab.system.text import Printing
 
 log = logging.getLogger("genlab")
 
@@ -13,7 +16,7 @@ def log_to_console(level: int = logging.INFO) -> None:
     """Log to the current standard error from `level` on. Earlier handlers are dropped: a launcher that reuses its
     process may have replaced the stream."""
     log.handlers = [handler for handler in log.handlers if type(handler) is not logging.StreamHandler]
-    handler = logging.StreamHandler()
+    handler = logging.StreamHandler(Printing(sys.stderr))
     handler.setLevel(level)
     log.addHandler(handler)
     log.setLevel(logging.DEBUG)
@@ -30,7 +33,7 @@ class _Quiet(logging.FileHandler):
 @contextmanager
 def log_to_file(path: Path) -> Iterator[None]:
     """Log to `path` as well, including tracebacks of threads that die."""
-    handler = _Quiet(path, delay=True)
+    handler = _Quiet(path, encoding="utf-8", errors="backslashreplace", delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     handler.setLevel(logging.DEBUG)
     log.addHandler(handler)

@@ -22,6 +22,7 @@ from genlab.comparison.records import read_run
 from genlab.runs.processes import RunFailed
 from genlab.runs.resumable import StoppedRun
 from genlab.runs.train import train
+from genlab.system import files
 from genlab.training.callback import Measurement
 from genlab.training.events import Events
 from genlab.training.scalars import ScalarWindow, TrainingDiverged
@@ -128,6 +129,12 @@ def test_between_checkpoints_the_best_is_kept_alone_and_none_without_a_metric(tm
     assert steps_of(tmp_path) == {"last.safetensors": 3, "best.safetensors": 2}
 
 
+def test_a_disk_that_cannot_hold_a_checkpoint_is_told_at_the_start(tmp_path, monkeypatch):
+    monkeypatch.setattr(files.shutil, "disk_usage", lambda folder: SimpleNamespace(free=7))
+    with pytest.raises(ValueError, match=r"a checkpoint: needs 8 bytes, and the disk of .* has 7 bytes"):
+        checkpoints(tmp_path, every=None, keep=1).on_start(stub())
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_never_saves_broken_weights(value, tmp_path):
     callback, trainer = checkpoints(tmp_path, every=1, keep=3), stub(step=1)
@@ -190,7 +197,8 @@ def strict(text):
 
 def test_a_run_that_ends_in_nan_has_failed_and_says_so_in_files_and_at_resume(tmp_path, monkeypatch, capsys):
     """The losses and the weights are finite; the validation overflows."""
-    config = lab.compose("ae", *lab.small_data(), "optimizer.lr=1e30", "trainer.max_steps=1", "trainer.ema=null")
+    overflowing = ["optimizer.lr=1e30", "trainer.max_steps=1", "logger.tensorboard=true"]
+    config = lab.compose("ae", *lab.small_data(), *overflowing)
     folder, reason = RunFolder(tmp_path / "run"), "validation/mse became nan at step 1"
     for _ in range(2):
         with pytest.raises(RunFailed, match=reason):

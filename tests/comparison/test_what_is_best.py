@@ -2,6 +2,7 @@
 
 import json
 
+import lab
 import pytest
 from test_comparison import read, write_run
 
@@ -9,6 +10,7 @@ from genlab.commands.compare import main
 from genlab.comparison.comparison import compare
 from genlab.comparison.page import page
 from genlab.config.commands import CompareConfig
+from genlab.config.options import class_of
 from genlab.metrics.catalogue import METRICS, ranking
 
 
@@ -57,6 +59,12 @@ def test_directions_are_those_of_the_catalogue():
         "evaluation/recall": "max",
         "validation/mse": "min",
     }
+
+
+@pytest.mark.parametrize("model", lab.MODELS)
+def test_models_rank_by_what_has_a_direction(model):
+    own = {f"validation/{name}": direction for name, direction in class_of("model", model).metrics.items()}
+    assert ranking(own) == own
 
 
 def record_data(folder, **data):
