@@ -151,7 +151,7 @@ def _write_records(config: RunConfig, folder: RunFolder, loaders: tuple[Loader, 
     replace_text(folder.environment, json.dumps(record, indent=2))
     for line in (*loaders[0].storage, *loaders[1].storage):
         log.info(line)
-    log.log(logging.DEBUG if spin.spins() else logging.INFO, spin.described(config.device.spin))
+    spin.report(config.device.spin)
 
 
 def _loaders(config: RunConfig, source: Source, device: torch.device) -> tuple[Loader, Loader]:
