@@ -24,6 +24,7 @@ from torch import Tensor
 
 from genlab.system import files, seeding, tensor_file
 from genlab.system.files import build_once, open_plain
+from genlab.system.text import size_in_words
 
 log = logging.getLogger("genlab")
 
@@ -168,7 +169,7 @@ def _write(path: Path, key: str, table: dict[str, Tensor]) -> None:
 def _make_room(tables: Path, size: int) -> None:
     """Evict the least recently used entries until one of `size` bytes fits. `OSError` if it cannot."""
     if size > min(MOST_BYTES, shutil.disk_usage(tables).free / 2):
-        raise OSError(f"{size / 2**30:.1f} GiB are too much for {tables}")
+        raise OSError(f"{size_in_words(size)} are too much for it")
     entries = {}
     for entry in tables.iterdir():
         with suppress(FileNotFoundError):  # another job removed it

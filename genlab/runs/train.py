@@ -155,7 +155,7 @@ def _write_records(
         log.warning(note)
     for line in (*_classes(source), *loaders[0].storage, *loaders[1].storage):
         log.info(line)
-    log.log(logging.DEBUG if spin.spins() else logging.INFO, spin.described(config.device.spin))
+    spin.report(config.device.spin)
 
 
 def _classes(source: Source) -> Iterator[str]:

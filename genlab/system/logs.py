@@ -7,16 +7,30 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tqdm import tqdm
+
 from genlab.system.text import Printing
 
 log = logging.getLogger("genlab")
 
 
+class _AmongBars(logging.StreamHandler):
+    """Progress bars make room for a line, and are drawn again below it."""
+
+    def __init__(self) -> None:
+        self.shared = sys.stderr
+        super().__init__(Printing(self.shared))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with tqdm.external_write_mode(self.shared):
+            super().emit(record)
+
+
 def log_to_console(level: int = logging.INFO) -> None:
     """Log to the current standard error from `level` on. Earlier handlers are dropped: a launcher that reuses its
     process may have replaced the stream."""
-    log.handlers = [handler for handler in log.handlers if type(handler) is not logging.StreamHandler]
-    handler = logging.StreamHandler(Printing(sys.stderr))
+    log.handlers = [handler for handler in log.handlers if not isinstance(handler, _AmongBars)]
+    handler = _AmongBars()
     handler.setLevel(level)
     log.addHandler(handler)
     log.setLevel(logging.DEBUG)

@@ -5,12 +5,15 @@ process takes a core, a thread spins for one that has none to run on, and traini
 reads the setting when torch is loaded. No result depends on it.
 """
 
+import logging
 import os
 import sys
 from collections.abc import Sequence
 
 from genlab.system import cores
 from genlab.system.neighbours import NOTICEABLE, Neighbours
+
+log = logging.getLogger("genlab")
 
 _POLICY = "OMP_WAIT_POLICY"
 _OF_USERS = (_POLICY, "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "KMP_LIBRARY")
@@ -66,8 +69,10 @@ def spins() -> bool:
     return os.environ.get(_POLICY, "").lower() != "passive" and not any(name in os.environ for name in _OF_USERS[1:])
 
 
-def described(asked: str) -> str:
-    """What was chosen, and why: one line. asked: `device.spin` of the run's config."""
+def report(asked: str) -> None:
+    """Log what was chosen, and why. asked: `device.spin` of the run's config."""
     given, outcome = _chosen()
-    ignored = f"; device.spin={asked} counts on the command line only" if asked not in ("auto", given) else ""
-    return outcome + ignored
+    ignored = asked not in ("auto", given)
+    if ignored:
+        outcome += f"; device.spin={asked} counts on the command line only, elsewhere set {_POLICY}=passive"
+    log.log(logging.DEBUG if spins() and not ignored else logging.INFO, outcome)

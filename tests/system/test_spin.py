@@ -1,5 +1,6 @@
 """How threads wait is chosen before torch is loaded, by the load; what users chose themselves stays."""
 
+import logging
 import os
 import subprocess
 import sys
@@ -31,6 +32,20 @@ def before_torch(monkeypatch):
     monkeypatch.setattr(spin.cores, "available", lambda: 8)
 
 
+@pytest.fixture
+def told(caplog):
+    """`told(device.spin of the config)`: the line in the log."""
+
+    def report(asked):
+        caplog.clear()
+        with caplog.at_level(logging.DEBUG, "genlab"):
+            spin.report(asked)
+        (line,) = caplog.messages
+        return line
+
+    return report
+
+
 @pytest.mark.parametrize(
     ("arguments", "taken", "spins"),
     [
@@ -48,34 +63,34 @@ def before_torch(monkeypatch):
         (["-m", "device.spin=on,off"], 0.0, True),
     ],
 )
-def test_threads_sleep_beside_others_that_need_their_cores(arguments, taken, spins):
+def test_threads_sleep_beside_others_that_need_their_cores(arguments, taken, spins, told):
     spin.choose(arguments, Others(taken))
     assert spin.spins() == spins == ("OMP_WAIT_POLICY" not in os.environ)
-    line = spin.described("auto")
+    line = told("auto")
     assert ("spin" if spins else "sleep") in line.split() and f"{taken} of 8 cores" in line
 
 
 @pytest.mark.parametrize("asked", ["auto", "on", "off"])
 @pytest.mark.parametrize(("name", "value"), [("OMP_WAIT_POLICY", "active"), ("GOMP_SPINCOUNT", "1000")])
-def test_what_the_user_has_set_stays(name, value, asked, monkeypatch):
+def test_what_the_user_has_set_stays(name, value, asked, monkeypatch, told):
     monkeypatch.setenv(name, value)
     spin.choose([f"device.spin={asked}"], Others(8.0))
     assert {key: os.environ[key] for key in spin._OF_USERS if key in os.environ} == {name: value}
-    assert f"{name}={value}" in spin.described(asked)
+    assert f"{name}={value}" in told(asked)
 
 
-def test_what_comes_too_late_is_told(monkeypatch):
+def test_what_comes_too_late_is_told(monkeypatch, told):
     monkeypatch.setattr(spin, "_is_loaded", lambda: True)
     spin.choose([], Others(8.0))
-    assert spin.spins() and "loaded before" in spin.described("auto")
-    assert "device.spin=off counts on the command line only" in spin.described("off")
+    assert spin.spins() and "loaded before" in told("auto")
+    assert "device.spin=off counts on the command line only, elsewhere set OMP_WAIT_POLICY=passive" in told("off")
 
 
 def test_the_processes_of_a_run_know_it():
     spin.choose(["device.spin=off"], Others(0.0))
-    script = "from genlab.system import spin; print(spin.described('off'))"
-    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
-    assert "threads sleep" in told and "command line" not in told
+    script = "import logging; from genlab.system import spin; logging.basicConfig(level=20); spin.report('off')"
+    line = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stderr
+    assert "threads sleep" in line and "command line" not in line
 
 
 @pytest.fixture
