@@ -26,6 +26,9 @@ LUMINANCE = (0.299, 0.587, 0.114)
 _FIXED_POINT = torch.tensor([19595, 38470, 7471])[:, None, None].int()
 """The same in 16 binary places, as PIL computes it."""
 
+NAMED = 10
+"""Damaged files named in a message."""
+
 _IMAGES_PER_TASK = 32
 _SLICE = 2**20  # values resized at once: as floats they still fit in the CPU cache
 
@@ -146,8 +149,8 @@ def without_damaged(paths: Sequence[str], sound: Sequence[int]) -> tuple[str, ..
     """A line on those of `paths` that are not among the rows `sound`, if there are any. `ValueError` if all are not."""
     damaged = sorted(set(paths) - {paths[row] for row in sound})
     if len(damaged) == len(set(paths)):
-        raise ValueError(f"{SKIP}: none of the {len(damaged)} files can be read as an image: {shown(damaged)}")
-    return (f"{SKIP}: left out {len(damaged)} of {len(set(paths))} files: {shown(damaged)}",) if damaged else ()
+        raise ValueError(f"{SKIP}: none of the {len(damaged)} files can be read as an image: {shown(damaged, NAMED)}")
+    return (f"{SKIP}: left out {len(damaged)} of {len(set(paths))} files: {shown(damaged, NAMED)}",) if damaged else ()
 
 
 def refusal(damaged: Sequence[UnreadableError], skip: str | None) -> ValueError:
@@ -156,7 +159,7 @@ def refusal(damaged: Sequence[UnreadableError], skip: str | None) -> ValueError:
     problem, them = str(files[0]), "it"
     if len(files) > 1:
         reasons = [f"{error.path} ({error.reason})" for error in files]
-        problem, them = f"{len(files)} files cannot be read as images: {shown(reasons)}", "them"
+        problem, them = f"{len(files)} files cannot be read as images: {shown(reasons, NAMED)}", "them"
     return ValueError(f"{problem}. Repair or remove {them}{f', or leave {them} out: {skip}=true' if skip else ''}.")
 
 

@@ -82,7 +82,7 @@ def _unlisted(key: str, error: OSError) -> ValueError:
     )
 
 
-def shown(names: Sequence[str]) -> str:
+def shown(names: Sequence[str], most: int = _SHOWN) -> str:
     """The first of `names`, and how many more there are, for a line."""
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return printable(", ".join(names[:_SHOWN]) + more)
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return printable(", ".join(names[:most]) + more)

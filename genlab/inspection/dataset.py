@@ -14,6 +14,7 @@ from genlab.config.options import dataset_defaults
 from genlab.config.places import moved
 from genlab.contract.data import Condition, Field
 from genlab.data.fingerprint import check_data, fingerprint
+from genlab.data.listing import shown
 from genlab.data.loading import as_examples, open_split
 from genlab.data.pairs import Paired
 from genlab.data.published import PublishedSet
@@ -31,6 +32,8 @@ def run_source(run: Run, config: DataUseConfig) -> tuple[Source, DatasetChoice]:
     `config.data_dir` is used: archives are unpacked and downloads stored there.
     """
     source, choice = _found(run, config)
+    if config.own:
+        _check_classes(run, source)
     tell(source.notes)
     return source, choice
 
@@ -55,6 +58,16 @@ def _found(run: Run, config: DataUseConfig) -> tuple[Source, DatasetChoice]:
             f"the data that run={run.folder} was trained on is not available here: {error} Or name other data: "
             "dataset=NAME, or input=FOLDER if the command takes it."
         ) from error
+
+
+def _check_classes(run: Run, source: Source) -> None:
+    """`ValueError` if the classes of a run's own data are not those that it was trained on, in their order."""
+    then, now = (spec.fields["label"].names if "label" in spec else () for spec in (run.data, source.spec))
+    if then and now and then != now:
+        raise ValueError(
+            f"the classes of the data are not those that run={run.folder} was trained on ({shown(then)} then, "
+            f"{shown(now)} now): put them back, or name other data: dataset=NAME"
+        )
 
 
 def fitted(run: Run, choice: DatasetChoice) -> DatasetChoice:

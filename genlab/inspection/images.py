@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from genlab.contract.data import Condition, Field
 from genlab.data.decoding import UnreadableError, decode
-from genlab.data.images import refusal
+from genlab.data.images import NAMED, refusal
 from genlab.data.listing import shown
 from genlab.data.loading import Loader, as_examples
 from genlab.media.kinds import class_name, numbered
@@ -121,7 +121,7 @@ class UserImages(Images):
             raise ValueError(f"{self.asked}: none of its {len(self.paths)} images can be read")
         self.skipped = [error.path for error in damaged]
         if damaged:
-            tell([f"skip_damaged: left out {len(damaged)} of {len(self.paths)} files: {shown(self.skipped)}"])
+            tell([f"skip_damaged: left out {len(damaged)} of {len(self.paths)} files: {shown(self.skipped, NAMED)}"])
 
 
 @dataclass(kw_only=True)

@@ -15,6 +15,7 @@ import genlab as package
 from genlab.commands.requests import compose_request
 from genlab.commands.results import results
 from genlab.media.plots import Projection, save_scatter
+from genlab.system.text import natural_order
 
 NAMES = ("red panda", "T-shirt", "猫")
 CLASSES = {("0", "T-shirt"), ("1", "red panda"), ("2", "猫")}
@@ -64,6 +65,13 @@ def test_a_result_of_a_class_with_a_slash_is_one_folder(tmp_path):
     with results(run, "samples", config, label="T-shirt/top") as (_, path):
         assert path.parent == tmp_path / "samples" and "label_T-shirt_top" in path.name
     assert path.is_dir()
+
+
+def test_a_class_that_is_called_otherwise_is_not_taken_for_the_old_one(named, done, refuses, monkeypatch):
+    honest = natural_order
+    monkeypatch.setattr("genlab.data.folders.natural_order", lambda names: honest(names)[::-1])
+    line = refuses("score", named)
+    assert "T-shirt, red panda, 猫 then, 猫, red panda, T-shirt now" in line and "dataset=NAME" in line
 
 
 def test_tables_and_plots_name_the_classes(named, done):
