@@ -41,10 +41,9 @@ def unstorable(config: RunConfig) -> list[str]:
         again = plain_yaml(as_yaml(config).encode().decode())
     except ValueError as error:
         return [line.removeprefix("config.") for line in str(error).splitlines()]
-    stored = dict(flattened(again))
-    return [
-        f"{key}={value!r}: cannot be stored as it is" for key, value in flattened(values) if stored.get(key) != value
-    ]
+    stored, missing = dict(flattened(again)), object()
+    changed = [(key, value) for key, value in flattened(values) if stored.get(key, missing) != value]
+    return [f"{key}={value!r}: cannot be stored as it is; give another value" for key, value in changed]
 
 
 def refuse(problems: Iterable[str]) -> None:
