@@ -111,7 +111,7 @@ class _CommandLine:
         """A word alone: a choice of a group, a run, a file or a folder; or else it stays."""
         for group in _GROUPS:
             if self._exists(group) and (name := same(word, options(group))):
-                return _Argument([word], [f"{group}={name}"], [f"names a {group}"])
+                return _Argument([word], [f"{group}={name}"], [f"names {'an' if group[0] in 'eo' else 'a'} {group}"])
         path = Path(os.path.expanduser(word))
         is_run = word == "latest" or RunFolder(path).holds_run or path.suffix == ".safetensors"
         there = path.exists() and not word.startswith("-")
@@ -134,6 +134,8 @@ class _CommandLine:
     def _setting(self, text: str, reasons: list[str]) -> list[str]:
         """A setting as it was meant, none if it says nothing; what was wrong goes to `reasons`."""
         key, _, value = text.partition("=")
+        if not self._exists(bare := key.lstrip("+")) and self._full_keys(bare):
+            key = bare
         if not value.strip(" \"'"):
             what = "name a run folder or a checkpoint file" if key == "run" else "give a value"
             reasons.append(f"is empty, as an unset variable of the shell is; {what}, or leave it out")
@@ -143,7 +145,7 @@ class _CommandLine:
             key = self._key(key, reasons)
             value, *more = self._value(key, value, reasons)
         text = with_whole_numbers(readable(f"{key}={value}"), self._hint)
-        if not reads(text) and value[0] not in "[{" and reads(f"{key}="):
+        if not reads(text) and value[0] not in "[{" and key not in groups() and reads(f"{key}="):
             reasons.append("cannot be read without quotes")
             text = f"{key}={quoted(value)}"
         return [text, *more]
@@ -184,7 +186,7 @@ class _CommandLine:
                 if len(choices) < 6
                 else f"did you mean {', '.join(map(repr, found))}?"
             )
-            reasons.append(f"no such {key.rpartition('.')[2]}; {known}")
+            reasons.append(f"no such {key}; {known}")
         return [",".join(found)]
 
     def _count_epochs(self, found: list[_Argument]) -> None:

@@ -1,5 +1,6 @@
 """From a command line to the argument of a command's `main`. Imports no torch."""
 
+import shlex
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -105,13 +106,13 @@ def _train(arguments: list[str]) -> TrainRequest:
     multirun = arguments[:1] in (["-m"], ["--multirun"])
     overrides = arguments[1:] if multirun else arguments
     if misplaced := [argument for argument in overrides if argument.startswith("-")]:
-        rest = " ".join(argument for argument in overrides if not argument.startswith("-"))
+        rest = shlex.join(argument for argument in overrides if not argument.startswith("-"))
         if misplaced[0] in ("-m", "--multirun"):
             raise ValueError(f"{misplaced[0]} must come before the settings: genlab train -m {rest}")
         raise ValueError(f"{misplaced[0]}: no such option; see genlab train --help")
     keys = {override.split("=")[0] for override in overrides}
     if not multirun and (of_sweeps := [key for key in keys if key.split(".")[0] == "sweep"]):
-        raise ValueError(f"{of_sweeps[0]} needs -m: genlab train -m {' '.join(overrides)}")
+        raise ValueError(f"{of_sweeps[0]} needs -m: genlab train -m {shlex.join(overrides)}")
     if multirun:
         return TrainRequest(overrides)
     try:

@@ -26,7 +26,7 @@ from genlab.config.plugins import register_plugin_configs
 from genlab.config.reading import RequestError, parse
 from genlab.config.recipes import adjustments, may_follow
 from genlab.config.unsupported import several_values, unsupported, with_open_groups
-from genlab.contract.settings import CLASS_NODES, RunConfig, SweepConfig, typed
+from genlab.contract.settings import CLASS_NODES, RunConfig, SweepConfig, flattened, typed
 
 COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, MarkedYAMLError, OSError, ValueError)
 """Raised by composition on a mistake; OSError and YAML's if a file holds no settings, ValueError if a group is set to a
@@ -93,7 +93,7 @@ def compose_command(command: str, overrides: Sequence[str]) -> Composed:
     """Compose a command's `overrides`. `RequestError` with all problems that composition can detect."""
     overrides = with_open_groups(command, overrides)
     if sweeps := [override for override in parse(overrides) if override.is_sweep_override()]:
-        raise RequestError([several_values(command, override) for override in sweeps])
+        raise RequestError([several_values(command, override, overrides) for override in sweeps])
     if command != "train" and hint_of(COMMANDS[command].schema, "dataset"):  # null is its default, but no file's name
         overrides = [text for text in overrides if text != "dataset=null"]
     with composing():
@@ -215,6 +215,9 @@ def _explain_value(command: str, override: Override, config: Any, error: Excepti
             return f"{line}: choose one first, as in {group}={options(group)[0]}"
         if moved := MOVED_KEYS.get(key):
             return f"{line}: {key} is called {moved} now"
+        others = [full for full, _ in flattened(config) if full.rpartition(".")[2] == key.rpartition(".")[2]]
+        if others and "did you mean" not in missing:
+            missing = f"{missing.partition(';')[0]}; did you mean {' or '.join(map(repr, others))}?"
         return f"{line}: {missing}"
     if not fits(override.value(), hint := hint_of(schema, key)):
         return misfit(schema, key, override.value(), hint)

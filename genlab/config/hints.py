@@ -35,6 +35,8 @@ def misfit(schema: type, key: str, value: Any, hint: Any) -> str:
     if choices := limits_of(schema, key).choices:
         return f"{line}one of {', '.join(choices)}"
     example = f", as in {key}=[{value}]" if not isinstance(value, list) and fits([value], hint) else ""
+    if value is not None and not isinstance(value, (str, list, dict)) and fits(str(value), hint):
+        example = f""", as in '{key}="{value}"'"""
     return f"{line}{describe(hint)}{example}"
 
 

@@ -12,7 +12,7 @@ import yaml
 from torch import Tensor
 
 from genlab.config.hints import fits, misfit
-from genlab.contract.settings import RunConfig, flattened, lookup, typed
+from genlab.contract.settings import RunConfig, flattened, typed
 from genlab.system.small_files import plain_yaml
 from genlab.system.text import did_you_mean, printable
 
@@ -41,9 +41,10 @@ def unstorable(config: RunConfig) -> list[str]:
         again = plain_yaml(as_yaml(config).encode().decode())
     except ValueError as error:
         return [line.removeprefix("config.") for line in str(error).splitlines()]
-    stored = dict(flattened(again))
-    changed = [key for key, value in flattened(values) if repr(stored.get(key)) != repr(value)]  # NaN is not itself
-    return [f"{key}={lookup(values, key)!r}: cannot be stored as it is" for key in changed]
+    stored, missing = dict(flattened(again)), object()
+    # by their texts, since NaN is not equal to itself
+    changed = [(key, value) for key, value in flattened(values) if repr(stored.get(key, missing)) != repr(value)]
+    return [f"{key}={value!r}: cannot be stored as it is; give another value" for key, value in changed]
 
 
 def refuse(problems: Iterable[str]) -> None:

@@ -1,5 +1,6 @@
 """Overrides that are valid Hydra but not supported by the command."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -69,11 +70,13 @@ def _renamed(schema: type, override: Override) -> str | None:
     return None
 
 
-def several_values(command: str, override: Override) -> str:
-    """Why an override with several values is refused outside a sweep."""
+def several_values(command: str, override: Override, overrides: Sequence[str]) -> str:
+    """Why an override with several values, one of `overrides`, is refused outside a sweep."""
     line, key = override.input_line, override.key_or_group
     if command == "train":
-        return f"{line}: several values make a sweep, which needs -m: genlab train -m {line}"
+        return (
+            f"{line}: several values make a sweep, which needs -m: {shlex.join(['genlab', 'train', '-m', *overrides])}"
+        )
     hint = hint_of(COMMANDS[command].schema, key)
     may_be_list = override.is_choice_sweep() and key not in groups() and fits([], hint)
     listed = f", or a list as in {key}=[{line.partition('=')[2]}]" if may_be_list else ""

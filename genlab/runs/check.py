@@ -46,12 +46,11 @@ def check(
     """
     by_node = problems_of(config, sweep_metric)
     problems = [*found_before, *(line for lines in by_node.values() for line in lines)]
-    problems += [] if by_node else unstorable(config)
     checks = _Check(config, set(by_node), sweep_metric)
     checks.run(begins=folder is not None)
     problems += checks.problems
     problems += _folder_problems(RunFolder(folder)) if folder else []
-    if problems:
+    if problems := problems or unstorable(config):
         raise RequestError(problems)
 
 

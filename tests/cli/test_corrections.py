@@ -15,6 +15,7 @@ MEANT = {
     "train steps=100": "train trainer.max_steps=100",
     "train Batch=8": "train trainer.batch_size=8",
     "train trainer.lr=1": "train optimizer.lr=1",
+    "train +lr=1": "train optimizer.lr=1",
     "train dataset=npz path=a.npz": "train dataset=npz dataset.path=a.npz",
     "train epochs=10": "train trainer.max_epochs=10 trainer.max_steps=null",
     "train trainer.max_epochs=3": "train trainer.max_epochs=3 trainer.max_steps=null",

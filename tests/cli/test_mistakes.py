@@ -29,7 +29,10 @@ MISTAKES = {
     "train +optimizer.momentum=0.9": ["optimizer.momentum=0.9", "Adam"],
     "train +optimizer.players.generator.lr=1": ["optimizer.players.generator", "VAE has no such player"],
     "train +optimizer.players.model.lrr=1": ["optimizer.players.model.lrr=1", "Adam"],
+    "train model.lr=3": ["model has no key 'lr'", "'optimizer.lr'"],
+    "train dataset.batch_size=3": ["dataset has no key 'batch_size'", "'trainer.batch_size'"],
     # types
+    "train dataset=npz dataset.path=2024": ["""'dataset.path="2024"'"""],
     "train seed=abc": ["seed='abc'", "a whole number"],
     "train model.latent_dim=true": ["model.latent_dim=True", "a whole number"],
     "train network.hidden=512": ["network.hidden=512", "a list, each a whole number"],
@@ -76,6 +79,7 @@ MISTAKES = {
     "train +dataset=mnist": ["+dataset=mnist", "write dataset=mnist"],
     "train dataset@model=mnist": ["dataset@model=mnist", "write dataset=mnist"],
     "train seed=0,1": ["seed=0,1", "genlab train -m seed=0,1"],
+    "train model=gan seed=0,1": ["genlab train -m model=gan seed=0,1"],
     "train seed=1 -m": ["-m", "genlab train -m seed=1"],
     "train -x": ["-x", "genlab train --help"],
 }
