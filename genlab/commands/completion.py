@@ -6,7 +6,7 @@ from typing import Any
 
 from genlab.config.commands import COMMANDS, ignored_device_keys
 from genlab.config.paths import config_file, group_choices
-from genlab.contract.settings import limits_of
+from genlab.contract.limits import limits_of
 
 _SCRIPT = """_genlab() {
     local line="${COMP_LINE:0:COMP_POINT}"

@@ -24,7 +24,8 @@ from genlab.config.options import option_problem
 from genlab.config.paths import groups, options
 from genlab.config.reading import readable, reads, with_whole_numbers
 from genlab.config.revise import FREE
-from genlab.contract.settings import RunConfig, flattened, limits_of
+from genlab.contract.limits import limits_of
+from genlab.contract.settings import RunConfig, flattened
 
 _GROUPS = ("model", "dataset", "experiment", "network", "optimizer", "schedule", "sweep", "device")
 """Groups of which a word alone may name a choice, the likeliest first."""

@@ -12,7 +12,8 @@ from typing import Any
 from genlab.config.hints import describe, fits, misfit
 from genlab.config.paths import options
 from genlab.config.reading import whole
-from genlab.contract.settings import CLASS_NODES, PAIRS, Limits, RunConfig
+from genlab.contract.limits import Limits
+from genlab.contract.settings import CLASS_NODES, PAIRS, RunConfig
 from genlab.system import plugins
 from genlab.system.text import did_you_mean
 

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from genlab.contract.settings import MISSING, DeviceConfig, EvaluationConfig, Place, Places, TrainConfig, limited
+from genlab.contract.limits import MISSING, limited
+from genlab.contract.settings import DeviceConfig, EvaluationConfig, Place, Places, TrainConfig
 
 
 @dataclass

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import is_dataclass
 from typing import Any, Literal, Union
 
-from genlab.contract.settings import limits_of
+from genlab.contract.limits import limits_of
 from genlab.system.text import did_you_mean
 
 _WORDS = {

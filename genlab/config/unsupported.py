@@ -16,7 +16,7 @@ from genlab.config.commands import (
 )
 from genlab.config.hints import fits, hint_of
 from genlab.config.paths import groups
-from genlab.contract.settings import limits_of
+from genlab.contract.limits import limits_of
 
 _HEEDED = ("hydra.run.dir", "hydra.sweep.", "hydra/launcher", "hydra.launcher", "hydra/sweeper", "hydra.sweeper")
 _HEEDED_WORDS = "hydra.run.dir, hydra.sweep.dir, and hydra/launcher and hydra/sweeper with their keys"

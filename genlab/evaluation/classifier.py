@@ -12,11 +12,8 @@ https://arxiv.org/abs/1706.08500
 """
 
 import hashlib
-import json
 import logging
 import math
-import os
-from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -28,8 +25,9 @@ from tqdm import tqdm
 
 from genlab.contract.data import DataSpec, ImageShape
 from genlab.data.cache import cached
+from genlab.data.fingerprint import add_tensors, data_fingerprint
 from genlab.data.order import IndexStream
-from genlab.data.source import ArrayExamples, Examples, Source
+from genlab.data.source import Source
 from genlab.media.kinds import shown_kind
 from genlab.system.device import computing
 from genlab.system.optimizers import eager
@@ -58,7 +56,6 @@ RECIPE: dict[str, Any] = {
     "most_validation_examples": 10_000,
 }
 """What the weights depend on besides data and seed; part of the cache key."""
-_FINGERPRINT_ROWS = 1_000
 _CHUNK = 1_000
 
 
@@ -188,49 +185,11 @@ def reduce(x: Tensor, largest: int) -> Tensor:
     return x if (height, width) == x.shape[-2:] else adaptive_avg_pool2d(x, (height, width))
 
 
-def data_fingerprint(source: Source, split: str = "train") -> str:
-    """sha256 of a split: its spec, its sizes and all examples, if these are in memory. Of image files, the names and
-    sizes of all and 1,000 evenly spaced images are hashed."""
-    digest = hashlib.sha256(json.dumps([source.spec.to_dict(), split]).encode())
-    for table in source.open(split):
-        digest.update(str(len(table)).encode())
-        for path in getattr(table, "paths", []):
-            digest.update(os.fsencode(f"{os.path.basename(path)} {os.path.getsize(path)}"))
-        _add(_evidence(table, source.spec), digest)
-    return digest.hexdigest()
-
-
 def weights_hash(network: nn.Module) -> str:
     """sha256 over the names and values of a state dict."""
-    _add([network.state_dict()], digest := hashlib.sha256())
+    digest = hashlib.sha256()
+    add_tensors(digest, network.state_dict())
     return digest.hexdigest()
-
-
-def _add(parts: Iterable[dict[str, Tensor]], digest: Any) -> None:
-    """Hash each field, whose rows come in parts; of the first one, which is the largest, a part at a time is held."""
-    held: dict[str, list[Tensor]] = {}
-    for number, fields in enumerate(parts):
-        for place, (name, value) in enumerate(fields.items()):
-            if place:
-                held.setdefault(name, []).append(value)
-            else:
-                _add_values("" if number else name, [value], digest)
-    for name, values in held.items():
-        _add_values(name, values, digest)
-
-
-def _add_values(name: str, values: list[Tensor], digest: Any) -> None:
-    digest.update(name.encode())
-    for value in values:
-        digest.update(value.cpu().contiguous().numpy().reshape(-1).view("uint8"))  # no copy of what is on the CPU
-
-
-def _evidence(table: Examples, spec: DataSpec) -> Iterator[dict[str, Tensor]]:
-    if isinstance(table, ArrayExamples):
-        yield table.load()
-        return
-    rows = torch.linspace(0, len(table) - 1, min(_FINGERPRINT_ROWS, len(table)), dtype=torch.float64).long()
-    yield from map(table.rows, rows.split(rows_at_once(spec.shape, most=len(rows))))
 
 
 def _gather(source: Source, split: str, most: int, seed: int) -> tuple[Tensor, Tensor]:

@@ -14,9 +14,9 @@ from tqdm import tqdm
 from genlab.contract.data import Batch, Field
 from genlab.contract.settings import EvaluationConfig, RunConfig
 from genlab.data.cache import cached
+from genlab.data.fingerprint import data_fingerprint
 from genlab.data.loading import Loader, open_split
 from genlab.data.source import Examples, Source
-from genlab.evaluation.classifier import data_fingerprint
 from genlab.evaluation.controls import Checked, choose_extractor
 from genlab.evaluation.extractor import Extractor
 from genlab.evaluation.features import read_table

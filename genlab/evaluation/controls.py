@@ -14,8 +14,8 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from genlab.data.cache import cached
+from genlab.data.fingerprint import data_fingerprint
 from genlab.data.source import Source
-from genlab.evaluation.classifier import data_fingerprint
 from genlab.evaluation.extractor import Extractor
 from genlab.evaluation.features import make_extractor
 from genlab.evaluation.real_images import count_images, real_images

@@ -15,8 +15,9 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, conv2d, pad
 
 from genlab.data.cache import cached
+from genlab.data.fingerprint import data_fingerprint
 from genlab.data.source import Source
-from genlab.evaluation.classifier import LARGEST_SIDE, data_fingerprint, reduce
+from genlab.evaluation.classifier import LARGEST_SIDE, reduce
 from genlab.evaluation.extractor import Extractor, Reading
 from genlab.evaluation.real_images import MOST, real_images
 from genlab.system.device import computing

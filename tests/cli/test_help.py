@@ -13,7 +13,8 @@ from genlab.commands.completion import candidates
 from genlab.commands.pages import help_page
 from genlab.config.commands import COMMANDS
 from genlab.config.paths import options
-from genlab.contract.settings import TrainConfig, limits_of
+from genlab.contract.limits import limits_of
+from genlab.contract.settings import TrainConfig
 
 DEVICE_KEYS = (
     "name",

@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from genlab.contract.data import image_spec
+from genlab.data.fingerprint import data_fingerprint
 from genlab.data.source import ArrayExamples, Source
 from genlab.data.torchvision_sets import Mnist
 from genlab.evaluation import classifier
-from genlab.evaluation.classifier import data_fingerprint, load_classifier
+from genlab.evaluation.classifier import load_classifier
 
 
 class Stripes(Source):
