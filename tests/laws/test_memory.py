@@ -5,6 +5,7 @@ from dataclasses import replace
 import lab
 import pytest
 import torch
+from representatives import REPRESENTATIVE_CASES
 
 from genlab.evaluation.context import EvaluationContext
 from genlab.evaluation.evaluate import choose, evaluate
@@ -36,7 +37,8 @@ def measured(trainer, run, budget):
     return found, [size for network in run.portions.networks for size in network.sizes.values()]
 
 
-@pytest.mark.parametrize("case", lab.CASES)
+@pytest.mark.representative
+@pytest.mark.parametrize("case", REPRESENTATIVE_CASES)
 def test_a_budget_changes_no_result(case):
     config = lab.compose(case, "trainer.batch_size=8")
     source = lab.examples(config)

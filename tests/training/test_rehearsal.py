@@ -5,6 +5,7 @@ import json
 import lab
 import pytest
 import torch
+from representatives import REPRESENTATIVE_CASES
 
 from genlab.checkpoints.folder import RunFolder
 from genlab.models.vae import VAE
@@ -71,7 +72,8 @@ def test_a_metric_that_the_data_do_not_give_is_found(case, setting, fails, monke
     assert setting in reason and "cycle_error" in reason
 
 
-@pytest.mark.parametrize("case", lab.CASES)
+@pytest.mark.representative
+@pytest.mark.parametrize("case", REPRESENTATIVE_CASES)
 def test_a_rehearsal_names_the_metrics_of_a_validation_and_changes_nothing(case):
     trainer = lab.trainer(lab.compose(case, "trainer.batch_size=8", "trainer.ema=0.9"))
     before, drawn = {k: v.clone() for k, v in trainer.model.state_dict().items()}, torch.get_rng_state()
