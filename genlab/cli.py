@@ -1,33 +1,41 @@
 """The `genlab` command: dispatches to a command and reports its errors. Imports nothing slow."""
 
+import errno
 import importlib
 import os
+import shlex
 import signal
 import sys
+from contextlib import redirect_stdout
 from typing import NoReturn
 
 from genlab.commands import completion
 from genlab.commands.pages import help_page, usage
 from genlab.config.commands import COMMANDS
-from genlab.system import torchrun
+from genlab.config.paths import options
+from genlab.system import spin, torchrun
+from genlab.system.neighbours import Neighbours
 from genlab.system.signals import leaving_at_once
-from genlab.system.text import did_you_mean
+from genlab.system.streams import lasting_streams
+from genlab.system.text import Printing, did_you_mean
 from genlab.system.version import __version__
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run one command and exit: 0 success, 1 the run failed, 2 invalid request, 128 + N stopped by signal N."""
-    try:
-        sys.exit(_dispatch(sys.argv[1:] if arguments is None else arguments))
-    except KeyboardInterrupt as error:
-        _explain(str(error) or "stopped from the keyboard", 128 + getattr(error, "number", signal.SIGINT))
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-    except ValueError as error:
-        _explain(str(error), 2)
-    except Exception as error:
-        _explain(str(error) or type(error).__name__, 1)
+    with lasting_streams():
+        try:
+            with redirect_stdout(Printing(sys.stdout)):
+                sys.exit(_dispatch(sys.argv[1:] if arguments is None else arguments))
+        except KeyboardInterrupt as error:
+            _explain(str(error) or "stopped from the keyboard", 128 + getattr(error, "number", signal.SIGINT))
+        except ValueError as error:
+            _explain(str(error), 2)
+        except OSError as error:
+            place = f"{error.filename}: " if error.filename else ""
+            _explain(f"{place}{error.strerror or error}", 2 if error.errno == errno.ENAMETOOLONG else 1)
+        except Exception as error:
+            _explain(str(error) or type(error).__name__, 1)
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -41,10 +49,13 @@ def _dispatch(arguments: list[str]) -> int:
     if name in ("completion", "complete"):
         return completion.main(name, rest)
     if name not in COMMANDS:
-        raise ValueError(f"{name}: no such command; {did_you_mean(name, COMMANDS)}")
+        raise ValueError(f"{name}: no such command; {_command_meant(arguments)}")
     if "--help" in rest or "-h" in rest:
         print(help_page(name))
         return 0
+    neighbours = Neighbours()
+    importlib.import_module("genlab.commands.requests")  # imports Hydra: a quarter of a second to watch the neighbours
+    spin.choose(rest, neighbours)
     if name not in ("train", "resume"):
         return _run(name, rest)
     with leaving_at_once():
@@ -55,11 +66,29 @@ def _dispatch(arguments: list[str]) -> int:
         return run_under_torchrun(lambda: _run(name, rest))
 
 
+def _command_meant(arguments: list[str]) -> str:
+    """What to write for a command line that begins with no command."""
+    name, *rest = arguments
+    if "=" in name or name.startswith("-"):
+        return f"write {shlex.join(['genlab', 'train', *arguments])}"
+    if (model := name.lower()) in options("model"):
+        return f"write {shlex.join(['genlab', 'train', f'model={model}', *rest])}"
+    return did_you_mean(name, COMMANDS)
+
+
 def _run(name: str, arguments: list[str]) -> int:
     """Compose the request, then import the command and run it."""
+    if os.environ.get("HOME") == "":  # libraries would write to /.cache
+        del os.environ["HOME"]
     from genlab.commands.requests import compose_request  # imports Hydra: a quarter of a second
     from genlab.config.plugins import warn_of_refused_configs
 
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise ValueError(
+            f"the working folder cannot be read ({error.strerror}); go to another one, as by cd ~"
+        ) from error
     warn_of_refused_configs()
     request = compose_request(name, arguments)
     return importlib.import_module(f"genlab.commands.{name}").main(request) or 0
@@ -72,7 +101,6 @@ def _explain(message: str, code: int) -> NoReturn:
 
         traceback.print_exc()
     first, *others = message.splitlines() or [""]
-    print(f"genlab: {first}", file=sys.stderr)
-    for line in others:
-        print(f"        {line}", file=sys.stderr)
+    for line in (f"genlab: {first}", *(f"        {line}" for line in others)):
+        print(line, file=Printing(sys.stderr))
     sys.exit(code)

@@ -1,7 +1,6 @@
 """Periodic checkpoints: those of the most recent steps, the last one, and the best one by a chosen metric."""
 
 import math
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ from genlab.checkpoints import file as checkpoint
 from genlab.checkpoints.folder import RunFolder
 from genlab.checkpoints.rotation import link, make_last
 from genlab.system import distributed
+from genlab.system.files import check_room
 from genlab.training.callback import Callback, at_end, is_due, score_of
 from genlab.training.scalars import TrainingDiverged
 from genlab.training.state import state_dict
@@ -40,6 +40,8 @@ class Checkpoints(Callback):
         if not self.writes:
             return
         self.folder.checkpoints.mkdir(exist_ok=True)
+        weights = sum(value.nbytes for value in trainer.model.state_dict().values())
+        check_room(self.folder.checkpoints, "a checkpoint", weights)  # the first may be due only after hours
         for left in (*self.folder.checkpoints.glob(".*.tmp"), *self.folder.checkpoints.glob(".tmp*")):
             left.unlink()  # half-written by a killed process: ours, or the library's
         if self.best == -math.inf:  # the only measurement so far was at the end of the run
@@ -47,31 +49,30 @@ class Checkpoints(Callback):
         elif self.folder.best_before_end.exists():
             self.folder.best_before_end.replace(self.folder.best)
 
+    def on_rehearse(self, trainer: Trainer, metrics: list[str]) -> None:
+        kind, _, wanted = (self.best_metric or "").partition("/")
+        if kind == "validation" and wanted not in metrics:
+            measured = ", ".join(metrics)
+            raise ValueError(f"trainer.best_metric={self.best_metric}: not measured here; there are {measured}")
+
     def on_validate(self, trainer: Trainer, metrics: dict[str, float]) -> None:
         directions = trainer.model.metrics
         kind, _, wanted = (self.best_metric or "validation/").partition("/")
         if kind == "validation":
             ranked = [name for name in ([wanted] if wanted else directions) if name in metrics]
-            if wanted and not ranked:
-                self._refuse(metrics)
             if ranked:
                 self._rank(metrics[ranked[0]], directions[ranked[0]])
 
     def on_evaluate(self, trainer: Trainer, entries: dict[str, dict[str, Any]]) -> None:
+        """An evaluation without the metric, which may have failed, has no best checkpoint."""
         kind, _, wanted = (self.best_metric or "").partition("/")
-        if kind == "evaluation":
-            ranked = [name for name, entry in entries.items() if entry["direction"]]
-            if wanted not in ranked:
-                self._refuse(ranked)
+        if kind == "evaluation" and wanted in entries:
             self._rank(entries[wanted]["value"], entries[wanted]["direction"])
 
     def _rank(self, value: float, direction: str) -> None:
         score = score_of(value, direction)
         self.improved = score > self.best
         self.best = max(self.best, score)
-
-    def _refuse(self, measured: Iterable[str]) -> None:
-        raise ValueError(f"trainer.best_metric={self.best_metric}: not measured here; there are {', '.join(measured)}")
 
     def on_step_end(self, trainer: Trainer) -> None:
         regular = is_due(trainer, self.every) or at_end(trainer)
@@ -117,7 +118,7 @@ class Checkpoints(Callback):
 
     def _save(self, trainer: Trainer, path: Path) -> None:
         state = state_dict(trainer)
-        for name, value in state["model"].items():
+        for name, value in (*state["model"].items(), *state["ema"].items()):
             if not value.isfinite().all():  # the next loss would show it, but too late for this file
                 raise TrainingDiverged(f"weight {name} became infinite or NaN by step {trainer.step}")
         if self.writes:

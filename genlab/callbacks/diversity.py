@@ -16,6 +16,7 @@ from torch import Tensor
 from genlab.contract.data import Batch
 from genlab.contract.model import GenerativeModel
 from genlab.system import distributed
+from genlab.system.portions import rows_at_once
 from genlab.training.inference import inference
 from genlab.training.trainer import Trainer
 
@@ -24,7 +25,7 @@ _MIN_ENTROPY = 0.1
 
 
 class Diversity:
-    """Draws `num_samples` images with averaged weights, by the model's `sample` (or `translate`).
+    """Draws `num_samples` images with averaged weights, by the model's `sample` (or `translate`); fewer large ones.
 
     classify: maps images [N, C, H, W] in [0, 1] to probabilities [N, K]; None without a classifier.
     """
@@ -38,13 +39,15 @@ class Diversity:
         """diversity: mean pairwise distance of samples, divided by that of validation images (for translations: the
             smaller value of the two domains);
         class_entropy: entropy of the samples' mean class probabilities, divided by that of validation images, which
-            accounts for unbalanced data and unused classes; left out if the latter is near 0.
+            accounts for unbalanced data and unused classes; left out if the latter is near 0, or samples not finite.
 
         All processes get the values of process 0, as they must act alike. The next step seeds its own noise, so these
         draws do not affect training.
         """
         if self.images is None:
-            self.images = trainer.validation_loader.evenly_spaced(self.num_samples)
+            shapes = [field.shape for field in trainer.model.data.fields.values()]
+            at_once = rows_at_once(*shapes, most=self.num_samples)  # all are compared with each other
+            self.images = trainer.validation_loader.evenly_spaced(max(2, at_once))
         found = {}
         with inference(trainer):
             pairs = list(_generate(trainer.model, self.images))
@@ -55,7 +58,7 @@ class Diversity:
             ]
             if ratios:
                 found["diversity"] = min(ratios)
-            if pairs and self.classify:
+            if pairs and self.classify and torch.cat([fake.flatten() for fake, _ in pairs]).isfinite().all():
                 if self.real_entropy is None:
                     with distributed.first_process_first():  # the classifier may be trained here
                         self.real_entropy = self._class_entropy(self.classify, [real for _, real in pairs])

@@ -1,9 +1,12 @@
-"""`metrics.jsonl`: a line per logged step, validation and evaluation. It holds no times, so that it is reproducible."""
+"""`metrics.jsonl`: a line per logged step, validation and evaluation. It holds no times, so that it is reproducible.
 
-import json
+A value that is not finite is null.
+"""
+
 import os
 from pathlib import Path
 
+from genlab.system.small_files import json_text
 from genlab.training.callback import Callback
 from genlab.training.trainer import Trainer
 
@@ -45,5 +48,5 @@ class MetricsFile(Callback):
         return self.path.stat().st_size if self.path.exists() else 0
 
     def _write(self, row: dict[str, float]) -> None:
-        with self.path.open("a") as file:
-            file.write(json.dumps(row) + "\n")
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json_text(row) + "\n")

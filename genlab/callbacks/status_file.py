@@ -1,5 +1,6 @@
 """Keeps `status.json` up to date during training."""
 
+import math
 import time
 from dataclasses import asdict
 from typing import Any
@@ -46,10 +47,16 @@ class StatusFile(Callback):
             self.status.write("running")
 
     def on_validate(self, trainer: Trainer, metrics: dict[str, float]) -> None:
-        self.status.final |= {f"validation/{name}": value for name, value in metrics.items()}
+        self._measured("validation", metrics)
 
     def on_evaluate(self, trainer: Trainer, entries: dict[str, dict[str, Any]]) -> None:
-        self.status.final |= {f"evaluation/{name}": entry["value"] for name, entry in entries.items()}
+        self._measured("evaluation", {name: entry["value"] for name, entry in entries.items()})
+
+    def _measured(self, kind: str, values: dict[str, float]) -> None:
+        """Replace the values of this kind by those that are finite; an earlier one is not the latest."""
+        others = {name: value for name, value in self.status.final.items() if not name.startswith(f"{kind}/")}
+        finite = {f"{kind}/{name}": value for name, value in values.items() if math.isfinite(value)}
+        self.status.final = others | finite
 
     def on_alarm(self, trainer: Trainer, alarm: Alarm) -> None:
         self.status.alarms.append(asdict(alarm))

@@ -1,8 +1,10 @@
 """TensorBoard: scalars, previews, latent histograms, config, hparams, and at the end an embedding projector."""
 
+import os
 import resource
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,10 @@ from torch import Tensor
 
 from genlab.callbacks.watch import Alarm
 from genlab.checkpoints.status import RunStatus
+from genlab.contract.data import Batch
 from genlab.media.images import Png
 from genlab.media.kinds import class_name, shown_kind
+from genlab.system.files import utf8_name
 from genlab.training.callback import Callback
 from genlab.training.inference import inference
 from genlab.training.trainer import Trainer
@@ -40,6 +44,7 @@ class TensorBoard(Callback):
         self.hidden_alarm: Alarm | None = None  # of the steps that a rollback hid, until the next step repeats it
         self._writer: Any = None
         self._suffix = ""
+        self._handle: int | None = None
 
     @property
     def writer(self) -> Any:
@@ -49,12 +54,16 @@ class TensorBoard(Callback):
 
             # Hides the events of an earlier file for steps that are repeated.
             purge_step = None if self._suffix else self.purge_step
-            self._writer = SummaryWriter(
-                str(self.folder), None, purge_step, flush_secs=10, filename_suffix=self._suffix
-            )
+            self._writer = SummaryWriter(self._place(), None, purge_step, flush_secs=10, filename_suffix=self._suffix)
             if not self._suffix:
                 self._writer.add_text("config", "```yaml\n" + self.config + "\n```", self.purge_step - 1)
         return self._writer
+
+    def _place(self) -> str:
+        """The folder by a name that TensorBoard takes."""
+        self.folder.mkdir(exist_ok=True)
+        self._handle = os.open(self.folder, os.O_RDONLY)
+        return utf8_name(self.folder, self._handle)
 
     def on_start(self, trainer: Trainer) -> None:
         self.time, self.step = time.perf_counter(), trainer.step
@@ -81,7 +90,9 @@ class TensorBoard(Callback):
     def on_validate(self, trainer: Trainer, metrics: dict[str, float]) -> None:
         self._add_scalars({f"validation/{name}": value for name, value in metrics.items()}, trainer.step)
         if hasattr(trainer.model, "encode"):
-            latents = self._encode(trainer, limit=1000)[0]
+            latents = torch.cat([z for z, _ in self._encoded(trainer, limit=1000)])
+            if not latents.isfinite().all():  # which have no histogram
+                return
             self.writer.add_histogram("latents/all", latents, trainer.step)
             for number, column in enumerate(latents.T[:16]):
                 self.writer.add_histogram(f"latents/{number}", column, trainer.step)
@@ -133,9 +144,7 @@ class TensorBoard(Callback):
 
     def on_finish(self, trainer: Trainer) -> None:
         if self.projector_size and hasattr(trainer.model, "encode"):
-            latents, images, labels = self._encode(trainer, self.projector_size)
-            sprites = shown_kind(trainer.model.data).thumbnails(images)
-            self.writer.add_embedding(latents, metadata=labels, label_img=sprites, global_step=trainer.step)
+            self._write_projector(trainer)
         self._write_hparams()
         self.writer.flush()  # a write error must fail the run, not be lost
 
@@ -146,21 +155,29 @@ class TensorBoard(Callback):
     def on_close(self, trainer: Trainer) -> None:
         if self._writer is not None:
             self._writer.close()
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
 
-    def _encode(self, trainer: Trainer, limit: int) -> tuple[Tensor, Tensor, list[str] | None]:
-        """Latents [n, D], examples [n, *shape] and labels of the first `limit` validation examples."""
+    def _encoded(self, trainer: Trainer, limit: int) -> Iterator[tuple[Tensor, Batch]]:
+        """Latents [n, D] of the first `limit` validation examples, batch by batch, each with its batch."""
         model = trainer.model
         with inference(trainer):
-            batches = [
-                (model.encode(batch["x"], *model.given(model.condition(batch))), batch)
-                for batch in trainer.validation_loader.in_order(limit)
-            ]
-        latents = torch.cat([z for z, _ in batches]).float().cpu().flatten(1)
-        images = torch.cat([batch["x"] for _, batch in batches]).float().cpu()
-        labelled = all("label" in batch for _, batch in batches)
+            for batch in trainer.validation_loader.in_order(limit):
+                z = model.encode(batch["x"], *model.given(model.condition(batch)))
+                yield z.float().cpu().flatten(1), batch
+
+    def _write_projector(self, trainer: Trainer) -> None:
+        """Latents of validation examples with thumbnails of these, where the kind has any, and labels if all have."""
         data = trainer.model.data
-        labels = [class_name(data["label"], int(y)) for _, b in batches for y in b["label"]] if labelled else None
-        return latents, images, labels
+        kind, latents, sprites, labels = shown_kind(data), [], [], []
+        for z, batch in self._encoded(trainer, self.projector_size):
+            latents.append(z)
+            if (small := kind.thumbnails(batch["x"].float().cpu())) is not None:
+                sprites.append(small)
+            labels += [class_name(data["label"], int(y)) for y in batch["label"]] if "label" in batch else []
+        shown = torch.cat(sprites) if sprites else None
+        self.writer.add_embedding(torch.cat(latents), labels or None, shown, global_step=trainer.step)
 
     def _write_hparams(self) -> None:
         # `SummaryWriter.add_hparams` would create a second run; writing the summaries does not.

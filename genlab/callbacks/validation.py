@@ -2,18 +2,29 @@
 
 import math
 
-from genlab.training.callback import Callback, Measurement, score_of
-from genlab.training.inference import validate
+from genlab.training.callback import Callback, Measurement, at_end, score_of
+from genlab.training.inference import rehearse, validate
+from genlab.training.scalars import TrainingDiverged
 from genlab.training.trainer import Trainer
 
 
 class Validation(Measurement):
-    """Measures the validation split and notifies all callbacks."""
+    """Measures the validation split and notifies all callbacks. A run that cannot do so fails at its start.
+
+    `TrainingDiverged` if a value is not finite at the end of the run; before it, training may recover.
+    """
 
     key = "validation"
 
+    def on_start(self, trainer: Trainer) -> None:
+        trainer.emit("on_rehearse", rehearse(trainer))
+
     def measure(self, trainer: Trainer) -> None:
-        trainer.emit("on_validate", validate(trainer))
+        metrics = validate(trainer)
+        trainer.emit("on_validate", metrics)
+        for name, value in metrics.items():
+            if at_end(trainer) and not math.isfinite(value):
+                raise TrainingDiverged.at(trainer.step, f"validation/{name}", value)
 
 
 class EarlyStopping(Callback):
@@ -29,12 +40,14 @@ class EarlyStopping(Callback):
         self.best = -math.inf
         self.failures = 0
 
-    def on_validate(self, trainer: Trainer, metrics: dict[str, float]) -> None:
+    def on_rehearse(self, trainer: Trainer, metrics: list[str]) -> None:
         if self.metric not in metrics:
             measured = ", ".join(metrics)
             raise ValueError(
                 f"trainer.early_stop_metric={self.metric}: not measured on this dataset; it has {measured}"
             )
+
+    def on_validate(self, trainer: Trainer, metrics: dict[str, float]) -> None:
         score = score_of(metrics[self.metric], self.direction)
         if score > self.best:
             self.best, self.failures = score, 0

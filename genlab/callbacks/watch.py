@@ -66,7 +66,7 @@ class Watch(Callback):
     watch/diversity, watch/class_entropy: see `Diversity`.
 
     Each kind of alarm is raised once, and again only after its value was within bounds. `not_finite`, with value 1 and
-    bound 0, is raised if a loss or gradient became NaN or infinite; the run then fails unless `action` prevents it.
+    bound 0, is raised if a loss or gradient became NaN or infinite; the run then fails unless it is rolled back.
 
     A rollback continues from the best checkpoint (the last one if there is none) with another seed for noise and
     augmentation and lower learning rates. The order of the examples is unchanged, so that each still occurs once per

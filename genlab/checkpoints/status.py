@@ -1,6 +1,5 @@
 """`status.json`: the state of a run, for people and for monitoring programs. Imports nothing slow."""
 
-import json
 import os
 import time
 from collections.abc import Mapping
@@ -10,14 +9,14 @@ from typing import Any
 from genlab.checkpoints.folder import RunFolder
 from genlab.checkpoints.lock import is_locked
 from genlab.system.files import replace_text
-from genlab.system.small_files import read_json
+from genlab.system.small_files import json_text, read_json
 
 
 class RunStatus:
     """The content of `status.json`.
 
     directions: "min" or "max" by full metric name ("validation/elbo"); the first one ranks the model's runs.
-    final: latest value of every validation and evaluation metric. alarms: as plain dicts.
+    final: latest value of every validation and evaluation metric, if it is finite. alarms: as plain dicts.
     """
 
     def __init__(self, path: Path, directions: Mapping[str, str]):
@@ -38,7 +37,7 @@ class RunStatus:
                 entry["steps_per_second"] = round(self.steps_per_second, 3)
                 entry["seconds_left"] = round((self.max_steps - self.step) / self.steps_per_second)
         entry |= {"alarms": self.alarms, "final": self.final, "directions": self.directions}
-        replace_text(self.path, json.dumps(entry, indent=2), durable=state != "running")
+        replace_text(self.path, json_text(entry, indent=2), durable=state != "running")
         self.written = time.monotonic()
 
     def state_dict(self) -> dict:

@@ -1,6 +1,5 @@
 """`genlab compare`: runs side by side, as a table, a CSV file and an HTML page. Reads only text, without torch."""
 
-import csv
 import os
 import sys
 import textwrap
@@ -12,7 +11,8 @@ from genlab.comparison.comparison import Comparison, compare
 from genlab.comparison.records import collect, find_runs
 from genlab.comparison.rows import SEEDS
 from genlab.config.commands import CompareConfig
-from genlab.system.text import printable
+from genlab.system.files import write_csv
+from genlab.system.text import printable, shortened
 
 _WIDTH = 120
 _WIDEST = 34
@@ -32,7 +32,7 @@ def main(config: CompareConfig) -> None:
     try:
         output.mkdir(parents=True, exist_ok=True)
         text = page(comparison, str(output))
-        (output / "comparison.html").write_text(text, encoding="utf-8", errors="replace")
+        (output / "comparison.html").write_text(text, encoding="utf-8", errors="backslashreplace")
         _write_csv(comparison, output / "comparison.csv")
     except OSError as error:
         raise ValueError(
@@ -43,7 +43,7 @@ def main(config: CompareConfig) -> None:
     show(comparison)
     print(f"table      {output}/comparison.csv\npage       {output}/comparison.html")
     best = comparison.rows[0].best_record(comparison.metric, comparison.descending)
-    print(f"next       {printable(command_line('sample', run=best.folder))}")
+    print(f"next       {command_line('info', run=best.folder)}")  # which says what its model can do
 
 
 def _places(runs: Any) -> list[str]:
@@ -57,14 +57,14 @@ def _places(runs: Any) -> list[str]:
 def _write_csv(comparison: Comparison, path: Path) -> None:
     """One line per run, in the order of the table."""
     keys = [*SEEDS, *comparison.differing]
-    with path.open("w", newline="", encoding="utf-8", errors="replace") as file:
-        writer = csv.writer(file)
-        writer.writerow(["row", "run", "folder", "status", "step", "steps_per_second", *keys, *comparison.metrics])
-        for number, row in enumerate(comparison.rows, 1):
-            for record in row.records:
-                about = [number, record.name, record.folder, record.status, record.step, record.steps_per_second]
-                settings = [record.settings.get(key) for key in keys]
-                writer.writerow([*about, *settings, *(record.metrics.get(name) for name in comparison.metrics)])
+    heading = ["row", "run", "folder", "status", "step", "steps_per_second", *keys, *comparison.metrics]
+    lines: list[list[Any]] = [heading]
+    for number, row in enumerate(comparison.rows, 1):
+        for record in row.records:
+            about = [number, record.name, record.folder, record.status, record.step, record.steps_per_second]
+            settings = [record.settings.get(key) for key in keys]
+            lines.append([*about, *settings, *(record.metrics.get(name) for name in comparison.metrics)])
+    write_csv(path, lines)
 
 
 def show(comparison: Comparison, most: int | None = None) -> None:
@@ -82,13 +82,15 @@ def show(comparison: Comparison, most: int | None = None) -> None:
         text = f"not shown  {', '.join(left_out)} (all are in the files)"
         print(textwrap.fill(text, _WIDTH, subsequent_indent=11 * " ", break_on_hyphens=False))
     if comparison.caution:
-        print(f"caution    {_short(comparison.caution, _WIDTH - 11)}")
+        print(f"caution    no run is the best: {shortened(comparison.caution, _WIDTH - 31)}")
+    if ways := dict.fromkeys(way for several in comparison.ways.values() for way in several):
+        print(f"caution    values that differ in {', '.join(ways)} are not compared")
     if comparison.metric is None:
         print("sorted     not at all: no run has measured anything yet")
         return
     known = comparison.metric in comparison.directions
     order = "descending" if comparison.descending else "ascending"
-    hint = "" if known else "; its direction is not known, direction=max reverses the order"
+    hint = "" if known else "; neither is known to be better, direction=max or min says which is"
     print(f"sorted     by {printable(comparison.metric)}, {order}{hint}")
 
 
@@ -110,7 +112,7 @@ def _columns(comparison: Comparison) -> list[tuple[int, list[str]]]:
     columns.append((1001, ["steps", *(row.steps for row in rows)]))
     columns.append((1002, ["steps/s", *("" if row.speed is None else f"{row.speed:.3g}" for row in rows)]))
     columns.append((1003 if finished else 1, ["status", *(row.status for row in rows)]))
-    return [(rank, [_short(cell) for cell in cells]) for rank, cells in columns]
+    return [(rank, [shortened(cell, _WIDEST) for cell in cells]) for rank, cells in columns]
 
 
 def _fitting(columns: list[tuple[int, list[str]]]) -> tuple[list[list[str]], list[str]]:
@@ -123,8 +125,3 @@ def _fitting(columns: list[tuple[int, list[str]]]) -> tuple[list[list[str]], lis
             room -= width
     shown = [cells for number, (_, cells) in enumerate(columns) if number in kept]
     return shown, [cells[0] for number, (_, cells) in enumerate(columns) if number not in kept]
-
-
-def _short(text: str, width: int = _WIDEST) -> str:
-    text = printable(text)
-    return text if len(text) <= width else text[: width - 3] + "..."

@@ -6,7 +6,7 @@ from typing import Any
 
 from genlab.config.commands import COMMANDS, ignored_device_keys
 from genlab.config.paths import config_file, group_choices
-from genlab.contract.settings import limits_of
+from genlab.contract.limits import limits_of
 
 _SCRIPT = """_genlab() {
     local line="${COMP_LINE:0:COMP_POINT}"
@@ -79,7 +79,7 @@ def _read(name: str) -> tuple[dict[str, Any], dict[str, str]]:
     import yaml
 
     file = config_file(name)
-    text = file.read_text() if file.is_file() else ""
+    text = file.read_text(encoding="utf-8") if file.is_file() else ""
     content = yaml.safe_load(text) or {}
     values: dict[str, Any] = {}
     choices: dict[str, str] = {}

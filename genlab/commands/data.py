@@ -105,7 +105,8 @@ def _described(spec: DataSpec, name: str, stored: Tensor, size: int) -> Iterator
     for number, column in enumerate(columns):
         entry = field.names[number] if field.names else f"[{number}]" if len(columns) > 1 else ""
         values = f"{column.min():.4g} to {column.max():.4g}, mean {column.mean():.4g}"
-        yield f"{'' if number else name:<10} {entry:<{5 if entry else 0}}{values}, std {column.std():.4g}{part}"
+        std = f", std {column.std():.4g}" if column.numel() > 1 else ""
+        yield f"{'' if number else name:<10} {entry:<{5 if entry else 0}}{values}{std}{part}"
 
 
 def _save(path: Path, spec: DataSpec, domain: str, shown: Tensor, source: Source) -> None:

@@ -6,12 +6,13 @@ import numpy as np
 import torch
 
 from genlab.commands.lines import command_line
-from genlab.commands.results import load_run, results
+from genlab.commands.results import drawn, load_run, results, same
 from genlab.config.commands import EncodeConfig
 from genlab.inspection.inputs import find_images
 from genlab.media.kinds import shown_kind
 from genlab.media.npz import save_npz
 from genlab.media.plots import TSNE_LIMIT, project, save_scatter
+from genlab.system.text import printable
 
 
 def main(config: EncodeConfig) -> None:
@@ -27,16 +28,19 @@ def main(config: EncodeConfig) -> None:
             ]
         ).numpy()
         save_npz(new / "latents.npz", latents=latents, names=np.array(images.names), labels=images.labels)
+        shown = None
         if config.plot != "none":
             if config.plot == "tsne":
                 print(
                     f"t-SNE of {min(len(latents), TSNE_LIMIT)} {several}, which can take a minute ...", file=sys.stderr
                 )
-            plotted = project(latents, config.plot, config.seed)
-            title = f"{run.config.choices.model}, step {run.step}: {len(plotted.rows)} {several} of {images.title}"
-            save_scatter(plotted, images.labels, title, new / "plot.png", images.classes)
-    print(f"{several:<10} {len(latents)} of {images.title}{images.left_out}")
+            with drawn(new / "plot.png"):
+                plotted = project(latents, config.plot, config.seed)
+                title = f"{run.config.choices.model}, step {run.step}: {len(plotted.rows)} {several} of {images.title}"
+                save_scatter(plotted, images.labels, title, new / "plot.png", images.classes)
+                shown = f"{path}/plot.png ({len(plotted.rows)} {several}; {'; '.join(plotted.axes)})"
+    print(f"{several:<10} {len(latents)} of {printable(images.title)}{images.left_out}")
     print(f"array      {path}/latents.npz ({latents.shape[1]} latents each)")
-    if config.plot != "none":
-        print(f"plot       {path}/plot.png ({len(plotted.rows)} {several}; {'; '.join(plotted.axes)})")
-    print(f"next       {command_line('traverse', run=run.folder)}")
+    if shown:
+        print(f"plot       {shown}")
+    print(f"next       {command_line('traverse', **same(run, config, 'traverse'))}")

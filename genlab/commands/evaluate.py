@@ -2,10 +2,11 @@
 
 from genlab.checkpoints.folder import RunFolder
 from genlab.commands.lines import command_line
-from genlab.commands.results import image_origin, load_run, results
+from genlab.commands.results import drawn, image_origin, load_run, results, same
 from genlab.config.commands import EvaluateConfig
 from genlab.evaluation.context import EvaluationContext
-from genlab.evaluation.evaluate import choose, evaluate, write
+from genlab.evaluation.controls import Checked
+from genlab.evaluation.evaluate import choose, evaluate, measured_before, write
 from genlab.evaluation.sample_metrics import nearest_images
 from genlab.inspection.dataset import run_source
 from genlab.media.grids import save_png
@@ -17,20 +18,42 @@ from genlab.system.logs import log_to_console
 def main(config: EvaluateConfig) -> None:
     log_to_console()  # says what takes long, such as training a classifier
     run = load_run(config)
+    written = RunFolder(run.folder).evaluation
+    measured_before(written)  # else hours could be computed for a file that cannot be written
     source, choice = run_source(run, config)
     context = EvaluationContext(source, choice.name, config, run.config, run.device, config.split, config.own)
     names = choose(run, context, config.metrics)
     entries = evaluate(run, context, names, config.seed)
-    written = RunFolder(run.folder).evaluation
-    write(entries, written)
     for name, entry in entries.items():
         std = "" if entry["std"] is None else f"  +- {entry['std']:.4g} over {entry['std_over']}"
-        value = entry["note"] if entry["value"] is None else f"{entry['value']:.6g}"
+        value = f"not measured: {entry['note']}" if entry["value"] is None else f"{entry['value']:.6g}"
         print(f"{name:<28} {value}{std}")
-    if "copies" in names and config.nearest and "pixels" in shown_kind(run.data).extractors:
-        with results(run, "evaluations", config, seed=config.seed) as (new, folder):
+    if any("extractor" in entry["protocol"] for entry in entries.values()):
+        _show(context.checked)
+    try:
+        write(entries, written)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise RuntimeError(f"{written}: cannot be written ({reason}); the values above are stored nowhere") from error
+    if all(entry["value"] is None for entry in entries.values()):
+        raise ValueError(f"metrics: none could be measured; {written} says why")
+    print(f"protocol   {written}")
+    compared = entries.get("closer_than_held_out", {}).get("value") is not None
+    if compared and config.nearest and "pixels" in shown_kind(run.data).extractors:
+        with results(run, "evaluations", config, seed=config.seed) as (new, folder), drawn(new / "nearest.png"):
             images = nearest_images(run, context, config.seed)
             save_png(images, new / "nearest.png", image_origin(run, config, COMPARED))
         print(f"nearest    {folder}/nearest.png (samples in the first row, nearest training images below)")
-    print(f"protocol   {written}")
-    print(f"next       {command_line('compare', runs=run.folder.parent)}")
+    if RunFolder(run.folder).holds_run:
+        print(f"next       {command_line('compare', runs=run.folder.parent)}")
+    else:  # a checkpoint alone
+        print(f"next       {command_line('export', **same(run, config, 'export'))}")
+
+
+def _show(checked: Checked) -> None:
+    """What the figures were measured by, and how far it is to be trusted."""
+    print(f"extractor  {checked}")
+    if checked.controls:
+        print(f"controls   {checked.controls}")
+    if checked.objection:
+        print(f"caution    do not rely on its figures: {checked.objection}")

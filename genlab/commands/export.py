@@ -1,12 +1,12 @@
 """`genlab export`: the networks of a trained run for use without GenLab. Needs only the checkpoint."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from genlab.commands.results import load_run, results
 from genlab.config.commands import ExportConfig
 from genlab.inspection.exporting import CHECKED_ROWS, check_onnx, export, functions, versions
+from genlab.system.small_files import json_text
 
 
 def main(config: ExportConfig) -> None:
@@ -27,7 +27,7 @@ def main(config: ExportConfig) -> None:
             "seed": config.seed,
             "versions": versions(),
         }
-        (new / "export.json").write_text(json.dumps(content, indent=2) + "\n")
+        (new / "export.json").write_text(json_text(content, indent=2) + "\n")
     for report in reports.values():
         for file in (report, *([report["onnx"]] if config.onnx else [])):
             difference = file["largest_difference"]

@@ -23,7 +23,7 @@ from genlab.contract.data import DataSpec
 from genlab.contract.settings import RunConfig
 from genlab.media.kinds import numbered
 from genlab.system.small_files import read_json, read_yaml
-from genlab.system.text import printable, size_in_words, time_in_words
+from genlab.system.text import printable, shell_line, size_in_words, time_in_words
 
 _ALARMS = 3
 """Alarms shown, the latest ones."""
@@ -105,7 +105,8 @@ def _state(status: dict[str, Any]) -> Iterator[tuple[str, str]]:
         words.append(str(reason))
     yield "status", ", ".join(words)
     for name, value in _dict(status.get("final")).items():
-        yield "metric", f"{name} {value:.5g}" if isinstance(value, float) else f"{name} {value}"
+        told = f"{value:.5g}" if isinstance(value, float) else "not finite" if value is None else str(value)
+        yield "metric", f"{name} {told}"
     alarms = status.get("alarms")
     for alarm in alarms[-_ALARMS:] if isinstance(alarms, list) else []:
         yield "alarm", " ".join(f"{key} {value}" for key, value in _dict(alarm).items())
@@ -189,7 +190,7 @@ def _next(folder: RunFolder, config: RunConfig, state: str | None, saved: bool) 
     with suppress(ValueError):  # its model may be of another version
         if saved:
             return next_command(folder, config)
-    return f"tensorboard --logdir {folder}"
+    return shell_line("tensorboard", "--logdir", str(folder))
 
 
 def _dict(value: Any) -> dict[str, Any]:

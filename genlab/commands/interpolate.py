@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from genlab.commands.lines import command_line
-from genlab.commands.results import arrays_of, image_origin, load_run, results
+from genlab.commands.results import arrays_of, image_origin, load_run, results, same
 from genlab.config.commands import InterpolateConfig
 from genlab.inference.interpolation import even, smooth, walk
 from genlab.inference.run import Run
@@ -40,7 +40,7 @@ def main(config: InterpolateConfig) -> None:
         save_npz(new / "interpolations.npz", **arrays)
     print(f"between    {title}, {path}: {len(start)} rows of {config.steps} {kind.plural}")
     print(f"grid       {folder}/grid.png\nanimation  {folder}/animation.gif\narray      {folder}/interpolations.npz")
-    print(f"next       {command_line('traverse', run=run.folder)}")
+    print(f"next       {command_line('traverse', **same(run, config, 'traverse'))}")
 
 
 def _ends(run: Run, config: InterpolateConfig) -> tuple[Tensor, Tensor, str]:

@@ -1,6 +1,5 @@
 """Commands for users to paste, quoted for Hydra's override grammar and for the shell."""
 
-import shlex
 from contextlib import suppress
 from typing import Any
 
@@ -8,10 +7,12 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.errors import HydraException
 
+from genlab.system.text import shell_line
+
 
 def command_line(command: str, **keys: Any) -> str:
     """A command to paste, such as `genlab sample run=outputs/a seed=3`."""
-    return shlex.join(["genlab", command, *(f"{key}={text_of(value)}" for key, value in keys.items())])
+    return shell_line("genlab", command, *(f"{key}={text_of(value)}" for key, value in keys.items()))
 
 
 def text_of(value: Any) -> str:

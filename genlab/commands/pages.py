@@ -30,8 +30,8 @@ def usage() -> str:
 
 def help_page(command: str) -> str:
     """The page of one command."""
-    text = (_PAGES / f"{command}.txt").read_text().rstrip()
-    shared = {name: (_PAGES / f"{name}.txt").read_text().rstrip() for name in _SHARED}
+    text = (_PAGES / f"{command}.txt").read_text(encoding="utf-8").rstrip()
+    shared = {name: (_PAGES / f"{name}.txt").read_text(encoding="utf-8").rstrip() for name in _SHARED}
     return text.format(**shared, groups=_group_table(), metrics=_metric_table())
 
 

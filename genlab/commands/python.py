@@ -23,6 +23,7 @@ from genlab.system import torchrun
 from genlab.system.device import resolve, restoring
 from genlab.system.logs import log_to_console
 from genlab.system.signals import Interrupted
+from genlab.system.streams import lasting_streams
 
 _OWN = {entry.name for entry in fields(TrainerConfig)}
 """Keys that need no `trainer.` before them."""
@@ -52,7 +53,7 @@ def train(*overrides: str, **settings: Any) -> Run:
         if config.device.processes > 1:
             raise ValueError(f"device.processes={config.device.processes}: needs the command line: genlab train ...")
         device = resolve(config.device.name, config.device.index)
-        with _as_command(lines), _logging(), restoring(), _random_state(device):
+        with lasting_streams(), _as_command(lines), _logging(), restoring(), _random_state(device):
             print(f"run        {folder}", file=sys.stderr)
             runs.train(config, folder)
             return load(folder.path, device)

@@ -1,11 +1,13 @@
 """From a command line to the argument of a command's `main`. Imports no torch."""
 
+import shlex
 from dataclasses import dataclass, field
 from typing import Any
 
 from hydra.core.override_parser.types import QuotedString
 
-from genlab.config.check import limit_problems, problems_of_node
+from genlab.commands.corrections import corrected
+from genlab.config.check import limit_problems, problems_of_node, with_whole_settings
 from genlab.config.commands import COMMANDS, NO_DATASET, DatasetChoice, DataUseConfig
 from genlab.config.compose import Composed, Job, RequestError, as_job, compose_command, compose_job, parse, register
 from genlab.contract.settings import typed
@@ -38,6 +40,19 @@ class ResumeRequest:
 def compose_request(command: str, arguments: list[str]) -> Any:
     """Parse the `arguments` of a `command`. `ValueError` with all problems that can be found without torch."""
     register()
+    meant, mistakes = corrected(command, arguments)
+    try:
+        request = _compose_request(command, meant)
+    except ValueError as error:
+        if not mistakes:
+            raise
+        raise RequestError([*mistakes, *str(error).splitlines()]) from error
+    if mistakes:
+        raise RequestError([*mistakes, *getattr(request, "found", ())])
+    return request
+
+
+def _compose_request(command: str, arguments: list[str]) -> Any:
     if command == "train":
         return _train(arguments)
     if flags := [argument for argument in arguments if argument.startswith("-")]:
@@ -57,6 +72,7 @@ def _use(command: str, arguments: list[str]) -> Any:
     if settings == NO_DATASET:
         config.dataset = DatasetChoice("", dict(own.values())) if own else None
     elif settings:
+        settings = with_whole_settings("dataset", settings)
         problems += problems_of_node("dataset", settings)
         config.dataset = DatasetChoice(composed.choices["dataset"], settings)
     if problems:
@@ -65,14 +81,14 @@ def _use(command: str, arguments: list[str]) -> Any:
 
 
 def _of_own_data(command: str, arguments: list[str]) -> dict[str, tuple[str, Any]]:
-    """Arguments that set a key of `dataset` where none is chosen: the key's name and value, by argument."""
+    """Arguments that set a path of `dataset` where none is chosen: the key's name and value, by argument."""
     overrides = parse(arguments) if issubclass(COMMANDS[command].schema, DataUseConfig) else []
     if any(override.key_or_group == "dataset" for override in overrides):
         return {}
     found = {}
     for override in overrides:
         node, _, name = override.key_or_group.partition(".")
-        if node == "dataset":
+        if node == "dataset" and name.endswith("path"):
             value: Any = override.value()
             found[override.input_line] = (name, value.text if isinstance(value, QuotedString) else value)
     return found
@@ -90,15 +106,13 @@ def _train(arguments: list[str]) -> TrainRequest:
     multirun = arguments[:1] in (["-m"], ["--multirun"])
     overrides = arguments[1:] if multirun else arguments
     if misplaced := [argument for argument in overrides if argument.startswith("-")]:
-        rest = " ".join(argument for argument in overrides if not argument.startswith("-"))
+        rest = shlex.join(argument for argument in overrides if not argument.startswith("-"))
         if misplaced[0] in ("-m", "--multirun"):
             raise ValueError(f"{misplaced[0]} must come before the settings: genlab train -m {rest}")
         raise ValueError(f"{misplaced[0]}: no such option; see genlab train --help")
     keys = {override.split("=")[0] for override in overrides}
-    if "trainer.max_epochs" in keys and "trainer.max_steps" not in keys:
-        raise ValueError("trainer.max_epochs: the recipe counts steps, which win; add trainer.max_steps=null")
     if not multirun and (of_sweeps := [key for key in keys if key.split(".")[0] == "sweep"]):
-        raise ValueError(f"{of_sweeps[0]} needs -m: genlab train -m {' '.join(overrides)}")
+        raise ValueError(f"{of_sweeps[0]} needs -m: genlab train -m {shlex.join(overrides)}")
     if multirun:
         return TrainRequest(overrides)
     try:

@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any, Protocol
@@ -18,6 +18,7 @@ from genlab.checkpoints.folder import RunFolder
 from genlab.checkpoints.status import state_of
 from genlab.commands.requests import compose_request
 from genlab.config.commands import COMMANDS, AnimateConfig, UseConfig
+from genlab.contract.settings import flattened
 from genlab.inference.load import load
 from genlab.inference.run import Run
 from genlab.media.kinds import captions_of, kind_of
@@ -29,6 +30,9 @@ from genlab.system.small_files import read_yaml
 log = logging.getLogger("genlab")
 
 _TITLE_BYTES = 60  # of the 255 that a folder's name may have
+
+_PROBE = 2**20
+"""Bytes that must fit into a run's folder before anything is computed for it."""
 
 _WHERE = ("run", "output_dir", "data_dir", "device", "weights", "image_metadata")
 """Keys that are not hashed into the folder's name: locations, hardware and metadata do not change a result, and
@@ -47,7 +51,8 @@ def load_run(config: UseConfig) -> Run:
         raise ValueError(f"run={place}: is still training and has saved no checkpoint yet; wait for {_first(place)}")
     device = prepare(config.device)
     own = config.device
-    run = load(config.run, device, config.output_dir, config.weights, own.precision, own.memory_format)
+    how = (own.precision, own.memory_format, own.memory_budget)
+    run = load(config.run, device, config.output_dir, config.weights, *how)
     check_writable(run.folder)
     if state_of(RunFolder(run.folder)) == "running":
         log.warning("%s is still training; this is its checkpoint of step %d", run.folder, run.step)
@@ -60,6 +65,19 @@ def _first(folder: RunFolder) -> str:
         if every := read_yaml(folder.config)["trainer"]["checkpoint_every"]:
             return f"step {every} (trainer.checkpoint_every)"
     return "its last step (trainer.checkpoint_every=null)"
+
+
+def same(run: Run, config: UseConfig, command: str) -> dict[str, Any]:
+    """Keys of a next `command` for the weights that `config` names, with its condition if the command has one; the same
+    command keeps all its settings."""
+    schema = COMMANDS[command].schema
+    kept = {entry.name for entry in fields(schema)} - {"run", "output_dir", "seed", "device", "dataset"}
+    if type(config) is not schema:
+        kept &= {"weights", "condition", "sampling"}
+    usual = dict(flattened(asdict(_defaults(config))))
+    given = {key: value for key, value in flattened(asdict(config)) if key.partition(".")[0] in kept}
+    changed = {key: value for key, value in given.items() if usual.get(key) != value}
+    return {"run": config.run if Path(config.run).is_file() else run.folder, **changed}
 
 
 def image_origin(run: Run, config: UseConfig, content: str = GENERATED) -> Origin | None:
@@ -89,8 +107,9 @@ def check_writable(folder: Path) -> None:
 
 def _check_writable(folder: Path) -> None:
     try:
-        with TemporaryFile(dir=folder):
-            pass
+        with TemporaryFile(dir=folder) as file:
+            file.write(bytes(_PROBE))  # a full disk still makes empty files
+            file.flush()
     except OSError as error:
         raise ValueError(f"{folder}: cannot be written ({error.strerror}); copy the run where you may write") from error
 
@@ -137,6 +156,16 @@ def results(
                 old.rename(path)
 
 
+@contextmanager
+def drawn(path: Path) -> Iterator[None]:
+    """Draw `path`, one of several files of a result. What fails in it costs this image, not what was computed."""
+    try:
+        yield
+    except Exception as error:  # drawing libraries raise anything
+        path.unlink(missing_ok=True)
+        log.warning("%s: could not be drawn (%s)", path.name, str(error).strip() or type(error).__name__)
+
+
 def _interrupt(number: int, frame: Any) -> None:
     raise Interrupted(number)
 
@@ -154,12 +183,15 @@ def _name(run: Used, config: UseConfig | AnimateConfig, parts: list[str]) -> str
     title = title.encode()[:_TITLE_BYTES].decode(errors="ignore")
     raw = "raw" if isinstance(config, UseConfig) and config.weights == "raw" else ""
     precision = "" if run.precision == "fp32" else run.precision
-    command = next(name for name, command in COMMANDS.items() if command.schema is type(config))
-    defaults = compose_request(command, [])
     asked, digest = _settings(config), ""
-    if asked != _settings(defaults):
+    if asked != _settings(_defaults(config)):
         digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:6]
     return "-".join(filter(None, [f"step_{run.step:07d}", raw, precision, title, digest]))
+
+
+def _defaults(config: UseConfig | AnimateConfig) -> Any:
+    """The settings of the same command without any keys."""
+    return compose_request(next(name for name, command in COMMANDS.items() if command.schema is type(config)), [])
 
 
 def _settings(config: UseConfig | AnimateConfig) -> dict[str, Any]:

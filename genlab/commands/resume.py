@@ -1,6 +1,5 @@
 """`genlab resume`: continue a run as if it had never stopped."""
 
-import os
 from pathlib import Path
 
 from genlab.checkpoints.folder import SweepFolder
@@ -10,6 +9,7 @@ from genlab.commands.running import resume_and_report
 from genlab.commands.sweep import resume_sweep
 from genlab.config.build import build_source
 from genlab.config.compose import RequestError, parse
+from genlab.config.places import usual_data_dir
 from genlab.config.revise import revise
 from genlab.contract.settings import RunConfig
 from genlab.inference.load import latest
@@ -45,5 +45,5 @@ def _revised(stopped: StoppedRun, overrides: list[str]) -> RunConfig:
         if "data_dir" in given:
             revised.dataset["data_dir"] = revised.data_dir
         elif not is_ready(build_source(revised.dataset)):  # never download to a path from an untrusted run
-            revised.dataset["data_dir"] = os.environ.get("GENLAB_DATA", "data")
+            revised.dataset["data_dir"] = usual_data_dir()
     return revised

@@ -1,6 +1,5 @@
 """Start or resume a training run from the command line, and report its outcome."""
 
-import shlex
 import sys
 
 from genlab.checkpoints.file import Start
@@ -13,12 +12,13 @@ from genlab.runs.resumable import StoppedRun
 from genlab.runs.train import train
 from genlab.system.logs import log_to_console
 from genlab.system.signals import Interrupted
+from genlab.system.text import printable, shell_line
 
 
 def train_and_report(config: RunConfig, folder: RunFolder, start: Start | None = None) -> None:
     """Train a new run, or resume it from `start`."""
     log_to_console()
-    print(f"run        {folder}", file=sys.stderr)
+    print(f"run        {printable(str(folder))}", file=sys.stderr)
     try:
         final = train(config, folder, start)
     except Interrupted as error:
@@ -26,7 +26,7 @@ def train_and_report(config: RunConfig, folder: RunFolder, start: Start | None =
     values = "  ".join(f"{name} {value:.4g}" for name, value in final.items())
     print(f"\nrun        {folder}\nfinal      {values}\nimages     {folder.previews}")
     print(f"next       {next_command(folder, config)}")
-    print(f"           {shlex.join(['tensorboard', '--logdir', config.output_dir])}")
+    print(f"           {shell_line('tensorboard', '--logdir', config.output_dir)}")
 
 
 def next_command(folder: RunFolder, config: RunConfig) -> str:
@@ -49,7 +49,8 @@ def resume_and_report(stopped: StoppedRun, config: RunConfig) -> None:
     _check_length(stopped, config)
     for line in stopped.damaged:
         print(f"damaged    {line}", file=sys.stderr)
-    print(f"resumed    at step {stopped.step}" + (f" ({stopped.state})" if stopped.state else ""), file=sys.stderr)
+    state = f" ({printable(stopped.state)})" if stopped.state else ""
+    print(f"resumed    at step {stopped.step}{state}", file=sys.stderr)
     train_and_report(config, folder, stopped.start)
 
 

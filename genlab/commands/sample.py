@@ -5,12 +5,14 @@ import re
 import torch
 
 from genlab.commands.lines import command_line
-from genlab.commands.results import arrays_of, image_origin, load_run, results
+from genlab.commands.results import arrays_of, drawn, image_origin, load_run, results, same
 from genlab.config.commands import SampleConfig
 from genlab.inspection.images import progress
 from genlab.inspection.scene import scene_of
 from genlab.media.kinds import captions_of, shown_kind
 from genlab.media.npz import NpzWriter
+from genlab.system.files import check_room
+from genlab.system.portions import rows_at_once
 
 _SHOWN = 256
 _LETTERS = 40  # of a class's name in a file name: 160 bytes in any script
@@ -23,8 +25,12 @@ def main(config: SampleConfig) -> None:
     asked = run.conditioning.checked(config.condition, config.sampling)
     batches = run.draw(config.num_samples, config.seed, asked, **config.sampling)
     origin, most = image_origin(run, config), max(_SHOWN, kind.previewed)
+    most = min(most, 4 * rows_at_once(run.data.shape, most=most))  # fewer large images
     arrays, grid = config.format != "png", config.format != "npz"
     shown, captions, done = [], list[str](), 0
+    if arrays:
+        row = kind.array(torch.zeros(1, *run.data.shape)).nbytes
+        check_room(run.folder, f"num_samples={config.num_samples}", config.num_samples * row)
     with (
         results(run, "samples", config, seed=config.seed, **asked, **config.sampling) as (new, path),
         NpzWriter(new) as writer,
@@ -46,12 +52,14 @@ def main(config: SampleConfig) -> None:
         if arrays:
             writer.save(new / "samples.npz")
         if grid:
-            picture = kind.picture(kind.arranged(torch.cat(shown)), origin, scene_of(run), captions=captions[:most])
-            (new / "grid.png").write_bytes(picture.content)
+            with drawn(new / "grid.png"):
+                rows = kind.arranged(torch.cat(shown))
+                picture = kind.picture(rows, origin, scene_of(run), captions=captions[:most])
+                (new / "grid.png").write_bytes(picture.content)
     if grid:
         print(f"grid       {path}/grid.png{f' (the first {most} of {done})' if done > most else ''}")
     print(f"array      {path}/samples.npz" if arrays else f"images     {path}/images ({done})")
-    print(f"next       {command_line('sample', run=run.folder, seed=config.seed + 1)}")
+    print(f"next       {command_line('sample', **same(run, config, 'sample'), seed=config.seed + 1)}")
 
 
 def _file_name(number: int, given: dict[str, torch.Tensor], row: int, classes: list[str]) -> str:

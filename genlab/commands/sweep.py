@@ -2,7 +2,6 @@
 
 import json
 import os
-import shlex
 import sys
 from contextlib import suppress
 from typing import Any
@@ -15,11 +14,12 @@ from genlab.commands.compare import show
 from genlab.commands.lines import command_line, quoted
 from genlab.comparison.comparison import compare
 from genlab.comparison.records import collect, find_runs
+from genlab.comparison.same_data import different_data
 from genlab.config.compose import RequestError, parse
 from genlab.config.places import places
 from genlab.config.revise import differences
 from genlab.config.sweeping import EXTRAS, Plan, plan
-from genlab.contract.settings import RunConfig
+from genlab.contract.settings import RunConfig, flattened
 from genlab.runs.check import check
 from genlab.runs.resumable import StoppedRun, refuse_links
 from genlab.sweeps.job import objective
@@ -28,7 +28,7 @@ from genlab.sweeps.overview import Overview
 from genlab.system import torchrun
 from genlab.system.files import replace_text
 from genlab.system.small_files import read_json
-from genlab.system.text import printable
+from genlab.system.text import printable, shell_line, shell_word
 
 _ROWS = 10
 """Rows of the final table."""
@@ -50,7 +50,8 @@ def sweep(overrides: list[str]) -> int:
     folder.path.mkdir(parents=True, exist_ok=True)
     with locked(folder.path):
         replace_text(folder.request, json.dumps({"overrides": lasting}, indent=2))
-        overview = Overview(planned, *objective(first.config, first.sweep), done)
+        same_data = not different_data([dict(flattened(job.config.to_dict())) for job in planned.jobs])
+        overview = Overview(planned, *objective(first.config, first.sweep), done, same_data)
         print(f"sweep      {folder} ({planned.total} jobs)", file=sys.stderr)
         again = _again(folder, lasting)
         try:
@@ -79,7 +80,10 @@ def resume_sweep(folder: SweepFolder, overrides: list[str]) -> int:
         raise ValueError(f"{folder.request}: is damaged; give the whole command again: {command}") from error
     given = {override.key_or_group: override.input_line for override in parse(overrides)}
     repeated = {override.key_or_group: override.input_line for override in kept if not _is_harmless(override)}
-    asked = [override.input_line for override in kept]
+    for key, line in repeated.items():
+        if key not in given:
+            raise ValueError(f"{folder.request}: {line} is not taken from a file; repeat it here, if it is yours")
+    asked = [given.get(override.key_or_group, override.input_line) for override in kept]
     may_change = (*repeated, "hydra/launcher", "sweep.retry", *_moving(plan(asked).jobs[0].config))
     for key, line in given.items():
         if key not in may_change and not key.startswith("hydra.launcher."):
@@ -87,9 +91,6 @@ def resume_sweep(folder: SweepFolder, overrides: list[str]) -> int:
                 f"{line}: a resumed sweep runs the same jobs; only hydra/launcher, hydra.launcher.KEY, sweep.retry and "
                 "where its data are may change"
             )
-    for key, line in repeated.items():
-        if key not in given:
-            raise ValueError(f"{folder.request}: {line} is not taken from a file; repeat it here, if it is yours")
     lines = [override.input_line for override in kept if override.key_or_group not in given]
     return sweep([*lines, *overrides, f"hydra.sweep.dir={quoted(str(folder))}"])
 
@@ -106,7 +107,7 @@ def _lasting(line: str, moving: list[str]) -> str:
     value = value.text if isinstance(value, QuotedString) else value
     if override.key_or_group not in moving or override.is_sweep_override() or not isinstance(value, str):
         return line
-    return f"{override.key_or_group}={quoted(os.path.abspath(value))}"
+    return f"{override.key_or_group}={quoted(os.path.abspath(os.path.expanduser(value)))}"
 
 
 def _is_harmless(override: Override) -> bool:
@@ -120,7 +121,7 @@ def _is_harmless(override: Override) -> bool:
 def _again(folder: SweepFolder, overrides: list[str]) -> str:
     """The command that resumes a sweep."""
     repeated = [override.input_line for override in parse(overrides) if not _is_harmless(override)]
-    return shlex.join([*shlex.split(command_line("resume", run=folder)), *repeated])
+    return " ".join([command_line("resume", run=folder), *map(shell_word, repeated)])
 
 
 def _check(planned: Plan) -> set[int]:
@@ -182,4 +183,4 @@ def _report(overview: Overview, again: str) -> None:
         print(f"next       {again}")
     else:
         print(f"next       {command_line('compare', runs=overview.folder)}")
-    print(f"           {shlex.join(['tensorboard', '--logdir', str(overview.folder)])}")
+    print(f"           {shell_line('tensorboard', '--logdir', str(overview.folder))}")

@@ -1,13 +1,15 @@
 """`genlab translate`: images translated to the other domain and, if the model can, back. Needs only the checkpoint."""
 
+import os
 from collections import Counter
 from collections.abc import Callable
+from math import prod
 from pathlib import Path
 
 import torch
 
 from genlab.commands.lines import command_line
-from genlab.commands.results import image_origin, load_run, results
+from genlab.commands.results import image_origin, load_run, results, same
 from genlab.config.commands import TranslateConfig
 from genlab.data.loading import as_examples
 from genlab.data.pairs import DERIVED
@@ -17,12 +19,16 @@ from genlab.media.grids import in_blocks, same_channels, save_png
 from genlab.media.images import save_image, to_uint8
 from genlab.media.metadata import COMPARED
 from genlab.media.npz import NpzWriter
+from genlab.system.files import check_room
+from genlab.system.portions import rows_at_once
 from genlab.system.seeding import mix
 
 _AT_ONCE = 16
-"""Images per forward pass: the networks keep many feature maps at full resolution."""
+"""Images that share a seed."""
 
 _COLUMNS, _BLOCKS = 8, 8
+
+_NAME_BYTES = 255  # of a file, on most file systems
 
 
 def main(config: TranslateConfig) -> None:
@@ -34,8 +40,10 @@ def main(config: TranslateConfig) -> None:
     returns = domain in run.model.targets
     derive, pair = _derivation(run, config, domain)
     images = open_input(run, config.input, "input", config.skip_damaged, domain="b" if derive else domain)
+    check_room(run.folder, f"input={config.input}", images.size * prod(run.data[config.to].shape))
     origin = image_origin(run, config)
     shown: list[tuple[torch.Tensor, ...]] = []
+    most = rows_at_once(run.data[config.to].shape, run.data[domain].shape, most=_COLUMNS * _BLOCKS)
     error, done = 0.0, 0
     with (
         results(run, "translations", config, images.title, to=config.to) as (new, path),
@@ -53,9 +61,11 @@ def main(config: TranslateConfig) -> None:
                     writer.add(cycles=to_uint8(cycle))
                     error += (cycle - x).abs().flatten(1).mean(1).sum().item()
                     row.append(cycle)
-                if done < _COLUMNS * _BLOCKS:
+                if done < most:
                     shown.append(same_channels(*row))
                 done += len(x)
+        if returns:
+            print(f"cycle      mean absolute error {error / done:.4f} of a pixel from 0 to 1, there and back")
         for target, pixels in zip(_targets(images.names), writer.array("images"), strict=True):
             target = new / "images" / target
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -65,14 +75,13 @@ def main(config: TranslateConfig) -> None:
         save_png(grid, new / "grid.png", image_origin(run, config, COMPARED))
     if derive:
         print(f"derived    a from each image by dataset.pair={pair}; derive=false takes the images for a themselves")
-    if returns:
-        print(f"cycle      mean absolute error {error / done:.4f} of a pixel from 0 to 1, there and back")
     print(f"images     {path}/images ({done} of {config.input}{images.left_out})")
     print(f"grid       {path}/grid.png\narray      {path}/translations.npz")
     if returns:
-        print(f"next       {command_line('translate', run=run.folder, input=path / 'images', to=domain)}")
+        back = {**same(run, config, "translate"), "input": path / "images", "to": domain}
+        print(f"next       {command_line('translate', **back)}")
     else:
-        print(f"next       {command_line('evaluate', run=run.folder)}")
+        print(f"next       {command_line('evaluate', **same(run, config, 'evaluate'))}")
 
 
 def _derivation(
@@ -91,8 +100,17 @@ def _derivation(
     return derive, pair
 
 
+def _short(path: Path, more: str = "") -> Path:
+    """`path`, a PNG file, with `more` at the end of its stem, cut to the length that a name may have."""
+    end = f"{more}.png"
+    if not more and len(os.fsencode(path.name)) <= _NAME_BYTES:
+        return path
+    return path.with_name(os.fsdecode(os.fsencode(path.stem)[: _NAME_BYTES - len(end)]) + end)
+
+
 def _targets(names: list[str]) -> list[Path]:
-    """Output file names, all different: x.png for x.jpg, or x.jpg.png if there is also an x.webp."""
+    """Output file names, all different: x.png for x.jpg, or x.jpg.png if there is also an x.webp. One that is too long
+    for a file system is cut."""
     paths = [Path(name) for name in names]
     stems = Counter(path.with_suffix("") for path in paths)
     taken = {folder for path in paths for folder in path.parents}
@@ -101,6 +119,10 @@ def _targets(names: list[str]) -> list[Path]:
         target = path.with_suffix(".png") if stems[path.with_suffix("")] == 1 else Path(f"{path}.png")
         while target in taken:
             target = Path(f"{target}.png")
+        target, number = _short(target), 0
+        while target in taken:
+            number += 1
+            target = _short(target, f"-{number}")
         taken.add(target)
         targets.append(target)
     return targets

@@ -1,6 +1,5 @@
 """`genlab traverse`: vary one latent dimension at a time, with the others fixed; and a plane of two."""
 
-import csv
 from typing import Any
 
 import torch
@@ -8,16 +7,17 @@ from torch import Tensor
 from tqdm import tqdm
 
 from genlab.commands.lines import command_line
-from genlab.commands.results import image_origin, load_run, results
+from genlab.commands.results import image_origin, load_run, results, same
 from genlab.config.commands import TraverseConfig
 from genlab.inference.interpolation import even, smooth
-from genlab.inference.run import BATCH, Run
+from genlab.inference.run import Run
 from genlab.inference.traversal import Span, changes, check_latents, check_plane
 from genlab.inspection.dataset import dataset_images
 from genlab.inspection.inputs import latent_of
 from genlab.inspection.scene import scene_of
 from genlab.media.kinds import shown_kind
 from genlab.media.npz import save_npz
+from genlab.system.files import write_csv
 
 _FRAMES = 24
 """Frames of the animation, in each direction."""
@@ -59,9 +59,7 @@ def main(config: TraverseConfig) -> None:
             (new / "plane.png").write_bytes(kind.picture(images, origin, scene, connected=True).content)
             arrays |= {f"plane_{kind.plural}": kind.array(images.flatten(0, 1)), "plane_latents": latents.flatten(0, 1)}
         save_npz(new / "traversals.npz", **arrays)
-        with (new / "changes.csv").open("w", newline="") as file:
-            changed = [(latent, f"{moved[latent]:.6f}") for latent in ranked]
-            csv.writer(file).writerows([("latent", "change"), *changed])
+        write_csv(new / "changes.csv", [("latent", "change"), *((n, f"{moved[n]:.6f}") for n in ranked)])
     first = ", ".join(f"{latent} ({moved[latent]:.3f})" for latent in ranked[:_NAMED])
     print(f"start      {title}, {config.extent:g} standard deviations to both sides")
     print(f"changes    latent {first}{', ...' if size > _NAMED else ''}")
@@ -70,7 +68,7 @@ def main(config: TraverseConfig) -> None:
     print(f"table      {folder}/changes.csv")
     if len(plane) == 2:
         print(f"plane      {folder}/plane.png (latent {plane[0]} down, {plane[1]} across)")
-    print(f"next       {command_line('interpolate', run=run.folder)}")
+    print(f"next       {command_line('interpolate', **same(run, config, 'interpolate'))}")
 
 
 def _span(run: Run, config: TraverseConfig) -> tuple[Span, str]:
@@ -94,7 +92,7 @@ def _span(run: Run, config: TraverseConfig) -> tuple[Span, str]:
 
 def _changes(run: Run, span: Span, config: TraverseConfig) -> Tensor:
     """How much each latent dimension changes the example, [L]; in chunks, so that memory does not grow with L."""
-    parts = torch.arange(len(span.start)).split(max(1, BATCH // config.steps))
+    parts = torch.arange(len(span.start)).split(max(1, run.rows // config.steps))
     rows = (span.rows(part.tolist(), even(config.steps)) for part in parts)
     shown = tqdm(rows, "measuring", len(parts), disable=None, leave=False)
     return torch.cat([changes(run.decode(z, run.conditioning.constant(len(z), config.condition))) for z in shown])

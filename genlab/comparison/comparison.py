@@ -4,9 +4,11 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 from genlab.comparison.records import Record
 from genlab.comparison.rows import SEEDS, Row
+from genlab.comparison.same_data import DATA_SEED, different_data
 from genlab.metrics.catalogue import COMPARABLE
 from genlab.system.text import did_you_mean
 
@@ -21,7 +23,8 @@ class Comparison:
     """Rows from best to worst by `metric` (None if no run has measured anything).
 
     differing: dotted keys whose values differ between runs, except seeds. keys: those that distinguish rows, without
-    the ones determined by the choice of model and dataset. metrics: names, the sorting metric first.
+    the ones determined by the choice of model and dataset. metrics: names, the sorting metric first, then those that
+    most rows have. caution: why no run is the best, None if one can be. ways: see `_ways`.
     """
 
     rows: list[Row]
@@ -31,24 +34,24 @@ class Comparison:
     metric: str | None
     descending: bool
     directions: dict[str, str]
+    caution: str | None
+    ways: dict[str, list[str]]
 
     @property
     def repeated(self) -> bool:
         """Whether any row combines several seeds."""
         return any(len(row.records) > 1 for row in self.rows)
 
-    @property
-    def caution(self) -> str | None:
-        """A warning if the metrics of these runs are not comparable."""
-        datasets = dict.fromkeys(str(row.settings.get("choices.dataset")) for row in self.rows)
-        return f"measured on different data ({', '.join(datasets)})" if len(datasets) > 1 else None
-
     def best(self, metric: str) -> Row | None:
-        """The row with the best mean of a metric; None if its direction is unknown or no mean is finite."""
-        if metric not in self.directions:
+        """The row with the best mean of a metric; None if it has no known direction, if no mean is finite, if no two
+        rows share it, or if the runs have different data."""
+        if metric not in self.directions or self.caution or not self._shared(metric):
             return None
         first = min(self.rows, key=lambda row: _place(row, metric, self.directions[metric] == "max"))
         return None if _place(first, metric) == _LAST else first
+
+    def _shared(self, metric: str) -> bool:
+        return len(self.rows) == 1 or sum(row.estimate(metric) is not None for row in self.rows) > 1
 
 
 def compare(records: list[Record], metric: str | None = None, direction: str | None = None) -> Comparison:
@@ -57,7 +60,8 @@ def compare(records: list[Record], metric: str | None = None, direction: str | N
     direction: whether "min" or "max" of `metric` is better; None for what the runs recorded, else "min".
     `ValueError` if no run has the metric.
     """
-    records = _separated(records)
+    ways = _ways(records)
+    records = _separated(records, ways)
     rows = _rows(records)
     directions = _agreed(record.directions for record in records)
     metrics = list(dict.fromkeys(name for record in records for name in record.metrics))
@@ -75,8 +79,19 @@ def compare(records: list[Record], metric: str | None = None, direction: str | N
         rows.sort(key=lambda row: _place(row, metric, descending))
     for row in rows:
         row.label = _label(row, keys) if len(rows) > 1 else row.name
-    names = [metric, *(name for name in metrics if name != metric)] if metric else []
-    return Comparison(rows, differing, keys, names, metric, descending, directions)
+    owners = {name: sum(row.estimate(name) is not None for row in rows) for name in metrics}
+    names = sorted(metrics, key=lambda name: (name != metric, -owners[name]))
+    return Comparison(rows, differing, keys, names, metric, descending, directions, _caution(rows), ways)
+
+
+def _caution(rows: list[Row]) -> str | None:
+    """Why no run is the best of all, None if one can be."""
+    records = [record for row in rows for record in row.records]
+    data = different_data([record.settings for record in records], [record.data for record in records])
+    splits = [{record.data["sha256"] for record in row.records if "sha256" in record.data} for row in rows]
+    if not data and any(one and other and not one & other for one, other in combinations(splits, 2)):
+        data = "split by other seeds"
+    return f"measured on different data ({data})" if data else None
 
 
 def _place(row: Row, metric: str, descending: bool = False) -> tuple[bool, float]:
@@ -87,18 +102,27 @@ def _place(row: Row, metric: str, descending: bool = False) -> tuple[bool, float
     return False, -estimate.mean if descending else estimate.mean
 
 
-def _separated(records: list[Record]) -> list[Record]:
-    """Append the protocol to the names of metrics that were measured in different ways, to keep them apart."""
-    values: dict[tuple[str, str], set[str | None]] = defaultdict(set)
+def _ways(records: list[Record]) -> dict[str, list[str]]:
+    """In which entries the protocols of a metric differ, by its name."""
+    values: dict[str, dict[tuple[str, str], set[str | None]]] = defaultdict(lambda: defaultdict(set))
     for record in records:
         for name, protocol in record.protocols.items():
-            for key in _PROTOCOL:
-                values[name, key].add(protocol.get(key))
+            own = protocol.get("dataset") == record.settings.get("choices.dataset")
+            for key in _PROTOCOL:  # repeats may split their own data by other seeds, which changes the hash
+                seed = str(record.settings.get(DATA_SEED)) if own and key == "data_sha256" else ""
+                values[name][key, seed].add(protocol.get(key))
+    return {
+        name: list(dict.fromkeys(key for (key, _), several in found.items() if len(several) > 1))
+        for name, found in values.items()
+    }
+
+
+def _separated(records: list[Record], ways: dict[str, list[str]]) -> list[Record]:
+    """Append the protocol to the names of metrics that were measured in different ways, to keep them apart."""
 
     def renamed(record: Record, name: str) -> str:
-        own = record.protocols.get(name, {})
-        differing = [key for key in _PROTOCOL if name in record.protocols and len(values[name, key]) > 1]
-        told = ", ".join(f"{key}={own.get(key, '-')[:12]}" for key in differing)
+        own = record.protocols.get(name)
+        told = "" if own is None else ", ".join(f"{key}={own.get(key, '-')[:12]}" for key in ways[name])
         return f"{name} [{told}]" if told else name
 
     return [

@@ -10,13 +10,14 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from genlab.checkpoints.folder import RunFolder
 from genlab.checkpoints.status import read_status
 from genlab.contract.settings import flattened
-from genlab.metrics.catalogue import COMPARABLE
+from genlab.metrics.catalogue import COMPARABLE, ranking
 from genlab.system.small_files import Unreadable, read_json, read_yaml, small_lines
 
 log = logging.getLogger("genlab")
@@ -33,6 +34,7 @@ class Record:
     settings: its config by dotted key. metrics: final values by name. curves: by name, (step, value) in order of steps.
     directions: "min" or "max" of the metrics that rank; the first ranks its model. previews: the last PNG of each kind.
     notes: one line for each part of the folder that could not be used. protocols: by metric, how it was measured.
+    data: number and hash of the training examples, if they are on record.
     """
 
     folder: Path
@@ -47,6 +49,7 @@ class Record:
     previews: dict[str, Path]
     notes: list[str] = field(default_factory=list)
     protocols: dict[str, dict[str, str]] = field(default_factory=dict)
+    data: dict[str, str] = field(default_factory=dict)
 
 
 def find_runs(places: Iterable[str | Path]) -> list[Path]:
@@ -107,12 +110,15 @@ def read_run(folder: Path, name: str) -> Record:
     curves, unfinished = part(files.metrics, small_lines, _curves) if logged else ({}, False)
     notes = [f"{folder}: the last line of its metrics.jsonl is unfinished and not shown"] if unfinished else []
     evaluated = files.evaluation.exists()
-    measured, directions, protocols = part(files.evaluation, read_json, _evaluation) if evaluated else ({}, {}, {})
+    averages = settings.get("trainer.ema") is not None
+    read = partial(_evaluation, averages=averages)
+    measured, directions, protocols = part(files.evaluation, read_json, read) if evaluated else ({}, {}, {})
+    data = part(files.environment, read_json, _data) if files.environment.exists() else {}
     in_training = {name: {"measured": "in training"} for name in state["metrics"] if name.startswith("evaluation/")}
     state["metrics"] |= measured
     state["directions"] |= directions
     return Record(folder, name, settings, **state, curves=curves, previews=_previews(files.previews), notes=notes,
-                  protocols=in_training | protocols)  # fmt: skip
+                  protocols=in_training | protocols, data=data)  # fmt: skip
 
 
 def _settings(config: dict) -> dict[str, Any]:
@@ -131,27 +137,41 @@ def _state(state: dict, folder: Path) -> dict[str, Any]:
         "status": str(state["status"]) + (f" ({alarms} alarm{'s' * (alarms > 1)})" if alarms else ""),
         "step": int(float(state["step"])),
         "steps_per_second": None if rate is None else float(rate),
-        "metrics": {name: float(value) for name, value in state["final"].items()},
-        "directions": _ranking(state["directions"]),
+        "metrics": {name: float(value) for name, value in state["final"].items() if value is not None},
+        "directions": ranking(state["directions"]),
     }
 
 
-def _ranking(directions: dict[str, Any]) -> dict[str, str]:
-    """The metrics that rank: those with the direction "min" or "max"."""
-    return {str(name): direction for name, direction in directions.items() if direction in ("min", "max")}
+def _data(environment: dict) -> dict[str, str]:
+    return {name: str(value) for name, value in environment.get("data", {}).items()}
 
 
-def _evaluation(written: dict) -> tuple[dict[str, float], dict[str, str], dict[str, dict[str, str]]]:
-    """From the file of `genlab evaluate`: values by name, their directions if known, and how each was measured."""
+def _evaluation(written: dict, averages: bool) -> tuple[dict[str, float], dict[str, str], dict[str, dict[str, str]]]:
+    """From the file of `genlab evaluate`: values by name, their directions if known, and how each was measured.
+
+    averages: whether the run keeps averaged weights.
+    """
     entries = {f"evaluation/{name}": entry for name, entry in written["metrics"].items()}
     entries = {name: entry for name, entry in entries.items() if entry["value"] is not None}
     values = {name: float(entry["value"]) for name, entry in entries.items()}
     directions = {name: entry.get("direction") for name, entry in entries.items()}
     protocols = {
-        name: {key: str(value) for key, value in entry.get("protocol", {}).items() if key in COMPARABLE}
+        name: {
+            key: str(value)
+            for key, value in entry.get("protocol", {}).items()
+            if key in COMPARABLE and not _of_the_model(key, value, averages)
+        }
         for name, entry in entries.items()
     }
-    return values, _ranking(directions), protocols
+    return values, ranking(directions), protocols
+
+
+def _of_the_model(key: str, value: Any, averages: bool) -> bool:
+    """Whether a protocol's entry only says what kind of model was measured: one that keeps averaged weights or not, and
+    samples all classes in turn or knows none. Such models can be compared."""
+    if key == "weights":
+        return value == "averaged" or not averages
+    return key == "condition" and isinstance(value, dict) and {*value.values()} == {"in turn"}
 
 
 def _curves(lines: Iterator[bytes]) -> tuple[dict[str, list[tuple[int, float]]], bool]:
@@ -171,7 +191,7 @@ def _curves(lines: Iterator[bytes]) -> tuple[dict[str, list[tuple[int, float]]],
         for name, value in row.items():
             if len(curves) > _CURVES or len(name) > _LETTERS:
                 raise ValueError(f"more than {_CURVES} curves, or a name of more than {_LETTERS} letters")
-            if name.startswith(("train/", "validation/", "evaluation/", "watch/")):
+            if name.startswith(("train/", "validation/", "evaluation/", "watch/")) and value is not None:
                 points = curves.setdefault(name, {})
                 points[step] = float(value)
                 if len(points) > _POINTS:

@@ -11,7 +11,9 @@ from typing import Any
 
 from genlab.config.hints import describe, fits, misfit
 from genlab.config.paths import options
-from genlab.contract.settings import CLASS_NODES, PAIRS, Limits, RunConfig
+from genlab.config.reading import whole
+from genlab.contract.limits import Limits
+from genlab.contract.settings import CLASS_NODES, PAIRS, RunConfig
 from genlab.system import plugins
 from genlab.system.text import did_you_mean
 
@@ -59,6 +61,15 @@ def _network_problem(config: RunConfig) -> str | None:
     if parameter is not None and parameter.default is parameter.empty and config.network is None:
         return f"network: {found.__name__} needs one; choose from {', '.join(options('network'))}, as in network=mlp"
     return None
+
+
+def with_whole_settings(node: str, values: Any) -> Any:
+    """The settings of a node that names a class, with 1000 for 1e3 where the class takes whole numbers."""
+    try:
+        hints = settings_of(locate(node, values["_target_"]))[1]
+    except (KeyError, TypeError, ValueError):  # no such class: reported when the request is checked
+        return values
+    return {key: whole(value, hints.get(key, Any)) for key, value in values.items()}
 
 
 def problems_of_node(node: str, values: Any) -> list[str]:

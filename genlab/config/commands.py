@@ -3,23 +3,24 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from genlab.contract.settings import MISSING, DeviceConfig, EvaluationConfig, TrainConfig, limited
+from genlab.contract.limits import MISSING, limited
+from genlab.contract.settings import DeviceConfig, EvaluationConfig, Place, Places, TrainConfig
 
 
 @dataclass
 class ResumeConfig:
     """The keys of `genlab resume`, besides the training settings that it may change."""
 
-    run: str = MISSING
-    output_dir: str = MISSING
+    run: Place = MISSING
+    output_dir: Place = MISSING
 
 
 @dataclass
 class InfoConfig:
     """The keys of `genlab info`."""
 
-    run: str = MISSING
-    output_dir: str = MISSING
+    run: Place = MISSING
+    output_dir: Place = MISSING
 
 
 @dataclass
@@ -34,19 +35,19 @@ class DataConfig:
     """The keys of `genlab data`. dataset: a `DatasetChoice` once composed."""
 
     dataset: Any = MISSING
-    data_dir: str = MISSING
+    data_dir: Place = MISSING
     seed: int = MISSING
     split: str = limited(choices=("train", "validation"))
     num_shown: int | None = limited(at_least=1, at_most=10_000)
-    output: str | None = MISSING
+    output: Place | None = MISSING
 
 
 @dataclass
 class UseConfig:
     """The keys of every command that uses a trained run."""
 
-    run: str = MISSING
-    output_dir: str = MISSING
+    run: Place = MISSING
+    output_dir: Place = MISSING
     seed: int = MISSING
     weights: str = limited(choices=("averaged", "raw"))
     image_metadata: bool = MISSING
@@ -80,7 +81,7 @@ class DataUseConfig(UseConfig):
     """The keys of commands that can read data: the run's own, or `dataset`, a `DatasetChoice` once composed."""
 
     dataset: Any = MISSING
-    data_dir: str = MISSING
+    data_dir: Place = MISSING
 
     @property
     def own(self) -> bool:
@@ -92,7 +93,7 @@ class DataUseConfig(UseConfig):
 class ImagesConfig(DataUseConfig, ConditionedConfig):
     """The keys of commands that read any number of images: those of `input`, or else of the data."""
 
-    input: str | None = MISSING
+    input: Place | None = MISSING
     num_images: int | None = limited(at_least=1)
     skip_damaged: bool = MISSING
 
@@ -107,7 +108,7 @@ class SampleConfig(ConditionedConfig):
 @dataclass
 class InterpolateConfig(DataUseConfig, ConditionedConfig):
     path: str | None = limited(choices=("spherical", "linear"))
-    images: list[str] | None = MISSING
+    images: list[Place] | None = MISSING
     seeds: list[int] | None = MISSING
     rows: int = limited(at_least=1, at_most=1000)
     steps: int = limited(at_least=2, at_most=1000)
@@ -115,7 +116,7 @@ class InterpolateConfig(DataUseConfig, ConditionedConfig):
 
 @dataclass
 class TraverseConfig(DataUseConfig, ConditionedConfig):
-    input: str | None = MISSING
+    input: Place | None = MISSING
     latents: list[int] | None = MISSING
     plane: list[int] | None = MISSING
     extent: float = limited(above=0, at_most=100)
@@ -125,7 +126,7 @@ class TraverseConfig(DataUseConfig, ConditionedConfig):
 
 @dataclass
 class TranslateConfig(UseConfig):
-    input: str | None = MISSING
+    input: Place | None = MISSING
     to: str = MISSING
     derive: bool = MISSING
     skip_damaged: bool = MISSING
@@ -133,7 +134,7 @@ class TranslateConfig(UseConfig):
 
 @dataclass
 class ScoreConfig(ImagesConfig):
-    against: str | None = MISSING
+    against: Place | None = MISSING
     method: str | None = MISSING
     importance_samples: int = limited(at_least=1, at_most=10**5)
     shown: int = limited(at_least=1, at_most=10_000)
@@ -154,8 +155,8 @@ class ExportConfig(UseConfig):
 class AnimateConfig:
     """The keys of `genlab animate`."""
 
-    run: str = MISSING
-    output_dir: str = MISSING
+    run: Place = MISSING
+    output_dir: Place = MISSING
     name: str | None = MISSING
     frames: int = limited(at_least=2, at_most=50)
     columns: int = limited(at_least=1, at_most=50)
@@ -166,10 +167,10 @@ class AnimateConfig:
 class CompareConfig:
     """The keys of `genlab compare`."""
 
-    runs: Any = MISSING
+    runs: Places = MISSING
     metric: str | None = MISSING
     direction: str | None = limited(choices=("min", "max"))
-    output: str | None = MISSING
+    output: Place | None = MISSING
 
 
 @dataclass
@@ -217,7 +218,7 @@ SHORT_KEYS = {"label": "condition.label"}
 def ignored_device_keys(command: str) -> tuple[str, ...]:
     """Keys of `device` that `command` does not use. All commands share the device files, so they cannot have separate
     schemas. Exported networks are float32 and checked on the CPU."""
-    exceptions = {"train": (), "export": (*_TRAINING_ONLY, "precision", "memory_format")}
+    exceptions = {"train": (), "export": (*_TRAINING_ONLY, "precision", "memory_format", "memory_budget")}
     return exceptions.get(command, _TRAINING_ONLY)
 
 

@@ -10,37 +10,27 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import MarkedYAMLError
 
+from genlab.config.check import with_whole_settings
 from genlab.config.commands import COMMANDS, MOVED_KEYS, NO_DATASET, ignored_device_keys
 from genlab.config.hints import fits, hint_of, misfit, missing_part
 from genlab.config.options import option_problem, without_class, yaml_problem
 from genlab.config.paths import config_folder, groups, options
+from genlab.config.places import usual_data_dir, with_homes
 from genlab.config.plugins import register_plugin_configs
+from genlab.config.reading import RequestError, parse
 from genlab.config.recipes import adjustments, may_follow
 from genlab.config.unsupported import several_values, unsupported, with_open_groups
-from genlab.contract.settings import RunConfig, SweepConfig, typed
+from genlab.contract.settings import CLASS_NODES, RunConfig, SweepConfig, flattened, typed
 
 COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, MarkedYAMLError, OSError, ValueError)
 """Raised by composition on a mistake; OSError and YAML's if a file holds no settings, ValueError if a group is set to a
 number."""
-
-
-class RequestError(ValueError):
-    """An invalid request, with a line for each problem.
-
-    rest: the request without its invalid overrides, if that can be composed.
-    """
-
-    def __init__(self, problems: Sequence[str], rest: "Composed | None" = None):
-        self.problems = list(dict.fromkeys(problems))
-        self.rest = rest
-        super().__init__("\n".join(self.problems))
 
 
 @dataclass
@@ -73,6 +63,7 @@ def register() -> None:
         ConfigStore.instance().store(name=f"{name}_schema", node=command.schema)
     # Cached per composition: a folder name is resolved several times and must not change.
     OmegaConf.register_new_resolver("genlab.suffix", lambda: os.urandom(2).hex(), use_cache=True, replace=True)
+    OmegaConf.register_new_resolver("genlab.data_dir", usual_data_dir, replace=True)
     OmegaConf.register_new_resolver("genlab.bf16_where_fast", _bf16_where_fast, use_cache=True, replace=True)
 
 
@@ -102,7 +93,7 @@ def compose_command(command: str, overrides: Sequence[str]) -> Composed:
     """Compose a command's `overrides`. `RequestError` with all problems that composition can detect."""
     overrides = with_open_groups(command, overrides)
     if sweeps := [override for override in parse(overrides) if override.is_sweep_override()]:
-        raise RequestError([several_values(command, override) for override in sweeps])
+        raise RequestError([several_values(command, override, overrides) for override in sweeps])
     if command != "train" and hint_of(COMMANDS[command].schema, "dataset"):  # null is its default, but no file's name
         overrides = [text for text in overrides if text != "dataset=null"]
     with composing():
@@ -121,6 +112,7 @@ def as_job(composed: Composed) -> Job:
 def run_config(values: dict[str, Any], choices: Mapping[str, str]) -> tuple[RunConfig, SweepConfig]:
     """The typed settings of a composed training config, and its sweep settings, which are not part of a run."""
     values = {"choices": {group: choices[group] for group in ("model", "dataset")}, **values}
+    values |= {node: with_whole_settings(node, values[node]) for node in CLASS_NODES}
     sweep = typed(SweepConfig, values.pop("sweep"))
     values.pop("for_kind")
     return typed(RunConfig, values), sweep
@@ -134,8 +126,10 @@ def compose_or_explain(command: str, overrides: Sequence[str], job: int | None =
         good = [text for text in overrides if text not in problems]
         try:
             config, adjusted = _composed(command, good)
-            folder = Path(config.hydra.run.dir) if job is None else Path(config.hydra.sweep.dir, str(job))
-            composed = Composed(plain(config), dict(config.hydra.runtime.choices), folder, adjusted)
+            above = config.hydra.run.dir if job is None else config.hydra.sweep.dir
+            folder = Path(os.path.expanduser(above), *([] if job is None else [str(job)]))
+            values = with_homes(COMMANDS[command].schema, plain(config))
+            composed = Composed(values, dict(config.hydra.runtime.choices), folder, adjusted)
         except COMPOSITION_ERRORS as error:
             found = {} if isinstance(error, MarkedYAMLError) else dict(_explain(command, good))
             if not found:
@@ -186,21 +180,6 @@ def plain(config: DictConfig) -> dict[str, Any]:
     }
 
 
-def parse(overrides: Sequence[str]) -> list[Override]:
-    """Parse overrides by Hydra's grammar. `RequestError` with a line for each that cannot be parsed."""
-    hydra = GlobalHydra.instance()  # inside `composing` it can expand glob(...)
-    parser = OverridesParser.create(hydra.config_loader() if hydra.is_initialized() else None)
-    parsed, problems = [], []
-    for text in overrides:
-        try:
-            parsed += parser.parse_overrides([text])
-        except HydraException:
-            problems.append(f"{text!r}: cannot be read; write key=value, and quote special characters: 'key=\"a, b\"'")
-    if problems:
-        raise RequestError(problems)
-    return parsed
-
-
 def _explain(command: str, overrides: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Each invalid override and why. Group choices are tried first: they determine which keys exist."""
     parsed = parse(overrides)
@@ -236,6 +215,9 @@ def _explain_value(command: str, override: Override, config: Any, error: Excepti
             return f"{line}: choose one first, as in {group}={options(group)[0]}"
         if moved := MOVED_KEYS.get(key):
             return f"{line}: {key} is called {moved} now"
+        others = [full for full, _ in flattened(config) if full.rpartition(".")[2] == key.rpartition(".")[2]]
+        if others and "did you mean" not in missing:
+            missing = f"{missing.partition(';')[0]}; did you mean {' or '.join(map(repr, others))}?"
         return f"{line}: {missing}"
     if not fits(override.value(), hint := hint_of(schema, key)):
         return misfit(schema, key, override.value(), hint)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import is_dataclass
 from typing import Any, Literal, Union
 
-from genlab.contract.settings import limits_of
+from genlab.contract.limits import limits_of
 from genlab.system.text import did_you_mean
 
 _WORDS = {
@@ -35,6 +35,8 @@ def misfit(schema: type, key: str, value: Any, hint: Any) -> str:
     if choices := limits_of(schema, key).choices:
         return f"{line}one of {', '.join(choices)}"
     example = f", as in {key}=[{value}]" if not isinstance(value, list) and fits([value], hint) else ""
+    if value is not None and not isinstance(value, (str, list, dict)) and fits(str(value), hint):
+        example = f""", as in '{key}="{value}"'"""
     return f"{line}{describe(hint)}{example}"
 
 

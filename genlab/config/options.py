@@ -60,7 +60,7 @@ def yaml_problem(error: MarkedYAMLError) -> str:
 
 def summary_of(group: str, name: str) -> str:
     """What a choice is, in a sentence: the comment that begins its file, or else the docstring of its class."""
-    lines = config_file(f"{group}/{name}.yaml").read_text().splitlines()
+    lines = config_file(f"{group}/{name}.yaml").read_text(encoding="utf-8").splitlines()
     lines = lines[1:] if lines[:1] and lines[0].startswith("# @package") else lines
     comment = " ".join(line.lstrip("# ") for line in takewhile(lambda line: line.startswith("#"), lines))
     text = comment or inspect.getdoc(class_of(group, name)) or ""

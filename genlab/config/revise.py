@@ -8,7 +8,7 @@ from hydra.core.override_parser.types import Override, QuotedString
 from genlab.config.compose import RequestError, parse
 from genlab.config.hints import fits, hint_of, misfit, missing_part
 from genlab.config.paths import groups
-from genlab.config.places import places
+from genlab.config.places import places, with_homes
 from genlab.contract.settings import STOPPING_KEYS, RunConfig, flattened, lookup, typed
 
 FREE = (
@@ -53,7 +53,7 @@ def revise(run: RunConfig, overrides: Sequence[str]) -> RunConfig:
             continue
         above, _, name = key.rpartition(".")
         (lookup(values, above) if above else values)[name] = value
-    revised = typed(RunConfig, values)
+    revised = typed(RunConfig, with_homes(RunConfig, values))
     problems += differences(run, revised)
     if problems:
         raise RequestError(problems)

@@ -1,5 +1,6 @@
 """Validation of a checkpoint's config and state before use: they may come from an untrusted source."""
 
+import json
 import re
 import typing
 from collections.abc import Iterable, Iterator
@@ -7,10 +8,12 @@ from dataclasses import is_dataclass
 from itertools import islice
 from typing import Any
 
+import yaml
 from torch import Tensor
 
 from genlab.config.hints import fits, misfit
 from genlab.contract.settings import RunConfig, flattened, typed
+from genlab.system.small_files import plain_yaml
 from genlab.system.text import did_you_mean, printable
 
 _MOST_LINES, _LONGEST_LINE, _MOST_LEVELS = 100, 300, 10
@@ -23,6 +26,25 @@ def stored_config(values: Any) -> RunConfig:
     for found in (_type_problems(RunConfig, values), _text_problems(values)):
         refuse(f"config.{line}" for line in found)
     return typed(RunConfig, values)
+
+
+def as_yaml(config: RunConfig) -> str:
+    """A run's config as `config.yaml` holds it."""
+    return yaml.safe_dump(config.to_dict(), sort_keys=False, allow_unicode=True)
+
+
+def unstorable(config: RunConfig) -> list[str]:
+    """A line for each setting with which a run could be trained, but not be loaded again from what it stores."""
+    values = config.to_dict()
+    try:
+        stored_config(json.loads(json.dumps(values)))
+        again = plain_yaml(as_yaml(config).encode().decode())
+    except ValueError as error:
+        return [line.removeprefix("config.") for line in str(error).splitlines()]
+    stored, missing = dict(flattened(again)), object()
+    # by their texts, since NaN is not equal to itself
+    changed = [(key, value) for key, value in flattened(values) if repr(stored.get(key, missing)) != repr(value)]
+    return [f"{key}={value!r}: cannot be stored as it is; give another value" for key, value in changed]
 
 
 def refuse(problems: Iterable[str]) -> None:
@@ -82,9 +104,10 @@ _SECTIONS = ("model", "optimizer", "ema", "scaler", "metric_window", "callbacks"
 def check_state(state: dict) -> None:
     """`ValueError` unless a checkpoint holds everything that resuming needs, with the types it was saved in."""
     problems = [f"{name}: is no group of entries" for name in _SECTIONS if not isinstance(state.get(name), dict)]
-    for name in ("step", "seed"):
-        if type(state.get(name)) is not int or state[name] < 0:
-            problems.append(f"{name}={str(state.get(name))[:100]}: must be a whole number of at least 0")
+    if type(step := state.get("step")) is not int or step < 0:
+        problems.append(f"step={str(step)[:100]}: must be a whole number of at least 0")
+    if type(seed := state.get("seed")) is not int:
+        problems.append(f"seed={str(seed)[:100]}: must be a whole number")
     if not isinstance(state.get("lr_scale"), float):
         problems.append("lr_scale: must be a number")
     if not problems:

@@ -1,5 +1,6 @@
 """Overrides that are valid Hydra but not supported by the command."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -15,7 +16,10 @@ from genlab.config.commands import (
 )
 from genlab.config.hints import fits, hint_of
 from genlab.config.paths import groups
-from genlab.contract.settings import limits_of
+from genlab.contract.limits import limits_of
+
+_HEEDED = ("hydra.run.dir", "hydra.sweep.", "hydra/launcher", "hydra.launcher", "hydra/sweeper", "hydra.sweeper")
+_HEEDED_WORDS = "hydra.run.dir, hydra.sweep.dir, and hydra/launcher and hydra/sweeper with their keys"
 
 
 def unsupported(command: str, parsed: list[Override]) -> Iterator[tuple[str, str]]:
@@ -33,6 +37,11 @@ def unsupported(command: str, parsed: list[Override]) -> Iterator[tuple[str, str
             yield line, f"{line}: {key} takes a name, and no path"
             continue
         if command == "train" and key.startswith("hydra"):
+            if not key.startswith(_HEEDED):
+                yield (
+                    line,
+                    f"{line}: GenLab does not heed it; leave it out; of Hydra's settings it heeds {_HEEDED_WORDS}",
+                )
             continue
         node, _, below = key.partition(".")
         free = command == "train" and below and hint_of(schema, node) is Any  # keys of a class may come and go
@@ -61,11 +70,13 @@ def _renamed(schema: type, override: Override) -> str | None:
     return None
 
 
-def several_values(command: str, override: Override) -> str:
-    """Why an override with several values is refused outside a sweep."""
+def several_values(command: str, override: Override, overrides: Sequence[str]) -> str:
+    """Why an override with several values, one of `overrides`, is refused outside a sweep."""
     line, key = override.input_line, override.key_or_group
     if command == "train":
-        return f"{line}: several values make a sweep, which needs -m: genlab train -m {line}"
+        return (
+            f"{line}: several values make a sweep, which needs -m: {shlex.join(['genlab', 'train', '-m', *overrides])}"
+        )
     hint = hint_of(COMMANDS[command].schema, key)
     may_be_list = override.is_choice_sweep() and key not in groups() and fits([], hint)
     listed = f", or a list as in {key}=[{line.partition('=')[2]}]" if may_be_list else ""

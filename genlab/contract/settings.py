@@ -1,8 +1,7 @@
 """The settings of a training run: keys, types and ranges.
 
 The YAML files in `configs/` hold the default of each key, and a comment that says what it means. Hydra composes a
-`TrainConfig`. A run holds a `RunConfig`: the same without `sweep`, resolved, with the names of model and dataset.
-Imports nothing slow.
+`TrainConfig`. A run holds a `RunConfig`: it is resolved and has no `sweep`. Imports nothing slow.
 """
 
 import math
@@ -10,70 +9,26 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from typing import Annotated, Any, TypeVar
 
+from genlab.contract.limits import MISSING, limited
+
 T = TypeVar("T")
 
 Place = Annotated[str, "place"]
-"""Type of a dataset's setting that says where files are. A run stores an absolute path. It may change when the run is
-resumed or used, as long as the data are the same."""
-
-MISSING: Any = "???"
-"""OmegaConf's marker of a mandatory value; written out, so that this file does not import OmegaConf."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """The allowed values of a key: one of the words `choices`, else a number within the bounds (None: unbounded).
-
-    None is always allowed. Upper bounds keep a typo, or a hostile config, from exhausting memory or time.
-    """
-
-    choices: tuple[str, ...] = ()
-    at_least: float | None = None
-    at_most: float | None = None
-    above: float | None = None
-
-    def problem(self, value: Any) -> str | None:
-        """Why `value` is not allowed, None if it is."""
-        if self.choices:
-            return None if value in (None, *self.choices) else f"must be one of {', '.join(self.choices)}"
-        if not isinstance(value, (int, float)) or isinstance(value, bool):
-            return None
-        if self.above is not None and value <= self.above:
-            return f"must be greater than {self.above}"
-        if self.at_least is not None and value < self.at_least:
-            return f"must be at least {self.at_least}"
-        if self.at_most is not None and value > self.at_most:
-            return f"must be at most {self.at_most}"
-        return None
-
-
-def limited(default: Any = MISSING, **limits: Any) -> Any:
-    """A dataclass field with `Limits`."""
-    return field(default=default, metadata={"limits": Limits(**limits)})
-
-
-def limits_of(schema: type, key: str) -> Limits:
-    """The limits of a dotted `key` of a schema; no limits if there is no such key."""
-    name, _, rest = key.partition(".")
-    for entry in fields(schema):
-        if entry.name == name:
-            if not rest:
-                return entry.metadata.get("limits", Limits())
-            return limits_of(entry.default_factory, rest) if isinstance(entry.default_factory, type) else Limits()
-    return Limits()
-
+Places = Annotated[Any, "place"]
+"""Types of keys that say where files are, or a list of such; ~ is the user's home. A run stores those of its dataset as
+absolute paths, which may change when it is resumed or used, as long as the data are the same."""
 
 PAIRS = ("gray", "edges", "mask", "downscale")
 """What `dataset.pair` may derive from the images of any dataset."""
 
-EXTRACTORS = ("auto", "classifier", "pixels", "values", "inception")
+EXTRACTORS = ("auto", "classifier", "random-conv", "pixels", "values", "inception")
 _MAX_PROCESSES = 1024
 
 
 @dataclass
 class TrainerConfig:
     max_steps: int | None = limited(at_least=1)
-    max_epochs: float | None = limited(at_least=0)
+    max_epochs: float | None = limited(at_least=0, at_most=10**9)
     batch_size: int = limited(at_least=1)
     clip: float | None = limited(at_least=0)
     ema: float | None = MISSING
@@ -100,10 +55,12 @@ class DeviceConfig:
     memory_format: str = limited(choices=("contiguous", "channels_last"))
     compile: bool = MISSING
     micro_batch: int | None = limited(at_least=1)
+    memory_budget: str | None = limited(size=True)
     threads: int | None = limited(at_least=1, at_most=_MAX_PROCESSES)
     deterministic: bool = MISSING
     processes: int = limited(at_least=1, at_most=_MAX_PROCESSES)
     keep_memory: bool = MISSING
+    spin: str = limited(choices=("auto", "on", "off"))
 
 
 @dataclass
@@ -112,7 +69,7 @@ class LoaderConfig:
     memory_limit: float = limited(at_least=0)
     workers: int | None = limited(at_least=0, at_most=_MAX_PROCESSES)
     flip: bool = MISSING
-    shift: int = limited(at_least=0)
+    shift: int = limited(at_least=0, at_most=10**6)
 
 
 @dataclass
@@ -170,9 +127,9 @@ class _Settings:
     signature. A model that takes no network has none."""
 
     seed: int = MISSING
-    data_dir: str = MISSING
-    output_dir: str = MISSING
-    init_from: str | None = MISSING
+    data_dir: Place = MISSING
+    output_dir: Place = MISSING
+    init_from: Place | None = MISSING
     dataset: Any = MISSING
     model: Any = MISSING
     network: Any = None

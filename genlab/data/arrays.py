@@ -160,10 +160,7 @@ class Npz(Source):
         white = self.max_value if self.max_value is not None else 255 if integers else 1
         low, high = float(array.min()), float(array.max())
         if not 0 <= low <= high <= white:  # also rejects NaN
-            raise ValueError(
-                f"{self.path}: {key} holds values from {low:g} to {high:g}, outside 0 to {white:g}. "
-                "Give the value that means white as dataset.max_value=NUMBER; black is 0."
-            )
+            raise ValueError(f"{self.path}: {key} {_advice(array, low, high, white)}")
         if integers and self.max_value is None and high <= 1:
             raise ValueError(f"{self.path}: {key} holds only 0 and 1. Give dataset.max_value=1 to make 1 white.")
         if array.dtype != np.uint8 or white != 255:
@@ -176,6 +173,20 @@ class Npz(Source):
         channels, height, width = self.stored
         images = torch.from_numpy(array.reshape(len(array), height, width, channels))
         return with_channels(images.permute(0, 3, 1, 2), self.spec.shape[0]).contiguous()
+
+
+def _advice(array: np.ndarray, low: float, high: float, white: float) -> str:
+    """What an array holds that is no brightness from 0 to `white`, and how to store it."""
+    if not np.isfinite(low) or not np.isfinite(high):
+        count = array.size - int(np.isfinite(array).sum())
+        found = f"holds {count} values that are NaN or infinite, outside 0 to {white:g}."
+        return f"{found} Store numbers in their place, as numpy.nan_to_num does."
+    found = f"holds values from {low:g} to {high:g}, outside 0 to {white:g}."
+    if low < 0:
+        scale = "(x + 1) / 2" if low >= -1 and high <= 1 else f"(x - {low:g}) / {high - low:g}".replace("- -", "+ ")
+        return f"{found} Black is 0: store them as floats from 0 to 1, by {scale}."
+    number = next((2**bits - 1 for bits in (8, 10, 12, 16) if 1 < high < 2**bits), f"{high:g}")
+    return f"{found} Give the value that means white, as in dataset.max_value={number}; black is 0."
 
 
 def check_labels(where: str, header: Header, count: int, of: str = "images") -> None:

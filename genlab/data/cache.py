@@ -3,7 +3,7 @@
 An entry is one file of tensors with the hash of its request, which parallel jobs share in memory. Jobs that start
 together build an entry once, if the file system supports locks. The cache never holds the only copy: damaged or
 outdated entries are rebuilt, entries that cannot be written are skipped, and all of them may be deleted at any time.
-GENLAB_CACHE=/dev/null disables it.
+GENLAB_CACHE= disables it.
 """
 
 import hashlib
@@ -22,8 +22,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genlab.system import seeding, tensor_file
+from genlab.system import files, seeding, tensor_file
 from genlab.system.files import build_once, open_plain
+from genlab.system.text import size_in_words
 
 log = logging.getLogger("genlab")
 
@@ -36,37 +37,70 @@ WORTH_SECONDS, WORTH_SPEED = 0.1, 1e9
 """Tables made in less time, or faster (bytes/s) than their checksum can be verified, are not cached."""
 
 
-def cache_dir() -> Path:
-    """Folder for data that can be recreated: $GENLAB_CACHE, else the user's cache folder."""
-    if "GENLAB_CACHE" in os.environ:
-        return Path(os.environ["GENLAB_CACHE"]).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "genlab"
+def cache_dir() -> Path | None:
+    """Folder for data that can be recreated: $GENLAB_CACHE, else in the user's cache folder. It may be missing, or not
+    be writable. None if GENLAB_CACHE is empty or /dev/null, or the user has no home directory."""
+    place = os.environ.get("GENLAB_CACHE")
+    if place is None:
+        place = os.path.join(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "genlab")
+    if place in ("", os.devnull):
+        return None
+    folder = os.path.expanduser(place)
+    if folder.startswith("~"):
+        _warn(place, "there is no home directory")
+        return None
+    return Path(folder)
+
+
+def writable_dir() -> Path:
+    """The cache folder; a temporary one for this process, if that cannot be written."""
+    folder = cache_dir()
+    if folder is None or not files.can_write(folder):
+        return files.temporary_folder()
+    return folder
+
+
+def weights_file(name: str) -> Path:
+    """Where published weights are, or are to be downloaded to: torch's hub folder, else `writable_dir`."""
+    folder = Path(torch.hub.get_dir(), "checkpoints")
+    known = os.path.isfile(folder / name) or (folder.is_absolute() and files.can_write(folder))  # "~" is not absolute
+    return (folder if known else writable_dir()) / name
+
+
+@cache
+def _warn(folder: str | Path, reason: str) -> None:
+    """Report once that tables are not kept for other runs."""
+    log.warning(
+        "cache: %s cannot be used (%s); set GENLAB_CACHE to another folder, or to none: GENLAB_CACHE=", folder, reason
+    )
 
 
 def cached(
     request: dict[str, Any],
-    files: Iterable[str | Path],
+    inputs: Iterable[str | Path],
     make: Callable[[], dict[str, Tensor]],
     extra_seconds: float = 0.0,
 ) -> dict[str, Tensor]:
     """The table that `make` returns, from the cache if it was made before.
 
-    request: everything else that determines the table, as JSON values. files: its input files, identified by path, size
-    and modification time. A cached table may be modified like any other: it is mapped copy-on-write, so the files do
-    not change.
+    request: everything else that determines the table, as JSON values. inputs: files that it is made from, identified
+    by path, size and modification time. A cached table may be modified like any other: it is mapped copy-on-write, so
+    the files do not change.
     extra_seconds: what `make` costs a new process beyond what it may take here, such as an import.
     """
     try:
-        key = _key(request, files)
-        path = cache_dir() / "tables" / f"{key[:32]}.safetensors"
-    except (OSError, RuntimeError):  # an input file is missing, which `make` reports, or there is no home directory
+        key = _key(request, inputs)
+    except OSError:  # an input file is missing, which `make` reports
         return make()
+    if (folder := cache_dir()) is None:
+        return make()
+    path = folder / "tables" / f"{key[:32]}.safetensors"
     with suppress(OSError, ValueError):  # logged below, unless another job rebuilds it first
         return _read(path, key)
     with build_once(path):
         try:
             return _read(path, key)
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
             pass
         except (OSError, ValueError) as error:
             log.info("data: %s is damaged and made again (%s)", path, " ".join(str(error).split())[:200])
@@ -83,15 +117,15 @@ def _made(path: Path, key: str, make: Callable[[], dict[str, Tensor]], extra_sec
         try:
             _write(path, key, table)
         except OSError as error:
-            log.info("data: made in %.1f s and not kept for other runs (%s)", seconds, error)
+            _warn(path.parent.parent, error.strerror or str(error))
     return table
 
 
-def _key(request: dict[str, Any], files: Iterable[str | Path]) -> str:
+def _key(request: dict[str, Any], inputs: Iterable[str | Path]) -> str:
     """A hash of everything the table depends on, including the code of genlab/data. Callers from other packages put a
     version of theirs into `request`."""
     digest = hashlib.sha256(json.dumps([FORMAT, request, _code()]).encode())
-    for path in files:
+    for path in inputs:
         state = os.stat(path)
         digest.update(os.fsencode(f"{os.path.abspath(path)}\0{state.st_size}\0{state.st_mtime_ns}\0"))
     return digest.hexdigest()
@@ -135,7 +169,7 @@ def _write(path: Path, key: str, table: dict[str, Tensor]) -> None:
 def _make_room(tables: Path, size: int) -> None:
     """Evict the least recently used entries until one of `size` bytes fits. `OSError` if it cannot."""
     if size > min(MOST_BYTES, shutil.disk_usage(tables).free / 2):
-        raise OSError(f"{size / 2**30:.1f} GiB are too much for {tables}")
+        raise OSError(f"{size_in_words(size)} are too much for it")
     entries = {}
     for entry in tables.iterdir():
         with suppress(FileNotFoundError):  # another job removed it

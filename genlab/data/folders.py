@@ -57,7 +57,7 @@ class ImageFolder(Source):
         self.labels = torch.tensor([classes.index(subfolder) for subfolder in subfolders]) if len(classes) > 1 else None
         self.validation_fraction, self.seed = validation_fraction, seed
         self.spec = image_spec(shape) if self.labels is None else image_spec(shape, len(classes), classes)
-        self.sizes = split_sizes(len(self.paths), validation_fraction)
+        self.sizes = split_sizes(len(self.paths), validation_fraction, f"dataset.path={path}")
 
     def open(self, split: str) -> list[Examples]:
         rows = split_rows(len(self.paths), self.validation_fraction, self.seed)[split]
@@ -102,11 +102,12 @@ class UnpairedFolder(Source):
         self.notes = (*left_beside(root, folders), *(note for _, notes in found.values() for note in notes))
         self.paths = {}
         for index, domain in enumerate("ab"):
-            train, _ = found[f"train{domain.upper()}"]
+            folder = f"train{domain.upper()}"
+            train, _ = found[folder]
             if tests:
                 self.paths[domain] = {"train": train, "validation": found[tests[index]][0]}
             else:
-                rows = split_rows(len(train), validation_fraction, seed)
+                rows = split_rows(len(train), validation_fraction, seed, what=f"dataset.path={path}: {folder}")
                 self.paths[domain] = {split: [train[row] for row in rows[split].tolist()] for split in SPLITS}
         self.spec = DataSpec({domain: Field("image", shape) for domain in "ab"})
         self.sizes = {split: max(len(paths[split]) for paths in self.paths.values()) for split in SPLITS}

@@ -18,10 +18,10 @@ from genlab.data.source import Examples, Source, StoredExamples
 from genlab.data.storage import OnDisk, Resident, Storage, Streamed
 from genlab.media.kinds import kind_of
 from genlab.system import cores, distributed, memory
+from genlab.system.portions import rows_at_once
 from genlab.system.seeding import mix
 
 _TRAIN, _VALIDATION = 1, 2  # seed the noise of each separately
-VALIDATION_BATCH = 256
 _MOST_WORKERS = 8  # by default
 _WATCHED_BATCHES = 100  # window over which waiting is measured
 _MUCH_WAITING = 0.2  # fraction of training time
@@ -51,6 +51,7 @@ class Loader:
         self.dtype = torch.get_default_dtype()
         self.spec, self.size = source.spec, source.sizes[split]
         self.rank, self.world = rank, world
+        self.rows = rows_at_once(*(self.spec[domain].shape for domain in self.spec.domains))  # of a batch `in_order`
         # Half of the cores decode, as training needs the rest.
         workers = min(max(1, cores.available() // (2 * world)), _MOST_WORKERS)
         self.workers = workers if settings.workers is None else settings.workers
@@ -119,13 +120,13 @@ class Loader:
         A domain smaller than the other repeats from its first example.
         shared: only this process's shard of the batches.
         """
-        batches = list(enumerate(range(0, min(self.size, limit or self.size), VALIDATION_BATCH)))
+        batches = list(enumerate(range(0, min(self.size, limit or self.size), self.rows)))
         if shared:
             batches = list(distributed.shard(batches))
 
         def indices(size: int) -> Iterator[Tensor]:
             for _, start in batches:
-                yield torch.arange(start, min(start + VALIDATION_BATCH, self.size, limit or self.size)) % size
+                yield torch.arange(start, min(start + self.rows, self.size, limit or self.size)) % size
 
         tables = [table.fetch(indices(stream.size)) for table, stream in zip(self.tables, self.streams, strict=True)]
         for (number, _), parts in zip(batches, zip(*tables, strict=True), strict=True):

@@ -52,7 +52,8 @@ class Npy(Source):
         self.path, self.start = str(array.filename), array.offset
         where = f"dataset.path={path}: {header}"
         if header.dtype != np.uint8 or len(header.shape) not in (3, 4) or 0 in header.shape:
-            raise ValueError(f"{where} cannot be images. Store them as uint8 [N, height, width, channels].")
+            other = ", or floats from 0 to 1 in an .npz file for dataset=npz" if header.dtype.kind == "f" else ""
+            raise ValueError(f"{where} cannot be images. Store them as uint8 [N, height, width, channels]{other}.")
         if layout is not None:
             check_choice("layout", layout, tuple(_CHANNEL_AXES))
         self.stored: tuple[int, ...]

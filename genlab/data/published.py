@@ -1,7 +1,8 @@
 """Base classes for published datasets: find their files, or have torchvision unpack or download them.
 
 A dataset is read from `data_dir`, else from the cache. If neither holds it unpacked, torchvision unpacks the published
-archives in `data_dir`, or downloads them. The result goes to `data_dir`, or to the cache if `data_dir` is read-only.
+archives in `data_dir`, or downloads them. The result goes to `data_dir`, or to the cache if `data_dir` is read-only, or
+to a temporary folder if both are.
 """
 
 import errno
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from genlab.contract.data import DataSpec, Field
 from genlab.contract.settings import Place
-from genlab.data.cache import cache_dir, cached
+from genlab.data.cache import cache_dir, cached, writable_dir
 from genlab.data.checks import check_range, check_table
 from genlab.data.images import resize
 from genlab.data.source import ArrayExamples, Examples, Source
@@ -73,14 +74,14 @@ class PublishedSet(Source):
 
     def lies_in(self, root: Path) -> bool:
         """Whether `root` holds the unpacked dataset."""
-        return all((root / file).exists() for file in self.files())
+        return all(os.path.exists(root / file) for file in self.files())  # Path.exists fails without rights
 
     def root(self) -> Path:
         """The folder that holds the unpacked dataset, unpacked first if needed."""
-        target = self.data_dir if writable(self.data_dir / self.files()[0]) else cache_dir()
-        for root in (self.data_dir, target, cache_dir()):
-            if self.lies_in(root):
+        for root in (self.data_dir, cache_dir()):
+            if root and self.lies_in(root):
                 return root
+        target = self.data_dir if writable(self.data_dir / self.files()[0]) else writable_dir()
         with build_once(target / self.name):
             if not self.lies_in(target):
                 self._unpack(target)
@@ -172,7 +173,7 @@ def writable(path: Path) -> bool:
 
     The mode is checked too: root may write anywhere, but a folder without any write bit is meant to be read-only.
     """
-    while not path.is_dir():
+    while not os.path.isdir(path):
         path = path.absolute().parent
     return os.access(path, os.W_OK) and bool(path.stat().st_mode & 0o222)
 

@@ -1,15 +1,18 @@
 """The metrics of `genlab evaluate`, measured during training."""
 
+import logging
 from dataclasses import replace
 
 from genlab.evaluation.context import EvaluationContext
 from genlab.evaluation.evaluate import choose, evaluate
 from genlab.inference.run import Run
 from genlab.metrics.catalogue import METRICS
-from genlab.system.distributed import first_process_first
+from genlab.system.distributed import first_process_first, rank
 from genlab.training.callback import Measurement
 from genlab.training.inference import inference
 from genlab.training.trainer import Trainer
+
+log = logging.getLogger("genlab")
 
 
 class Evaluation(Measurement):
@@ -32,4 +35,16 @@ class Evaluation(Measurement):
     def measure(self, trainer: Trainer) -> None:
         with inference(trainer, interruptible=True):
             entries = evaluate(replace(self.run, step=trainer.step), self.context, self.names, trainer.seed)
+        if rank() == 0:
+            for note, names in _missing(entries).items():
+                log.warning("step %d: %s not measured: %s", trainer.step, ", ".join(names), note)
         trainer.emit("on_evaluate", {name: entry for name, entry in entries.items() if entry["value"] is not None})
+
+
+def _missing(entries: dict[str, dict]) -> dict[str, list[str]]:
+    """The names of what has no value, by the reason."""
+    notes: dict[str, list[str]] = {}
+    for name, entry in entries.items():
+        if entry["value"] is None:
+            notes.setdefault(entry["note"], []).append(name)
+    return notes

@@ -14,10 +14,12 @@ from tqdm import tqdm
 from genlab.contract.data import Batch, Field
 from genlab.contract.settings import EvaluationConfig, RunConfig
 from genlab.data.cache import cached
-from genlab.data.loading import VALIDATION_BATCH, Loader, open_split
+from genlab.data.fingerprint import data_fingerprint
+from genlab.data.loading import Loader, open_split
 from genlab.data.source import Examples, Source
-from genlab.evaluation.classifier import data_fingerprint
-from genlab.evaluation.features import Extractor, make_extractor, read_table
+from genlab.evaluation.controls import Checked, choose_extractor
+from genlab.evaluation.extractor import Extractor
+from genlab.evaluation.features import read_table
 from genlab.metrics.classes import ClassCounts
 from genlab.metrics.frechet import Moments
 from genlab.system import distributed
@@ -88,8 +90,18 @@ class EvaluationContext:
         self.source.open = cache(self.source.open)  # type: ignore[method-assign]  # once for all metrics
 
     @cached_property
+    def checked(self) -> Checked:
+        """The extractor, and what its controls say of it."""
+        return choose_extractor(self.settings.extractor, self.source, self.device)
+
+    @property
     def extractor(self) -> Extractor:
-        return make_extractor(self.settings.extractor, self.source, device=self.device)
+        return self.checked.extractor
+
+    @cached_property
+    def num_features(self) -> int:
+        """Number of features of an example."""
+        return self.extractor(torch.zeros(1, *self.source.spec[self.source.spec.domains[0]].shape)).shape[1]
 
     def classify(self, images: Tensor) -> Tensor | None:
         """Probabilities [N, K] of the dataset's labels; None if the extractor does not predict them."""
@@ -130,7 +142,7 @@ class EvaluationContext:
 
         Results must be on the CPU and not None. The processes of a run share the batches, and each gets all results.
         """
-        count = math.ceil(self.loader.size / VALIDATION_BATCH)
+        count = math.ceil(self.loader.size / self.loader.rows)
         numbers = distributed.shard(range(count))
         own = map(work, numbers, self.loader.in_order(shared=True))
         hidden = None if self.progress else True

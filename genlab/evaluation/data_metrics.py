@@ -1,5 +1,6 @@
 """Metrics computed on real images with a run: likelihoods, reconstructions, latents, translations."""
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,16 +10,19 @@ from torch import Tensor
 from torch.nn.functional import l1_loss
 
 from genlab.contract.data import Batch
-from genlab.data.loading import VALIDATION_BATCH
 from genlab.evaluation.context import EvaluationContext, MetricValue
-from genlab.inference.run import BATCH, Run
+from genlab.inference.run import Run
 from genlab.media.kinds import shown_kind
+from genlab.metrics.catalogue import FEWEST_KERNEL
 from genlab.metrics.disentanglement.scores import disentanglement_scores
 from genlab.metrics.kernel import BLOCK, KernelDistance
 from genlab.metrics.latents import active_units, total_correlation
 from genlab.metrics.likelihood import likelihood_bounds
 from genlab.metrics.reconstruction import mean_squared_error, peak_signal_to_noise, structural_similarity
+from genlab.system.distributed import rank
 from genlab.system.seeding import seeded
+
+log = logging.getLogger("genlab")
 
 _MOST_DECODED = 4096
 """Latents decoded at once for the likelihood bounds."""
@@ -120,7 +124,8 @@ def measure_disentanglement(run: Run, context: EvaluationContext, seed: int) -> 
 
 def measure_translation(run: Run, context: EvaluationContext, seed: int) -> dict[str, MetricValue]:
     """Per domain: cycle_error if the model translates back; translation_error if the true counterparts are known, and
-    paired_error, the same relative to the error without translation; translation_kernel_distance to real images.
+    paired_error, the same relative to the error without translation; translation_kernel_distance to real images, if
+    there are enough.
 
     Errors are mean absolute differences in [0, 1].
     """
@@ -140,15 +145,14 @@ def _one_direction(
 
     def translate(number: int, batch: Batch) -> tuple[dict[str, Any], Tensor]:
         """Number of images and summed errors by name, and features of the translations."""
-        x = batch[domain][: max(0, size - number * VALIDATION_BATCH)]  # the smaller domain wraps around
+        x = batch[domain][: max(0, size - number * context.loader.rows)]  # the smaller domain wraps around
         if not len(x):
             return {}, real.features[:0]
         with seeded(seed, number):
-            translated = torch.cat([run.model.translate(part, other) for part in x.split(_batch_size(x))])
+            translated = run.model.translate(x, other)
             errors: dict[str, Any] = {"images": len(x)}
             if domain in run.model.targets:
-                cycle = torch.cat([run.model.translate(part, domain) for part in translated.split(_batch_size(x))])
-                errors["cycle"] = l1_loss(cycle, x).item() * len(x)
+                errors["cycle"] = l1_loss(run.model.translate(translated, domain), x).item() * len(x)
         if (truth := batch.fields.get(f"{domain}_as_{other}")) is not None:
             errors["error"] = l1_loss(translated, truth[: len(x)]).item() * len(x)
             if x.shape[1:] == truth.shape[1:]:
@@ -156,25 +160,30 @@ def _one_direction(
         return errors, context.extractor(translated.float()).cpu()
 
     real = context.read_field(other)
-    distance = KernelDistance(real.features, min(BLOCK, len(real.features), size))
+    block = min(BLOCK, len(real.features), size)
+    distance = KernelDistance(real.features, block) if block >= FEWEST_KERNEL else None
     totals: Counter[str] = Counter()
     for errors, features in context.over_batches(f"translating {domain} to {other}", translate):
         totals.update(errors)
-        distance.update(features)
+        if distance:
+            distance.update(features)
     details = {"images": totals["images"], "direction": f"{domain} to {other}"}
     for name, key in (("cycle_error", "cycle"), ("translation_error", "error")):
         if key in totals:
             yield name, MetricValue(totals[key] / totals["images"], details=details)
     if totals["untouched"]:
         yield "paired_error", MetricValue(totals["error"] / totals["untouched"], details=details)
-    found = distance.result()
-    mean, std = found.pop("mean"), found.pop("std")
-    yield "translation_kernel_distance", MetricValue(mean, std, "blocks", {**details, **found})
-
-
-def _batch_size(x: Tensor) -> int:
-    """Batch size for networks whose feature maps have the full resolution of the image."""
-    return max(1, BATCH * 32 * 32 // (x.shape[-2] * x.shape[-1]) // 2)
+    if distance:
+        found = distance.result()
+        mean, std = found.pop("mean"), found.pop("std")
+        yield "translation_kernel_distance", MetricValue(mean, std, "blocks", {**details, **found})
+    elif rank() == 0:
+        log.warning(
+            "translation_kernel_distance/%s: left out: needs %d images or more of a and of b, and one of them has %d",
+            domain,
+            FEWEST_KERNEL,
+            block,
+        )
 
 
 DATA_METRICS: dict[str, Callable[[Run, EvaluationContext, int], dict[str, MetricValue]]] = {

@@ -1,9 +1,11 @@
 """Evaluate a run: choose the metrics that apply, measure them, and store every value with its protocol."""
 
-import json
+import logging
 import math
+import os
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import starmap
 from pathlib import Path
 from typing import Any
@@ -16,15 +18,20 @@ from genlab.contract.data import Condition
 from genlab.contract.model import CAPABILITIES
 from genlab.evaluation.context import EvaluationContext, MetricValue
 from genlab.evaluation.data_metrics import DATA_METRICS, fields_of
-from genlab.evaluation.features import Reading
+from genlab.evaluation.extractor import Reading
 from genlab.evaluation.sample_metrics import SAMPLE_METRICS, SampleBatch
 from genlab.inference.run import Run
 from genlab.media.kinds import KINDS, shown_kind
 from genlab.metrics.catalogue import FUNCTIONS, METRICS, Direction, known, unknown
 from genlab.system.device import computing
-from genlab.system.distributed import from_first, gather_in_order, rank
+from genlab.system.distributed import PeerLost, from_first, gather_in_order, rank
 from genlab.system.files import replace_text
 from genlab.system.seeding import mix
+from genlab.system.small_files import json_text, read_json
+
+log = logging.getLogger("genlab")
+
+_LONGEST_NOTE = 300
 
 
 def choose(run: Run, context: EvaluationContext, asked: Sequence[str] | None) -> list[str]:
@@ -34,15 +41,28 @@ def choose(run: Run, context: EvaluationContext, asked: Sequence[str] | None) ->
     """
     run.conditioning.check_sampling(context.settings.sampling)
     if asked is None:
-        return [name for name in known() if _obstacle(name, run, context) is None]
+        fitting = [name for name in known() if _obstacle(name, run, context) is None]
+        too_few = {name: reason for name in fitting if (reason := _too_few(name, context))}
+        for name, reason in too_few.items() if rank() == 0 else ():
+            log.warning("%s: left out: %s", name, reason)
+        return _with_extractor([name for name in fitting if name not in too_few], context)
     problems = list(unknown(asked)) or [
-        f"metrics={name}: {reason}" for name in asked if (reason := _obstacle(name, run, context))
+        f"metrics={name}: {reason}"
+        for name in asked
+        if (reason := _obstacle(name, run, context) or _too_few(name, context))
     ]
     if not asked:
         problems = [f"metrics=[]: name at least one; there are {', '.join(METRICS)}"]
     if problems:
         raise ValueError("\n".join(problems))
-    return list(dict.fromkeys(asked))
+    return _with_extractor(list(dict.fromkeys(asked)), context)
+
+
+def _with_extractor(names: list[str], context: EvaluationContext) -> list[str]:
+    """`names`, once the extractor is made that they need: `ValueError` if it cannot be, before anything is measured."""
+    if any(METRICS[name].extractor for name in names):
+        _ = context.extractor
+    return names
 
 
 def _obstacle(name: str, run: Run, context: EvaluationContext) -> str | None:
@@ -66,19 +86,31 @@ def _obstacle(name: str, run: Run, context: EvaluationContext) -> str | None:
         return f"the modes of dataset {context.title} are not known"
     if metric.classes and not context.extractor.num_classes:
         return f"extractor {context.extractor.name} reads no classes; use extractor=classifier on data with labels"
-    if (found := context.settings.num_samples) < metric.least_samples:
-        return f"needs num_samples={metric.least_samples} or more, not {found}"
-    if (found := context.source.sizes[context.split]) < metric.least_real:
-        return f"needs {metric.least_real} real images or more, and {context.split} of {context.title} has {found}"
     if metric.own_data and not context.own:
         return "is a question about the data that the run was trained on; leave dataset out"
+    return None
+
+
+def _too_few(name: str, context: EvaluationContext) -> str | None:
+    """Why a metric of so few samples or real images would say nothing, None if there are enough."""
+    metric = METRICS[name]
+    least_samples, least_real, why = metric.least_samples, metric.least_real, ""
+    if metric.covariance:
+        least = context.num_features + 1
+        least_samples, least_real = max(least_samples, least), max(least_real, least)
+        why = f", more than extractor {context.extractor.name} has features"
+    if (found := context.settings.num_samples) < least_samples:
+        return f"needs num_samples={least_samples} or more{why}, not {found}"
+    if (found := context.source.sizes[context.split]) < least_real:
+        return f"needs {least_real} real images or more{why}, and {context.split} of {context.title} has {found}"
     return None
 
 
 def evaluate(run: Run, context: EvaluationContext, names: Sequence[str], seed: int = 0) -> dict[str, dict[str, Any]]:
     """Entries by metric name: value, std, values of all repeats, direction, and the protocol.
 
-    Every repeat has its own seed. Metrics that do not depend on the seed are measured once.
+    Every repeat has its own seed. Metrics that do not depend on the seed are measured once. Where a metric fails, its
+    value is None and a note says why; the others are measured all the same.
     """
     common = {
         "step": run.step,
@@ -91,20 +123,42 @@ def evaluate(run: Run, context: EvaluationContext, names: Sequence[str], seed: i
     }
     seeds = [mix(seed, number) for number in range(context.settings.repeats)]
     measured: dict[str, list[dict[str, MetricValue]]] = {}
+    failed: dict[str, str] = {}
     for name in (name for name in names if METRICS[name].group != "samples"):
         asked, measure = seeds if METRICS[name].draws else seeds[:1], (FUNCTIONS | DATA_METRICS)[name]
-        with run.inference():
-            measured[name] = [from_first(measure(run, context, own)) for own in asked]
+        found: list[dict[str, MetricValue]] = []
+        with _noting(failed, name), run.inference():
+            found = [measure(run, context, own) for own in asked]
+        measured[name], failed = from_first((found, failed))
     if sampled := [name for name in names if METRICS[name].group == "samples"]:
         with computing(run.device, "fp32"):
-            passes = [_measure_samples(run, context, sampled, own) for own in seeds]
-        measured |= {name: [found[place] for found in passes] for place, name in enumerate(sampled)}
+            passes = [_measure_samples(run, context, sampled, own, failed) for own in seeds]
+        measured |= {name: [found[name] for found in passes] for name in sampled if name not in failed}
     entries: dict[str, dict[str, Any]] = {}
-    for name, repeats in measured.items():
+    for name, repeats in ((name, repeats) for name, repeats in measured.items() if name not in failed):
         protocol, directions = common | _protocol(name, run, context, seed), METRICS[name].directions
         for key in repeats[0]:
             entries[key] = _entry([values[key] for values in repeats], directions.get(key), protocol)
+    for name, reason in failed.items():
+        protocol = common | _protocol(name, run, context, seed)
+        missing: dict[str, Any] = {"value": None, "std": None, "std_over": None, "values": [], "note": reason}
+        for key, direction in METRICS[name].directions.items():
+            entries.setdefault(key, {**missing, "direction": direction, "protocol": protocol})
     return entries
+
+
+@contextmanager
+def _noting(failed: dict[str, str], *names: str) -> Iterator[None]:
+    """Whatever fails in the block becomes the reason why the metrics `names` have no value, and is logged."""
+    try:
+        yield
+    except PeerLost:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split()) or "unknown reason"
+        told = reason if isinstance(error, ValueError) else f"{type(error).__name__}: {reason}"
+        failed |= dict.fromkeys(names, told[:_LONGEST_NOTE])
+        log.debug("%s could not be measured", ", ".join(names), exc_info=True)
 
 
 def _protocol(name: str, run: Run, context: EvaluationContext, seed: int) -> dict[str, Any]:
@@ -122,15 +176,20 @@ def _protocol(name: str, run: Run, context: EvaluationContext, seed: int) -> dic
         extractor = context.extractor
         found |= {"extractor": extractor.name, "extractor_sha256": extractor.identity}
         found["extractor_description"] = extractor.description
+        found |= context.checked.protocol()
     return found
 
 
 def _measure_samples(
-    run: Run, context: EvaluationContext, names: Sequence[str], seed: int
-) -> list[dict[str, MetricValue]]:
-    """Values of all sample metrics, computed in one pass. The processes of a run share its batches."""
+    run: Run, context: EvaluationContext, names: Sequence[str], seed: int, failed: dict[str, str]
+) -> dict[str, dict[str, MetricValue]]:
+    """Values of all sample metrics, computed in one pass, but for those that have `failed`. The processes of a run
+    share its batches."""
     count = context.settings.num_samples
-    metrics = [(FUNCTIONS | SAMPLE_METRICS)[name](context, count, seed) for name in names]
+    metrics = {}
+    for name in names:
+        with _noting(failed, name):
+            metrics[name] = (FUNCTIONS | SAMPLE_METRICS)[name](context, count, seed)
     reads = any(METRICS[name].extractor for name in names)
     hidden = None if context.progress else True
 
@@ -139,39 +198,45 @@ def _measure_samples(
         return SampleBatch(images, given.get("label") if context.own else None, found)
 
     own = starmap(read, run.draw(count, seed, shared=True, **context.settings.sampling))
-    with tqdm(total=count, desc="measuring samples", disable=hidden, leave=False) as bar:
+    with (
+        tqdm(total=count, desc="measuring samples", disable=hidden, leave=False) as bar,
+        _noting(failed, *(name for name in names if name not in failed)),
+    ):
         for batch in gather_in_order(own):
-            for metric in metrics:
-                metric.update(batch)
+            for name in [name for name in metrics if name not in failed]:
+                with _noting(failed, name):
+                    metrics[name].update(batch)
             bar.update(len(batch.images))
-    return from_first([metric.result() for metric in metrics] if rank() == 0 else [])
+    values = {}
+    for name in [name for name in metrics if name not in failed and rank() == 0]:
+        with _noting(failed, name):
+            values[name] = metrics[name].result()
+    values, more = from_first((values, failed))
+    failed |= more
+    return values
 
 
 def _entry(repeats: list[MetricValue], direction: Direction, protocol: dict[str, Any]) -> dict[str, Any]:
-    values = [repeat.value for repeat in repeats]
-    first, mean = repeats[0], math.fsum(values) / len(values)
-    std, over = first.std, first.std_over if first.std is not None else None
-    details = dict(first.details)
-    if len(values) > 1:
-        std, over = statistics.stdev(values), "repeats"
-        details["details_of"] = "the first repeat"
-    entry = {
-        "value": mean,
-        "std": std,
-        "std_over": over,
-        "values": values,
-        "direction": direction,
-        "protocol": {**protocol, **details},
-    }
-    if not math.isfinite(mean):  # JSON has neither NaN nor infinity
-        entry |= {"value": None, "std": None, "values": [], "note": f"came out as {mean}"}
-    return entry
+    values, first = [repeat.value for repeat in repeats], repeats[0]
+    details = {**first.details, **({"details_of": "the first repeat"} if len(values) > 1 else {})}
+    told = {"direction": direction, "protocol": {**protocol, **details}}
+    if broken := [value for value in values if not math.isfinite(value)]:  # JSON has neither NaN nor infinity
+        note = f"came out as {broken[0]}"
+        return {"value": None, "std": None, "std_over": None, "values": [], **told, "note": note}
+    std, over = (first.std, first.std_over) if len(values) == 1 else (statistics.stdev(values), "repeats")
+    if std is None or not math.isfinite(std):
+        std = over = None
+    return {"value": math.fsum(values) / len(values), "std": std, "std_over": over, "values": values, **told}
 
 
 def write(entries: dict[str, dict], path: Path) -> None:
     """Add `entries` to an evaluation.json atomically. Its other metrics are kept, each with its protocol."""
+    replace_text(path, json_text({"metrics": {**measured_before(path), **entries}}, indent=2))
+
+
+def measured_before(path: Path) -> dict[str, dict]:
+    """The entries of an evaluation.json, if there is one. `ValueError` if no others can be added to it."""
     try:
-        known = json.loads(path.read_text())["metrics"] if path.is_file() else {}
+        return dict(read_json(path)["metrics"]) if os.path.lexists(path) else {}
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path}: not an evaluation that can be added to; remove it") from error
-    replace_text(path, json.dumps({"metrics": {**known, **entries}}, indent=2, allow_nan=False))

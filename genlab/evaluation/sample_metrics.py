@@ -10,7 +10,8 @@ from torch import Tensor
 
 from genlab.data.loading import as_examples
 from genlab.evaluation.context import EvaluationContext, MetricValue
-from genlab.evaluation.features import Extractor, Pixels, Values, read_table
+from genlab.evaluation.extractor import Extractor
+from genlab.evaluation.features import Pixels, Values, read_table
 from genlab.evaluation.point_metrics import modes, wasserstein
 from genlab.evaluation.samples import FirstPoints, SampleBatch, SampleMetric
 from genlab.inference.run import Run
@@ -168,7 +169,7 @@ def raw(context: EvaluationContext) -> Extractor:
 
 
 def training_pixels(context: EvaluationContext, pixels: Extractor) -> Iterator[Tensor]:
-    """All training examples of the context's data as points in pixel space, 2,000 at a time."""
+    """All training examples of the context's data as points in pixel space, at most 2,000 at a time."""
     field = context.source.spec["x"]
     for reading in read_table(context.table("train"), pixels, field, chunk=2_000, progress=context.progress):
         yield reading.features

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from genlab.evaluation.context import MetricValue
-from genlab.evaluation.features import Reading
+from genlab.evaluation.extractor import Reading
 
 
 @dataclass

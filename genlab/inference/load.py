@@ -26,17 +26,20 @@ def load(
     weights: str = "averaged",
     precision: str = "fp32",
     memory_format: str = "contiguous",
+    memory_budget: str | None = None,
 ) -> Run:
     """Load a run onto `device`, ready for inference: a run folder, a checkpoint file or "latest" (below `output_dir`).
 
-    weights: "averaged" (the moving average, if the run kept one) or "raw". precision, memory_format: as
-    `device.precision` and `device.memory_format`. `ValueError` if the run cannot be used.
+    weights: "averaged" (the moving average, if the run kept one) or "raw". precision, memory_format,
+    memory_budget: as `device.precision` ... `ValueError` if the run cannot be used.
 
     >>> run = genlab.load("outputs/vae-mnist/20261120-153012-5306")
     >>> images = run.sample(16, seed=0)      # [16, 1, 28, 28] in [0, 1]
     >>> latents = run.encode(images)         # [16, 20]
     """
-    settings = DeviceConfig("cpu", precision=precision, memory_format=memory_format)
+    settings = DeviceConfig(
+        "cpu", precision=precision, memory_format=memory_format, memory_budget=memory_budget, spin="auto"
+    )
     if problems := list(limit_problems(UseConfig(weights=weights, device=settings))):
         raise ValueError("\n".join(problems))
     path, state = checkpoint.find(latest(output_dir) if run == "latest" else run)
@@ -57,7 +60,7 @@ def load(
     model.load_state_dict(found)
     folder = RunFolder.of_checkpoint(path).path
     model.to(device).to(memory_format=MEMORY_FORMATS[memory_format]).eval().requires_grad_(False)
-    return Run(folder, state["step"], config, data, model, torch.device(device), weights, precision)
+    return Run(folder, state["step"], config, data, model, torch.device(device), weights, precision, memory_budget)
 
 
 def latest(output_dir: str, with_checkpoint: bool = True) -> Path:

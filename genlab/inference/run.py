@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,10 @@ from genlab.inference.conditioning import Conditioning
 from genlab.inference.interpolation import even, walk
 from genlab.inference.scoring import METHODS, chosen_method
 from genlab.inference.traversal import check_latents, one_at_a_time
-from genlab.system.device import computing
+from genlab.system.device import computing, memory_budget
 from genlab.system.distributed import shard
+from genlab.system.portions import Portions, rows_at_once
 from genlab.system.seeding import seeded
-
-BATCH = 256
-"""Examples per forward pass."""
 
 
 @dataclass
@@ -31,7 +30,7 @@ class Run:
 
     folder: the run folder. step: training step of the checkpoint. config: the complete config of the run. data: the
     data that the model was built for. weights: "averaged" (the moving average, if the run kept one) or "raw".
-    precision: `device.precision`, used for the networks.
+    precision, memory_budget: `device.precision` and `device.memory_budget`, used for the networks.
 
     A method raises `ValueError` if the model lacks the capability it needs, and names the models that have it.
     """
@@ -44,11 +43,22 @@ class Run:
     device: torch.device
     weights: str = "averaged"
     precision: str = "fp32"
+    memory_budget: str | None = None
+
+    @cached_property
+    def rows(self) -> int:
+        """Examples in a batch."""
+        return rows_at_once(*(self.data[domain].shape for domain in self.data.domains))
+
+    @cached_property
+    def portions(self) -> Portions:
+        """What keeps the networks within the budget."""
+        return Portions(self.model, memory_budget(self.device, self.memory_budget))
 
     @contextmanager
     def inference(self) -> Iterator[None]:
-        """Context for calling the model: no gradients, and the run's own precision, whatever the caller's."""
-        with torch.no_grad(), computing(self.device, self.precision):
+        """Context for calling the model: no gradients, and the run's own precision and portions, not the caller's."""
+        with torch.no_grad(), computing(self.device, self.precision), self.portions.applied():
             yield
 
     def can(self, *names: str) -> bool:
@@ -98,9 +108,9 @@ class Run:
         sample = self.capability("sample")
         self.conditioning.check_sampling(sampling)
         fixed = self.conditioning.rows(num_samples, condition)
-        starts: Any = enumerate(range(0, num_samples, BATCH))
+        starts: Any = enumerate(range(0, num_samples, self.rows))
         for number, start in shard(starts) if shared else starts:
-            count = min(BATCH, num_samples - start)
+            count = min(self.rows, num_samples - start)
             given = self.conditioning.varied(count, start, select(fixed, slice(start, start + count)))
             with self.inference(), seeded(seed, number):
                 x = sample(count, *self.model.given(self._on_device(given)), **sampling)
@@ -115,16 +125,14 @@ class Run:
     def prior(self, num_samples: int, seed: int = 0) -> Tensor:
         """Latents [num_samples, L] from the prior: the ones that `sample` decodes for this seed."""
         prior, parts = self.capability("prior"), []
-        for number, start in enumerate(range(0, num_samples, BATCH)):
+        for number, start in enumerate(range(0, num_samples, self.rows)):
             with self.inference(), seeded(seed, number):
-                parts.append(prior(min(BATCH, num_samples - start)).cpu())
+                parts.append(prior(min(self.rows, num_samples - start)).cpu())
         return torch.cat(parts)
 
     def decode(self, z: Tensor, condition: Mapping[str, Any] | None = None) -> Tensor:
-        """Decode latents [N, ..., L] to examples [N, ..., *shape].
-
-        condition: a row for each entry of the first axis; by default labels in turn.
-        """
+        """Decode latents [N, ..., L] to examples [N, ..., *shape]. condition: a row for each entry of the first axis,
+        by default labels in turn."""
         decode, flat, count = self.capability("decode"), z.flatten(0, -2), len(z)
         given = self.conditioning.varied(count, values=condition)
         rows = torch.arange(count).repeat_interleave(len(flat) // max(count, 1))
@@ -193,7 +201,7 @@ class Run:
         """
         x, method = self.checked(x), self.score_method(method)
         given = self.conditioning.rows(len(x), condition) or None
-        parts = enumerate(torch.arange(len(x)).split(BATCH))
+        parts = enumerate(torch.arange(len(x)).split(self.rows))
         scored = (self.score_batch(x[p], method, seed, n, importance_samples, select(given, p)) for n, p in parts)
         return torch.cat(list(scored))
 
@@ -235,7 +243,7 @@ class Run:
         """`function` of the rows and, for models that have conditions, their condition."""
         parts = []
         with self.inference():
-            for index in torch.arange(len(rows)).split(BATCH):
+            for index in torch.arange(len(rows)).split(self.rows):
                 given = self.model.given(self._on_device(select(condition, index)))
                 parts.append(function(rows[index].to(self.device), *given).float().cpu())
         return torch.cat(parts)

@@ -136,8 +136,10 @@ def export(function: Function, folder: Path, onnx: bool = False, tolerance: floa
         checks = [function.inputs(rows) for rows in CHECKED_ROWS]
         expected = [function.module(**inputs) for inputs in checks]
     path = folder / f"{function.name}.pt2"
-    torch.export.save(program, path)
-    loaded = torch.export.load(path).module()
+    with path.open("wb+") as file:  # torch takes no names beyond UTF-8
+        torch.export.save(program, file)
+        file.seek(0)
+        loaded = torch.export.load(file).module()
     report = {
         "file": path.name,
         "inputs": {name: _describe(name, [inputs[name] for inputs in checks], function) for name in checks[0]},
@@ -182,7 +184,7 @@ def _export_onnx(function: Function, program: Any, path: Path, checks: list, exp
         return {"file": path.name, "largest_difference": None}
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
 
     def call(inputs: dict[str, Tensor]) -> Tensor:
         arrays = {name: value.numpy() for name, value in inputs.items()}

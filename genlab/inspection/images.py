@@ -15,8 +15,8 @@ from genlab.data.decoding import UnreadableError, decode
 from genlab.data.images import NAMED, refusal
 from genlab.data.listing import shown
 from genlab.data.loading import Loader, as_examples
-from genlab.inference.run import BATCH
 from genlab.media.kinds import class_name, numbered
+from genlab.system.portions import MOST_ROWS, rows_at_once
 
 log = logging.getLogger("genlab")
 
@@ -102,9 +102,10 @@ class UserImages(Images):
 
     def read(self) -> Iterator[tuple[list[str], Tensor, Condition]]:
         damaged: list[UnreadableError] = []
-        for start in range(0, len(self.paths), BATCH):
+        at_once = rows_at_once(self.wanted.shape)
+        for start in range(0, len(self.paths), at_once):
             names, images = [], []
-            for path in self.paths[start : start + BATCH]:
+            for path in self.paths[start : start + at_once]:
                 try:
                     image = decode(str(path), self.wanted.shape)
                 except UnreadableError as error:
@@ -131,7 +132,7 @@ class UserPoints(Images):
     given_labels: Tensor | None = None
 
     def read(self) -> Iterator[tuple[list[str], Tensor, Condition]]:
-        for rows in torch.arange(len(self.points)).split(BATCH):
+        for rows in torch.arange(len(self.points)).split(MOST_ROWS):
             labels = {} if self.given_labels is None else {"label": self.given_labels[rows]}
             yield [str(row) for row in rows.tolist()], self.points[rows], labels
 

@@ -1,6 +1,5 @@
 """Score sets of images, find the least likely ones, and measure how well scores separate two sets."""
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,8 @@ from torch import Tensor
 from genlab.inference.run import Run
 from genlab.inference.scoring import METHODS
 from genlab.inspection.images import Images
+from genlab.media.plots import save_figure, write_label
+from genlab.system.files import write_csv
 
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _BINS = 80
@@ -33,7 +34,8 @@ class Scored:
 
     def summary(self) -> str:
         """Mean and quantiles, in one line."""
-        low, quarter, median, three_quarters, high = np.quantile(self.scores.numpy(), _QUANTILES)
+        with np.errstate(invalid="ignore"):  # scores that are not finite
+            low, quarter, median, three_quarters, high = np.quantile(self.scores.numpy(), _QUANTILES)
         return (
             f"mean {self.scores.mean():.5g}, median {median:.5g}, half in {quarter:.5g} to {three_quarters:.5g}, "
             f"90 % in {low:.5g} to {high:.5g} ({len(self.scores)} images{self.images.left_out})"
@@ -47,8 +49,7 @@ class Scored:
             if names := self.images.classes:
                 columns["class"] = [names[label] for label in columns["label"]]
         columns["score"] = self.scores.tolist()
-        with path.open("w", newline="") as file:
-            csv.writer(file).writerows([tuple(columns), *zip(*columns.values(), strict=True)])
+        write_csv(path, [tuple(columns), *zip(*columns.values(), strict=True)])
 
     def protocol(self) -> dict[str, Any]:
         """What was scored, as plain data."""
@@ -124,9 +125,11 @@ def save_histogram(scored: Scored, other: Scored, meaning: str, auroc: float, pa
     bins = np.histogram_bin_edges(np.concatenate(both), _BINS)
     figure = Figure(figsize=(8, 4.5), dpi=120, layout="constrained")
     axes = figure.subplots()
-    for side, values in zip((scored, other), both, strict=True):
+    for values in both:
         fractions = np.full(len(values), 1 / len(values))
-        axes.hist(values, bins, weights=fractions, alpha=0.6, label=f"{side.images.title} ({len(values)})")
+        axes.hist(values, bins, weights=fractions, alpha=0.6, label="of a set")
     axes.set(xlabel=f"{meaning}: less likely to the right", ylabel="fraction of images", title=f"AUROC {auroc:.4f}")
-    axes.legend(frameon=False)
-    figure.savefig(path)
+    legend = axes.legend(frameon=False)
+    for place, side in zip(legend.get_texts(), (scored, other), strict=True):
+        write_label(place, side.images.title, f" ({len(side.scores)})")
+    save_figure(figure, path)

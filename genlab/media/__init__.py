@@ -1,0 +1,3 @@
+import logging
+
+logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it reports on its cache and fonts, which nothing depends on

@@ -50,8 +50,7 @@ class Kind:
     bounds: smallest and largest value; None if any finite number is valid.
     levels: number of values that a stored entry can have; 0 if it is a real number.
     axes: number of axes of an example.
-    extractors: names of the feature extractors that read it, by which metrics compare examples; the first is the
-        default where there are no labels.
+    extractors: names of the feature extractors that read it, by which metrics compare examples.
     """
 
     plural: ClassVar[str] = "values"

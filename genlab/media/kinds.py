@@ -26,7 +26,7 @@ class Image(Shown):
     plural: ClassVar[str] = "images"
     bounds = (0.0, 1.0)
     levels = 256
-    extractors = ("pixels", "classifier", "inception")
+    extractors = ("classifier", "random-conv", "pixels", "inception")
     axes = 3
 
     def floats(self, stored: Tensor, dtype: torch.dtype, layout: torch.memory_format) -> Tensor:

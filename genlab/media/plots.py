@@ -9,17 +9,20 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from genlab.system.seeding import mix
+from genlab.system.text import shortened
 
 TSNE_LIMIT = 5000
 """Maximum number of points for t-SNE: its run time grows superlinearly, and more points would overlap."""
 
 _PERPLEXITY = 30
 _LEGEND = 20  # maximum number of classes in a legend
+_LETTERS = 80  # of a name in a plot
 
 
 @dataclass
@@ -38,7 +41,7 @@ def project(latents: np.ndarray, plot: str, seed: int = 0) -> Projection:
     """
     count, size = latents.shape
     if count < 3 or size < 2:
-        raise ValueError(f"plot={plot}: needs 3 images and 2 latents, here are {count} and {size}; add plot=none")
+        raise ValueError(f"plot={plot}: needs 3 images and 2 latents, here are {count} and {size}")
     return _principal_components(latents) if plot == "pca" else _tsne(latents, seed)
 
 
@@ -48,9 +51,10 @@ def _principal_components(latents: np.ndarray) -> Projection:
     latents = latents.astype(np.float64)
     with np.errstate(invalid="ignore"):  # identical latents have no variance to explain
         model = PCA(2, svd_solver="full").fit(latents)
-    ratios = np.nan_to_num(model.explained_variance_ratio_)
-    first, second = (f"component {n}: {ratio:.1%} of the variance" for n, ratio in enumerate(ratios, 1))
-    return Projection(model.transform(latents), np.arange(len(latents)), (first, second))
+    names = ["component 1", "component 2"]
+    if np.isfinite(ratios := model.explained_variance_ratio_).all():
+        names = [f"{name}: {ratio:.1%} of the variance" for name, ratio in zip(names, ratios, strict=True)]
+    return Projection(model.transform(latents), np.arange(len(latents)), (names[0], names[1]))
 
 
 def _tsne(latents: np.ndarray, seed: int) -> Projection:
@@ -81,15 +85,30 @@ def save_scatter(
         if len(classes) <= _LEGEND:
             colours = colormaps["tab10" if len(classes) <= 10 else "tab20"].colors
             for colour, label in zip(colours, classes, strict=False):
-                text = f"{label} {names[label]}" if names else str(label)
-                axes.scatter(*projection.points[own == label].T, color=colour, label=text, **style)
+                axes.scatter(*projection.points[own == label].T, color=colour, label="of a class", **style)
             legend = axes.legend(title="label", loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
-            for handle, text in zip(legend.legend_handles, legend.get_texts(), strict=True):
+            for handle, text, label in zip(legend.legend_handles, legend.get_texts(), classes, strict=True):
                 handle.set_sizes([40])
-                text.set_parse_math(False)  # a name may hold a $
+                write_label(text, f"{label} {names[label]}" if names else str(label))
         else:
             points = axes.scatter(*projection.points.T, c=own, cmap="viridis", **style)
             figure.colorbar(points, label="label")
-    axes.set(xlabel=projection.axes[0], ylabel=projection.axes[1], title=title)
-    with warnings.catch_warnings(action="ignore"):  # a name may hold letters that the font has not
+    axes.set(xlabel=projection.axes[0], ylabel=projection.axes[1])
+    write_label(axes.title, title)
+    save_figure(figure, path)
+
+
+def write_label(place: Any, name: str, more: str = "") -> None:
+    """Write `name`, a text of the user, and after it `more` to a `Text` of matplotlib: a title, or a legend's entry.
+
+    `$` starts no formula, control characters do nothing, and a long name leaves room for the plot.
+    """
+    place.set_parse_math(False)
+    place.set_text(shortened(name, _LETTERS) + more)
+
+
+def save_figure(figure: Any, path: Path) -> None:
+    """Write a `Figure` as a PNG. A letter that the font has not becomes a box, without a warning."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
         figure.savefig(path)

@@ -53,11 +53,10 @@ class Plane:
             directions = vectors[:, [-1, -2]]
             # The sign of a principal component is arbitrary: the largest entry is made positive.
             directions = directions * directions.gather(0, directions.abs().argmax(0)[None]).sign()
-            ratios = (variances[[-1, -2]] / variances.sum().clamp_min(1e-300)).tolist()
-            names = [
-                f"principal component {n} of the data ({ratio:.0%} of the variance)"
-                for n, ratio in enumerate(ratios, 1)
-            ]
+            names = [f"principal component {n} of the data" for n in (1, 2)]
+            if (total := variances.sum()) > 0:
+                ratios = (variances[[-1, -2]] / total).tolist()
+                names = [f"{name} ({ratio:.0%} of the variance)" for name, ratio in zip(names, ratios, strict=True)]
         plane = cls(centre, directions, [], [], names)
         ends = torch.quantile(
             plane.shown(points)[: 10**6], torch.tensor([_ROBUST, 1 - _ROBUST], dtype=torch.float64), 0

@@ -7,7 +7,8 @@ or `genlab.evaluation.data_metrics.DATA_METRICS`.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -24,11 +25,12 @@ log = logging.getLogger("genlab")
 class Metric:
     """One metric, or several that are computed together.
 
-    directions: of each value it may return, by name. needs: required capabilities of the model. fields: fields that a
-    batch must hold besides images. draws: whether it depends on the seed. extractor: whether it compares features;
-    classes: whether the extractor must be a classifier. least_samples, least_real: minimum number of samples and of
-    real images. own_data: whether it is about the data that the run was trained on. kinds: of data that it is
-    of; () for all. modes: whether the dataset must know its modes.
+    directions: of each value it may return, by name. needs: required capabilities of the model. fields: fields that
+    a batch must hold besides images. draws: whether it depends on the seed. extractor: whether it compares
+    features; classes: whether the extractor must be a classifier. least_samples, least_real: minimum number of
+    samples and of real images; covariance: whether both must also exceed the number of features. own_data: whether
+    it is about the data that the run was trained on. kinds: of data that it is of; () for all. modes: whether the
+    dataset must know its modes.
     """
 
     group: Literal["samples", "data", "translation"]
@@ -41,6 +43,7 @@ class Metric:
     classes: bool = False
     least_samples: int = 0
     least_real: int = 0
+    covariance: bool = False
     own_data: bool = False
     kinds: tuple[str, ...] = ()
     modes: bool = False
@@ -50,6 +53,10 @@ def _samples(summary: str, directions: dict[str, Direction], **more: Any) -> Met
     """A metric of samples; compares features unless `more` overrides that."""
     settings: dict[str, Any] = {"draws": True, "extractor": True, "least_samples": 2, "least_real": 2, **more}
     return Metric("samples", summary, directions, ("sample",), **settings)
+
+
+FEWEST_KERNEL = 50
+"""Images on each side of a kernel distance: with fewer its error exceeds what separates good models from bad ones."""
 
 
 METRICS: dict[str, Metric] = {
@@ -67,7 +74,7 @@ METRICS: dict[str, Metric] = {
     "latents": Metric(
         "data",
         "active units, total correlation",
-        {"active_units": None, "total_correlation": "min"},
+        {"active_units": None, "total_correlation": None},
         ("encode",),
     ),
     "disentanglement": Metric(
@@ -98,9 +105,11 @@ METRICS: dict[str, Metric] = {
         draws=True,
         extractor=True,
     ),
-    "frechet": _samples("Frechet distance", {"frechet_distance": "min"}),
-    "kernel": _samples("kernel distance (KID)", {"kernel_distance": "min"}),
-    "inception_score": _samples("Inception Score", {"inception_score": "max"}, classes=True),
+    "frechet": _samples("Frechet distance", {"frechet_distance": "min"}, covariance=True),
+    "kernel": _samples(
+        "kernel distance (KID)", {"kernel_distance": "min"}, least_samples=FEWEST_KERNEL, least_real=FEWEST_KERNEL
+    ),
+    "inception_score": _samples("Inception Score", {"inception_score": "max"}, classes=True, least_samples=100),
     "manifold": _samples(
         "precision, recall, density, coverage",
         {"precision": "max", "recall": "max", "density": "max", "coverage": "max"},
@@ -133,9 +142,14 @@ METRICS: dict[str, Metric] = {
 }
 """By the name that `metrics=` takes."""
 
-COMPARABLE = ("dataset", "split", "weights", "num_samples", "extractor", "extractor_sha256", "importance_samples",
-              "images", "sampling", "condition")  # fmt: skip
-"""Protocol entries that must match for two values to be comparable; steps and seeds may differ between runs."""
+_NEITHER = {"kl", "perplexity", "std", "gradient", "discriminator", "critic"}
+"""Words in the names of values that neither lower nor higher is better of: a KL of 0 is a collapse, and a discriminator
+that loses means a good generator or a bad discriminator."""
+
+COMPARABLE = ("dataset", "split", "data_sha256", "weights", "num_samples", "extractor", "extractor_sha256",
+              "importance_samples", "images", "sampling", "condition")  # fmt: skip
+"""Protocol entries that must match for two values to be comparable; steps and seeds may differ between runs, and with
+the seeds the split of the data."""
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {}
@@ -184,6 +198,22 @@ def directions_of(asked: Iterable[str] | None = None) -> dict[str, Direction]:
     found = known(asked)
     names = found if asked is None else asked
     return {name: direction for metric in names for name, direction in found[metric].directions.items()}
+
+
+def ranking(recorded: Mapping[str, Any]) -> dict[str, str]:
+    """Of the directions `recorded` by full name, as in "validation/elbo", those that rank: "min" or "max".
+
+    The catalogue wins over a record, which may be of an earlier version or of anyone.
+    """
+    own = {name: direction for metric in METRICS.values() for name, direction in metric.directions.items()}
+    found = {}
+    for name, direction in recorded.items():
+        kind, _, value = str(name).partition("/")
+        if value in own and (kind == "evaluation" or own[value] is None):
+            direction = own[value]
+        if direction in ("min", "max") and not _NEITHER & set(re.split("[/_]", value)):
+            found[str(name)] = direction
+    return found
 
 
 def unknown(asked: Iterable[str]) -> Iterator[str]:

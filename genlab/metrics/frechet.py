@@ -11,6 +11,8 @@ References:
 import torch
 from torch import Tensor
 
+from genlab.system.portions import rows_at_once
+
 
 class Moments:
     """Mean and covariance of features that arrive in chunks, in float64 on the CPU; memory D^2, for any count."""
@@ -52,7 +54,9 @@ class Moments:
         count, mean = len(features), features.mean(0)
         centred, total, shift = features - mean, self.count + count, mean - self.mean
         # S = S_a + S_b + n_a n_b / n (mu_b - mu_a) (mu_b - mu_a)^T, which avoids cancellation.
-        self.scatter += centred.T @ centred + torch.outer(shift, shift) * (self.count * count / total)
+        for rows in torch.arange(len(mean)).split(rows_at_once(mean.shape, most=len(mean), copies=4)):
+            part = centred.T[rows] @ centred + torch.outer(shift[rows], shift) * (self.count * count / total)
+            self.scatter[rows] += part
         self.mean = self.mean + shift * (count / total)
         self.count = total
 

@@ -33,7 +33,7 @@ class InceptionScore:
         self.count += len(p)
 
     def result(self) -> dict[str, Any]:
-        """Mean and population standard deviation (std) over the splits."""
+        """Mean and population standard deviation (std over splits; None for a single one)."""
         assert self.count == self.num_samples, "add all samples first"
         sizes = (torch.arange(self.count) * self.splits // self.num_samples).bincount(minlength=self.splits).double()
         marginal = self.probabilities / sizes[:, None]
@@ -41,7 +41,7 @@ class InceptionScore:
         scores = (self.negative_entropy / sizes - torch.xlogy(marginal, marginal).sum(1)).exp()
         return {
             "mean": scores.mean().item(),
-            "std": scores.std(correction=0).item(),
+            "std": scores.std(correction=0).item() if self.splits > 1 else None,
             "splits": self.splits,
             "samples": self.count,
         }

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from genlab.contract.data import Condition
 from genlab.contract.model import GenerativeModel
+from genlab.system.portions import rows_at_once
 
 
 @dataclass(frozen=True)
@@ -32,13 +33,14 @@ def likelihood_bounds(
     """ELBO and importance-weighted bound of examples x [N, *shape] from `num_samples` draws for each, of a model that
     has `log_weights`. given: the condition, for models that have any.
 
-    Uses torch's global generator, `chunk` draws at a time (N * chunk decoded examples in memory): results depend on its
-    state, N and `chunk`. `ValueError` if `num_samples` or `chunk` is less than 1.
+    Uses torch's global generator, at most `chunk` draws at a time, fewer of large examples (N * chunk decoded ones in
+    memory): results depend on its state, N and `chunk`. `ValueError` if `num_samples` or `chunk` is less than 1.
     """
     for name, value in (("num_samples", num_samples), ("chunk", chunk)):
         if value < 1:
             raise ValueError(f"{name}={value}: must be at least 1")
     total = torch.zeros(len(x), dtype=torch.float64)
+    chunk = max(1, min(chunk, rows_at_once(x.shape[1:], most=chunk * len(x)) // len(x)))
     log_total = torch.full_like(total, -torch.inf)
     for start in range(0, num_samples, chunk):
         log_weights = model.log_weights(x, min(chunk, num_samples - start), *given).cpu().double()

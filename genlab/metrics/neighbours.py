@@ -4,6 +4,7 @@ References: A Non-Parametric Test to Detect Data-Copying in Generative Models (M
 https://arxiv.org/abs/2004.05675
 """
 
+import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -47,7 +48,7 @@ def data_copying(to_samples: Tensor, to_held_out: Tensor) -> dict[str, float | i
 
     to_samples [N], to_held_out [M]: distances of samples, and of held-out images, to their nearest training image.
     gap: 1 - mean(to_samples) / mean(to_held_out); 1 for copies of the training data, 0 if samples are as far away as
-        new images, negative if they are farther.
+        new images, negative if they are farther; NaN if all held-out images are copies themselves.
     closer_than_held_out: fraction of pairs in which the sample is closer, ties counting half (Mann and Whitney's
         U / NM, the statistic of Meehan et al. over a single cell); 0.5 for a model that samples the data
         distribution, 1 for copies. Blurred samples are closer to everything than sharp ones, which raises both values.
@@ -57,7 +58,7 @@ def data_copying(to_samples: Tensor, to_held_out: Tensor) -> dict[str, float | i
     nearer = (2 * len(order) - below - not_above).double() / 2
     mean, reference = to_samples.mean().item(), to_held_out.mean().item()
     return {
-        "gap": 1 - mean / reference if reference else 0.0,
+        "gap": 1 - mean / reference if reference else math.nan,
         "closer_than_held_out": (nearer.mean() / len(order)).item(),
         "sample_distance": mean,
         "held_out_distance": reference,

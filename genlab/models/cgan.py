@@ -20,6 +20,7 @@ from torch.nn.functional import one_hot
 from genlab.contract.data import Batch, Condition, DataSpec
 from genlab.models.gan import GAN
 from genlab.networks.network import Network
+from genlab.system.portions import rows_at_once
 
 _PREVIEW_COLUMNS = 10
 
@@ -85,10 +86,12 @@ class CGAN(GAN):
 
     def preview(self, batch: Batch) -> dict[str, Tensor]:
         """One class per row, the same noise within each column."""
-        z, label = self.latents(batch)[:_PREVIEW_COLUMNS], self.preview_labels(batch)["samples"]
+        label = self.preview_labels(batch)["samples"]
+        z = self.latents(batch)[: label.shape[1]]
         samples = self.decode(z.repeat(self.num_conditions, 1), {"label": label.flatten()})
         return {"samples": samples.unflatten(0, label.shape)}
 
     def preview_labels(self, batch: Batch) -> dict[str, Tensor]:
-        columns = min(batch.size, _PREVIEW_COLUMNS)
+        at_once = rows_at_once(self.data.shape, most=_PREVIEW_COLUMNS * self.num_conditions)
+        columns = min(batch.size, max(1, at_once // self.num_conditions))
         return {"samples": torch.arange(self.num_conditions, device=batch.device)[:, None].repeat(1, columns)}

@@ -164,9 +164,9 @@ class CycleGAN(GenerativeModel):
             cycle_errors.append(l1_loss(self.translate(translation, domain), x))
             translated, wanted = translation.to(x.dtype).flatten(1), batch[other].flatten(1)
             distances.append(sliced_wasserstein(translated, wanted, directions[:, : wanted.shape[1]]))
-            if truth in batch and batch[truth].shape == x.shape:
-                error, untouched = l1_loss(translation, batch[truth]), l1_loss(x, batch[truth])
-                scores[f"paired_error/{domain}"] = error / untouched
+            comparable = truth in batch and batch[truth].shape == x.shape
+            if comparable and (untouched := l1_loss(x, batch[truth])) > 0:  # 0 if the domains are alike
+                scores[f"paired_error/{domain}"] = l1_loss(translation, batch[truth]) / untouched
         if scores:
             scores = {"paired_error": torch.stack(list(scores.values())).mean(), **scores}
         scores["sliced_wasserstein"] = torch.stack(distances).mean()

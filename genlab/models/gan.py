@@ -199,15 +199,15 @@ class GAN(GenerativeModel):
     def evaluate(self, batch: Batch) -> dict[str, Tensor]:
         """sliced_wasserstein: distance between the batch and as many samples, over random projections of data space,
             where points are standardized;
-        diversity: mean pairwise distance of samples divided by that of examples, near 0 if the generator has collapsed.
+        diversity: mean pairwise distance of samples divided by that of examples, near 0 if the generator has collapsed;
+            left out if there is a single example, or all are equal.
         """
         x = self.unit.inward(batch["x"]).flatten(1)
         samples = self.unit.inward(self.decode(self.latents(batch), self.condition(batch))).flatten(1)
-        return {
-            "sliced_wasserstein": sliced_wasserstein(samples, x, directions=batch.randn(x.shape[1])),
-            "diversity": _mean_pairwise_distance(samples)
-            / _mean_pairwise_distance(x).clamp_min(torch.finfo(x.dtype).tiny),
-        }
+        metrics = {"sliced_wasserstein": sliced_wasserstein(samples, x, directions=batch.randn(x.shape[1]))}
+        if (expected := _mean_pairwise_distance(x)) > 0:
+            metrics["diversity"] = _mean_pairwise_distance(samples) / expected
+        return metrics
 
     def preview(self, batch: Batch) -> dict[str, Tensor]:
         """A square grid of samples, as large as the batch allows."""

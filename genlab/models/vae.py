@@ -21,6 +21,7 @@ from genlab.models.latents import standard_normal
 from genlab.networks.coordinates import Coordinates
 from genlab.networks.layers import Activation, check_least
 from genlab.networks.network import Network
+from genlab.system.portions import rows_at_once
 
 _TRAVERSED_LATENTS = 10
 _TRAVERSED_VALUES = 9
@@ -34,7 +35,7 @@ class VAE(GenerativeModel):
 
     averaged: ClassVar[tuple[str, ...]] = ("encoder", "decoder", "likelihood")
     kinds = frozenset({"image", "points"})
-    metrics = {"elbo": "max", "reconstruction": "min", "kl": "min", "mse": "min"}
+    metrics = {"elbo": "max", "reconstruction": "min", "mse": "min"}  # a small KL may be a good fit or a collapse
 
     def __init__(
         self,
@@ -177,7 +178,8 @@ class VAE(GenerativeModel):
         They are fixed at the latents of the most typical example, whose latents are closest to the prior's mean.
         """
         mu, log_var = self.posterior(x, condition)
-        used = kl_to_standard_normal(mu, log_var).mean(0).argsort(descending=True)[:_TRAVERSED_LATENTS]
+        rows = max(1, rows_at_once(self.data.shape, most=_TRAVERSED_LATENTS * _TRAVERSED_VALUES) // _TRAVERSED_VALUES)
+        used = kl_to_standard_normal(mu, log_var).mean(0).argsort(descending=True)[:rows]
         typical = mu.square().sum(1).argmin()
         z = mu[typical].repeat(len(used), _TRAVERSED_VALUES, 1)
         for row, latent in enumerate(used):

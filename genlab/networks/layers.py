@@ -107,7 +107,8 @@ def check_sides(height: int, width: int, network: str, otherwise: str = "") -> N
 
 def initialize(layer: nn.Conv2d | nn.ConvTranspose2d) -> nn.Module:
     """`layer` with weights from N(0, 0.02^2) and zero bias (Radford, Metz, Chintala 2016, section 3)."""
-    nn.init.normal_(layer.weight, std=INITIAL_DEVIATION)
+    if not layer.weight.is_meta:  # it has no values, and torch would import its compiler: a second, and 150 MiB
+        nn.init.normal_(layer.weight, std=INITIAL_DEVIATION)
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
     return layer

@@ -2,12 +2,14 @@
 
 from typing import Any
 
+import torch
 import yaml
 
 from genlab.callbacks.checkpoints import Checkpoints
 from genlab.callbacks.console import Console
 from genlab.callbacks.metrics_file import MetricsFile
 from genlab.callbacks.previews import Previews
+from genlab.callbacks.speed import Speed
 from genlab.callbacks.status_file import StatusFile
 from genlab.callbacks.tensorboard import TensorBoard
 from genlab.callbacks.validation import EarlyStopping, Validation
@@ -19,8 +21,9 @@ from genlab.contract.settings import RunConfig, lookup
 from genlab.data.source import Source
 from genlab.inference.run import Run
 from genlab.media.metadata import PREVIEW, Origin, run_id
-from genlab.metrics.catalogue import directions_of
+from genlab.metrics.catalogue import directions_of, ranking
 from genlab.system.distributed import rank
+from genlab.system.text import printable
 from genlab.training.callback import Callback
 from genlab.training.trainer import Trainer
 
@@ -32,7 +35,7 @@ def directions(config: RunConfig) -> dict[str, str]:
     if config.trainer.evaluate_every:
         numbers = directions_of(config.evaluation.metrics)
         found |= {f"evaluation/{name}": direction for name, direction in numbers.items() if direction}
-    return found
+    return ranking(found)
 
 
 def make_callbacks(
@@ -57,7 +60,7 @@ def make_callbacks(
     saving = Checkpoints(folder, settings.checkpoint_every, settings.keep_checkpoints, constants, settings.best_metric)
     if rank() != 0:
         return [watch, *measuring, saving]
-    writing: list[Callback] = [MetricsFile(folder.metrics), StatusFile(status)]
+    writing: list[Callback] = [MetricsFile(folder.metrics), StatusFile(status), Speed(folder, torch.get_num_threads())]
     if config.logger.tensorboard:
         text = yaml.safe_dump(config.to_dict(), sort_keys=False, allow_unicode=True)
         size = config.logger.projector_size
@@ -77,8 +80,9 @@ def _evaluation(config: RunConfig, trainer: Trainer, source: Source, folder: Run
 
     device = trainer.train_loader.device
     context = EvaluationContext(source, config.choices.dataset, config.evaluation, config, device, progress=False)
-    weights = "averaged" if trainer.ema else "raw"
-    return Evaluation(every, context, Run(folder.path, 0, config, source.spec, trainer.model, device, weights))
+    weights, budget = "averaged" if trainer.ema else "raw", config.device.memory_budget
+    run = Run(folder.path, 0, config, source.spec, trainer.model, device, weights, memory_budget=budget)
+    return Evaluation(every, context, run)
 
 
 def _hparams(config: RunConfig) -> dict[str, int | float | str | bool]:
@@ -100,4 +104,4 @@ def _plain(value: Any) -> int | float | str | bool:
     """A setting as a value for TensorBoard; a node becomes the name of its class."""
     if isinstance(value, dict):
         return str(value.get("_target_", "")).rpartition(".")[2]
-    return value if isinstance(value, (int, float, str, bool)) else str(value)
+    return value if isinstance(value, (int, float, bool)) else printable(str(value))  # a path may be no text

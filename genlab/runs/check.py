@@ -23,12 +23,13 @@ from genlab.config.check import locate, mismatches, problems_of, ranking_metrics
 from genlab.config.compose import RequestError
 from genlab.config.options import class_of, models_of_kinds, usual_spec
 from genlab.config.paths import options
-from genlab.config.stored import check_weights
+from genlab.config.stored import check_weights, unstorable
 from genlab.contract.model import CAPABILITIES, GenerativeModel
 from genlab.contract.settings import PAIRS, RunConfig
 from genlab.data.source import Source
 from genlab.media.kinds import shown_kind
 from genlab.metrics.catalogue import directions_of, unknown
+from genlab.runs.batch_norm import batch_norm_problem
 from genlab.system import memory, plugins
 from genlab.system.device import resolve
 from genlab.system.text import did_you_mean
@@ -49,7 +50,7 @@ def check(
     checks.run(begins=folder is not None)
     problems += checks.problems
     problems += _folder_problems(RunFolder(folder)) if folder else []
-    if problems:
+    if problems := problems or unstorable(config):
         raise RequestError(problems)
 
 
@@ -122,6 +123,8 @@ class _Check:
         if model.conditions:
             self.problems += _without_condition(found)
         self._try(check_size, model)
+        if problem := batch_norm_problem(config, model, source.spec):
+            self.problems.append(problem)
         processes = int(os.environ.get("WORLD_SIZE", config.device.processes))  # torchrun's, if it started this one
         if hasattr(model, "example_weights") and processes > 1:
             name = type(model).__name__

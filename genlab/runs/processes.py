@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from multiprocessing import resource_tracker
 from typing import Any
 
 from torch import distributed as dist
@@ -21,7 +22,9 @@ from genlab.checkpoints.folder import RunFolder
 from genlab.system import torchrun
 from genlab.system.distributed import PeerLost, barrier, from_first
 from genlab.system.files import replace_text
-from genlab.system.signals import Interrupted, handling
+from genlab.system.signals import Interrupted, handling, sparing_helpers
+from genlab.system.small_files import json_text
+from genlab.system.streams import lasting_streams
 
 _PATIENCE = timedelta(hours=2)
 """Timeout of collectives. The others wait while process 0 alone trains classifiers and writes files, which may exceed
@@ -156,6 +159,8 @@ def _start(processes: int, folder: RunFolder, function: Callable, arguments: tup
     """Start `processes` that call `function(*arguments)`, and wait for them."""
     if multiprocessing.get_start_method() not in multiprocessing.get_all_start_methods():
         multiprocessing.set_start_method("spawn", force=True)  # joblib's own method is unknown to the new processes
+    with sparing_helpers():
+        resource_tracker.ensure_running()
     store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     context = multiprocessing.spawn(_work, (processes, store.port, function, arguments), nprocs=processes, join=False)
     failure = None
@@ -175,7 +180,7 @@ def _start(processes: int, folder: RunFolder, function: Callable, arguments: tup
         reason = str(error) if error else _how_it_ended(failure)
         if status.get("process") in context.pids():
             status |= {"status": "failed", "reason": reason}
-            replace_text(folder.status, json.dumps(status, indent=2))
+            replace_text(folder.status, json_text(status, indent=2))
         raise RunFailed(reason, folder)
     if status.get("status") in (None, "interrupted"):
         raise Interrupted(received[0] if received else signal.SIGTERM, status.get("reason") or "")
@@ -188,7 +193,7 @@ def _work(number: int, processes: int, port: int, function: Callable, arguments:
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(processes)}
     os.environ |= {"RANK": str(number), "LOCAL_RANK": str(number), "TORCHELASTIC_USE_AGENT_STORE": "True"}
     try:
-        with _group():
+        with lasting_streams(), _group():
             function(*arguments)
             barrier()  # if one exits early, gloo may abort the others
     except Interrupted:

@@ -21,7 +21,7 @@ class StoppedRun:
     """start: where to resume; step: the step there.
 
     config: the run's, including changes by a resumed process that has not saved a checkpoint.
-    state: from `status.json`, but "killed" if the process is gone; None if there is no such file.
+    state: from `status.json`, but "killed" if the process is gone, and why it failed; None if there is no such file.
     ended: whether the run ended by itself at that step.
     damaged: a line for each newer checkpoint that cannot be read.
     """
@@ -53,7 +53,10 @@ class StoppedRun:
         start, state, damaged = _find(folder, place)
         config = _config(folder, start.path, state)
         word, step = state_of(folder), state["step"]
-        ended = word == "finished" and read_json(folder.status).get("step") == step
+        status = read_json(folder.status) if word in ("finished", "failed") else {}
+        ended = word == "finished" and status.get("step") == step
+        if word == "failed" and status.get("reason"):
+            word += f": {str(status['reason']).splitlines()[0]}"
         return cls(folder, config, start, step, word, ended, damaged)
 
     @classmethod

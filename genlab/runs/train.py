@@ -9,8 +9,6 @@ from pathlib import Path
 from traceback import clear_frames
 
 import torch
-import yaml
-from torch import nn
 
 from genlab.checkpoints import file as checkpoint
 from genlab.checkpoints.file import Start
@@ -20,7 +18,7 @@ from genlab.checkpoints.rotation import make_last
 from genlab.checkpoints.status import RunStatus
 from genlab.config.build import build_model, build_optimizers, build_schedule, build_source
 from genlab.config.places import with_absolute_places
-from genlab.config.stored import check_state
+from genlab.config.stored import as_yaml, check_state
 from genlab.contract.settings import RunConfig
 from genlab.data.loading import Loader
 from genlab.data.source import Source
@@ -30,10 +28,12 @@ from genlab.runs.callbacks import directions, make_callbacks
 from genlab.runs.processes import RunFailed, first_failure, in_all_processes, reason_of, under_one_command
 from genlab.runs.provenance import environment, resumed
 from genlab.runs.transfer import transfer
+from genlab.system import spin
 from genlab.system.device import MEMORY_FORMATS, prepare
 from genlab.system.distributed import PeerLost, largest, rank, world
 from genlab.system.files import replace_text
 from genlab.system.logs import log_to_file
+from genlab.system.portions import networks
 from genlab.system.seeding import seeded
 from genlab.system.signals import Interrupted, Interruption
 from genlab.system.small_files import read_json
@@ -149,12 +149,13 @@ def _write_records(
             record = resumed(first, record)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"{folder.environment}: is damaged; remove it to continue unchecked") from error
-    replace_text(folder.config, yaml.safe_dump(config.to_dict(), sort_keys=False, allow_unicode=True))
+    replace_text(folder.config, as_yaml(config))
     replace_text(folder.environment, json.dumps(record, indent=2))
     for note in source.notes:
         log.warning(note)
     for line in (*_classes(source), *loaders[0].storage, *loaders[1].storage):
         log.info(line)
+    spin.report(config.device.spin)
 
 
 def _classes(source: Source) -> Iterator[str]:
@@ -202,15 +203,6 @@ def build_trainer(
     )
     if config.device.compile:
         mode = "reduce-overhead" if device.type == "cuda" else "default"  # the first records CUDA graphs
-        for network in _networks(model):
+        for network in networks(model):
             network.compile(mode=mode)
     return trainer
-
-
-def _networks(module: nn.Module) -> Iterator[nn.Module]:
-    """Child modules that are called as a whole, including those in containers."""
-    for child in module.children():
-        if isinstance(child, (nn.ModuleDict, nn.ModuleList)):
-            yield from _networks(child)
-        else:
-            yield child

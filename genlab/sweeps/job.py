@@ -19,7 +19,7 @@ from genlab.checkpoints.status import state_of
 from genlab.config.check import locate
 from genlab.config.compose import compose_job, parse, register
 from genlab.contract.settings import DeviceConfig, RunConfig, SweepConfig
-from genlab.metrics.catalogue import directions_of
+from genlab.metrics.catalogue import directions_of, ranking
 from genlab.runs.processes import RunFailed, reason_of
 from genlab.runs.resumable import StoppedRun
 from genlab.runs.train import train
@@ -28,8 +28,9 @@ from genlab.system import cores
 from genlab.system.device import resolve
 from genlab.system.files import replace_text
 from genlab.system.logs import log_to_console, log_to_file
-from genlab.system.signals import SIGNALS, Interrupted, Interruption
+from genlab.system.signals import Interrupted, Interruption, caught
 from genlab.system.small_files import read_json
+from genlab.system.streams import lasting_streams
 
 log = logging.getLogger("genlab")
 
@@ -44,9 +45,11 @@ def objective(config: RunConfig, sweep: SweepConfig) -> tuple[str | None, str | 
     `sweep.metric` if set, else the first ranking metric of the model.
     """
     metrics = locate("model", config.model["_target_"]).metrics
-    name = sweep.metric or next((f"validation/{metric}" for metric in metrics), None)
-    kind, _, metric = (name or "").partition("/")
-    return name, (directions_of() if kind == "evaluation" else metrics).get(metric)
+    known = ranking({f"validation/{name}": direction for name, direction in metrics.items()})
+    if (sweep.metric or "").startswith("evaluation/"):
+        known = ranking({f"evaluation/{name}": direction for name, direction in directions_of().items()})
+    name = sweep.metric or next(iter(known), None)
+    return name, known.get(name or "")
 
 
 class _Worker(Interruption):
@@ -72,7 +75,7 @@ def run_job(config: DictConfig) -> float | None:
     launcher = hydra.runtime.choices["hydra/launcher"]
     in_pool = launcher != "basic" and hydra.launcher.get("n_jobs") != 1
     if in_pool and launcher == "joblib":
-        for number in SIGNALS:
+        for number in caught():
             signal.signal(number, _WORKER.receive)
     if launcher.startswith("submitit"):  # sends SIGUSR2 shortly before the time limit
         signal.signal(signal.SIGUSR2, lambda number, frame: os.kill(os.getpid(), signal.SIGTERM))
@@ -87,7 +90,7 @@ def run_job(config: DictConfig) -> float | None:
     sys.argv = ["genlab", "train", *overrides]  # recorded as provenance, in place of the worker's own
     log_to_console(logging.WARNING)
     try:
-        with _WORKER.interruptible():
+        with lasting_streams(), _WORKER.interruptible():
             final = _recorded(JobFolder(Path(hydra.runtime.output_dir)), run, overrides, sweep.retry)
     except Interrupted as error:
         if not in_pool:

@@ -1,5 +1,6 @@
 """Run the jobs of a sweep by Hydra's sweeper and launcher, with clean shutdown on a signal."""
 
+import importlib
 import logging
 import multiprocessing
 import os
@@ -18,7 +19,7 @@ from genlab.sweeps.job import FORCED, mark_failed, run_job
 from genlab.sweeps.overview import Overview
 from genlab.sweeps.progress import shown
 from genlab.system import cores
-from genlab.system.signals import Interrupted, Interruption, is_echo
+from genlab.system.signals import Interrupted, Interruption, is_echo, sparing_helpers
 
 _KILLED = (
     "a process of the pool died while this job was running, perhaps for lack of memory; try it again with a smaller "
@@ -34,6 +35,9 @@ def launch(plan: Plan, overrides: list[str], overview: Overview) -> None:
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors propagate to genlab.cli, which formats them
     logging.getLogger("hydra_plugins").setLevel(logging.CRITICAL)  # failed jobs are reported here
+    if plan.launcher == "joblib":
+        with sparing_helpers():
+            importlib.import_module("joblib.externals.loky.backend.resource_tracker").ensure_running()
     failure = None
     with shown(overview), _Forwarding().listening() as interruption:
         try:
@@ -89,7 +93,7 @@ class _Forwarding(Interruption):
     """
 
     def _receive(self, number: int, frame: Any) -> None:
-        if self.received and is_echo(self._time):
+        if self._demanded is not None and is_echo(self._demanded):
             return
         pool = [process.pid for process in multiprocessing.active_children() if process.pid is not None]
         for pid in pool:

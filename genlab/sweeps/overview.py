@@ -1,16 +1,15 @@
 """The state of a sweep's jobs, read from their folders, wherever they run."""
 
-import csv
 import math
 import re
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
-from io import StringIO
+from typing import Any
 
 from genlab.checkpoints.folder import JobFolder
 from genlab.config.sweeping import Plan
-from genlab.system.files import replace_text
+from genlab.system.files import csv_text, replace_text
 from genlab.system.small_files import read_json
 
 _DAMAGE = (ValueError, TypeError, KeyError, AttributeError)
@@ -21,7 +20,7 @@ class State:
     """The state of one job.
 
     status: waiting, running (also if it was interrupted), finished or failed. done: completed fraction of its steps.
-    settings: values of the keys that the sweep varies. final: its metrics so far.
+    settings: values of the keys that the sweep varies. final: its metrics so far, those that are finite.
     """
 
     number: int
@@ -48,11 +47,19 @@ class Overview:
     """The jobs of a sweep.
 
     metric, direction: what ranks them; None if nothing does. done: numbers of the jobs that have finished already. All
-    others count only after they start in this launch.
+    others count only after they start in this launch. same_data: whether values of different jobs can be compared.
     """
 
-    def __init__(self, plan: Plan, metric: str | None, direction: str | None, done: Collection[int] = ()):
+    def __init__(
+        self,
+        plan: Plan,
+        metric: str | None,
+        direction: str | None,
+        done: Collection[int] = (),
+        same_data: bool = True,
+    ):
         self.folder, self.varied, self.metric, self.direction = plan.folder, plan.varied, metric, direction
+        self.same_data = same_data
         jobs, self._done = range(plan.total), frozenset(done)
         self._before = [{} if number in done else job_record(self.folder.job(number)) for number in jobs]
         self.states = [self._look(number) if number in done else State(number) for number in jobs]
@@ -72,31 +79,28 @@ class Overview:
 
     @property
     def best(self) -> State | None:
-        """The finished job with the best value."""
+        """The finished job with the best value; None if nothing ranks the jobs, or they have different data."""
         finished = (state for state in self.states if state.status == "finished")
         ranked = [(value, state) for state in finished if (value := self.value(state)) is not None]
-        if not ranked or self.direction is None:
+        if not ranked or self.direction is None or not self.same_data:
             return None
         return (max if self.direction == "max" else min)(ranked, key=lambda pair: pair[0])[1]
 
     def value(self, state: State) -> float | None:
-        """The ranking metric's value, None if it is missing or not finite."""
-        found = state.final.get(self.metric or "")
-        return found if found is not None and math.isfinite(found) else None
+        """The ranking metric's value, None if it is missing."""
+        return state.final.get(self.metric or "")
 
     def write(self) -> None:
         """Write all launched jobs to `summary.csv`, one line each."""
         measured = dict.fromkeys(name for state in self.states for name in state.final)
         metrics = sorted(measured, key=lambda name: name != self.metric)
-        text = StringIO()
-        writer = csv.writer(text)
-        writer.writerow(["job", "state", "step", "steps_per_second", *self.varied, *metrics, "reason"])
+        rows: list[list[Any]] = [["job", "state", "step", "steps_per_second", *self.varied, *metrics, "reason"]]
         for state in self.states:
             if state.status != "waiting":
                 about = [state.number, state.status, state.step, state.steps_per_second]
                 settings = [state.settings.get(key) for key in self.varied]
-                writer.writerow([*about, *settings, *(state.final.get(name) for name in metrics), state.reason])
-        replace_text(self.folder.summary, text.getvalue(), durable=False)
+                rows.append([*about, *settings, *(state.final.get(name) for name in metrics), state.reason])
+        replace_text(self.folder.summary, csv_text(rows), durable=False)
 
     def _look(self, number: int) -> State:
         folder = self.folder.job(number)
@@ -108,7 +112,8 @@ class Overview:
         with suppress(*_DAMAGE):
             status = read_json(folder.status)
             state.step, state.reason = int(status["step"]), status["reason"]
-            state.final = {name: float(value) for name, value in status["final"].items()}
+            final = {name: float(value) for name, value in status["final"].items() if value is not None}
+            state.final = {name: value for name, value in final.items() if math.isfinite(value)}
             state.steps_per_second = status.get("steps_per_second")
             if record["ended"] or number in self._done:
                 state.status = status["status"]

@@ -12,11 +12,11 @@ _TOPOLOGY = "/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"
 def available() -> int:
     """Physical cores in this process's affinity mask, at most its container's CPU quota. Two hardware threads of a core
     count once: they share its matrix units."""
-    cores = len({_siblings(cpu) for cpu in _allowed()})
+    cores = len({_siblings(cpu) for cpu in allowed()})
     return max(1, ceil(min(cores, _quota())))
 
 
-def _allowed() -> list[int]:
+def allowed() -> list[int]:
     """Indices of the logical CPUs that this process may run on."""
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))

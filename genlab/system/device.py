@@ -1,15 +1,21 @@
 """Device setup of a run: which device, how many threads, which precision, which kernels."""
 
 import ctypes
+import logging
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from genlab.system import cores
+from genlab.system import cores, memory
+from genlab.system.files import can_write, temporary_folder
+
+log = logging.getLogger("genlab")
 
 MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
@@ -43,6 +49,12 @@ def resolve(name: str, index: int = 0) -> torch.device:
     return torch.device(name)
 
 
+def memory_budget(device: torch.device, asked: str | None) -> int:
+    """Bytes that `device.memory_budget` means on `device`."""
+    there = torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else None
+    return memory.budget(asked, there)
+
+
 def multiplies_bf16(device: torch.device) -> bool:
     """Whether `device` has bfloat16 matrix units; without them bf16 is slower than fp32."""
     if device.type == "cuda":
@@ -62,6 +74,8 @@ def prepare(settings: Any) -> torch.device:
     torch.empty(_LARGEST_HEAP_BLOCK, dtype=torch.uint8)
     if settings.keep_memory:
         _keep_memory()
+    if settings.compile:
+        _choose_compiler_cache()
     if settings.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS needs it for determinism
     if settings.deterministic != torch.are_deterministic_algorithms_enabled():
@@ -113,6 +127,18 @@ def computing(device: torch.device, precision: str) -> Iterator[None]:
 def autocast(device: torch.device, precision: str) -> torch.autocast:
     """Autocast to the half precision that `device.precision` names; disabled for the others."""
     return torch.autocast(device.type, dtype=_AUTOCAST.get(precision), enabled=precision in _AUTOCAST)
+
+
+def _choose_compiler_cache() -> None:
+    """Have torch's compiler keep its code in a folder that can be written. Its own choice is named after $USER, which
+    may be somebody else, and ends the run if it cannot be written."""
+    own = os.environ.get("TORCHINDUCTOR_CACHE_DIR") or os.path.join(
+        tempfile.gettempdir(), f"torchinductor_{os.getuid()}"
+    )
+    if not can_write(Path(own)):
+        log.warning("device.compile: %s cannot be written; the compiled code is not kept", own)
+        own = str(temporary_folder())
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = own
 
 
 def _keep_memory() -> None:

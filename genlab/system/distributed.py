@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -96,9 +96,11 @@ def first_process_first() -> Iterator[None]:
     """Process 0 runs the block first, then the others do, which find its results in the cache."""
     if rank() != 0:
         barrier()
-    yield
-    if rank() == 0:
-        barrier()
+    try:
+        yield
+    finally:
+        if rank() == 0:
+            barrier()
 
 
 def average(tensors: list[Tensor]) -> None:
@@ -138,20 +140,38 @@ def shard(pieces: Iterable[T]) -> Iterator[T]:
     return islice(pieces, rank(), None, world())
 
 
+class _Failure(NamedTuple):
+    reason: str
+
+
 def gather_in_order(own: Iterable[T]) -> Iterator[T]:
     """Gather the results that each process has for its `shard`; every process gets all of them, in order.
 
-    Results are plain values and CPU tensors, not None. Memory holds one per process at a time.
+    Results are plain values and CPU tensors, not None. Memory holds one per process at a time. What fails in one
+    process is raised in all of them at the same result, so that they stay in step.
     """
     if world() == 1:
         yield from own
         return
-    own = iter(own)
+    failed: list[Exception] = []
+
+    def attempted() -> Iterator[Any]:
+        try:
+            yield from own
+        except Exception as error:
+            failed.append(error)
+            yield _Failure(str(error) or type(error).__name__)
+
+    pieces = attempted()
     while True:
         found: list[Any] = [None] * world()
-        piece = next(own, None)
+        piece = next(pieces, None)
         with _collective():
             dist.all_gather_object(found, piece)
-        yield from (piece for piece in found if piece is not None)
+        for piece in found:
+            if isinstance(piece, _Failure):
+                raise failed[0] if failed else RuntimeError(piece.reason)
+            if piece is not None:
+                yield piece
         if found[-1] is None:  # the last rank is the first to run out of pieces
             return

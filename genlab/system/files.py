@@ -1,14 +1,21 @@
 """Atomic file writes that survive crashes and power failures, and locks so that one job builds a shared file."""
 
+import csv
 import logging
 import os
+import shutil
 import stat
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
+from io import StringIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from filelock import BaseFileLock, FileLock, Timeout
+
+from genlab.system.text import size_in_words
 
 log = logging.getLogger("genlab")
 
@@ -46,7 +53,28 @@ def replacing(path: Path, durable: bool = True) -> Iterator[BinaryIO]:
 def replace_text(path: Path, text: str, durable: bool = True) -> None:
     """Write `text` to `path` atomically: a reader sees the whole old or the whole new content."""
     with replacing(path, durable) as file:
-        file.write(text.encode())
+        file.write(text.encode(errors="backslashreplace"))  # a name may hold bytes that are no text
+
+
+def csv_text(rows: Iterable[Iterable[Any]]) -> str:
+    """`rows` as the text of a CSV file."""
+    text = StringIO()
+    csv.writer(text).writerows(rows)
+    return text.getvalue()
+
+
+def write_csv(path: Path, rows: Iterable[Iterable[Any]]) -> None:
+    """Write `rows` to a CSV file in UTF-8; bytes of names that are no text as \\udcXX."""
+    path.write_text(csv_text(rows), encoding="utf-8", errors="backslashreplace", newline="")
+
+
+def utf8_name(path: Path, handle: int) -> str:
+    """The name of what is open as `handle`, for libraries that take UTF-8 alone: `path`, or else that of the handle."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return f"/proc/self/fd/{handle}"  # only Linux has other names
+    return str(path)
 
 
 def open_plain(path: Path, flags: int = os.O_RDONLY) -> BinaryIO:
@@ -56,6 +84,13 @@ def open_plain(path: Path, flags: int = os.O_RDONLY) -> BinaryIO:
         os.close(handle)
         raise ValueError(f"{path}: is no plain file; remove it")
     return os.fdopen(handle, "r+b" if flags & os.O_RDWR else "rb")
+
+
+def check_room(folder: Path, what: str, nbytes: int) -> None:
+    """`ValueError` if the disk of `folder` has no room for the `nbytes` of `what`."""
+    if nbytes > (free := shutil.disk_usage(folder).free):
+        needs, left = size_in_words(nbytes), size_in_words(free)
+        raise ValueError(f"{what}: needs {needs}, and the disk of {folder} has {left}; free some, or ask for less")
 
 
 @contextmanager
@@ -70,7 +105,7 @@ def build_once(path: Path) -> Iterator[None]:
     outlives its parent does not keep the lock.
     """
     lock = FileLock(path.with_name(f".{path.name}.lock"), poll_interval=0.1, fallback_to_soft=False)
-    missing = [folder for folder in path.parents if not folder.exists()]
+    missing = [folder for folder in path.parents if not os.path.exists(folder)]  # Path.exists fails without rights
     with suppress(OSError):
         _wait(lock, path)
     try:
@@ -91,6 +126,26 @@ def _wait(lock: BaseFileLock, path: Path) -> None:
     except Timeout:
         log.info("waiting for another job that makes %s; remove %s to continue without it", path, lock.lock_file)
         lock.acquire()
+
+
+def can_write(folder: Path) -> bool:
+    """Whether files can be created in `folder`, which is made if it does not exist."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
+
+
+@cache
+def _temporary_folder() -> tempfile.TemporaryDirectory:
+    return tempfile.TemporaryDirectory(prefix="genlab-", ignore_cleanup_errors=True)
+
+
+def temporary_folder() -> Path:
+    """A folder that is removed when this process ends, in place of a cache that cannot be written."""
+    return Path(_temporary_folder().name)
 
 
 def sync(path: Path) -> None:

@@ -1,7 +1,8 @@
-"""Signals that end a run: SIGINT from the keyboard, SIGTERM from Slurm, Kubernetes and `kill`.
+"""Signals that end a run: SIGINT from the keyboard, SIGTERM from Slurm, Kubernetes and `kill`, SIGHUP when the terminal
+is gone, and those by which batch systems announce the end of a job.
 
-After the first one the current training step is completed, and work that can be repeated later is interrupted. The
-second one ends the process at once, which is safe as files are written atomically.
+After the first one the current training step is completed, and work that can be repeated later is interrupted. A second
+SIGINT or SIGTERM ends the process at once, which is safe as files are written atomically.
 """
 
 import os
@@ -9,10 +10,15 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_DEMANDS = (signal.SIGINT, signal.SIGTERM)
+
+_NOTICES = tuple(getattr(signal, name) for name in ("SIGHUP", "SIGUSR1", "SIGUSR2", "SIGXCPU") if hasattr(signal, name))
+"""Signals that often come more than once, so that the second one demands no more than the first."""
+
+SIGNALS = (*_DEMANDS, *_NOTICES)
 
 _ECHO_SECONDS = 0.3
 """Launchers signal both a process and its group: a second signal within this time is a duplicate of the first."""
@@ -42,8 +48,25 @@ def leaving_at_once() -> Iterator[None]:
 
 
 def _leave(number: int, frame: Any) -> None:
-    os.write(2, f"genlab: stopped by {signal.Signals(number).name}\n".encode())
+    with suppress(OSError):  # the terminal may be gone
+        os.write(2, f"genlab: stopped by {signal.Signals(number).name}\n".encode())
     os._exit(128 + number)
+
+
+def caught() -> list[signal.Signals]:
+    """The signals to handle. A notice that whoever started this process has it ignore, as nohup does, stays ignored."""
+    return [number for number in SIGNALS if number in _DEMANDS or signal.getsignal(number) is not signal.SIG_IGN]
+
+
+@contextmanager
+def sparing_helpers() -> Iterator[None]:
+    """Helper processes that libraries start inside the block outlive a notice to the process group. Python's and loky's
+    resource trackers ignore SIGINT and SIGTERM by themselves."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _NOTICES)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
@@ -52,7 +75,7 @@ def handling(handler: Callable[[int, Any], None]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, handler) for number in SIGNALS}
+    before = {number: signal.signal(number, handler) for number in caught()}
     try:
         yield
     finally:
@@ -65,7 +88,7 @@ class Interruption:
 
     def __init__(self):
         self.received: int | None = None
-        self._time = 0.0
+        self._demanded: float | None = None  # time of the first SIGINT or SIGTERM
         self._interruptible = False
 
     @contextmanager
@@ -86,10 +109,12 @@ class Interruption:
             self._interruptible = False
 
     def _receive(self, number: int, frame: Any) -> None:
-        if self.received and not is_echo(self._time):
-            os._exit(128 + number)  # no message, no cleanup: either may be what hangs
+        if number in _DEMANDS:
+            if self._demanded is not None and not is_echo(self._demanded):
+                os._exit(128 + number)  # no message, no cleanup: either may be what hangs
+            self._demanded = self._demanded or time.monotonic()
         if self.received:
             return
-        self.received, self._time = number, time.monotonic()
+        self.received = number
         if self._interruptible:
             raise Interrupted(number)

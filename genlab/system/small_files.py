@@ -1,10 +1,13 @@
-"""Read small YAML and JSON files from untrusted sources: no code is run, and time and memory are bounded.
+"""JSON as it is written, and small YAML and JSON files read from untrusted sources: no code is run, and time and memory
+are bounded.
 
 Run folders are shared. A few lines of YAML can expand to gigabytes (aliases of aliases), brackets can nest deeper than
 any stack, and a path can lead to a pipe or to an endless device.
 """
 
 import json
+import math
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +20,8 @@ LARGEST = 2**20
 
 _MAX_DEPTH, _MAX_LENGTH = 50, 3_000  # of YAML: levels, and characters of a value
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C loader is ten times faster, but not always available
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+"""A byte of a file name that is not UTF-8, as PyYAML writes it; the C loader cannot read it."""
 
 
 class Unreadable(ValueError):
@@ -32,12 +37,25 @@ def read_json(path: Path) -> Any:
     return _parsed(path, json.loads, "JSON")
 
 
+def json_text(value: Any, indent: int | None = None) -> str:
+    """Plain values as JSON. It has neither NaN nor infinity: these become null."""
+    return json.dumps(_finite(value), indent=indent, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def read_yaml(path: Path) -> Any:
     """Parse a YAML file of at most 1 MiB to values that JSON has as well. `Unreadable`, a `ValueError`, if that fails.
 
     Aliases, more than 50 levels, values of over 3,000 characters, and dates or other types are refused.
     """
-    return _parsed(path, _plain_yaml, "plain YAML")
+    return _parsed(path, plain_yaml, "plain YAML")
 
 
 def small_lines(path: Path) -> Iterator[bytes]:
@@ -62,14 +80,19 @@ def _parsed(path: Path, parse: Callable[[str], Any], kind: str) -> Any:
         raise _unreadable(path, f"damaged: it is no {kind}") from error
 
 
-def _plain_yaml(text: str) -> Any:
+def plain_yaml(text: str) -> Any:
+    """Parse a text as `read_yaml` does a file. `ValueError` if that refuses it."""
+    if len(text.encode()) > LARGEST:
+        raise _Refused("it has more than 1 MiB")
     depth = 0
-    for event in yaml.parse(text, _LOADER):  # nothing is built before all of it is known to be harmless
+    loader = yaml.SafeLoader if _SURROGATE.search(text) else _LOADER
+    for event in yaml.parse(text, loader):  # nothing is built before all of it is known to be harmless
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        too_long = isinstance(event, yaml.ScalarEvent) and len(event.value) > _MAX_LENGTH
-        if isinstance(event, yaml.AliasEvent) or depth > _MAX_DEPTH or too_long:
-            raise _Refused("it has aliases, nests too deep, or holds a value that is too long")
-    return json.loads(json.dumps(yaml.load(text, _LOADER)))
+        if isinstance(event, yaml.ScalarEvent) and len(event.value) > _MAX_LENGTH:
+            raise _Refused(f"it holds a value of more than {_MAX_LENGTH} characters, {event.value[:40]!r}...")
+        if isinstance(event, yaml.AliasEvent) or depth > _MAX_DEPTH:
+            raise _Refused("it has aliases or nests too deep")
+    return json.loads(json.dumps(yaml.load(text, loader)))
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from genlab.system.files import replacing_path
+from genlab.system.files import replacing_path, utf8_name
 
 _CHECKSUM = "sha256"
 _BLANK = b"0" * 64
@@ -53,13 +53,13 @@ def read(path: Path, device: str | torch.device = "cpu") -> tuple[dict[str, Tens
         header[place : place + len(_BLANK)] = _BLANK
         if found != _digest(file, header):
             raise ValueError("its bytes do not match their checksum")
-    try:
-        with safe_open(path, framework="pt", device=str(device)) as content:
-            metadata = {name: text for name, text in content.metadata().items() if name != _CHECKSUM}
-            names = content.keys()
-            return {name: content.get_tensor(name) for name in names}, metadata
-    except (SafetensorError, RuntimeError, AttributeError, TypeError) as error:  # no metadata, absurd shapes
-        raise ValueError(str(error)) from error
+        try:
+            with safe_open(utf8_name(path, file.fileno()), framework="pt", device=str(device)) as content:
+                metadata = {name: text for name, text in content.metadata().items() if name != _CHECKSUM}
+                names = content.keys()
+                return {name: content.get_tensor(name) for name in names}, metadata
+        except (SafetensorError, RuntimeError, AttributeError, TypeError) as error:  # no metadata, absurd shapes
+            raise ValueError(str(error)) from error
 
 
 def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

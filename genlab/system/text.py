@@ -1,8 +1,10 @@
-"""Text for users: hints for misspelt words, and untrusted text made safe for a terminal."""
+"""Text for users: hints for misspelt words, and untrusted text made safe for a terminal, a plot and a shell."""
 
 import difflib
 import re
+import shlex
 from collections.abc import Collection
+from typing import Any
 
 NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 """A number as a name."""
@@ -15,13 +17,55 @@ def did_you_mean(word: str, words: Collection[str]) -> str:
 
 def closest(word: str, words: Collection[str]) -> str:
     """A hint that names the closest of `words`; empty if none is close."""
-    close = difflib.get_close_matches(word, words, n=1)
-    return f"did you mean {close[0]!r}?" if close else ""
+    written = {name.lower(): name for name in words}
+    close = difflib.get_close_matches(word.lower(), written, n=1)
+    return f"did you mean {written[close[0]]!r}?" if close else ""
 
 
 def printable(text: str) -> str:
-    """`text` with control characters, which a terminal would interpret, replaced by "?"."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
+    """`text` with control characters, which a terminal would interpret, and bytes that are no text replaced by "?"."""
+    return text if text.isprintable() else "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def shortened(text: str, width: int) -> str:
+    """`text`, printable, and cut to `width` letters."""
+    text = printable(text)
+    return text if len(text) <= width else text[: width - 3] + "..."
+
+
+def shell_word(text: str) -> str:
+    """`text` quoted for a shell; what cannot be printed as $'...' with its bytes, which bash and zsh read."""
+    if text.isprintable():
+        return shlex.quote(text)
+    parts = (
+        "\\" + letter
+        if letter in "\\'"
+        else letter
+        if letter.isprintable()
+        else "".join(f"\\{byte:03o}" for byte in letter.encode(errors="surrogateescape"))
+        for letter in text
+    )
+    return f"$'{''.join(parts)}'"
+
+
+def shell_line(*words: str) -> str:
+    """A command to paste into a shell."""
+    return " ".join(map(shell_word, words))
+
+
+class Printing:
+    """A stream for people: what it is given is printable, whatever names hold, and whatever the stream can encode."""
+
+    def __init__(self, stream: Any):
+        self.stream = stream
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+    def write(self, text: str) -> int:
+        return self.stream.write("\n".join(map(printable, text.split("\n"))))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
 
 
 def natural_order(names: Collection[str]) -> list[str]:

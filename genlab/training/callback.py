@@ -18,6 +18,9 @@ class Callback:
     def on_start(self, trainer: Trainer) -> None:
         """Training is about to begin or to resume."""
 
+    def on_rehearse(self, trainer: Trainer, metrics: list[str]) -> None:
+        """Names of the metrics that `on_validate` will be called with, before training begins or resumes."""
+
     def extra_metrics(self, trainer: Trainer, row: dict[str, float]) -> dict[str, float]:
         """Metrics to add to a row that is due by `trainer.log_every`, before `on_log` is called with it. Not called for
         the additional row at the end of a run and the one after a rollback."""

@@ -11,7 +11,8 @@ from genlab.contract.data import Batch
 from genlab.contract.model import GenerativeModel, Update
 from genlab.contract.settings import DeviceConfig, TrainerConfig
 from genlab.system import distributed
-from genlab.system.device import autocast
+from genlab.system.device import autocast, memory_budget
+from genlab.system.portions import Portions
 from genlab.training.scalars import mean
 
 
@@ -36,6 +37,7 @@ class Optimization:
         share = settings.batch_size // distributed.world()
         self.accumulation_steps = math.ceil(share / (device_settings.micro_batch or share))
         self.autocast = autocast(device, device_settings.precision)  # reused, but never nested
+        self.portions = Portions(model, memory_budget(device, device_settings.memory_budget))  # for inference alone
         self.scaler = torch.amp.GradScaler(device.type, enabled=device_settings.precision == "fp16")
         self.records_graphs = device_settings.compile and device.type == "cuda"
 

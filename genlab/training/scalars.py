@@ -9,7 +9,14 @@ from genlab.system import distributed
 
 
 class TrainingDiverged(RuntimeError):
-    """A loss term became NaN or infinite; the message names the step and the term."""
+    """A loss, a validation metric or a weight became NaN or infinite; the message names it and the step."""
+
+    @classmethod
+    def at(cls, step: int, name: str, value: float) -> "TrainingDiverged":
+        return cls(
+            f"{name} became {value} at step {step}. Lower optimizer.lr, set trainer.clip, "
+            "or use device.precision=fp32 if it was another."
+        )
 
 
 def mean(values: list[Tensor]) -> Tensor:
@@ -50,10 +57,7 @@ class ScalarWindow:
         if not self.bad:
             raise TrainingDiverged("a loss became NaN or infinite in another process")
         step, name, value = min(self.bad)
-        raise TrainingDiverged(
-            f"{name} became {value} at step {step}. Lower optimizer.lr, set trainer.clip, "
-            "or use device.precision=fp32 if it was another."
-        )
+        raise TrainingDiverged.at(step, name, value)
 
     @property
     def filled(self) -> bool:

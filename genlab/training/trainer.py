@@ -26,7 +26,7 @@ class Trainer:
 
     Callbacks control it: `lr_scale` is a factor on all learning rates, setting `stop_reason` ends the run, and setting
     `rollback_state` makes training continue from that state. `on_divergence` is called if a row of metrics is not
-    finite. It may set one of these, identically in all processes; otherwise `TrainingDiverged` ends the run.
+    finite. It may set `rollback_state`, identically in all processes; otherwise `TrainingDiverged` ends the run.
     """
 
     def __init__(
@@ -62,16 +62,16 @@ class Trainer:
         with self.interruption.interruptible():
             self.emit("on_start")
         try:
-            self._end(self._train())
+            self._train()
+            self._end()
         except Interrupted:
             self.emit("on_interrupt")
             distributed.barrier()
             raise
 
-    def _train(self) -> bool:
-        """Run all remaining steps; False if the last one is not finite."""
+    def _train(self) -> None:
+        """Run all remaining steps."""
         self.model.train()
-        finite = True
         if self.events.notified is not None:  # a signal interrupted callbacks at the end of the last step
             self.events.end_step(self)
         batches = self.train_loader.batches(self.settings.batch_size, self.step)
@@ -79,13 +79,12 @@ class Trainer:
             if number := self.stop_flag(self.interruption.received or 0):
                 raise Interrupted(number)
             self.train_step(next(batches))
-            finite = self._log()
+            self._log()
             if self.rollback_state:
                 batches = self._roll_back(self.rollback_state)
-            elif finite:
+            else:
                 self.events.end_step(self)
         self.stop_flag.settle()
-        return finite
 
     def train_step(self, batch: Batch) -> None:
         """One step: seed the generators, apply the updates, collect their scalars, update the moving average."""
@@ -97,25 +96,24 @@ class Trainer:
             self.ema.update(self.step)
         self.step += 1
 
-    def _log(self) -> bool:
-        """Log a row of metrics if one is due; False if it is not finite and `on_divergence` handled that.
+    def _log(self) -> None:
+        """Log a row of metrics if one is due. `TrainingDiverged` if it is not finite and nothing is rolled back.
 
         The last step's row is always checked: a run must not end with values that are not finite.
         """
         due = self.step % self.settings.log_every == 0
         if not due and self.step < self.max_steps:
-            return True
+            return
         try:
             row = self.log_row(keep=not due)
         except TrainingDiverged as error:
             if self.on_divergence:
                 self.on_divergence(self, error)
-            if not (self.rollback_state or self.stop_reason):
+            if not self.rollback_state:
                 raise
-            return False
+            return
         if due:
             self.events.log(self, row)
-        return True
 
     def log_row(self, keep: bool = False) -> dict[str, float]:
         """A row of metrics: means over the steps since the last row and over the processes.
@@ -136,13 +134,12 @@ class Trainer:
         self.rollback_state = None
         return self.train_loader.batches(self.settings.batch_size, self.step)
 
-    def _end(self, finite: bool) -> None:
+    def _end(self) -> None:
         """Measure what was not due at the last step. The saved state does not include it, so that resuming with more
         steps gives the same run as one that never ended here."""
-        if finite:
-            self.emit("on_last_step")
-            if self.step % self.settings.log_every and self.metric_window.filled:
-                self.emit("on_log", self.log_row(keep=True))
+        self.emit("on_last_step")
+        if self.step % self.settings.log_every and self.metric_window.filled:
+            self.emit("on_log", self.log_row(keep=True))
         self.emit("on_finish")
 
     def emit(self, event: str, *arguments: Any) -> None:

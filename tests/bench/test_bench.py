@@ -1,6 +1,7 @@
 """The benchmark is fair and sound: equal networks, equal batches, turns that are counted right, tables that hold it."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -9,11 +10,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from bench import plain, report
+from bench import plain, report, turns
 from bench.breakdown import WARM_UP, Stopwatch, share_outside
 from bench.measure import Course, Row
 from bench.plain import Settings
-from bench.turns import Score, Turn, race, strangers_seconds
+from bench.turns import Score, Turn, race, race_beside, strangers_seconds
 from bench.workloads import WORKLOADS
 
 from genlab.config.build import build_model, build_source
@@ -124,3 +125,26 @@ def test_the_cost_of_logging_is_what_is_lost():
     silent = Score("silent", [], [Turn(100, 1.0, 0), Turn(100, 1.0, 0)])
     _, line = report.logging([("vae_mlp", "fp32", telling, silent)])
     assert line == ("vae_mlp", "fp32", "96.0", "100.0", "4.0 %", "0.960 [0.950, 0.970]")
+
+
+def test_a_neighbour_takes_part_of_the_machine(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(Path(plain.__file__).parents[1]))
+    monkeypatch.setattr(turns, "ATTEMPTS", 1)
+    scores = race_beside({"on": ["bench.toy", "5"], "off": ["bench.toy", "5"]}, tmp_path, rounds=2, seconds=0.1)
+    assert all(len(score.turns) == 2 for pair in scores.values() for score in pair)
+    costs = [("vae_mlp", "fp32", spin, *pair) for spin, pair in scores.items()]
+    assert [line[2] for line in report.neighbour(costs)] == ["device.spin", "on", "off"]
+    before = strangers_seconds(set())
+    with turns._busy() as session:
+        time.sleep(0.2)
+        assert strangers_seconds(set()) - before > 0.05
+        assert os.getsid(session) == session
+    with pytest.raises(ProcessLookupError):
+        os.getsid(session)
+
+
+def test_the_cost_of_a_neighbour_is_what_is_lost():
+    alone = Score("alone", [], [Turn(100, 1.0, 0), Turn(100, 1.0, 0)])
+    beside = Score("beside", [], [Turn(25, 1.0, 0), Turn(50, 1.0, 0, disturbed=True)])
+    _, line = report.neighbour([("vae_mlp", "bf16", "on", alone, beside)])
+    assert line == ("vae_mlp", "bf16", "on", "100.0", "37.5", "0.38 [0.25, 0.50], 1 disturbed")

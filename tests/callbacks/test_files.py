@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from types import SimpleNamespace
 
 import lab
@@ -9,12 +10,19 @@ import pytest
 import torch
 
 from genlab.callbacks.checkpoints import Checkpoints
+from genlab.callbacks.metrics_file import MetricsFile
 from genlab.callbacks.status_file import StatusFile
 from genlab.callbacks.validation import EarlyStopping
+from genlab.callbacks.watch import Alarm
 from genlab.checkpoints import file as checkpoint
+from genlab.checkpoints.file import Start
 from genlab.checkpoints.folder import RunFolder
 from genlab.checkpoints.status import RunStatus
+from genlab.comparison.records import read_run
+from genlab.runs.processes import RunFailed
+from genlab.runs.resumable import StoppedRun
 from genlab.runs.train import train
+from genlab.system import files
 from genlab.training.callback import Measurement
 from genlab.training.events import Events
 from genlab.training.scalars import ScalarWindow, TrainingDiverged
@@ -121,6 +129,12 @@ def test_between_checkpoints_the_best_is_kept_alone_and_none_without_a_metric(tm
     assert steps_of(tmp_path) == {"last.safetensors": 3, "best.safetensors": 2}
 
 
+def test_a_disk_that_cannot_hold_a_checkpoint_is_told_at_the_start(tmp_path, monkeypatch):
+    monkeypatch.setattr(files.shutil, "disk_usage", lambda folder: SimpleNamespace(free=7))
+    with pytest.raises(ValueError, match=r"a checkpoint: needs 8 bytes, and the disk of .* has 7 bytes"):
+        checkpoints(tmp_path, every=None, keep=1).on_start(stub())
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_never_saves_broken_weights(value, tmp_path):
     callback, trainer = checkpoints(tmp_path, every=1, keep=3), stub(step=1)
@@ -130,6 +144,14 @@ def test_never_saves_broken_weights(value, tmp_path):
     with pytest.raises(TrainingDiverged, match="weight b became infinite or NaN by step 2"):
         callback.on_step_end(trainer)
     assert steps_of(tmp_path) == {"step_0000001.safetensors": 1, "last.safetensors": 1}
+
+
+def test_never_saves_broken_averages(tmp_path):
+    callback, trainer = checkpoints(tmp_path, every=1, keep=3), stub(step=1)
+    trainer.ema = SimpleNamespace(state_dict=lambda: {"a": torch.tensor(math.inf)})
+    callback.on_start(trainer)
+    with pytest.raises(TrainingDiverged, match="weight a became infinite or NaN by step 1"):
+        callback.on_step_end(trainer)
 
 
 def test_early_stopping_carries_its_count_over_a_resume():
@@ -166,3 +188,62 @@ def test_a_run_that_is_stopped_early_says_why(tmp_path):
     assert (status["status"], status["step"]) == ("finished", 3)
     assert status["reason"] == "validation/mse has not improved for 2 validations"
     assert checkpoint.load(tmp_path / "run/checkpoints/last.safetensors")["step"] == 3
+
+
+def strict(text):
+    """JSON without the NaN that Python's own writer and reader take."""
+    return json.loads(text, parse_constant=lambda token: pytest.fail(token))
+
+
+def test_a_run_that_ends_in_nan_has_failed_and_says_so_in_files_and_at_resume(tmp_path, monkeypatch, capsys):
+    """The losses and the weights are finite; the validation overflows."""
+    overflowing = ["optimizer.lr=1e30", "trainer.max_steps=1", "logger.tensorboard=true"]
+    config = lab.compose("ae", *lab.small_data(), *overflowing)
+    folder, reason = RunFolder(tmp_path / "run"), "validation/mse became nan at step 1"
+    for _ in range(2):
+        with pytest.raises(RunFailed, match=reason):
+            train(config, folder, Start(folder.last) if folder.last.exists() else None)
+        status = strict(folder.status.read_text())
+        assert status["status"] == "failed" and status["reason"].startswith(reason) and status["final"] == {}
+        rows = [strict(line) for line in folder.metrics.read_text().splitlines()]
+        assert {"step": 1, "validation/mse": None} in rows
+        assert not folder.best.exists()
+    assert StoppedRun.read(folder.path).state.startswith(f"failed: {reason}")
+    record = read_run(folder.path, "run")
+    assert record.status == "failed" and record.metrics == record.curves == {}
+
+
+def test_the_status_keeps_no_value_of_before_the_last_measurement_and_none_that_is_not_finite(tmp_path):
+    status, trainer = RunStatus(tmp_path / "status.json", {}), stub()
+    callback = StatusFile(status)
+    callback.on_validate(trainer, {"mse": 0.5, "psnr": 9.0})
+    callback.on_evaluate(trainer, {"mmd": {"value": 0.1}, "recall": {"value": 0.2}})
+    callback.on_validate(trainer, {"mse": math.nan, "psnr": 8.0})
+    callback.on_evaluate(trainer, {"mmd": {"value": math.nan}, "recall": {"value": 0.3}})
+    callback.on_alarm(trainer, Alarm(1, "gradient", math.inf, 9.0, "warn", "advice"))
+    entry = strict((tmp_path / "status.json").read_text())
+    assert entry["final"] == {"validation/psnr": 8.0, "evaluation/recall": 0.3} and entry["alarms"][0]["value"] is None
+
+
+def test_an_evaluation_without_a_value_ends_nothing_and_is_never_the_best(tmp_path):
+    saving, trainer = Checkpoints(RunFolder(tmp_path), 1, 3, {}, "evaluation/mmd"), stub(step=1)
+    saving.on_start(trainer)
+    saving.on_evaluate(trainer, {"mmd": {"value": math.nan, "direction": "min"}})
+    assert not saving.improved
+
+
+def test_rows_and_status_hold_no_nan(tmp_path):
+    """Not every reader takes what Python writes for it."""
+    rows, status = MetricsFile(tmp_path / "metrics.jsonl"), RunStatus(tmp_path / "status.json", {})
+    for callback in (rows, StatusFile(status)):
+        callback.on_validate(stub(), {"elbo": math.nan, "mse": math.inf})
+    status.write("finished")
+    for path in (rows.path, status.path):
+        assert "null" in path.read_text() and not {"NaN", "Infinity"} & set(re.findall(r"\w+", path.read_text()))
+
+
+def test_an_evaluation_that_lacks_the_best_metric_does_not_end_the_run(tmp_path):
+    saving = Checkpoints(RunFolder(tmp_path), 5, 1, {}, "evaluation/mmd")
+    for entries in ({"mmd": {"value": 2.0, "direction": "min"}}, {"frechet": {"value": 1.0, "direction": "min"}}):
+        saving.on_evaluate(stub(), entries)
+    assert saving.best == -2.0

@@ -1,8 +1,10 @@
 """The progress bar's end of things: it counts steps, shows losses and never breaks a log."""
 
+import logging
 from types import SimpleNamespace
 
 from genlab.callbacks.console import Console
+from genlab.system.logs import log_to_console
 
 
 def test_bar_counts_shows_and_closes(capsys):
@@ -18,6 +20,17 @@ def test_bar_counts_shows_and_closes(capsys):
     error = capsys.readouterr().err
     assert "step 5: validation  mse 0.5" in error
     assert "loss=1.235" in error and "learning_rate" not in error and "5/5" in error
+
+
+def test_a_line_of_the_log_has_its_own(capsys):
+    trainer = SimpleNamespace(step=3, max_steps=5)
+    console = Console()
+    console.on_start(trainer)
+    log_to_console()
+    logging.getLogger("genlab").warning("between")
+    console.on_close(trainer)
+    lines = [line.strip() for line in capsys.readouterr().err.replace("\r", "\n").splitlines()]
+    assert "between" in lines
 
 
 def test_a_run_that_never_began_has_no_bar():

@@ -145,3 +145,8 @@ def test_an_alarm_says_what_to_try_and_may_end_the_run(action, reason, tmp_path,
     assert all(part in caplog.text for part in ("step 10", "diversity 0", "below 0.7", "lower optimizer.lr"))
     assert run.trainer.stop_reason is None if reason is None else reason in run.trainer.stop_reason
     assert run.trainer.rollback_state is None
+
+
+def test_classes_of_samples_that_are_not_finite_are_left_out(tmp_path):
+    run = Stage(tmp_path, width=math.nan, warmup=0, every=10, classify=lambda x: pytest.fail("it would refuse them"))
+    assert "watch/class_entropy" not in run.row() and run.kinds == ["diversity"]

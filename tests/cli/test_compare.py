@@ -38,7 +38,7 @@ def test_a_sweep_becomes_a_table_a_csv_and_a_page(runs, genlab):
     assert lines[1].split()[:4] == ["2", "1", "0.1", "-5"]
     assert lines[2].startswith("0, 1") and "-8.0 ± 1.4" in lines[2]
     assert "sorted     by validation/elbo, descending" in outcome.out
-    assert lines[-1] == f"next       genlab sample run={runs}/2"
+    assert lines[-1] == f"next       genlab info run={runs}/2", "which any run can do"
     with (runs / "comparison.csv").open() as file:
         table = list(csv.DictReader(file))
     settings = [(line["run"], line["seed"], line["optimizer.lr"]) for line in table]

@@ -29,8 +29,8 @@ DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PLUGIN = ROOT / "docs/extending.md"  # of an installed package, which tests/cli/test_plugins.py runs
 FIRST = "A trained run can be used"
 STAMPS = {"vae": "20261120-153012-5306", "cvae": "20261120-160112-71c0", "cyclegan": "20261121-091500-3d0e"}
-QUICK = {"num_samples=50000": "num_samples=20", "max_steps=500": "max_steps=2", "num_samples=100": "num_samples=20"}
-EVALUATION = ["num_samples=24", "importance_samples=2", "extractor=pixels"]
+QUICK = {"num_samples=50000": "num_samples=100", "max_steps=500": "max_steps=2", "num_samples=100": "num_samples=20"}
+EVALUATION = ["num_samples=100", "importance_samples=2", "extractor=random-conv"]
 COUNT = 150
 """Images of a folder: a batch of the recipes and its validation part."""
 
@@ -78,11 +78,10 @@ def place(runs, short, tmp_path_factory):
     """A folder with all files that the documents name."""
     place = tmp_path_factory.mktemp("documents")
     images(place / "IMAGES/one")
-    for name in ("photographs", "FOLDER/a", "FOLDER/b"):
-        shutil.copytree(place / "IMAGES/one", place / name)
+    for name in ("photographs", "FOLDER/a", "FOLDER/b", "apple2orange/testA"):
+        images(place / name, count=4)
     for name in ("trainA", "trainB", "testA", "testB"):
-        for folder in ("UNPAIRED", "apple2orange"):
-            shutil.copytree(place / "IMAGES/one", place / folder / name)
+        shutil.copytree(place / "IMAGES/one", place / "UNPAIRED" / name)
     pixels = np.zeros((2000, 8, 8), np.uint8)
     np.savez(place / "data.npz", x=pixels, y=np.arange(2000) % 3)
     np.save(place / "million.npy", pixels)
@@ -137,7 +136,7 @@ def test_a_command_that_uses_a_run_works(line, place, genlab, monkeypatch):
     if words[0] == "evaluate":
         keys = [word.partition("=")[0] for word in words]
         words += [setting for setting in EVALUATION if setting.partition("=")[0] not in keys]
-    if words[0] in ("reconstruct", "translate", "score") and "input=" in line:
+    if words[0] in ("reconstruct", "score") and "input=" in line:
         words.append("num_images=4")
     if DATA and re.search("mnist", line) and words[0] in ("data", "score"):
         words.append(f"data_dir={DATA}")

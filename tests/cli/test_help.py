@@ -13,9 +13,20 @@ from genlab.commands.completion import candidates
 from genlab.commands.pages import help_page
 from genlab.config.commands import COMMANDS
 from genlab.config.paths import options
-from genlab.contract.settings import TrainConfig, limits_of
+from genlab.contract.limits import limits_of
+from genlab.contract.settings import TrainConfig
 
-DEVICE_KEYS = ("name", "index", "precision", "memory_format", "threads", "keep_memory", "deterministic")
+DEVICE_KEYS = (
+    "name",
+    "index",
+    "precision",
+    "memory_format",
+    "memory_budget",
+    "threads",
+    "keep_memory",
+    "spin",
+    "deterministic",
+)
 """What a command that uses a run heeds of `device`."""
 
 PRECISIONS = limits_of(TrainConfig, "device.precision").choices

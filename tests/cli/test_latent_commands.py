@@ -100,3 +100,10 @@ def test_traverse_of_a_model_without_a_prior_follows_the_codes_of_data(runs, don
     z = arrays(made / "traversals.npz")["latents"]
     np.testing.assert_allclose(z[1], mean, atol=1e-5)
     np.testing.assert_allclose(z[:, 2], mean[2] + deviation[2] * np.array([-1, 0, 1]), atol=1e-5)
+
+
+def test_latents_that_cannot_be_plotted_are_written(runs, done, tmp_path):
+    Image.fromarray(np.full((16, 16), 7, np.uint8)).save(tmp_path / "one.png")
+    out, made = done("encode", runs.ae, f"input={tmp_path / 'one.png'}")
+    assert arrays(made / "latents.npz")["latents"].shape[0] == 1 and not (made / "plot.png").exists()
+    assert "plot       left out: plot=pca: needs 3 images" in out

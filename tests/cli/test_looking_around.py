@@ -1,5 +1,7 @@
 """`genlab list` and `genlab data`: what there is, what fits what, and a dataset before any training."""
 
+import os
+
 import lab
 import numpy as np
 from PIL import Image
@@ -85,8 +87,19 @@ def test_the_same_seed_shows_the_same_examples(genlab, tmp_path):
     assert a == b != c
 
 
+def test_an_empty_home_is_none(genlab, monkeypatch):
+    monkeypatch.setenv("HOME", "")
+    assert genlab("list", "models").code == 0
+    assert os.path.expanduser("~") != "", "or files would be written to /.cache"
+
+
 def test_mistakes_are_explained(refused):
     assert "'digits'" in refused("data", "dataset=digit")
     assert "output=x.jpg" in refused("data", "output=x.jpg")
     assert "dataset.path" in refused("data", "dataset=image-folder", "dataset.path=nowhere")
     assert "dataset.size=2" in refused("data", "dataset.size=2")
+
+
+def test_a_single_point_has_no_standard_deviation(genlab):
+    outcome = genlab("data", "dataset=ring", "split=validation", "dataset.num_validation=1")
+    assert "mean" in outcome.out and "std" not in outcome.out

@@ -29,7 +29,10 @@ MISTAKES = {
     "train +optimizer.momentum=0.9": ["optimizer.momentum=0.9", "Adam"],
     "train +optimizer.players.generator.lr=1": ["optimizer.players.generator", "VAE has no such player"],
     "train +optimizer.players.model.lrr=1": ["optimizer.players.model.lrr=1", "Adam"],
+    "train model.lr=3": ["model has no key 'lr'", "'optimizer.lr'"],
+    "train dataset.batch_size=3": ["dataset has no key 'batch_size'", "'trainer.batch_size'"],
     # types
+    "train dataset=npz dataset.path=2024": ["""'dataset.path="2024"'"""],
     "train seed=abc": ["seed='abc'", "a whole number"],
     "train model.latent_dim=true": ["model.latent_dim=True", "a whole number"],
     "train network.hidden=512": ["network.hidden=512", "a list, each a whole number"],
@@ -42,6 +45,8 @@ MISTAKES = {
     "train +optimizer.players.model.lr=nan": ["optimizer.players.model.lr=nan", "finite"],
     "train device.micro_batch=100": ["device.micro_batch=100", "divide the 128"],
     "train device.processes=3": ["device.processes=3", "trainer.batch_size=128", "divide"],
+    "train device.memory_budget=lots": ["device.memory_budget=lots", "as in 512MiB"],
+    "train device.memory_budget=4": ["device.memory_budget=4", "1MiB or more"],
     "train network.hidden=[0]": ["hidden=[0]", "at least 1"],
     "train network=transformer": ["network=transformer", "mlp"],
     "train model=gan network=resnet": ["network=resnet", "decoders", "conv, dcgan, mlp"],
@@ -52,6 +57,7 @@ MISTAKES = {
     "train model=cyclegan model.normalization=pixel": ["network.normalization"],
     "train model.dropout=1.5": ["dropout=1.5", "[0, 1)"],
     "train dataset.size=4": ["dataset.size=4", "range"],
+    "train model=gan network=mlp trainer.batch_size=1": ["trainer.batch_size=1", "batch normalization"],
     "train trainer.batch_size=5000": ["trainer.batch_size=5000", "1617"],
     "train -m model.latent_dim=3,0": ["model.latent_dim=0", "at least 1"],
     # data that a model cannot use, and files that are not there
@@ -73,6 +79,7 @@ MISTAKES = {
     "train +dataset=mnist": ["+dataset=mnist", "write dataset=mnist"],
     "train dataset@model=mnist": ["dataset@model=mnist", "write dataset=mnist"],
     "train seed=0,1": ["seed=0,1", "genlab train -m seed=0,1"],
+    "train model=gan seed=0,1": ["genlab train -m model=gan seed=0,1"],
     "train seed=1 -m": ["-m", "genlab train -m seed=1"],
     "train -x": ["-x", "genlab train --help"],
 }

@@ -75,7 +75,7 @@ def copy(whole, tmp_path):
     return folder
 
 
-@pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_stops_a_run_and_resume_continues_it(number, code, genlab, tiny, tmp_path, whole, stop):
     folder = tmp_path / "runs/x/run"
     stop(13, number)

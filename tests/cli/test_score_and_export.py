@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from written import arrays, table
 
 import genlab as package
+from genlab.inference.scoring import METHODS
 
 
 @pytest.fixture
@@ -80,6 +82,16 @@ def test_a_dataset_against_itself_cannot_be_told(trained, done):
     assert made.name.startswith("step_0000030-validation-elbo-against_digits-seed_0-")
     assert len(table(made / "scores.csv")) == 30
     assert json.loads((made / "detection.json").read_text())["auroc"] == pytest.approx(0.5)
+
+
+def test_scores_that_are_not_finite_keep_the_scores_and_leave_out_what_compares_them(trained, done, noise, monkeypatch):
+    method = METHODS["reconstruction"]
+    monkeypatch.setitem(METHODS, "reconstruction", replace(method, score=lambda *given: method.score(*given) / 0.0))
+    out, made = done("score", trained[1], f"against={noise}")
+    assert "detection  left out: " in out and "not finite" in out
+    report = json.loads((made / "detection.json").read_text())
+    assert report["auroc"] is None and "not finite" in report["note"]
+    assert len(table(made / "against.csv")) == 20
 
 
 MISTAKES = {

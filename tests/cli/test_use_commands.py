@@ -41,7 +41,8 @@ def test_reconstruct_takes_a_folder_and_leaves_damaged_images_out_when_asked(
     runs, done, refuses, photographs, monkeypatch
 ):
     monkeypatch.setattr(Digits, "open", lambda *_: pytest.fail("the data is not needed"))
-    monkeypatch.setattr("genlab.inspection.images.BATCH", 2)  # so that the damaged one comes when others are done
+    # so that the damaged one comes when others are done
+    monkeypatch.setattr("genlab.inspection.images.rows_at_once", lambda shape: 2)
     folder, names = photographs
     _, made = done("reconstruct", runs.vae, f"input={folder}")
     assert [row["name"] for row in table(made / "errors.csv")] == names
@@ -78,7 +79,7 @@ def test_encode_takes_images_without_labels_and_need_not_plot(runs, done, photog
 
 
 def test_translate_keeps_names_and_comes_back(runs, done, photographs, monkeypatch):
-    monkeypatch.setattr("genlab.inspection.images.BATCH", 2)
+    monkeypatch.setattr("genlab.inspection.images.rows_at_once", lambda shape: 2)
     folder, _ = photographs
     out, made = done("translate", runs.cyclegan, f"input={folder}", "to=b")
     targets = ["a.png", "b.png", "more/a.png", "more/twin.jpg.png", "more/twin.png.png"]

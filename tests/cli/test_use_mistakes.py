@@ -47,7 +47,7 @@ MISTAKES = {
     "traverse extent=1e300": ["extent=1e+300", "at most 100"],
     "encode dataset=digits dataset.validation_fraction=nan": ["=nan", "finite"],
     # settings that only training heeds
-    "sample device.foo=1": ["'foo'", "there are: deterministic, index, keep_memory, memory_format, "],
+    "sample device.foo=1": ["'foo'", "there are: deterministic, index, keep_memory, memory_budget, memory_format, "],
 }
 
 

@@ -284,3 +284,9 @@ def test_nothing_slow_is_imported(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
+
+
+def test_null_is_a_value_that_was_not_finite(tmp_path):
+    curves = [{"step": 1, "validation/elbo": None}, {"step": 2, "validation/elbo": -3.0}]
+    (record,) = read(write_run(tmp_path / "a", {"validation/elbo": None}, curves))
+    assert record.metrics == {} and record.curves == {"validation/elbo": [(2, -3.0)]}

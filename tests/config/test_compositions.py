@@ -17,7 +17,8 @@ from genlab.config.options import dataset_defaults
 from genlab.config.paths import config_folder, groups, options
 from genlab.config.revise import FREE
 from genlab.config.sweeping import plan
-from genlab.contract.settings import RunConfig, limits_of
+from genlab.contract.limits import limits_of
+from genlab.contract.settings import RunConfig
 from genlab.training.inference import validate
 
 GENERATED = ("digits", "shapes", "stripes")

@@ -5,6 +5,7 @@ import fcntl
 import logging
 import os
 import time
+from contextlib import contextmanager
 from unittest.mock import Mock
 
 import numpy as np
@@ -35,6 +36,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("GENLAB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(cache, "WORTH_SECONDS", -1.0)
     monkeypatch.setattr(cache, "WORTH_SPEED", float("inf"))
+    cache._warn.cache_clear()
     return tmp_path / "cache" / "tables"
 
 
@@ -148,12 +150,57 @@ def test_a_damaged_entry_is_made_again(kind, making, folder, caplog):
     assert making() == 2, "and put in its place"
 
 
-@pytest.mark.parametrize("where", ["/dev/null", "/proc/genlab"])
-def test_without_a_cache_it_is_made_each_time(where, making, monkeypatch, caplog):
+@pytest.mark.parametrize("where", ["", "/dev/null"])
+def test_the_cache_can_be_turned_off(where, making, monkeypatch, caplog, tmp_path):
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GENLAB_CACHE", where)
-    with caplog.at_level(logging.INFO, "genlab"):
+    assert [making(), making()] == [1, 2]
+    assert not caplog.messages and not list(tmp_path.iterdir())
+
+
+@contextmanager
+def without_rights():
+    """Root may do anything, so the block runs as another user."""
+    if os.geteuid() == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(os.getuid())
+
+
+def of_another_user(folder):
+    folder.mkdir(mode=0)
+    return folder
+
+
+def a_file(folder):
+    folder.touch()
+    return folder
+
+
+OUT_OF_REACH = {
+    "made by nobody": lambda folder: "/proc/genlab",
+    "of another user": of_another_user,
+    "in a folder of another user": lambda folder: of_another_user(folder) / "cache",
+    "a file": a_file,
+    "below a file": lambda folder: a_file(folder) / "cache",
+    "a name too long": lambda folder: folder / ("x" * 300),
+    "no such user": lambda folder: "~nobody-of-this-name/cache",
+}
+
+
+@pytest.mark.parametrize("kind", OUT_OF_REACH)
+def test_without_a_cache_it_is_made_each_time_and_one_line_says_so(kind, making, monkeypatch, caplog, tmp_path):
+    where = OUT_OF_REACH[kind](tmp_path / "place")
+    monkeypatch.setenv("GENLAB_CACHE", str(where))
+    monkeypatch.chdir(tmp_path)
+    before = set(tmp_path.rglob("*"))
+    with without_rights():
         assert [making(), making()] == [1, 2]
-    assert len(caplog.messages) == 2 and all("not kept" in line for line in caplog.messages)
+    (line,) = caplog.messages
+    assert str(where) in line and "cannot be used" in line and "GENLAB_CACHE=" in line
+    assert set(tmp_path.rglob("*")) == before
 
 
 def test_a_full_disk_leaves_nothing_behind(making, folder, monkeypatch, caplog):
@@ -164,7 +211,8 @@ def test_a_full_disk_leaves_nothing_behind(making, folder, monkeypatch, caplog):
     monkeypatch.setattr(tensor_file, "save_file", full)
     with caplog.at_level(logging.INFO, "genlab"):
         assert making() == 1
-    assert "No space left on device" in caplog.text and not folder.exists()
+        assert making() == 2
+    assert caplog.text.count("No space left on device") == 1 and not folder.exists()
 
 
 def test_entries_out_of_use_make_room(making, folder, monkeypatch):
@@ -256,3 +304,15 @@ def test_cache_dir(monkeypatch, tmp_path):
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", "/home/someone")
     assert str(cache_dir()) == "/home/someone/.cache/genlab"
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # for a user without an entry in the password file
+    assert cache_dir() is None and cache.writable_dir().is_dir()
+
+
+def test_weights_are_kept_where_they_are_or_where_they_can_be(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    assert cache.weights_file("a.pth") == tmp_path / "torch/hub/checkpoints/a.pth"
+    monkeypatch.setenv("TORCH_HOME", "/proc/torch")
+    assert cache.weights_file("a.pth") == tmp_path / "cache/a.pth"
+    monkeypatch.setenv("GENLAB_CACHE", "/proc/genlab")
+    assert cache.weights_file("a.pth").parent == files.temporary_folder()

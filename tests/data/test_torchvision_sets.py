@@ -102,20 +102,29 @@ def test_unpacks_beside_the_archives(published, cache):
     assert [path.name for path in cache.iterdir()] == ["tables"]
 
 
-def test_unpacks_into_the_cache_where_data_is_read_only(published, cache):
+@pytest.fixture
+def read_only(published):
     folders = (published / "MNIST" / "raw", published / "MNIST", published)
     for folder in folders:
         folder.chmod(0o555)
-    try:
-        fields = tiny(published).open("train")[0].load()
-        (cache / "sentinel").touch()
-        again = tiny(published).open("train")[0].load()
-        assert len(list(folders[0].iterdir())) == 4
-    finally:
-        for folder in folders:
-            folder.chmod(0o755)
+    yield published
+    assert len(list(folders[0].iterdir())) == 4
+    for folder in folders:
+        folder.chmod(0o755)
+
+
+def test_unpacks_into_the_cache_where_data_is_read_only(read_only, cache):
+    fields = tiny(read_only).open("train")[0].load()
+    (cache / "sentinel").touch()
+    again = tiny(read_only).open("train")[0].load()
     assert np.array_equal(fields["x"][:, 0], IMAGES) and torch.equal(fields["x"], again["x"])
     assert sorted(path.name for path in cache.iterdir() if path.name != "tables") == ["MNIST", "sentinel"]
+
+
+@pytest.mark.parametrize("place", ["", "/proc/genlab", __file__])
+def test_unpacks_for_this_process_where_nothing_can_be_kept(place, read_only, monkeypatch):
+    monkeypatch.setenv("GENLAB_CACHE", place)
+    assert np.array_equal(tiny(read_only).open("train")[0].load()["x"][:, 0], IMAGES)
 
 
 def test_jobs_that_start_together_download_once(tmp_path, monkeypatch):

@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from genlab.contract.data import image_spec
+from genlab.data.fingerprint import data_fingerprint
 from genlab.data.source import ArrayExamples, Source
 from genlab.data.torchvision_sets import Mnist
 from genlab.evaluation import classifier
-from genlab.evaluation.classifier import data_fingerprint, load_classifier
+from genlab.evaluation.classifier import load_classifier
 
 
 class Stripes(Source):
@@ -58,6 +59,19 @@ def test_training_repeats_to_the_bit_and_leaves_the_random_state_alone(tables):
     shutil.rmtree(tables)
     assert load_classifier(Stripes((1, 8, 8))).identity == first.identity
     assert load_classifier(Stripes((1, 8, 8)), seed=1).identity != first.identity
+
+
+def test_it_trains_as_long_as_the_loss_of_held_out_training_images_falls(monkeypatch):
+    for key, value in {"steps": 10_000, "steps_of_a_round": 20, "patience": 1}.items():
+        monkeypatch.setitem(classifier.RECIPE, key, value)
+    rounds, losses, logits = [], [], classifier._logits
+    monkeypatch.setattr(classifier, "_logits", lambda *given: rounds.append(len(given[1])) or logits(*given))
+    measure = classifier.cross_entropy
+    monkeypatch.setattr(classifier, "cross_entropy", lambda *given: losses.append(measure(*given)) or losses[-1])
+    found = classifier.train(Stripes((1, 8, 8)), seed=0)
+    assert set(rounds[:-1]) == {10} and 4 <= len(rounds) < 40, "of a tenth, and it stops long before its last step"
+    stopping = [loss.item() for loss in losses[20::21]]
+    assert min(stopping) < stopping[0] / 2 and found.accuracy == 1
 
 
 def test_it_is_trained_once_and_then_read(monkeypatch, caplog):

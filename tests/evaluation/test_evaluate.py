@@ -1,6 +1,7 @@
 """What fits a run is measured, repeats agree, and every number carries its protocol; for every model."""
 
 import json
+import math
 import os
 from functools import cache
 from pathlib import Path
@@ -16,21 +17,22 @@ from genlab.data.shapes import Shapes
 from genlab.data.source import ArrayExamples
 from genlab.evaluation import context as contexts
 from genlab.evaluation import sample_metrics
-from genlab.evaluation.context import EvaluationContext
-from genlab.evaluation.evaluate import choose, evaluate, write
+from genlab.evaluation.context import EvaluationContext, MetricValue
+from genlab.evaluation.evaluate import _entry, choose, evaluate, write
 from genlab.evaluation.sample_metrics import SAMPLE_METRICS, nearest_images
 from genlab.inference.run import Run
 from genlab.metrics.catalogue import METRICS, directions_of
 from genlab.models.cyclegan import CycleGAN
+from genlab.models.gan import GAN
 from genlab.models.vae import VAE
 
-SETTINGS = EvaluationConfig(None, {}, 300, "pixels", importance_samples=3, repeats=1, nearest=2)
+SETTINGS = EvaluationConfig(None, {}, 300, "random-conv", importance_samples=3, repeats=1, nearest=2)
 
 
 def subject(model, *overrides, source=None, **settings) -> tuple[Run, EvaluationContext]:
     """An untrained run of `model` and what measures it on its data."""
     config = lab.compose(model, *overrides)
-    source = source or lab.RandomExamples(lab.model_class(config))
+    source = source or lab.RandomExamples(lab.model_class(config), validation=100)
     trainer = lab.trainer(config, source)
     run = Run(None, 0, config, source.spec, trainer.model.eval(), lab.CPU)
     return run, EvaluationContext(source, "noise", EvaluationConfig(**{**vars(SETTINGS), **settings}), config, lab.CPU)
@@ -80,12 +82,15 @@ def test_a_protocol_claims_nothing_that_played_no_part(entries_of):
     assert {"frechet_distance", "copying_gap"} <= drawn and not {"elbo", "mse", "active_units"} & drawn
     assert "seed" in entries["elbo"]["protocol"] and "seed" not in entries["mse"]["protocol"]
     assert entries["frechet_distance"]["protocol"]["extractor_sha256"] == context.extractor.identity
+    assert set(entries["kernel_distance"]["protocol"]["extractor_controls"]["coverage"]) == {"real", "blurred", "noise"}
+    assert "out of order" in entries["kernel_distance"]["protocol"]["extractor_objection"], "its images are noise"
 
 
 def test_no_extractor_is_made_for_what_reads_nothing(monkeypatch):
-    monkeypatch.setattr(contexts, "make_extractor", None)  # making one would fail
+    monkeypatch.setattr(contexts, "choose_extractor", None)  # making one would fail
     run, context = subject("vae")
-    evaluate(run, context, choose(run, context, ["likelihood", "reconstruction", "latents", "copies"]))
+    entries = evaluate(run, context, choose(run, context, ["likelihood", "reconstruction", "latents", "copies"]))
+    assert all(entry["value"] is not None for entry in entries.values())
 
 
 def test_copies_of_training_images_are_found_out_among_all_of_them():
@@ -108,8 +113,33 @@ def test_a_set_of_one_image_gives_valid_json(tmp_path):
     entries = evaluate(run, context, names)
     assert entries["mse"]["std"] is None and "total_correlation" not in entries
     write(entries, tmp_path / "evaluation.json")
-    with pytest.raises(ValueError, match="metrics=kernel: needs 2 real images or more, and validation of noise has 1"):
+    with pytest.raises(ValueError, match="metrics=kernel: needs 50 real images or more, and validation of noise has 1"):
         choose(run, context, ["kernel"])
+
+
+@pytest.mark.parametrize(
+    "metric, samples, images, message",
+    [
+        ("kernel", 8, 100, "needs num_samples=50 or more, not 8"),
+        ("kernel", 300, 49, "needs 50 real images or more, and validation of noise has 49"),
+        ("frechet", 64, 100, "needs num_samples=65 or more, more than extractor random-conv has features, not 64"),
+        ("frechet", 300, 64, "needs 65 real images or more, more than extractor random-conv has features"),
+        ("manifold", 5, 100, "needs num_samples=6 or more, not 5"),
+        ("manifold", 300, 5, "needs 6 real images or more"),
+    ],
+)
+def test_too_few_images_for_a_figure_are_refused_with_the_least_number(metric, samples, images, message, caplog):
+    run, context = subject("gan", source=lab.RandomExamples(GAN, validation=images), num_samples=samples)
+    with pytest.raises(ValueError, match=f"metrics={metric}: {message}"):
+        choose(run, context, [metric])
+    assert metric not in choose(run, context, None)
+    assert f"{metric}: left out: {message}" in caplog.text
+
+
+def test_a_translation_of_few_images_has_no_kernel_distance(caplog):
+    run, context = subject("cyclegan", source=lab.RandomExamples(CycleGAN, validation=8))
+    assert set(evaluate(run, context, ["translation"])) == {"cycle_error/a", "cycle_error/b"}
+    assert "translation_kernel_distance/a: left out: needs 50 images or more" in caplog.text
 
 
 def test_a_number_that_is_not_finite_is_noted(tmp_path):
@@ -118,6 +148,59 @@ def test_a_number_that_is_not_finite_is_noted(tmp_path):
     entry = evaluate(run, context, ["reconstruction"])["psnr"]
     assert entry["value"] is None and entry["note"] == "came out as inf"
     write({"psnr": entry}, tmp_path / "evaluation.json")
+
+
+def fail(*_):
+    raise RuntimeError("a bug")
+
+
+def failing_pages(run, context, monkeypatch):
+    """Most real images are alike."""
+    table = context.source.open("validation")[0].load()["x"]
+    table[: len(table) // 10 * 9] = 255
+    return {"mmd"}, "needs a bandwidth above 0"
+
+
+def failing_images(run, context, monkeypatch):
+    run.model.sample = lambda count, condition=None: torch.full((count, *run.data.shape), math.nan)
+    return {"mmd", "sliced_wasserstein", "copying_gap", "closer_than_held_out"}, "has the run diverged"
+
+
+def failing_function(run, context, monkeypatch):
+    monkeypatch.setitem(SAMPLE_METRICS, "mmd", fail)
+    return {"mmd"}, "RuntimeError: a bug"
+
+
+def failing_result(run, context, monkeypatch):
+    monkeypatch.setitem(SAMPLE_METRICS, "mmd", lambda *_: sample_metrics.SampleMetric(lambda batch: None, fail))
+    return {"mmd"}, "RuntimeError: a bug"
+
+
+def failing_model(run, context, monkeypatch):
+    monkeypatch.setattr(run.model, "reconstruct", fail)
+    return {"mse", "psnr", "ssim"}, "RuntimeError: a bug"
+
+
+@pytest.mark.parametrize("broken", [failing_pages, failing_images, failing_function, failing_result, failing_model])
+def test_a_metric_that_fails_is_noted_and_takes_no_other_along(broken, monkeypatch, tmp_path):
+    run, context = subject("vae")
+    missing, reason = broken(run, context, monkeypatch)
+    entries = evaluate(run, context, ["mmd", "sliced_wasserstein", "copies", "reconstruction", "latents"])
+    assert {name for name, entry in entries.items() if entry["value"] is None} == missing
+    assert all(reason in entries[name]["note"] for name in missing) and entries["active_units"]["value"] >= 0
+    write(entries, tmp_path / "evaluation.json")
+
+
+def test_details_that_are_not_finite_are_null_in_the_file(tmp_path):
+    entry = _entry([MetricValue(1.0, math.nan, "images", {"real_std": math.nan})], "min", {})
+    assert (entry["std"], entry["std_over"]) == (None, None)
+    write({"a": entry}, tmp_path / "evaluation.json")
+    assert json.loads((tmp_path / "evaluation.json").read_text())["metrics"]["a"]["protocol"] == {"real_std": None}
+
+
+@pytest.mark.parametrize("values", [[1.0, math.inf], [math.inf, -math.inf], [math.nan, 1.0]])
+def test_a_repeat_that_is_not_finite_leaves_no_mean(values):
+    assert _entry([MetricValue(value) for value in values], "min", {})["value"] is None
 
 
 def test_pairs_are_compared_in_equal_numbers():
@@ -175,14 +258,14 @@ def test_refuses_what_does_not_fit_and_what_does_not_exist(model, metric, reason
 
 def test_classes_are_read_by_a_classifier_of_the_datasets_labels_whatever_autocast_is_around(monkeypatch):
     names = ["frechet", "mmd", "classes", "inception_score"]
-    run, context = subject("cgan", extractor="auto")
+    run, context = subject("cgan", extractor="classifier")
     assert set(names) <= set(choose(run, context, None))
     entries = evaluate(run, context, names)
     assert entries["agreement"]["protocol"]["condition"] == {"label": "in turn"}
     assert entries["classes_covered"]["protocol"]["of"] == 3
     assert 0 <= entries["agreement"]["value"] <= 1 <= entries["inception_score"]["value"]
     monkeypatch.setenv("GENLAB_CACHE", os.environ["GENLAB_CACHE"] + "-another")
-    run, context = subject("cgan", extractor="auto")
+    run, context = subject("cgan", extractor="classifier")
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert evaluate(run, context, names) == entries
 
@@ -192,7 +275,7 @@ def test_readings_of_real_images_are_kept_and_used_again(monkeypatch):
     first = context.real
     monkeypatch.setattr(contexts, "gather", None)  # reading again would fail
     again = subject("gan")[1].real
-    assert torch.equal(first.features, again.features) and first.count == again.count == 32
+    assert torch.equal(first.features, again.features) and first.count == again.count == 100
     assert torch.equal(first.moments.covariance, again.moments.covariance)
 
 
@@ -215,7 +298,7 @@ def test_batches_beyond_what_is_compared_are_let_go(monkeypatch):
 def test_memory_is_bounded_by_what_is_kept(monkeypatch):
     monkeypatch.setattr(contexts, "FEATURES_KEPT", 10)
     _, context = subject("gan")
-    assert len(context.real.features) == 10 and context.real.count == 32 == context.real.moments.count
+    assert len(context.real.features) == 10 and context.real.count == 100 == context.real.moments.count
 
 
 def test_shows_samples_above_their_nearest_training_images():

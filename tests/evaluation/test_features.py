@@ -12,12 +12,15 @@ from urllib.error import URLError
 import pytest
 import torch
 from together import together
+from torch.nn.functional import avg_pool2d
 
 from genlab.contract.data import Field, image_spec
 from genlab.data.digits import Digits
 from genlab.data.points import Ring
 from genlab.data.source import ArrayExamples
-from genlab.evaluation.features import Inception, make_extractor, read_table
+from genlab.evaluation.controls import choose_extractor
+from genlab.evaluation.features import make_extractor, read_table
+from genlab.evaluation.inception import Inception
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +51,6 @@ def test_the_classifier_gives_features_and_probabilities_in_chunks_of_any_size(m
     torch.testing.assert_close(probabilities.sum(1), torch.ones(len(x)))
     with pytest.raises(ValueError, match=r"reads images \[1, 8, 8\], not \[3, 8, 8\]"):
         reader(torch.rand(2, 3, 8, 8))
-    assert make_extractor("auto", source).identity == reader.identity
     assert (probabilities.argmax(1) == y).double().mean().item() == pytest.approx(reader.accuracy)
     assert f"accuracy {reader.accuracy:.4f}" in reader.description
     monkeypatch.setattr(type(reader), "batch", 7)
@@ -56,9 +58,26 @@ def test_the_classifier_gives_features_and_probabilities_in_chunks_of_any_size(m
     assert not features.requires_grad
 
 
+def test_random_filters_see_blur_and_noise_and_take_grey_for_colour():
+    source = Digits(size=16)
+    reader = make_extractor("random-conv", source)
+    x = source.open("validation")[0].load()["x"] / 255
+    features = reader(x)
+    assert features.shape == (len(x), 64) and features.mean().abs() < 0.2 and 0.5 < features.std() < 2
+    blurred, noisy = (reader(y)[:, 16:].mean() for y in (avg_pool2d(x, 3, 1, 1), (x + torch.rand_like(x) / 2)))
+    assert blurred < features[:, 16:].mean() - 0.5 < noisy - 1, "responses fall and rise"
+    assert make_extractor("random-conv", source, seed=1).identity != reader.identity
+    with pytest.raises(ValueError, match="images of 1 channels, and these have 3"):
+        reader(torch.rand(1, 3, 16, 16))
+    colour = SimpleNamespace(spec=image_spec((3, 6, 5)), open=lambda split: [ArrayExamples(x=torch.zeros(9, 3, 6, 5))])
+    reader = make_extractor("random-conv", colour)
+    grey = torch.rand(2, 1, 6, 5)
+    assert torch.equal(reader(grey), reader(grey.repeat(1, 3, 1, 1)))
+
+
 def test_points_are_read_by_their_values_alone():
     source = Ring(num_train=10, num_validation=2)
-    assert make_extractor("auto", source).name == "values"
+    assert choose_extractor("auto", source, "cpu").extractor.name == "values"
     for name in ("pixels", "classifier", "inception"):
         with pytest.raises(ValueError, match=f"extractor={name}: does not read points"):
             make_extractor(name, source)
@@ -74,12 +93,12 @@ def test_images_of_a_diverged_run_are_refused(value):
         make_extractor("pixels")(torch.full((1, 1, 8, 8), value))
 
 
-def test_without_labels_auto_is_pixels_and_the_classifier_is_refused():
-    assert make_extractor("auto", SimpleNamespace(spec=image_spec((1, 8, 8)))).name == "pixels"
+def test_what_does_not_exist_or_has_nothing_to_learn_from_is_refused():
     with pytest.raises(ValueError, match="extractor=vgg: no such extractor"):
         make_extractor("vgg")
-    with pytest.raises(ValueError, match=r"extractor=classifier: .* give dataset="):
-        make_extractor("classifier")
+    for name in ("classifier", "random-conv"):
+        with pytest.raises(ValueError, match=rf"extractor={name}: .* give dataset="):
+            make_extractor(name)
 
 
 GREY = Field("image", (1, 8, 8))

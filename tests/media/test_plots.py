@@ -27,7 +27,7 @@ def test_principal_components_agree_with_singular_values():
 
 def test_latents_that_are_all_the_same_have_no_shares():
     found = project(np.ones((5, 3), np.float32), "pca")
-    assert np.isfinite(found.points).all() and found.axes[0].startswith("component 1: 0.0%")
+    assert np.isfinite(found.points).all() and found.axes == ("component 1", "component 2")
 
 
 def pixels(path):

@@ -145,3 +145,7 @@ def test_rows_for_pictures():
     pairs = POINTS.beside(REAL, REAL + 1)
     assert pairs.shape == (100, 2, 2) and (pairs[:, 1] - pairs[:, 0]).allclose(torch.ones(2), atol=1e-5)
     assert torch.equal(POINTS.beside(REAL[:3], REAL[:3])[:, 0], REAL[:3])
+
+
+def test_points_that_are_all_the_same_have_no_shares_of_a_variance():
+    assert Plane.of(torch.ones(9, 3)).names[0] == "principal component 1 of the data"

@@ -30,3 +30,7 @@ def test_known_scores():
 def test_splits_need_a_sample_each():
     with pytest.raises(ValueError, match="10 splits needs as many samples, not 9"):
         score(torch.eye(9))
+
+
+def test_a_single_split_has_no_deviation():
+    assert score(torch.eye(7), splits=1)["std"] is None

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from sklearn.neighbors import NearestNeighbors
@@ -56,3 +58,7 @@ def test_the_share_of_nearer_pairs_counts_ties_half():
     pairs = [(s < h) + (s == h) / 2 for s in samples for h in held_out]
     assert data_copying(samples, held_out)["closer_than_held_out"] == pytest.approx(float(sum(pairs)) / 12)
     assert data_copying(held_out, held_out)["closer_than_held_out"] == 0.5
+
+
+def test_there_is_no_gap_to_held_out_images_that_are_copies_themselves():
+    assert math.isnan(data_copying(torch.ones(3), torch.zeros(2))["gap"])

@@ -93,3 +93,11 @@ def test_preview_shows_images_translations_and_cycles_of_both_domains():
 def test_a_domain_that_there_is_not_is_refused():
     with pytest.raises(ValueError, match=r"to='c': choose from a, b"):
         make_model().translate(make_batch()["a"], "c")
+
+
+def test_no_error_is_relative_to_the_difference_of_domains_that_are_alike():
+    x = torch.rand(2, 3, 16, 16, dtype=torch.float64)
+    assert set(make_model().evaluate(Batch(dict.fromkeys(("a", "b", "a_as_b", "b_as_a"), x), 0))) == {
+        "cycle_error",
+        "sliced_wasserstein",
+    }

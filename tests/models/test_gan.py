@@ -212,3 +212,8 @@ def test_images_of_its_own_are_as_near_and_as_diverse_as_can_be_and_those_of_a_c
     assert measured["sliced_wasserstein"].item() == pytest.approx(0, abs=1e-10)
     assert measured["diversity"].item() == pytest.approx(1)
     assert collapsed["diversity"].item() == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("images", [torch.rand(1, *SHAPE), torch.ones(5, *SHAPE)], ids=["one", "constant"])
+def test_the_diversity_of_one_image_and_of_constant_images_is_left_out(images):
+    assert set(build(GAN).evaluate(Batch({"x": images.double()}, 0))) == {"sliced_wasserstein"}

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from genlab.networks.convolutional import ConvDecoder, ConvEncoder, pyramid
+from genlab.networks.layers import initialize
 
 
 def test_the_pyramid_halves_until_the_smaller_side_is_below_eight():
@@ -47,3 +48,9 @@ def test_spectral_normalization_bounds_the_last_layer():
     for _ in range(30):
         encoder(torch.rand(2, 1, 8, 8))
     assert torch.linalg.matrix_norm(encoder.head.weight, ord=2).item() == pytest.approx(1, abs=1e-2)
+
+
+def test_weights_without_values_are_not_drawn_as_that_imports_the_compiler(monkeypatch):
+    monkeypatch.setattr(torch.nn.init, "normal_", lambda *_, **__: pytest.fail("drawn"))
+    with torch.device("meta"):
+        initialize(torch.nn.Conv2d(3, 4, 3))

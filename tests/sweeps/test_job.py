@@ -1,6 +1,7 @@
 """What a job takes of the machine that it shares."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 from unittest import mock
 
 import lab
@@ -50,3 +51,13 @@ def test_jobs_side_by_side_take_the_gpus_in_turn():
             job.share_machine(device, hydra("joblib", number, n_jobs=2))
         job.share_machine(devices[4], hydra("submitit_slurm", 3))
     assert [device.index for device in devices] == [0, 2, 0, 2, 0], "Slurm shows each job its own GPUs"
+
+
+@pytest.mark.parametrize(
+    ("metric", "direction"),
+    [(None, "max"), ("validation/mse", "min"), ("validation/kl", None), ("evaluation/recall", "max"),
+     ("evaluation/total_correlation", None)],
+)  # fmt: skip
+def test_jobs_are_ranked_by_what_has_a_direction(metric, direction):
+    found = job.objective(lab.compose("vae"), SimpleNamespace(metric=metric))
+    assert found == (metric or "validation/elbo", direction)

@@ -1,5 +1,6 @@
 """How a sweep stands is read from the folders of its jobs."""
 
+import csv
 import json
 import math
 from types import SimpleNamespace
@@ -85,6 +86,15 @@ def test_the_best_is_the_finished_job_with_the_best_number(folder, direction, be
     assert (view.best and view.best.number) == best
 
 
+def test_there_is_no_best_job_over_different_data(folder):
+    plan = SimpleNamespace(folder=SweepFolder(folder.place), total=2, varied=["dataset.size"])
+    view = Overview(plan, "validation/elbo", "max", same_data=False)
+    for number in range(2):
+        folder.job(number, ended=True, status="finished", final={"validation/elbo": float(number)})
+    view.update()
+    assert view.count("finished") == 2 and view.best is None
+
+
 @pytest.mark.parametrize("content", ["{", "[1]", '{"step": 1, "status": "finished", "final": [], "reason": ""}'])
 def test_damaged_files_are_no_news(folder, content):
     view = overview(folder)
@@ -93,3 +103,14 @@ def test_damaged_files_are_no_news(folder, content):
     (folder.place / "1").mkdir()
     (folder.place / "1/job.json").write_text("[]")
     assert words(view) == ["running", "waiting", "waiting"]
+
+
+@pytest.mark.parametrize("value", [None, math.nan, math.inf])
+def test_the_summary_has_an_empty_cell_for_what_is_not_finite(folder, value):
+    view = overview(folder, total=1)
+    folder.job(0, ended=True, status="finished", final={"validation/elbo": value, "validation/mse": 2.0})
+    view.update()
+    view.write()
+    rows = list(csv.DictReader(view.folder.summary.open()))
+    assert rows[0]["validation/mse"] == "2.0" and not rows[0].get("validation/elbo")
+    assert view.best is None

@@ -1,6 +1,8 @@
 """The machine's side of a run, and what is written down about it."""
 
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import lab
 import pytest
@@ -34,6 +36,16 @@ def test_memory_can_be_kept_and_training_goes_on():
         return sum(float(torch.ones(2**22).sum()) for _ in range(3))
 
     assert together(train, 1) == [3 * 2**22]
+
+
+def test_the_compiler_keeps_its_code_where_it_can(tmp_path, monkeypatch, caplog):
+    for place in (tmp_path / "code", Path("/proc/code")):
+        monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(place))
+        prepare(replace(SETTINGS, compile=True))
+        found = Path(os.environ["TORCHINDUCTOR_CACHE_DIR"])
+        assert found.is_dir() and (found == place) == (place.parent == tmp_path)
+    (line,) = caplog.messages
+    assert "/proc/code cannot be written" in line
 
 
 @pytest.mark.parametrize("fast, expected", [(True, "bf16"), (False, "fp32")])

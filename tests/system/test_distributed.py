@@ -87,6 +87,15 @@ def fall_and_go_back(rank: int, folder: Path, config) -> dict:
     return state | {"rollbacks": trainer.events.callbacks[0].rollbacks}
 
 
+def fail_in_step(rank: int) -> tuple[str, str, int]:
+    """What each process is told of a failure of process 1 alone, and a number that they exchange after it."""
+    try:
+        list(distributed.gather_in_order(1 / (3 - piece) for piece in distributed.shard(range(6))))
+    except Exception as error:
+        return type(error).__name__, str(error), distributed.largest(rank)
+    raise AssertionError
+
+
 def hand_out(rank: int) -> dict:
     """Pieces that are dealt out and gathered, a number that process 1 alone knows, and what process 0 says."""
     return {
@@ -121,6 +130,7 @@ def live(rank: int, folder: Path, config) -> None:
     """One of two processes, which writes down what it saw."""
     seen = {
         "pieces": hand_out(rank),
+        "failure": fail_in_step(rank),
         "turn": go_in_turn(rank, folder),
         "reason": find_no_checkpoint(rank, RunFolder(folder), Watch(config.watch, RunFolder(folder))),
         "signal": ask_for_signals(rank),
@@ -167,3 +177,8 @@ def test_pieces_are_dealt_out_and_come_back_in_order_to_all(seen):
 
 def test_all_know_the_largest_number_and_what_process_0_says(seen):
     assert [(process["pieces"]["largest"], process["pieces"]["said"]) for process in seen] == [(1, {"by": 0})] * 2
+
+
+def test_what_fails_in_one_process_is_raised_in_all_and_they_stay_in_step(seen):
+    told = [("RuntimeError", "division by zero", 1), ("ZeroDivisionError", "division by zero", 1)]
+    assert [process["failure"] for process in seen] == told

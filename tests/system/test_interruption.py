@@ -12,7 +12,7 @@ import lab
 import pytest
 
 from genlab.checkpoints import file as checkpoint
-from genlab.system.signals import Interrupted, Interruption
+from genlab.system.signals import Interrupted, Interruption, sparing_helpers
 from genlab.training.callback import Callback
 from genlab.training.state import load_state_dict, state_dict
 
@@ -36,12 +36,12 @@ class Disturbance(Callback):
 
     key = "disturbance"
 
-    def __init__(self, step):
-        self.step = step
+    def __init__(self, step, number=signal.SIGTERM):
+        self.step, self.number = step, number
 
     def on_step_end(self, trainer):
         if trainer.step == self.step:
-            send()
+            send(self.number)
 
 
 def fresh(folder):
@@ -100,7 +100,8 @@ def test_a_validation_is_broken_off_and_done_again(step, whole, tmp_path):
 def test_a_signal_before_a_measurement_stops_it_from_beginning(whole, tmp_path):
     trainer = fresh(tmp_path)
     trainer.events.callbacks.insert(0, Disturbance(4))
-    trainer.model.evaluate = lambda batch: pytest.fail("must not begin")
+    honest = trainer.model.evaluate  # which is rehearsed before the first step
+    trainer.model.evaluate = lambda batch: pytest.fail("must not begin") if trainer.step else honest(batch)
     disturbed(trainer)
     assert_goes_on_as(whole, tmp_path)
 
@@ -110,7 +111,8 @@ def test_averaged_weights_are_never_saved_for_the_others(whole, tmp_path):
     swap, places = trainer.ema._swap, []
 
     def disturbed_swap():
-        places.append(trainer.step)
+        if trainer.step:  # not for the rehearsal
+            places.append(trainer.step)
         if len(places) == 1:
             send()
         swap()
@@ -132,6 +134,51 @@ def test_two_signals_at_once_are_one():
         send()
         send(signal.SIGINT)
         assert interruption.received == signal.SIGTERM
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU])
+def test_a_notice_is_saved_and_may_come_again(number, whole, tmp_path):
+    trainer = fresh(tmp_path)
+    again = Disturbance(3, number)
+    again.on_interrupt = lambda trainer: (time.sleep(0.4), send(number))
+    trainer.events.callbacks.insert(0, again)
+    disturbed(trainer, number)
+    assert_goes_on_as(whole, tmp_path)
+
+
+def test_a_demand_after_a_notice_is_the_first(monkeypatch):
+    monkeypatch.setattr(os, "_exit", lambda code: pytest.fail("left at once"))
+    interruption = Interruption()
+    with interruption.listening():
+        send(signal.SIGUSR1)
+        time.sleep(0.4)
+        send()
+        send(signal.SIGHUP)
+        assert interruption.received == signal.SIGUSR1
+
+
+def test_what_nohup_has_it_ignore_stays_ignored():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        interruption = Interruption()
+        with interruption.listening():
+            send(signal.SIGHUP)
+            assert interruption.received is None
+            send(signal.SIGUSR1)
+            assert interruption.received == signal.SIGUSR1
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_notice_to_the_group_spares_helpers():
+    with sparing_helpers():
+        helper = subprocess.Popen(["sleep", "5"])
+    with helper:
+        helper.send_signal(signal.SIGHUP)
+        with pytest.raises(subprocess.TimeoutExpired):
+            helper.wait(0.1)
+        helper.kill()
 
 
 STUBBORN = """

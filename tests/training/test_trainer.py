@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from genlab.callbacks.validation import EarlyStopping, Validation
 from genlab.contract.data import image_spec
 from genlab.contract.model import GenerativeModel, Update
 from genlab.contract.settings import LoaderConfig, TrainerConfig
@@ -200,3 +201,31 @@ def test_weights_that_are_not_trained_are_left_alone():
     trainer = make(Frozen)
     trainer.fit()
     assert trainer.model.first.fixed.item() == 5 and trainer.model.first.weight.item() != 1
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("every", [1, 4, None])
+def test_a_validation_that_is_not_finite_fails_the_run_at_its_end_alone(every, value, monkeypatch):
+    """Due at the last step or not; the callbacks, which keep the record, are told before."""
+    trainer, told = make(max_steps=6), Rows()
+    trainer.events.callbacks = [told, Validation(every)]
+    monkeypatch.setattr(TwoPlayers, "evaluate", lambda model, batch: {"mean": torch.tensor(value)})
+    with pytest.raises(TrainingDiverged, match=f"^validation/mean became {value} at step 6. Lower optimizer.lr"):
+        trainer.fit()
+    assert [step for event, step, *_ in told.events if event == "on_validate"] == {1: [*range(1, 7)], 4: [4, 6]}.get(
+        every, [6]
+    )
+
+
+def test_early_stopping_by_nan_is_an_end_in_nan(monkeypatch):
+    trainer = make(max_steps=6)
+    trainer.events.callbacks = [Validation(1), EarlyStopping("mean", "min", patience=2)]
+    monkeypatch.setattr(TwoPlayers, "evaluate", lambda model, batch: {"mean": torch.tensor(math.nan)})
+    with pytest.raises(TrainingDiverged, match="validation/mean became nan at step 2"):
+        trainer.fit()
+
+
+def test_a_metric_that_a_batch_cannot_have_is_the_mean_over_the_others():
+    trainer = make()
+    trainer.model.evaluate = lambda batch: {"size": batch.size, **({"large": 3.0} if batch.size > 100 else {})}
+    assert validate(trainer)["large"] == pytest.approx(3)

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bench import report
-from bench.measure import Course, Plan, Row, breakdowns, logging_costs, measure
+from bench.measure import Course, Plan, Row, breakdowns, logging_costs, measure, neighbour_costs
 from bench.workloads import WORKLOADS
 
 
@@ -28,12 +28,14 @@ def main() -> int:
     except ValueError as error:
         print(f"scripts/bench: {error}", file=sys.stderr)
         return 2
-    rows, profiles, costs = [], {}, []
+    rows, profiles, costs, neighbours = [], {}, [], []
     for workload in chosen:
         begin = time.monotonic()
         if options.profile:
             seconds = 5.0 if options.quick else 20.0
             profiles |= {(workload.name, name): pieces for name, pieces in breakdowns(workload, seconds)}
+        elif options.neighbour:
+            neighbours += [(workload.name, *cost) for cost in neighbour_costs(workload, plan)]
         elif options.logging:
             costs += [(workload.name, *cost) for cost in logging_costs(workload, plan)]
         else:
@@ -41,6 +43,8 @@ def main() -> int:
         print(f"{workload.name}: {time.monotonic() - begin:.0f} s", file=sys.stderr, flush=True)
     if options.profile:
         table, notes = report.profile(profiles), report.PROFILE_NOTES
+    elif options.neighbour:
+        table, notes = report.neighbour(neighbours), report.NEIGHBOUR_NOTES
     elif options.logging:
         table, notes = report.logging(costs), report.LOGGING_NOTES
     else:
@@ -50,11 +54,11 @@ def main() -> int:
     if options.markdown:
         options.markdown.write_text(f"{head}\n\n{report.markdown(table)}\n\n{notes}\n")
     if options.json:
-        options.json.write_text(json.dumps({"head": head, **_records(rows, profiles, costs)}, indent=2))
+        options.json.write_text(json.dumps({"head": head, **_records(rows, profiles, costs, neighbours)}, indent=2))
     return 0
 
 
-def _records(rows: list[Row], profiles: dict, costs: list[tuple]) -> dict:
+def _records(rows: list[Row], profiles: dict, costs: list[tuple], neighbours: list[tuple]) -> dict:
     """Everything that was measured, for other programs."""
     return {
         "rows": [{**asdict(row), "workload": row.workload.name, "batch_size": row.workload.batch_size} for row in rows],
@@ -62,6 +66,10 @@ def _records(rows: list[Row], profiles: dict, costs: list[tuple]) -> dict:
         "logging": [
             {"workload": name, "precision": kind, "telling": asdict(telling), "silent": asdict(silent)}
             for name, kind, telling, silent in costs
+        ],
+        "neighbour": [
+            {"workload": name, "precision": kind, "spin": spin, "alone": asdict(alone), "beside": asdict(beside)}
+            for name, kind, spin, alone, beside in neighbours
         ],
     }
 
@@ -75,6 +83,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=0, metavar="N", help="of the usual script's loader (default: 0)")
     parser.add_argument("--profile", action="store_true", help="instead, show what a step spends its time on")
     parser.add_argument("--logging", action="store_true", help="instead, show what logging and saving take")
+    parser.add_argument("--neighbour", action="store_true", help="instead, show what a busy process beside it takes")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there as well")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there as well")
     options = parser.parse_args()

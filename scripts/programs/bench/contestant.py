@@ -57,6 +57,13 @@ def peak_memory() -> int:
 def train(overrides: list[str], stepped: Callable[[], None]) -> None:
     """`genlab train` with one more callback, the last to be told of a step."""
     from genlab.cli import main
+    from genlab.system import spin
+    from genlab.system.neighbours import Neighbours
+
+    neighbours = Neighbours()
+    import genlab.commands.requests  # noqa: F401
+
+    spin.choose(overrides, neighbours)  # as `main` does, but what follows loads torch
     from genlab.runs import train as run
     from genlab.training.callback import Callback
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.ceiling import flop_per_step, peak_rate
 from bench.plain import Settings
-from bench.turns import Contestant, Score, race
+from bench.turns import Contestant, Score, race, race_beside
 from bench.workloads import Workload
 
 from genlab.config.build import build_source
@@ -148,3 +148,16 @@ def logging_costs(workload: Workload, plan: Plan) -> Iterator[tuple[str, Score, 
             commands = {"telling": usual, "silent": [*course.genlab(settings, Path(folder, "silent")), *SILENT]}
             scores = race(commands, Path(folder), plan.rounds, plan.seconds, launches=1)
         yield settings.precision, scores["telling"], scores["silent"]
+
+
+def neighbour_costs(workload: Workload, plan: Plan) -> Iterator[tuple[str, str, Score, Score]]:
+    """Each precision and setting of `device.spin`, and GenLab's scores with it alone and beside one busy process."""
+    course = Course(workload)
+    for settings in course.settings:
+        with tempfile.TemporaryDirectory(prefix="genlab-bench-") as folder:
+            commands = {
+                spin: [*course.genlab(settings, Path(folder, spin)), f"device.spin={spin}"] for spin in ("on", "off")
+            }
+            scores = race_beside(commands, Path(folder), plan.rounds, plan.seconds)
+        for spin, (alone, beside) in scores.items():
+            yield settings.precision, spin, alone, beside

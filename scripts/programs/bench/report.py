@@ -34,6 +34,11 @@ NOTES = (
 
 LOGGING_NOTES = "Steps a second with logging, previews and checkpoints at their defaults, and without any of them."
 
+NEIGHBOUR_NOTES = (
+    "Steps a second, medians of the rounds, by turns alone and beside one process that takes a core. Kept: "
+    "median [least, most] of the rounds' ratios; of two cores, a half is left."
+)
+
 PROFILE_NOTES = (
     "Milliseconds of a step: medians, and for logging (rows, previews, checkpoints) the mean over all steps. Loop: "
     "what no piece accounts for. Outside: the part of a step that is none of model, loss, backward and optimizer."
@@ -93,6 +98,18 @@ def logging(costs: Sequence[tuple[str, str, Score, Score]]) -> Table:
                 f"{median(ratios):.3f} [{min(ratios):.3f}, {max(ratios):.3f}]",
             )
         )
+    return lines
+
+
+def neighbour(costs: Sequence[tuple[str, str, str, Score, Score]]) -> Table:
+    """What a busy process takes; `costs` by workload, precision and `device.spin`: scores alone and beside it."""
+    lines: Table = [("workload", "precision", "device.spin", "alone steps/s", "beside steps/s", "kept")]
+    for workload, precision, spin, alone, beside in costs:
+        ratios = beside.over(alone)
+        disturbed = sum(turn.disturbed for turn in (*alone.turns, *beside.turns))
+        kept = f"{median(ratios):.2f} [{min(ratios):.2f}, {max(ratios):.2f}]"
+        kept += f", {disturbed} disturbed" if disturbed else ""
+        lines.append((workload, precision, spin, f"{alone.rate:.1f}", f"{beside.rate:.1f}", kept))
     return lines
 
 

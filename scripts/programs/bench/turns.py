@@ -5,7 +5,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -107,6 +108,31 @@ def race(commands: dict[str, list[str]], folder: Path, rounds: int, seconds: flo
     launches: how often each is started for its start-up time; the last one stays for the turns.
     """
     scores = {name: Score(name) for name in commands}
+    with _started(commands, folder, launches, scores) as contestants:
+        for number in range(rounds):
+            for contestant in contestants if number % 2 == 0 else reversed(contestants):
+                scores[contestant.name].turns.append(_undisturbed(contestant, contestants, seconds))
+    return scores
+
+
+def race_beside(commands: dict[str, list[str]], folder: Path, rounds: int, seconds: float) -> dict[str, list[Score]]:
+    """The scores of all contestants alone and beside one busy process, which take turns."""
+    scores = {name: [Score(f"{name}, alone"), Score(f"{name}, beside")] for name in commands}
+    with _started(commands, folder, 1, {name: alone for name, (alone, _) in scores.items()}) as contestants:
+        for number in range(rounds):
+            for contestant in contestants if number % 2 == 0 else reversed(contestants):
+                alone, beside = scores[contestant.name]
+                alone.turns.append(_undisturbed(contestant, contestants, seconds))
+                with _busy() as neighbour:
+                    beside.turns.append(_undisturbed(contestant, contestants, seconds, neighbour))
+    return scores
+
+
+@contextmanager
+def _started(
+    commands: dict[str, list[str]], folder: Path, launches: int, scores: dict[str, Score]
+) -> Iterator[list[Contestant]]:
+    """The contestants, which are started here, and have made their first step."""
     contestants: list[Contestant] = []
     try:
         for name, command in commands.items():
@@ -115,17 +141,25 @@ def race(commands: dict[str, list[str]], folder: Path, rounds: int, seconds: flo
                 scores[name].start_ups.append(contestants[-1].first_step())
                 if launch < launches - 1:
                     contestants.pop().end()
-        for number in range(rounds):
-            for contestant in contestants if number % 2 == 0 else reversed(contestants):
-                scores[contestant.name].turns.append(_undisturbed(contestant, contestants, seconds))
+        yield contestants
     finally:
         for contestant in contestants:
             contestant.end()
-    return scores
 
 
-def _undisturbed(contestant: Contestant, all_of_them: Iterable[Contestant], seconds: float) -> Turn:
-    sessions = {other.process.pid for other in all_of_them}
+@contextmanager
+def _busy() -> Iterator[int]:
+    """A process that takes a core as long as the block lasts; gives its session."""
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"], start_new_session=True) as process:
+        try:
+            yield process.pid
+        finally:
+            process.kill()
+
+
+def _undisturbed(contestant: Contestant, all_of_them: Iterable[Contestant], seconds: float, *invited: int) -> Turn:
+    """A turn in which nobody took part of the machine but processes of the sessions `invited`."""
+    sessions = {*invited, *(other.process.pid for other in all_of_them)}
     for _ in range(ATTEMPTS):
         begin, before = time.monotonic(), strangers_seconds(sessions)
         turn = contestant.turn(seconds)
