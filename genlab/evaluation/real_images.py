@@ -12,7 +12,7 @@ from genlab.data.source import Source
 MOST = 1_000
 """Images of each modelled field."""
 
-_VALUES = 2**24  # of a chunk of images
+_VALUES = 2**22  # of a chunk of images
 
 
 def real_images(source: Source, split: str) -> Iterator[Tensor]:
