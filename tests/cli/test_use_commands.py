@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 
 import numpy as np
 import pytest
@@ -214,3 +215,18 @@ def test_a_run_without_a_checkpoint_yet_is_waited_for(every, moment, refused, tm
     (folder / "config.yaml").write_text(json.dumps({"trainer": {"checkpoint_every": every}}))
     line = refused("sample", f"run={folder}")
     assert f"run={folder}: is still training and has saved no checkpoint yet; wait for {moment}" in line
+
+
+def test_evaluate_shows_what_the_figures_are_measured_by(trained, genlab):
+    """And a figure that too few images cannot give costs a line, not the others."""
+    _, folder = trained
+    asked = ["device=cpu", "device.threads=1", "extractor=random-conv", "importance_samples=1", "num_samples=60"]
+    outcome = genlab("evaluate", f"run={folder}", *asked)
+    assert outcome.code == 0, outcome.err
+    shown = {line[:10].strip(): line[11:] for line in outcome.out.splitlines()}
+    assert shown["extractor"] == "random-conv"
+    assert re.fullmatch("Frechet distance .* real, .* blurred, .* noise; kernel .*; coverage .*", shown["controls"])
+    assert "frechet: left out: needs num_samples=65" in outcome.err
+    text = (folder / "evaluation.json").read_text()
+    metrics = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))["metrics"]
+    assert metrics["kernel_distance"]["protocol"]["extractor_controls"]["images"] == 180 and "elbo" in metrics
