@@ -64,6 +64,9 @@ class GenerativeModel(nn.Module):
     a `Condition`, tensors by field name with one row for each of the N examples; what cannot do without one asks for
     `self.needed(condition)`.
 
+    Outside training, networks that are children of the model are computed in portions of their rows, so that a large
+    batch takes little memory (`genlab.system.portions`); one whose rows depend on each other is computed at once.
+
     A model may hold `example_weights`, a persistent buffer [data.num_examples]: at the start of each epoch, training
     examples are drawn in proportion to it. Batches then have the field `index`, so that a step can update it.
     """
