@@ -19,12 +19,14 @@ class _Descriptor(io.FileIO):
     """Writes to a file descriptor that belongs to others; errors are ignored."""
 
     def write(self, data: Any) -> int:
-        try:
-            while (written := super().write(data)) is None:  # a pipe that does not block, and is full
-                select.select([], [self], [])
-            return written
-        except OSError:
-            return len(data)
+        left = memoryview(data)
+        with suppress(OSError):
+            while left:
+                written = super().write(left)
+                if written is None:  # a pipe that does not block, and is full
+                    select.select([], [self], [])
+                left = left[written or 0 :]
+        return len(data)
 
 
 class _Lines(io.TextIOWrapper):
@@ -79,8 +81,10 @@ def _lasting(stream: io.TextIOWrapper) -> TextIO:
     with suppress(OSError):
         stream.flush()
     kind = io.TextIOWrapper if stream.isatty() else _Lines
+    descriptor = _Descriptor(stream.fileno(), "w", closefd=False)
+    unbuffered = isinstance(stream.buffer, io.RawIOBase)  # python -u
     return kind(
-        io.BufferedWriter(_Descriptor(stream.fileno(), "w", closefd=False)),
+        descriptor if unbuffered else io.BufferedWriter(descriptor),
         encoding=stream.encoding,
         errors=stream.errors,
         line_buffering=stream.line_buffering,

@@ -63,6 +63,12 @@ def test_streams_are_put_back():
         assert sys.stderr is stream and os.read(reading, 100) == b"seen\n"
 
 
+def test_what_is_written_without_a_buffer_is_there_at_once():
+    with piped() as (reading, _), lasting_streams():
+        print("half a line", end="", file=sys.stderr)
+        assert os.read(reading, 100) == b"half a line"
+
+
 def test_a_log_file_gets_lines_without_carriage_returns():
     with piped() as (reading, _), lasting_streams():
         with tqdm(total=3, mininterval=0, bar_format="{n}") as bar:
