@@ -82,9 +82,15 @@ def problems_of_node(node: str, values: Any) -> list[str]:
         return [str(error)]
     own = {"_target_", *_OWN_KEYS.get(node, ())}
     problems = list(mismatches(node, found, {k: v for k, v in values.items() if k not in own}, _KINDS[node][2]))
+    if node == "optimizer" and not _are_groups(players := values.get("players")):
+        problems.append(f"optimizer.players={players}: needs settings by player, as in optimizer.players.model.lr=1")
     if node == "dataset" and (pair := values.get("pair")) not in (None, *PAIRS):
         problems.append(f"dataset.pair={pair}: must be one of {', '.join(PAIRS)}, or null for none")
     return problems
+
+
+def _are_groups(players: Any) -> bool:
+    return isinstance(players, dict) and all(isinstance(own, dict | None) for own in players.values())
 
 
 def _setting_problems(config: RunConfig, sweep_metric: str | None) -> Iterator[str]:
