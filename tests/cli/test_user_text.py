@@ -196,11 +196,6 @@ def test_a_name_that_is_too_long_is_refused(line, refused, trained):
     assert "n" * 300 in told and "File name too long" in told and "Errno" not in told
 
 
-def test_encoding_what_cannot_be_plotted_is_refused_before_it_is_computed(trained, refuses, tmp_path):
-    np.savez(tmp_path / "two.npz", images=np.full((2, 16, 16), 9, np.uint8))
-    assert "add plot=none" in refuses("encode", trained[1], f"input={tmp_path}/two.npz")
-
-
 def test_samples_that_the_disk_cannot_hold_are_refused_before_they_are_drawn(trained, refuses, monkeypatch):
     monkeypatch.setattr(files.shutil, "disk_usage", lambda folder: SimpleNamespace(free=2**20))
     told = refuses("sample", trained[1], "num_samples=5000")
