@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from genlab.commands.lines import command_line
-from genlab.commands.results import arrays_of, image_origin, load_run, results, same
+from genlab.commands.results import arrays_of, drawn, image_origin, load_run, results, same
 from genlab.config.commands import InterpolateConfig
 from genlab.inference.interpolation import even, smooth, walk
 from genlab.inference.run import Run
@@ -30,8 +30,10 @@ def main(config: InterpolateConfig) -> None:
     of_rows = arrays_of(run, {name: value.repeat_interleave(config.steps, 0) for name, value in given.items()})
     origin = image_origin(run, config)
     with results(run, "interpolations", config, title, path, **asked) as (new, folder):
-        (new / "grid.png").write_bytes(kind.picture(images, origin, scene_of(run), connected=True).content)
-        kind.save_animation(animation, new / "animation.gif", origin)
+        with drawn(new / "grid.png"):
+            (new / "grid.png").write_bytes(kind.picture(images, origin, scene_of(run), connected=True).content)
+        with drawn(new / "animation.gif"):
+            kind.save_animation(animation, new / "animation.gif", origin)
         arrays: dict[str, Array] = {
             kind.plural: kind.array(images.flatten(0, 1)),
             "latents": latents.flatten(0, 1),

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from genlab.commands.lines import command_line
-from genlab.commands.results import image_origin, load_run, results, same
+from genlab.commands.results import drawn, image_origin, load_run, results, same
 from genlab.config.commands import TranslateConfig
 from genlab.data.loading import as_examples
 from genlab.data.pairs import DERIVED
@@ -71,8 +71,9 @@ def main(config: TranslateConfig) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
             save_image(pixels, target, origin)
         writer.save(new / "translations.npz")
-        grid = in_blocks(*map(torch.cat, zip(*shown, strict=True)), columns=_COLUMNS, blocks=_BLOCKS)
-        save_png(grid, new / "grid.png", image_origin(run, config, COMPARED))
+        with drawn(new / "grid.png"):
+            grid = in_blocks(*map(torch.cat, zip(*shown, strict=True)), columns=_COLUMNS, blocks=_BLOCKS)
+            save_png(grid, new / "grid.png", image_origin(run, config, COMPARED))
     if derive:
         print(f"derived    a from each image by dataset.pair={pair}; derive=false takes the images for a themselves")
     print(f"images     {path}/images ({done} of {config.input}{images.left_out})")

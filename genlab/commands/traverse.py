@@ -7,7 +7,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from genlab.commands.lines import command_line
-from genlab.commands.results import image_origin, load_run, results, same
+from genlab.commands.results import drawn, image_origin, load_run, results, same
 from genlab.config.commands import TraverseConfig
 from genlab.inference.interpolation import even, smooth
 from genlab.inference.run import Run
@@ -51,12 +51,15 @@ def main(config: TraverseConfig) -> None:
     origin, scene = image_origin(run, config), scene_of(run)
     named = {**asked, "latents": config.latents, "plane": config.plane}
     with results(run, "traversals", config, title, **named) as (new, folder):
-        (new / "grid.png").write_bytes(kind.picture(images, origin, scene, connected=True).content)
-        kind.save_animation(animation, new / "animation.gif", origin)
+        with drawn(new / "grid.png"):
+            (new / "grid.png").write_bytes(kind.picture(images, origin, scene, connected=True).content)
+        with drawn(new / "animation.gif"):
+            kind.save_animation(animation, new / "animation.gif", origin)
         if len(plane) == 2:
             latents = span.plane(plane[0], plane[1], times)
             images = run.decode(latents, run.conditioning.constant(len(latents), asked))
-            (new / "plane.png").write_bytes(kind.picture(images, origin, scene, connected=True).content)
+            with drawn(new / "plane.png"):
+                (new / "plane.png").write_bytes(kind.picture(images, origin, scene, connected=True).content)
             arrays |= {f"plane_{kind.plural}": kind.array(images.flatten(0, 1)), "plane_latents": latents.flatten(0, 1)}
         save_npz(new / "traversals.npz", **arrays)
         write_csv(new / "changes.csv", [("latent", "change"), *((n, f"{moved[n]:.6f}") for n in ranked)])

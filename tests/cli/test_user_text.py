@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,11 +14,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
-from PIL import Image
+from PIL import Image as Picture
 
 from genlab.commands import evaluate, results, score
 from genlab.commands.lines import command_line
 from genlab.commands.translate import _targets
+from genlab.media.kinds import Image
 from genlab.media.plots import save_figure, write_label
 from genlab.system import files
 from genlab.system.files import replace_text, write_csv
@@ -56,7 +58,7 @@ def test_names_of_inputs(command, name, trained, done, tmp_path, caplog, recwarn
     for number in range(3):
         pixels = np.full((16, 16), 60 * number + 40, np.uint8)
         pixels[4:9, 2 * number : 2 * number + 6] = 255
-        Image.fromarray(pixels).save(named / f"{name}{number}.png")
+        Picture.fromarray(pixels).save(named / f"{name}{number}.png")
     more = [quoted("against", named)] if command == "score" else []
     out, made = done(command, trained[1], quoted("input", named), *more)
     assert out.replace("\n", "").isprintable() and "drawn" not in caplog.text
@@ -159,6 +161,14 @@ def test_a_plot_that_fails_costs_the_plot_alone(trained, done, monkeypatch, tmp_
     assert "AUROC" in out and (made / "detection.json").is_file() and not (made / "histogram.png").exists()
 
 
+@pytest.mark.parametrize("command", ["sample", "reconstruct", "interpolate", "traverse", "score"])
+def test_a_grid_that_fails_costs_the_grid_alone(command, trained, genlab, monkeypatch):
+    monkeypatch.setattr(Image, "picture", broken)
+    outcome = genlab(command, f"run={trained[1]}", "seed=78", "device.threads=1")
+    made = re.search(r"^array +(.*\.npz)", outcome.out, re.MULTILINE)[1]
+    assert outcome.code == 0 and Path(made).is_file() and not (Path(made).parent / "grid.png").exists()
+
+
 @pytest.mark.parametrize("make", [Path.mkdir, lambda path: path.write_text("{")], ids=["folder", "damaged"])
 def test_an_evaluation_that_cannot_be_added_to_is_refused_before_it_is_computed(make, trained, genlab, monkeypatch):
     monkeypatch.setattr(evaluate, "choose", broken)
@@ -184,11 +194,6 @@ def test_an_evaluation_that_cannot_be_stored_is_shown(trained, genlab, monkeypat
 def test_a_name_that_is_too_long_is_refused(line, refused, trained):
     told = refused(*(line.replace("NAME", "n" * 300) + str(trained[1]) * line.endswith("=")).split())
     assert "n" * 300 in told and "File name too long" in told and "Errno" not in told
-
-
-def test_encoding_what_cannot_be_plotted_is_refused_before_it_is_computed(trained, refuses, tmp_path):
-    np.savez(tmp_path / "two.npz", images=np.full((2, 16, 16), 9, np.uint8))
-    assert "add plot=none" in refuses("encode", trained[1], f"input={tmp_path}/two.npz")
 
 
 def test_samples_that_the_disk_cannot_hold_are_refused_before_they_are_drawn(trained, refuses, monkeypatch):
