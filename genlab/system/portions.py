@@ -92,7 +92,10 @@ class _InPortions:
 
             return of(*map(cut, arguments), **{name: cut(value) for name, value in named.items()})
 
-        signature = (*((value.shape[1:], value.dtype) for value in tensors), torch.is_autocast_enabled("cpu"))
+        signature = (
+            *((value.shape[1:], value.dtype) for value in tensors),
+            torch.is_autocast_enabled(tensors[0].device.type),
+        )
         if signature not in self.sizes:
             with torch.random.fork_rng([tensors[0].device] if tensors[0].is_cuda else []):
                 self.sizes[signature] = self._size(lambda *place: part(self.network._call_impl, *place), rows)
@@ -104,15 +107,17 @@ class _InPortions:
         return torch.cat([part(call, start, min(start + size, rows)) for start in range(0, rows, size)])
 
     def _size(self, part: Callable[[int, int], Any], rows: int) -> int:
-        """Rows of a portion; no limit for a network whose rows depend on each other, or whose output is no tensor."""
-        with _AliveBytes() as one:
-            alone = part(rows - 1, rows)
-        with _AliveBytes() as two:
-            pair = part(rows - 2, rows)
-        if not isinstance(pair, Tensor) or len(pair) != 2:
+        """Rows of a portion; no limit where rows depend on each other, or the output is no tensor of as many rows."""
+        try:
+            with _AliveBytes() as one:
+                alone = part(rows - 1, rows)
+            with _AliveBytes() as two:
+                pair = part(rows - 2, rows)
+        except Exception:  # so few rows may be too few; what is wrong with all will show when they are computed
             return _ALL
-        difference, scale = (pair[1:] - alone).abs().max(), alone.abs().max()
-        if difference > _MUCH * scale:
+        if not isinstance(pair, Tensor) or not pair.numel() or pair.shape != (2, *alone.shape[1:]):
+            return _ALL
+        if (pair[1:].float() - alone.float()).abs().max() > _MUCH * alone.float().abs().max():
             return _ALL
         per_row = max(1, two.peak - one.peak)
         return max(1, (self.budget - (one.peak - per_row)) // per_row)

@@ -129,7 +129,29 @@ class Two(nn.Module):
         return x, x
 
 
-@pytest.mark.parametrize("network", [nn.GRU(4, 4), nn.MultiheadAttention(4, 1), TellsRowsApart(), Noisy(), Two()])
+class NeedsThree(nn.Module):
+    def forward(self, x):
+        assert len(x) > 2
+        return x
+
+
+class OneNumber(nn.Module):
+    """As a module of a loss."""
+
+    def forward(self, x):
+        return x.mean()
+
+
+class Nothing(nn.Module):
+    def forward(self, x):
+        return x[:, :0]
+
+
+MIXING = [nn.GRU(4, 4), nn.MultiheadAttention(4, 1), TellsRowsApart(), Noisy(), Two()]
+MIXING += [NeedsThree(), OneNumber(), Nothing()]
+
+
+@pytest.mark.parametrize("network", MIXING, ids=lambda network: type(network).__name__)
 @torch.no_grad()
 def test_a_network_whose_rows_are_not_independent_computes_them_at_once(network):
     model, x = Model(network).eval(), torch.randn(20, 4)
@@ -140,9 +162,8 @@ def test_a_network_whose_rows_are_not_independent_computes_them_at_once(network)
     with Portions(model, 1).applied():
         found = model(*arguments)
     assert model.calls[-1] == 20
-    for mine, theirs in zip(found if isinstance(found, tuple) else [found], whole, strict=False):
-        if isinstance(found, tuple) and mine is not None:
-            assert torch.equal(mine, theirs), "and no noise is drawn to find out"
+    found, whole = ([value] if isinstance(value, torch.Tensor) else [*value] for value in (found, whole))
+    assert all(torch.equal(*pair) for pair in zip(found, whole, strict=True) if pair[0] is not None), "also of noise"
 
 
 class Conditioned(nn.Module):
