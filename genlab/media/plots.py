@@ -22,7 +22,7 @@ TSNE_LIMIT = 5000
 
 _PERPLEXITY = 30
 _LEGEND = 20  # maximum number of classes in a legend
-_LETTERS = 80  # of a name in a plot
+_ENTRY, _TITLE = 24, 70  # letters of a name in a legend beside the plot, which takes its room, and in a title
 
 
 @dataclass
@@ -89,7 +89,7 @@ def save_scatter(
             legend = axes.legend(title="label", loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
             for handle, text, label in zip(legend.legend_handles, legend.get_texts(), classes, strict=True):
                 handle.set_sizes([40])
-                write_label(text, f"{label} {names[label]}" if names else str(label))
+                write_label(text, f"{label} {names[label]}" if names else str(label), letters=_ENTRY)
         else:
             points = axes.scatter(*projection.points.T, c=own, cmap="viridis", **style)
             figure.colorbar(points, label="label")
@@ -98,13 +98,13 @@ def save_scatter(
     save_figure(figure, path)
 
 
-def write_label(place: Any, name: str, more: str = "") -> None:
+def write_label(place: Any, name: str, more: str = "", letters: int = _TITLE) -> None:
     """Write `name`, a text of the user, and after it `more` to a `Text` of matplotlib: a title, or a legend's entry.
 
-    `$` starts no formula, control characters do nothing, and a long name leaves room for the plot.
+    `$` starts no formula, control characters do nothing, and a name of more than so many `letters` is cut.
     """
     place.set_parse_math(False)
-    place.set_text(shortened(name, _LETTERS) + more)
+    place.set_text(shortened(name, letters) + more)
 
 
 def save_figure(figure: Any, path: Path) -> None:

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from matplotlib.figure import Figure
 from PIL import Image as Picture
 
@@ -20,7 +21,7 @@ from genlab.commands import evaluate, results, score
 from genlab.commands.lines import command_line
 from genlab.commands.translate import _targets
 from genlab.media.kinds import Image
-from genlab.media.plots import save_figure, write_label
+from genlab.media.plots import Projection, save_figure, save_scatter, write_label
 from genlab.system import files
 from genlab.system.files import replace_text, write_csv
 from genlab.system.small_files import read_yaml
@@ -114,6 +115,13 @@ def test_any_name_is_drawn_as_it_is(name, tmp_path):
         save_figure(figure, tmp_path / "plot.png")
     shown = figure.axes[0].title.get_text()
     assert shown.isprintable() and shown.endswith(" (3)") and len(shown) < 100 and ("$" in shown) == ("$" in name)
+
+
+def test_a_plot_has_room_beside_long_names_of_classes(tmp_path):
+    points = Projection(np.random.default_rng(0).random((9, 2)), np.arange(9), ("a", "b"))
+    names = ("W" * 250, "猫" * 80, "_")
+    with warnings.catch_warnings(action="error"):  # as one of matplotlib's, that the axes have collapsed
+        save_scatter(points, torch.arange(9) % 3, "W" * 250, tmp_path / "plot.png", names)
 
 
 @pytest.mark.parametrize("name", NAMES, ids=ascii)
