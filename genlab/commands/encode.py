@@ -28,7 +28,7 @@ def main(config: EncodeConfig) -> None:
             ]
         ).numpy()
         save_npz(new / "latents.npz", latents=latents, names=np.array(images.names), labels=images.labels)
-        shown = None
+        shown = "not drawn"
         if config.plot != "none":
             if config.plot == "tsne":
                 print(
@@ -41,6 +41,6 @@ def main(config: EncodeConfig) -> None:
                 shown = f"{path}/plot.png ({len(plotted.rows)} {several}; {'; '.join(plotted.axes)})"
     print(f"{several:<10} {len(latents)} of {printable(images.title)}{images.left_out}")
     print(f"array      {path}/latents.npz ({latents.shape[1]} latents each)")
-    if shown:
+    if config.plot != "none":
         print(f"plot       {shown}")
     print(f"next       {command_line('traverse', **same(run, config, 'traverse'))}")

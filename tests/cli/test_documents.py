@@ -78,10 +78,12 @@ def place(runs, short, tmp_path_factory):
     """A folder with all files that the documents name."""
     place = tmp_path_factory.mktemp("documents")
     images(place / "IMAGES/one")
-    for name in ("photographs", "FOLDER/a", "FOLDER/b", "apple2orange/testA"):
-        images(place / name, count=4)
+    images(place / "photographs", count=4)
+    for name in ("FOLDER/a", "FOLDER/b"):
+        images(place / name, count=20)
     for name in ("trainA", "trainB", "testA", "testB"):
         shutil.copytree(place / "IMAGES/one", place / "UNPAIRED" / name)
+        images(place / "apple2orange" / name, count=20)
     pixels = np.zeros((2000, 8, 8), np.uint8)
     np.savez(place / "data.npz", x=pixels, y=np.arange(2000) % 3)
     np.save(place / "million.npy", pixels)

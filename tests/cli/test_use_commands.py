@@ -118,7 +118,6 @@ MISTAKES = {
     "traverse vae latents=[0,99]": ["latents=[0,99]", "0 to 3"],
     "traverse vae latents=[3,3]": ["latents=[3,3]", "none twice"],
     "traverse vae plane=[2,2]": ["plane=[2,2]", "two different"],
-    "encode vae num_images=2": ["plot=pca", "3 images"],
     "interpolate ae rows=91": ["rows=91", "180 images"],
     # ends of a path
     "interpolate vae seeds=[3]": ["seeds=[3,8]"],

@@ -67,7 +67,7 @@ def test_an_evaluation_does_not_depend_on_the_budget(monkeypatch):
         run = Run(None, 0, config, source.spec, trainer.model.eval(), lab.CPU)
         run.portions = Portions(run.model, budget)
         context = EvaluationContext(source, "random", config.evaluation, config, lab.CPU, progress=False)
-        names = ["likelihood", "reconstruction", "latents", "frechet", "copies"]
+        names = ["likelihood", "reconstruction", "latents", "manifold", "copies"]
         entries.append(evaluate(run, context, choose(run, context, names)))
     for name, entry in entries[0].items():
         assert entries[1][name]["value"] == pytest.approx(entry["value"], rel=1e-3), name
