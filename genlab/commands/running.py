@@ -1,6 +1,7 @@
 """Start or resume a training run from the command line, and report its outcome."""
 
 import sys
+from pathlib import Path
 
 from genlab.checkpoints.file import Start
 from genlab.checkpoints.folder import RunFolder
@@ -26,7 +27,9 @@ def train_and_report(config: RunConfig, folder: RunFolder, start: Start | None =
     values = "  ".join(f"{name} {value:.4g}" for name, value in final.items())
     print(f"\nrun        {folder}\nfinal      {values}\nimages     {folder.previews}")
     print(f"next       {next_command(folder, config)}")
-    print(f"           {shell_line('tensorboard', '--logdir', config.output_dir)}")
+    if config.logger.tensorboard:
+        among_others = folder.path.resolve().is_relative_to(Path(config.output_dir).resolve())
+        print(f"           {shell_line('tensorboard', '--logdir', config.output_dir if among_others else str(folder))}")
 
 
 def next_command(folder: RunFolder, config: RunConfig) -> str:

@@ -26,3 +26,10 @@ def test_the_next_command_works_and_uses_the_same_weights(title, genlab, runs, t
     assert all(word in line for word in part.split()) and str(file) in line and "weights=raw" in line
     program, *pasted = shlex.split(line)
     assert program == "genlab" and genlab(*pasted, *here).code == 0
+
+
+@pytest.mark.parametrize(("folder", "told"), [("elsewhere", "elsewhere"), ("outputs/mine", "outputs")])
+def test_tensorboard_is_started_where_the_run_is(folder, told, genlab):
+    small = ["model=ae", "dataset=digits", "trainer.max_steps=1", "trainer.batch_size=8"]
+    outcome = genlab("train", *small, f"hydra.run.dir={folder}", "device=cpu", "device.threads=1")
+    assert f"tensorboard --logdir {told}\n" in outcome.out
