@@ -19,6 +19,7 @@ from genlab.checkpoints.status import read_status
 from genlab.contract.settings import flattened
 from genlab.metrics.catalogue import COMPARABLE, ranking
 from genlab.system.small_files import Unreadable, read_json, read_yaml, small_lines
+from genlab.system.text import natural_order
 
 log = logging.getLogger("genlab")
 
@@ -64,7 +65,7 @@ def find_runs(places: Iterable[str | Path]) -> list[Path]:
             if run.config.name in files and begun:
                 found.setdefault(Path(folder).resolve(), Path(folder))
                 below.clear()
-            below[:] = sorted((name for name in below if not name.startswith(".")), key=_natural)
+            below[:] = natural_order([name for name in below if not name.startswith(".")])
     return list(found.values())
 
 
@@ -202,7 +203,3 @@ def _curves(lines: Iterator[bytes]) -> tuple[dict[str, list[tuple[int, float]]],
 def _previews(folder: Path) -> dict[str, Path]:
     found = [(re.fullmatch(r"step_\d+-(.+)\.png", path.name), path) for path in sorted(folder.glob("step_*.png"))]
     return {match[1]: path for match, path in found if match}
-
-
-def _natural(name: str) -> list:
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
