@@ -11,6 +11,7 @@ from genlab.checkpoints.folder import RunFolder
 from genlab.system import spin
 from genlab.system.distributed import world
 from genlab.system.neighbours import NOTICEABLE, Neighbours
+from genlab.system.text import shell_line
 from genlab.training.callback import Callback
 from genlab.training.trainer import Trainer
 
@@ -82,5 +83,7 @@ class Speed(Callback):
 
     def _way_out(self) -> str:
         if self.threads > 1 and spin.spins():
-            return f"end them, or stop this run and continue it by genlab resume run={self.folder} device.spin=off"
+            again = shell_line("genlab", "resume", f"run={self.folder}", "device.spin=off")
+            unset = f"unset {own.partition('=')[0]}, " if (own := spin.own_setting()) else ""
+            return f"end them, or stop this run, {unset}and continue it by {again}"
         return "end them, or wait for them"

@@ -22,7 +22,7 @@ from genlab.config.compose import COMPOSITION_ERRORS, composing
 from genlab.config.hints import hint_of, missing_part
 from genlab.config.options import option_problem
 from genlab.config.paths import groups, options
-from genlab.config.reading import readable, reads, with_whole_numbers
+from genlab.config.reading import readable, reads, takes_whole_numbers_only, with_whole_numbers
 from genlab.config.revise import FREE
 from genlab.contract.limits import limits_of
 from genlab.contract.settings import RunConfig, flattened
@@ -141,6 +141,9 @@ class _CommandLine:
             what = "name a run folder or a checkpoint file" if key == "run" else "give a value"
             reasons.append(f"is empty, as an unset variable of the shell is; {what}, or leave it out")
             return []
+        if match := re.fullmatch(r"(\d+),(0\d+)", value):  # no second value of a sweep begins with a 0
+            reasons.append("numbers are written without a comma")
+            value = match[1] + ("" if takes_whole_numbers_only(self._hint(key)) else ".") + match[2]
         more: list[str] = []
         if key[0] not in "+~":
             key = self._key(key, reasons)

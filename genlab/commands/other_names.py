@@ -50,7 +50,7 @@ def letters(word: str) -> str:
 
 def same(word: str, names: list[str]) -> str | None:
     """The one of `names` that is `word`, however it is written."""
-    word = {"gpu": "cuda"}.get(word, word)
+    word = {"gpu": "cuda"}.get(word.lower(), word)
     return next((name for name in names if letters(name) == letters(word)), None) if letters(word) else None
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from genlab.checkpoints.folder import RunFolder
 from genlab.checkpoints.status import state_of
 from genlab.commands.requests import compose_request
-from genlab.config.commands import COMMANDS, AnimateConfig, UseConfig
+from genlab.config.commands import COMMANDS, AnimateConfig, DataUseConfig, UseConfig
 from genlab.contract.settings import flattened
 from genlab.inference.load import load
 from genlab.inference.run import Run
@@ -54,7 +54,10 @@ def load_run(config: UseConfig) -> Run:
     how = (own.precision, own.memory_format, own.memory_budget)
     run = load(config.run, device, config.output_dir, config.weights, *how)
     check_writable(run.folder)
-    if state_of(RunFolder(run.folder)) == "running":
+    state = state_of(RunFolder(run.folder))
+    if state == "failed":
+        log.warning("%s failed (genlab info says why); this is its checkpoint of step %d", run.folder, run.step)
+    if state == "running":
         log.warning("%s is still training; this is its checkpoint of step %d", run.folder, run.step)
     return run
 
@@ -77,6 +80,9 @@ def same(run: Run, config: UseConfig, command: str) -> dict[str, Any]:
     usual = dict(flattened(asdict(_defaults(config))))
     given = {key: value for key, value in flattened(asdict(config)) if key.partition(".")[0] in kept}
     changed = {key: value for key, value in given.items() if usual.get(key) != value}
+    if isinstance(config, DataUseConfig) and issubclass(schema, DataUseConfig) and config.dataset and config.own:
+        moved = config.dataset.settings  # where the run's own data are now
+        changed |= {f"dataset.{name}": value for name, value in moved.items()}
     return {"run": config.run if Path(config.run).is_file() else run.folder, **changed}
 
 

@@ -8,7 +8,7 @@ from itertools import combinations
 
 from genlab.comparison.records import Record
 from genlab.comparison.rows import SEEDS, Row
-from genlab.comparison.same_data import DATA_SEED, different_data
+from genlab.comparison.same_data import DATA_SEED, different_data, moved_keys
 from genlab.metrics.catalogue import COMPARABLE
 from genlab.system.text import did_you_mean
 
@@ -147,18 +147,24 @@ def _label(row: Row, keys: list[str]) -> str:
 
 def _rows(records: list[Record]) -> list[Row]:
     """Group repeats into rows. A second run with the same seeds is not a repeat and starts another row."""
+    ignored = {*SEEDS, *_PLACES, *_moved(records)}
     rows: dict[tuple, Row] = {}
     repeats: Counter[tuple] = Counter()
     for record in records:
-        kept = sorted((key, str(value)) for key, value in record.settings.items() if key not in (*SEEDS, *_PLACES))
+        kept = sorted((key, str(value)) for key, value in record.settings.items() if key not in ignored)
         seeds = [str(record.settings.get(key)) for key in SEEDS]
         repeats[*kept, *seeds] += 1
         rows.setdefault((*kept, repeats[*kept, *seeds]), Row([])).records.append(record)
     return list(rows.values())
 
 
+def _moved(records: list[Record]) -> set[str]:
+    return moved_keys([record.settings for record in records], [record.data for record in records])
+
+
 def _differing(rows: list[Row]) -> list[str]:
-    keys = dict.fromkeys(key for row in rows for key in row.settings if key not in (*SEEDS, *_PLACES))
+    ignored = {*SEEDS, *_PLACES, *_moved([record for row in rows for record in row.records])}
+    keys = dict.fromkeys(key for row in rows for key in row.settings if key not in ignored)
     nodes = list(dict.fromkeys(key.partition(".")[0] for key in keys))
     ordered = sorted(keys, key=lambda key: nodes.index(key.partition(".")[0]))
     return [key for key in ordered if len({str(row.settings.get(key)) for row in rows}) > 1]
@@ -188,5 +194,8 @@ def _unknown(metric: str, metrics: list[str]) -> str:
     if not metrics:
         return "no run has measured anything yet"
     metrics = [name for name in metrics if name.isprintable()]
+    if ways := [name for name in metrics if name.startswith(f"{metric} [")]:
+        listed = ", ".join(way.removeprefix(metric).strip() for way in ways)
+        return f"measured in ways that are not compared: {listed}; name one, as in 'metric=\"{ways[0]}\"'"
     same = [name for name in metrics if name.partition("/")[2] == metric]
     return "no run has it; " + (f"did you mean {same[0]!r}?" if same else did_you_mean(metric, metrics))

@@ -25,7 +25,7 @@ def different_data(settings: Collection[Mapping[str, Any]], found: Collection[Ma
     hashes: dict[str, set[str | None]] = defaultdict(set)
     for own, data in zip(settings, found, strict=False):
         hashes[str(own.get(DATA_SEED))].add(data.get("sha256"))
-    equal = bool(hashes) and all(len(known) == 1 and None not in known for known in hashes.values())
+    equal = _are_equal(hashes)
     for key in dict.fromkeys(key for own in settings for key in own if key.startswith("dataset.")):
         values = _values(key, settings)
         if len(values) > 1 and key not in SEEDS and not (equal and key.endswith(_PLACES)):
@@ -36,6 +36,20 @@ def different_data(settings: Collection[Mapping[str, Any]], found: Collection[Ma
     if any(len(known - {None}) > 1 for known in hashes.values()):
         return "the same settings, other content"
     return None
+
+
+def moved_keys(settings: Collection[Mapping[str, Any]], found: Collection[Mapping[str, str]]) -> set[str]:
+    """The keys that say where files are, if the data of runs that differ in these alone have equal hashes."""
+    keys = {key for own in settings for key in own if key.startswith("dataset.") and key.endswith(_PLACES)}
+    hashes: dict[tuple, set[str | None]] = defaultdict(set)
+    for own, data in zip(settings, found, strict=True):
+        others = sorted((key, str(own[key])) for key in own if key.startswith("dataset.") and key not in keys)
+        hashes[str(own.get("choices.dataset")), *others].add(data.get("sha256"))
+    return keys if _are_equal(hashes) else set()
+
+
+def _are_equal(hashes: Mapping[Any, set[str | None]]) -> bool:
+    return bool(hashes) and all(len(known) == 1 and None not in known for known in hashes.values())
 
 
 def _values(key: str, settings: Collection[Mapping[str, Any]]) -> list[str]:

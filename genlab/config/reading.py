@@ -75,12 +75,12 @@ def _quoted_if_needed(match: re.Match[str]) -> str:
 def with_whole_numbers(text: str, hint_of: Callable[[str], Any]) -> str:
     """An override with 1000 in the place of 1e3 and 1000.0, if `hint_of` its key takes whole numbers only."""
     key, equals, value = text.partition("=")
-    if not _DECIMAL.search(value) or not _takes_whole_numbers_only(hint_of(key.lstrip("+"))):
+    if not _DECIMAL.search(value) or not takes_whole_numbers_only(hint_of(key.lstrip("+"))):
         return text
     return key + equals + _DECIMAL.sub(_whole_text, value)
 
 
-def _takes_whole_numbers_only(hint: Any) -> bool:
+def takes_whole_numbers_only(hint: Any) -> bool:
     """Whether a type holds whole numbers and no others, alone or in lists."""
     return any(fits(value, hint) for value in (1, [1])) and not any(fits(value, hint) for value in (0.5, [0.5], ""))
 

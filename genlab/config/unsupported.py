@@ -80,6 +80,8 @@ def several_values(command: str, override: Override, overrides: Sequence[str]) -
     hint = hint_of(COMMANDS[command].schema, key)
     may_be_list = override.is_choice_sweep() and key not in groups() and fits([], hint)
     listed = f", or a list as in {key}=[{line.partition('=')[2]}]" if may_be_list else ""
+    if key.startswith("condition."):
+        listed = f"; a name that holds a comma is quoted, as in '{key}=\"{line.partition('=')[2]}\"'"
     return f"{line}: give one value{listed}"
 
 

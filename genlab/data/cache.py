@@ -42,7 +42,8 @@ def cache_dir() -> Path | None:
     be writable. None if GENLAB_CACHE is empty or /dev/null, or the user has no home directory."""
     place = os.environ.get("GENLAB_CACHE")
     if place is None:
-        place = os.path.join(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "genlab")
+        base = os.environ.get("XDG_CACHE_HOME", "")
+        place = os.path.join(base if os.path.isabs(base) else "~/.cache", "genlab")
     if place in ("", os.devnull):
         return None
     folder = os.path.expanduser(place)

@@ -8,8 +8,8 @@ from genlab.system.text import natural_order
 
 
 def texts_of(array: np.ndarray) -> list[str]:
-    """The entries of an array of texts, or of bytes in UTF-8."""
-    return (np.char.decode(array, "utf-8", "replace") if array.dtype.kind == "S" else array).tolist()
+    """The entries of an array of texts, or of bytes in UTF-8; other bytes stay distinct."""
+    return (np.char.decode(array, "utf-8", "surrogateescape") if array.dtype.kind == "S" else array).tolist()
 
 
 def classes_of(array: np.ndarray, where: str, names: tuple[str, ...] = ()) -> tuple[Tensor, tuple[str, ...]]:

@@ -162,4 +162,6 @@ def convert(image: Image.Image, mode: str) -> Image.Image:
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    if image.mode == "LAB":  # PIL converts it by way of nothing else
+        image = image.convert("RGB")
     return image.convert(mode)

@@ -18,9 +18,11 @@ _HASHED_EXAMPLES, _HASHED_IMAGES = 128, 1000
 def check_data(first: dict, found: dict) -> None:
     """`ValueError` unless `found`, a fingerprint, is that of the data which a run began with, by its record."""
     if (known := first["data"]) != found:
+        then, now = known["examples"], found["examples"]
+        how = f"{then} examples then, {now} now" if then != now else f"{now} examples as then, with other content"
         raise ValueError(
-            f"the training data is not what this run began with ({known['examples']} examples then, "
-            f"{found['examples']} now): put it back, or begin a new run: genlab train ... init_from=RUN"
+            f"the training data is not what this run began with ({how}): put it back, say by dataset.path=PLACE where "
+            "it is now, or begin a new run: genlab train ... init_from=RUN"
         )
 
 

@@ -102,7 +102,10 @@ class PairedFolder(Source):
         sides = zip((files.a, files.b), shapes, self._halves_of(files), strict=True)
         first, second = (set(sound_rows(paths, shape, half)) for paths, shape, half in sides)
         rows = sorted(first & second)
-        notes = without_damaged(files.a, rows) if first >= second else without_damaged(files.b, rows)
+        if files.side_by_side:
+            notes = without_damaged(files.a, rows)
+        else:
+            notes = without_damaged([*files.a, *files.b], [*first, *(len(files.a) + row for row in second)])
         return files.rows(rows)._replace(notes=(*files.notes, *notes))
 
 

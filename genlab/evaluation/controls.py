@@ -142,8 +142,8 @@ def check(extractor: Extractor, source: Source) -> Checked:
         controls = measure(extractor, source)
     except (ValueError, RuntimeError) as error:
         return Checked(extractor, None, f"its controls cannot be measured ({' '.join(str(error).split())[:200]})")
-    objections = [*extractor.weaknesses(), *(f"the controls are out of order: {part}" for part in controls.failed())]
-    return Checked(extractor, controls, "; ".join(objections) or None)
+    disorder = [f"the controls are out of order: {', '.join(failed)}"] if (failed := controls.failed()) else []
+    return Checked(extractor, controls, "; ".join([*extractor.weaknesses(), *disorder]) or None)
 
 
 def measure(extractor: Extractor, source: Source) -> Controls:

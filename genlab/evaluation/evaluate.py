@@ -85,7 +85,10 @@ def _obstacle(name: str, run: Run, context: EvaluationContext) -> str | None:
     if metric.modes and not context.source.modes:
         return f"the modes of dataset {context.title} are not known"
     if metric.classes and not context.extractor.num_classes:
-        return f"extractor {context.extractor.name} reads no classes; use extractor=classifier on data with labels"
+        return (
+            f"extractor {context.extractor.name} reads no classes; leave it out, or use extractor=classifier on data "
+            "with labels, whatever its controls say"
+        )
     if metric.own_data and not context.own:
         return "is a question about the data that the run was trained on; leave dataset out"
     return None

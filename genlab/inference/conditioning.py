@@ -14,6 +14,7 @@ from genlab.config.check import unaccepted
 from genlab.contract.data import Condition, Field
 from genlab.contract.model import GenerativeModel
 from genlab.media.kinds import kind_of
+from genlab.system.text import NUMBER
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,8 @@ class Conditioning:
 
 def _rows(field: Field, value: Any, count: int) -> Tensor:
     """Rows [count, *shape] of a field, from rows or from one value for all. `ValueError` if it is neither."""
-    if isinstance(value, list) and not field.shape and any(isinstance(entry, str) for entry in value):
+    numeric = any(map(NUMBER.fullmatch, field.names or ()))  # a name comes before a position
+    if isinstance(value, list) and not field.shape and (numeric or any(isinstance(entry, str) for entry in value)):
         rows = torch.stack([kind_of(field).parse(field, entry) for entry in value])
     elif isinstance(value, (np.ndarray, np.generic, Tensor)) or (isinstance(value, list) and not field.shape):
         rows = torch.as_tensor(value)

@@ -55,8 +55,9 @@ def _found(run: Run, config: DataUseConfig) -> tuple[Source, DatasetChoice]:
         return build_source(settings), DatasetChoice(run.config.choices.dataset, settings)
     except ValueError as error:
         raise ValueError(
-            f"the data that run={run.folder} was trained on is not available here: {error} Or name other data: "
-            "dataset=NAME, or input=FOLDER if the command takes it."
+            f"the data that run={run.folder} was trained on is not available here: {str(error).rstrip('.')}. If it was "
+            "moved, say where it is by dataset.path=PLACE; or name other data: dataset=NAME, or input=FOLDER if the "
+            "command takes it."
         ) from error
 
 

@@ -32,7 +32,7 @@ from genlab.metrics.catalogue import directions_of, unknown
 from genlab.runs.batch_norm import batch_norm_problem
 from genlab.system import memory, plugins
 from genlab.system.device import resolve
-from genlab.system.text import did_you_mean
+from genlab.system.text import did_you_mean, shell_line
 
 T = TypeVar("T")
 
@@ -190,7 +190,7 @@ def _folder_problems(folder: RunFolder) -> Iterator[str]:
     existing = next(path for path in (folder.path, *folder.path.absolute().parents) if path.exists())
     if folder.holds_run:
         yield (
-            f"{folder}: holds a run already; continue it by genlab resume run={folder}, "
+            f"{folder}: holds a run already; continue it by {shell_line('genlab', 'resume', f'run={folder}')}, "
             "or leave hydra.run.dir out to get a new folder"
         )
     elif SweepFolder(folder.path).holds_sweep:

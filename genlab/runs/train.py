@@ -37,6 +37,7 @@ from genlab.system.portions import networks
 from genlab.system.seeding import seeded
 from genlab.system.signals import Interrupted, Interruption
 from genlab.system.small_files import read_json
+from genlab.system.text import shell_line
 from genlab.training.state import load_state_dict
 from genlab.training.trainer import Trainer
 
@@ -66,7 +67,8 @@ def _train(config: RunConfig, folder: RunFolder, start: Start | None) -> dict[st
         if rank() == 0:
             stack.enter_context(locked(folder.path))
             if start is None and folder.holds_run:
-                raise ValueError(f"{folder}: holds a run by now; continue it by genlab resume run={folder}")
+                again = shell_line("genlab", "resume", f"run={folder}")
+                raise ValueError(f"{folder}: holds a run by now; continue it by {again}")
         state = _state(config, start.path, device) if start and start.path else None
         if rank() == 0:
             stack.enter_context(log_to_file(folder.log))

@@ -32,7 +32,10 @@ def choose(arguments: Sequence[str], neighbours: Neighbours) -> None:
 
 def _set(asked: str, neighbours: Neighbours, threads: int) -> str:
     """Set how threads wait; returns what was chosen, and why."""
-    if own := next((f"{name}={os.environ[name]}" for name in _OF_USERS if name in os.environ), None):
+    for name in _OF_USERS:
+        if not os.environ.get(name, "x").strip():  # as of an unset variable of a script; libgomp would complain
+            del os.environ[name]
+    if own := own_setting():
         return f"threads wait for each other as {own} says, whatever device.spin"
     others, capacity = max(0.0, neighbours.look()), neighbours.capacity
     if asked == "off" or (asked != "on" and threads > 1 and others > max(0, capacity - threads) + NOTICEABLE):
@@ -48,7 +51,12 @@ def _is_loaded() -> bool:
 def _value(arguments: Sequence[str], key: str) -> str | None:
     """The value of a key on a command line, which torch cannot wait for Hydra to read."""
     found = [value for name, _, value in (text.partition("=") for text in arguments) if name.lstrip("+") == key]
-    return found[-1] if found else None
+    return found[-1].strip(" \"'") if found else None
+
+
+def own_setting() -> str | None:
+    """The user's own variable on how threads wait, None if there is none."""
+    return next((f"{name}={os.environ[name]}" for name in _OF_USERS if name in os.environ), None)
 
 
 def _threads(arguments: Sequence[str]) -> int:
@@ -75,4 +83,5 @@ def report(asked: str) -> None:
     ignored = asked not in ("auto", given)
     if ignored:
         outcome += f"; device.spin={asked} counts on the command line only, elsewhere set {_POLICY}=passive"
-    log.log(logging.DEBUG if spins() and not ignored else logging.INFO, outcome)
+    usual = spins() and own_setting() is None and {asked, given} == {"auto"}
+    log.log(logging.DEBUG if usual else logging.INFO, outcome)

@@ -62,6 +62,7 @@ MISTAKES = {
     "train dataset.size=4": ["dataset.size=4", "range"],
     "train model=gan network=mlp trainer.batch_size=1": ["trainer.batch_size=1", "batch normalization"],
     "train trainer.batch_size=5000": ["trainer.batch_size=5000", "1617"],
+    "train trainer.max_steps=1,000": ["write genlab train trainer.max_steps=1000"],
     "train -m model.latent_dim=3,0": ["model.latent_dim=0", "at least 1"],
     # data that a model cannot use, and files that are not there
     "train dataset=stripes": ["VAE requires x", "provides a, b", "datasets that fit: "],

@@ -58,6 +58,13 @@ def test_only_places_of_the_own_data_change(genlab, own):
     assert "dataset.size=16" in genlab("reconstruct", "run=run", "dataset.size=16").err
 
 
+def test_the_next_command_knows_where_the_data_are(genlab, own, images, tmp_path):
+    assert genlab("train", *own, *ENDS).code == 0
+    moved = shutil.move(images, tmp_path / "moved")
+    outcome = genlab("reconstruct", "run=run", f"dataset.path={moved}")
+    assert f"genlab encode run=run dataset.path={moved}" in outcome.out
+
+
 def test_a_sweep_goes_on_elsewhere(genlab, own, images, tmp_path, monkeypatch):
     sweep = tmp_path / "sweep"
     assert genlab("train", "-m", *own, "trainer.max_steps=2", "seed=1,2", f"hydra.sweep.dir={sweep}").code == 0

@@ -122,6 +122,14 @@ def test_there_is_no_winner_over_different_protocols(key, one, other, tmp_path, 
     assert f"values that differ in {key} are not compared" in capsys.readouterr().out
 
 
+def test_repeats_of_data_that_were_moved_stay_repeats(tmp_path):
+    for seed, place, sha256 in ((0, "/a", "ab"), (1, "/b", "ab")):
+        settings = {"choices__dataset": "npz", "dataset__seed": 0, "dataset__path": place, "seed": seed}
+        record_data(write_run(tmp_path / str(seed), {"validation/elbo": -1.0}, **settings), examples=9, sha256=sha256)
+    (row,) = compare(read(tmp_path)).rows
+    assert len(row.records) == 2
+
+
 def test_repeats_that_split_their_data_by_other_seeds_stay_repeats(tmp_path):
     for seed, sha in enumerate(("ab", "cd")):
         folder = write_run(tmp_path / f"{seed}", {}, choices__dataset="digits", dataset__seed=seed, seed=seed)

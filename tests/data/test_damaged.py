@@ -63,7 +63,16 @@ def test_all_damaged_files_are_left_out(layout):
     load(source)
     assert source.sizes["train"] in (sound, sound - source.sizes["validation"])
     told = [int(number) for line in source.notes for number in re.findall(r"left out (\d+) of", line)]
-    assert sum(told) == (3 if made is PairedFolder else damaged)  # pairs are left out as a whole
+    assert sum(told) == damaged
+
+
+@pytest.mark.parametrize("side", "ab")
+def test_the_damaged_side_of_a_pair_is_named(side, tmp_path):
+    for folder in "ab":
+        fill(tmp_path / folder)
+    (tmp_path / side / "03.png").write_bytes(b"")
+    (note,) = PairedFolder(path=str(tmp_path), size=8, skip_damaged=True).notes
+    assert f"{side}/03.png" in note and note.count(".png") == 1
 
 
 def test_nothing_but_damaged_files_is_refused(tmp_path):

@@ -145,3 +145,9 @@ def test_the_load_serves_where_cpus_are_not_counted(machine, monkeypatch):
 
 def test_ticks_are_read():
     assert neighbours._ticks_of(os.getpid()) > 0
+
+
+def test_an_empty_variable_is_none_of_the_users(monkeypatch, told):
+    monkeypatch.setenv("OMP_WAIT_POLICY", "")
+    spin.choose(["device.spin='off' "], Others(0.0))
+    assert not spin.spins() and "sleep" in told("off")
