@@ -105,9 +105,9 @@ class Laboratory:
                 *small,
                 "trainer.evaluate_every=10",
                 "evaluation.extractor=pixels",
-                "evaluation.metrics=[frechet,kernel]",
+                "evaluation.metrics=[manifold,mmd]",
                 "evaluation.num_samples=32",
-                "trainer.best_metric=evaluation/kernel_distance",
+                "trainer.best_metric=evaluation/mmd",
             ]
         return found
 
