@@ -20,7 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from genlab.config.check import locate, problems_of_node, with_whole_settings
 from genlab.config.options import read_option
-from genlab.config.paths import groups
+from genlab.config.paths import groups, options
 from genlab.contract.settings import RunConfig, flattened, lookup
 from genlab.system.text import did_you_mean
 
@@ -121,7 +121,8 @@ def rules_of(model: str) -> dict[str, dict[str, Any]]:
 
 def followed(config: RunConfig, source: Any) -> str | None:
     """A line on the settings of a run that follow from its data by the rules of its recipe; None if there are none."""
-    settings = settings_for(rules_of(config.choices.model), properties_of(source))
+    known = config.choices.model in options("model")  # a resumed run may be older than the names
+    settings = settings_for(rules_of(config.choices.model), properties_of(source)) if known else {}
     own = [f"{key}={value}" for key, value in settings.items() if _is_set(config, key, value)]
     return f"recipe: {source.spec} leads to {', '.join(own)}" if own else None
 
