@@ -16,12 +16,14 @@ from genlab.inference.load import latest
 from genlab.inspection.dataset import is_ready
 from genlab.runs.check import check
 from genlab.runs.resumable import StoppedRun
+from genlab.system.logs import log_to_console
 
 
 def main(request: ResumeRequest) -> int:
     run = latest(request.output_dir, with_checkpoint=False) if request.run == "latest" else Path(request.run)
     if SweepFolder(run).holds_sweep:
         return resume_sweep(SweepFolder(run), request.overrides)
+    log_to_console()
     stopped = StoppedRun.read(run)
     config = _revised(stopped, request.overrides)
     if not stopped.is_done(config):

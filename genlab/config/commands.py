@@ -175,6 +175,8 @@ class CompareConfig:
 
 @dataclass
 class EvaluateConfig(EvaluationConfig, DataUseConfig):
+    quick: bool = MISSING
+    num_images: int | None = limited(at_least=1, at_most=10**9)
     split: str = limited(choices=("validation", "train"))
 
 
@@ -243,8 +245,5 @@ MOVED_KEYS = {
 }
 """Old names of keys that a model may still have, but that most have no more: the hint is for those."""
 
-RENAMED_VALUES = {
-    ("extractor", "digits"): "classifier",
-    ("evaluation.extractor", "digits"): "classifier",
-}
+RENAMED_VALUES = {("extractor", "digits"): "classifier", ("evaluation.extractor", "digits"): "classifier"}
 """Old names of values, by key."""

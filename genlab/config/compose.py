@@ -64,6 +64,7 @@ def register() -> None:
     # Cached per composition: a folder name is resolved several times and must not change.
     OmegaConf.register_new_resolver("genlab.suffix", lambda: os.urandom(2).hex(), use_cache=True, replace=True)
     OmegaConf.register_new_resolver("genlab.data_dir", usual_data_dir, replace=True)
+    OmegaConf.register_new_resolver("genlab.either", lambda asked, yes, no: yes if asked else no, replace=True)
     OmegaConf.register_new_resolver("genlab.bf16_where_fast", _bf16_where_fast, use_cache=True, replace=True)
 
 

@@ -88,7 +88,7 @@ def run_job(config: DictConfig) -> float | None:
     if run.logger.hparams is None:  # show the settings that vary; all would hide them
         run.logger.hparams = sorted({override.key_or_group for override in parse(_of_job(overrides))})
     sys.argv = ["genlab", "train", *overrides]  # recorded as provenance, in place of the worker's own
-    log_to_console(logging.WARNING)
+    log_to_console(logging.WARNING, f"job {hydra.job.num}: ")
     try:
         with lasting_streams(), _WORKER.interruptible():
             final = _recorded(JobFolder(Path(hydra.runtime.output_dir)), run, overrides, sweep.retry)
