@@ -36,8 +36,7 @@ def main(config: EvaluateConfig) -> None:
     log.info("run        %s, step %d", printable(str(run.folder)), run.step)
     begin = time.monotonic()
     names = choose(run, context, config.metrics)
-    images = context.source.sizes[config.split]
-    log.info("real       %d %s examples of %s", images, config.split, choice.name)
+    log.info("data       %d %s examples of %s", context.source.sizes[config.split], config.split, choice.name)
     entries = evaluate(run, context, names, config.seed)
     log.info("measured   in %s", time_in_words(time.monotonic() - begin))
     for line in table(entries):
