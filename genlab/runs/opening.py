@@ -16,8 +16,8 @@ from genlab.training.trainer import Trainer
 def opening(config: RunConfig, source: Source, trainer: Trainer) -> Iterator[str]:
     """A line each on device, model, data and steps."""
     threads = torch.get_num_threads()
-    words = [name_of_device(trainer.train_loader.device), f"{threads} thread{'s' * (threads > 1)}"]
-    words += [f"{world()} processes"] * (world() > 1)
+    shared = f"{world()} processes of " if world() > 1 else ""
+    words = [name_of_device(trainer.train_loader.device), f"{shared}{threads} thread{'s' * (threads > 1)}"]
     yield f"device     {', '.join([*words, config.device.precision])}"
     network = f", network {option_of('network', config.network['_target_'])}" if config.network else ""
     yield f"model      {config.choices.model}{network}: {count_parameters(trainer.model):,} parameters"
