@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from genlab.system.logs import IN_FILE
 from genlab.system.progress import Pace
-from genlab.system.text import time_in_words
+from genlab.system.text import rounded, time_in_words
 from genlab.training.callback import Callback
 from genlab.training.trainer import Trainer
 
@@ -45,7 +45,7 @@ class Console(Callback):
             self.bar.update(trainer.step - self.bar.n)  # negative after a rollback
         elif self.pace.is_due():
             done, rate = trainer.step, self.pace.rate(trainer.step)
-            words = (f"step {done}/{trainer.max_steps}", self.pace.share(done), f"{rate:.3g} steps/s",
+            words = (f"step {done}/{trainer.max_steps}", self.pace.share(done), f"{rounded(rate)} steps/s",
                      self.pace.left(done), *shown(self.losses))  # fmt: skip
             log.info("  ".join(words))
 
@@ -102,7 +102,7 @@ class Journal(Callback):
         elif trainer.step >= self.pace.first + _STEPS or self.pace.seconds > _SECONDS:
             self.told = True
             rate = self.pace.rate(trainer.step)
-            self._say(f"time       about {self.pace.left(trainer.step)}, at {rate:.3g} steps/s")
+            self._say(f"time       about {self.pace.left(trainer.step)}, at {rounded(rate)} steps/s")
 
     def on_validate(self, trainer: Trainer, metrics: dict[str, float]) -> None:
         if metrics:

@@ -10,6 +10,7 @@ from genlab.contract.settings import RunConfig
 from genlab.data.source import Source
 from genlab.runs.provenance import name_of_device
 from genlab.system.distributed import world
+from genlab.system.text import rounded
 from genlab.training.trainer import Trainer
 
 
@@ -24,7 +25,7 @@ def opening(config: RunConfig, source: Source, trainer: Trainer) -> Iterator[str
     yield f"           {', '.join(f'{name} {n:,}' for name, n in parameters_by_network(trainer.model).items())}"
     train, validation = (source.sizes[split] for split in ("train", "validation"))
     yield f"data       {config.choices.dataset}: {train} for training, {validation} for validation; {source.spec}"
-    epochs = f"{trainer.max_steps / trainer.steps_per_epoch:.3g} epochs"
+    epochs = f"{rounded(trainer.max_steps / trainer.steps_per_epoch)} epochs"
     first = f"{trainer.step + 1} to " if trainer.step else ""
     yield f"steps      {first}{trainer.max_steps}, of {trainer.settings.batch_size} examples each ({epochs})"
 
