@@ -60,7 +60,12 @@ def _dispatch(arguments: list[str]) -> int:
             print(importlib.import_module("genlab.commands.chosen_keys").chosen_keys(name, others), end="")
         return 0
     neighbours = Neighbours()
-    importlib.import_module("genlab.commands.requests")  # imports Hydra: a quarter of a second to watch the neighbours
+    try:
+        importlib.import_module("genlab.commands.requests")  # imports Hydra: a quarter second to watch the neighbours
+    except Exception:
+        if name == "doctor":  # which looks for what is broken
+            return importlib.import_module("genlab.commands.doctor").main(None)
+        raise
     spin.choose(rest, neighbours)
     if name not in ("train", "resume"):
         return _run(name, rest)

@@ -23,6 +23,7 @@ def chosen_keys(command: str, arguments: list[str]) -> str:
     groups = read_file(f"{command}.yaml").choices
     meant, _ = corrected(command, arguments)
     asked = [text for text in meant if text.partition("=")[0] in groups]
+    asked = [text if "[" in text else text.partition(",")[0] for text in asked]  # of a sweep, the first
     if not asked:
         return ""
     composed = compose_command(command, asked)
