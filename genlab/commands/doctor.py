@@ -106,7 +106,7 @@ def _device(asked: DoctorConfig) -> Lines:
         yield _PROBLEM, f"an NVIDIA GPU is there that torch cannot use ({why}); install torch as pytorch.org says"
     yield "threads", f"{cores.available()} (physical cores of this process; {os.cpu_count()} logical ones in all)"
     fast = system.multiplies_bf16(device)
-    yield "bf16", "fast here; recipes that allow it train in it" if fast else "slower here than fp32; recipes train in fp32"
+    yield "bf16", "fast here; recipes that allow it train in it" if fast else "slower than fp32 here; recipes avoid it"
     yield "memory", size_in_words(memory.total())
 
 

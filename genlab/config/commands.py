@@ -134,7 +134,7 @@ class TraverseConfig(DataUseConfig, ConditionedConfig):
 
 
 @dataclass
-class TranslateConfig(UseConfig):
+class TranslateConfig(DataUseConfig):
     input: Place | None = MISSING
     to: str = MISSING
     derive: bool = MISSING
