@@ -22,11 +22,11 @@ def find_run(run: str | Path, output_dir: str, with_checkpoint: bool = True) -> 
         return place, ""
     if SweepFolder(place).holds_sweep:
         return best_job(SweepFolder(place))
-    if not found_below(place)[0]:
-        return place, ""
     if newest := _newest_first(place, with_checkpoint):
         return newest[0].path, f"the newest run in {place}"
-    raise ValueError(f"run={place}: no run in this folder has a checkpoint that this version reads")
+    if found_below(place)[0]:
+        raise ValueError(f"run={place}: no run in this folder has a checkpoint that this version reads")
+    return place, ""
 
 
 def latest(output_dir: str, with_checkpoint: bool = True) -> Path:
