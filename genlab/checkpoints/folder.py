@@ -1,5 +1,6 @@
 """File names inside run folders and sweep folders, defined only here."""
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,3 +115,22 @@ class JobFolder(RunFolder):
 
     record = _Inside("job.json")
     """The job's overrides, whether it has ended since its last launch, and why, if it failed."""
+
+
+_LEVELS = 4
+"""Of folders below that of all runs: of a sweep's jobs, sweeps/NAME/TIME/NUMBER."""
+
+
+def found_below(place: Path) -> tuple[list[RunFolder], list[SweepFolder]]:
+    """The runs and the sweeps in a folder, itself and those a few levels below it included."""
+    runs, sweeps = [], []
+    for above, below, files in os.walk(place):
+        run, sweep = RunFolder(Path(above)), SweepFolder(Path(above))
+        if sweep.request.name in files:
+            sweeps.append(sweep)
+        if run.config.name in files or run.checkpoints.name in below:
+            runs.append(run)
+        if run in runs[-1:] or len(run.path.relative_to(place).parts) >= _LEVELS:
+            below.clear()
+        below[:] = sorted(name for name in below if not name.startswith("."))
+    return runs, sweeps

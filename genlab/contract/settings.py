@@ -5,6 +5,7 @@ The YAML files in `configs/` hold the default of each key, and a comment that sa
 """
 
 import math
+import typing
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from typing import Annotated, Any, TypeVar
@@ -17,6 +18,12 @@ Place = Annotated[str, "place"]
 Places = Annotated[Any, "place"]
 """Types of keys that say where files are, or a list of such; ~ is the user's home. A run stores those of its dataset as
 absolute paths, which may change when it is resumed or used, as long as the data are the same."""
+
+
+def is_place(hint: Any) -> bool:
+    """Whether a type, with its annotations, is that of places."""
+    return "place" in getattr(hint, "__metadata__", ()) or any(map(is_place, typing.get_args(hint)))
+
 
 PAIRS = ("gray", "edges", "mask", "downscale")
 """What `dataset.pair` may derive from the images of any dataset."""
