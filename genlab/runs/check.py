@@ -107,6 +107,7 @@ class _Check:
             self.problems.append(
                 f"model {found.__name__} requires {', '.join(sorted(missing))}, but this dataset provides "
                 f"{', '.join(sorted(source.spec.provides))}; datasets that fit: {', '.join(fitting)}"
+                + (f"; of your own file, {source.labels_hint}" if source.labels_hint and "label" in missing else "")
             )
             return
         kinds = {source.spec[domain].kind for domain in source.spec.domains}
