@@ -23,8 +23,7 @@ def main(config: SampleConfig) -> None:
     kind = shown_kind(run.data)
     run.capability("sample")
     asked = run.conditioning.checked(config.condition, config.sampling, several=True)
-    given = run.conditioning.in_turn(config.num_samples, asked)
-    batches = run.draw(config.num_samples, config.seed, given, **config.sampling)
+    batches = run.draw(config.num_samples, config.seed, asked, **config.sampling)
     origin, most = image_origin(run, config), max(_SHOWN, kind.previewed)
     most = min(most, 4 * rows_at_once(run.data.shape, most=most))  # fewer large images
     arrays, grid = config.format != "png", config.format != "npz"

@@ -79,8 +79,8 @@ class Npz(Source):
             self.classes = classes_of(*self._stored_labels("labels_key", labels_key, images_key), names)
         else:
             used = (images_key, validation_images_key)
-            self.labels_hint, note = labels_hint(self.headers, self.headers[images_key].shape[0], used)
-            self.notes = (f"{self.path}: {note}",) if note else ()
+            self.labels_hint = labels_hint(self.headers, self.headers[images_key].shape[0], used)
+            self.notes = (f"{self.path}: {self.labels_hint}",) if self.labels_hint else ()
         self.keys = {"train": (images_key, labels_key)}
         if validation_images_key is None:
             self.sizes = split_sizes(self.headers[images_key].shape[0], validation_fraction)

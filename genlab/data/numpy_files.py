@@ -43,15 +43,14 @@ def check_labels(where: str, header: Header, count: int, of: str = "images") -> 
         )
 
 
-def labels_hint(headers: Mapping[str, Header], count: int, used: Collection[str | None]) -> tuple[str, str]:
-    """How to make classes of an array, not among those `used`, that looks like the labels of `count` examples, and a
-    note that says so; empty if there is none."""
+def labels_hint(headers: Mapping[str, Header], count: int, used: Collection[str | None]) -> str:
+    """How to make classes of an array, not among those `used`, that looks like the labels of `count` examples; empty if
+    there is none."""
     for key, header in headers.items():
         kinds = _LABELS if key.lower() in LABEL_NAMES else "uiUS"
         if key not in used and header.shape == (count,) and header.dtype.kind in kinds:
-            hint = f"dataset.labels_key={key} makes classes of it"
-            return hint, f"{key} {header} is not used; {hint}"
-    return "", ""
+            return f"dataset.labels_key={key} makes classes of {key} {header}, which is not used"
+    return ""
 
 
 def no_such_array(where: str, path: str, headers: Mapping[str, Header], axes: Sequence[int] = ()) -> ValueError:

@@ -57,17 +57,16 @@ class PointsFile(Source):
                 raise ValueError(f"dataset.labels_column={labels_column}: is for .csv files; give dataset.labels_key=")
             table = _from_npz(str(file), points_key, labels_key, "dataset.path")
             if labels_key is None:
-                self.labels_hint, note = labels_hint(read_headers(str(file)), len(table.points), (points_key,))
-                self.notes = (f"{file}: {note}",) if note else ()
+                self.labels_hint = labels_hint(read_headers(str(file)), len(table.points), (points_key,))
         elif file.suffix.lower() == ".csv":
             if labels_key is not None:
                 raise ValueError(f"dataset.labels_key={labels_key}: is for .npz files; give dataset.labels_column=")
             table = read_csv(file, labels_column, "dataset.path")
             if labels_column is None:
-                self.labels_hint, note = _label_among(table.columns)
-                self.notes = (f"{file}: {note}",) if note else ()
+                self.labels_hint = _label_among(table.columns)
         else:
             raise ValueError(f"dataset.path={path}: is not known by its ending. Give a .csv or .npz file.")
+        self.notes = (f"{file}: {self.labels_hint}",) if self.labels_hint else ()
         self.fields = {"x": _single(table)} | ({} if table.labels is None else {"label": table.labels})
         self.sizes = split_sizes(len(table.points), validation_fraction)
         self.rows = split_rows(len(table.points), validation_fraction, seed)
@@ -87,13 +86,12 @@ def read_points(path: Path, key: str) -> Tensor:
     return _single(read_csv(path, None, key))
 
 
-def _label_among(columns: list[str]) -> tuple[str, str]:
-    """How to make classes of a column of numbers that is called so, and a note that says so; empty if none is."""
+def _label_among(columns: list[str]) -> str:
+    """How to make classes of a column of numbers that is called so; empty if none is."""
     for number, title in enumerate(columns, 1):
         if title.partition("(")[2].removesuffix(")").lower() in set(LABEL_NAMES) - {"y"}:  # y is an axis, as x is
-            hint = f"dataset.labels_column={number} makes classes of it"
-            return hint, f"{title} is taken for an axis of the points; {hint}"
-    return "", ""
+            return f"dataset.labels_column={number} makes classes of {title}, which is taken for an axis of the points"
+    return ""
 
 
 def _single(table: Table) -> Tensor:

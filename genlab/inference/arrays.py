@@ -1,5 +1,6 @@
-"""What a script passes to a `Run`: tensors, or arrays of numpy."""
+"""What a script passes to a `Run`: tensors, arrays of numpy, or lists of these or of numbers."""
 
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -9,7 +10,7 @@ from torch import Tensor
 from genlab.contract.data import Field
 from genlab.media.kinds import kind_of
 
-Array: TypeAlias = Tensor | np.ndarray
+Array: TypeAlias = Tensor | np.ndarray | Sequence
 
 _FAR = 0.5
 """How far beyond their bounds values may be: noise may lead there, another scale leads farther."""
@@ -32,12 +33,14 @@ def examples_of(values: Array, field: Field) -> Tensor:
         x = _channels_first(x, field.shape)
     whole = not stored and kind.levels and not x.is_floating_point()
     if whole or x.shape[1:] != field.shape:
-        of = f"floats or uint8 {['N', *field.shape]}" if kind.levels else f"numbers {['N', *field.shape]}"
+        wanted = f"{'floats or uint8' if kind.levels else 'numbers'} [{', '.join(map(str, ('N', *field.shape)))}]"
         raise ValueError(
-            f"examples: {values.dtype} {list(values.shape)}: this run takes a tensor or an array of {of}; "
+            f"examples: {str(x.dtype).removeprefix('torch.')} {list(x.shape)}: this run takes {wanted}; "
             f"{_way_out(x, field)}"
         )
     if stored:
+        if x.numel() and x.max() == 1:
+            raise ValueError("examples: hold only 0 and 1: pixels are 0 to 255 as uint8; give 255 * x, or floats")
         return kind.floats(x, torch.float32, torch.contiguous_format)
     x = x.float()
     if kind.bounds and x.numel():
@@ -51,14 +54,19 @@ def examples_of(values: Array, field: Field) -> Tensor:
 
 
 def _tensor(values: Array, what: str) -> Tensor:
+    if isinstance(values, (list, tuple)):
+        try:
+            values = np.array([np.asarray(value) for value in values])
+        except ValueError as error:
+            raise ValueError(f"{what}: a list must hold entries of one shape") from error
     if isinstance(values, np.ndarray) and values.dtype.kind in "iuf":
         # A copy in the machine's byte order: torch takes no other order, no negative strides and, with a warning,
         # nothing that is read-only.
         return torch.from_numpy(np.array(values, values.dtype.newbyteorder("="), order="C"))
     if isinstance(values, Tensor) and not values.is_complex() and values.dtype != torch.bool:
         return values
-    given = f"{values.dtype} {list(values.shape)}" if isinstance(values, Tensor | np.ndarray) else type(values).__name__
-    raise ValueError(f"{what}: {given}: this run takes a tensor, or an array of numpy, of numbers")
+    given = getattr(values, "dtype", type(values).__name__)
+    raise ValueError(f"{what}: {given}: this run takes a tensor, an array or a list of numbers")
 
 
 def _channels_first(x: Tensor, shape: tuple[int, ...]) -> Tensor:
@@ -70,7 +78,7 @@ def _channels_first(x: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 def _way_out(x: Tensor, field: Field) -> str:
     """How examples that do not fit can be made to."""
-    if x.shape == field.shape:
+    if _channels_first(x[None], field.shape).shape[1:] == field.shape:
         return "give one example as x[None]"
     if x.shape[1:] == field.shape:
         return "give pixels from 0 to 255 as uint8"

@@ -34,7 +34,7 @@ class Conditioning:
         """
         problems: list[str] = []
         for name, value in values.items():
-            self._read(len(value) if several and self._is_list(name, value) else 1, {name: value}, problems)
+            self._read((several and self._is_list(name, value) and len(value)) or 1, {name: value}, problems)
         problems += self._sampling_problems(sampling or {})
         if problems:
             raise ValueError("\n".join(problems))
@@ -42,17 +42,12 @@ class Conditioning:
 
     def in_turn(self, count: int, values: Mapping[str, Any]) -> dict[str, Any]:
         """`values`, where a list for a field that takes one value becomes rows for `count` examples in turn."""
-        lists = {name: value for name, value in values.items() if self._is_list(name, value)}
+        lists = {name: value for name, value in values.items() if self._is_list(name, value) and 0 < len(value) < count}
         rows = {name: self.rows(len(value), {name: value})[name] for name, value in lists.items()}
         return {**values, **{name: found[torch.arange(count) % len(found)] for name, found in rows.items()}}
 
     def _is_list(self, name: str, value: Any) -> bool:
-        return (
-            isinstance(value, list)
-            and bool(value)
-            and name in self.model.conditions
-            and not self.model.data[name].shape
-        )
+        return isinstance(value, list) and name in self.model.conditions and not self.model.data[name].shape
 
     def rows(self, count: int, values: Mapping[str, Any] | None) -> Condition:
         """By field a row for each of `count` examples, from rows (a tensor, an array or a list of `count` entries) or
@@ -118,13 +113,21 @@ class Conditioning:
         return list(unaccepted("sampling", f"model {self.name}", known, hints, options))
 
 
+def _parsed(field: Field, entry: Any) -> Tensor:
+    """One entry of a list. `ValueError` that names it."""
+    try:
+        return kind_of(field).parse(field, entry)
+    except ValueError as error:
+        raise ValueError(f"{entry}: {error}") from error
+
+
 def _rows(field: Field, value: Any, count: int) -> Tensor:
     """Rows [count, *shape] of a field, from rows or from one value for all. `ValueError` if it is neither."""
     numeric = any(map(NUMBER.fullmatch, field.names or ()))  # a name comes before a position
     if isinstance(value, (np.ndarray, np.generic)) and not field.shape:
         value = value.tolist()
     if isinstance(value, list) and not field.shape and value and (numeric or any(isinstance(v, str) for v in value)):
-        rows = torch.stack([kind_of(field).parse(field, entry) for entry in value])
+        rows = torch.stack([_parsed(field, entry) for entry in value])
     elif isinstance(value, (np.ndarray, np.generic, Tensor)) or (isinstance(value, list) and not field.shape):
         rows = torch.as_tensor(value)
     elif isinstance(value, list) and value and isinstance(value[0], list):
@@ -135,6 +138,8 @@ def _rows(field: Field, value: Any, count: int) -> Tensor:
         rows = rows.expand(count)
     elif rows.shape == field.shape:
         return kind_of(field).parse(field, rows.tolist()).expand(count, *field.shape)
+    if rows.shape != (count, *field.shape) and isinstance(value, list) and count == 1:
+        raise ValueError("give one value")
     if rows.shape != (count, *field.shape):
         raise ValueError(f"rows of shape {list(rows.shape)}, not {[count, *field.shape]}")
     if not field.size:

@@ -104,15 +104,15 @@ class Run:
     ) -> Iterator[tuple[Tensor, Condition]]:
         """Batches of samples [n, *shape] and their conditions, each with n rows; empty for models without conditions.
 
-        A batch depends only on the arguments and its index. condition: a value for all samples, or rows, by field;
-        labels that are not given cycle through the classes. sampling: options of the model's `sample`.
+        A batch depends only on the arguments and its index. condition: a value for all samples, or rows, by field; a
+        shorter list of labels is taken in turn, as all classes are if there are none. sampling: options of `sample`.
         shared: yield only this process's share of the batches, when several processes train together.
         """
         if num_samples < 1:
             raise ValueError(f"num_samples={num_samples}: must be at least 1")
         sample = self.capability("sample")
         self.conditioning.check_sampling(sampling)
-        fixed = self.conditioning.rows(num_samples, condition)
+        fixed = self.conditioning.rows(num_samples, self.conditioning.in_turn(num_samples, condition or {}))
         starts: Any = enumerate(range(0, num_samples, self.rows))
         for number, start in shard(starts) if shared else starts:
             count = min(self.rows, num_samples - start)

@@ -22,8 +22,9 @@ EXPECTED = torch.from_numpy(PIXELS).movedim(-1, 1) / 255
         EXPECTED.numpy(),
         EXPECTED.double().numpy(),
         EXPECTED.numpy().astype(">f8"),
+        list(PIXELS),
+        list(EXPECTED),
     ],
-    ids=lambda values: f"{type(values).__name__}-{values.dtype}-{list(values.shape)}",
 )
 def test_every_layout_of_images_gives_the_same(values):
     x = examples_of(values, COLOUR)
@@ -43,7 +44,14 @@ def test_views_and_read_only_arrays_are_copied(recwarn):
 
 
 def test_points_and_latents_are_numbers_of_any_kind():
-    for values in (np.array([[1, 2], [3, 4]]), np.array([[1.0, 2], [3, 4]]), torch.tensor([[1, 2], [3, 4]])):
+    rows = [[1, 2], [3, 4]]
+    for values in (
+        rows,
+        np.array(rows),
+        np.array(rows, float),
+        torch.tensor(rows),
+        [torch.tensor(row) for row in rows],
+    ):
         assert examples_of(values, POINTS).tolist() == floats(values).tolist() == [[1, 2], [3, 4]]
 
 
@@ -54,13 +62,17 @@ def test_points_and_latents_are_numbers_of_any_kind():
         (np.moveaxis(EXPECTED.numpy(), 1, -1), COLOUR, ["[4, 8, 6, 3]", "numpy.moveaxis(x, -1, 1)"]),
         (EXPECTED[:, 0].numpy(), GREY, ["[4, 8, 6]", "x[:, None]"]),
         (PIXELS.transpose(0, 3, 1, 2).astype(int), COLOUR, ["int64", "uint8"]),
-        (np.zeros((4, 3, 9, 9)), COLOUR, ["[4, 3, 9, 9]", "[N, 3, 8, 6]".replace("N", "'N'")]),
+        (PIXELS[0], COLOUR, ["[8, 6, 3]", "x[None]"]),
+        (PIXELS[0, ..., 0], GREY, ["[8, 6]", "x[None]"]),
+        (np.zeros((4, 3, 9, 9)), COLOUR, ["[4, 3, 9, 9]", "[N, 3, 8, 6]"]),
         (EXPECTED.numpy() * 255, COLOUR, ["255", "x / 255"]),
         (EXPECTED.numpy() * 2 - 1, COLOUR, ["-1 to 1", "(x + 1) / 2"]),
         (np.full((1, 3, 8, 6), np.nan), COLOUR, ["nan"]),
-        ([[0.5, 1.0]], POINTS, ["list", "array"]),
-        (np.array([["a", "b"]]), POINTS, ["<U1 [1, 2]"]),
-        (np.zeros((3, 4)), POINTS, ["[3, 4]", "['N', 2]"]),
+        (PIXELS // 128, COLOUR, ["only 0 and 1", "255 * x"]),
+        ("ab", POINTS, ["str", "array"]),
+        ([PIXELS[0], PIXELS[0, :4]], COLOUR, ["one shape"]),
+        (np.array([["a", "b"]]), POINTS, ["<U1"]),
+        (np.zeros((3, 4)), POINTS, ["[3, 4]", "[N, 2]"]),
     ],
     ids=lambda value: str(value) if isinstance(value, list) else "",
 )

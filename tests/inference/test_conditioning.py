@@ -52,7 +52,7 @@ def test_a_name_comes_before_a_number(names, value, number):
 
 def test_where_names_are_numbers_others_are_refused():
     data = DataSpec({**DATA.fields, "label": Field("label", size=3, names=("1", "2", "10"))})
-    with pytest.raises(ValueError, match="label=0: this run knows the classes 0=1, 1=2, 2=10"):
+    with pytest.raises(ValueError, match="label=0: this run knows the classes called 1, 2, 10"):
         of(data=data).checked({"label": 0})
 
 
