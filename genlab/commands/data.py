@@ -17,7 +17,7 @@ from genlab.data.loading import as_examples
 from genlab.data.source import ArrayExamples, Examples, Source
 from genlab.media.grids import wrap
 from genlab.media.kind import Scene
-from genlab.media.kinds import shown_kind
+from genlab.media.kinds import numbered, shown_kind
 from genlab.system.seeding import seeded
 from genlab.system.text import printable
 
@@ -37,6 +37,9 @@ def main(config: DataConfig) -> None:
     spec = source.spec
     print(f"dataset    {name}: {summary_of('dataset', name)}")
     print(f"fields     {spec}")
+    for field in spec.fields.values():
+        if field.size and (classes := numbered(field)):
+            print(f"classes    {classes}")
     print(f"examples   {', '.join(f'{split} {size}' for split, size in source.sizes.items())}")
     for note in source.notes:
         print(f"note       {printable(note)}")

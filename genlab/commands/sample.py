@@ -22,7 +22,7 @@ def main(config: SampleConfig) -> None:
     run = load_run(config)
     kind = shown_kind(run.data)
     run.capability("sample")
-    asked = run.conditioning.checked(config.condition, config.sampling)
+    asked = run.conditioning.checked(config.condition, config.sampling, several=True)
     batches = run.draw(config.num_samples, config.seed, asked, **config.sampling)
     origin, most = image_origin(run, config), max(_SHOWN, kind.previewed)
     most = min(most, 4 * rows_at_once(run.data.shape, most=most))  # fewer large images

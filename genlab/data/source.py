@@ -73,6 +73,7 @@ class Source(ABC):
     spec: contents of a batch.
     sizes: number of examples by split; for unpaired domains, of the larger domain.
     notes: lines on the user's data that a run tells, such as files that were left out.
+    labels_hint: the setting that would give labels, where the user's file seems to hold some that are not used.
     log_density: the exact log p(x) in nats, x [N, *shape] to [N], where the dataset knows it; can be pickled.
     modes: of a mixture, else None.
     """
@@ -89,6 +90,7 @@ class Source(ABC):
     spec: DataSpec
     sizes: dict[str, int]
     notes: tuple[str, ...] = ()
+    labels_hint: str = ""
     log_density: Callable[[Tensor], Tensor] | None = None
     modes: Modes | None = None
 

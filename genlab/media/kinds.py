@@ -15,9 +15,10 @@ from genlab.media.images import Png, save_gif, save_image, to_uint8
 from genlab.media.kind import Kind, Scene, Shown, parse_numbers
 from genlab.media.metadata import Origin
 from genlab.media.points import Points
-from genlab.system.text import NUMBER, closest, printable
+from genlab.system.text import NUMBER, closest, printable, shortened
 
 _SHOWN_CLASSES = 20
+_LONGEST_LIST = 200  # letters
 
 
 class Image(Shown):
@@ -95,6 +96,8 @@ class Label(Kind):
         if type(value) is int and 0 <= value < field.size and not _is_numeric(field.names):
             return torch.tensor(value)
         known = numbered(field) or f"0 to {field.size - 1}"
+        if _is_numeric(field.names):
+            known = f"called {shortened(', '.join(field.names), _LONGEST_LIST)}"
         hint = closest(value, field.names) if isinstance(value, str) else ""
         raise ValueError(f"this run knows the classes {known}{hint and '; '}{hint}")
 

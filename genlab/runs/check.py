@@ -105,9 +105,10 @@ class _Check:
                 fitting.append(f"any images with dataset.pair={'|'.join(PAIRS)}")
             elif config.dataset.get("pair"):
                 fitting.insert(0, "this one with dataset.pair=null")
+            hint = f"{source.labels_hint}; " if source.labels_hint and "label" in missing else ""
             self.problems.append(
                 f"model {found.__name__} requires {', '.join(sorted(missing))}, but this dataset provides "
-                f"{', '.join(sorted(source.spec.provides))}; datasets that fit: {', '.join(fitting)}"
+                f"{', '.join(sorted(source.spec.provides))}; {hint}datasets that fit: {', '.join(fitting)}"
             )
             return
         kinds = {source.spec[domain].kind for domain in source.spec.domains}
