@@ -55,8 +55,8 @@ def main(config: TraverseConfig) -> None:
     plane = config.plane or ranked[:2]
     origin, scene = image_origin(run, config), scene_of(run)
     names = [f"latent {latent}\nchange {moved[latent]:.3f}" for latent in shown]
-    stops = [f"{stop:.3g}" for stop in (config.extent * (2 * times - 1)).tolist()]
-    grid = Grid(images, rows=names, columns=[f"{stop} sd" for stop in stops])
+    stops = [f"{round(stop, 2):g} sd" for stop in (config.extent * (2 * times - 1)).tolist()]
+    grid = Grid(images, rows=names, columns=stops)
     named = {**asked, "latents": config.latents, "plane": config.plane}
     with results(run, "traversals", config, title, **named) as (new, folder):
         with drawn(new / "grid.png"):
@@ -66,7 +66,7 @@ def main(config: TraverseConfig) -> None:
         if len(plane) == 2:
             latents = span.plane(plane[0], plane[1], times)
             images = run.decode(latents, run.conditioning.constant(len(latents), asked))
-            down, across = ([f"latent {latent}\n{stop} sd" for stop in stops] for latent in plane)
+            down, across = ([f"latent {latent}\n{stop}" for stop in stops] for latent in plane)
             grid = Grid(images, rows=down, columns=across)
             with drawn(new / "plane.png"):
                 (new / "plane.png").write_bytes(kind.picture(grid, origin, scene, connected=True).content)

@@ -70,13 +70,13 @@ def save_strip(
 
     columns: maximum number of images in a row; None for all.
     """
-    from PIL import Image
     from PIL.PngImagePlugin import PngInfo
 
     images = list(_titled([_within(read(source), _STRIP_SIDE) for source in paths], titles))
     columns = min(columns or len(images), len(images))
     across, down = images[0].width + _GAP, images[0].height + _GAP
-    strip = Image.new("RGB", (columns * across - _GAP, -(-len(images) // columns) * down - _GAP), "white")
+    strip = images[0].resize((columns * across - _GAP, -(-len(images) // columns) * down - _GAP))
+    strip.paste("white", (0, 0, *strip.size))
     for number, image in enumerate(images):
         row, column = divmod(number, columns)
         strip.paste(image, (column * across, row * down))
