@@ -83,6 +83,8 @@ class LoaderConfig:
 class LoggerConfig:
     console: bool = MISSING
     tensorboard: bool = MISSING
+    axis: str = limited(choices=("step", "epoch"))
+    histograms: bool = MISSING
     projector_size: int = limited(at_least=0, at_most=10**6)
     image_metadata: bool = MISSING
     hparams: list[str] | None = MISSING

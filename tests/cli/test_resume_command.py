@@ -31,7 +31,7 @@ def status(folder):
 
 
 def scalars(folder):
-    events = EventAccumulator(str(folder / "tensorboard"), {"scalars": 0}).Reload()
+    events = EventAccumulator(str(folder), {"scalars": 0}).Reload()
     tags = [tag for tag in events.Tags()["scalars"] if not tag.startswith("system/")]
     return {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in tags}
 
