@@ -116,7 +116,7 @@ def run_config(values: dict[str, Any], choices: Mapping[str, str]) -> tuple[RunC
     values = {"choices": {group: choices[group] for group in ("model", "dataset")}, **values}
     values |= {node: with_whole_settings(node, values[node]) for node in CLASS_NODES}
     sweep = typed(SweepConfig, values.pop("sweep"))
-    values.pop("for_kind")
+    values.pop("for_data")
     return typed(RunConfig, values), sweep
 
 
@@ -153,23 +153,27 @@ def _composed(command: str, overrides: Sequence[str]) -> tuple[DictConfig, list[
     except COMPOSITION_ERRORS:  # a key may exist in the adjusted config only
         with suppress(*COMPOSITION_ERRORS):
             adjusted = _early_adjustments(command, overrides)
-        if adjusted in ([], ["for_kind=null"]):
+        if adjusted in ([], ["for_data=null"]):
             raise
-    if adjusted == ["for_kind=null"]:  # nothing that needs a second composition
-        config.for_kind = None
+    if adjusted == ["for_data=null"]:  # nothing that needs a second composition
+        config.for_data = None
     elif adjusted:
         config = compose(command, [*adjusted, *overrides], return_hydra_config=True)
     return config, adjusted
 
 
 def _early_adjustments(command: str, overrides: Sequence[str]) -> list[str]:
-    """The adjustments that follow from choices of files; none if they cannot matter to the other overrides, as it takes
-    a second to import the class of the data."""
+    """The adjustments that follow from choices of files and settings of the dataset; none if they cannot matter to the
+    other overrides, as it takes a second to import the class of the data."""
     if command != "train":
         return []
     parsed = parse(overrides)
     chosen = [override.input_line for override in parsed if override.key_or_group in groups()]
-    config = compose(command, chosen, return_hydra_config=True)
+    of_data = [override.input_line for override in parsed if override.key_or_group.startswith("dataset.")]
+    try:
+        config = compose(command, [*chosen, *of_data], return_hydra_config=True)
+    except COMPOSITION_ERRORS:
+        config = compose(command, chosen, return_hydra_config=True)
     return adjustments(config, parsed) if may_follow(config, parsed) else []
 
 

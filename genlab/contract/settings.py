@@ -154,9 +154,9 @@ class _Settings:
 
 @dataclass
 class TrainConfig(_Settings):
-    """What `genlab train` reads. for_kind: the recipe's settings for each kind of data, see `genlab.config.recipes`."""
+    """What `genlab train` reads. for_data: the rules of the recipe, see `genlab.config.rules`."""
 
-    for_kind: Any = None
+    for_data: Any = None
 
     sweep: SweepConfig = field(default_factory=SweepConfig)
 
