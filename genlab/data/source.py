@@ -7,7 +7,7 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
-from genlab.contract.data import DataSpec
+from genlab.contract.data import Batch, DataSpec
 
 SPLITS = ("train", "validation")
 
@@ -67,6 +67,13 @@ class Modes(NamedTuple):
     deviation: Tensor
 
 
+class Redrawn(NamedTuple):
+    """source: its tables hold what training batches are drawn from. draw: changes a batch in place, by its noise."""
+
+    source: "Source"
+    draw: Callable[[Batch], None]
+
+
 class Source(ABC):
     """One configured dataset. The constructor raises `ValueError` on bad settings, from headers and listings alone.
 
@@ -75,6 +82,7 @@ class Source(ABC):
     notes: lines on the user's data that a run tells, such as files that were left out.
     log_density: the exact log p(x) in nats, x [N, *shape] to [N], where the dataset knows it; can be pickled.
     modes: of a mixture, else None.
+    redrawn: where training batches are drawn from and what is then made of each, if that is more than `open("train")`.
     """
 
     may_provide: ClassVar[frozenset[str]] = frozenset({"x", "label"})
@@ -91,6 +99,7 @@ class Source(ABC):
     notes: tuple[str, ...] = ()
     log_density: Callable[[Tensor], Tensor] | None = None
     modes: Modes | None = None
+    redrawn: "Redrawn | None" = None
 
     @abstractmethod
     def open(self, split: str) -> list[Examples]:
