@@ -31,7 +31,7 @@ class Binarized(Source):
         if field is None or not kind_of(field).levels:
             found = f"{field.kind}" if field else "a and b"
             raise ValueError(
-                f"dataset.binarize={how}: needs a dataset of images x; this one holds {found}; leave dataset.binarize out"
+                f"dataset.binarize={how}: needs a dataset of images x, and this one holds {found}; leave it out"
             )
         self.spec = replace(source.spec, fields={**source.spec.fields, "x": replace(field, levels=2)})
         self.sizes, self.notes, self.categorical_factors = source.sizes, source.notes, source.categorical_factors
@@ -86,7 +86,7 @@ class StoredBinary(Binary, StoredExamples):
 
 
 def _noise(seed: int, index: Tensor, shape: torch.Size) -> Tensor:
-    """Uniform whole numbers in 0..254, a function of the seed, an example's place and a pixel's place: int64 [N, *shape].
+    """Uniform int64 [N, *shape] in 0..254, a function of the seed, an example's place and a pixel's place.
 
     An example's pixels must not depend on which others are read with it, so there is no generator to draw from.
     """

@@ -1,8 +1,8 @@
 """Distributions of entries that take evenly spaced values in [0, 1], given raw outputs of a network.
 
 References:
-- van den Oord, Kalchbrenner, Kavukcuoglu 2016, Pixel Recurrent Neural Networks, https://arxiv.org/abs/1601.06759 (softmax)
-- Salimans, Karpathy, Chen, Kingma 2017, PixelCNN++, https://arxiv.org/abs/1701.05517 (discretised logistics)
+- van den Oord, Kalchbrenner, Kavukcuoglu 2016, Pixel Recurrent Neural Networks, https://arxiv.org/abs/1601.06759
+- Salimans, Karpathy, Chen, Kingma 2017, PixelCNN++, https://arxiv.org/abs/1701.05517, for the logistic mixture
 """
 
 from typing import Literal

@@ -81,9 +81,9 @@ class Autoregressive(GenerativeModel):
         temperature: divides the logits; below 1 for more probable images; above 0.
         """
         if temperature <= 0:
-            raise ValueError(f"sampling.temperature={temperature}: must be greater than 0, as in sampling.temperature=0.9")
+            raise ValueError(f"sampling.temperature={temperature}: must be above 0, as in sampling.temperature=0.9")
         like = next(self.network.parameters())
-        noise = torch.rand(num_samples, math.prod(self.data.shape), 2, device=like.device)
+        noise = torch.rand(num_samples, math.prod(self.data.shape), 2, device=like.device, dtype=like.dtype)
         return self.drawn(noise, condition, temperature)
 
     def drawn(self, noise: Tensor, condition: Condition | None = None, temperature: float = 1.0) -> Tensor:
@@ -92,7 +92,7 @@ class Autoregressive(GenerativeModel):
         seen, flat = torch.zeros_like(x), x.flatten(1)
         entry = self.network.entries(seen, self._told(condition, x.dtype))
         for number, place in enumerate(self.network.order().tolist()):
-            flat[:, place] = self.likelihood.draw(entry(number).float(), noise[:, number], temperature)
+            flat[:, place] = self.likelihood.draw(entry(number).to(noise), noise[:, number], temperature)
             seen.flatten(1)[:, place] = 2 * flat[:, place] - 1
         return x
 
@@ -104,7 +104,7 @@ class Autoregressive(GenerativeModel):
     def preview(self, batch: Batch) -> dict[str, Tensor]:
         side = max(1, int(batch.size**0.5))
         shown, condition = slice(side * side), self.condition(batch)
-        noise = batch.rand(math.prod(self.data.shape), 2)[shown].float()
+        noise = batch.rand(math.prod(self.data.shape), 2)[shown]
         return {"samples": self.drawn(noise, select(condition, shown)).unflatten(0, (side, side))}
 
     def preview_labels(self, batch: Batch) -> dict[str, Tensor]:

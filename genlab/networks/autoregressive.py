@@ -1,4 +1,4 @@
-"""What autoregressive networks have in common: an order of the entries, and a way to compute one entry after another."""
+"""What autoregressive networks share: an order of the entries, and a way to compute one after another."""
 
 from collections.abc import Callable
 from math import prod

@@ -58,4 +58,3 @@ class Left(nn.Conv2d):
     def pixel(self, x: Tensor) -> Tensor:
         """The output of one pixel [N, out_channels] from the pixels that it sees, [N, in_channels, kernel // 2 + 1]."""
         return linear(x.flatten(1), (self.weight * self.mask).flatten(1), self.bias)
-
