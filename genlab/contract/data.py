@@ -36,8 +36,7 @@ class Field:
     size: number of classes of a label, 0 for other kinds.
     names: of the classes, or of the entries of factors, where the data knows them.
     levels: number of values that an entry of a quantised kind has, evenly spaced; 0 for the kind's own number.
-    centre, scale: mean and standard deviation of each entry of points, by which models standardize them; empty for
-        kinds with a fixed range.
+    centre, scale: mean and std of each entry of points, by which models standardize them; empty for fixed ranges.
     """
 
     kind: str
@@ -147,9 +146,7 @@ def _check_names(names: Collection[str]) -> None:
 
 def _field(where: str, values: Any) -> Field:
     """A field from JSON values; `ValueError` if they are not those of one."""
-    wanted = {
-        "kind": str, "shape": int, "size": int, "names": str, "levels": int, "centre": float, "scale": float
-    }  # fmt: skip
+    wanted = {"kind": str, "shape": int, "size": int, "names": str, "levels": int, "centre": float, "scale": float}
     if not isinstance(values, dict) or set(values) != set(wanted):
         raise ValueError(f"{where}: must hold {', '.join(wanted)}, and nothing else")
     for key, type_ in wanted.items():

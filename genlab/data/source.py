@@ -91,7 +91,7 @@ class Source(ABC):
     kind: ClassVar[str] = "image"
     """Kind of what is modelled, as in `spec`: known before the settings are, so that recipes can follow it."""
 
-    categorical_factors: ClassVar[tuple[int, ...]] = ()
+    categorical_factors: tuple[int, ...] = ()
     """Columns of the field `factors`, if any, whose values have no order."""
 
     spec: DataSpec

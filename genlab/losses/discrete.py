@@ -67,13 +67,13 @@ class Logistics(Discrete):
 
     def __init__(self, levels: int, mixtures: int):
         super().__init__(levels, 3 * mixtures)
-        self.half = 1 / (levels - 1)  # half the distance of two values in [-1, 1]
+        self.reach = 1 / (levels - 1)  # half the distance of two values in [-1, 1]
 
     def log_prob(self, raw: Tensor, x: Tensor) -> Tensor:
         logits, means, log_scales = raw.to(x.dtype).chunk(3, dim=1)
         scale = (-log_scales.clamp(min=_SMALLEST_LOG_SCALE)).exp()
         distance = 2 * x[:, None] - 1 - means
-        upper, lower = scale * (distance + self.half), scale * (distance - self.half)
+        upper, lower = scale * (distance + self.reach), scale * (distance - self.reach)
         # log(sigmoid(upper) - sigmoid(lower)) = log sigmoid(upper) + log sigmoid(-lower) + log(1 - exp(lower - upper))
         inside = F.logsigmoid(upper) + F.logsigmoid(-lower) + torch.log1p(-(lower - upper).exp())
         number = self.number(x)[:, None]

@@ -31,7 +31,7 @@ class Autoregressive(GenerativeModel):
     """
 
     averaged: ClassVar[tuple[str, ...]] = ("network",)
-    conditions = ("label",)
+    conditions: tuple[str, ...] = ("label",)
     metrics = {"log_likelihood": "max"}
 
     def __init__(

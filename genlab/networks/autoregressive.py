@@ -6,8 +6,6 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
-from genlab.networks.network import Shape
-
 Entry = Callable[[int], Tensor]
 """Raw outputs [N, per_entry] at the entry with this number in the order, given those before it."""
 
@@ -22,7 +20,7 @@ class AutoregressiveNet(nn.Module):
 
     orderings = 1
 
-    def __init__(self, shape: Shape, per_entry: int):
+    def __init__(self, shape: tuple[int, ...], per_entry: int):
         super().__init__()
         self.shape, self.per_entry = tuple(shape), per_entry
 

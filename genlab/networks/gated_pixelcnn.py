@@ -8,7 +8,7 @@ PixelCNN Decoders, https://arxiv.org/abs/1606.05328
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -65,21 +65,19 @@ class GatedPixelCNNNet(AutoregressiveNet):
     ):
         super().__init__(shape, per_entry)
         groups = shape[0]
-        self.layers = nn.ModuleList(
+        self.layers: Any = nn.ModuleList(
             GatedLayer(channels if number else groups, channels, kernel if number else first_kernel, groups, features,
                        first=number == 0)
             for number in range(layers)
         )  # fmt: skip
-        self.head = nn.ModuleList([
-            Left(channels, channels, 1, groups, own=True), Left(channels, per_entry * groups, 1, groups, own=True)
-        ])  # fmt: skip
+        self.inner = Left(channels, channels, 1, groups, own=True)
+        self.outer = Left(channels, per_entry * groups, 1, groups, own=True)
 
     def forward(self, x: Tensor, features: Tensor | None = None) -> Tensor:
         v = h = x
         for layer in self.layers:
             v, h = layer(v, h, features)
-        inner, outer = self.head
-        return outer(inner(h.relu()).relu()).unflatten(1, (self.shape[0], self.per_entry)).transpose(1, 2)
+        return self.outer(self.inner(h.relu()).relu()).unflatten(1, (self.shape[0], self.per_entry)).transpose(1, 2)
 
     def entries(self, x: Tensor, features: Tensor | None = None) -> Entry:
         """Of the vertical stack one row is computed at a time, of the horizontal one a pixel."""
@@ -117,8 +115,7 @@ class GatedPixelCNNNet(AutoregressiveNet):
                 left = layer.horizontal.pixel(seen[:, :, column:end])
                 out = layer.out.pixel(layer.gate(from_above[:, :, 0, column] + left)[:, :, None])
                 h = out if layer.first else h + out
-            inner, outer = self.head
-            found = outer.pixel(inner.pixel(h.relu()[:, :, None]).relu()[:, :, None])
+            found = self.outer.pixel(self.inner.pixel(h.relu()[:, :, None]).relu()[:, :, None])
             return found.unflatten(1, (groups, self.per_entry))[:, channel]
 
         return entry

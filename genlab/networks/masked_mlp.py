@@ -12,7 +12,7 @@ References:
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -49,7 +49,7 @@ class MaskedMLP(AutoregressiveNet):
         least = 0 if features or size == 1 else 1
         self.degrees = [torch.arange(width) * (size - least) // width + least for width in hidden]
         sizes = [size, *hidden]
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(sizes, hidden, strict=False))
+        self.layers: Any = nn.ModuleList(nn.Linear(a, b) for a, b in zip(sizes, hidden, strict=False))
         self.activation = layer.activate()
         self.drops = nn.ModuleList(nn.Sequential(*layer.drop(1)) for _ in hidden)
         self.head = nn.Linear(sizes[-1], per_entry * size)

@@ -11,6 +11,8 @@ from typing import Any, ClassVar, NoReturn
 
 from torch import nn
 
+from genlab.networks.autoregressive import AutoregressiveNet
+
 Shape = tuple[int, ...]
 """Shape of one example: (C, H, W) of images, (D,) of points."""
 
@@ -38,8 +40,8 @@ class Network:
         """[N, *in_shape] -> [N, *out_shape]. `ValueError` as above."""
         self._makes_no("translator")
 
-    def autoregressive(self, shape: Shape, per_entry: int, features: int = 0) -> nn.Module:
-        """An `AutoregressiveNet`, [N, *shape] -> [N, per_entry, *shape]; features: size of what all outputs may depend
+    def autoregressive(self, shape: Shape, per_entry: int, features: int = 0) -> AutoregressiveNet:
+        """[N, *shape] -> [N, per_entry, *shape]; features: size of what all outputs may depend
         on. `ValueError` as above."""
         self._makes_no("autoregressive network")
 
