@@ -14,6 +14,7 @@ from genlab.config.commands import DataConfig
 from genlab.config.options import class_of, dataset_defaults, models_that_fit, summary_of
 from genlab.contract.data import DataSpec
 from genlab.contract.model import Grid
+from genlab.contract.settings import EVERY_DATASET
 from genlab.data.loading import as_examples
 from genlab.data.source import ArrayExamples, Examples, Source
 from genlab.media.grids import wrap
@@ -64,7 +65,7 @@ def _own(config: DataConfig) -> dict[str, Any]:
     """The settings to repeat in training, so that it sees the same data: those that are not the defaults."""
     usual = compose_request("data", [f"dataset={config.dataset.name}"])
     own = {key: getattr(config, key) for key in ("data_dir", "seed") if getattr(config, key) != getattr(usual, key)}
-    defaults = {"pair": None, **dataset_defaults(config.dataset.name, config.seed, config.data_dir)}
+    defaults = {**EVERY_DATASET, **dataset_defaults(config.dataset.name, config.seed, config.data_dir)}
     chosen = config.dataset.settings
     return own | {f"dataset.{key}": value for key, value in chosen.items() if value != defaults[key]}
 

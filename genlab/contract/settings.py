@@ -28,6 +28,12 @@ def is_place(hint: Any) -> bool:
 PAIRS = ("gray", "edges", "mask", "downscale")
 """What `dataset.pair` may derive from the images of any dataset."""
 
+BINARIZATIONS = ("none", "static", "dynamic", "threshold")
+"""How `dataset.binarize` makes binary images of those of any dataset."""
+
+EVERY_DATASET: dict[str, Any] = {"pair": None, "binarize": "none"}
+"""The keys of every dataset, which are not passed to its class, and what stands for nothing."""
+
 EXTRACTORS = ("auto", "classifier", "random-conv", "pixels", "values", "inception")
 _MAX_PROCESSES = 1024
 

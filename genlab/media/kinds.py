@@ -118,6 +118,11 @@ KINDS: dict[str, Kind] = {"image": Image(), "points": Points(), "label": Label()
 """By the name that `Field.kind` takes."""
 
 
+def levels_of(field: Field) -> int:
+    """Number of values that an entry of a field can have; 0 if it is a real number."""
+    return field.levels or kind_of(field).levels
+
+
 def kind_of(field: Field) -> Kind:
     """The kind of a field. `ValueError` if this version does not know it, or the field has not its number of axes."""
     if field.kind not in KINDS:
