@@ -5,6 +5,7 @@ The YAML files in `configs/` hold the default of each key, and a comment that sa
 """
 
 import math
+import typing
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from typing import Annotated, Any, TypeVar
@@ -17,6 +18,12 @@ Place = Annotated[str, "place"]
 Places = Annotated[Any, "place"]
 """Types of keys that say where files are, or a list of such; ~ is the user's home. A run stores those of its dataset as
 absolute paths, which may change when it is resumed or used, as long as the data are the same."""
+
+
+def is_place(hint: Any) -> bool:
+    """Whether a type, with its annotations, is that of places."""
+    return "place" in getattr(hint, "__metadata__", ()) or any(map(is_place, typing.get_args(hint)))
+
 
 PAIRS = ("gray", "edges", "mask", "downscale")
 """What `dataset.pair` may derive from the images of any dataset."""
@@ -76,6 +83,8 @@ class LoaderConfig:
 class LoggerConfig:
     console: bool = MISSING
     tensorboard: bool = MISSING
+    axis: str = limited(choices=("step", "epoch"))
+    histograms: bool = MISSING
     projector_size: int = limited(at_least=0, at_most=10**6)
     image_metadata: bool = MISSING
     hparams: list[str] | None = MISSING
@@ -145,9 +154,9 @@ class _Settings:
 
 @dataclass
 class TrainConfig(_Settings):
-    """What `genlab train` reads. for_kind: the recipe's settings for each kind of data, see `genlab.config.recipes`."""
+    """What `genlab train` reads. for_data: the rules of the recipe, see `genlab.config.rules`."""
 
-    for_kind: Any = None
+    for_data: Any = None
 
     sweep: SweepConfig = field(default_factory=SweepConfig)
 

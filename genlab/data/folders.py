@@ -8,7 +8,8 @@ import torch
 from genlab.contract.data import DataSpec, Field, ImageShape, image_spec
 from genlab.contract.settings import Place
 from genlab.data.images import SKIP, ImageFiles, image_size, sound_rows, without_damaged
-from genlab.data.listing import VALIDATION_FOLDERS, check_folder, left_beside, list_images, shown
+from genlab.data.listing import VALIDATION_FOLDERS, Listing, check_folder, left_beside, list_images, shown
+from genlab.data.own_size import size_for
 from genlab.data.source import SPLITS, Examples, Source
 from genlab.data.splits import split_rows
 from genlab.system.text import natural_order, printable
@@ -21,7 +22,8 @@ class ImageFolder(Source):
     the classes, in the natural order of their names (2 before 10); a single one is not a class.
 
     path: the folder. If it has subfolders train and val (or valid, validation, test), each is such a folder.
-    size: height and width in pixels, or [height, width]; every image is scaled to cover it and centre-cropped.
+    size: height and width in pixels, or [height, width]; every image is scaled to cover it and centre-cropped. None:
+        see `size_for`.
     channels: 3, or 1 for grey.
     labels: False reads all images below the folder without labels.
     skip_damaged: True leaves out files that cannot be read; they are found by decoding all of them.
@@ -32,20 +34,22 @@ class ImageFolder(Source):
         self,
         *,
         path: Place | None,
-        size: int | list[int] = 64,
+        size: int | list[int] | None = None,
         channels: int = 3,
         labels: bool = True,
         skip_damaged: bool = False,
         validation_fraction: float = 0.1,
         seed: int = 0,
     ):
-        shape = image_size(channels, size)
         root = check_folder(path, "/data/faces")
         held_out = _held_out(root) if labels else None
         train = root if held_out is None else os.path.join(root, "train")
         if labels:
             _refuse_domains(root, f"dataset.path={path}")
-        found, notes = images_in(train, shape, skip_damaged)
+        listed = [list_images(place) for place in (train, *([os.path.join(root, held_out)] if held_out else []))]
+        own = size_for(size, [image for paths, _ in listed for image in paths], otherwise=64)
+        shape = image_size(channels, own.value)
+        found, notes = sound_images(listed[0], shape, skip_damaged)
         subfolders = _subfolders(train, found)
         classes = _classes(train, subfolders, f"dataset.path={path}") if labels else []
         numbers = torch.tensor([classes.index(name) for name in subfolders]) if classes else None
@@ -57,12 +61,12 @@ class ImageFolder(Source):
                 for split in SPLITS
             }
         else:
-            others, more = images_in(os.path.join(root, held_out), shape, skip_damaged)
+            others, more = sound_images(listed[1], shape, skip_damaged)
             unseen = _numbers_like(classes, _subfolders(os.path.join(root, held_out), others), held_out, str(path))
             self.tables = {"train": (found, numbers), "validation": (others, unseen)}
             split_note = f"dataset.path: {root}: images of train are trained on, those of {held_out} are held out"
             notes = (printable(split_note), *left_beside(root, ("train", held_out)), *notes, *more)
-        self.notes = notes
+        self.settled, self.notes = own.settled, (*own.notes, *notes)
         self.spec = image_spec(shape, len(classes), classes)
         self.sizes = {split: len(paths) for split, (paths, _) in self.tables.items()}
 
@@ -148,13 +152,12 @@ class UnpairedFolder(Source):
         self,
         *,
         path: Place | None,
-        size: int | list[int] = 128,
+        size: int | list[int] | None = None,
         channels: int = 3,
         skip_damaged: bool = False,
         validation_fraction: float = 0.1,
         seed: int = 0,
     ):
-        shape = image_size(channels, size)
         root = check_folder(path, "/data/horse2zebra")
         missing = [name for name in ("trainA", "trainB") if not os.path.isdir(os.path.join(root, name))]
         if missing:
@@ -166,8 +169,12 @@ class UnpairedFolder(Source):
         if len(tests) == 1:
             raise ValueError(f"dataset.path={path} has {tests[0]} alone. Give both testA and testB, or neither.")
         folders = ("trainA", "trainB", *tests)
-        found = {name: images_in(os.path.join(root, name), shape, skip_damaged) for name in folders}
-        self.notes = (*left_beside(root, folders), *(note for _, notes in found.values() for note in notes))
+        listed = {name: list_images(os.path.join(root, name)) for name in folders}
+        own = size_for(size, [path for paths, _ in listed.values() for path in paths], otherwise=128)
+        shape = image_size(channels, own.value)
+        found = {name: sound_images(listing, shape, skip_damaged) for name, listing in listed.items()}
+        notes = (note for _, notes in found.values() for note in notes)
+        self.settled, self.notes = own.settled, (*own.notes, *left_beside(root, folders), *notes)
         self.paths = {}
         for index, domain in enumerate("ab"):
             folder = f"train{domain.upper()}"
@@ -188,13 +195,12 @@ class UnpairedFolder(Source):
         ]
 
 
-def images_in(folder: str, shape: ImageShape, skip_damaged: bool) -> tuple[list[str], tuple[str, ...]]:
-    """The images below a folder, and lines on what was left out there. `ValueError` if there are none."""
-    paths, notes = list_images(folder)
+def sound_images(found: Listing, shape: ImageShape, skip_damaged: bool) -> Listing:
+    """The images in a folder, with a line on those that were left out, if damaged ones are skipped."""
     if not skip_damaged:
-        return paths, notes
-    rows = sound_rows(paths, shape)
-    return [paths[row] for row in rows], (*notes, *without_damaged(paths, rows))
+        return found
+    rows = sound_rows(found.paths, shape)
+    return Listing([found.paths[row] for row in rows], (*found.notes, *without_damaged(found.paths, rows)))
 
 
 def _folders(root: str) -> set[str]:

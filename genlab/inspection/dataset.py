@@ -107,12 +107,17 @@ def is_ready(source: Source) -> bool:
     return not isinstance(inner, PublishedSet) or inner.lies_in(inner.data_dir)
 
 
-def dataset_images(run: Run, config: DataUseConfig, limit: int | None = None) -> DatasetImages:
-    """The first `limit` images (None: all) of the validation data of `config.dataset`, or of the run's own."""
+def dataset_images(
+    run: Run, config: DataUseConfig, limit: int | None = None, domain: str | None = None
+) -> DatasetImages:
+    """The first `limit` images (None: all) of the validation data of `config.dataset`, or of the run's own.
+
+    domain: the field that is meant, by default the first that is modelled.
+    """
     source, choice = run_source(run, config)
     title = "validation" if config.own else f"{choice.name}-validation"
     origin = dataset_origin(choice.name, choice.settings)
-    return replace(images_of(run, source, title, origin, limit), conditions=config.own)
+    return replace(images_of(run, source, title, origin, limit), conditions=config.own, domain=domain)
 
 
 def dataset_origin(name: str, settings: dict[str, Any]) -> dict[str, Any]:

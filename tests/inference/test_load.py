@@ -12,7 +12,8 @@ import genlab
 from genlab.checkpoints import file as checkpoint
 from genlab.contract.data import image_spec
 from genlab.contract.model import GenerativeModel
-from genlab.inference.load import latest, load
+from genlab.inference.finding import latest
+from genlab.inference.load import load
 from genlab.inference.run import Run
 from genlab.models.vae import VAE
 
