@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import MarkedYAMLError
 
 from genlab.config.check import with_whole_settings
-from genlab.config.commands import COMMANDS, MOVED_KEYS, NO_DATASET, ignored_device_keys
+from genlab.config.commands import COMMANDS, NO_DATASET, ignored_device_keys
 from genlab.config.hints import fits, hint_of, misfit, missing_part
 from genlab.config.options import option_problem, without_class, yaml_problem
 from genlab.config.paths import config_folder, groups, options
@@ -25,6 +25,7 @@ from genlab.config.places import usual_data_dir, with_homes
 from genlab.config.plugins import register_plugin_configs
 from genlab.config.reading import RequestError, parse
 from genlab.config.recipes import adjustments, may_follow
+from genlab.config.renamed import MOVED_KEYS
 from genlab.config.unsupported import several_values, unsupported, with_open_groups
 from genlab.contract.settings import CLASS_NODES, RunConfig, SweepConfig, flattened, typed
 
@@ -64,6 +65,7 @@ def register() -> None:
     # Cached per composition: a folder name is resolved several times and must not change.
     OmegaConf.register_new_resolver("genlab.suffix", lambda: os.urandom(2).hex(), use_cache=True, replace=True)
     OmegaConf.register_new_resolver("genlab.data_dir", usual_data_dir, replace=True)
+    OmegaConf.register_new_resolver("genlab.either", lambda asked, yes, no: yes if asked else no, replace=True)
     OmegaConf.register_new_resolver("genlab.bf16_where_fast", _bf16_where_fast, use_cache=True, replace=True)
 
 

@@ -6,16 +6,10 @@ from typing import Any
 
 from hydra.core.override_parser.types import Override
 
-from genlab.config.commands import (
-    COMMANDS,
-    OPEN_GROUPS,
-    RENAMED_KEYS,
-    RENAMED_VALUES,
-    SHORT_KEYS,
-    ignored_device_keys,
-)
+from genlab.config.commands import COMMANDS, OPEN_GROUPS, SHORT_KEYS, ignored_device_keys
 from genlab.config.hints import fits, hint_of
 from genlab.config.paths import groups
+from genlab.config.renamed import RENAMED_KEYS, RENAMED_VALUES
 from genlab.contract.limits import limits_of
 
 _HEEDED = ("hydra.run.dir", "hydra.sweep.", "hydra/launcher", "hydra.launcher", "hydra/sweeper", "hydra.sweeper")

@@ -11,13 +11,10 @@ from genlab.contract.settings import Place
 from genlab.data.checks import check_choice
 from genlab.data.decoding import Half
 from genlab.data.images import SKIP, ImageFiles, image_size, sound_rows, without_damaged
-from genlab.data.listing import check_folder, left_beside, list_images, shown
+from genlab.data.listing import VALIDATION_FOLDERS, check_folder, left_beside, list_images, shown
 from genlab.data.own_size import size_for
 from genlab.data.source import Examples, Source
 from genlab.data.splits import split_rows
-
-VALIDATION_FOLDERS = ("val", "validation", "test")
-"""The first that exists is used."""
 
 _SUBFOLDERS = (("a", "b"), ("A", "B"))
 
@@ -40,8 +37,8 @@ class PairedFolder(Source):
     """Pairs a, b in one table, uint8 [N, channels, H, W] each; the two may differ in channels.
 
     path: a folder with two subfolders a and b (or A and B) that hold images of the same names, whatever their endings;
-        or a folder of files that hold two images side by side. If it has subfolders train and val (or validation, or
-        test), each is such a folder; so are trainA with trainB and testA with testB.
+        or a folder of files that hold two images side by side. If it has subfolders train and val (or valid,
+        validation, test), each is such a folder; so are trainA with trainB and testA with testB.
     a: "left" or "right": the image of a side-by-side file that is a; the other is b.
     size: height and width in pixels, or [height, width]; every image is scaled to cover it and centre-cropped. None:
         see `size_for`.
