@@ -1,7 +1,7 @@
 """Loggers: where the scalars, images and texts of a run go, besides its own files.
 
 A new logger is a subclass of `Logger`, or of `RemoteLogger` if it sends the run to a service, and says only how it
-writes. docs/extending.md shows one in a package of its own.
+writes. docs/extending.md shows one in a package of its own. TensorBoard shows more than this, and is a callback.
 """
 
 import logging
