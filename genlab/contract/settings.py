@@ -87,16 +87,14 @@ class LoaderConfig:
 
 @dataclass
 class LoggerConfig:
-    """Those with a default came later than others, and are not in the files of older runs."""
-
     console: bool = MISSING
     tensorboard: bool = MISSING
     axis: str = limited(choices=("step", "epoch"))
     histograms: bool = MISSING
-    csv: bool = False
-    wandb: bool = False
-    mlflow: bool = False
-    project: str | None = None
+    csv: bool = MISSING
+    wandb: bool = MISSING
+    mlflow: bool = MISSING
+    project: str | None = MISSING
     projector_size: int = limited(at_least=0, at_most=10**6)
     image_metadata: bool = MISSING
     hparams: list[str] | None = MISSING
