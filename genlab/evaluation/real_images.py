@@ -46,7 +46,7 @@ def with_few(source: Source, split: str, most: int) -> Source:
         return source
     few, whole = copy(source), source.open
     few.sizes = {**source.sizes, split: min(most, source.sizes[split])}
-    few.open = lambda name: [Few(table, most) for table in whole(name)] if name == split else whole(name)  # type: ignore[method-assign]
+    few.open = lambda name: [Few(table, most) for table in whole(name)] if name == split else whole(name)  # type: ignore[method-assign, assignment]
     return few
 
 
