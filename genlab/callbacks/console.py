@@ -91,8 +91,8 @@ class Journal(Callback):
         self.extra = None if shown else IN_FILE
 
     def on_start(self, trainer: Trainer) -> None:
-        self.begin, self.pace = time.monotonic(), None
-        self.told = False
+        self.begin, self.told = time.monotonic(), False
+        self.pace: Pace | None = None
 
     def on_step_end(self, trainer: Trainer) -> None:
         if self.told:
