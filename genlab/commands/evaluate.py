@@ -8,6 +8,7 @@ from genlab.commands.figures import table
 from genlab.commands.lines import command_line
 from genlab.commands.results import drawn, image_origin, load_run, results, same
 from genlab.config.commands import EvaluateConfig
+from genlab.contract.model import Grid
 from genlab.evaluation.context import EvaluationContext
 from genlab.evaluation.controls import Checked
 from genlab.evaluation.evaluate import choose, evaluate, measured_before, write
@@ -57,7 +58,8 @@ def main(config: EvaluateConfig) -> None:
     if compared and config.nearest and "pixels" in shown_kind(run.data).extractors:
         with results(run, "evaluations", config, seed=config.seed) as (new, folder), drawn(new / "nearest.png"):
             images = nearest_images(run, context, config.seed)
-            save_png(images, new / "nearest.png", image_origin(run, config, COMPARED))
+            names = ("sample", *(f"nearest {number}" for number in range(1, len(images))))
+            save_png(Grid(images, rows=names), new / "nearest.png", image_origin(run, config, COMPARED))
         print(f"nearest    {folder}/nearest.png (samples in the first row, nearest training images below)")
     if RunFolder(run.folder).holds_run:
         print(f"next       {command_line('compare', runs=run.folder.parent)}")

@@ -1,5 +1,6 @@
 """`genlab info`: what a run is and how it stands, from the files in its folder. They may be a stranger's."""
 
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -27,6 +28,9 @@ from genlab.system.text import printable, shell_line, size_in_words, time_in_wor
 _ALARMS = 3
 """Alarms shown, the latest ones."""
 
+_DIVERGED = re.compile(r"became (nan|-?inf)", re.IGNORECASE)
+"""In the reason of a failure."""
+
 
 def main(asked: InfoConfig) -> None:
     folder = run_folder(asked.run, asked.output_dir)
@@ -41,7 +45,11 @@ def main(asked: InfoConfig) -> None:
         _say(label, text)
     for line in problems:
         _say("damaged", line)
-    print(f"next       {_next(folder, config, status.get('status'), state is not None)}")
+    if status.get("status") == "failed" and _DIVERGED.search(str(status.get("reason"))):
+        _say("note", "resumed as it is, it would diverge again; a lower learning rate makes another run:")
+        print(f"next       {_with_lower_rate(folder, config)}")
+    else:
+        print(f"next       {_next(folder, config, status.get('status'), state is not None)}")
 
 
 def _say(label: str, text: str) -> None:
@@ -176,6 +184,22 @@ def _next(folder: RunFolder, config: RunConfig, state: str | None, saved: bool) 
         if saved:
             return next_command(folder, config)
     return shell_line("tensorboard", "--logdir", str(folder))
+
+
+def _with_lower_rate(folder: RunFolder, config: RunConfig) -> str:
+    """The command that began a run which diverged, with a tenth of its learning rate; in fp32, if it was another."""
+    settings = [f"model={config.choices.model}", f"dataset={config.choices.dataset}"]
+    with suppress(ValueError):
+        command = _dict(read_json(folder.environment)).get("command")
+        if isinstance(command, list) and command[1:2] == ["train"]:
+            settings = [word for word in command[2:] if isinstance(word, str) and word[:1] not in ("-", "")]
+    lower = {}
+    if isinstance(rate := config.optimizer.get("lr"), float):
+        lower["optimizer.lr"] = f"{rate / 10:g}"
+    if config.device.precision != "fp32":
+        lower["device.precision"] = "fp32"
+    kept = [word for word in settings if not word.startswith(("hydra.", "sweep", *(f"{key}=" for key in lower)))]
+    return shell_line("genlab", "train", *kept, *(f"{key}={value}" for key, value in lower.items()))
 
 
 def _dict(value: Any) -> dict[str, Any]:

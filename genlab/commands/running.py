@@ -43,7 +43,7 @@ def next_command(folder: RunFolder, config: RunConfig) -> str:
     """A command to try on the finished run, depending on what its model can do."""
     model = locate("model", config.model["_target_"])
     if hasattr(model, "translate"):
-        return command_line("translate", run=folder, input="FOLDER")
+        return command_line("translate", run=folder)
     able = next((name for name in ("sample", "reconstruct") if hasattr(model, name)), "evaluate")
     return command_line(able, run=folder)
 

@@ -63,8 +63,7 @@ def make_callbacks(
     writing: list[Callback] = [MetricsFile(folder.metrics), StatusFile(status), Speed(folder, torch.get_num_threads())]
     if config.logger.tensorboard:
         text = yaml.safe_dump(config.to_dict(), sort_keys=False, allow_unicode=True)
-        size = config.logger.projector_size
-        writing.append(TensorBoard(folder.tensorboard, text, _hparams(config), size, status))
+        writing.append(TensorBoard(folder.events, text, _hparams(config), config.logger, status))
     writing.append(Journal(config.logger.console))
     if config.logger.console:
         writing.append(Console())

@@ -18,6 +18,7 @@ from genlab.checkpoints.rotation import make_last
 from genlab.checkpoints.status import RunStatus
 from genlab.config.build import build_model, build_optimizers, build_schedule, build_source
 from genlab.config.places import with_absolute_places
+from genlab.config.rules import followed
 from genlab.config.stored import as_yaml, check_state
 from genlab.contract.settings import RunConfig
 from genlab.data.loading import Loader
@@ -164,7 +165,8 @@ def _write_records(
     replace_text(folder.environment, json.dumps(record, indent=2))
     for note in source.notes:
         log.warning(note)
-    for line in (*_classes(source), *loaders[0].storage, *loaders[1].storage):
+    recipe = [line] if (line := followed(config, source)) else []
+    for line in (*recipe, *_classes(source), *loaders[0].storage, *loaders[1].storage):
         log.info(line)
     spin.report(config.device.spin)
 

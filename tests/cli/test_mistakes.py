@@ -186,7 +186,14 @@ def test_a_damaged_image_is_named_by_the_process_that_reads_it(genlab, tmp_path)
 
 def test_an_output_folder_that_cannot_be(refused, tmp_path):
     (tmp_path / "file").write_text("in the way")
-    assert f"cannot write in {tmp_path}/file" in refused("train", f"output_dir={tmp_path}/file/outputs")
+    line = refused("train", f"output_dir={tmp_path}/file/outputs")
+    assert f"output_dir={tmp_path}/file/outputs: cannot write in {tmp_path}/file" in line
+    assert f"hydra.run.dir={tmp_path}/file/run: cannot" in refused("train", f"hydra.run.dir={tmp_path}/file/run")
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs /proc, where even root makes no files")
+def test_an_output_folder_that_only_seems_writable(refused):
+    assert "output_dir=/proc/x: cannot write in /proc" in refused("train", "output_dir=/proc/x")
 
 
 def test_a_folder_that_holds_a_run(refused, tmp_path):

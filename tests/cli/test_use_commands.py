@@ -12,6 +12,7 @@ from PIL import Image
 from written import arrays, images_of, table
 
 import genlab as package
+from genlab.config.build import build_source
 from genlab.data.digits import Digits
 from genlab.data.folders import ImageFolder
 from genlab.inference.run import Run
@@ -184,6 +185,16 @@ def test_labels_of_an_npz_file_go_with_its_images(runs, done, tmp_path):
         pixels = np.asarray(image.convert("RGB")).astype(int)
     orange = np.array([255, 127, 14])  # the second colour of matplotlib's tab10
     assert (np.abs(pixels - orange).max(2) < 60).any(), "two labels, two colours"
+
+
+@pytest.mark.parametrize("to, domain", [("b", 0), ("a", 1)])
+def test_translate_takes_validation_images_of_the_other_domain(to, domain, runs, done):
+    out, made = done("translate", runs.cyclegan, f"to={to}")
+    found, run = images_of(arrays(made / "translations.npz")["images"]), package.load(runs.cyclegan)
+    assert "(8 of validation)" in out and made.name.startswith("step_0000003-validation")
+    table = build_source(run.config.dataset).open("validation")[domain]
+    expected = run.translate(table.rows(torch.arange(8))["ab"[domain]].float() / 255, to)
+    torch.testing.assert_close(found, expected, rtol=0, atol=0.01)
 
 
 def test_translate_gives_every_image_a_file_of_its_own(runs, done, tmp_path):
