@@ -30,8 +30,8 @@ def standard_normal(num_samples: int, size: int, network: nn.Module, truncation:
 
 
 def one_class_a_column(data: DataSpec, z: Tensor, decode: Callable[[Tensor, Condition], Tensor]) -> Grid:
-    """Examples of each class, a column with its name, decoded from the same latents: a row for each of the first of
-    z [N, latent_dim]."""
+    """Examples of each class, a column with its name, decoded from the same latents or noise: a row for each of the
+    first of z [N, ...]."""
     classes = min(data.num_classes, MOST_COLUMNS)
     rows = min(len(z), max(1, rows_at_once(data.shape, most=_DRAWS * classes) // classes))
     label = torch.arange(classes, device=z.device).repeat(rows)
