@@ -2,13 +2,18 @@
 
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from genlab.system.small_files import read_json
+
 LOCK = ".lock"
 """In the folder of a run or a sweep, see `genlab.checkpoints.lock`."""
 
+_JOB = "job.json"
+_SETTINGS = re.compile(r"[\w.+-]{1,100}=[\w.,=+-]{0,200}")  # a record may come from an untrusted source
 _SUFFIX = ".safetensors"
 _NUMBERED = re.compile(rf"step_(\d+){re.escape(_SUFFIX)}")
 
@@ -33,10 +38,10 @@ class RunFolder:
     environment = _Inside("environment.json")
     log = _Inside("train.log")
     metrics = _Inside("metrics.jsonl")
+    metrics_table = _Inside("metrics.csv")
     status = _Inside("status.json")
     evaluation = _Inside("evaluation.json")
     previews = _Inside("previews")
-    tensorboard = _Inside("tensorboard")
     checkpoints = _Inside("checkpoints")
 
     last = _Inside(f"checkpoints/last{_SUFFIX}")
@@ -56,6 +61,19 @@ class RunFolder:
 
     def __str__(self) -> str:
         return str(self.path)
+
+    @property
+    def events(self) -> Path:
+        """Where event files are, by whose path TensorBoard names the run: here, or, of a sweep's job, in a folder
+        named by its settings."""
+        with suppress(ValueError, KeyError, TypeError):  # no job, or a damaged record
+            if _SETTINGS.fullmatch(name := read_json(self.path / _JOB)["name"]):
+                return self.path / name
+        return self.path
+
+    def logger(self, key: str) -> Path:
+        """What a remote logger needs to go on as the same run."""
+        return self.path / f"{key}.json"
 
     def numbered(self, step: int) -> Path:
         """The checkpoint of one step."""
@@ -113,8 +131,8 @@ class SweepFolder:
 class JobFolder(RunFolder):
     """The folder of a run that is a job of a sweep."""
 
-    record = _Inside("job.json")
-    """The job's overrides, whether it has ended since its last launch, and why, if it failed."""
+    record = _Inside(_JOB)
+    """The job's overrides and name, whether it has ended since its last launch, and why, if it failed."""
 
 
 _LEVELS = 4

@@ -217,7 +217,7 @@ class _CommandLine:
 
 def _plain(command: str, overrides: list[str]) -> dict[str, Any]:
     found: Any = OmegaConf.to_container(compose(command, overrides))
-    return {key: value for key, value in found.items() if key != "for_kind"}
+    return {key: value for key, value in found.items() if key != "for_data"}
 
 
 def _is_plain(word: str) -> bool:

@@ -6,8 +6,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 from genlab.checkpoints import file as checkpoint
 from genlab.checkpoints.folder import RunFolder
 from genlab.checkpoints.status import read_status
@@ -17,12 +15,13 @@ from genlab.commands.running import next_command
 from genlab.config.build import build_on_meta
 from genlab.config.check import problems_of
 from genlab.config.commands import InfoConfig
-from genlab.config.options import read_option, summary_of
+from genlab.config.options import option_of, summary_of
 from genlab.config.paths import options
 from genlab.config.stored import refuse, stored_config
 from genlab.contract.data import DataSpec
 from genlab.contract.settings import RunConfig
 from genlab.media.kinds import numbered
+from genlab.runs.opening import count_parameters, parameters_by_network
 from genlab.system.small_files import read_json, read_yaml
 from genlab.system.text import printable, shell_line, size_in_words, time_in_words
 
@@ -80,7 +79,7 @@ def _choice(config: RunConfig, group: str) -> Iterator[tuple[str, str]]:
     if settings is None:
         return
     summary = str(settings.get("_target_"))
-    name = getattr(config.choices, group, None) or _option(group, summary)
+    name = getattr(config.choices, group, None) or option_of(group, summary)
     if name in options(group):
         with suppress(ValueError):  # a plugin that cannot be imported
             summary = summary_of(group, name)
@@ -88,15 +87,6 @@ def _choice(config: RunConfig, group: str) -> Iterator[tuple[str, str]]:
     hidden = ("_target_", "seed", "data_dir")
     if own := [f"{key}={value}" for key, value in settings.items() if key not in hidden]:
         yield "", ", ".join(own)
-
-
-def _option(group: str, target: str) -> str | None:
-    """The choice of a group that names the class `target`."""
-    for name in options(group):
-        with suppress(ValueError):  # a plugin's file that cannot be read
-            if read_option(group, name).get("_target_") == target:
-                return name
-    return None
 
 
 def _state(status: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -159,14 +149,9 @@ def _inside(config: RunConfig, state: dict[str, Any] | None) -> Iterator[tuple[s
     for name, field in data.fields.items():
         if field.size and (names := numbered(field)):
             yield "", f"{name}: {names}"
-    yield "parameters", f"{_count(model):,} in all"
-    for name, child in model.named_children():
-        if _count(child):
-            yield "", f"{_count(child):,} in {name}"
-
-
-def _count(module: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())
+    yield "parameters", f"{count_parameters(model):,} in all"
+    for name, count in parameters_by_network(model).items():
+        yield "", f"{count:,} in {name}"
 
 
 def _checkpoints(folder: RunFolder, state: dict[str, Any] | None) -> Iterator[tuple[str, str]]:

@@ -17,12 +17,14 @@ from genlab.inference.finding import last_stopped
 from genlab.inspection.dataset import is_ready
 from genlab.runs.check import check
 from genlab.runs.resumable import StoppedRun
+from genlab.system.logs import log_to_console
 
 
 def main(request: ResumeRequest) -> int:
     run = _chosen(request)
     if SweepFolder(run).holds_sweep:
         return resume_sweep(SweepFolder(run), request.overrides)
+    log_to_console()
     stopped = StoppedRun.read(run)
     config = _revised(stopped, request.overrides)
     if not stopped.is_done(config):

@@ -15,6 +15,7 @@ from genlab.config.paths import config_folder
 from genlab.runs.check import check
 from genlab.runs.resumable import StoppedRun
 from genlab.system import torchrun
+from genlab.system.logs import log_to_console
 
 
 def main(request: TrainRequest) -> int:
@@ -22,6 +23,7 @@ def main(request: TrainRequest) -> int:
         return _print_config(request)
     if request.job is None:
         return sweep(request.overrides)
+    log_to_console()
     config, folder = request.job.config, RunFolder(request.job.folder)
     named = any(line.startswith("hydra.run.dir=") for line in request.overrides)
     if torchrun.started_this() and not named:

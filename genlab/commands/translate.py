@@ -11,6 +11,7 @@ import torch
 from genlab.commands.lines import command_line
 from genlab.commands.results import drawn, image_origin, load_run, results, same
 from genlab.config.commands import TranslateConfig
+from genlab.contract.model import Grid
 from genlab.data.loading import as_examples
 from genlab.data.pairs import DERIVED
 from genlab.inference.run import Run
@@ -74,7 +75,8 @@ def main(config: TranslateConfig) -> None:
         writer.save(new / "translations.npz")
         with drawn(new / "grid.png"):
             grid = in_blocks(*map(torch.cat, zip(*shown, strict=True)), columns=_COLUMNS, blocks=_BLOCKS)
-            save_png(grid, new / "grid.png", image_origin(run, config, COMPARED))
+            names = (domain, f"{domain} to {config.to}", f"back to {domain}")[: len(shown[0])]
+            save_png(Grid(grid, rows=names), new / "grid.png", image_origin(run, config, COMPARED))
     if derive:
         print(f"derived    a from each image by dataset.pair={pair}; derive=false takes the images for a themselves")
     print(f"images     {path}/images ({done} of {given}{images.left_out})")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from genlab.contract.limits import MISSING, limited
-from genlab.contract.settings import DeviceConfig, EvaluationConfig, Place, Places, TrainConfig
+from genlab.contract.settings import EVERY_DATASET, DeviceConfig, EvaluationConfig, Place, Places, TrainConfig
 
 
 @dataclass
@@ -63,8 +63,8 @@ class UseConfig:
     device: DeviceConfig = field(default_factory=DeviceConfig)
 
 
-NO_DATASET = {"pair": None}
-"""The node `dataset` of a command that was given none: `configs/pair.yaml` alone."""
+NO_DATASET = EVERY_DATASET
+"""The node `dataset` of a command that was given none: `configs/every_dataset.yaml` alone."""
 
 
 @dataclass(frozen=True)
@@ -184,6 +184,8 @@ class CompareConfig:
 
 @dataclass
 class EvaluateConfig(EvaluationConfig, DataUseConfig):
+    quick: bool = MISSING
+    num_images: int | None = limited(at_least=1, at_most=10**9)
     split: str = limited(choices=("validation", "train"))
 
 

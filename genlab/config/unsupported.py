@@ -24,7 +24,7 @@ def unsupported(command: str, parsed: list[Override]) -> Iterator[tuple[str, str
         if renamed := _renamed(schema, override):
             yield line, renamed
             continue
-        if key.partition(".")[0] == "for_kind" and command == "train" and line != "for_kind=null":
+        if key.partition(".")[0] == "for_data" and command == "train" and line != "for_data=null":
             yield line, f"{line}: is a part of recipes; set the keys themselves"
             continue
         if key in groups() and "/" in str(override.value()):  # it could point outside the config folder

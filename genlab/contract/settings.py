@@ -28,6 +28,12 @@ def is_place(hint: Any) -> bool:
 PAIRS = ("gray", "edges", "mask", "downscale")
 """What `dataset.pair` may derive from the images of any dataset."""
 
+BINARIZATIONS = ("none", "static", "dynamic", "threshold")
+"""How `dataset.binarize` makes binary images of those of any dataset."""
+
+EVERY_DATASET: dict[str, Any] = {"pair": None, "binarize": "none"}
+"""The keys of every dataset, which are not passed to its class, and what stands for nothing."""
+
 EXTRACTORS = ("auto", "classifier", "random-conv", "pixels", "values", "inception")
 _MAX_PROCESSES = 1024
 
@@ -83,6 +89,12 @@ class LoaderConfig:
 class LoggerConfig:
     console: bool = MISSING
     tensorboard: bool = MISSING
+    axis: str = limited(choices=("step", "epoch"))
+    histograms: bool = MISSING
+    csv: bool = MISSING
+    wandb: bool = MISSING
+    mlflow: bool = MISSING
+    project: str | None = MISSING
     projector_size: int = limited(at_least=0, at_most=10**6)
     image_metadata: bool = MISSING
     hparams: list[str] | None = MISSING
@@ -131,7 +143,7 @@ class SweepConfig:
 @dataclass
 class _Settings:
     """What `TrainConfig` and `RunConfig` share. `Any` nodes name a class by `_target_` and are checked against its
-    signature. A model that takes no network has none."""
+    signature. A model that takes no network has none. callbacks: such nodes by name, of plugins; None for none."""
 
     seed: int = MISSING
     data_dir: Place = MISSING
@@ -148,13 +160,14 @@ class _Settings:
     logger: LoggerConfig = field(default_factory=LoggerConfig)
     watch: WatchConfig = field(default_factory=WatchConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    callbacks: Any = None
 
 
 @dataclass
 class TrainConfig(_Settings):
-    """What `genlab train` reads. for_kind: the recipe's settings for each kind of data, see `genlab.config.recipes`."""
+    """What `genlab train` reads. for_data: the rules of the recipe, see `genlab.config.rules`."""
 
-    for_kind: Any = None
+    for_data: Any = None
 
     sweep: SweepConfig = field(default_factory=SweepConfig)
 
@@ -181,6 +194,9 @@ class RunConfig(_Settings):
 
 STOPPING_KEYS = ("trainer.max_steps", "trainer.max_epochs", "trainer.early_stop_patience")
 """Keys that determine when a run ends."""
+
+LISTED_GROUPS = ("logger", "callbacks")
+"""Groups of which several files can be chosen at once, as in `logger=[tensorboard,csv]`."""
 
 CLASS_NODES = ("dataset", "model", "network", "optimizer", "schedule")
 """Nodes that name a class by `_target_`."""

@@ -30,6 +30,7 @@ from genlab.data.source import Source
 from genlab.media.kinds import shown_kind
 from genlab.metrics.catalogue import directions_of, unknown
 from genlab.runs.batch_norm import batch_norm_problem
+from genlab.runs.loggers import missing_packages
 from genlab.system import memory, plugins
 from genlab.system.device import resolve
 from genlab.system.files import not_writable
@@ -49,7 +50,7 @@ def check(
     problems = [*found_before, *(line for lines in by_node.values() for line in lines)]
     checks = _Check(config, set(by_node), sweep_metric)
     checks.run(begins=folder is not None)
-    problems += checks.problems
+    problems += [*checks.problems, *missing_packages(config.logger)]
     problems += _folder_problems(RunFolder(folder), config.output_dir) if folder else []
     if problems := problems or unstorable(config):
         raise RequestError(problems)
@@ -105,9 +106,10 @@ class _Check:
                 fitting.append(f"any images with dataset.pair={'|'.join(PAIRS)}")
             elif config.dataset.get("pair"):
                 fitting.insert(0, "this one with dataset.pair=null")
+            hint = f"{source.labels_hint}; " if source.labels_hint and "label" in missing else ""
             self.problems.append(
                 f"model {found.__name__} requires {', '.join(sorted(missing))}, but this dataset provides "
-                f"{', '.join(sorted(source.spec.provides))}; datasets that fit: {', '.join(fitting)}"
+                f"{', '.join(sorted(source.spec.provides))}; {hint}datasets that fit: {', '.join(fitting)}"
             )
             return
         kinds = {source.spec[domain].kind for domain in source.spec.domains}

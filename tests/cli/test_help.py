@@ -124,7 +124,7 @@ for arguments in {lines!r}:
         ("genlab sample d", {"device=", *(f"device.{key}=" for key in DEVICE_KEYS)}),
         ("genlab sample dataset=", set()),
         ("genlab sample format=", {"format=grid", "format=npz", "format=png"}),
-        ("genlab evaluate n", {"num_samples=", "nearest="}),
+        ("genlab evaluate n", {"num_samples=", "num_images=", "nearest="}),
     ],
 )
 def test_completion(line, words):

@@ -218,7 +218,9 @@ def test_a_diverging_run_fails_with_its_step_and_term(genlab, tmp_path):
     assert str(folder.relative_to(tmp_path)) in outcome.err
     status = json.loads((folder / "status.json").read_text())
     assert status["status"] == "failed" and status["reason"] in explained
-    assert "Traceback" in (folder / "train.log").read_text(), "the log keeps what the screen is spared"
+    log = (folder / "train.log").read_text()
+    assert "Traceback" in log, "the log keeps what the screen is spared"
+    assert f"ERROR {status['reason'].splitlines()[0]}" in log
 
     state = checkpoint.load(folder / "checkpoints/last.safetensors")
     assert all(value.isfinite().all() for value in state["model"].values())

@@ -237,6 +237,11 @@ def test_evaluate_shows_what_the_figures_are_measured_by(trained, genlab):
     assert shown["extractor"] == "random-conv"
     assert re.fullmatch("Frechet distance .* real, .* blurred, .* noise; kernel .*; coverage .*", shown["controls"])
     assert "frechet: left out: needs num_samples=65" in outcome.err
+    assert "data       180 validation examples of digits" in outcome.err
+    assert re.search(r"^1/\d        ELBO", outcome.err, re.MULTILINE)
+    assert re.search(r"^  elbo +-\d[\d.]* +nats +higher +[\d.]+ over images$", outcome.out, re.MULTILINE)
+    assert re.search(r"^sample quality, by random-conv$\n  kernel_distance .* lower", outcome.out, re.MULTILINE)
+    assert max(map(len, outcome.out.split("extractor")[0].splitlines())) <= 80
     text = (folder / "evaluation.json").read_text()
     metrics = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))["metrics"]
     assert metrics["kernel_distance"]["protocol"]["extractor_controls"]["images"] == 180 and "elbo" in metrics
