@@ -35,6 +35,7 @@ from genlab.config.paths import config_file, options
 from genlab.contract.data import DataSpec
 from genlab.contract.model import GenerativeModel
 from genlab.contract.settings import DeviceConfig, RunConfig
+from genlab.data.binarized import Binarized
 from genlab.data.loading import Loader
 from genlab.data.source import Source
 from genlab.media.kinds import shown_kind
@@ -49,7 +50,7 @@ MODELS = options("model")
 CPU = torch.device("cpu")
 
 SMALL_NETWORK = {"hidden": [16], "channels": 4, "max_channels": 8, "width": 4, "discriminator_width": 4, "blocks": 1}
-SMALL_NETWORK |= {"latent_dim": 3, "embedding_dim": 3}
+SMALL_NETWORK |= {"latent_dim": 3, "embedding_dim": 3, "layers": 2}
 """Sizes by the names of the keys under `model` and `network`."""
 
 SMALL_DATA = {"size": 16, "num_images": 80, "num_train": 64, "num_validation": 16}
@@ -136,6 +137,11 @@ def small_data(*choices: str) -> list[str]:
     return [f"dataset.{key}={value}" for key, value in SMALL_DATA.items() if key in keys]
 
 
+def has_key(case: str, node: str, key: str) -> bool:
+    """Whether the config of a case has `node.key`."""
+    return key in (_values(*choices_of(case))[node] or ())
+
+
 @cache
 def _composed(*overrides: str) -> RunConfig:
     """Kept, as Hydra takes longer than the few steps of a small run."""
@@ -150,10 +156,12 @@ def compose(case: str, *overrides: str, small: bool = True) -> RunConfig:
     return copy.deepcopy(_composed(*choices_of(case), *QUIET, *sizes, *overrides))
 
 
-def examples(config: RunConfig, **sizes: int) -> RandomExamples:
+def examples(config: RunConfig, **sizes: int) -> Source:
     """Random examples for the model of a config, of the kind of its dataset."""
     kind = locate("dataset", config.dataset["_target_"]).kind
-    return RandomExamples(model_class(config), kind=kind, **sizes)
+    source = RandomExamples(model_class(config), kind=kind, **sizes)
+    how = config.dataset["binarize"]
+    return source if how == "none" else Binarized(source, how)
 
 
 def in_range(x: Tensor, data: DataSpec) -> bool:

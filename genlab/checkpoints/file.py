@@ -21,7 +21,7 @@ from genlab.system import tensor_file
 
 log = logging.getLogger("genlab")
 
-FORMAT = 6
+FORMAT = 7
 
 _MOST_TEXT = 2**22
 """Maximum number of characters of all JSON: values take 50 times their text in memory."""

@@ -22,7 +22,8 @@ class RunStatus:
 
     def __init__(self, path: Path, directions: Mapping[str, str]):
         self.path, self.directions = path, dict(directions)
-        self.state, self.reason = "running", None
+        self.state = "running"
+        self.reason: str | None = None
         self.step = 0
         self.max_steps: int | None = None
         self.steps_per_second: float | None = None

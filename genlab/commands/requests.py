@@ -10,6 +10,7 @@ from genlab.commands.corrections import corrected
 from genlab.config.check import limit_problems, problems_of_node, with_whole_settings
 from genlab.config.commands import COMMANDS, NO_DATASET, DatasetChoice, DataUseConfig
 from genlab.config.compose import Composed, Job, RequestError, as_job, compose_command, compose_job, parse, register
+from genlab.config.files import comments_of
 from genlab.contract.settings import LISTED_GROUPS, typed
 
 
@@ -19,20 +20,21 @@ class TrainRequest:
 
     overrides: the command line without its options. job: the run; None for a sweep, and for `show`.
     found: problems found while composing; `job` is then composed from the remaining arguments, if possible.
-    show: the options of `--cfg`, to print the config only.
+    show: the options of `--cfg`, to print the config only, with these comments by dotted key.
     """
 
     overrides: list[str]
     job: Job | None = None
     found: list[str] = field(default_factory=list)
     show: list[str] = field(default_factory=list)
+    comments: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
 class ResumeRequest:
-    """A parsed `genlab resume`. overrides: for keys of the run or the sweep."""
+    """A parsed `genlab resume`. run: None means the last one stopped. overrides: for keys of the run or the sweep."""
 
-    run: str
+    run: str | None
     output_dir: str
     overrides: list[str]
 
@@ -137,5 +139,6 @@ def _show(arguments: list[str]) -> TrainRequest:
     flags, overrides = arguments[place : place + 2], arguments[:place] + arguments[place + 2 :]
     if flags[1:] not in (["job"], ["hydra"], ["all"]):
         raise ValueError("--cfg: takes job, hydra or all, as in genlab train model=gan --cfg job")
-    adjusted = compose_command("train", [override for override in overrides if override != "--resolve"]).adjusted
-    return TrainRequest([*adjusted, *overrides], show=flags)
+    composed = compose_command("train", [override for override in overrides if override != "--resolve"])
+    comments = comments_of("train", composed.choices)
+    return TrainRequest([*composed.adjusted, *overrides], show=flags, comments=comments)

@@ -10,7 +10,8 @@ from torch import optim
 from genlab.config.check import locate, settings_of
 from genlab.contract.data import DataSpec
 from genlab.contract.model import GenerativeModel
-from genlab.contract.settings import RunConfig
+from genlab.contract.settings import EVERY_DATASET, RunConfig
+from genlab.data.binarized import Binarized
 from genlab.data.pairs import Paired
 from genlab.data.source import Source
 from genlab.system import memory
@@ -26,9 +27,12 @@ def _build(node: str, values: dict[str, Any], *arguments: Any, **supplied: Any) 
 
 def build_source(dataset: dict[str, Any]) -> Source:
     """The dataset that the node `dataset` describes; no data is read yet."""
-    source: Source = _build("dataset", {key: value for key, value in dataset.items() if key != "pair"})
-    if dataset.get("pair"):
-        source = Paired(source, dataset["pair"], dataset.get("seed", 0))
+    source: Source = _build("dataset", {key: value for key, value in dataset.items() if key not in EVERY_DATASET})
+    pair, binarize = dataset.get("pair"), dataset.get("binarize", "none")
+    if pair:
+        source = Paired(source, pair, dataset.get("seed", 0))
+    if binarize != "none":
+        source = Binarized(source, binarize, dataset.get("seed", 0))
     if (found := source.spec[source.spec.domains[0]].kind) != source.kind:
         raise ValueError(
             f"dataset: {type(source).__name__} says kind={source.kind!r}, but holds {found}; set its `kind`"

@@ -13,7 +13,7 @@ from genlab.config.hints import describe, fits, misfit
 from genlab.config.paths import options
 from genlab.config.reading import whole
 from genlab.contract.limits import Limits
-from genlab.contract.settings import CLASS_NODES, PAIRS, RunConfig
+from genlab.contract.settings import BINARIZATIONS, CLASS_NODES, EVERY_DATASET, PAIRS, RunConfig
 from genlab.system import plugins
 from genlab.system.text import did_you_mean
 
@@ -30,7 +30,7 @@ _KINDS = {
 """Nodes that name a class: its base class, by name, so that it is only imported when needed, and the parameters that
 GenLab itself fills in."""
 
-_OWN_KEYS = {"optimizer": ("players",), "dataset": ("pair",)}
+_OWN_KEYS = {"optimizer": ("players",), "dataset": tuple(EVERY_DATASET)}
 """Keys of nodes that are not passed to the class."""
 
 _COUNTABLE = Limits(at_most=2**62)
@@ -103,6 +103,8 @@ def problems_of_node(node: str, values: Any) -> list[str]:
         problems.append(f"optimizer.players={players}: needs settings by player, as in optimizer.players.model.lr=1")
     if node == "dataset" and (pair := values.get("pair")) not in (None, *PAIRS):
         problems.append(f"dataset.pair={pair}: must be one of {', '.join(PAIRS)}, or null for none")
+    if node == "dataset" and (how := values.get("binarize", "none")) not in BINARIZATIONS:
+        problems.append(f"dataset.binarize={how}: must be one of {', '.join(BINARIZATIONS)}")
     return problems
 
 

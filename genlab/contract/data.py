@@ -35,14 +35,15 @@ class Field:
     shape: (C, H, W) of images in [0, 1], (D,) of points and factors, () of labels.
     size: number of classes of a label, 0 for other kinds.
     names: of the classes, or of the entries of factors, where the data knows them.
-    centre, scale: mean and standard deviation of each entry of points, by which models standardize them; empty for
-        kinds with a fixed range.
+    levels: number of values that an entry of a quantised kind has, evenly spaced; 0 for the kind's own number.
+    centre, scale: mean and std of each entry of points, by which models standardize them; empty for fixed ranges.
     """
 
     kind: str
     shape: tuple[int, ...] = ()
     size: int = 0
     names: tuple[str, ...] = ()
+    levels: int = 0
     centre: tuple[float, ...] = ()
     scale: tuple[float, ...] = ()
 
@@ -54,7 +55,7 @@ class Field:
             )
         for key in ("centre", "scale"):
             object.__setattr__(self, key, tuple(map(float, getattr(self, key))))
-        if not 0 <= self.size <= MOST_CLASSES or len(self.shape) > _MOST_AXES:
+        if not 0 <= self.size <= MOST_CLASSES or not 0 <= self.levels <= MOST_CLASSES or len(self.shape) > _MOST_AXES:
             raise ValueError(f"{self.kind}: size and shape are out of range")
         matching = all(not values or (len(values),) == self.shape for values in (self.centre, self.scale))
         if not matching or not all(map(isfinite, self.centre + self.scale)) or min(self.scale, default=1.0) <= 0:
@@ -145,11 +146,11 @@ def _check_names(names: Collection[str]) -> None:
 
 def _field(where: str, values: Any) -> Field:
     """A field from JSON values; `ValueError` if they are not those of one."""
-    wanted = {"kind": str, "shape": int, "size": int, "names": str, "centre": float, "scale": float}
+    wanted = {"kind": str, "shape": int, "size": int, "names": str, "levels": int, "centre": float, "scale": float}
     if not isinstance(values, dict) or set(values) != set(wanted):
         raise ValueError(f"{where}: must hold {', '.join(wanted)}, and nothing else")
     for key, type_ in wanted.items():
-        entries = [values[key]] if key in ("kind", "size") else values[key]
+        entries = [values[key]] if key in ("kind", "size", "levels") else values[key]
         if not isinstance(entries, list) or len(entries) > MOST_CLASSES or any(type(e) is not type_ for e in entries):
             raise ValueError(f"{where}.{key}={str(values[key])[:100]}: is not valid")
     found: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}

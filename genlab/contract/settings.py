@@ -5,6 +5,7 @@ The YAML files in `configs/` hold the default of each key, and a comment that sa
 """
 
 import math
+import typing
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from typing import Annotated, Any, TypeVar
@@ -18,8 +19,20 @@ Places = Annotated[Any, "place"]
 """Types of keys that say where files are, or a list of such; ~ is the user's home. A run stores those of its dataset as
 absolute paths, which may change when it is resumed or used, as long as the data are the same."""
 
+
+def is_place(hint: Any) -> bool:
+    """Whether a type, with its annotations, is that of places."""
+    return "place" in getattr(hint, "__metadata__", ()) or any(map(is_place, typing.get_args(hint)))
+
+
 PAIRS = ("gray", "edges", "mask", "downscale")
 """What `dataset.pair` may derive from the images of any dataset."""
+
+BINARIZATIONS = ("none", "static", "dynamic", "threshold")
+"""How `dataset.binarize` makes binary images of those of any dataset."""
+
+EVERY_DATASET: dict[str, Any] = {"pair": None, "binarize": "none"}
+"""The keys of every dataset, which are not passed to its class, and what stands for nothing."""
 
 EXTRACTORS = ("auto", "classifier", "random-conv", "pixels", "values", "inception")
 _MAX_PROCESSES = 1024
@@ -74,14 +87,14 @@ class LoaderConfig:
 
 @dataclass
 class LoggerConfig:
-    """Those with a default came later than others, and are not in the files of older runs."""
-
     console: bool = MISSING
     tensorboard: bool = MISSING
-    csv: bool = False
-    wandb: bool = False
-    mlflow: bool = False
-    project: str | None = None
+    axis: str = limited(choices=("step", "epoch"))
+    histograms: bool = MISSING
+    csv: bool = MISSING
+    wandb: bool = MISSING
+    mlflow: bool = MISSING
+    project: str | None = MISSING
     projector_size: int = limited(at_least=0, at_most=10**6)
     image_metadata: bool = MISSING
     hparams: list[str] | None = MISSING
@@ -152,9 +165,9 @@ class _Settings:
 
 @dataclass
 class TrainConfig(_Settings):
-    """What `genlab train` reads. for_kind: the recipe's settings for each kind of data, see `genlab.config.recipes`."""
+    """What `genlab train` reads. for_data: the rules of the recipe, see `genlab.config.rules`."""
 
-    for_kind: Any = None
+    for_data: Any = None
 
     sweep: SweepConfig = field(default_factory=SweepConfig)
 

@@ -55,7 +55,8 @@ class Loader:
         # Half of the cores decode, as training needs the rest.
         workers = min(max(1, cores.available() // (2 * world)), _MOST_WORKERS)
         self.workers = workers if settings.workers is None else settings.workers
-        tables = source.open(split)
+        self.redrawn = source.redrawn if split == "train" else None
+        tables = (self.redrawn.source if self.redrawn else source).open(split)
         self.storage: list[str] = []  # where each table is stored, for the log
         self.tables = [
             self._storage_of(table, f"{split} {name}")
@@ -101,6 +102,7 @@ class Loader:
         for step, parts in enumerate(drawn, start_step):
             batch = Batch(self._fields(parts), mix(self.seed, _TRAIN, step), offset, batch_size)
             augment(batch, self.spec, self.settings.flip, self.settings.shift)
+            self._redraw(batch)
             if drawn_from:
                 batch.fields["index"] = drawn_from.popleft().to(self.device)
             yield batch
@@ -145,9 +147,14 @@ class Loader:
 
     def _with_counterparts(self, batch: Batch) -> Batch:
         """Of paired domains, each is the other's true translation."""
+        self._redraw(batch)
         if self.spec.paired:
             batch.fields |= {"a_as_b": batch["b"], "b_as_a": batch["a"]}
         return batch
+
+    def _redraw(self, batch: Batch) -> None:
+        if self.redrawn:
+            self.redrawn.draw(batch)
 
     def _storage_of(self, table: Examples, name: str) -> Storage:
         gibibytes = table.nbytes / 2**30

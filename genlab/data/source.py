@@ -1,13 +1,14 @@
 """The dataset interface: `Source` describes a dataset before any data is read, `Examples` reads it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import ClassVar, NamedTuple
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 
-from genlab.contract.data import DataSpec
+from genlab.contract.data import Batch, DataSpec
 
 SPLITS = ("train", "validation")
 
@@ -67,14 +68,24 @@ class Modes(NamedTuple):
     deviation: Tensor
 
 
+class Redrawn(NamedTuple):
+    """source: its tables hold what training batches are drawn from. draw: changes a batch in place, by its noise."""
+
+    source: "Source"
+    draw: Callable[[Batch], None]
+
+
 class Source(ABC):
     """One configured dataset. The constructor raises `ValueError` on bad settings, from headers and listings alone.
 
     spec: contents of a batch.
     sizes: number of examples by split; for unpaired domains, of the larger domain.
     notes: lines on the user's data that a run tells, such as files that were left out.
+    labels_hint: the setting that would give labels, where the user's file seems to hold some that are not used.
+    settled: settings that were None, by name, with what was found in the data in their place.
     log_density: the exact log p(x) in nats, x [N, *shape] to [N], where the dataset knows it; can be pickled.
     modes: of a mixture, else None.
+    redrawn: where training batches are drawn from and what is then made of each, if that is more than `open("train")`.
     """
 
     may_provide: ClassVar[frozenset[str]] = frozenset({"x", "label"})
@@ -83,14 +94,17 @@ class Source(ABC):
     kind: ClassVar[str] = "image"
     """Kind of what is modelled, as in `spec`: known before the settings are, so that recipes can follow it."""
 
-    categorical_factors: ClassVar[tuple[int, ...]] = ()
+    categorical_factors: tuple[int, ...] = ()
     """Columns of the field `factors`, if any, whose values have no order."""
 
     spec: DataSpec
     sizes: dict[str, int]
     notes: tuple[str, ...] = ()
+    labels_hint: str = ""
+    settled: Mapping[str, Any] = MappingProxyType({})
     log_density: Callable[[Tensor], Tensor] | None = None
     modes: Modes | None = None
+    redrawn: "Redrawn | None" = None
 
     @abstractmethod
     def open(self, split: str) -> list[Examples]:

@@ -11,6 +11,8 @@ from typing import Any, ClassVar, NoReturn
 
 from torch import nn
 
+from genlab.networks.autoregressive import AutoregressiveNet
+
 Shape = tuple[int, ...]
 """Shape of one example: (C, H, W) of images, (D,) of points."""
 
@@ -38,6 +40,11 @@ class Network:
         """[N, *in_shape] -> [N, *out_shape]. `ValueError` as above."""
         self._makes_no("translator")
 
+    def autoregressive(self, shape: Shape, per_entry: int, features: int = 0) -> AutoregressiveNet:
+        """[N, *shape] -> [N, per_entry, *shape]; features: size of what all outputs may depend
+        on. `ValueError` as above."""
+        self._makes_no("autoregressive network")
+
     def check_shape(self, *shapes: Shape) -> None:
         """`ValueError` if there are no images of these shapes, and the network serves only images."""
         for shape in shapes:
@@ -47,7 +54,7 @@ class Network:
                 )
 
     def _makes_no(self, part: str) -> NoReturn:
-        able = ", ".join(_networks_with(part))
+        able = ", ".join(_networks_with(part.partition(" ")[0]))
         raise ValueError(f"network={self.name}: makes no {part}s; networks that do: {able}")
 
 

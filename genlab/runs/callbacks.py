@@ -6,7 +6,7 @@ import torch
 import yaml
 
 from genlab.callbacks.checkpoints import Checkpoints
-from genlab.callbacks.console import Console
+from genlab.callbacks.console import Console, Journal
 from genlab.callbacks.logger import Logger, RunRecord
 from genlab.callbacks.metrics_file import MetricsFile
 from genlab.callbacks.previews import Previews
@@ -69,9 +69,9 @@ def make_callbacks(
     writing: list[Callback] = [MetricsFile(folder.metrics), StatusFile(status), Speed(folder, torch.get_num_threads())]
     if config.logger.tensorboard:
         text = yaml.safe_dump(config.to_dict(), sort_keys=False, allow_unicode=True)
-        size = config.logger.projector_size
-        writing.append(TensorBoard(folder.tensorboard, text, run.hparams, size, status))
+        writing.append(TensorBoard(folder.events, text, run.hparams, config.logger, status))
     writing += [*make_loggers(config.logger, run), *(callback for callback in brought if isinstance(callback, Logger))]
+    writing.append(Journal(config.logger.console))
     if config.logger.console:
         writing.append(Console())
     marked = config.logger.image_metadata

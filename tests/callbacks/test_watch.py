@@ -38,7 +38,7 @@ class Stage:
 
     def __init__(self, folder, model=PAINTER, width=1.0, classify=None, **changes):
         config = lab.compose(model, "trainer.log_every=10")
-        self.trainer = lab.trainer(config, lab.RandomExamples(lab.model_class(config), validation=64))
+        self.trainer = lab.trainer(config, lab.examples(config, validation=64))
         self.trainer.model.sample = self.sample
         self.trainer.events.callbacks = [told := Told()]
         self.watch = Watch(settings(**changes), RunFolder(folder), classify)

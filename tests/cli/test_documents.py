@@ -95,7 +95,8 @@ def place(runs, short, tmp_path_factory):
     for model, stamp in STAMPS.items():
         data = "stripes" if model == "cyclegan" else "mnist"
         shutil.copytree(found[model], place / f"outputs/{model}-{data}/{stamp}")
-    shutil.copytree(found["vae"], place / "outputs/gan-mnist" / STAMPS["vae"])
+    stopped = shutil.copytree(found["vae"], place / "outputs/gan-mnist" / STAMPS["vae"]) / "status.json"
+    stopped.write_text(stopped.read_text().replace('"finished"', '"interrupted"'))
     for sweep in ("latents", "vae-digits/20261121-160000-a96f", "vae+beta-vae-digits/20261121-141216-376e"):
         shutil.copytree(found["vae"], place / "outputs/sweeps" / sweep / "0")
         (place / "outputs/sweeps" / sweep / "sweep.json").write_text('{"overrides": []}')

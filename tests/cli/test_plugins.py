@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -63,6 +64,13 @@ def test_help_and_completion_offer_its_configs_without_importing_it(installed, g
     assert candidates("genlab train network=l") == ["network=linear"]
     assert candidates("genlab train model=mine model.") == ["model.latent_dim="]
     assert "genlab_mine" not in sys.modules
+
+
+def test_help_explains_its_keys(installed, genlab):
+    outcome = genlab("train", "model=mine", "dataset=bars", "--help")
+    assert outcome.code == 0 and "network=linear: " in outcome.out
+    for key, comment in (("model.latent_dim=", "latent"), ("dataset.size=", "pixels")):
+        assert re.search(f"  {key}.*{comment}", outcome.out), outcome.out
 
 
 def test_a_list_marks_what_it_brings_and_names_what_is_broken(installed, genlab):

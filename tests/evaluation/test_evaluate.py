@@ -32,7 +32,7 @@ SETTINGS = EvaluationConfig(None, {}, 300, "random-conv", importance_samples=3, 
 def subject(model, *overrides, source=None, **settings) -> tuple[Run, EvaluationContext]:
     """An untrained run of `model` and what measures it on its data."""
     config = lab.compose(model, *overrides)
-    source = source or lab.RandomExamples(lab.model_class(config), validation=100)
+    source = source or lab.examples(config, validation=100)
     trainer = lab.trainer(config, source)
     run = Run(None, 0, config, source.spec, trainer.model.eval(), lab.CPU)
     return run, EvaluationContext(source, "noise", EvaluationConfig(**{**vars(SETTINGS), **settings}), config, lab.CPU)

@@ -39,7 +39,7 @@ def run_with(*names):
 def run_of(name):
     """An untrained run of a real model."""
     config = lab.compose(name)
-    data = lab.RandomExamples(lab.model_class(config)).spec
+    data = lab.examples(config).spec
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = build_model(config, data).eval().requires_grad_(False)

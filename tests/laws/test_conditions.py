@@ -29,7 +29,8 @@ def conditioned():
 
     @cache
     def make(case):
-        config = lab.compose(case, "trainer.batch_size=16", "trainer.max_steps=100")
+        asked = ["model.conditional=true"] if lab.has_key(case, "model", "conditional") else []
+        config = lab.compose(case, "trainer.batch_size=16", "trainer.max_steps=100", *asked)
         trainer = lab.trainer(config)
         lab.run_steps(trainer, STEPS)
         run = Run(Path(case), STEPS, config, trainer.model.data, trainer.model.eval(), lab.CPU)

@@ -30,7 +30,7 @@ def one_batch(source):
     """The first validation examples of `source`, for training and for validation."""
     tables = [ArrayExamples(**table.rows(torch.arange(EXAMPLES))) for table in source.open("validation")]
     sizes = {"train": EXAMPLES, "validation": EXAMPLES}
-    return SimpleNamespace(spec=source.spec, sizes=sizes, open=lambda split: tables)
+    return SimpleNamespace(spec=source.spec, sizes=sizes, open=lambda split: tables, redrawn=None)
 
 
 @pytest.fixture

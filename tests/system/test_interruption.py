@@ -46,7 +46,7 @@ class Disturbance(Callback):
 
 def fresh(folder):
     config = lab.compose(MODEL, *SETTINGS)
-    source = lab.RandomExamples(lab.model_class(config))
+    source = lab.examples(config)
     return lab.with_files(lab.trainer(config, source), config, source.spec, folder)
 
 

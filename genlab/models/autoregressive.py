@@ -1,0 +1,113 @@
+"""Autoregressive models: the exact likelihood of an image as a product over its entries, each given those before it.
+
+log p(x) = sum_i log p(x_i | x_1, ..., x_{i-1}), and p(x_i | ...) is given by one network for all i.
+
+References:
+- Germain, Gregor, Murray, Larochelle 2015, MADE, https://arxiv.org/abs/1502.03509
+- van den Oord, Kalchbrenner, Kavukcuoglu 2016, Pixel Recurrent Neural Networks, https://arxiv.org/abs/1601.06759
+- van den Oord et al. 2016, Conditional Image Generation with PixelCNN Decoders, https://arxiv.org/abs/1606.05328
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from genlab.contract.data import Batch, Condition, DataSpec
+from genlab.contract.model import GenerativeModel, Grid, Update
+from genlab.losses.discrete import DiscreteName, make_discrete
+from genlab.media.kinds import levels_of
+from genlab.models.latents import one_class_a_column
+from genlab.networks.condition import ConditionFeatures
+from genlab.networks.network import Network
+
+
+class Autoregressive(GenerativeModel):
+    """p(x) or, if `conditional` and the data have labels, p(x | label); images x [N, C, H, W] of evenly spaced values.
+
+    likelihood: of an entry, "bernoulli" (binary images), "categorical" (a logit for each value) or "logistics" (a
+    mixture of `mixtures` discretised logistic distributions).
+    """
+
+    averaged: ClassVar[tuple[str, ...]] = ("network",)
+    conditions: tuple[str, ...] = ("label",)
+    metrics = {"log_likelihood": "max"}
+
+    def __init__(
+        self,
+        data: DataSpec,
+        *,
+        network: Network,
+        likelihood: DiscreteName = "bernoulli",
+        mixtures: int = 10,
+        conditional: bool = False,
+    ):
+        super().__init__(data)
+        if not conditional:
+            self.conditions = ()
+        levels = levels_of(data["x"])
+        if likelihood == "bernoulli" and levels != 2:
+            raise ValueError(
+                "model.likelihood=bernoulli: needs images of two values; choose dataset.binarize=dynamic, or "
+                "model.likelihood=categorical"
+            )
+        self.likelihood = make_discrete(likelihood, levels, mixtures)
+        self.features = ConditionFeatures(data, self.conditions)
+        self.network = network.autoregressive(data.shape, self.likelihood.outputs, self.features.size)
+
+    def training_step(self, batch: Batch, step: int) -> Iterator[Update]:
+        nats = self.nats(batch["x"], self.condition(batch), step % self.network.orderings).mean()
+        yield Update("model", -nats, {"log_likelihood": nats})
+
+    def nats(self, x: Tensor, condition: Condition | None, ordering: int = 0) -> Tensor:
+        """log p(x) [N] in nats, with the entries in the order `ordering` of the network."""
+        several = {"ordering": ordering} if self.network.orderings > 1 else {}
+        raw = self.network(2 * x - 1, self._told(condition, x.dtype), **several)
+        return self.likelihood.log_prob(raw, x).flatten(1).sum(1)
+
+    def log_prob(self, x: Tensor, condition: Condition | None = None) -> Tensor:
+        """log p(x) [N] in nats. Of a network with several orders, the mean of the probabilities of the whole image."""
+        nats = [self.nats(x, condition, number) for number in range(self.network.orderings)]
+        return torch.stack(nats).logsumexp(0) - math.log(len(nats))
+
+    def bits_per_dim(self, nats: Tensor) -> Tensor:
+        """-nats / (D log 2): the values of an entry are discrete."""
+        return -nats / (math.prod(self.data.shape) * math.log(2))
+
+    def sample(self, num_samples: int, condition: Condition | None = None, *, temperature: float = 1.0) -> Tensor:
+        """Images [num_samples, C, H, W], drawn entry after entry by torch's global generator.
+
+        temperature: divides the logits; below 1 for more probable images; above 0.
+        """
+        if temperature <= 0:
+            raise ValueError(f"sampling.temperature={temperature}: must be above 0, as in sampling.temperature=0.9")
+        like = next(self.network.parameters())
+        noise = torch.rand(num_samples, math.prod(self.data.shape), 2, device=like.device, dtype=like.dtype)
+        return self.drawn(noise, condition, temperature)
+
+    def drawn(self, noise: Tensor, condition: Condition | None = None, temperature: float = 1.0) -> Tensor:
+        """Images [N, C, H, W] from uniform noise [N, D, 2]."""
+        x = noise.new_zeros(len(noise), *self.data.shape)
+        seen, flat = torch.zeros_like(x), x.flatten(1)
+        entry = self.network.entries(seen, self._told(condition, x.dtype))
+        for number, place in enumerate(self.network.order().tolist()):
+            flat[:, place] = self.likelihood.draw(entry(number).to(noise), noise[:, number], temperature)
+            seen.flatten(1)[:, place] = 2 * flat[:, place] - 1
+        return x
+
+    def evaluate(self, batch: Batch) -> dict[str, Tensor]:
+        """log_likelihood in nats, and bits_per_dim."""
+        nats = self.log_prob(batch["x"], self.condition(batch)).mean()
+        return {"log_likelihood": nats, "bits_per_dim": self.bits_per_dim(nats)}
+
+    def preview(self, batch: Batch) -> Mapping[str, Grid]:
+        """A square grid of samples; or one class per column, with the same noise within each row."""
+        noise, side = batch.rand(math.prod(self.data.shape), 2), max(1, int(batch.size**0.5))
+        if self.conditions:
+            return {"samples": one_class_a_column(self.data, noise, self.drawn)}
+        return {"samples": Grid(self.drawn(noise[: side * side], None).unflatten(0, (side, side)))}
+
+    def _told(self, condition: Condition | None, dtype: torch.dtype) -> Tensor | None:
+        return self.features(self.needed(condition)).to(dtype) if self.conditions else None
