@@ -20,6 +20,8 @@ from genlab.system.streams import lasting_streams
 from genlab.system.text import Printing, did_you_mean
 from genlab.system.version import __version__
 
+_HELP = ("-h", "--help", "help")
+
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run one command and exit: 0 success, 1 the run failed, 2 invalid request, 128 + N stopped by signal N."""
@@ -39,7 +41,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 
 def _dispatch(arguments: list[str]) -> int:
-    if not arguments or arguments[0] in ("-h", "--help", "help"):
+    if arguments[:1] and arguments[0] in _HELP and arguments[1:2] and arguments[1] in COMMANDS:
+        arguments = [*arguments[1:], "--help"]
+    if not arguments or arguments[0] in _HELP:
         print(usage())
         return 0
     name, *rest = arguments
@@ -52,9 +56,16 @@ def _dispatch(arguments: list[str]) -> int:
         raise ValueError(f"{name}: no such command; {_command_meant(arguments)}")
     if "--help" in rest or "-h" in rest:
         print(help_page(name))
+        if others := [word for word in rest if word not in _HELP]:  # what they bring is composed by Hydra
+            print(importlib.import_module("genlab.commands.chosen_keys").chosen_keys(name, others), end="")
         return 0
     neighbours = Neighbours()
-    importlib.import_module("genlab.commands.requests")  # imports Hydra: a quarter of a second to watch the neighbours
+    try:
+        importlib.import_module("genlab.commands.requests")  # imports Hydra: a quarter second to watch the neighbours
+    except Exception:
+        if name == "doctor":  # which looks for what is broken
+            return importlib.import_module("genlab.commands.doctor").main(None)
+        raise
     spin.choose(rest, neighbours)
     if name not in ("train", "resume"):
         return _run(name, rest)

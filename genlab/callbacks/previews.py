@@ -8,16 +8,20 @@ from torch import Tensor
 
 from genlab.media.images import Png
 from genlab.media.kind import Scene
-from genlab.media.kinds import captions_of, shown_kind
+from genlab.media.kinds import shown_kind
 from genlab.media.metadata import Origin
-from genlab.training.callback import Measurement, is_due
-from genlab.training.inference import preview, preview_labels, scene
+from genlab.training.callback import Measurement
+from genlab.training.inference import preview, scene
 from genlab.training.trainer import Trainer
+
+_EARLY = (1, 100, 500)
+"""Steps of previews beside those of `trainer.preview_every`: a mistake in the data shows in the first of them."""
 
 
 class Previews(Measurement):
     """Writes PNG files into `folder`, with metadata on their origin unless `origin` is None.
 
+    every: None for one at the end alone, else one at each of the steps `_EARLY` as well.
     log_density: the data's, if it is known; kinds that are shown as plots are shown against it.
     """
 
@@ -33,28 +37,26 @@ class Previews(Measurement):
         super().__init__(every)
         self.folder, self.origin, self.log_density = folder, origin, log_density
         self.scene: Scene | None = None
-        self.captions: dict[str, list[str]] | None = None
 
     def on_start(self, trainer: Trainer) -> None:
         """Delete images newer than the checkpoint being resumed, and those of the end of the run alone."""
         for path in self.folder.glob("step_*.png"):
             if found := re.match(r"step_(\d+)-", path.name):
                 step = int(found[1])
-                if step > trainer.step or (step == trainer.step and not is_due(trainer, self.every)):
+                if step > trainer.step or (step == trainer.step and not self.due(trainer)):
                     path.unlink()
+
+    def due(self, trainer: Trainer) -> bool:
+        return super().due(trainer) or (self.every is not None and trainer.step in _EARLY)
 
     def measure(self, trainer: Trainer) -> None:
         origin, kind = self.origin and self.origin.at(trainer.step), shown_kind(trainer.model.data)
         if kind.has_scene and self.scene is None:
             self.scene = scene(trainer, self.log_density)
-        rows, data = preview(trainer), trainer.model.data
-        if self.captions is None:  # they are those of the first validation examples, at every step
-            labels = preview_labels(trainer) if "label" in trainer.model.conditions else {}
-            self.captions = {name: captions_of(data, {"label": label}) for name, label in labels.items()}
         # What is no set of samples goes from input to output, or from one latent to another: rows are paths.
         pictures = {
-            name: kind.picture(grid, origin, self.scene, name != "samples", self.captions.get(name, ()))
-            for name, grid in rows.items()
+            name: kind.picture(grid, origin, self.scene, connected=name != "samples")
+            for name, grid in preview(trainer).items()
         }
         trainer.emit("on_preview", pictures)
 

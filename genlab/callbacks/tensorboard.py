@@ -1,4 +1,7 @@
-"""TensorBoard: scalars, previews, latent histograms, config, hparams, and at the end an embedding projector."""
+"""TensorBoard: scalars, previews, latent histograms, config, hparams, and at the end an embedding projector.
+
+TensorBoard sorts by name, and shows what stands before a "/" as a group: losses come first.
+"""
 
 import os
 import resource
@@ -15,6 +18,7 @@ from torch import Tensor
 from genlab.callbacks.watch import Alarm
 from genlab.checkpoints.status import RunStatus
 from genlab.contract.data import Batch
+from genlab.contract.settings import LoggerConfig
 from genlab.media.images import Png
 from genlab.media.kinds import class_name, shown_kind
 from genlab.system.files import utf8_name
@@ -25,20 +29,29 @@ from genlab.training.trainer import Trainer
 _END = ".end"
 """Suffix of the event file for what is measured at the end of a run alone."""
 
+_GROUPS = {
+    "epoch": "system",
+    "train": "loss",
+    "validation": "loss",
+    "evaluation": "metrics",
+    "gradient_norm": "optimizer",
+    "learning_rate": "optimizer",
+    "alarm": "watch",
+}
+"""Group of the metrics whose names begin so, as in loss/validation/elbo; others are groups by themselves."""
+
 
 class TensorBoard(Callback):
     """Writes event files under `folder`.
 
-    config: the run's config as YAML text; hparams: its settings as a flat dict of plain values.
-    projector_size: number of validation images in the embedding projector, for models that encode.
-    status: its final metrics are shown in the HParams tab.
+    config: the run's config as YAML text; hparams: its settings as a flat dict of plain values. logger: its settings of
+    `logger`. status: its final metrics are shown in the HParams tab.
     """
 
     key = "tensorboard"
 
-    def __init__(self, folder: Path, config: str, hparams: dict, projector_size: int, status: RunStatus):
-        self.folder, self.config, self.hparams, self.projector_size = folder, config, hparams, projector_size
-        self.status = status
+    def __init__(self, folder: Path, config: str, hparams: dict, logger: LoggerConfig, status: RunStatus):
+        self.folder, self.config, self.hparams, self.logger, self.status = folder, config, hparams, logger, status
         self.purge_step = 0
         self.alarm: Alarm | None = None
         self.hidden_alarm: Alarm | None = None  # of the steps that a rollback hid, until the next step repeats it
@@ -67,8 +80,8 @@ class TensorBoard(Callback):
 
     def on_start(self, trainer: Trainer) -> None:
         self.time, self.step = time.perf_counter(), trainer.step
-        self.purge_step = trainer.step + 1
-        for path in self.folder.glob(f"*{_END}"):
+        self.purge_step = self._x(trainer) + 1
+        for path in self.folder.glob(f"events*{_END}"):
             path.unlink()
 
     def on_last_step(self, trainer: Trainer) -> None:
@@ -83,34 +96,37 @@ class TensorBoard(Callback):
         now = time.perf_counter()
         speed = (trainer.step - self.step) * trainer.settings.batch_size / (now - self.time)
         self.time, self.step = now, trainer.step
-        scalars = {name: value for name, value in row.items() if name not in ("step", "epoch")}
+        scalars = {name: value for name, value in row.items() if name != "step"}
         scalars |= {"system/images_per_second": speed, "system/memory_gib": _memory(trainer.train_loader.device)}
-        self._add_scalars(scalars, trainer.step)
+        self._add_scalars(scalars, trainer)
 
     def on_validate(self, trainer: Trainer, metrics: dict[str, float]) -> None:
-        self._add_scalars({f"validation/{name}": value for name, value in metrics.items()}, trainer.step)
-        if hasattr(trainer.model, "encode"):
+        self._add_scalars({f"validation/{name}": value for name, value in metrics.items()}, trainer)
+        if self.logger.histograms and hasattr(trainer.model, "encode"):
             latents = torch.cat([z for z, _ in self._encoded(trainer, limit=1000)])
             if not latents.isfinite().all():  # which have no histogram
                 return
-            self.writer.add_histogram("latents/all", latents, trainer.step)
-            for number, column in enumerate(latents.T[:16]):
-                self.writer.add_histogram(f"latents/{number}", column, trainer.step)
+            self.writer.add_histogram("model/latents", latents, self._x(trainer))
+            self.writer.add_histogram("model/std_of_each_latent", latents.std(0, correction=0), self._x(trainer))
 
     def on_evaluate(self, trainer: Trainer, entries: dict[str, dict]) -> None:
-        self._add_scalars({f"evaluation/{name}": entry["value"] for name, entry in entries.items()}, trainer.step)
+        self._add_scalars({f"evaluation/{name}": entry["value"] for name, entry in entries.items()}, trainer)
 
-    def _add_scalars(self, scalars: dict[str, float], step: int) -> None:
+    def _add_scalars(self, scalars: dict[str, float], trainer: Trainer) -> None:
         """Write all in one event: `SummaryWriter.add_scalar` writes one event per scalar, which is ten times slower."""
         from tensorboard.compat.proto.summary_pb2 import Summary
 
-        values = [Summary.Value(tag=name, simple_value=value) for name, value in scalars.items()]
-        self.writer.file_writer.add_summary(Summary(value=values), step)
+        values = [Summary.Value(tag=_tag(name), simple_value=value) for name, value in scalars.items()]
+        self.writer.file_writer.add_summary(Summary(value=values), self._x(trainer))
+
+    def _x(self, trainer: Trainer) -> int:
+        """Where this step is on the axis, which takes whole numbers alone: an epoch has a thousand of them."""
+        return trainer.step if self.logger.axis == "step" else round(1000 * trainer.step / trainer.steps_per_epoch)
 
     def on_alarm(self, trainer: Trainer, alarm: Alarm) -> None:
         self.alarm = alarm
-        self.writer.add_scalar(f"alarm/{alarm.kind}", alarm.value, trainer.step)
-        self.writer.add_text(f"alarm/{alarm.kind}", str(alarm), trainer.step)
+        self.writer.add_scalar(_tag(f"alarm/{alarm.kind}"), alarm.value, self._x(trainer))
+        self.writer.add_text(_tag(f"alarm/{alarm.kind}"), str(alarm), self._x(trainer))
 
     def _hide_steps(self, trainer: Trainer) -> None:
         """Continue in a new event file that hides the discarded steps.
@@ -140,10 +156,11 @@ class TensorBoard(Callback):
 
         for name, (content, height, width) in images.items():
             image = Summary.Image(height=height, width=width, encoded_image_string=content)
-            self.writer.file_writer.add_summary(Summary(value=[Summary.Value(tag=name, image=image)]), trainer.step)
+            value = Summary.Value(tag=f"previews/{name}", image=image)
+            self.writer.file_writer.add_summary(Summary(value=[value]), self._x(trainer))
 
     def on_finish(self, trainer: Trainer) -> None:
-        if self.projector_size and hasattr(trainer.model, "encode"):
+        if self.logger.projector_size and hasattr(trainer.model, "encode"):
             self._write_projector(trainer)
         self._write_hparams()
         self.writer.flush()  # a write error must fail the run, not be lost
@@ -171,20 +188,27 @@ class TensorBoard(Callback):
         """Latents of validation examples with thumbnails of these, where the kind has any, and labels if all have."""
         data = trainer.model.data
         kind, latents, sprites, labels = shown_kind(data), [], [], []
-        for z, batch in self._encoded(trainer, self.projector_size):
+        for z, batch in self._encoded(trainer, self.logger.projector_size):
             latents.append(z)
             if (small := kind.thumbnails(batch["x"].float().cpu())) is not None:
                 sprites.append(small)
             labels += [class_name(data["label"], int(y)) for y in batch["label"]] if "label" in batch else []
         shown = torch.cat(sprites) if sprites else None
-        self.writer.add_embedding(torch.cat(latents), labels or None, shown, global_step=trainer.step)
+        place = f"projector/{trainer.step:07d}"  # of its files, in the folder of the events
+        self.writer.add_embedding(torch.cat(latents), labels or None, shown, global_step=place, tag="latents")
 
     def _write_hparams(self) -> None:
         # `SummaryWriter.add_hparams` would create a second run; writing the summaries does not.
         from torch.utils.tensorboard.summary import hparams
 
-        for summary in hparams(self.hparams, self.status.final):
+        for summary in hparams(self.hparams, {_tag(name): value for name, value in self.status.final.items()}):
             self.writer.file_writer.add_summary(summary)
+
+
+def _tag(name: str) -> str:
+    """What TensorBoard calls a metric."""
+    group = _GROUPS.get(name.partition("/")[0])
+    return f"{group}/{name}" if group else name
 
 
 def _memory(device: torch.device) -> float:

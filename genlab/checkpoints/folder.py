@@ -1,13 +1,19 @@
 """File names inside run folders and sweep folders, defined only here."""
 
+import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from genlab.system.small_files import read_json
+
 LOCK = ".lock"
 """In the folder of a run or a sweep, see `genlab.checkpoints.lock`."""
 
+_JOB = "job.json"
+_SETTINGS = re.compile(r"[\w.+-]{1,100}=[\w.,=+-]{0,200}")  # a record may come from an untrusted source
 _SUFFIX = ".safetensors"
 _NUMBERED = re.compile(rf"step_(\d+){re.escape(_SUFFIX)}")
 
@@ -32,10 +38,10 @@ class RunFolder:
     environment = _Inside("environment.json")
     log = _Inside("train.log")
     metrics = _Inside("metrics.jsonl")
+    metrics_table = _Inside("metrics.csv")
     status = _Inside("status.json")
     evaluation = _Inside("evaluation.json")
     previews = _Inside("previews")
-    tensorboard = _Inside("tensorboard")
     checkpoints = _Inside("checkpoints")
 
     last = _Inside(f"checkpoints/last{_SUFFIX}")
@@ -55,6 +61,19 @@ class RunFolder:
 
     def __str__(self) -> str:
         return str(self.path)
+
+    @property
+    def events(self) -> Path:
+        """Where event files are, by whose path TensorBoard names the run: here, or, of a sweep's job, in a folder
+        named by its settings."""
+        with suppress(ValueError, KeyError, TypeError):  # no job, or a damaged record
+            if _SETTINGS.fullmatch(name := read_json(self.path / _JOB)["name"]):
+                return self.path / name
+        return self.path
+
+    def logger(self, key: str) -> Path:
+        """What a remote logger needs to go on as the same run."""
+        return self.path / f"{key}.json"
 
     def numbered(self, step: int) -> Path:
         """The checkpoint of one step."""
@@ -112,5 +131,24 @@ class SweepFolder:
 class JobFolder(RunFolder):
     """The folder of a run that is a job of a sweep."""
 
-    record = _Inside("job.json")
-    """The job's overrides, whether it has ended since its last launch, and why, if it failed."""
+    record = _Inside(_JOB)
+    """The job's overrides and name, whether it has ended since its last launch, and why, if it failed."""
+
+
+_LEVELS = 4
+"""Of folders below that of all runs: of a sweep's jobs, sweeps/NAME/TIME/NUMBER."""
+
+
+def found_below(place: Path) -> tuple[list[RunFolder], list[SweepFolder]]:
+    """The runs and the sweeps in a folder, itself and those a few levels below it included."""
+    runs, sweeps = [], []
+    for above, below, files in os.walk(place):
+        run, sweep = RunFolder(Path(above)), SweepFolder(Path(above))
+        if sweep.request.name in files:
+            sweeps.append(sweep)
+        if run.config.name in files or run.checkpoints.name in below:
+            runs.append(run)
+        if run in runs[-1:] or len(run.path.relative_to(place).parts) >= _LEVELS:
+            below.clear()
+        below[:] = sorted(name for name in below if not name.startswith("."))
+    return runs, sweeps

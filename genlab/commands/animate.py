@@ -34,14 +34,17 @@ def main(config: AnimateConfig) -> None:
     last = found[steps[-1]]
     with results(Previewed(folder, steps[-1]), "animations", config, name) as (new, path):
         times = f"{film[0]} to {film[-1]}"
-        save_film([found[step] for step in film], new / "animation.gif", config.milliseconds, entries_of(last, times))
         listed = ", ".join(map(str, strip))
-        titles = [f"step {step:,}" for step in strip]
-        shown = [found[step] for step in strip]
-        save_strip(shown, titles, new / "strip.png", entries_of(last, listed), config.columns)
+        save_film(*_frames(found, film), new / "animation.gif", config.milliseconds, entries_of(last, times))
+        save_strip(*_frames(found, strip), new / "strip.png", entries_of(last, listed), config.columns)
     print(f"animation  {path}/animation.gif ({len(film)} of {len(steps)} previews {name}, steps {times})")
     print(f"strip      {path}/strip.png (steps {listed})")
     print(f"next       {command_line('sample', run=folder)}")
+
+
+def _frames(found: dict[int, Path], steps: list[int]) -> tuple[list[Path], list[str]]:
+    """The previews of these steps, and their titles."""
+    return [found[step] for step in steps], [f"step {step:,}" for step in steps]
 
 
 def _previews(folder: Path, name: str | None) -> tuple[str, dict[int, Path]]:

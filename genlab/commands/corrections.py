@@ -14,21 +14,25 @@ from typing import Any
 from hydra import compose
 from omegaconf import OmegaConf
 
-from genlab.checkpoints.folder import RunFolder
+from genlab.checkpoints.folder import RunFolder, found_below
 from genlab.commands.lines import quoted
-from genlab.commands.other_names import OTHER_KEYS, data_at, letters, metric_called, same
-from genlab.config.commands import COMMANDS, MOVED_KEYS, OPEN_GROUPS, RENAMED_KEYS, SHORT_KEYS, ignored_device_keys
+from genlab.commands.meant_values import meant_value
+from genlab.commands.other_names import OTHER_KEYS, data_at, letters, same
+from genlab.config.commands import COMMANDS, OPEN_GROUPS, SHORT_KEYS, ignored_device_keys
 from genlab.config.compose import COMPOSITION_ERRORS, composing
 from genlab.config.hints import hint_of, missing_part
 from genlab.config.options import option_problem
 from genlab.config.paths import groups, options
 from genlab.config.reading import readable, reads, takes_whole_numbers_only, with_whole_numbers
+from genlab.config.renamed import MOVED_KEYS, RENAMED_KEYS
 from genlab.config.revise import FREE
-from genlab.contract.limits import limits_of
 from genlab.contract.settings import RunConfig, flattened
 
 _GROUPS = ("model", "dataset", "experiment", "network", "optimizer", "schedule", "sweep", "device")
 """Groups of which a word alone may name a choice, the likeliest first."""
+
+_COUNTS = ("num_samples", "num_images", "num_shown", "rows")
+"""Keys of which a number alone may be the value."""
 
 
 @dataclass
@@ -118,7 +122,9 @@ class _CommandLine:
         there = path.exists() and not word.startswith("-")
         place, key = quoted(word), None
         if self._hint("run") and (is_run or there or ("/" in word and word[0] not in "~+")):
-            key = "input" if there and not is_run and self._hint("input") else "run"
+            key = "input" if there and self._hint("input") and not (is_run or any(found_below(path))) else "run"
+        elif word.isdecimal() and not there:
+            key = next(filter(self._hint, _COUNTS), None)
         elif self._hint("runs") and there:
             key = "runs"
         elif self.command == "train" and is_run and there:
@@ -147,7 +153,7 @@ class _CommandLine:
         more: list[str] = []
         if key[0] not in "+~":
             key = self._key(key, reasons)
-            value, *more = self._value(key, value, reasons)
+            value, *more = meant_value(key, value, self.schemas[-1], reasons)
         text = with_whole_numbers(readable(f"{key}={value}"), self._hint)
         if not reads(text) and value[0] not in "[{" and key not in groups() and reads(f"{key}="):
             reasons.append("cannot be read without quotes")
@@ -161,37 +167,6 @@ class _CommandLine:
         which = " or ".join(map(repr, full))
         reasons.append(f"genlab {self.command} has no key {key!r}; did you mean {which}?")
         return full[0]
-
-    def _value(self, key: str, value: str, reasons: list[str]) -> list[str]:
-        """The value of a key with the names that there are, and the further settings that it means."""
-        if any(sign in value for sign in "\"'(${"):
-            return [value]
-        words = [word.strip() for word in value.strip("[]").split(",")]
-        if key in ("metrics", "evaluation.metrics"):
-            found = list(dict.fromkeys(map(metric_called, words)))
-            if found == words:
-                return [value]
-            reasons.append(f"the metrics are called {', '.join(found)} here")
-            return [f"[{','.join(found)}]"]
-        choices = options(key) if key in groups() else list(limits_of(self.schemas[-1], key).choices)
-        if not choices or value.startswith("[") or set(words) <= {*choices, "null"}:
-            return [value]
-        if key == "device" and (match := re.fullmatch(r"(?:cuda|gpu)?:?(\d+)", value, re.IGNORECASE)):
-            reasons.append("a GPU is chosen by its index")
-            return ["cuda", f"device.index={match[1]}"]
-        if key == "dataset" and os.path.exists(os.path.expanduser(value)):
-            reasons.append("is no dataset's name, but where data are")
-            first, path = data_at(value)
-            return [first.partition("=")[2], path]
-        found = [word if word in choices else same(word, choices) or word for word in words]
-        if found != words:
-            known = (
-                f"there are: {', '.join(choices)}"
-                if len(choices) < 6
-                else f"did you mean {', '.join(map(repr, found))}?"
-            )
-            reasons.append(f"no such {key}; {known}")
-        return [",".join(found)]
 
     def _count_epochs(self, found: list[_Argument]) -> None:
         """Add trainer.max_steps=null to a number of epochs: the recipe counts steps."""
@@ -242,7 +217,7 @@ class _CommandLine:
 
 def _plain(command: str, overrides: list[str]) -> dict[str, Any]:
     found: Any = OmegaConf.to_container(compose(command, overrides))
-    return {key: value for key, value in found.items() if key != "for_kind"}
+    return {key: value for key, value in found.items() if key != "for_data"}
 
 
 def _is_plain(word: str) -> bool:

@@ -13,12 +13,13 @@ from genlab.config.build import build_source
 from genlab.config.commands import DataConfig
 from genlab.config.options import class_of, dataset_defaults, models_that_fit, summary_of
 from genlab.contract.data import DataSpec
+from genlab.contract.model import Grid
 from genlab.contract.settings import EVERY_DATASET
 from genlab.data.loading import as_examples
 from genlab.data.source import ArrayExamples, Examples, Source
 from genlab.media.grids import wrap
 from genlab.media.kind import Scene
-from genlab.media.kinds import shown_kind
+from genlab.media.kinds import captions_of, numbered, shown_kind
 from genlab.system.seeding import seeded
 from genlab.system.text import printable
 
@@ -38,6 +39,9 @@ def main(config: DataConfig) -> None:
     spec = source.spec
     print(f"dataset    {name}: {summary_of('dataset', name)}")
     print(f"fields     {spec}")
+    for label in spec.fields.values():
+        if label.size and (classes := numbered(label)):
+            print(f"classes    {classes}")
     print(f"examples   {', '.join(f'{split} {size}' for split, size in source.sizes.items())}")
     for note in source.notes:
         print(f"note       {printable(note)}")
@@ -48,7 +52,7 @@ def main(config: DataConfig) -> None:
                 print(printable(line))
         for domain in (domain for domain in spec.domains if domain in fields):
             path = output if len(spec.domains) == 1 else output.with_stem(f"{output.stem}-{domain}")
-            _save(path, spec, domain, shown[domain], source)
+            _save(path, spec, domain, shown, source)
             print(f"picture    {path} ({len(shown[domain])} examples of {config.split})")
     kinds = {spec[domain].kind for domain in spec.domains}
     fitting = models_that_fit(spec.provides, kinds)
@@ -110,13 +114,13 @@ def _described(spec: DataSpec, name: str, stored: Tensor, size: int) -> Iterator
         yield f"{'' if number else name:<10} {entry:<{5 if entry else 0}}{values}{std}{part}"
 
 
-def _save(path: Path, spec: DataSpec, domain: str, shown: Tensor, source: Source) -> None:
+def _save(path: Path, spec: DataSpec, domain: str, shown: dict[str, Tensor], source: Source) -> None:
     field, kind = spec[domain], shown_kind(spec, domain)
-    x = as_examples(shown, field)
+    x = as_examples(shown[domain], field)
     if kind.has_scene:  # a plot has no cells to fill
         picture = kind.picture(x[None], scene=Scene(log_density=source.log_density))
     else:
-        picture = kind.picture(wrap(x, columns=None))
+        picture = kind.picture(Grid(wrap(x, columns=None), cells=captions_of(spec, shown)))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(picture.content)

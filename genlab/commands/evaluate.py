@@ -1,9 +1,14 @@
 """`genlab evaluate`: measure the quality of a trained run, and store every value with its protocol."""
 
+import logging
+import time
+
 from genlab.checkpoints.folder import RunFolder
+from genlab.commands.figures import table
 from genlab.commands.lines import command_line
 from genlab.commands.results import drawn, image_origin, load_run, results, same
 from genlab.config.commands import EvaluateConfig
+from genlab.contract.model import Grid
 from genlab.evaluation.context import EvaluationContext
 from genlab.evaluation.controls import Checked
 from genlab.evaluation.evaluate import choose, evaluate, measured_before, write
@@ -13,6 +18,9 @@ from genlab.media.grids import save_png
 from genlab.media.kinds import shown_kind
 from genlab.media.metadata import COMPARED
 from genlab.system.logs import log_to_console
+from genlab.system.text import printable, time_in_words
+
+log = logging.getLogger("genlab")
 
 
 def main(config: EvaluateConfig) -> None:
@@ -21,13 +29,19 @@ def main(config: EvaluateConfig) -> None:
     written = RunFolder(run.folder).evaluation
     measured_before(written)  # else hours could be computed for a file that cannot be written
     source, choice = run_source(run, config)
-    context = EvaluationContext(source, choice.name, config, run.config, run.device, config.split, config.own)
+    context = EvaluationContext(
+        *(source, choice.name, config, run.config, run.device, config.split, config.own),
+        num_images=config.num_images,
+        quick=config.quick,
+    )
+    log.info("run        %s, step %d", printable(str(run.folder)), run.step)
+    begin = time.monotonic()
     names = choose(run, context, config.metrics)
+    log.info("data       %d %s examples of %s", context.source.sizes[config.split], config.split, choice.name)
     entries = evaluate(run, context, names, config.seed)
-    for name, entry in entries.items():
-        std = "" if entry["std"] is None else f"  +- {entry['std']:.4g} over {entry['std_over']}"
-        value = f"not measured: {entry['note']}" if entry["value"] is None else f"{entry['value']:.6g}"
-        print(f"{name:<28} {value}{std}")
+    log.info("measured   in %s", time_in_words(time.monotonic() - begin))
+    for line in table(entries):
+        print(line)
     if any("extractor" in entry["protocol"] for entry in entries.values()):
         _show(context.checked)
     try:
@@ -38,11 +52,14 @@ def main(config: EvaluateConfig) -> None:
     if all(entry["value"] is None for entry in entries.values()):
         raise ValueError(f"metrics: none could be measured; {written} says why")
     print(f"protocol   {written}")
+    if config.quick:
+        print("quick      a first answer, by fewer samples and images; genlab compare keeps it apart from full ones")
     compared = entries.get("closer_than_held_out", {}).get("value") is not None
     if compared and config.nearest and "pixels" in shown_kind(run.data).extractors:
         with results(run, "evaluations", config, seed=config.seed) as (new, folder), drawn(new / "nearest.png"):
             images = nearest_images(run, context, config.seed)
-            save_png(images, new / "nearest.png", image_origin(run, config, COMPARED))
+            rows = ("sample", *(f"nearest {number}" for number in range(1, len(images))))
+            save_png(Grid(images, rows=rows), new / "nearest.png", image_origin(run, config, COMPARED))
         print(f"nearest    {folder}/nearest.png (samples in the first row, nearest training images below)")
     if RunFolder(run.folder).holds_run:
         print(f"next       {command_line('compare', runs=run.folder.parent)}")

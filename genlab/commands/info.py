@@ -1,11 +1,10 @@
 """`genlab info`: what a run is and how it stands, from the files in its folder. They may be a stranger's."""
 
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-
-from torch import nn
 
 from genlab.checkpoints import file as checkpoint
 from genlab.checkpoints.folder import RunFolder
@@ -16,17 +15,21 @@ from genlab.commands.running import next_command
 from genlab.config.build import build_on_meta
 from genlab.config.check import problems_of
 from genlab.config.commands import InfoConfig
-from genlab.config.options import read_option, summary_of
+from genlab.config.options import option_of, summary_of
 from genlab.config.paths import options
 from genlab.config.stored import refuse, stored_config
 from genlab.contract.data import DataSpec
 from genlab.contract.settings import RunConfig
 from genlab.media.kinds import numbered
+from genlab.runs.opening import count_parameters, parameters_by_network
 from genlab.system.small_files import read_json, read_yaml
 from genlab.system.text import printable, shell_line, size_in_words, time_in_words
 
 _ALARMS = 3
 """Alarms shown, the latest ones."""
+
+_DIVERGED = re.compile(r"became (nan|-?inf)", re.IGNORECASE)
+"""In the reason of a failure."""
 
 
 def main(asked: InfoConfig) -> None:
@@ -42,7 +45,11 @@ def main(asked: InfoConfig) -> None:
         _say(label, text)
     for line in problems:
         _say("damaged", line)
-    print(f"next       {_next(folder, config, status.get('status'), state is not None)}")
+    if status.get("status") == "failed" and _DIVERGED.search(str(status.get("reason"))):
+        _say("note", "resumed as it is, it would diverge again; a lower learning rate makes another run:")
+        print(f"next       {_with_lower_rate(folder, config)}")
+    else:
+        print(f"next       {_next(folder, config, status.get('status'), state is not None)}")
 
 
 def _say(label: str, text: str) -> None:
@@ -72,7 +79,7 @@ def _choice(config: RunConfig, group: str) -> Iterator[tuple[str, str]]:
     if settings is None:
         return
     summary = str(settings.get("_target_"))
-    name = getattr(config.choices, group, None) or _option(group, summary)
+    name = getattr(config.choices, group, None) or option_of(group, summary)
     if name in options(group):
         with suppress(ValueError):  # a plugin that cannot be imported
             summary = summary_of(group, name)
@@ -80,15 +87,6 @@ def _choice(config: RunConfig, group: str) -> Iterator[tuple[str, str]]:
     hidden = ("_target_", "seed", "data_dir")
     if own := [f"{key}={value}" for key, value in settings.items() if key not in hidden]:
         yield "", ", ".join(own)
-
-
-def _option(group: str, target: str) -> str | None:
-    """The choice of a group that names the class `target`."""
-    for name in options(group):
-        with suppress(ValueError):  # a plugin's file that cannot be read
-            if read_option(group, name).get("_target_") == target:
-                return name
-    return None
 
 
 def _state(status: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -151,14 +149,9 @@ def _inside(config: RunConfig, state: dict[str, Any] | None) -> Iterator[tuple[s
     for name, field in data.fields.items():
         if field.size and (names := numbered(field)):
             yield "", f"{name}: {names}"
-    yield "parameters", f"{_count(model):,} in all"
-    for name, child in model.named_children():
-        if _count(child):
-            yield "", f"{_count(child):,} in {name}"
-
-
-def _count(module: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())
+    yield "parameters", f"{count_parameters(model):,} in all"
+    for name, count in parameters_by_network(model).items():
+        yield "", f"{count:,} in {name}"
 
 
 def _checkpoints(folder: RunFolder, state: dict[str, Any] | None) -> Iterator[tuple[str, str]]:
@@ -191,6 +184,22 @@ def _next(folder: RunFolder, config: RunConfig, state: str | None, saved: bool) 
         if saved:
             return next_command(folder, config)
     return shell_line("tensorboard", "--logdir", str(folder))
+
+
+def _with_lower_rate(folder: RunFolder, config: RunConfig) -> str:
+    """The command that began a run which diverged, with a tenth of its learning rate; in fp32, if it was another."""
+    settings = [f"model={config.choices.model}", f"dataset={config.choices.dataset}"]
+    with suppress(ValueError):
+        command = _dict(read_json(folder.environment)).get("command")
+        if isinstance(command, list) and command[1:2] == ["train"]:
+            settings = [word for word in command[2:] if isinstance(word, str) and word[:1] not in ("-", "")]
+    lower = {}
+    if isinstance(rate := config.optimizer.get("lr"), float):
+        lower["optimizer.lr"] = f"{rate / 10:g}"
+    if config.device.precision != "fp32":
+        lower["device.precision"] = "fp32"
+    kept = [word for word in settings if not word.startswith(("hydra.", "sweep", *(f"{key}=" for key in lower)))]
+    return shell_line("genlab", "train", *kept, *(f"{key}={value}" for key, value in lower.items()))
 
 
 def _dict(value: Any) -> dict[str, Any]:

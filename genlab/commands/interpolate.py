@@ -5,12 +5,13 @@ from torch import Tensor
 from genlab.commands.lines import command_line
 from genlab.commands.results import arrays_of, drawn, image_origin, load_run, results, same
 from genlab.config.commands import InterpolateConfig
+from genlab.contract.model import Grid
 from genlab.inference.interpolation import even, smooth, walk
 from genlab.inference.run import Run
 from genlab.inspection.dataset import drawn_pairs
 from genlab.inspection.inputs import latent_of
 from genlab.inspection.scene import scene_of
-from genlab.media.kinds import shown_kind
+from genlab.media.kinds import captions_of, shown_kind
 from genlab.media.npz import Array, save_npz
 
 _FRAMES = 24
@@ -26,12 +27,14 @@ def main(config: InterpolateConfig) -> None:
     given = run.conditioning.varied(len(start), values=asked)
     latents = walk(start, end, even(config.steps), path)
     images = run.decode(latents, given)
+    times = [f"{time:.2g}" for time in even(config.steps).tolist()]
+    grid = Grid(images, rows=captions_of(run.data, given), columns=times)
     animation = run.decode(walk(start, end, smooth(_FRAMES), path), given)
     of_rows = arrays_of(run, {name: value.repeat_interleave(config.steps, 0) for name, value in given.items()})
     origin = image_origin(run, config)
     with results(run, "interpolations", config, title, path, **asked) as (new, folder):
         with drawn(new / "grid.png"):
-            (new / "grid.png").write_bytes(kind.picture(images, origin, scene_of(run), connected=True).content)
+            (new / "grid.png").write_bytes(kind.picture(grid, origin, scene_of(run), connected=True).content)
         with drawn(new / "animation.gif"):
             kind.save_animation(animation, new / "animation.gif", origin)
         arrays: dict[str, Array] = {

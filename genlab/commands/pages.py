@@ -14,8 +14,8 @@ _SHARED = ("common_keys", "input_keys", "data_keys")
 """Texts that several pages hold."""
 
 _EPILOGUE = """
-  genlab COMMAND --help      the keys of a command
-  genlab completion          a line for ~/.bashrc to enable tab completion
+  genlab COMMAND --help      the keys of a command, and with model=NAME of that model
+  genlab completion          how to enable tab completion in bash, zsh and fish
 
 Start with `genlab train`: a VAE on handwritten digits, in under a minute."""
 

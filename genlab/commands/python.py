@@ -54,7 +54,6 @@ def train(*overrides: str, **settings: Any) -> Run:
             raise ValueError(f"device.processes={config.device.processes}: needs the command line: genlab train ...")
         device = resolve(config.device.name, config.device.index)
         with lasting_streams(), _as_command(lines), _logging(), restoring(), _random_state(device):
-            print(f"run        {folder}", file=sys.stderr)
             runs.train(config, folder)
             return load(folder.path, device)
     except Interrupted as error:

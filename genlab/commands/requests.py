@@ -10,7 +10,8 @@ from genlab.commands.corrections import corrected
 from genlab.config.check import limit_problems, problems_of_node, with_whole_settings
 from genlab.config.commands import COMMANDS, NO_DATASET, DatasetChoice, DataUseConfig
 from genlab.config.compose import Composed, Job, RequestError, as_job, compose_command, compose_job, parse, register
-from genlab.contract.settings import typed
+from genlab.config.files import comments_of
+from genlab.contract.settings import LISTED_GROUPS, typed
 
 
 @dataclass
@@ -19,20 +20,21 @@ class TrainRequest:
 
     overrides: the command line without its options. job: the run; None for a sweep, and for `show`.
     found: problems found while composing; `job` is then composed from the remaining arguments, if possible.
-    show: the options of `--cfg`, to print the config only.
+    show: the options of `--cfg`, to print the config only, with these comments by dotted key.
     """
 
     overrides: list[str]
     job: Job | None = None
     found: list[str] = field(default_factory=list)
     show: list[str] = field(default_factory=list)
+    comments: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
 class ResumeRequest:
-    """A parsed `genlab resume`. overrides: for keys of the run or the sweep."""
+    """A parsed `genlab resume`. run: None means the last one stopped. overrides: for keys of the run or the sweep."""
 
-    run: str
+    run: str | None
     output_dir: str
     overrides: list[str]
 
@@ -40,7 +42,7 @@ class ResumeRequest:
 def compose_request(command: str, arguments: list[str]) -> Any:
     """Parse the `arguments` of a `command`. `ValueError` with all problems that can be found without torch."""
     register()
-    meant, mistakes = corrected(command, arguments)
+    meant, mistakes = corrected(command, [_listed(argument) for argument in arguments])
     try:
         request = _compose_request(command, meant)
     except ValueError as error:
@@ -50,6 +52,15 @@ def compose_request(command: str, arguments: list[str]) -> Any:
     if mistakes:
         raise RequestError([*mistakes, *getattr(request, "found", ())])
     return request
+
+
+def _listed(argument: str) -> str:
+    """`logger=csv,wandb` as Hydra writes several choices of one group, `logger=[csv,wandb]`; they make no sweep. And
+    null as it writes none."""
+    key, _, value = argument.partition("=")
+    if key not in LISTED_GROUPS or value.startswith(("[", '"', "'")):
+        return argument
+    return f"{key}=[]" if value == "null" else f"{key}=[{value}]" if "," in value else argument
 
 
 def _compose_request(command: str, arguments: list[str]) -> Any:
@@ -128,5 +139,6 @@ def _show(arguments: list[str]) -> TrainRequest:
     flags, overrides = arguments[place : place + 2], arguments[:place] + arguments[place + 2 :]
     if flags[1:] not in (["job"], ["hydra"], ["all"]):
         raise ValueError("--cfg: takes job, hydra or all, as in genlab train model=gan --cfg job")
-    adjusted = compose_command("train", [override for override in overrides if override != "--resolve"]).adjusted
-    return TrainRequest([*adjusted, *overrides], show=flags)
+    composed = compose_command("train", [override for override in overrides if override != "--resolve"])
+    comments = comments_of("train", composed.choices)
+    return TrainRequest([*composed.adjusted, *overrides], show=flags, comments=comments)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from genlab.checkpoints.folder import RunFolder
 from genlab.checkpoints.status import state_of
+from genlab.commands.folder import chosen_run
 from genlab.commands.requests import compose_request
 from genlab.config.commands import COMMANDS, AnimateConfig, DataUseConfig, UseConfig
 from genlab.contract.settings import flattened
@@ -44,15 +45,14 @@ _PLACES = ("input", "against", "images", "dataset.settings.path", "dataset.setti
 
 def load_run(config: UseConfig) -> Run:
     """Load the run `config.run` onto `config.device`. Its folder must be writable."""
-    if not config.run:
-        raise ValueError("run=: is empty; name a run folder or a checkpoint file, or leave it out for the latest run")
-    place = RunFolder(Path(config.run))
+    chosen = chosen_run(config.run, config.output_dir)
+    place = RunFolder(chosen)
     if state_of(place) == "running" and not place.last.exists():
         raise ValueError(f"run={place}: is still training and has saved no checkpoint yet; wait for {_first(place)}")
     device = prepare(config.device)
     own = config.device
     how = (own.precision, own.memory_format, own.memory_budget)
-    run = load(config.run, device, config.output_dir, config.weights, *how)
+    run = load(chosen, device, config.output_dir, config.weights, *how)
     check_writable(run.folder)
     state = state_of(RunFolder(run.folder))
     if state == "failed":

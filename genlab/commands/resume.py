@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from genlab.checkpoints.folder import SweepFolder
+from genlab.commands.folder import chosen_run, tell_choice
 from genlab.commands.lines import command_line
 from genlab.commands.requests import ResumeRequest
 from genlab.commands.running import resume_and_report
@@ -12,22 +13,35 @@ from genlab.config.compose import RequestError, parse
 from genlab.config.places import usual_data_dir
 from genlab.config.revise import revise
 from genlab.contract.settings import RunConfig
-from genlab.inference.load import latest
+from genlab.inference.finding import last_stopped
 from genlab.inspection.dataset import is_ready
 from genlab.runs.check import check
 from genlab.runs.resumable import StoppedRun
+from genlab.system.logs import log_to_console
 
 
 def main(request: ResumeRequest) -> int:
-    run = latest(request.output_dir, with_checkpoint=False) if request.run == "latest" else Path(request.run)
+    run = _chosen(request)
     if SweepFolder(run).holds_sweep:
         return resume_sweep(SweepFolder(run), request.overrides)
+    log_to_console()
     stopped = StoppedRun.read(run)
     config = _revised(stopped, request.overrides)
     if not stopped.is_done(config):
         check(config, None)
     resume_and_report(stopped, config)
     return 0
+
+
+def _chosen(request: ResumeRequest) -> Path:
+    """The run or the sweep to resume: by default the last that was stopped."""
+    if request.run is None:
+        run, why = last_stopped(request.output_dir)
+        tell_choice(run, why)
+        return run
+    if SweepFolder(Path(request.run)).holds_sweep:  # as a whole, not its best job
+        return Path(request.run)
+    return chosen_run(request.run, request.output_dir, with_checkpoint=False)
 
 
 def _revised(stopped: StoppedRun, overrides: list[str]) -> RunConfig:

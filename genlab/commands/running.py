@@ -1,6 +1,6 @@
 """Start or resume a training run from the command line, and report its outcome."""
 
-import sys
+import logging
 from pathlib import Path
 
 from genlab.checkpoints.file import Start
@@ -11,39 +11,45 @@ from genlab.config.check import locate
 from genlab.contract.settings import RunConfig
 from genlab.runs.resumable import StoppedRun
 from genlab.runs.train import train
-from genlab.system.logs import log_to_console
+from genlab.system.logs import IN_FILE, log_to_file, report
 from genlab.system.signals import Interrupted
 from genlab.system.text import printable, shell_line
+
+log = logging.getLogger("genlab")
 
 
 def train_and_report(config: RunConfig, folder: RunFolder, start: Start | None = None) -> None:
     """Train a new run, or resume it from `start`."""
-    log_to_console()
-    print(f"run        {printable(str(folder))}", file=sys.stderr)
     try:
         final = train(config, folder, start)
     except Interrupted as error:
-        raise Interrupted(error.number, f"{error}\nnext       {command_line('resume', run=folder)}") from None
-    values = "  ".join(f"{name} {value:.4g}" for name, value in final.items())
-    print(f"\nrun        {folder}\nfinal      {values}\nimages     {folder.previews}")
-    print(f"next       {next_command(folder, config)}")
-    if config.logger.tensorboard:
-        among_others = folder.path.resolve().is_relative_to(Path(config.output_dir).resolve())
-        print(f"           {shell_line('tensorboard', '--logdir', config.output_dir if among_others else str(folder))}")
+        again = f"next       {command_line('resume', run=folder)}"
+        with log_to_file(folder.log):
+            log.info(again, extra=IN_FILE)
+        raise Interrupted(error.number, f"{error}\n{again}") from None
+    print()
+    with log_to_file(folder.log):
+        report(f"run        {folder}")
+        report(f"final      {'  '.join(f'{name} {value:.4g}' for name, value in final.items())}")
+        report(f"images     {folder.previews}")
+        report(f"next       {next_command(folder, config)}")
+        if config.logger.tensorboard:
+            among_others = folder.path.resolve().is_relative_to(Path(config.output_dir).resolve())
+            place = config.output_dir if among_others else str(folder)
+            report(f"           {shell_line('tensorboard', '--logdir', place)}")
 
 
 def next_command(folder: RunFolder, config: RunConfig) -> str:
     """A command to try on the finished run, depending on what its model can do."""
     model = locate("model", config.model["_target_"])
     if hasattr(model, "translate"):
-        return command_line("translate", run=folder, input="FOLDER")
+        return command_line("translate", run=folder)
     able = next((name for name in ("sample", "reconstruct") if hasattr(model, name)), "evaluate")
     return command_line(able, run=folder)
 
 
 def resume_and_report(stopped: StoppedRun, config: RunConfig) -> None:
     """Train a run until `config` is fulfilled."""
-    log_to_console()
     folder = stopped.folder
     if stopped.is_done(config):
         longer = command_line("resume", run=folder, **{"trainer.max_steps": 2 * max(stopped.step, 1)})
@@ -51,9 +57,9 @@ def resume_and_report(stopped: StoppedRun, config: RunConfig) -> None:
         return
     _check_length(stopped, config)
     for line in stopped.damaged:
-        print(f"damaged    {line}", file=sys.stderr)
+        log.warning("damaged    %s", line)
     state = f" ({printable(stopped.state)})" if stopped.state else ""
-    print(f"resumed    at step {stopped.step}{state}", file=sys.stderr)
+    log.info("resumed    at step %d%s", stopped.step, state)
     train_and_report(config, folder, stopped.start)
 
 

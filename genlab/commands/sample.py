@@ -1,15 +1,18 @@
 """`genlab sample`: new samples from a trained run. Needs only the checkpoint."""
 
 import re
+from typing import Any
 
 import torch
 
 from genlab.commands.lines import command_line
 from genlab.commands.results import arrays_of, drawn, image_origin, load_run, results, same
 from genlab.config.commands import SampleConfig
+from genlab.contract.model import Grid
+from genlab.inference.run import Run
 from genlab.inspection.images import progress
 from genlab.inspection.scene import scene_of
-from genlab.media.kinds import captions_of, shown_kind
+from genlab.media.kinds import MOST_COLUMNS, captions_of, class_name, shown_kind
 from genlab.media.npz import NpzWriter
 from genlab.system.files import check_room
 from genlab.system.portions import rows_at_once
@@ -22,7 +25,7 @@ def main(config: SampleConfig) -> None:
     run = load_run(config)
     kind = shown_kind(run.data)
     run.capability("sample")
-    asked = run.conditioning.checked(config.condition, config.sampling)
+    asked = run.conditioning.checked(config.condition, config.sampling, several=True)
     batches = run.draw(config.num_samples, config.seed, asked, **config.sampling)
     origin, most = image_origin(run, config), max(_SHOWN, kind.previewed)
     most = min(most, 4 * rows_at_once(run.data.shape, most=most))  # fewer large images
@@ -53,13 +56,20 @@ def main(config: SampleConfig) -> None:
             writer.save(new / "samples.npz")
         if grid:
             with drawn(new / "grid.png"):
-                rows = kind.arranged(torch.cat(shown))
-                picture = kind.picture(rows, origin, scene_of(run), captions=captions[:most])
+                picture = kind.picture(_grid(run, torch.cat(shown), captions[:most], asked), origin, scene_of(run))
                 (new / "grid.png").write_bytes(picture.content)
     if grid:
         print(f"grid       {path}/grid.png{f' (the first {most} of {done})' if done > most else ''}")
     print(f"array      {path}/samples.npz" if arrays else f"images     {path}/images ({done})")
     print(f"next       {command_line('sample', **same(run, config, 'sample'), seed=config.seed + 1)}")
+
+
+def _grid(run: Run, x: torch.Tensor, captions: list[str], asked: dict[str, Any]) -> Grid:
+    """Samples with the names of their classes; a class a column, where they are not asked for and have the room."""
+    kind, classes = shown_kind(run.data), run.data.num_classes
+    if "label" not in run.model.conditions or "label" in asked or classes > MOST_COLUMNS:
+        return Grid(kind.arranged(x), cells=captions)
+    return Grid(kind.arranged(x, classes), columns=[class_name(run.data["label"], number) for number in range(classes)])
 
 
 def _file_name(number: int, given: dict[str, torch.Tensor], row: int, classes: list[str]) -> str:

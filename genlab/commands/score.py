@@ -5,6 +5,7 @@ from typing import Any
 from genlab.commands.lines import command_line
 from genlab.commands.results import drawn, image_origin, load_run, results, same
 from genlab.config.commands import ScoreConfig
+from genlab.contract.model import Grid
 from genlab.inference.scoring import METHODS
 from genlab.inspection.inputs import find_images, open_against
 from genlab.inspection.scene import scene_of
@@ -63,7 +64,9 @@ def main(config: ScoreConfig) -> None:
                 save_histogram(scored, other, METHODS[method].meaning, measured["auroc"], new / "histogram.png")
         with drawn(new / "least_likely.png"):
             kind, scene = shown_kind(run.data), scene_of(run, "least likely")
-            picture = kind.picture(kind.arranged(scored.shown, _COLUMNS), image_origin(run, config, CHOSEN), scene)
+            scores = [f"{score:.4g}" for score in scored.scores[scored.least_likely].tolist()]
+            grid = Grid(kind.arranged(scored.shown, _COLUMNS), cells=scores)
+            picture = kind.picture(grid, image_origin(run, config, CHOSEN), scene)
             (new / "least_likely.png").write_bytes(picture.content)
     print(f"table      {folder}/scores.csv\narray      {folder}/scores.npz")
     print(f"grid       {folder}/least_likely.png (the {len(scored.shown)} least likely)")

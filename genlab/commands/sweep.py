@@ -49,7 +49,7 @@ def sweep(overrides: list[str]) -> int:
     lasting = [_lasting(line, moving) for line in own if not line.startswith("sweep.retry=")]
     folder.path.mkdir(parents=True, exist_ok=True)
     with locked(folder.path):
-        replace_text(folder.request, json.dumps({"overrides": lasting}, indent=2))
+        replace_text(folder.request, json.dumps({"overrides": lasting, "varied": planned.varied}, indent=2))
         same_data = not different_data([dict(flattened(job.config.to_dict())) for job in planned.jobs])
         overview = Overview(planned, *objective(first.config, first.sweep), done, same_data)
         print(f"sweep      {folder} ({planned.total} jobs)", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""`genlab translate`: images translated to the other domain and, if the model can, back. Needs only the checkpoint."""
+"""`genlab translate`: images translated to the other domain and, if the model can, back."""
 
 import os
 from collections import Counter
@@ -11,9 +11,12 @@ import torch
 from genlab.commands.lines import command_line
 from genlab.commands.results import drawn, image_origin, load_run, results, same
 from genlab.config.commands import TranslateConfig
+from genlab.contract.model import Grid
 from genlab.data.loading import as_examples
 from genlab.data.pairs import DERIVED
 from genlab.inference.run import Run
+from genlab.inspection.dataset import dataset_images
+from genlab.inspection.images import Images
 from genlab.inspection.inputs import open_input
 from genlab.media.grids import in_blocks, same_channels, save_png
 from genlab.media.images import save_image, to_uint8
@@ -32,15 +35,14 @@ _NAME_BYTES = 255  # of a file, on most file systems
 
 
 def main(config: TranslateConfig) -> None:
-    if config.input is None:
-        raise ValueError("input=null: name a folder of images, as in input=photographs")
     run = load_run(config)
     run.capability("translate")
     domain = run.origin_of(config.to)
     returns = domain in run.model.targets
     derive, pair = _derivation(run, config, domain)
-    images = open_input(run, config.input, "input", config.skip_damaged, domain="b" if derive else domain)
-    check_room(run.folder, f"input={config.input}", images.size * prod(run.data[config.to].shape))
+    images = _images(run, config, "b" if derive else domain)
+    given = config.input or images.title
+    check_room(run.folder, f"input={given}", images.size * prod(run.data[config.to].shape))
     origin = image_origin(run, config)
     shown: list[tuple[torch.Tensor, ...]] = []
     most = rows_at_once(run.data[config.to].shape, run.data[domain].shape, most=_COLUMNS * _BLOCKS)
@@ -73,16 +75,26 @@ def main(config: TranslateConfig) -> None:
         writer.save(new / "translations.npz")
         with drawn(new / "grid.png"):
             grid = in_blocks(*map(torch.cat, zip(*shown, strict=True)), columns=_COLUMNS, blocks=_BLOCKS)
-            save_png(grid, new / "grid.png", image_origin(run, config, COMPARED))
+            names = (domain, f"{domain} to {config.to}", f"back to {domain}")[: len(shown[0])]
+            save_png(Grid(grid, rows=names), new / "grid.png", image_origin(run, config, COMPARED))
     if derive:
         print(f"derived    a from each image by dataset.pair={pair}; derive=false takes the images for a themselves")
-    print(f"images     {path}/images ({done} of {config.input}{images.left_out})")
+    print(f"images     {path}/images ({done} of {given}{images.left_out})")
     print(f"grid       {path}/grid.png\narray      {path}/translations.npz")
     if returns:
         back = {**same(run, config, "translate"), "input": path / "images", "to": domain}
         print(f"next       {command_line('translate', **back)}")
     else:
         print(f"next       {command_line('evaluate', **same(run, config, 'evaluate'))}")
+
+
+def _images(run: Run, config: TranslateConfig, domain: str) -> Images:
+    """Images of a domain: those of `config.input`, or else the first ones of the validation data."""
+    if config.input is None:
+        return dataset_images(run, config, _COLUMNS * _BLOCKS, domain)
+    if config.dataset is not None:
+        raise ValueError(f"input={config.input} and {config.dataset}: give one of the two")
+    return open_input(run, config.input, "input", config.skip_damaged, domain=domain)
 
 
 def _derivation(

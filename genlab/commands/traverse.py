@@ -9,6 +9,7 @@ from tqdm import tqdm
 from genlab.commands.lines import command_line
 from genlab.commands.results import drawn, image_origin, load_run, results, same
 from genlab.config.commands import TraverseConfig
+from genlab.contract.model import Grid
 from genlab.inference.interpolation import even, smooth
 from genlab.inference.run import Run
 from genlab.inference.traversal import Span, changes, check_latents, check_plane
@@ -21,6 +22,9 @@ from genlab.system.files import write_csv
 
 _FRAMES = 24
 """Frames of the animation, in each direction."""
+
+_USED = 0.01
+"""Fraction of the largest change above which a latent dimension is shown; others do nothing."""
 
 _NAMED = 8
 """Latent dimensions listed in the terminal."""
@@ -39,7 +43,8 @@ def main(config: TraverseConfig) -> None:
     moved = _changes(run, span, config)
     order = moved.argsort(descending=True, stable=True)
     ranked = order.tolist()
-    shown = ranked[: config.rows] if config.latents is None else sorted(config.latents, key=ranked.index)
+    used = max(1, int((moved > _USED * moved.max()).sum()))
+    shown = ranked[: min(config.rows, used)] if config.latents is None else sorted(config.latents, key=ranked.index)
 
     times = even(config.steps)
     latents = span.rows(shown, times)
@@ -49,17 +54,22 @@ def main(config: TraverseConfig) -> None:
     arrays |= {"order": order, "changes": moved}
     plane = config.plane or ranked[:2]
     origin, scene = image_origin(run, config), scene_of(run)
+    names = [f"latent {latent}\nchange {moved[latent]:.3f}" for latent in shown]
+    stops = [f"{round(stop, 2):g} sd" for stop in (config.extent * (2 * times - 1)).tolist()]
+    grid = Grid(images, rows=names, columns=stops)
     named = {**asked, "latents": config.latents, "plane": config.plane}
     with results(run, "traversals", config, title, **named) as (new, folder):
         with drawn(new / "grid.png"):
-            (new / "grid.png").write_bytes(kind.picture(images, origin, scene, connected=True).content)
+            (new / "grid.png").write_bytes(kind.picture(grid, origin, scene, connected=True).content)
         with drawn(new / "animation.gif"):
             kind.save_animation(animation, new / "animation.gif", origin)
         if len(plane) == 2:
             latents = span.plane(plane[0], plane[1], times)
             images = run.decode(latents, run.conditioning.constant(len(latents), asked))
+            down, across = ([f"latent {latent}\n{stop}" for stop in stops] for latent in plane)
+            grid = Grid(images, rows=down, columns=across)
             with drawn(new / "plane.png"):
-                (new / "plane.png").write_bytes(kind.picture(images, origin, scene, connected=True).content)
+                (new / "plane.png").write_bytes(kind.picture(grid, origin, scene, connected=True).content)
             arrays |= {f"plane_{kind.plural}": kind.array(images.flatten(0, 1)), "plane_latents": latents.flatten(0, 1)}
         save_npz(new / "traversals.npz", **arrays)
         write_csv(new / "changes.csv", [("latent", "change"), *((n, f"{moved[n]:.6f}") for n in ranked)])

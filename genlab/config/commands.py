@@ -1,5 +1,6 @@
 """The commands: their purpose and their keys. The values are in `configs/`. Imports nothing slow."""
 
+import os
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +12,7 @@ from genlab.contract.settings import EVERY_DATASET, DeviceConfig, EvaluationConf
 class ResumeConfig:
     """The keys of `genlab resume`, besides the training settings that it may change."""
 
-    run: Place = MISSING
+    run: Place | None = MISSING
     output_dir: Place = MISSING
 
 
@@ -21,6 +22,14 @@ class InfoConfig:
 
     run: Place = MISSING
     output_dir: Place = MISSING
+
+
+@dataclass
+class DoctorConfig:
+    """The keys of `genlab doctor`. The values are those of its file, which cannot be read where Hydra is broken."""
+
+    data_dir: Place = field(default_factory=lambda: os.environ.get("GENLAB_DATA") or "data")
+    output_dir: Place = "outputs"
 
 
 @dataclass
@@ -125,7 +134,7 @@ class TraverseConfig(DataUseConfig, ConditionedConfig):
 
 
 @dataclass
-class TranslateConfig(UseConfig):
+class TranslateConfig(DataUseConfig):
     input: Place | None = MISSING
     to: str = MISSING
     derive: bool = MISSING
@@ -175,6 +184,8 @@ class CompareConfig:
 
 @dataclass
 class EvaluateConfig(EvaluationConfig, DataUseConfig):
+    quick: bool = MISSING
+    num_images: int | None = limited(at_least=1, at_most=10**9)
     split: str = limited(choices=("validation", "train"))
 
 
@@ -190,6 +201,7 @@ COMMANDS = {
     "train": Command("train a model, or a sweep of models with -m", TrainConfig),
     "resume": Command("continue a run that was stopped, killed or finished", ResumeConfig),
     "list": Command("list models, datasets, networks and metrics, and what fits what", ListConfig),
+    "doctor": Command("check the installation, the machine and the folders", DoctorConfig),
     "data": Command("show a dataset before any training", DataConfig),
     "info": Command("show what a run is and how it stands", InfoConfig),
     "sample": Command("draw new images from a trained run", SampleConfig),
@@ -220,31 +232,3 @@ def ignored_device_keys(command: str) -> tuple[str, ...]:
     schemas. Exported networks are float32 and checked on the CPU."""
     exceptions = {"train": (), "export": (*_TRAINING_ONLY, "precision", "memory_format", "memory_budget")}
     return exceptions.get(command, _TRAINING_ONLY)
-
-
-RENAMED_KEYS = {
-    "num_pictures": "num_images",
-    "picture_metadata": "image_metadata",
-    "logger.picture_metadata": "logger.image_metadata",
-    "pictures": "images",
-    "order": "direction",
-    "device.cuda_graph": "device.compile",
-    "truncation": "sampling.truncation",
-}
-"""Old names of keys, which are refused with a hint at the new name."""
-
-MOVED_KEYS = {
-    "model.network": "network",
-    "model.hidden": "network.hidden",
-    "model.generator_hidden": "network.decoder_hidden",
-    "model.normalization": "network.normalization",
-    **{f"model.{name}": f"network.{name}" for name in ("channels", "max_channels", "dense")},
-    **{f"model.{name}": f"network.{name}" for name in ("width", "blocks", "padding")},
-}
-"""Old names of keys that a model may still have, but that most have no more: the hint is for those."""
-
-RENAMED_VALUES = {
-    ("extractor", "digits"): "classifier",
-    ("evaluation.extractor", "digits"): "classifier",
-}
-"""Old names of values, by key."""

@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import MarkedYAMLError
 
 from genlab.config.check import with_whole_settings
-from genlab.config.commands import COMMANDS, MOVED_KEYS, NO_DATASET, ignored_device_keys
+from genlab.config.commands import COMMANDS, NO_DATASET, ignored_device_keys
 from genlab.config.hints import fits, hint_of, misfit, missing_part
 from genlab.config.options import option_problem, without_class, yaml_problem
 from genlab.config.paths import config_folder, groups, options
@@ -25,8 +25,9 @@ from genlab.config.places import usual_data_dir, with_homes
 from genlab.config.plugins import register_plugin_configs
 from genlab.config.reading import RequestError, parse
 from genlab.config.recipes import adjustments, may_follow
+from genlab.config.renamed import MOVED_KEYS
 from genlab.config.unsupported import several_values, unsupported, with_open_groups
-from genlab.contract.settings import CLASS_NODES, RunConfig, SweepConfig, flattened, typed
+from genlab.contract.settings import CLASS_NODES, LISTED_GROUPS, RunConfig, SweepConfig, flattened, typed
 
 COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, MarkedYAMLError, OSError, ValueError)
 """Raised by composition on a mistake; OSError and YAML's if a file holds no settings, ValueError if a group is set to a
@@ -64,6 +65,7 @@ def register() -> None:
     # Cached per composition: a folder name is resolved several times and must not change.
     OmegaConf.register_new_resolver("genlab.suffix", lambda: os.urandom(2).hex(), use_cache=True, replace=True)
     OmegaConf.register_new_resolver("genlab.data_dir", usual_data_dir, replace=True)
+    OmegaConf.register_new_resolver("genlab.either", lambda asked, yes, no: yes if asked else no, replace=True)
     OmegaConf.register_new_resolver("genlab.bf16_where_fast", _bf16_where_fast, use_cache=True, replace=True)
 
 
@@ -114,7 +116,7 @@ def run_config(values: dict[str, Any], choices: Mapping[str, str]) -> tuple[RunC
     values = {"choices": {group: choices[group] for group in ("model", "dataset")}, **values}
     values |= {node: with_whole_settings(node, values[node]) for node in CLASS_NODES}
     sweep = typed(SweepConfig, values.pop("sweep"))
-    values.pop("for_kind")
+    values.pop("for_data")
     return typed(RunConfig, values), sweep
 
 
@@ -151,23 +153,27 @@ def _composed(command: str, overrides: Sequence[str]) -> tuple[DictConfig, list[
     except COMPOSITION_ERRORS:  # a key may exist in the adjusted config only
         with suppress(*COMPOSITION_ERRORS):
             adjusted = _early_adjustments(command, overrides)
-        if adjusted in ([], ["for_kind=null"]):
+        if adjusted in ([], ["for_data=null"]):
             raise
-    if adjusted == ["for_kind=null"]:  # nothing that needs a second composition
-        config.for_kind = None
+    if adjusted == ["for_data=null"]:  # nothing that needs a second composition
+        config.for_data = None
     elif adjusted:
         config = compose(command, [*adjusted, *overrides], return_hydra_config=True)
     return config, adjusted
 
 
 def _early_adjustments(command: str, overrides: Sequence[str]) -> list[str]:
-    """The adjustments that follow from choices of files; none if they cannot matter to the other overrides, as it takes
-    a second to import the class of the data."""
+    """The adjustments that follow from choices of files and settings of the dataset; none if they cannot matter to the
+    other overrides, as it takes a second to import the class of the data."""
     if command != "train":
         return []
     parsed = parse(overrides)
     chosen = [override.input_line for override in parsed if override.key_or_group in groups()]
-    config = compose(command, chosen, return_hydra_config=True)
+    of_data = [override.input_line for override in parsed if override.key_or_group.startswith("dataset.")]
+    try:
+        config = compose(command, [*chosen, *of_data], return_hydra_config=True)
+    except COMPOSITION_ERRORS:
+        config = compose(command, chosen, return_hydra_config=True)
     return adjustments(config, parsed) if may_follow(config, parsed) else []
 
 
@@ -189,8 +195,10 @@ def _explain(command: str, overrides: Sequence[str]) -> Iterator[tuple[str, str]
         key = override.key_or_group
         if key not in known:
             continue
-        # Null, lists and numbers are no choices either.
-        if problem := option_problem(key, override.value()):
+        # Null, lists and numbers are no choices either, except where several can be chosen.
+        value = override.value()
+        names = (value if isinstance(value, list) else [value] if value else []) if key in LISTED_GROUPS else [value]
+        if problem := next(filter(None, (option_problem(key, name) for name in names)), None):
             yield override.input_line, f"{override.input_line}: {problem}"
         else:
             chosen.append(override.input_line)

@@ -32,6 +32,15 @@ def read_option(group: str, name: str) -> dict[str, Any]:
     return content
 
 
+def option_of(group: str, target: str) -> str | None:
+    """The choice of a group that names the class `target`."""
+    for name in options(group):
+        with suppress(ValueError):  # a plugin's file that cannot be read
+            if read_option(group, name).get("_target_") == target:
+                return name
+    return None
+
+
 def option_problem(group: str, name: Any) -> str | None:
     """Why the choice `name` of a group cannot be taken, None if it can."""
     if name in options(group):

@@ -6,16 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 from genlab.config.check import locate, settings_of
-from genlab.contract.settings import RunConfig
+from genlab.contract.settings import RunConfig, is_place
 
 
 def usual_data_dir() -> str:
     """Where datasets are, unless `data_dir` says otherwise."""
     return os.environ.get("GENLAB_DATA") or "data"
-
-
-def _is_place(hint: Any) -> bool:
-    return "place" in getattr(hint, "__metadata__", ()) or any(map(_is_place, typing.get_args(hint)))
 
 
 def _at_home(value: Any) -> Any:
@@ -28,14 +24,14 @@ def _at_home(value: Any) -> Any:
 def with_homes(schema: type, values: dict[str, Any]) -> dict[str, Any]:
     """Values of a command's keys, with the user's home for ~ in those that are places."""
     hints = typing.get_type_hints(schema, include_extras=True)
-    return {key: _at_home(value) if _is_place(hints.get(key)) else value for key, value in values.items()}
+    return {key: _at_home(value) if is_place(hints.get(key)) else value for key, value in values.items()}
 
 
 def places(dataset: dict[str, Any]) -> list[str]:
     """Names of the settings of a dataset's node that say where its files are."""
     parameters, _ = settings_of(locate("dataset", dataset["_target_"]))
     types = {name: parameter.annotation for name, parameter in parameters.items() if name in dataset}
-    return [name for name, found in types.items() if _is_place(found)]
+    return [name for name, found in types.items() if is_place(found)]
 
 
 def with_absolute_places(config: RunConfig) -> RunConfig:

@@ -1,16 +1,13 @@
-"""What a model's recipe gives up when another network is chosen, and what it changes for the kind of the data.
+"""What a model's recipe gives up when another network is chosen, and what it changes for the data.
 
 A recipe (`configs/model/NAME.yaml`) chooses a network and its sizes, which do not fit the networks that a user may
-choose instead. Its section `for_kind` holds settings for data of a kind, which the class of the dataset tells, as in
-
-    for_kind:
-      points: {network: mlp, network.hidden: [256, 256, 256], trainer.max_steps: 5000}
+choose instead. Its section `for_data` holds rules: settings that follow from the data, see `genlab.config.rules`.
 
 They replace the recipe's own settings; those of an experiment and of the command line win over both. Hydra has no such
 conditions, so a config is composed twice: first as asked for, then with the overrides that `adjustments` finds for it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from hydra.core.override_parser.types import Override, Quote, QuotedString
@@ -19,8 +16,8 @@ from omegaconf import DictConfig, OmegaConf
 from genlab.config.check import locate
 from genlab.config.options import read_option
 from genlab.config.paths import groups
+from genlab.config.rules import look, settings_for, unclear
 from genlab.contract.settings import flattened
-from genlab.system.text import did_you_mean
 
 
 class _File:
@@ -50,7 +47,8 @@ def adjustments(config: DictConfig, overrides: Sequence[Override]) -> list[str]:
     asked = [_File(group, name) for group in ("experiment", "sweep") for name in _chosen(group, config, overrides)]
     given = {override.key_or_group for override in overrides}
     settled = given.union(*(file.choices.keys() | file.keys for file in asked))
-    settings = _settings_for_kind(config)
+    settings, of_data = _following(config)
+    settings = _without_unwanted(settings, recipe, given)
     network = choices.network if "network" in settled else settings.get("network", choices.network)
     found = dict(_without_strange_sizes(network, [recipe, *asked], given))
     for key, value in settings.items():
@@ -59,13 +57,14 @@ def adjustments(config: DictConfig, overrides: Sequence[Override]) -> list[str]:
         of_another = group in settled and wanted is not None and choices[group] != wanted
         if key not in settled and not of_another:
             found[key] = f"{key}={override_text(value)}"
-    return [*found.values(), *(["for_kind=null"] if config.for_kind is not None else [])]
+    found |= {key: f"{key}={override_text(value)}" for key, value in of_data.items() if key not in settled}
+    return [*found.values(), *(["for_data=null"] if config.for_data is not None else [])]
 
 
 def may_follow(config: DictConfig, overrides: Sequence[Override]) -> bool:
-    """Whether a key in `overrides` may be one of a file that only the kind of the data brings."""
-    sections = (config.for_kind or {}).values()
-    brought = {key for settings in sections for key in settings if key in groups()}
+    """Whether a key in `overrides` may be one of a file that only a rule brings."""
+    rules = (config.for_data or {}).values()
+    brought = {key for settings in rules for key in settings or () if key in groups()}
     return any(override.key_or_group.partition(".")[0] in brought for override in overrides)
 
 
@@ -77,21 +76,30 @@ def _chosen(group: str, config: DictConfig, overrides: Sequence[Override]) -> li
     return [str(name) for value in listed if isinstance(value, list) for name in value]
 
 
-def _settings_for_kind(config: DictConfig) -> Mapping[str, Any]:
-    """The recipe's settings for the kind of the data, by dotted key or group. `ValueError` if the recipe names a kind
-    that there is not."""
-    if not config.for_kind:
-        return {}
+def _following(config: DictConfig) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The settings that follow from the data by the recipe's rules, by dotted key or group, and the settings of the
+    dataset that it found itself. `ValueError` if a rule's condition is none."""
+    if not config.for_data:
+        return {}, {}
+    rules: Any = OmegaConf.to_container(config.for_data)
     try:
-        kind = locate("dataset", config.dataset["_target_"]).kind
-        known = locate("model", config.model["_target_"]).kinds
+        data = look(config.dataset, rules)
+        kinds = locate("model", config.model["_target_"]).kinds
     except (KeyError, TypeError, ValueError):  # no such dataset: reported when the request is checked
-        return {}
-    sections: Any = OmegaConf.to_container(config.for_kind)
-    model = config.hydra.runtime.choices.model
-    if unknown := [name for name in sections if name not in known]:
-        raise ValueError(f"model={model}: for_kind.{unknown[0]} in its recipe: {did_you_mean(unknown[0], known)}")
-    return dict(flattened(sections.get(kind) or {}))
+        return {}, {}
+    if unknown := next(unclear(rules, kinds), None):
+        raise ValueError(f"model={config.hydra.runtime.choices.model}: its recipe's {unknown}")
+    return settings_for(rules, data.properties), {f"dataset.{key}": value for key, value in data.settled.items()}
+
+
+def _without_unwanted(settings: dict[str, Any], recipe: _File, given: set[str]) -> dict[str, Any]:
+    """The settings of rules without the files, and their keys, that lack a key in `given` which the recipe's own has:
+    who sets `network.hidden` wants the network that has it."""
+    for group in [key for key in settings if key in recipe.choices]:
+        asked = {key.partition(".")[2] for key in given if key.startswith(f"{group}.")}
+        if asked & read_option(group, recipe.choices[group]).keys() - read_option(group, settings[group]).keys():
+            settings = {key: value for key, value in settings.items() if key.partition(".")[0] != group}
+    return settings
 
 
 def _without_strange_sizes(network: str | None, files: list[_File], given: set[str]) -> Iterator[tuple[str, str]]:

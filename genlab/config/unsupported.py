@@ -6,16 +6,10 @@ from typing import Any
 
 from hydra.core.override_parser.types import Override
 
-from genlab.config.commands import (
-    COMMANDS,
-    OPEN_GROUPS,
-    RENAMED_KEYS,
-    RENAMED_VALUES,
-    SHORT_KEYS,
-    ignored_device_keys,
-)
+from genlab.config.commands import COMMANDS, OPEN_GROUPS, SHORT_KEYS, ignored_device_keys
 from genlab.config.hints import fits, hint_of
 from genlab.config.paths import groups
+from genlab.config.renamed import RENAMED_KEYS, RENAMED_VALUES
 from genlab.contract.limits import limits_of
 
 _HEEDED = ("hydra.run.dir", "hydra.sweep.", "hydra/launcher", "hydra.launcher", "hydra/sweeper", "hydra.sweeper")
@@ -30,7 +24,7 @@ def unsupported(command: str, parsed: list[Override]) -> Iterator[tuple[str, str
         if renamed := _renamed(schema, override):
             yield line, renamed
             continue
-        if key.partition(".")[0] == "for_kind" and command == "train" and line != "for_kind=null":
+        if key.partition(".")[0] == "for_data" and command == "train" and line != "for_data=null":
             yield line, f"{line}: is a part of recipes; set the keys themselves"
             continue
         if key in groups() and "/" in str(override.value()):  # it could point outside the config folder

@@ -1,6 +1,6 @@
 """The contract between the training loop and every model: a step is a generator of `Update`s."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
@@ -20,6 +20,25 @@ class Update:
     player: str
     loss: Tensor
     log: dict[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Examples [rows, columns, *shape] to be shown in the units of the data, and what they are.
+
+    rows, columns: a name for each row from the top and each column from the left, repeated in turn if they are fewer;
+    none by default. cells: of the examples, in reading order. A name may have two lines.
+    """
+
+    examples: Tensor
+    rows: Sequence[str] = ()
+    columns: Sequence[str] = ()
+    cells: Sequence[str] = ()
+
+    @classmethod
+    def of(cls, shown: "Tensor | Grid") -> "Grid":
+        """Examples without names as a grid; a grid as it is."""
+        return shown if isinstance(shown, Grid) else cls(shown)
 
 
 CAPABILITIES = {
@@ -127,13 +146,9 @@ class GenerativeModel(nn.Module):
         """Scalars on a validation batch (mean over the batch), with averaged weights and without gradients."""
         return {}
 
-    def preview(self, batch: Batch) -> dict[str, Tensor]:
-        """Previews by name, [rows, columns, *shape] each, in the units of x. The noise comes from `batch`, so it is the
-        same at every step."""
-        return {}
-
-    def preview_labels(self, batch: Batch) -> dict[str, Tensor]:
-        """Labels int64 [rows, columns] of previews that are conditioned on them, by the preview's name."""
+    def preview(self, batch: Batch) -> Mapping[str, Tensor | Grid]:
+        """Previews by name: examples [rows, columns, *shape] in the units of x, or a `Grid` that names their rows and
+        columns. The noise comes from `batch`, so it is the same at every step."""
         return {}
 
     if TYPE_CHECKING:  # a model defines the capabilities that it has; callers check with `hasattr`

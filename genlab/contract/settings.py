@@ -5,6 +5,7 @@ The YAML files in `configs/` hold the default of each key, and a comment that sa
 """
 
 import math
+import typing
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from typing import Annotated, Any, TypeVar
@@ -17,6 +18,12 @@ Place = Annotated[str, "place"]
 Places = Annotated[Any, "place"]
 """Types of keys that say where files are, or a list of such; ~ is the user's home. A run stores those of its dataset as
 absolute paths, which may change when it is resumed or used, as long as the data are the same."""
+
+
+def is_place(hint: Any) -> bool:
+    """Whether a type, with its annotations, is that of places."""
+    return "place" in getattr(hint, "__metadata__", ()) or any(map(is_place, typing.get_args(hint)))
+
 
 PAIRS = ("gray", "edges", "mask", "downscale")
 """What `dataset.pair` may derive from the images of any dataset."""
@@ -82,6 +89,12 @@ class LoaderConfig:
 class LoggerConfig:
     console: bool = MISSING
     tensorboard: bool = MISSING
+    axis: str = limited(choices=("step", "epoch"))
+    histograms: bool = MISSING
+    csv: bool = MISSING
+    wandb: bool = MISSING
+    mlflow: bool = MISSING
+    project: str | None = MISSING
     projector_size: int = limited(at_least=0, at_most=10**6)
     image_metadata: bool = MISSING
     hparams: list[str] | None = MISSING
@@ -130,7 +143,7 @@ class SweepConfig:
 @dataclass
 class _Settings:
     """What `TrainConfig` and `RunConfig` share. `Any` nodes name a class by `_target_` and are checked against its
-    signature. A model that takes no network has none."""
+    signature. A model that takes no network has none. callbacks: such nodes by name, of plugins; None for none."""
 
     seed: int = MISSING
     data_dir: Place = MISSING
@@ -147,13 +160,14 @@ class _Settings:
     logger: LoggerConfig = field(default_factory=LoggerConfig)
     watch: WatchConfig = field(default_factory=WatchConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    callbacks: Any = None
 
 
 @dataclass
 class TrainConfig(_Settings):
-    """What `genlab train` reads. for_kind: the recipe's settings for each kind of data, see `genlab.config.recipes`."""
+    """What `genlab train` reads. for_data: the rules of the recipe, see `genlab.config.rules`."""
 
-    for_kind: Any = None
+    for_data: Any = None
 
     sweep: SweepConfig = field(default_factory=SweepConfig)
 
@@ -180,6 +194,9 @@ class RunConfig(_Settings):
 
 STOPPING_KEYS = ("trainer.max_steps", "trainer.max_epochs", "trainer.early_stop_patience")
 """Keys that determine when a run ends."""
+
+LISTED_GROUPS = ("logger", "callbacks")
+"""Groups of which several files can be chosen at once, as in `logger=[tensorboard,csv]`."""
 
 CLASS_NODES = ("dataset", "model", "network", "optimizer", "schedule")
 """Nodes that name a class by `_target_`."""

@@ -6,6 +6,7 @@ Numbers stay float64 here: values far from 0 must be standardized before float32
 import csv
 from array import array
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,8 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genlab.contract.data import MOST_CLASSES
-from genlab.data.classes import count_classes
+from genlab.data.classes import names_of
 from genlab.system import memory
 from genlab.system.text import did_you_mean, natural_order
 
@@ -52,11 +52,13 @@ def read_csv(path: Path, labels_column: str | int | None, key: str) -> Table:
         if len(cells) != len(first):
             raise ValueError(f"{path}, row {line}: has {len(cells)} cells, and row {number} has {len(first)}.")
         if chosen is not None:
-            classes.append(_class(cells.pop(chosen).strip(), f"{path}, row {line}"))
+            classes.append(cells.pop(chosen).strip())
         if not all(map(_is_sound, cells)):
             advice = "Separate numbers by commas"
-            if key == "dataset.path":
-                advice += ", and name a column of classes, if any, as dataset.labels_column="
+            if key == "dataset.path" and chosen is None:
+                place = next(place for place, cell in enumerate(cells) if not _is_sound(cell))
+                column = names[place] if names else place + 1
+                advice += f", and name a column of classes, if it is one, as dataset.labels_column={column}"
             if line == number:
                 advice += f"; {_NO_NUMBERS}"
             raise ValueError(f"{path}, row {line}, {_mistake(cells, titles)}. {advice}.")
@@ -126,22 +128,19 @@ def _column(wanted: str | int | None, names: list[str] | None, count: int) -> in
     return names.index(wanted)
 
 
-def _class(text: str, where: str) -> str:
-    """`text`. `ValueError` if it is an integer that is too large for a class."""
-    if text.isdecimal() and (len(text) > 20 or int(text) >= MOST_CLASSES):
-        raise ValueError(f"{where}: the class {text[:40]} is not below {MOST_CLASSES}. Number the classes from 0.")
-    return text
-
-
 def _classes(texts: list[str], where: str) -> tuple[Tensor, tuple[str, ...]]:
-    """Labels int64 [N], and the names of the classes unless the texts are integers."""
-    found = natural_order(set(texts))
-    if all(text.isdecimal() for text in found):
-        labels = torch.tensor([int(text) for text in texts])
-        count_classes(labels, where)
-        return labels, ()
-    for text in found:
-        if not text or _is_number(text) or len(text) > _LONGEST_NAME:
-            raise ValueError(f"{where}: holds {text[:40]!r}, which is no class. Write integers from 0, or names.")
-    places = {text: place for place, text in enumerate(found)}
-    return torch.tensor([places[text] for text in texts]), tuple(found)
+    """Labels int64 [N], and what the classes are called, unless it is 0 ... K-1: whole numbers (3 as 3.0), or names."""
+    found = {text: text for text in set(texts)}
+    if all(map(_is_whole, found)):
+        found = {text: str(int(Decimal(text))) for text in found}
+    elif broken := [text for text in found if not text or _is_number(text)]:
+        raise ValueError(f"{where}: holds {min(broken)[:40]!r}, which is no class. Write whole numbers, or names.")
+    if longest := next((text for text in found.values() if len(text) > _LONGEST_NAME), None):
+        raise ValueError(f"{where}: holds {longest[:40]}..., which is too long. Write {_LONGEST_NAME} letters at most.")
+    stored = natural_order(set(found.values()))
+    places = {name: place for place, name in enumerate(stored)}
+    return torch.tensor([places[found[text]] for text in texts]), names_of(stored)
+
+
+def _is_whole(cell: str) -> bool:
+    return _is_number(cell) and "_" not in cell and float(cell).is_integer()

@@ -55,6 +55,7 @@ _TURNS = {
     7: Transpose.TRANSVERSE,
     8: Transpose.ROTATE_90,
 }
+_SIDEWAYS = (Transpose.TRANSPOSE, Transpose.ROTATE_270, Transpose.TRANSVERSE, Transpose.ROTATE_90)
 
 
 class UnreadableError(ValueError):
@@ -74,21 +75,35 @@ def decode(path: str, shape: ImageShape, crop: int | None = None, half: Half | N
     half: of a file that holds two images of equal width side by side, the one to read.
     """
     prepare_pillow()
-    ending = os.path.splitext(path)[1].lower()
-    formats = (UNSIGNED[ending],) if ending in UNSIGNED else FORMATS
     try:
         if not os.path.isfile(path):
             raise ValueError("it is a broken link" if os.path.islink(path) else "it is no file")
         if not os.path.getsize(path):
             raise ValueError("it is empty")
         with open(path, "rb") as file:
-            return _decode(file, formats, shape, crop, half)
+            return _decode(file, _formats_of(path), shape, crop, half)
     except Exception as error:  # decoders raise many types on damaged files: OSError, SyntaxError, struct.error
         first = error
     for content in _stripped(path):
         with suppress(Exception):
             return _decode(BytesIO(content), FORMATS, shape, crop, half)
     raise UnreadableError(path, first) from first
+
+
+def size_of(path: str) -> tuple[int, int] | None:
+    """(height, width) of an upright image, from its header alone; None if it cannot be read."""
+    prepare_pillow()
+    with suppress(Exception):  # as many types as those of damaged files
+        if os.path.isfile(path):  # a pipe would be waited for
+            with Image.open(path, formats=_formats_of(path)) as image:
+                turned = _turn(image) in _SIDEWAYS
+                return (image.width, image.height) if turned else (image.height, image.width)
+    return None
+
+
+def _formats_of(path: str) -> tuple[str, ...]:
+    ending = os.path.splitext(path)[1].lower()
+    return (UNSIGNED[ending],) if ending in UNSIGNED else FORMATS
 
 
 def _stripped(path: str) -> Iterator[bytes]:
@@ -139,11 +154,15 @@ def _upright(image: Image.Image) -> Image.Image:
 
     `ImageOps.exif_transpose` does the same, but writes the metadata anew, which fails on broken ones.
     """
-    try:
-        turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
-    except Exception:  # as many types as those of damaged files
-        turn = None
+    turn = _turn(image)
     return image if turn is None else image.transpose(turn)
+
+
+def _turn(image: Image.Image) -> Transpose | None:
+    try:
+        return _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # as many types as those of damaged files
+        return None
 
 
 def _half_of(image: Image.Image, half: Half) -> Image.Image:

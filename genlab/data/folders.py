@@ -1,16 +1,18 @@
 """Images in folders: one dataset with optional classes, or two unpaired domains. Decoded when drawn."""
 
 import os
+from collections.abc import Sequence
 
 import torch
 
 from genlab.contract.data import DataSpec, Field, ImageShape, image_spec
 from genlab.contract.settings import Place
 from genlab.data.images import SKIP, ImageFiles, image_size, sound_rows, without_damaged
-from genlab.data.listing import check_folder, left_beside, list_images, shown
+from genlab.data.listing import VALIDATION_FOLDERS, Listing, check_folder, left_beside, list_images, shown
+from genlab.data.own_size import size_for
 from genlab.data.source import SPLITS, Examples, Source
-from genlab.data.splits import split_rows, split_sizes
-from genlab.system.text import natural_order
+from genlab.data.splits import split_rows
+from genlab.system.text import natural_order, printable
 
 
 class ImageFolder(Source):
@@ -19,51 +21,121 @@ class ImageFolder(Source):
     Images may lie directly in the folder (no labels) or in its subfolders, at any depth. Two or more subfolders are
     the classes, in the natural order of their names (2 before 10); a single one is not a class.
 
-    path: the folder.
-    size: height and width in pixels, or [height, width]; every image is scaled to cover it and centre-cropped.
+    path: the folder. If it has subfolders train and val (or valid, validation, test), each is such a folder.
+    size: height and width in pixels, or [height, width]; every image is scaled to cover it and centre-cropped. None:
+        see `size_for`.
     channels: 3, or 1 for grey.
     labels: False reads all images below the folder without labels.
     skip_damaged: True leaves out files that cannot be read; they are found by decoding all of them.
-    validation_fraction: fraction held out, drawn with `seed`.
+    validation_fraction: fraction held out, drawn with `seed`, if no folder is held out.
     """
 
     def __init__(
         self,
         *,
         path: Place | None,
-        size: int | list[int] = 64,
+        size: int | list[int] | None = None,
         channels: int = 3,
         labels: bool = True,
         skip_damaged: bool = False,
         validation_fraction: float = 0.1,
         seed: int = 0,
     ):
-        shape = image_size(channels, size)
         root = check_folder(path, "/data/faces")
-        self.paths, self.notes = images_in(root, shape, skip_damaged)
-        # First path component below the root: the subfolder, or "" for an image directly in the root.
-        subfolders = [os.path.dirname(os.path.relpath(image, root)).split(os.sep)[0] for image in self.paths]
-        classes = natural_order(set(subfolders)) if labels else []
-        if len(classes) > 1 and "" in classes:
-            raise ValueError(
-                f"dataset.path={path} holds images both directly and in subfolders ({', '.join(classes[1:4])}). "
-                "Move one kind away, or give dataset.labels=false to take all of them without labels."
-            )
-        if classes not in ([], [""]) and (empty := natural_order(_folders(root) - set(classes))):
-            raise ValueError(
-                f"dataset.path={path}: no images in {shown(empty)}, and subfolders are classes. Move away what is no "
-                "class, or give dataset.labels=false to take all images without labels."
-            )
-        self.labels = torch.tensor([classes.index(subfolder) for subfolder in subfolders]) if len(classes) > 1 else None
-        self.validation_fraction, self.seed = validation_fraction, seed
-        self.spec = image_spec(shape) if self.labels is None else image_spec(shape, len(classes), classes)
-        self.sizes = split_sizes(len(self.paths), validation_fraction, f"dataset.path={path}")
+        held_out = _held_out(root) if labels else None
+        train = root if held_out is None else os.path.join(root, "train")
+        if labels:
+            _refuse_domains(root, f"dataset.path={path}")
+        listed = [list_images(place) for place in (train, *([os.path.join(root, held_out)] if held_out else []))]
+        own = size_for(size, [image for paths, _ in listed for image in paths], otherwise=64)
+        shape = image_size(channels, own.value)
+        found, notes = sound_images(listed[0], shape, skip_damaged)
+        subfolders = _subfolders(train, found)
+        classes = _classes(train, subfolders, f"dataset.path={path}") if labels else []
+        numbers = torch.tensor([classes.index(name) for name in subfolders]) if classes else None
+        self.tables: dict[str, tuple[list[str], torch.Tensor | None]]
+        if held_out is None:
+            rows = split_rows(len(found), validation_fraction, seed, what=f"dataset.path={path}")
+            self.tables = {
+                split: ([found[row] for row in rows[split].tolist()], None if numbers is None else numbers[rows[split]])
+                for split in SPLITS
+            }
+        else:
+            others, more = sound_images(listed[1], shape, skip_damaged)
+            unseen = _numbers_like(classes, _subfolders(os.path.join(root, held_out), others), held_out, str(path))
+            self.tables = {"train": (found, numbers), "validation": (others, unseen)}
+            split_note = f"dataset.path: {root}: images of train are trained on, those of {held_out} are held out"
+            notes = (printable(split_note), *left_beside(root, ("train", held_out)), *notes, *more)
+        self.settled, self.notes = own.settled, (*own.notes, *notes)
+        self.spec = image_spec(shape, len(classes), classes)
+        self.sizes = {split: len(paths) for split, (paths, _) in self.tables.items()}
 
     def open(self, split: str) -> list[Examples]:
-        rows = split_rows(len(self.paths), self.validation_fraction, self.seed)[split]
-        labels = None if self.labels is None else self.labels[rows]
-        paths = [self.paths[row] for row in rows.tolist()]
-        return [ImageFiles("x", paths, self.spec.shape, labels, skip=SKIP, others=self.paths)]
+        paths, labels = self.tables[split]
+        every = [path for paths, _ in self.tables.values() for path in paths]
+        return [ImageFiles("x", paths, self.spec.shape, labels, skip=SKIP, others=every)]
+
+
+def _held_out(root: str) -> str | None:
+    """The subfolder of held-out images, if there is one beside train."""
+    names = _folders(root)
+    return next((name for name in VALIDATION_FOLDERS if name in names), None) if "train" in names else None
+
+
+def _subfolders(root: str, paths: Sequence[str]) -> list[str]:
+    """By image the first subfolder of the root on its path, "" for an image directly in the root."""
+    return [os.path.dirname(os.path.relpath(path, root)).split(os.sep)[0] for path in paths]
+
+
+def _classes(root: str, subfolders: Sequence[str], asked: str) -> list[str]:
+    """Names of the classes, none if subfolders are no classes. `ValueError` if that is not clear."""
+    classes = natural_order(set(subfolders))
+    if len(classes) > 1 and "" in classes:
+        raise ValueError(
+            f"{asked} holds images both directly and in subfolders ({', '.join(classes[1:4])}). "
+            "Move one kind away, or give dataset.labels=false to take all of them without labels."
+        )
+    if classes not in ([], [""]) and (empty := natural_order(_folders(root) - set(classes))):
+        raise ValueError(
+            f"{asked}: no images in {shown(empty)}, and subfolders are classes. Move away what is no "
+            "class, or give dataset.labels=false to take all images without labels."
+        )
+    return classes if len(classes) > 1 else []
+
+
+def _numbers_like(classes: list[str], subfolders: list[str], held_out: str, path: str) -> torch.Tensor | None:
+    """Labels of held-out images, if those of train have some. `ValueError` if they are not of the same classes."""
+    if not classes:
+        return None
+    if strange := natural_order(set(subfolders) - set(classes)):
+        where = f"in {shown(strange)}, which train does not have" if any(strange) else "in no subfolders, as train does"
+        raise ValueError(
+            f"dataset.path={path}: {held_out} has images {where}. Give both folders the same classes, or hold out a "
+            f"part of train: dataset.path={os.path.join(path, 'train')}"
+        )
+    return torch.tensor([classes.index(name) for name in subfolders])
+
+
+def _refuse_domains(root: str, asked: str) -> None:
+    """`ValueError` if a folder is a set of two domains, whose folders would be taken for classes."""
+    if {"trainA", "trainB"} <= _folders(root):
+        held, other = "trainA and trainB, unpaired images of two domains", "unpaired-folder"
+    elif any(_are_pairs(place) for place in (root, os.path.join(root, "train"))):
+        held, other = "a and b with images of the same names, which are pairs", "paired-folder"
+    else:
+        return
+    raise ValueError(
+        f"{asked}: holds {held}. Give dataset={other} {asked}, or dataset.labels=false to take all images as one set."
+    )
+
+
+def _are_pairs(folder: str) -> bool:
+    """Whether a folder has two subfolders, a and b, with files of the same names."""
+    names = _folders(folder) if os.path.isdir(folder) else set()
+    if {name.lower() for name in names} != {"a", "b"}:
+        return False
+    first, second = ({os.path.splitext(file)[0] for file in os.listdir(os.path.join(folder, name))} for name in names)
+    return first == second
 
 
 class UnpairedFolder(Source):
@@ -80,13 +152,12 @@ class UnpairedFolder(Source):
         self,
         *,
         path: Place | None,
-        size: int | list[int] = 128,
+        size: int | list[int] | None = None,
         channels: int = 3,
         skip_damaged: bool = False,
         validation_fraction: float = 0.1,
         seed: int = 0,
     ):
-        shape = image_size(channels, size)
         root = check_folder(path, "/data/horse2zebra")
         missing = [name for name in ("trainA", "trainB") if not os.path.isdir(os.path.join(root, name))]
         if missing:
@@ -98,8 +169,12 @@ class UnpairedFolder(Source):
         if len(tests) == 1:
             raise ValueError(f"dataset.path={path} has {tests[0]} alone. Give both testA and testB, or neither.")
         folders = ("trainA", "trainB", *tests)
-        found = {name: images_in(os.path.join(root, name), shape, skip_damaged) for name in folders}
-        self.notes = (*left_beside(root, folders), *(note for _, notes in found.values() for note in notes))
+        listed = {name: list_images(os.path.join(root, name)) for name in folders}
+        own = size_for(size, [path for paths, _ in listed.values() for path in paths], otherwise=128)
+        shape = image_size(channels, own.value)
+        found = {name: sound_images(listing, shape, skip_damaged) for name, listing in listed.items()}
+        notes = (note for _, notes in found.values() for note in notes)
+        self.settled, self.notes = own.settled, (*own.notes, *left_beside(root, folders), *notes)
         self.paths = {}
         for index, domain in enumerate("ab"):
             folder = f"train{domain.upper()}"
@@ -120,13 +195,12 @@ class UnpairedFolder(Source):
         ]
 
 
-def images_in(folder: str, shape: ImageShape, skip_damaged: bool) -> tuple[list[str], tuple[str, ...]]:
-    """The images below a folder, and lines on what was left out there. `ValueError` if there are none."""
-    paths, notes = list_images(folder)
+def sound_images(found: Listing, shape: ImageShape, skip_damaged: bool) -> Listing:
+    """The images in a folder, with a line on those that were left out, if damaged ones are skipped."""
     if not skip_damaged:
-        return paths, notes
-    rows = sound_rows(paths, shape)
-    return [paths[row] for row in rows], (*notes, *without_damaged(paths, rows))
+        return found
+    rows = sound_rows(found.paths, shape)
+    return Listing([found.paths[row] for row in rows], (*found.notes, *without_damaged(found.paths, rows)))
 
 
 def _folders(root: str) -> set[str]:

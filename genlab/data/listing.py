@@ -9,6 +9,9 @@ from typing import NamedTuple
 from genlab.data.decoding import SUFFIXES
 from genlab.system.text import printable
 
+VALIDATION_FOLDERS = ("val", "valid", "validation", "test")
+"""Names of the folder of held-out images, beside one called train; the first that exists is used."""
+
 DEEPEST = 30
 """Maximum depth of subfolders; symbolic links may form cycles."""
 

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from genlab.contract.data import image_spec
 from genlab.contract.settings import Place
-from genlab.data.arrays import DAMAGE, Header, check_labels, existing_file
 from genlab.data.checks import check_choice, check_range
-from genlab.data.classes import classes_of, count_classes
+from genlab.data.classes import classes_of
+from genlab.data.numpy_files import DAMAGE, Header, check_labels, existing_file
 from genlab.data.source import Examples, Source, StoredExamples
 from genlab.data.splits import split_rows, split_sizes
 from genlab.system import memory
@@ -31,7 +31,7 @@ class Npy(Source):
     """uint8 [N, H, W], [N, H, W, C] or [N, C, H, W] with C of 1 or 3: `x` uint8 [N, C, H, W], `label` int64 [N].
 
     path: the .npy file, as numpy.save or numpy.lib.format.open_memmap writes it.
-    labels_path: a .npy file of integers 0..K-1, or of texts, [N]; None for no labels.
+    labels_path: a .npy file of whole numbers, or of texts, [N]; None for no labels.
     layout: "channels_last" or "channels_first" of an array with channels; None infers it from the axis of size 1 or 3.
     validation_fraction: fraction held out, drawn with `seed`. Every validation reads all of it.
     block_size: number of consecutive rows that stay in one split; about 100 for video frames.
@@ -52,8 +52,8 @@ class Npy(Source):
         self.path, self.start = str(array.filename), array.offset
         where = f"dataset.path={path}: {header}"
         if header.dtype != np.uint8 or len(header.shape) not in (3, 4) or 0 in header.shape:
-            other = ", or floats from 0 to 1 in an .npz file for dataset=npz" if header.dtype.kind == "f" else ""
-            raise ValueError(f"{where} cannot be images. Store them as uint8 [N, height, width, channels]{other}.")
+            advice = _conversion(array) if header.dtype.kind == "f" and array.size else ""
+            raise ValueError(f"{where} cannot be images. Store them as uint8 [N, height, width, channels]{advice}.")
         if layout is not None:
             check_choice("layout", layout, tuple(_CHANNEL_AXES))
         self.stored: tuple[int, ...]
@@ -64,11 +64,9 @@ class Npy(Source):
         height, width = (side for axis, side in enumerate(self.stored) if axis != self.channel_axis)
         memory.check(16 * header.shape[0], f"{where}: the order of its images needs", "give a file with fewer")
         self.labels: Tensor | None = None
-        names: tuple[str, ...] = ()
-        num_classes = 0
+        num_classes, names = 0, tuple[str, ...]()
         if labels_path is not None:
-            self.labels, names = _read_labels(labels_path, header.shape[0])
-            num_classes = len(names) or count_classes(self.labels, f"dataset.labels_path={labels_path}")
+            self.labels, num_classes, names = _read_labels(labels_path, header.shape[0])
         self.spec = image_spec((self.stored[self.channel_axis], height, width), num_classes, names)
         self.count, self.validation_fraction, self.block_size = header.shape[0], validation_fraction, block_size
         self.seed = seed
@@ -176,8 +174,20 @@ def _open_array(key: str, path: str | None) -> tuple[np.memmap, Header]:
     return array, Header(array.shape, array.dtype)
 
 
-def _read_labels(path: str, count: int) -> tuple[Tensor, tuple[str, ...]]:
-    """Labels int64 [count] from a .npy file, and names of the classes if they are texts."""
+def _conversion(array: np.memmap) -> str:
+    """How floats become uint8, by the range of some of them."""
+    some = array[np.linspace(0, len(array) - 1, min(_PROBED, len(array))).astype(int)]
+    low, high = float(some.min()), float(some.max())
+    scale = "* 255" if 0 <= low <= high <= 1 else "* 127.5 + 127.5" if -1 <= low <= high <= 1 else None
+    if scale is None:
+        return f"; these hold values from {low:g} to {high:g}"
+    return f", as by numpy.save(NEW, numpy.rint(numpy.load(OLD) {scale}).astype('uint8'))"
+
+
+def _read_labels(path: str, count: int) -> tuple[Tensor, int, tuple[str, ...]]:
+    """Labels int64 [count] from a .npy file, the number of classes, and what these are called."""
     array, header = _open_array("labels_path", path)
-    check_labels(f"dataset.labels_path={path}: {header}", header, count)
-    return classes_of(array, f"dataset.labels_path={path}: {header}")
+    where = f"dataset.labels_path={path}: {header}"
+    check_labels(where, header, count)
+    classes = classes_of(array, where)
+    return classes.numbers(array, where), len(classes.stored), classes.names

@@ -11,12 +11,10 @@ from genlab.contract.settings import Place
 from genlab.data.checks import check_choice
 from genlab.data.decoding import Half
 from genlab.data.images import SKIP, ImageFiles, image_size, sound_rows, without_damaged
-from genlab.data.listing import check_folder, left_beside, list_images, shown
+from genlab.data.listing import VALIDATION_FOLDERS, check_folder, left_beside, list_images, shown
+from genlab.data.own_size import size_for
 from genlab.data.source import Examples, Source
 from genlab.data.splits import split_rows
-
-VALIDATION_FOLDERS = ("val", "validation", "test")
-"""The first that exists is used."""
 
 _SUBFOLDERS = (("a", "b"), ("A", "B"))
 
@@ -39,10 +37,11 @@ class PairedFolder(Source):
     """Pairs a, b in one table, uint8 [N, channels, H, W] each; the two may differ in channels.
 
     path: a folder with two subfolders a and b (or A and B) that hold images of the same names, whatever their endings;
-        or a folder of files that hold two images side by side. If it has subfolders train and val (or validation, or
-        test), each is such a folder; so are trainA with trainB and testA with testB.
+        or a folder of files that hold two images side by side. If it has subfolders train and val (or valid,
+        validation, test), each is such a folder; so are trainA with trainB and testA with testB.
     a: "left" or "right": the image of a side-by-side file that is a; the other is b.
-    size: height and width in pixels, or [height, width]; every image is scaled to cover it and centre-cropped.
+    size: height and width in pixels, or [height, width]; every image is scaled to cover it and centre-cropped. None:
+        see `size_for`.
     channels: 3, or 1 for grey; or those of [a, b].
     skip_damaged: True leaves out pairs of which an image cannot be read; they are found by decoding all of them.
     validation_folder: folder of held-out pairs, as in test; None for the first of `VALIDATION_FOLDERS` that exists.
@@ -56,7 +55,7 @@ class PairedFolder(Source):
         *,
         path: Place | None,
         a: Half = "left",
-        size: int | list[int] = 128,
+        size: int | list[int] | None = None,
         channels: int | list[int] = 3,
         skip_damaged: bool = False,
         validation_folder: str | None = None,
@@ -67,15 +66,18 @@ class PairedFolder(Source):
         both = [channels, channels] if isinstance(channels, int) else channels
         if len(both) != 2:
             raise ValueError(f"dataset.channels={channels}: give 1 or 3, or those of a and b, as in [1,3]")
-        shapes = [image_size(number, size) for number in both]
         root = check_folder(path, "/data/facades")
         self.files = _find(root, validation_folder)
         if a == "right" and not all(files.side_by_side for files in self.files.values()):
             raise ValueError("dataset.a=right: is for images side by side; here two folders say which images are a")
         self.halves: tuple[Half, Half] = ("left", "right") if a == "left" else ("right", "left")
+        files = self.files["train"]
+        own = size_for(size, files.a if files.side_by_side else [*files.a, *files.b], 128, halves=files.side_by_side)
+        shapes = [image_size(number, own.value) for number in both]
         if skip_damaged:
             self.files = {split: self._sound(files, shapes) for split, files in self.files.items()}
-        self.notes = tuple(dict.fromkeys(note for files in self.files.values() for note in files.notes))
+        notes = dict.fromkeys(note for files in self.files.values() for note in files.notes)
+        self.settled, self.notes = own.settled, (*own.notes, *notes)
         if "validation" not in self.files:
             whole = self.files["train"]
             rows = split_rows(len(whole.a), validation_fraction, seed)

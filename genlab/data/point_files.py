@@ -13,10 +13,10 @@ from torch import Tensor
 
 from genlab.contract.data import DataSpec, Field
 from genlab.contract.settings import Place
-from genlab.data.arrays import check_labels, read_array, read_headers
 from genlab.data.checks import check_moments, check_range
-from genlab.data.classes import classes_of, count_classes
+from genlab.data.classes import classes_of
 from genlab.data.csv_points import Table, read_csv
+from genlab.data.numpy_files import LABEL_NAMES, check_labels, labels_hint, no_such_array, read_array, read_headers
 from genlab.data.source import ArrayExamples, Examples, Source
 from genlab.data.splits import split_rows, split_sizes
 from genlab.system import memory
@@ -28,7 +28,7 @@ class PointsFile(Source):
     path: a .csv file, one point a line, numbers separated by commas, with or without a line of column names; or an .npz
         file, as numpy.savez writes it.
     labels_column: of a .csv file, the column that holds the class of each point: its name, or its number from 1.
-        Classes are integers 0..K-1, or any texts. None for no labels.
+        Classes are whole numbers, or any texts. None for no labels.
     points_key, labels_key: names of the arrays [N, D] and [N] of an .npz file; None for no labels.
     validation_fraction: fraction held out, drawn with `seed`.
     """
@@ -56,12 +56,17 @@ class PointsFile(Source):
             if labels_column is not None:
                 raise ValueError(f"dataset.labels_column={labels_column}: is for .csv files; give dataset.labels_key=")
             table = _from_npz(str(file), points_key, labels_key, "dataset.path")
+            if labels_key is None:
+                self.labels_hint = labels_hint(read_headers(str(file)), len(table.points), (points_key,))
         elif file.suffix.lower() == ".csv":
             if labels_key is not None:
                 raise ValueError(f"dataset.labels_key={labels_key}: is for .npz files; give dataset.labels_column=")
             table = read_csv(file, labels_column, "dataset.path")
+            if labels_column is None:
+                self.labels_hint = _label_among(table.columns)
         else:
             raise ValueError(f"dataset.path={path}: is not known by its ending. Give a .csv or .npz file.")
+        self.notes = (f"{file}: {self.labels_hint}",) if self.labels_hint else ()
         self.fields = {"x": _single(table)} | ({} if table.labels is None else {"label": table.labels})
         self.sizes = split_sizes(len(table.points), validation_fraction)
         self.rows = split_rows(len(table.points), validation_fraction, seed)
@@ -79,6 +84,14 @@ def read_points(path: Path, key: str) -> Tensor:
     if path.suffix.lower() == ".npz":
         return _single(_from_npz(str(path), "points", None, key))
     return _single(read_csv(path, None, key))
+
+
+def _label_among(columns: list[str]) -> str:
+    """How to make classes of a column of numbers that is called so; empty if none is."""
+    for number, title in enumerate(columns, 1):
+        if title.partition("(")[2].removesuffix(")").lower() in set(LABEL_NAMES) - {"y"}:  # y is an axis, as x is
+            return f"dataset.labels_column={number} makes classes of {title}, which is taken for an axis of the points"
+    return ""
 
 
 def _single(table: Table) -> Tensor:
@@ -112,8 +125,7 @@ def _from_npz(path: str, points_key: str, labels_key: str | None, key: str) -> T
     asked = f"dataset.points_key={points_key}" if key == "dataset.path" else f"{key}={path}, array {points_key}"
     for wanted, name in ((asked, points_key), (f"dataset.labels_key={labels_key}", labels_key)):
         if name is not None and name not in headers:
-            held = ", ".join(f"{name} {header}" for name, header in headers.items())
-            raise ValueError(f"{wanted}: no such array in {path}, which holds {held}.")
+            raise no_such_array(wanted, path, headers, (2,) if name == points_key and key == "dataset.path" else ())
     header = headers[points_key]
     where = f"{asked}: {header}"
     if header.dtype.kind not in "uif" or len(header.shape) != 2 or 0 in header.shape:
@@ -133,7 +145,6 @@ def _from_npz(path: str, points_key: str, labels_key: str | None, key: str) -> T
         return Table(points, columns)
     where = f"dataset.labels_key={labels_key}: {headers[labels_key]}"
     check_labels(where, headers[labels_key], len(points), "points")
-    labels, names = classes_of(read_array(path, labels_key), where)
-    if not names:
-        count_classes(labels, where)
-    return Table(points, columns, labels, names)
+    stored = read_array(path, labels_key)
+    classes = classes_of(stored, where)
+    return Table(points, columns, classes.numbers(stored, where), classes.names)

@@ -1,8 +1,9 @@
 """The dataset interface: `Source` describes a dataset before any data is read, `Examples` reads it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import ClassVar, NamedTuple
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -80,6 +81,8 @@ class Source(ABC):
     spec: contents of a batch.
     sizes: number of examples by split; for unpaired domains, of the larger domain.
     notes: lines on the user's data that a run tells, such as files that were left out.
+    labels_hint: the setting that would give labels, where the user's file seems to hold some that are not used.
+    settled: settings that were None, by name, with what was found in the data in their place.
     log_density: the exact log p(x) in nats, x [N, *shape] to [N], where the dataset knows it; can be pickled.
     modes: of a mixture, else None.
     redrawn: where training batches are drawn from and what is then made of each, if that is more than `open("train")`.
@@ -97,6 +100,8 @@ class Source(ABC):
     spec: DataSpec
     sizes: dict[str, int]
     notes: tuple[str, ...] = ()
+    labels_hint: str = ""
+    settled: Mapping[str, Any] = MappingProxyType({})
     log_density: Callable[[Tensor], Tensor] | None = None
     modes: Modes | None = None
     redrawn: "Redrawn | None" = None

@@ -14,6 +14,7 @@ https://arxiv.org/abs/1706.08500
 import hashlib
 import logging
 import math
+import time
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -21,10 +22,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, cross_entropy
-from tqdm import tqdm
 
 from genlab.contract.data import DataSpec, ImageShape
-from genlab.data.cache import cached
+from genlab.data.cache import cache_dir, cached
 from genlab.data.fingerprint import add_tensors, data_fingerprint
 from genlab.data.order import IndexStream
 from genlab.data.source import Source
@@ -32,7 +32,9 @@ from genlab.media.kinds import shown_kind
 from genlab.system.device import computing
 from genlab.system.optimizers import eager
 from genlab.system.portions import rows_at_once
+from genlab.system.progress import followed, progress
 from genlab.system.seeding import mix, seeded
+from genlab.system.text import time_in_words
 
 logger = logging.getLogger("genlab")
 
@@ -118,8 +120,14 @@ def load_classifier(source: Source, seed: int = 0) -> Classifier:
     request = {"classifier": RECIPE, "network": shapes, "data": data_fingerprint(source), "seed": seed}
 
     def make() -> dict[str, Tensor]:
-        logger.info("training the classifier for evaluation, once for this dataset")
+        kept = f"kept in {cache_dir()}" if cache_dir() else "not kept: GENLAB_CACHE is empty"
+        logger.info(
+            "training the classifier of the dataset's %d classes, once: a minute or two for %d steps at most, %s; "
+            "extractor=random-conv does without", spec.num_classes, RECIPE["steps"], kept)  # fmt: skip
+        begin = time.monotonic()
         found = train(source, seed)
+        told = found.accuracy, time_in_words(time.monotonic() - begin)
+        logger.info("trained the classifier: accuracy %.4f on held-out images, after %s", *told)
         measured = torch.tensor([found.accuracy, found.chance], dtype=torch.float64)
         return {**found.network.state_dict(), "measured": measured}
 
@@ -153,7 +161,8 @@ def _fit(
     optimizer = Adam(network.parameters(), next(rates), fused=True)
     best, least, since = network.state_dict(), math.inf, 0
     reach, kind = int(min(x.shape[-2:]) * RECIPE["shift"]), shown_kind(spec)
-    for step in tqdm(range(RECIPE["steps"]), "training the classifier", leave=False, disable=None):
+    steps = range(RECIPE["steps"])
+    for step in followed(steps, "training the classifier, step", len(steps)):
         batch = rows[order.take(step * RECIPE["batch_size"], RECIPE["batch_size"])]
         down, right = torch.randint(-reach, reach + 1, (2, len(batch)))
         _, logits = network.train()(kind.augment(x[batch], None, (down, right)).float() / 255)
@@ -199,10 +208,12 @@ def _gather(source: Source, split: str, most: int, seed: int) -> tuple[Tensor, T
     index = torch.randperm(len(table), generator=generator)[:most].sort().values
     images, labels = [], []
     chunks = index.split(rows_at_once(source.spec.shape, most=_CHUNK))
-    for rows in tqdm(chunks, f"reading {split} images", leave=False, disable=None):
-        fields = table.rows(rows)
-        images.append(reduce(fields["x"].float(), LARGEST_SIDE).round().byte())
-        labels.append(fields["label"])
+    with progress(f"reading {split} images", len(index)) as count_on:
+        for rows in chunks:
+            fields = table.rows(rows)
+            images.append(reduce(fields["x"].float(), LARGEST_SIDE).round().byte())
+            labels.append(fields["label"])
+            count_on(len(rows))
     return torch.cat(images), torch.cat(labels)
 
 

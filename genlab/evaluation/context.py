@@ -1,5 +1,6 @@
 """The evaluation context: real data, and the features by which images are compared."""
 
+import logging
 import math
 from collections.abc import Callable, Iterator
 from copy import copy
@@ -9,7 +10,6 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from genlab.contract.data import Batch, Field
 from genlab.contract.settings import EvaluationConfig, RunConfig
@@ -20,11 +20,15 @@ from genlab.data.source import Examples, Source
 from genlab.evaluation.controls import Checked, choose_extractor
 from genlab.evaluation.extractor import Extractor
 from genlab.evaluation.features import read_table
+from genlab.evaluation.real_images import with_few
 from genlab.metrics.classes import ClassCounts
 from genlab.metrics.frechet import Moments
 from genlab.system import distributed
+from genlab.system.progress import followed
 
 T = TypeVar("T")
+
+log = logging.getLogger("genlab")
 
 FEATURES_KEPT = 10_000
 """Real features held in memory. Means, covariances and class counts cover all images."""
@@ -73,7 +77,9 @@ class EvaluationContext:
     """What evaluations of several runs, or of several steps of one run, have in common.
 
     title: name of the dataset. config: the run's, for how its data is loaded. split: the real images.
-    own: whether the run was trained on this dataset. progress: whether progress bars are shown.
+    own: whether the run was trained on this dataset. progress: whether stages and their progress are shown.
+    num_images: most real images to measure with, evenly spaced; None for all. quick: for a first answer, see `choose`
+    and `choose_extractor`.
     """
 
     source: Source
@@ -84,15 +90,19 @@ class EvaluationContext:
     split: str = "validation"
     own: bool = True
     progress: bool = True
+    num_images: int | None = None
+    quick: bool = False
 
     def __post_init__(self):
-        self.source = copy(self.source)
+        self.whole = self.source = copy(self.source)
         self.source.open = cache(self.source.open)  # type: ignore[method-assign]  # once for all metrics
+        if self.num_images is not None:
+            self.source = with_few(self.whole, self.split, self.num_images)
 
     @cached_property
     def checked(self) -> Checked:
         """The extractor, and what its controls say of it."""
-        return choose_extractor(self.settings.extractor, self.source, self.device)
+        return choose_extractor(self.settings.extractor, self.whole, self.device, quick=self.quick)
 
     @property
     def extractor(self) -> Extractor:
@@ -137,6 +147,11 @@ class EvaluationContext:
         """Batches of the split, on the device."""
         return open_split(self.source, self.split, self.config.loader, seed=self.config.seed, device=self.device)
 
+    def tell(self, stage: int, stages: int, what: str) -> None:
+        """Say which of the stages of an evaluation begins."""
+        if self.progress:
+            log.info("%-10s %s", f"{stage}/{stages}", what)
+
     def over_batches(self, what: str, work: Callable[[int, Batch], T]) -> Iterator[T]:
         """Results of `work(number, batch)` for each batch of the split, in order, with a progress bar labelled `what`.
 
@@ -145,12 +160,11 @@ class EvaluationContext:
         count = math.ceil(self.loader.size / self.loader.rows)
         numbers = distributed.shard(range(count))
         own = map(work, numbers, self.loader.in_order(shared=True))
-        hidden = None if self.progress else True
-        yield from tqdm(distributed.gather_in_order(own), what, count, disable=hidden, leave=False)
+        yield from followed(distributed.gather_in_order(own), what, count, self.progress)
 
     def table(self, split: str) -> Examples:
-        """The examples of "train" or "validation", for data with a single table (not unpaired)."""
-        return self.source.open(split)[0]
+        """All examples of "train" or "validation", for data with a single table (not unpaired)."""
+        return self.whole.open(split)[0]
 
 
 def gather(
@@ -161,7 +175,7 @@ def gather(
     kept = torch.linspace(0, count - 1, min(count, FEATURES_KEPT)).round().long()
     features, classes, start = [], ClassCounts(max(extractor.num_classes, 1)), 0
     moments: Moments | None = None
-    for reading in read_table(table, extractor, field, name=name, progress=progress):
+    for reading in read_table(table, extractor, field, name=name, shown=progress):
         moments = moments or Moments(reading.features.shape[1])
         moments.update(reading.features)
         if extractor.num_classes:

@@ -100,15 +100,17 @@ class Checked:
         return accuracy | controls | ({} if self.objection is None else {"extractor_objection": self.objection})
 
 
-def choose_extractor(name: str, source: Source, device: torch.device | str) -> Checked:
+def choose_extractor(name: str, source: Source, device: torch.device | str, quick: bool = False) -> Checked:
     """The extractor `name`, checked; of "auto" the first that passes, or else the last. The log says what was chosen,
-    and why no other. `ValueError` if an extractor that was asked for cannot be made."""
+    and why no other. quick: "auto" leaves out the classifier, which would have to be trained. `ValueError` if an
+    extractor that was asked for cannot be made."""
     if name != "auto":
         found = check(make_extractor(name, source, device=device), source)
         if found.objection and rank() == 0:
             log.warning("extractor=%s: do not rely on its figures: %s", name, found.objection)
         return found
-    *first, last = (choice for choice in _AUTO if choice in shown_kind(source.spec).extractors)
+    tried = [choice for choice in _AUTO if choice in shown_kind(source.spec).extractors]
+    *first, last = tried[1:] if quick and tried[0] == "classifier" else tried
     for choice in first:
         try:
             found = check(make_extractor(choice, source, device=device), source)
@@ -126,7 +128,8 @@ def _told(found: Checked) -> Checked:
     if rank() == 0 and found.objection:
         log.warning("extractor=auto: %s; do not rely on its figures: %s", found, found.objection)
     elif rank() == 0 and found.controls:
-        log.info("extractor=auto: %s; controls in order: %s", found, found.controls)
+        log.info("extractor=auto: %s; controls in order", found)
+        log.debug("controls: %s", found.controls)
     return found
 
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from genlab.contract.data import Condition
 from genlab.contract.model import CAPABILITIES
@@ -26,6 +25,7 @@ from genlab.metrics.catalogue import FUNCTIONS, METRICS, Direction, known, unkno
 from genlab.system.device import computing
 from genlab.system.distributed import PeerLost, from_first, gather_in_order, rank
 from genlab.system.files import replace_text
+from genlab.system.progress import progress
 from genlab.system.seeding import mix
 from genlab.system.small_files import json_text, read_json
 
@@ -41,7 +41,8 @@ def choose(run: Run, context: EvaluationContext, asked: Sequence[str] | None) ->
     """
     run.conditioning.check_sampling(context.settings.sampling)
     if asked is None:
-        fitting = [name for name in known() if _obstacle(name, run, context) is None]
+        left_out = [name for name, metric in known().items() if context.quick and metric.own_data]  # slow: all images
+        fitting = [name for name in METRICS if name not in left_out and _obstacle(name, run, context) is None]
         too_few = {name: reason for name in fitting if (reason := _too_few(name, context))}
         for name, reason in too_few.items() if rank() == 0 else ():
             log.warning("%s: left out: %s", name, reason)
@@ -127,13 +128,18 @@ def evaluate(run: Run, context: EvaluationContext, names: Sequence[str], seed: i
     seeds = [mix(seed, number) for number in range(context.settings.repeats)]
     measured: dict[str, list[dict[str, MetricValue]]] = {}
     failed: dict[str, str] = {}
-    for name in (name for name in names if METRICS[name].group != "samples"):
+    sampled = [name for name in names if METRICS[name].group == "samples"]
+    others = [name for name in names if name not in sampled]
+    stages = len(others) + bool(sampled)
+    for number, name in enumerate(others, 1):
+        context.tell(number, stages, METRICS[name].summary)
         asked, measure = seeds if METRICS[name].draws else seeds[:1], (FUNCTIONS | DATA_METRICS)[name]
         found: list[dict[str, MetricValue]] = []
         with _noting(failed, name), run.inference():
             found = [measure(run, context, own) for own in asked]
         measured[name], failed = from_first((found, failed))
-    if sampled := [name for name in names if METRICS[name].group == "samples"]:
+    if sampled:
+        context.tell(stages, stages, f"{context.settings.num_samples} samples, for {', '.join(sampled)}")
         with computing(run.device, "fp32"):
             passes = [_measure_samples(run, context, sampled, own, failed) for own in seeds]
         measured |= {name: [found[name] for found in passes] for name in sampled if name not in failed}
@@ -194,7 +200,6 @@ def _measure_samples(
         with _noting(failed, name):
             metrics[name] = (FUNCTIONS | SAMPLE_METRICS)[name](context, count, seed)
     reads = any(METRICS[name].extractor for name in names)
-    hidden = None if context.progress else True
 
     def read(images: Tensor, given: Condition) -> SampleBatch:
         found = context.extractor.read(images.to(run.device)).cpu() if reads else Reading(images[:0], images[:0])
@@ -202,14 +207,14 @@ def _measure_samples(
 
     own = starmap(read, run.draw(count, seed, shared=True, **context.settings.sampling))
     with (
-        tqdm(total=count, desc="measuring samples", disable=hidden, leave=False) as bar,
+        progress("measuring samples", count, context.progress) as count_on,
         _noting(failed, *(name for name in names if name not in failed)),
     ):
         for batch in gather_in_order(own):
             for name in [name for name in metrics if name not in failed]:
                 with _noting(failed, name):
                     metrics[name].update(batch)
-            bar.update(len(batch.images))
+            count_on(len(batch.images))
     values = {}
     for name in [name for name in metrics if name not in failed and rank() == 0]:
         with _noting(failed, name):

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from genlab.contract.data import Field
 from genlab.contract.settings import EXTRACTORS
@@ -25,6 +24,7 @@ from genlab.evaluation.inception import Inception
 from genlab.evaluation.random_conv import RandomConv
 from genlab.media.kinds import KINDS, shown_kind
 from genlab.system.portions import rows_at_once
+from genlab.system.progress import progress
 
 
 class Pixels(Extractor):
@@ -115,9 +115,12 @@ def read_table(
     *,
     name: str = "x",
     chunk: int = 500,
-    progress: bool = True,
+    shown: bool = True,
 ) -> Iterator[Reading]:
-    """Readings of a table's field `name`, up to `chunk` rows at a time. index: int64 [n], None for all in order."""
+    """Readings of a table's field `name`, up to `chunk` rows at a time. index: int64 [n], None for all in order. shown:
+    whether their progress is."""
     parts = (torch.arange(len(table)) if index is None else index).split(rows_at_once(field.shape, most=chunk))
-    for rows in tqdm(parts, "reading images", leave=False, disable=None if progress else True):
-        yield extractor.read(as_examples(table.rows(rows)[name], field))
+    with progress("reading images", sum(map(len, parts)), shown) as count_on:
+        for rows in parts:
+            yield extractor.read(as_examples(table.rows(rows)[name], field))
+            count_on(len(rows))

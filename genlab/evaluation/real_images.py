@@ -1,12 +1,13 @@
-"""A few of a dataset's images, on which extractors are calibrated and checked."""
+"""A few of a dataset's images: those on which extractors are calibrated and checked, and those of a quick answer."""
 
 from collections.abc import Iterator
+from copy import copy
 
 import torch
 from torch import Tensor
 
 from genlab.data.loading import as_examples
-from genlab.data.source import Source
+from genlab.data.source import Examples, Source
 from genlab.system.portions import rows_at_once
 
 MOST = 1_000
@@ -22,6 +23,31 @@ def real_images(source: Source, split: str) -> Iterator[Tensor]:
         rows = torch.linspace(0, len(table) - 1, min(len(table), MOST), dtype=torch.float64).round().long()
         for part in rows.split(rows_at_once(field.shape, most=MOST)):
             yield as_examples(table.rows(part)[name], field)
+
+
+class Few(Examples):
+    """At most `most` evenly spaced rows of a table."""
+
+    def __init__(self, table: Examples, most: int):
+        self.table, count = table, min(most, len(table))
+        self.index = torch.linspace(0, len(table) - 1, count, dtype=torch.float64).round().long()
+        self.nbytes = table.nbytes * count // len(table)
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def rows(self, index: Tensor) -> dict[str, Tensor]:
+        return self.table.rows(self.index[index])
+
+
+def with_few(source: Source, split: str, most: int) -> Source:
+    """`source` with at most `most` evenly spaced examples, of each domain, in one of its splits."""
+    if source.sizes[split] <= most:
+        return source
+    few, whole = copy(source), source.open
+    few.sizes = {**source.sizes, split: min(most, source.sizes[split])}
+    few.open = lambda name: [Few(table, most) for table in whole(name)] if name == split else whole(name)  # type: ignore[method-assign, assignment]
+    return few
 
 
 def count_images(source: Source, split: str) -> int:

@@ -148,7 +148,7 @@ def copies(context: EvaluationContext, num_samples: int, seed: int) -> SampleMet
     def result() -> dict[str, MetricValue]:
         samples, held_out = torch.cat(first.kept), context.table("validation")
         rows = torch.linspace(0, len(held_out) - 1, min(len(samples), len(held_out))).round().long()
-        reading = read_table(held_out, pixels, context.source.spec["x"], rows, progress=context.progress)
+        reading = read_table(held_out, pixels, context.source.spec["x"], rows, shown=context.progress)
         points = torch.cat([samples, *(part.features for part in reading)])
         distances = nearest(points, training_pixels(context, pixels)).distances[:, 0]
         found = data_copying(distances[: len(samples)], distances[len(samples) :])
@@ -171,7 +171,7 @@ def raw(context: EvaluationContext) -> Extractor:
 def training_pixels(context: EvaluationContext, pixels: Extractor) -> Iterator[Tensor]:
     """All training examples of the context's data as points in pixel space, at most 2,000 at a time."""
     field = context.source.spec["x"]
-    for reading in read_table(context.table("train"), pixels, field, chunk=2_000, progress=context.progress):
+    for reading in read_table(context.table("train"), pixels, field, chunk=2_000, shown=context.progress):
         yield reading.features
 
 

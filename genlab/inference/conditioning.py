@@ -24,20 +24,39 @@ class Conditioning:
     model: GenerativeModel
     name: str
 
-    def checked(self, values: Mapping[str, Any], sampling: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def checked(
+        self, values: Mapping[str, Any], sampling: Mapping[str, Any] | None = None, several: bool = False
+    ) -> dict[str, Any]:
         """The values that are given (not None). `ValueError` with a line for each that is not valid, and for each of
-        the options `sampling` that the model's `sample` does not have."""
+        the options `sampling` that the model's `sample` does not have.
+
+        several: whether a list of them, for examples in turn, is valid where a field takes one.
+        """
         problems: list[str] = []
-        self._read(1, values, problems)
+        for name, value in values.items():
+            self._read((several and self._is_list(name, value) and len(value)) or 1, {name: value}, problems)
         problems += self._sampling_problems(sampling or {})
         if problems:
             raise ValueError("\n".join(problems))
         return {name: value for name, value in values.items() if value is not None}
 
+    def in_turn(self, count: int, values: Mapping[str, Any]) -> dict[str, Any]:
+        """`values`, where a list for a field that takes one value becomes rows for `count` examples in turn."""
+        lists = {name: value for name, value in values.items() if self._is_list(name, value) and 0 < len(value) < count}
+        rows = {name: self.rows(len(value), {name: value})[name] for name, value in lists.items()}
+        return {**values, **{name: found[torch.arange(count) % len(found)] for name, found in rows.items()}}
+
+    def _is_list(self, name: str, value: Any) -> bool:
+        return isinstance(value, list) and name in self.model.conditions and not self.model.data[name].shape
+
     def rows(self, count: int, values: Mapping[str, Any] | None) -> Condition:
         """By field a row for each of `count` examples, from rows (a tensor, an array or a list of `count` entries) or
         from one value for all, as on the command line; None is no value. `ValueError` with a line for each that the
-        model is not conditioned on, or that is not valid."""
+        model is not conditioned on, or that is not valid.
+
+        Where classes are called by numbers, such as 1 to 26, arrays and lists hold these, as the user's own labels do.
+        Tensors hold GenLab's numbers from 0, as its batches do.
+        """
         problems: list[str] = []
         found = self._read(count, values or {}, problems)
         if problems:
@@ -94,19 +113,33 @@ class Conditioning:
         return list(unaccepted("sampling", f"model {self.name}", known, hints, options))
 
 
+def _parsed(field: Field, entry: Any) -> Tensor:
+    """One entry of a list. `ValueError` that names it."""
+    try:
+        return kind_of(field).parse(field, entry)
+    except ValueError as error:
+        raise ValueError(f"{entry}: {error}") from error
+
+
 def _rows(field: Field, value: Any, count: int) -> Tensor:
     """Rows [count, *shape] of a field, from rows or from one value for all. `ValueError` if it is neither."""
     numeric = any(map(NUMBER.fullmatch, field.names or ()))  # a name comes before a position
-    if isinstance(value, list) and not field.shape and (numeric or any(isinstance(entry, str) for entry in value)):
-        rows = torch.stack([kind_of(field).parse(field, entry) for entry in value])
+    if isinstance(value, (np.ndarray, np.generic)) and not field.shape:
+        value = value.tolist()
+    if isinstance(value, list) and not field.shape and value and (numeric or any(isinstance(v, str) for v in value)):
+        rows = torch.stack([_parsed(field, entry) for entry in value])
     elif isinstance(value, (np.ndarray, np.generic, Tensor)) or (isinstance(value, list) and not field.shape):
         rows = torch.as_tensor(value)
     elif isinstance(value, list) and value and isinstance(value[0], list):
         rows = torch.tensor(value)
     else:
         return kind_of(field).parse(field, value).expand(count, *field.shape)
-    if rows.shape == field.shape:
+    if rows.shape == field.shape and not field.shape:
+        rows = rows.expand(count)
+    elif rows.shape == field.shape:
         return kind_of(field).parse(field, rows.tolist()).expand(count, *field.shape)
+    if rows.shape != (count, *field.shape) and isinstance(value, list) and count == 1:
+        raise ValueError("give one value")
     if rows.shape != (count, *field.shape):
         raise ValueError(f"rows of shape {list(rows.shape)}, not {[count, *field.shape]}")
     if not field.size:

@@ -14,6 +14,7 @@ from genlab.config.commands import UseConfig
 from genlab.config.stored import check_weights, refuse, stored_config
 from genlab.contract.data import DataSpec
 from genlab.contract.settings import DeviceConfig, RunConfig
+from genlab.inference.finding import find_run
 from genlab.inference.run import Run
 from genlab.media.kinds import kind_of
 from genlab.system.device import MEMORY_FORMATS
@@ -28,7 +29,8 @@ def load(
     memory_format: str = "contiguous",
     memory_budget: str | None = None,
 ) -> Run:
-    """Load a run onto `device`, ready for inference: a run folder, a checkpoint file or "latest" (below `output_dir`).
+    """Load a run onto `device`, ready for inference: a run folder, a checkpoint file, "latest" (below
+    `output_dir`), a folder of runs (its newest one) or a sweep (its best job).
 
     weights: "averaged" (the moving average, if the run kept one) or "raw". precision, memory_format,
     memory_budget: as `device.precision` ... `ValueError` if the run cannot be used.
@@ -42,7 +44,7 @@ def load(
     )
     if problems := list(limit_problems(UseConfig(weights=weights, device=settings))):
         raise ValueError("\n".join(problems))
-    path, state = checkpoint.find(latest(output_dir) if run == "latest" else run)
+    path, state = checkpoint.find(find_run(run, output_dir)[0])
     if missing := [name for name in ("config", "data", "step", "model", "ema") if name not in state]:
         raise ValueError(f"{path}: is no checkpoint of a run, it holds no {', '.join(missing)}")
     if not state["ema"]:
@@ -61,20 +63,6 @@ def load(
     folder = RunFolder.of_checkpoint(path).path
     model.to(device).to(memory_format=MEMORY_FORMATS[memory_format]).eval().requires_grad_(False)
     return Run(folder, state["step"], config, data, model, torch.device(device), weights, precision, memory_budget)
-
-
-def latest(output_dir: str, with_checkpoint: bool = True) -> Path:
-    """The run folder below `output_dir` with the newest checkpoint; with the newest status if not `with_checkpoint`."""
-    inside = RunFolder(Path())
-    name = inside.last if with_checkpoint else inside.status
-    found = [*Path(output_dir).glob(f"*/*/{name}"), *Path(output_dir).glob(f"sweeps/*/*/*/{name}")]
-    if not found:
-        what = "run with a checkpoint" if with_checkpoint else "run"
-        raise ValueError(
-            f"run=latest: no {what} below {output_dir} that this version reads; train one with: genlab train"
-        )
-    newest = max(found, key=lambda path: path.stat().st_mtime)
-    return newest.parents[len(name.parts) - 1]
 
 
 def _config_and_data(state: dict) -> tuple[RunConfig, DataSpec]:

@@ -14,6 +14,7 @@ from genlab.config.options import models_that_can
 from genlab.contract.data import Condition, DataSpec, select
 from genlab.contract.model import CAPABILITIES, GenerativeModel
 from genlab.contract.settings import RunConfig
+from genlab.inference.arrays import Array, examples_of, floats
 from genlab.inference.conditioning import Conditioning
 from genlab.inference.interpolation import even, walk
 from genlab.inference.scoring import METHODS, chosen_method
@@ -24,9 +25,9 @@ from genlab.system.portions import Portions, rows_at_once
 from genlab.system.seeding import seeded
 
 
-@dataclass
+@dataclass(repr=False)
 class Run:
-    """A model in evaluation mode, and its origin. Methods take and return tensors on the CPU.
+    """A model in evaluation mode, and its origin. Methods take tensors or numpy arrays, and return tensors on the CPU.
 
     folder: the run folder. step: training step of the checkpoint. config: the complete config of the run. data: the
     data that the model was built for. weights: "averaged" (the moving average, if the run kept one) or "raw".
@@ -44,6 +45,10 @@ class Run:
     weights: str = "averaged"
     precision: str = "fp32"
     memory_budget: str | None = None
+
+    def __repr__(self) -> str:
+        choices = self.config.choices
+        return f"Run({choices.model} on {choices.dataset}, step {self.step}, {self.folder})"
 
     @cached_property
     def rows(self) -> int:
@@ -99,15 +104,15 @@ class Run:
     ) -> Iterator[tuple[Tensor, Condition]]:
         """Batches of samples [n, *shape] and their conditions, each with n rows; empty for models without conditions.
 
-        A batch depends only on the arguments and its index. condition: a value for all samples, or rows, by field;
-        labels that are not given cycle through the classes. sampling: options of the model's `sample`.
+        A batch depends only on the arguments and its index. condition: a value for all samples, or rows, by field; a
+        shorter list of labels is taken in turn, as all classes are if there are none. sampling: options of `sample`.
         shared: yield only this process's share of the batches, when several processes train together.
         """
         if num_samples < 1:
             raise ValueError(f"num_samples={num_samples}: must be at least 1")
         sample = self.capability("sample")
         self.conditioning.check_sampling(sampling)
-        fixed = self.conditioning.rows(num_samples, condition)
+        fixed = self.conditioning.rows(num_samples, self.conditioning.in_turn(num_samples, condition or {}))
         starts: Any = enumerate(range(0, num_samples, self.rows))
         for number, start in shard(starts) if shared else starts:
             count = min(self.rows, num_samples - start)
@@ -130,27 +135,28 @@ class Run:
                 parts.append(prior(min(self.rows, num_samples - start)).cpu())
         return torch.cat(parts)
 
-    def decode(self, z: Tensor, condition: Mapping[str, Any] | None = None) -> Tensor:
+    def decode(self, z: Array, condition: Mapping[str, Any] | None = None) -> Tensor:
         """Decode latents [N, ..., L] to examples [N, ..., *shape]. condition: a row for each entry of the first axis,
         by default labels in turn."""
-        decode, flat, count = self.capability("decode"), z.flatten(0, -2), len(z)
+        decode, z = self.capability("decode"), floats(z)
+        flat, count = z.flatten(0, -2), len(z)
         given = self.conditioning.varied(count, values=condition)
         rows = torch.arange(count).repeat_interleave(len(flat) // max(count, 1))
         return self._in_batches(decode, flat, select(given, rows)).unflatten(0, z.shape[:-1])
 
-    def encode(self, x: Tensor, condition: Mapping[str, Any] | None = None) -> Tensor:
+    def encode(self, x: Array, condition: Mapping[str, Any] | None = None) -> Tensor:
         """Latents [N, L] of examples [N, *shape]. condition: rows or one value by field."""
         return self._applied("encode", x, condition)
 
-    def reconstruct(self, x: Tensor, condition: Mapping[str, Any] | None = None) -> Tensor:
+    def reconstruct(self, x: Array, condition: Mapping[str, Any] | None = None) -> Tensor:
         """Reconstructions of examples [N, *shape], of the same shape. condition: as for `encode`."""
         return self._applied("reconstruct", x, condition)
 
-    def translate(self, x: Tensor, to: str, seed: int = 0) -> Tensor:
+    def translate(self, x: Array, to: str, seed: int = 0) -> Tensor:
         """Images [N, C, H, W] in [0, 1] translated to domain `to` ("a" or "b")."""
-        translate, x = self.capability("translate"), self.checked(x, self.origin_of(to))
+        translate, rows = self.capability("translate"), examples_of(x, self.data[self.origin_of(to)])
         with seeded(seed):
-            return self._in_batches(lambda part, *given: translate(part, to), x)
+            return self._in_batches(lambda part, *given: translate(part, to), rows)
 
     def origin_of(self, to: str) -> str:
         """The domain that is translated to domain `to`. `ValueError` if this run does not translate there."""
@@ -159,20 +165,20 @@ class Run:
         return next(domain for domain in self.data.domains if domain != to)
 
     def interpolate(
-        self, start: Tensor, end: Tensor, steps: int = 10, path: str = "spherical", condition: Any = None
+        self, start: Array, end: Array, steps: int = 10, path: str = "spherical", condition: Any = None
     ) -> Tensor:
         """Examples [N, steps, *shape] on the path from latents `start` [N, L] to `end`.
 
         path: "spherical" keeps the norm typical of normal noise, "linear" is a straight line.
         condition: a row for each path; by default labels in turn.
         """
-        return self.decode(walk(start, end, even(steps), path), condition)
+        return self.decode(walk(floats(start), floats(end), even(steps), path), condition)
 
     def traverse(
         self,
         latents: Sequence[int],
-        values: Tensor,
-        start: Tensor | None = None,
+        values: Array,
+        start: Array | None = None,
         condition: Mapping[str, Any] | None = None,
     ) -> Tensor:
         """Examples [K, S, *shape]: row k varies latent dimension `latents[k]` and fixes the others.
@@ -183,12 +189,13 @@ class Run:
         self.capability("decode")
         size = self.num_latents
         check_latents(latents, size)
-        z = one_at_a_time(torch.zeros(size) if start is None else start, latents, values)
+        fixed = torch.zeros(size) if start is None else floats(start)
+        z = one_at_a_time(fixed, latents, floats(values, "values"))
         return self.decode(z, self.conditioning.constant(len(z), condition))
 
     def score(
         self,
-        x: Tensor,
+        x: Array,
         method: str | None = None,
         seed: int = 0,
         importance_samples: int = 64,
@@ -199,7 +206,7 @@ class Run:
         method: a key of `genlab.inference.scoring.METHODS`, None for the first that the model supports.
         importance_samples: latents drawn per example for the likelihood bounds. condition: a row for each example.
         """
-        x, method = self.checked(x), self.score_method(method)
+        x, method = examples_of(x, self.data[self.data.domains[0]]), self.score_method(method)
         given = self.conditioning.rows(len(x), condition) or None
         parts = enumerate(torch.arange(len(x)).split(self.rows))
         scored = (self.score_batch(x[p], method, seed, n, importance_samples, select(given, p)) for n, p in parts)
@@ -223,21 +230,13 @@ class Run:
         with self.inference(), seeded(seed, number):
             return METHODS[method].score(self.model, x.to(self.device), importance_samples, *given).cpu().double()
 
-    def checked(self, x: Tensor, domain: str | None = None) -> Tensor:
-        """`x` as 32-bit floats. `ValueError` unless its examples have the shape of `domain`, by default the first."""
-        shape = self.data[domain].shape if domain else self.data.shape
-        if not isinstance(x, Tensor) or not x.is_floating_point() or x.shape[1:] != shape:
-            given = f"{x.dtype} {list(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
-            raise ValueError(f"examples: {given}: this run takes a tensor of floats {['N', *shape]}")
-        return x.float()
-
     def _on_device(self, condition: Condition | None) -> Condition | None:
         return condition and {name: value.to(self.device) for name, value in condition.items()}
 
-    def _applied(self, name: str, x: Tensor, condition: Mapping[str, Any] | None) -> Tensor:
+    def _applied(self, name: str, x: Array, condition: Mapping[str, Any] | None) -> Tensor:
         """The model's method `name` of examples."""
-        method, x = self.capability(name), self.checked(x)
-        return self._in_batches(method, x, self.conditioning.rows(len(x), condition) or None)
+        method, rows = self.capability(name), examples_of(x, self.data[self.data.domains[0]])
+        return self._in_batches(method, rows, self.conditioning.rows(len(rows), condition) or None)
 
     def _in_batches(self, function: Callable[..., Tensor], rows: Tensor, condition: Condition | None = None) -> Tensor:
         """`function` of the rows and, for models that have conditions, their condition."""

@@ -21,8 +21,10 @@ from genlab.data.published import PublishedSet
 from genlab.data.source import Source
 from genlab.inference.run import Run
 from genlab.inspection.images import DatasetImages, tell
+from genlab.media.kinds import class_name
 from genlab.system.seeding import seeded
 from genlab.system.small_files import read_json
+from genlab.system.text import NUMBER
 
 
 def run_source(run: Run, config: DataUseConfig) -> tuple[Source, DatasetChoice]:
@@ -63,8 +65,12 @@ def _found(run: Run, config: DataUseConfig) -> tuple[Source, DatasetChoice]:
 
 def _check_classes(run: Run, source: Source) -> None:
     """`ValueError` if the classes of a run's own data are not those that it was trained on, in their order."""
-    then, now = (spec.fields["label"].names if "label" in spec else () for spec in (run.data, source.spec))
-    if then and now and then != now:
+    if not ("label" in run.data and "label" in source.spec):
+        return
+    fields = (run.data["label"], source.spec["label"])
+    then, now = (tuple(class_name(field, number) for number in range(field.size)) for field in fields)
+    words = not all(map(NUMBER.fullmatch, then + now))
+    if then != now and not (words and not all(field.names for field in fields)):  # names may be younger than the run
         raise ValueError(
             f"the classes of the data are not those that run={run.folder} was trained on ({shown(then)} then, "
             f"{shown(now)} now): put them back, or name other data: dataset=NAME"
@@ -101,12 +107,17 @@ def is_ready(source: Source) -> bool:
     return not isinstance(inner, PublishedSet) or inner.lies_in(inner.data_dir)
 
 
-def dataset_images(run: Run, config: DataUseConfig, limit: int | None = None) -> DatasetImages:
-    """The first `limit` images (None: all) of the validation data of `config.dataset`, or of the run's own."""
+def dataset_images(
+    run: Run, config: DataUseConfig, limit: int | None = None, domain: str | None = None
+) -> DatasetImages:
+    """The first `limit` images (None: all) of the validation data of `config.dataset`, or of the run's own.
+
+    domain: the field that is meant, by default the first that is modelled.
+    """
     source, choice = run_source(run, config)
     title = "validation" if config.own else f"{choice.name}-validation"
     origin = dataset_origin(choice.name, choice.settings)
-    return replace(images_of(run, source, title, origin, limit), conditions=config.own)
+    return replace(images_of(run, source, title, origin, limit), conditions=config.own, domain=domain)
 
 
 def dataset_origin(name: str, settings: dict[str, Any]) -> dict[str, Any]:

@@ -139,10 +139,12 @@ class UserPoints(Images):
 
 @dataclass(kw_only=True)
 class DatasetImages(Images):
-    """Rows of a dataset split, in order. given_labels: int64 [N], used instead of the dataset's own."""
+    """Rows of a dataset split, in order. given_labels: int64 [N], used instead of the dataset's own. domain: the field
+    that is meant, by default the first that is modelled."""
 
     loader: Loader
     given_labels: Tensor | None = None
+    domain: str | None = None
 
     @property
     def classes(self) -> list[str]:
@@ -153,8 +155,9 @@ class DatasetImages(Images):
         start = 0
         for batch in self.loader.in_order(self.size):
             end = start + batch.size
-            others = {name: value.cpu() for name, value in batch.fields.items() if value is not batch.first}
+            x = batch[self.domain] if self.domain else batch.first
+            others = {name: value.cpu() for name, value in batch.fields.items() if value is not x}
             if self.given_labels is not None:
                 others["label"] = self.given_labels[start:end]
-            yield [str(number) for number in range(start, end)], batch.first.float().cpu(), others
+            yield [str(number) for number in range(start, end)], x.float().cpu(), others
             start = end

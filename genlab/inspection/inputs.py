@@ -15,9 +15,10 @@ from genlab.config.commands import ImagesConfig, ScoreConfig
 from genlab.config.options import dataset_defaults
 from genlab.config.paths import options
 from genlab.contract.data import Field
-from genlab.data.arrays import Npz, read_array, read_headers
+from genlab.data.arrays import Npz
 from genlab.data.decoding import SUFFIXES
 from genlab.data.listing import check_folder, list_images
+from genlab.data.numpy_files import read_array, read_headers
 from genlab.data.point_files import read_points
 from genlab.inference.run import Run
 from genlab.inspection.dataset import check_field, check_fit, dataset_images, dataset_origin, images_of

@@ -1,8 +1,7 @@
 """From the images of a run's steps to an animation of them, and to a strip that shows some of them side by side."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,23 +37,30 @@ def growing(steps: Sequence[int], most: int) -> list[int]:
     return chosen + [steps[-1]] * (len(steps) > 1)
 
 
-def save_film(paths: Sequence[Path], path: Path, milliseconds: int, entries: dict[str, str]) -> None:
-    """Write the images `paths` as a looping GIF, with its last frame held. entries: its metadata.
+def save_film(
+    paths: Sequence[Path], titles: Sequence[str], path: Path, milliseconds: int, entries: dict[str, str]
+) -> None:
+    """Write the images `paths` as a looping GIF, each below its title, with its last frame held. entries: its metadata.
 
-    Images of another size than the last one are left out: they were made with other settings.
+    Smaller images stand at the top right of a frame, as their names are to the left of them.
     """
-    last = read(paths[-1])
-    frames = _alike(paths[:-1], last.size)
-    first = next(frames, None)
-    ordered = chain([] if first is None else [first], frames, [last])
-    opening, *rest = (_within(image, _SIDE) for image in ordered)
+    opening, *rest = _titled([_within(read(source), _SIDE) for source in paths], titles)
     durations = [milliseconds] * len(rest) + [_HOLD]
     comment = "\n".join(f"{key}: {text}" for key, text in entries.items())
     opening.save(path, save_all=True, append_images=rest, duration=durations, loop=0, comment=comment)
 
 
-def _alike(paths: Iterable[Path], size: tuple[int, int]) -> Iterator["Image"]:
-    return (image for image in map(read, paths) if image.size == size)
+def _titled(images: Sequence["Image"], titles: Sequence[str]) -> Iterator["Image"]:
+    """Images below their titles, on white, all of one size."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    width, height = (max(image.size[axis] for image in images) for axis in (0, 1))
+    font = ImageFont.load_default(_FONT)
+    for image, title in zip(images, titles, strict=True):
+        whole = Image.new("RGB", (width, _TITLE + height), "white")
+        ImageDraw.Draw(whole).text((width - image.width / 2, _TITLE / 2), title, fill="black", font=font, anchor="mm")
+        whole.paste(image, (width - image.width, _TITLE))
+        yield whole
 
 
 def save_strip(
@@ -64,19 +70,16 @@ def save_strip(
 
     columns: maximum number of images in a row; None for all.
     """
-    from PIL import Image, ImageDraw, ImageFont
     from PIL.PngImagePlugin import PngInfo
 
-    images = [_within(read(source), _STRIP_SIDE) for source in paths]
+    images = list(_titled([_within(read(source), _STRIP_SIDE) for source in paths], titles))
     columns = min(columns or len(images), len(images))
-    width, height = max(image.width for image in images), _TITLE + max(image.height for image in images)
-    size = columns * (width + _GAP) - _GAP, -(-len(images) // columns) * (height + _GAP) - _GAP
-    strip, font = Image.new("RGB", size, "white"), ImageFont.load_default(_FONT)
-    draw = ImageDraw.Draw(strip)
-    for number, (image, title) in enumerate(zip(images, titles, strict=True)):
-        left, top = number % columns * (width + _GAP), number // columns * (height + _GAP)
-        draw.text((left + width / 2, top + _TITLE / 2), title, fill="black", font=font, anchor="mm")
-        strip.paste(image, (left, top + _TITLE))
+    across, down = images[0].width + _GAP, images[0].height + _GAP
+    strip = images[0].resize((columns * across - _GAP, -(-len(images) // columns) * down - _GAP))
+    strip.paste("white", (0, 0, *strip.size))
+    for number, image in enumerate(images):
+        row, column = divmod(number, columns)
+        strip.paste(image, (column * across, row * down))
     info = PngInfo()
     for key, text in entries.items():
         info.add_text(key, text)

@@ -1,6 +1,5 @@
 """Grids of images: from tensors to one image, to PNG files and to the frames of an animation."""
 
-from collections.abc import Sequence
 from math import ceil
 from pathlib import Path
 
@@ -8,15 +7,16 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from genlab.media.captions import with_captions
+from genlab.contract.model import Grid
+from genlab.media.captions import Layout, with_captions
 from genlab.media.images import Png, encode, to_uint8
 from genlab.media.metadata import Origin
 
 _LINE = 0.5
 """Grey level of the lines between images and of empty cells."""
 
-_SIDE = 720
-"""Maximum side, in pixels, up to which images are enlarged by integer factors."""
+_SIDE, _CAPTIONED_SIDE = 720, 1440
+"""Maximum side of a grid, in pixels, up to which images are enlarged by integer factors; and where names need room."""
 
 _WIDTH = 2
 """Line width in pixels."""
@@ -25,11 +25,14 @@ _COLUMNS = 8
 """Default number of images per row."""
 
 
-def tile(images: Tensor) -> Tensor:
+def tile(images: Tensor, scale: int = 1) -> Tensor:
     """Tile images [rows, columns, C, H, W] in [0, 1] to one image [C, H', W'], with grey lines between them.
+
+    scale: integer factor by which images are enlarged, and lines are not.
 
     torchvision's `make_grid` would do, but importing it takes longer than hundreds of steps of a small network.
     """
+    images = images.repeat_interleave(scale, -1).repeat_interleave(scale, -2) if scale > 1 else images
     rows, columns, channels, height, width = images.shape
     framed = pad(images.clamp(0, 1), (_WIDTH, 0, _WIDTH, 0), value=_LINE)  # each with the lines above and to the left
     image = framed.permute(2, 0, 3, 1, 4).reshape(channels, rows * (height + _WIDTH), columns * (width + _WIDTH))
@@ -64,29 +67,33 @@ def frames(images: Tensor) -> list[Tensor]:
     """Rows [rows, steps, C, H, W] in [0, 1] as frames of an animation: one image of all rows per step."""
     channels = images.shape[2]  # grey stays grey, so a palette of 256 colours holds every level
     columns = ceil(len(images) / ceil(len(images) / _COLUMNS))  # 10 rows become 5 and 5, not 8 and 2
-    tiled = (tile(wrap(step, columns))[:channels] for step in images.unbind(1))
-    return [image.repeat_interleave(_scale(image), -1).repeat_interleave(_scale(image), -2) for image in tiled]
+    rows = [wrap(step, columns) for step in images.unbind(1)]
+    return [tile(row, _scale(row))[:channels] for row in rows]
 
 
-def _scale(image: Tensor) -> int:
-    """The largest integer factor by which an image [C, H, W] fits into `_SIDE`, at least 1."""
-    return max(1, _SIDE // max(image.shape[-2:]))
+def _scale(images: Tensor, side: int = _SIDE) -> int:
+    """The largest integer factor by which the grid of images [rows, columns, C, H, W] fits into `side`, at least 1."""
+    sizes = zip(images.shape[:2], images.shape[-2:], strict=True)
+    return max(1, min((side - _WIDTH - count * _WIDTH) // (count * length) for count, length in sizes))
 
 
-def to_png(images: Tensor, origin: Origin | None = None, captions: Sequence[str] = ()) -> Png:
-    """Images [rows, columns, C, H, W] in [0, 1] as one PNG; small images are enlarged by an integer factor.
+def to_png(shown: Tensor | Grid, origin: Origin | None = None) -> Png:
+    """Images [rows, columns, C, H, W] in [0, 1] as one PNG with their names, if any; small images are enlarged by an
+    integer factor, further where their names need the room.
 
-    origin: metadata of the file; None for none. captions: of the first images, in reading order.
+    origin: metadata of the file; None for none.
     """
-    image = tile(images.float().cpu())
-    pixels, scale = to_uint8(image[None])[0], _scale(image)
-    if captions:
-        large = pixels.repeat(scale, 0).repeat(scale, 1)
-        height, width = (scale * (side + _WIDTH) for side in images.shape[-2:])
-        return encode(with_captions(large, captions, height, width), origin)
-    return encode(pixels, origin, scale)
+    grid = Grid.of(shown)
+    images = grid.examples.float().cpu()
+    least, most = _scale(images), _scale(images, _CAPTIONED_SIDE)
+    for scale in (*range(least, most + 1), least):  # where nothing fits, names are cut
+        height, width = (scale * side + _WIDTH for side in images.shape[-2:])
+        if (layout := Layout.of(grid, height, width)).fits:
+            break
+    pixels = to_uint8(tile(images, scale)[None])[0]
+    return encode(with_captions(pixels, layout, height, width), origin)
 
 
-def save_png(images: Tensor, path: Path, origin: Origin | None = None) -> None:
+def save_png(shown: Tensor | Grid, path: Path, origin: Origin | None = None) -> None:
     """Write images [rows, columns, C, H, W] in [0, 1] as one PNG, see `to_png`."""
-    path.write_bytes(to_png(images, origin).content)
+    path.write_bytes(to_png(shown, origin).content)

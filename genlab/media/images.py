@@ -31,19 +31,15 @@ class Png(NamedTuple):
     width: int
 
 
-def encode(pixels: np.ndarray, origin: Origin | None = None, scale: int = 1) -> Png:
-    """One image, uint8 [H, W, C] with 1 or 3 channels, as a PNG, with its origin as metadata if given.
-
-    scale: integer factor of enlargement.
-    """
+def encode(pixels: np.ndarray, origin: Origin | None = None) -> Png:
+    """One image, uint8 [H, W, C] with 1 or 3 channels, as a PNG, with its origin as metadata if given."""
     from PIL.PngImagePlugin import PngInfo
 
-    large = pixels.repeat(scale, 0).repeat(scale, 1)
     file, info = BytesIO(), PngInfo()
     for key, text in (origin.entries() if origin else {}).items():
         info.add_text(key, text)
-    _image(large).save(file, "PNG", compress_level=_COMPRESSION, pnginfo=info)
-    return Png(file.getvalue(), *large.shape[:2])
+    _image(pixels).save(file, "PNG", compress_level=_COMPRESSION, pnginfo=info)
+    return Png(file.getvalue(), *pixels.shape[:2])
 
 
 def save_image(pixels: np.ndarray, path: Path, origin: Origin | None = None) -> None:

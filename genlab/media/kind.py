@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from genlab.contract.data import Field
+from genlab.contract.model import Grid
 from genlab.media.images import Png
 from genlab.media.metadata import Origin
 
@@ -91,22 +92,21 @@ class Shown(Kind):
 
     def picture(
         self,
-        rows: Tensor,
+        shown: Tensor | Grid,
         origin: Origin | None = None,
         scene: Scene | None = None,
         connected: bool = False,
-        captions: Sequence[str] = (),
     ) -> Png:
-        """Examples [rows, columns, *shape] as one PNG. origin: its metadata. connected: each row is a path. captions:
-        of the first examples, for kinds that are shown one by one."""
+        """Examples [rows, columns, *shape] as one PNG, with the names of a `Grid` as far as the kind can show them.
+        origin: its metadata. connected: each row is a path."""
         raise NotImplementedError
 
     def arranged(self, x: Tensor, columns: int | None = None) -> Tensor:
         """Examples [N, *shape] in rows [rows, columns, *shape]; None for about as many columns as rows."""
         raise NotImplementedError
 
-    def beside(self, x: Tensor, y: Tensor) -> Tensor:
-        """Rows [rows, columns, *shape] that show `y` beside `x`, [N, *shape] each, for comparison."""
+    def beside(self, x: Tensor, y: Tensor) -> Grid:
+        """Originals `x` and their reconstructions `y`, [N, *shape] each, side by side for comparison."""
         raise NotImplementedError
 
     def thumbnails(self, x: Tensor) -> Tensor | None:

@@ -10,14 +10,19 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, one_hot, pad
 
 from genlab.contract.data import DataSpec, Field
+from genlab.contract.model import Grid
 from genlab.media.grids import frames, in_blocks, to_png, wrap
 from genlab.media.images import Png, save_gif, save_image, to_uint8
 from genlab.media.kind import Kind, Scene, Shown, parse_numbers
 from genlab.media.metadata import Origin
 from genlab.media.points import Points
-from genlab.system.text import NUMBER, closest, printable
+from genlab.system.text import NUMBER, closest, printable, shortened
+
+MOST_COLUMNS = 50
+"""Maximum number of classes that a grid shows as a column each."""
 
 _SHOWN_CLASSES = 20
+_LONGEST_LIST = 200  # letters
 
 
 class Image(Shown):
@@ -37,21 +42,20 @@ class Image(Shown):
 
     def picture(
         self,
-        rows: Tensor,
+        shown: Tensor | Grid,
         origin: Origin | None = None,
         scene: Scene | None = None,
         connected: bool = False,
-        captions: Sequence[str] = (),
     ) -> Png:
-        return to_png(rows, origin, captions)
+        return to_png(shown, origin)
 
     def arranged(self, x: Tensor, columns: int | None = None) -> Tensor:
         """Empty cells are grey."""
         return wrap(x, columns)
 
-    def beside(self, x: Tensor, y: Tensor) -> Tensor:
+    def beside(self, x: Tensor, y: Tensor) -> Grid:
         """Rows of x, each above the row of their counterparts in y."""
-        return in_blocks(x, y)
+        return Grid(in_blocks(x, y), rows=("original", "reconstruction"))
 
     def thumbnails(self, x: Tensor) -> Tensor | None:
         """Padded with black, and averaged to at most 64 pixels per side."""
@@ -95,6 +99,8 @@ class Label(Kind):
         if type(value) is int and 0 <= value < field.size and not _is_numeric(field.names):
             return torch.tensor(value)
         known = numbered(field) or f"0 to {field.size - 1}"
+        if _is_numeric(field.names):
+            known = f"called {shortened(', '.join(field.names), _LONGEST_LIST)}"
         hint = closest(value, field.names) if isinstance(value, str) else ""
         raise ValueError(f"this run knows the classes {known}{hint and '; '}{hint}")
 

@@ -1,6 +1,6 @@
 """Plots of points: densities on a line, scatter in a plane, paths, and the field of a discriminator."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -194,8 +194,12 @@ def draw_data(axes: "Axes", plane: Plane, scene: Scene) -> None:
     axes.set(xlim=plane.extent[:2], ylim=plane.extent[2:], xlabel=plane.names[0], ylabel=plane.names[1])
 
 
-def connect(axes: "Axes", rows: Tensor, plane: Plane, scene: Scene, steps: int | None = None) -> None:
+def connect(
+    axes: "Axes", rows: Tensor, plane: Plane, scene: Scene, steps: int | None = None, names: Sequence[str] = ()
+) -> None:
     """Paths [rows, steps, D] over the data, a colour each, from a circle to a dot; only the first `steps` of them.
+
+    names: for the legend, one for each path; none if they are fewer.
 
     On the line, the steps are the second axis.
     """
@@ -212,6 +216,9 @@ def connect(axes: "Axes", rows: Tensor, plane: Plane, scene: Scene, steps: int |
     colours = colormaps["tab10"].colors
     for number, path in enumerate(paths[:, :steps]):
         colour = colours[number % len(colours)]
-        axes.plot(*path.T, color=colour, marker=".", markersize=3, linewidth=1)
+        label = names[number].replace("\n", ", ") if len(names) == len(paths) else None
+        axes.plot(*path.T, color=colour, marker=".", markersize=3, linewidth=1, label=label)
         axes.plot(*path[0], color=colour, marker="o", markersize=7, markerfacecolor="none")
         axes.plot(*path[-1], color=colour, marker="o", markersize=5)
+    if len(names) == len(paths):
+        axes.legend(fontsize="small")

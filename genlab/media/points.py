@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from genlab.contract.data import Field
+from genlab.contract.model import Grid
 from genlab.media.images import Png, encode, save_gif
 from genlab.media.kind import Scene, Shown, parse_numbers
 from genlab.media.metadata import Origin
@@ -37,22 +38,23 @@ class Points(Shown):
 
     def picture(
         self,
-        rows: Tensor,
+        shown: Tensor | Grid,
         origin: Origin | None = None,
         scene: Scene | None = None,
         connected: bool = False,
-        captions: Sequence[str] = (),
     ) -> Png:
         """Points [rows, columns, D] over the data, see `point_plots`; the sizes are those of `new_figure`.
 
-        connected: each row is a path, drawn as a line of its own colour that starts at a circle.
+        connected: each row is a path, drawn as a line of its own colour that starts at a circle; a legend has the names
+        of rows, if each has one of its own.
         """
-        rows, scene = rows.detach().cpu().float(), scene or Scene(shown="")
+        grid = Grid.of(shown)
+        rows, scene = grid.examples.detach().cpu().float(), scene or Scene(shown="")
         plane = Plane.of(rows.flatten(0, 1) if scene.real is None else scene.real)
         with torch.no_grad():
             if connected:
                 figure = new_figure("line" if rows.shape[-1] == 1 else "plane")
-                connect(figure.subplots(), rows, plane, scene)
+                connect(figure.subplots(), rows, plane, scene, names=grid.rows)
             elif rows.shape[-1] == 1:
                 figure = new_figure("line")
                 draw_line(figure, rows.flatten(), plane, scene)
@@ -65,10 +67,10 @@ class Points(Shown):
         """One row."""
         return x[None]
 
-    def beside(self, x: Tensor, y: Tensor) -> Tensor:
+    def beside(self, x: Tensor, y: Tensor) -> Grid:
         """Paths from points of x to those of y, [paths, 2, D]; of at most `_PATHS` of them, evenly spaced."""
         rows = torch.linspace(0, len(x) - 1, min(_PATHS, len(x))).round().long()
-        return torch.stack([x[rows], y[rows]], 1)
+        return Grid(torch.stack([x[rows], y[rows]], 1))
 
     def save_animation(self, rows: Tensor, path: Path, origin: Origin | None = None) -> None:
         """Paths [rows, steps, D] as a GIF in which they grow."""

@@ -9,7 +9,7 @@ or `genlab.evaluation.data_metrics.DATA_METRICS`.
 import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from genlab.system.plugins import Broken, brought
@@ -30,7 +30,8 @@ class Metric:
     features; classes: whether the extractor must be a classifier. least_samples, least_real: minimum number of
     samples and of real images; covariance: whether both must also exceed the number of features. own_data: whether
     it is about the data that the run was trained on. kinds: of data that it is of; () for all. modes: whether the
-    dataset must know its modes.
+    dataset must know its modes. topic: heading under which its values are shown, its own name if empty; of_diversity:
+    those under "diversity" instead. units: of values that have one.
     """
 
     group: Literal["samples", "data", "translation"]
@@ -47,12 +48,15 @@ class Metric:
     own_data: bool = False
     kinds: tuple[str, ...] = ()
     modes: bool = False
+    topic: str = ""
+    of_diversity: tuple[str, ...] = ()
+    units: Mapping[str, str] = field(default_factory=dict)
 
 
 def _samples(summary: str, directions: dict[str, Direction], **more: Any) -> Metric:
     """A metric of samples; compares features unless `more` overrides that."""
     settings: dict[str, Any] = {"draws": True, "extractor": True, "least_samples": 2, "least_real": 2, **more}
-    return Metric("samples", summary, directions, ("sample",), **settings)
+    return Metric("samples", summary, directions, ("sample",), **{"topic": "sample quality", **settings})
 
 
 FEWEST_KERNEL = 50
@@ -66,16 +70,29 @@ METRICS: dict[str, Metric] = {
         {"elbo": "max", "importance_weighted_bound": "max", "bits_per_dim": "min"},
         ("log_weights",),
         draws=True,
+        units={"elbo": "nats", "importance_weighted_bound": "nats", "bits_per_dim": "bits/dim"},
     ),
     "exact_likelihood": Metric(
-        "data", "log-likelihood, bits per dimension", {"log_likelihood": "max", "bits_per_dim": "min"}, ("log_prob",)
+        "data",
+        "log-likelihood, bits per dimension",
+        {"log_likelihood": "max", "bits_per_dim": "min"},
+        ("log_prob",),
+        topic="likelihood",
+        units={"log_likelihood": "nats", "bits_per_dim": "bits/dim"},
     ),
-    "reconstruction": Metric("data", "MSE, PSNR, SSIM", {"mse": "min", "psnr": "max", "ssim": "max"}, ("reconstruct",)),
+    "reconstruction": Metric(
+        "data",
+        "MSE, PSNR, SSIM",
+        {"mse": "min", "psnr": "max", "ssim": "max"},
+        ("reconstruct",),
+        units={"psnr": "dB"},
+    ),
     "latents": Metric(
         "data",
         "active units, total correlation",
         {"active_units": None, "total_correlation": None},
         ("encode",),
+        units={"total_correlation": "nats"},
     ),
     "disentanglement": Metric(
         "data",
@@ -115,6 +132,7 @@ METRICS: dict[str, Metric] = {
         {"precision": "max", "recall": "max", "density": "max", "coverage": "max"},
         least_samples=6,
         least_real=6,
+        of_diversity=("recall", "coverage"),
     ),
     "mmd": _samples("maximum mean discrepancy, Gaussian kernel", {"mmd": "min"}),
     "sliced_wasserstein": _samples("sliced Wasserstein distance", {"sliced_wasserstein": "min"}),
@@ -122,6 +140,8 @@ METRICS: dict[str, Metric] = {
         "classes covered, their entropy, certainty, agreement with labels",
         {"classes_covered": "max", "class_entropy": None, "certainty": "max", "agreement": "max"},
         classes=True,
+        of_diversity=("classes_covered", "class_entropy"),
+        units={"class_entropy": "nats"},
     ),
     "copies": _samples(
         "distances to the nearest training images",
@@ -130,6 +150,7 @@ METRICS: dict[str, Metric] = {
         least_samples=1,
         least_real=1,
         own_data=True,
+        topic="copies",
     ),
     "modes": _samples(
         "modes of the mixture covered, share of samples of high quality",
@@ -137,6 +158,7 @@ METRICS: dict[str, Metric] = {
         extractor=False,
         kinds=("points",),
         modes=True,
+        of_diversity=("modes_covered",),
     ),
     "wasserstein": _samples("Wasserstein distance of points", {"wasserstein": "min"}, kinds=("points",)),
 }

@@ -5,14 +5,14 @@ References:
 - Vincent et al. 2008, Extracting and Composing Robust Features with Denoising Autoencoders, https://doi.org/10.1145/1390156.1390294
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from torch import Tensor
 from torch.nn import functional as F
 
 from genlab.contract.data import Batch, DataSpec
-from genlab.contract.model import GenerativeModel, Update
+from genlab.contract.model import GenerativeModel, Grid, Update
 from genlab.media.kinds import shown_kind
 from genlab.networks.coordinates import Coordinates
 from genlab.networks.layers import Activation, check_least
@@ -81,6 +81,6 @@ class AE(GenerativeModel):
         """mse: squared error of the reconstruction, mean over entries and examples, in the units of x."""
         return {"mse": (self.reconstruct(batch["x"]).float() - batch["x"]).square().mean()}
 
-    def preview(self, batch: Batch) -> dict[str, Tensor]:
+    def preview(self, batch: Batch) -> Mapping[str, Grid]:
         """Examples beside their reconstructions."""
         return {"reconstructions": shown_kind(self.data).beside(batch["x"], self.reconstruct(batch["x"]))}

@@ -9,16 +9,17 @@ References:
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from genlab.contract.data import Batch, Condition, DataSpec, select
-from genlab.contract.model import GenerativeModel, Update
+from genlab.contract.data import Batch, Condition, DataSpec
+from genlab.contract.model import GenerativeModel, Grid, Update
 from genlab.losses.discrete import DiscreteName, make_discrete
 from genlab.media.kinds import levels_of
+from genlab.models.latents import one_class_a_column
 from genlab.networks.condition import ConditionFeatures
 from genlab.networks.network import Network
 
@@ -101,15 +102,12 @@ class Autoregressive(GenerativeModel):
         nats = self.log_prob(batch["x"], self.condition(batch)).mean()
         return {"log_likelihood": nats, "bits_per_dim": self.bits_per_dim(nats)}
 
-    def preview(self, batch: Batch) -> dict[str, Tensor]:
-        side = max(1, int(batch.size**0.5))
-        shown, condition = slice(side * side), self.condition(batch)
-        noise = batch.rand(math.prod(self.data.shape), 2)[shown]
-        return {"samples": self.drawn(noise, select(condition, shown)).unflatten(0, (side, side))}
-
-    def preview_labels(self, batch: Batch) -> dict[str, Tensor]:
-        side = max(1, int(batch.size**0.5))
-        return {"samples": batch["label"][: side * side].unflatten(0, (side, side))} if self.conditions else {}
+    def preview(self, batch: Batch) -> Mapping[str, Grid]:
+        """A square grid of samples; or one class per column, with the same noise within each row."""
+        noise, side = batch.rand(math.prod(self.data.shape), 2), max(1, int(batch.size**0.5))
+        if self.conditions:
+            return {"samples": one_class_a_column(self.data, noise, self.drawn)}
+        return {"samples": Grid(self.drawn(noise[: side * side], None).unflatten(0, (side, side)))}
 
     def _told(self, condition: Condition | None, dtype: torch.dtype) -> Tensor | None:
         return self.features(self.needed(condition)).to(dtype) if self.conditions else None

@@ -10,6 +10,7 @@ References:
 - Miyato and Koyama 2018, cGANs with Projection Discriminator, https://arxiv.org/abs/1802.05637
 """
 
+from collections.abc import Mapping
 from math import log, prod
 from typing import Any
 
@@ -18,11 +19,10 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from genlab.contract.data import Batch, Condition, DataSpec
+from genlab.contract.model import Grid
 from genlab.models.gan import GAN
+from genlab.models.latents import one_class_a_column
 from genlab.networks.network import Network
-from genlab.system.portions import rows_at_once
-
-_PREVIEW_COLUMNS = 10
 
 
 class CGAN(GAN):
@@ -84,14 +84,6 @@ class CGAN(GAN):
             logits = outputs[:, :1] + outputs[:, 1:]
         return logits.logsumexp(1) - log(self.num_conditions)
 
-    def preview(self, batch: Batch) -> dict[str, Tensor]:
-        """One class per row, the same noise within each column."""
-        label = self.preview_labels(batch)["samples"]
-        z = self.latents(batch)[: label.shape[1]]
-        samples = self.decode(z.repeat(self.num_conditions, 1), {"label": label.flatten()})
-        return {"samples": samples.unflatten(0, label.shape)}
-
-    def preview_labels(self, batch: Batch) -> dict[str, Tensor]:
-        at_once = rows_at_once(self.data.shape, most=_PREVIEW_COLUMNS * self.num_conditions)
-        columns = min(batch.size, max(1, at_once // self.num_conditions))
-        return {"samples": torch.arange(self.num_conditions, device=batch.device)[:, None].repeat(1, columns)}
+    def preview(self, batch: Batch) -> Mapping[str, Grid]:
+        """One class per column, the same noise within each row."""
+        return {"samples": one_class_a_column(self.data, self.latents(batch), self.decode)}

@@ -11,7 +11,7 @@ References:
   https://arxiv.org/abs/1612.07828 (the pool of earlier translations)
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
 from genlab.contract.data import Batch, DataSpec
-from genlab.contract.model import GenerativeModel, Update
+from genlab.contract.model import GenerativeModel, Grid, Update
 from genlab.losses.adversarial import discriminator_loss, generator_loss
 from genlab.media.grids import same_channels
 from genlab.metrics.sliced_wasserstein import sliced_wasserstein
@@ -172,10 +172,11 @@ class CycleGAN(GenerativeModel):
         scores["sliced_wasserstein"] = torch.stack(distances).mean()
         return {"cycle_error": torch.stack(cycle_errors).mean(), **scores}
 
-    def preview(self, batch: Batch) -> dict[str, Tensor]:
+    def preview(self, batch: Batch) -> Mapping[str, Grid]:
         """Six rows of up to 8: images of a, their translations, their cycles, then the same for b."""
-        batch, rows = batch.head(8), []
+        batch, rows, names = batch.head(8), [], []
         for domain, other in (("a", "b"), ("b", "a")):
             translation = self.translate(batch[domain], other)
             rows += [batch[domain], translation, self.translate(translation, domain)]
-        return {"translations": torch.stack(same_channels(*rows))}
+            names += [domain, f"{domain} to {other}", f"back to {domain}"]
+        return {"translations": Grid(torch.stack(same_channels(*rows)), rows=names)}

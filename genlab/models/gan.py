@@ -14,7 +14,7 @@ References:
 - Karras et al. 2020, Analyzing and Improving the Image Quality of StyleGAN, https://arxiv.org/abs/1912.04958 (lazy R1)
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from genlab.contract.data import Batch, Condition, DataSpec
-from genlab.contract.model import GenerativeModel, Update
+from genlab.contract.model import GenerativeModel, Grid, Update
 from genlab.losses.adversarial import AdversarialLoss, discriminator_loss, generator_loss, r1_penalty
 from genlab.losses.adversarial import gradient_penalty as penalty_between
 from genlab.metrics.sliced_wasserstein import sliced_wasserstein
@@ -209,10 +209,10 @@ class GAN(GenerativeModel):
             metrics["diversity"] = _mean_pairwise_distance(samples) / expected
         return metrics
 
-    def preview(self, batch: Batch) -> dict[str, Tensor]:
+    def preview(self, batch: Batch) -> Mapping[str, Grid]:
         """A square grid of samples, as large as the batch allows."""
         side = max(1, int(batch.size**0.5))
-        return {"samples": self.decode(self.latents(batch)[: side * side]).unflatten(0, (side, side))}
+        return {"samples": Grid(self.decode(self.latents(batch)[: side * side]).unflatten(0, (side, side)))}
 
 
 def _mean_pairwise_distance(points: Tensor) -> Tensor:

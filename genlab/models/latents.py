@@ -1,7 +1,16 @@
-"""Sampling from the standard normal prior, shared by several models."""
+"""Sampling from the standard normal prior, of each class if need be, shared by several models."""
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+
+from genlab.contract.data import Condition, DataSpec
+from genlab.contract.model import Grid
+from genlab.media.kinds import MOST_COLUMNS, class_name
+from genlab.system.portions import rows_at_once
+
+_DRAWS = 10  # of each class
 
 
 def standard_normal(num_samples: int, size: int, network: nn.Module, truncation: float | None = None) -> Tensor:
@@ -18,3 +27,13 @@ def standard_normal(num_samples: int, size: int, network: nn.Module, truncation:
     if truncation <= 0:
         raise ValueError(f"sampling.truncation={truncation}: must be greater than 0, as in sampling.truncation=0.7")
     return nn.init.trunc_normal_(z, a=-truncation, b=truncation)
+
+
+def one_class_a_column(data: DataSpec, z: Tensor, decode: Callable[[Tensor, Condition], Tensor]) -> Grid:
+    """Examples of each class, a column with its name, decoded from the same latents or noise: a row for each of the
+    first of z [N, ...]."""
+    classes = min(data.num_classes, MOST_COLUMNS)
+    rows = min(len(z), max(1, rows_at_once(data.shape, most=_DRAWS * classes) // classes))
+    label = torch.arange(classes, device=z.device).repeat(rows)
+    x = decode(z[:rows].repeat_interleave(classes, 0), {"label": label})
+    return Grid(x.unflatten(0, (rows, classes)), columns=[class_name(data["label"], n) for n in range(classes)])

@@ -7,13 +7,13 @@ Reference: Isola, Zhu, Zhou, Efros 2017, Image-to-Image Translation with Conditi
 https://arxiv.org/abs/1611.07004 (the ablation "L1" of its section 4.2)
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from torch import Tensor
 from torch.nn.functional import l1_loss
 
 from genlab.contract.data import Batch, DataSpec
-from genlab.contract.model import GenerativeModel, Update
+from genlab.contract.model import GenerativeModel, Grid, Update
 from genlab.media.grids import in_blocks, same_channels
 from genlab.networks.coordinates import Coordinates
 from genlab.networks.network import Network
@@ -61,7 +61,7 @@ class TranslateL1(GenerativeModel):
         psnr = -10 * squared.clamp(min=_LEAST_ERROR).log10()
         return {"l1": l1_loss(translation, b), "mse": squared.mean(), "psnr": psnr.mean()}
 
-    def preview(self, batch: Batch) -> dict[str, Tensor]:
+    def preview(self, batch: Batch) -> Mapping[str, Grid]:
         """Rows of up to 8: images of a, their translations, and the true b."""
         rows = same_channels(batch["a"], self._translated(batch["a"]), batch["b"])
-        return {"translations": in_blocks(*rows, blocks=2)}
+        return {"translations": Grid(in_blocks(*rows, blocks=2), rows=("a", "a to b", "b"))}

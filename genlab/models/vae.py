@@ -6,14 +6,14 @@ References:
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from genlab.contract.data import Batch, Condition, DataSpec, select
-from genlab.contract.model import GenerativeModel, Update
+from genlab.contract.model import GenerativeModel, Grid, Update
 from genlab.losses.divergence import kl_to_standard_normal
 from genlab.losses.likelihood import LikelihoodName, make_likelihood
 from genlab.media.kinds import shown_kind
@@ -25,6 +25,7 @@ from genlab.system.portions import rows_at_once
 
 _TRAVERSED_LATENTS = 10
 _TRAVERSED_VALUES = 9
+_USED = 0.02  # nats of KL above which a latent is said to be used
 
 
 class VAE(GenerativeModel):
@@ -160,29 +161,38 @@ class VAE(GenerativeModel):
             "mse": (self.reconstruct(x, self.condition(batch)).float() - x).square().mean(),
         }
 
-    def preview(self, batch: Batch) -> dict[str, Tensor]:
-        """Samples, reconstructions beside their examples, and traversals: one latent per row, in order of KL."""
-        side, condition = max(1, int(batch.size**0.5)), self.condition(batch)
-        shown = slice(side * side)
-        samples = self.decode(batch.randn(self.latent_dim)[shown], select(condition, shown))
-        reconstructions = shown_kind(self.data).beside(batch["x"], self.reconstruct(batch["x"], condition))
+    def preview(self, batch: Batch) -> Mapping[str, Grid]:
+        """Samples, examples above their reconstructions, and traversals: one latent per row, in order of KL."""
+        x, condition = batch["x"], self.condition(batch)
         return {
-            "samples": samples.unflatten(0, (side, side)),
-            "reconstructions": reconstructions,
-            "traversals": self._traversals(batch["x"], condition),
+            "samples": self.preview_samples(batch),
+            "reconstructions": shown_kind(self.data).beside(x, self.reconstruct(x, condition)),
+            "traversals": self._traversals(x, condition),
         }
 
-    def _traversals(self, x: Tensor, condition: Condition | None) -> Tensor:
-        """Vary one latent dimension from -2 to 2 with the others fixed: [latents, values, *shape].
+    def preview_samples(self, batch: Batch) -> Grid:
+        """A square grid of samples, as large as the batch allows."""
+        side = max(1, int(batch.size**0.5))
+        return Grid(self.decode(batch.randn(self.latent_dim)[: side * side]).unflatten(0, (side, side)))
+
+    def _traversals(self, x: Tensor, condition: Condition | None) -> Grid:
+        """Vary one latent dimension from -2 to 2 with the others fixed, those that do nothing left out: a row for each
+        latent, a column for each value.
 
         They are fixed at the latents of the most typical example, whose latents are closest to the prior's mean.
         """
         mu, log_var = self.posterior(x, condition)
         rows = max(1, rows_at_once(self.data.shape, most=_TRAVERSED_LATENTS * _TRAVERSED_VALUES) // _TRAVERSED_VALUES)
-        used = kl_to_standard_normal(mu, log_var).mean(0).argsort(descending=True)[:rows]
+        kl, used = kl_to_standard_normal(mu, log_var).mean(0).sort(descending=True)
+        used = used[: min(rows, max(1, int((kl > _USED).sum())))]
+        values = torch.linspace(-2, 2, _TRAVERSED_VALUES, device=mu.device)
         typical = mu.square().sum(1).argmin()
         z = mu[typical].repeat(len(used), _TRAVERSED_VALUES, 1)
         for row, latent in enumerate(used):
-            z[row, :, latent] = torch.linspace(-2, 2, _TRAVERSED_VALUES, device=z.device)
+            z[row, :, latent] = values
         fixed = select(condition, typical.expand(len(used) * _TRAVERSED_VALUES))
-        return self.decode(z.flatten(0, 1), fixed).unflatten(0, z.shape[:2])
+        return Grid(
+            self.decode(z.flatten(0, 1), fixed).unflatten(0, z.shape[:2]),
+            rows=[f"latent {latent}\nKL {nats:.2f}" for latent, nats in zip(used.tolist(), kl.tolist(), strict=False)],
+            columns=[f"{value:g}" for value in values.tolist()],
+        )

@@ -30,8 +30,10 @@ from genlab.data.source import Source
 from genlab.media.kinds import shown_kind
 from genlab.metrics.catalogue import directions_of, unknown
 from genlab.runs.batch_norm import batch_norm_problem
+from genlab.runs.loggers import missing_packages
 from genlab.system import memory, plugins
 from genlab.system.device import resolve
+from genlab.system.files import not_writable
 from genlab.system.text import did_you_mean, shell_line
 
 T = TypeVar("T")
@@ -48,8 +50,8 @@ def check(
     problems = [*found_before, *(line for lines in by_node.values() for line in lines)]
     checks = _Check(config, set(by_node), sweep_metric)
     checks.run(begins=folder is not None)
-    problems += checks.problems
-    problems += _folder_problems(RunFolder(folder)) if folder else []
+    problems += [*checks.problems, *missing_packages(config.logger)]
+    problems += _folder_problems(RunFolder(folder), config.output_dir) if folder else []
     if problems := problems or unstorable(config):
         raise RequestError(problems)
 
@@ -104,9 +106,10 @@ class _Check:
                 fitting.append(f"any images with dataset.pair={'|'.join(PAIRS)}")
             elif config.dataset.get("pair"):
                 fitting.insert(0, "this one with dataset.pair=null")
+            hint = f"{source.labels_hint}; " if source.labels_hint and "label" in missing else ""
             self.problems.append(
                 f"model {found.__name__} requires {', '.join(sorted(missing))}, but this dataset provides "
-                f"{', '.join(sorted(source.spec.provides))}; datasets that fit: {', '.join(fitting)}"
+                f"{', '.join(sorted(source.spec.provides))}; {hint}datasets that fit: {', '.join(fitting)}"
             )
             return
         kinds = {source.spec[domain].kind for domain in source.spec.domains}
@@ -186,8 +189,7 @@ def _datasets_that_provide(fields: frozenset[str]) -> Iterator[str]:
                 yield f"{name} (if your files do)"
 
 
-def _folder_problems(folder: RunFolder) -> Iterator[str]:
-    existing = next(path for path in (folder.path, *folder.path.absolute().parents) if path.exists())
+def _folder_problems(folder: RunFolder, output_dir: str) -> Iterator[str]:
     if folder.holds_run:
         yield (
             f"{folder}: holds a run already; continue it by {shell_line('genlab', 'resume', f'run={folder}')}, "
@@ -195,5 +197,7 @@ def _folder_problems(folder: RunFolder) -> Iterator[str]:
         )
     elif SweepFolder(folder.path).holds_sweep:
         yield f"hydra.run.dir={folder}: holds a sweep; choose another folder"
-    elif not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-        yield f"{folder}: cannot write in {existing}; choose another place, as in output_dir=/tmp/outputs"
+    elif place := not_writable(folder.path):
+        inside = folder.path.is_relative_to(os.path.expanduser(output_dir))
+        key = f"output_dir={output_dir}" if inside else f"hydra.run.dir={folder}"
+        yield f"{key}: cannot write in {place}; choose another place, as in output_dir=/tmp/outputs"

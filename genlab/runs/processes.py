@@ -22,6 +22,7 @@ from genlab.checkpoints.folder import RunFolder
 from genlab.system import torchrun
 from genlab.system.distributed import PeerLost, barrier, from_first
 from genlab.system.files import replace_text
+from genlab.system.logs import console, log_to_console
 from genlab.system.signals import Interrupted, handling, sparing_helpers
 from genlab.system.small_files import json_text
 from genlab.system.streams import lasting_streams
@@ -162,7 +163,8 @@ def _start(processes: int, folder: RunFolder, function: Callable, arguments: tup
     with sparing_helpers():
         resource_tracker.ensure_running()
     store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
-    context = multiprocessing.spawn(_work, (processes, store.port, function, arguments), nprocs=processes, join=False)
+    shared = (processes, store.port, console(), function, arguments)
+    context = multiprocessing.spawn(_work, shared, nprocs=processes, join=False)
     failure = None
     with _forwarding(context.pids()) as received:
         try:
@@ -187,13 +189,15 @@ def _start(processes: int, folder: RunFolder, function: Callable, arguments: tup
     return status["final"]
 
 
-def _work(number: int, processes: int, port: int, function: Callable, arguments: tuple) -> None:
-    """The body of one process, set up as by torchrun."""
+def _work(number: int, processes: int, port: int, logging: tuple | None, function: Callable, arguments: tuple) -> None:
+    """The body of one process, set up as by torchrun. logging: how process 0 logs to the console."""
     os.setpgrp()  # Ctrl-C signals the terminal's whole group; the parent forwards it
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(processes)}
     os.environ |= {"RANK": str(number), "LOCAL_RANK": str(number), "TORCHELASTIC_USE_AGENT_STORE": "True"}
     try:
         with lasting_streams(), _group():
+            if logging and number == 0:
+                log_to_console(*logging)
             function(*arguments)
             barrier()  # if one exits early, gloo may abort the others
     except Interrupted:

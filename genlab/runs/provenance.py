@@ -29,10 +29,15 @@ def environment(device: torch.device, train: Loader) -> dict:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "packages": installed(*_PACKAGES, *(plugin.distribution for plugin in plugins.installed())),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "device": name_of_device(device),
         "threads": torch.get_num_threads(),
         "data": fingerprint(train),
     }
+
+
+def name_of_device(device: torch.device) -> str:
+    """Its type, or of an NVIDIA GPU what it is called."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def resumed(first: dict, now: dict) -> dict:

@@ -18,6 +18,7 @@ from genlab.checkpoints.rotation import make_last
 from genlab.checkpoints.status import RunStatus
 from genlab.config.build import build_model, build_optimizers, build_schedule, build_source
 from genlab.config.places import with_absolute_places
+from genlab.config.rules import followed
 from genlab.config.stored import as_yaml, check_state
 from genlab.contract.settings import RunConfig
 from genlab.data.loading import Loader
@@ -25,6 +26,7 @@ from genlab.data.source import Source
 from genlab.media.kinds import numbered
 from genlab.networks.global_batch_norm import share_statistics
 from genlab.runs.callbacks import directions, make_callbacks
+from genlab.runs.opening import opening
 from genlab.runs.processes import RunFailed, first_failure, in_all_processes, reason_of, under_one_command
 from genlab.runs.provenance import environment, resumed
 from genlab.runs.transfer import transfer
@@ -32,12 +34,12 @@ from genlab.system import spin
 from genlab.system.device import MEMORY_FORMATS, prepare
 from genlab.system.distributed import PeerLost, largest, rank, world
 from genlab.system.files import replace_text
-from genlab.system.logs import log_to_file
+from genlab.system.logs import IN_FILE, log_to_file
 from genlab.system.portions import networks
 from genlab.system.seeding import seeded
 from genlab.system.signals import Interrupted, Interruption
 from genlab.system.small_files import read_json
-from genlab.system.text import shell_line
+from genlab.system.text import printable, shell_line
 from genlab.training.state import load_state_dict
 from genlab.training.trainer import Trainer
 
@@ -50,7 +52,13 @@ def train(config: RunConfig, folder: RunFolder, start: Start | None = None) -> d
     start: where the run in `folder` resumes, None for a new one. `Interrupted` if a signal ended it.
     """
     config = with_absolute_places(config)
-    return in_all_processes(config.device.processes, folder, _train, (config, folder, start))
+    log.info("run        %s", printable(str(folder)))
+    try:
+        return in_all_processes(config.device.processes, folder, _train, (config, folder, start))
+    except (RunFailed, Interrupted) as error:
+        with log_to_file(folder.log):
+            log.error("%s", reason_of(error), extra=IN_FILE)
+        raise
 
 
 def run_under_torchrun(command: Callable[[], int]) -> int:
@@ -106,6 +114,8 @@ def _fit(
                 if state:
                     load_state_dict(trainer, state)
                     state.clear()  # otherwise it stays in memory for the whole run
+                for line in opening(config, source, trainer) if rank() == 0 else ():
+                    log.info(line)
             trainer.fit()
         except PeerLost as error:  # another process has died: its error is this one's
             raise first_failure() from error
@@ -155,7 +165,8 @@ def _write_records(
     replace_text(folder.environment, json.dumps(record, indent=2))
     for note in source.notes:
         log.warning(note)
-    for line in (*_classes(source), *loaders[0].storage, *loaders[1].storage):
+    recipe = [line] if (line := followed(config, source)) else []
+    for line in (*recipe, *_classes(source), *loaders[0].storage, *loaders[1].storage):
         log.info(line)
     spin.report(config.device.spin)
 

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import sys
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from genlab.checkpoints.folder import JobFolder
+from genlab.checkpoints.folder import JobFolder, SweepFolder
 from genlab.checkpoints.status import state_of
 from genlab.config.check import locate
 from genlab.config.compose import compose_job, parse, register
@@ -33,6 +34,8 @@ from genlab.system.small_files import read_json
 from genlab.system.streams import lasting_streams
 
 log = logging.getLogger("genlab")
+
+_NAME_BYTES = 200  # of the 255 that a folder's name may have
 
 FORCED = "++network."
 """For keys of a network in a sweep. Hydra composes a job without the adjustments of its recipe
@@ -88,7 +91,7 @@ def run_job(config: DictConfig) -> float | None:
     if run.logger.hparams is None:  # show the settings that vary; all would hide them
         run.logger.hparams = sorted({override.key_or_group for override in parse(_of_job(overrides))})
     sys.argv = ["genlab", "train", *overrides]  # recorded as provenance, in place of the worker's own
-    log_to_console(logging.WARNING)
+    log_to_console(logging.WARNING, f"job {hydra.job.num}: ")
     try:
         with lasting_streams(), _WORKER.interruptible():
             final = _recorded(JobFolder(Path(hydra.runtime.output_dir)), run, overrides, sweep.retry)
@@ -119,6 +122,7 @@ def _recorded(folder: JobFolder, run: RunConfig, overrides: list[str], retry: bo
     """The job's final metrics, empty if it failed, now or before. `job.json` records its start and its end."""
     earlier = job_record(folder)
     record = {"overrides": overrides, "begun": os.urandom(8).hex(), "ended": False, "failed": None}
+    record["name"] = settings_name(overrides, read_json(SweepFolder(folder.path.parent).request)["varied"])
     same = _of_job(earlier.get("overrides", ())) == _of_job(overrides)
     if earlier.get("failed") and same and not retry and state_of(folder) != "finished":
         _write(folder, record | {"ended": True, "failed": earlier["failed"]})
@@ -134,6 +138,19 @@ def _recorded(folder: JobFolder, run: RunConfig, overrides: list[str], retry: bo
                 log.debug("the job failed", exc_info=True)
     _write(folder, record | {"ended": True})
     return final
+
+
+def settings_name(overrides: Iterable[str], varied: Iterable[str]) -> str:
+    """A job's values of the keys that its sweep varies as the name of a folder, as in latent_dim=8,seed=0."""
+    given = dict(text.lstrip("+").split("=", 1) for text in overrides if "=" in text)
+    short = Counter(key.rpartition(".")[2] for key in varied)
+    names = {key: last if short[last := key.rpartition(".")[2]] == 1 else key for key in varied if key in given}
+    parts = [f"{_plain(name)}={_plain(given[key])}" for key, name in names.items()]
+    return ",".join(parts).encode()[:_NAME_BYTES].decode(errors="ignore")
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^\w.+-]+", "_", text).strip("_")
 
 
 def _train(run: RunConfig, folder: JobFolder) -> dict[str, float]:

@@ -138,6 +138,17 @@ def can_write(folder: Path) -> bool:
         return False
 
 
+def existing(folder: Path) -> Path:
+    """The folder itself, or the nearest place above it that exists."""
+    return next(path for path in (folder, *folder.absolute().parents) if os.path.exists(path))
+
+
+def not_writable(folder: Path) -> Path | None:
+    """The place that would have to be written to make files in `folder`, which need not exist, but cannot be."""
+    place = existing(folder)
+    return None if can_write(place) else place
+
+
 @cache
 def _temporary_folder() -> tempfile.TemporaryDirectory:
     return tempfile.TemporaryDirectory(prefix="genlab-", ignore_cleanup_errors=True)

@@ -83,6 +83,11 @@ def size_in_words(nbytes: int) -> str:
     return f"{nbytes} bytes"
 
 
+def rounded(value: float) -> str:
+    """A number with three digits, or all that stand before its point."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
 def time_in_words(seconds: float) -> str:
     """A duration, as in 2 h 5 min."""
     minutes, hours = round(seconds / 60), round(seconds) // 3600

@@ -80,12 +80,16 @@ class Measurement(Callback):
         self.every = every
 
     def on_step_end(self, trainer: Trainer) -> None:
-        if is_due(trainer, self.every):
+        if self.due(trainer):
             self.measure(trainer)
 
     def on_last_step(self, trainer: Trainer) -> None:
-        if not is_due(trainer, self.every):
+        if not self.due(trainer):
             self.measure(trainer)
+
+    def due(self, trainer: Trainer) -> bool:
+        """Whether to measure after this step, which must follow from its number: a resumed run repeats the same."""
+        return is_due(trainer, self.every)
 
     def measure(self, trainer: Trainer) -> None:
         """Measure, and notify all callbacks. Slow work belongs in `inference(trainer, interruptible=True)`."""

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from genlab.contract.data import Batch
+from genlab.contract.model import Grid
 from genlab.media.kind import Scene
 from genlab.media.kinds import shown_kind
 from genlab.system import distributed
@@ -88,19 +90,13 @@ def _measure(trainer: Trainer, batch: Batch) -> tuple[int, dict[str, float]]:
     return batch.size, {name: float(value) for name, value in trainer.model.evaluate(batch).items()}
 
 
-def preview(trainer: Trainer) -> dict[str, Tensor]:
+def preview(trainer: Trainer) -> dict[str, Grid]:
     """The model's previews for the first validation examples with fixed noise, on the CPU."""
     with inference(trainer, interruptible=True):
         data = trainer.model.data
         shown = rows_at_once(*(data[domain].shape for domain in data.domains), most=shown_kind(data).previewed)
-        grids = trainer.model.preview(_first(trainer, shown))
-    return {name: grid.detach().float().cpu() for name, grid in grids.items()}
-
-
-def preview_labels(trainer: Trainer) -> dict[str, Tensor]:
-    """The labels of the same previews, as far as they are conditioned on any, on the CPU."""
-    labels = trainer.model.preview_labels(_first(trainer, shown_kind(trainer.model.data).previewed))
-    return {name: label.cpu() for name, label in labels.items()}
+        grids = {name: Grid.of(grid) for name, grid in trainer.model.preview(_first(trainer, shown)).items()}
+    return {name: replace(grid, examples=grid.examples.detach().float().cpu()) for name, grid in grids.items()}
 
 
 def _first(trainer: Trainer, limit: int) -> Batch:

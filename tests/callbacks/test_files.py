@@ -11,6 +11,7 @@ import torch
 
 from genlab.callbacks.checkpoints import Checkpoints
 from genlab.callbacks.metrics_file import MetricsFile
+from genlab.callbacks.previews import Previews
 from genlab.callbacks.status_file import StatusFile
 from genlab.callbacks.validation import EarlyStopping
 from genlab.callbacks.watch import Alarm
@@ -71,6 +72,11 @@ def test_measures_when_due_and_once_at_the_end(every, steps):
         callback.on_step_end(stub(step))
     callback.on_last_step(stub(10))
     assert measured == steps
+
+
+@pytest.mark.parametrize("every, steps", [(300, [1, 100, 300, 500, 600]), (50, [1, *range(50, 601, 50)]), (None, [])])
+def test_previews_come_early_then_every_so_many_steps(every, steps, tmp_path):
+    assert [step for step in range(1, 601) if Previews(tmp_path, every).due(stub(step))] == steps
 
 
 def checkpoints(folder, every, keep):

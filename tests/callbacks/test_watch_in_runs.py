@@ -180,7 +180,7 @@ def test_a_rollback_repeats_steps_with_other_noise_and_lower_rates_and_says_so(t
 
 def events(folder):
     """By tag, the steps and values that TensorBoard shows."""
-    shown = EventAccumulator(str(folder.tensorboard)).Reload()
+    shown = EventAccumulator(str(folder.path)).Reload()
     tags = [tag for tag in shown.Tags()["scalars"] if not tag.startswith("system/")]
     return {tag: [(event.step, event.value) for event in shown.Scalars(tag)] for tag in tags}
 

@@ -37,7 +37,10 @@ MEANT = {
     "sample here/run": "sample run=here/run",
     "resume outputs/a/b": "resume run=outputs/a/b",
     "info here/run/checkpoints/last.safetensors": "info run=here/run/checkpoints/last.safetensors",
-    "reconstruct here": "reconstruct input=here",
+    "reconstruct there": "reconstruct input=there",
+    "reconstruct here": "reconstruct run=here",
+    "sample here/run 10": "sample run=here/run num_samples=10",
+    "reconstruct latest 10": "reconstruct run=latest num_images=10",
     "compare here there": "compare 'runs=[here,there]'",
     "train here": "train dataset=image-folder dataset.path=here",
     "train dataset=a.npz": "train dataset=npz dataset.path=a.npz",
@@ -51,7 +54,11 @@ MEANT = {
     "train device.precision=BF16": "train device.precision=bf16",
     "evaluate metrics=[fid]": "evaluate 'metrics=[frechet]'",
     "evaluate metrics=KID,mse,frechet": "evaluate 'metrics=[kernel,reconstruction,frechet]'",
+    "evaluate metrics=all": "evaluate metrics=null",
     "train evaluation.metrics=[fid]": "train 'evaluation.metrics=[frechet]'",
+    # a path with a comma
+    "train dataset=npz dataset.path=a,b.npz": """train dataset=npz 'dataset.path="a,b.npz"'""",
+    "reconstruct input=a,b.npz": """reconstruct 'input="a,b.npz"'""",
     # nothing, and what no grammar can guess
     "train output_dir=": "train",
     "train hydra.run.dir= seed=1": "train seed=1",
@@ -66,7 +73,8 @@ def folder(tmp_path, monkeypatch):
     register()
     (tmp_path / "here/run/checkpoints").mkdir(parents=True)
     (tmp_path / "there").mkdir()
-    (tmp_path / "a.npz").touch()
+    for name in ("a.npz", "a,b.npz"):
+        (tmp_path / name).touch()
 
 
 @pytest.mark.parametrize("line", MEANT)
@@ -134,4 +142,4 @@ def test_a_leading_tilde_is_the_home_in_every_key_that_is_a_place(genlab, tiny, 
 
 def test_an_empty_variable_for_the_data_is_an_unset_one(genlab, monkeypatch):
     monkeypatch.setenv("GENLAB_DATA", "")
-    assert "data_dir: data\n" in genlab("train", "--cfg", "job", "--resolve").out
+    assert "\ndata_dir: data  " in genlab("train", "--cfg", "job", "--resolve").out

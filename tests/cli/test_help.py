@@ -1,12 +1,15 @@
 """Help and completion answer at once: they import neither torch nor Hydra."""
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import fields
 
 import lab
 import pytest
+import yaml
 
 from genlab import __version__
 from genlab.commands.completion import candidates
@@ -70,7 +73,8 @@ FAST = [
     [],
     ["--version"],
     ["completion"],
-    ["completion", "bash"],
+    ["completion", "zsh"],
+    ["help", "train"],
     ["complete", "genlab train mod"],
     ["complete", "genlab evaluate extractor="],
     ["nonsense"],
@@ -115,11 +119,12 @@ for arguments in {lines!r}:
         ("genlab train model=gan optimizer=adam_gan optimizer.b", {"optimizer.betas="}),
         ("genlab train device.precision=", {f"device.precision={word}" for word in PRECISIONS}),
         ("genlab train loader.flip=", {"loader.flip=true", "loader.flip=false"}),
-        ("genlab sample run=", {"run=latest"}),
+        ("genlab sample ru", {"run="}),
+        ("genlab sample run=lat", {"run=latest"}),
         ("genlab sample d", {"device=", *(f"device.{key}=" for key in DEVICE_KEYS)}),
         ("genlab sample dataset=", set()),
         ("genlab sample format=", {"format=grid", "format=npz", "format=png"}),
-        ("genlab evaluate n", {"num_samples=", "nearest="}),
+        ("genlab evaluate n", {"num_samples=", "num_images=", "nearest="}),
     ],
 )
 def test_completion(line, words):
@@ -138,9 +143,99 @@ def test_completion_offers_every_key_that_a_command_heeds():
         assert words == {field.name for field in fields(COMMANDS[command].schema)}
 
 
-def test_completion_script_is_bash(genlab, tmp_path):
-    script = genlab("completion", "bash").out
-    (tmp_path / "completion").write_text(script)
-    assert subprocess.run(["bash", "-n", str(tmp_path / "completion")]).returncode == 0
-    assert "eval" in genlab("completion").out
-    assert genlab("complete", "genlab sample run=").out.split() == ["run=latest"]
+@pytest.fixture
+def places(tmp_path, monkeypatch):
+    """A working folder with two runs, one of them of a sweep, and a file of data."""
+    monkeypatch.chdir(tmp_path)
+    for run in ("outputs/vae-digits/1", "outputs/sweeps/latents/0"):
+        (tmp_path / run / "checkpoints").mkdir(parents=True)
+        (tmp_path / run / "checkpoints/last.safetensors").touch()
+    (tmp_path / "outputs/sweeps/latents/sweep.json").touch()
+    (tmp_path / "data.npz").touch()
+    return ["outputs/sweeps/latents/0", "outputs/vae-digits/1"]
+
+
+def test_completion_offers_runs_and_paths(places):
+    sweep = "outputs/sweeps/latents"
+    assert set(candidates("genlab sample run=")) == {f"run={run}" for run in ("latest", *places, sweep)}
+    assert candidates("genlab sample run=outputs/v") == ["run=outputs/vae-digits/1"]
+    inside = "outputs/vae-digits/1/checkpoints/"
+    assert candidates(f"genlab info run={inside}") == [f"run={inside}last.safetensors"]
+    assert candidates("genlab sample output_dir=outputs/vae-digits run=l") == ["run=latest"]
+    assert candidates("genlab train init_from=") == [f"init_from={run}" for run in places]
+    assert candidates("genlab reconstruct input=") == ["input=data.npz", "input=outputs/"]
+    assert candidates("genlab train dataset=npz dataset.path=d") == ["dataset.path=data.npz"]
+    assert candidates("genlab compare runs=outputs/s") == ["runs=outputs/sweeps/"]
+    assert candidates("genlab sample run=nowhere/") == []
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts_parse(shell, genlab, tmp_path):
+    assert f"genlab completion {shell}" in genlab("completion").out
+    (tmp_path / "script").write_text(genlab("completion", shell).out)
+    if not shutil.which(shell):
+        pytest.skip(f"{shell} is not installed")
+    assert subprocess.run([shell, "-n", str(tmp_path / "script")]).returncode == 0
+
+
+SESSIONS = {
+    "bash": 'COMP_LINE="genlab {line}"; COMP_POINT=${{#COMP_LINE}}; _genlab; printf "%s\\n" "${{COMPREPLY[@]}}"',
+    "fish": 'complete -C "genlab {line}"',
+}
+
+
+@pytest.mark.parametrize("shell", SESSIONS)
+def test_a_shell_completes(shell, genlab, places, tmp_path):
+    if not shutil.which(shell):
+        pytest.skip(f"{shell} is not installed")
+    program = tmp_path / "bin/genlab"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m genlab "$@"\n')
+    program.chmod(0o755)
+    script = genlab("completion", shell).out + SESSIONS[shell].format(line="sample run=outputs/v") + "\n"
+    environment = os.environ | {"PATH": f"{program.parent}:{os.environ['PATH']}", "HOME": str(tmp_path)}
+    done = subprocess.run([shell], input=script, env=environment, capture_output=True, text=True, timeout=60)
+    assert "outputs/vae-digits/1" in done.stdout, done.stderr
+
+
+def test_a_shell_without_a_script_is_refused(refused):
+    assert "bash, zsh, fish" in refused("completion", "tcsh")
+
+
+CHOSEN = {
+    "train model=gan dataset=mnist": ["model.r1_every=16", "network.channels=32", "dataset.size=null", "null keeps"],
+    "train --help gan ring": ["model.r1_every=4", "network.hidden=[128,128,128]", "dataset.modes=8"],
+    "train optimizer=sgd trainer.max_steps=3": ["model.latent_dim=20", "optimizer.momentum=0.9"],
+    "train -m model=ae,vae": ["model=ae: "],
+    "train experiment=facades": ["model=translate-l1: ", "dataset.a=right"],
+    "evaluate dataset=shapes": ["dataset.num_scales="],
+}
+
+
+@pytest.mark.parametrize("line", CHOSEN)
+def test_help_explains_the_keys_of_what_is_chosen(line, genlab):
+    command, *others = line.split()
+    outcome = genlab(command, *others, *["--help"][: "--help" not in others])
+    general = genlab(command, "--help").out
+    assert outcome.code == 0 and outcome.out.startswith(general)
+    chosen = outcome.out.removeprefix(general)
+    assert all(part in chosen for part in CHOSEN[line]), chosen
+    assert max(map(len, chosen.splitlines())) <= 80 and "_target_" not in chosen
+
+
+def test_help_without_a_choice_or_with_a_wrong_one(genlab):
+    assert genlab("train", "trainer.max_steps=3", "--help").out == genlab("train", "--help").out
+    assert genlab("help", "sample").out == genlab("--help", "sample").out == genlab("sample", "--help").out
+    outcome = genlab("train", "model=vea", "--help")
+    assert outcome.code == 2 and "'vae'" in outcome.err and "usage: " in outcome.out
+
+
+@pytest.mark.parametrize("line", ["", "model=gan dataset=ring", "model=cyclegan optimizer.lr=1e-4 --resolve"])
+def test_cfg_keeps_the_comments_and_the_config(line, genlab, monkeypatch):
+    outcome = genlab("train", *line.split(), "--cfg", "job")
+    assert outcome.code == 0, outcome.err
+    assert re.search(r"^  log_every: 50 +# steps between rows", outcome.out, re.MULTILINE)
+    assert re.search(r"^data_dir: .* +# where datasets are", outcome.out, re.MULTILINE)
+    monkeypatch.setattr("genlab.commands.train.with_comments", lambda text, comments: text)
+    bare = genlab("train", *line.split(), "--cfg", "job").out
+    assert "#" not in bare and yaml.safe_load(bare) == yaml.safe_load(outcome.out)

@@ -57,6 +57,20 @@ def test_a_run_in_training_and_a_killed_one(info, monkeypatch):
     assert "running" in lines["status"] and "step 10 of 130" in lines["status"] and "4 min left" in lines["status"]
 
 
+def test_a_run_that_diverged_is_not_resumed_as_it_is(info):
+    diverged = {"status": "failed", "reason": "train/loss became nan at step 7. Lower optimizer.lr"}
+    lines = info(**diverged)
+    assert "diverge again" in lines["note"]
+    assert lines["next"] == "genlab train model=vae dataset=digits optimizer.lr=0.0002 device.precision=fp32\n" or (
+        lines["next"] == "genlab train model=vae dataset=digits optimizer.lr=0.0002\n"  # without fast bf16
+    )
+    record = json.loads((info.run / "environment.json").read_text())
+    command = ["genlab", "train", "model=vae", "optimizer.lr=0.002", "hydra.run.dir=a", "dataset.size=20"]
+    (info.run / "environment.json").write_text(json.dumps(record | {"command": command}))
+    assert info()["next"].startswith("genlab train model=vae dataset.size=20 optimizer.lr=0.0002")
+    assert "genlab resume" in info(reason="No space left on device")["next"]
+
+
 def test_a_run_without_a_checkpoint_or_a_status(info):
     shutil.rmtree(info.run / "checkpoints")
     lines = info(status="interrupted", alarms=[{"kind": "collapse", "step": 7}])

@@ -186,7 +186,14 @@ def test_a_damaged_image_is_named_by_the_process_that_reads_it(genlab, tmp_path)
 
 def test_an_output_folder_that_cannot_be(refused, tmp_path):
     (tmp_path / "file").write_text("in the way")
-    assert f"cannot write in {tmp_path}/file" in refused("train", f"output_dir={tmp_path}/file/outputs")
+    line = refused("train", f"output_dir={tmp_path}/file/outputs")
+    assert f"output_dir={tmp_path}/file/outputs: cannot write in {tmp_path}/file" in line
+    assert f"hydra.run.dir={tmp_path}/file/run: cannot" in refused("train", f"hydra.run.dir={tmp_path}/file/run")
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs /proc, where even root makes no files")
+def test_an_output_folder_that_only_seems_writable(refused):
+    assert "output_dir=/proc/x: cannot write in /proc" in refused("train", "output_dir=/proc/x")
 
 
 def test_a_folder_that_holds_a_run(refused, tmp_path):
@@ -211,7 +218,9 @@ def test_a_diverging_run_fails_with_its_step_and_term(genlab, tmp_path):
     assert str(folder.relative_to(tmp_path)) in outcome.err
     status = json.loads((folder / "status.json").read_text())
     assert status["status"] == "failed" and status["reason"] in explained
-    assert "Traceback" in (folder / "train.log").read_text(), "the log keeps what the screen is spared"
+    log = (folder / "train.log").read_text()
+    assert "Traceback" in log, "the log keeps what the screen is spared"
+    assert f"ERROR {status['reason'].splitlines()[0]}" in log
 
     state = checkpoint.load(folder / "checkpoints/last.safetensors")
     assert all(value.isfinite().all() for value in state["model"].values())

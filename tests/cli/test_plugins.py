@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -65,6 +66,13 @@ def test_help_and_completion_offer_its_configs_without_importing_it(installed, g
     assert "genlab_mine" not in sys.modules
 
 
+def test_help_explains_its_keys(installed, genlab):
+    outcome = genlab("train", "model=mine", "dataset=bars", "--help")
+    assert outcome.code == 0 and "network=linear: " in outcome.out
+    for key, comment in (("model.latent_dim=", "latent"), ("dataset.size=", "pixels")):
+        assert re.search(f"  {key}.*{comment}", outcome.out), outcome.out
+
+
 def test_a_list_marks_what_it_brings_and_names_what_is_broken(installed, genlab):
     assert "genlab-mine" in genlab("list", "models").out and "edges" in genlab("list", "metrics").out
     (installed / "genlab_mine/network.py").write_text("from genlab import nothing")
@@ -77,6 +85,43 @@ def test_a_sweep_finds_its_configs(installed, genlab):
     outcome = genlab("train", "-m", "model=mine", "seed=0,1", *quick, "logger.tensorboard=false")
     assert outcome.code == 0, outcome.err
     assert "2 of 2 jobs finished" in outcome.out
+
+
+QUICK = ["dataset=bars", "trainer.max_steps=4", "trainer.log_every=2", "trainer.validate_every=2"]
+QUICK += ["trainer.batch_size=8", "device=cpu", "device.threads=1"]
+
+
+def test_its_loggers_and_callbacks_are_chosen_by_name(installed, genlab, tmp_path):
+    chosen = ["logger=csv,text-log", "callbacks=[target]", "callbacks.target.at_most=1e3"]
+    chosen.append("callbacks.text_log.file=a.txt")
+    outcome = genlab("train", "model=mine", *QUICK, *chosen, "hydra.run.dir=run")
+    assert outcome.code == 0, outcome.err
+    run = tmp_path / "run"
+    status = json.loads((run / "status.json").read_text())
+    assert status["step"] == 2 and "validation/error is at most" in status["reason"]
+    assert "2 train/loss" in (run / "a.txt").read_text() and (run / "metrics.csv").is_file()
+    assert genlab("sample", "run=run").code == 2, "a linear autoencoder does not sample, and needs no logger to say so"
+    assert "callbacks" in genlab("resume", "run=run", "trainer.max_steps=6", "callbacks.target.at_most=0").err
+
+
+@pytest.mark.parametrize(
+    "arguments, parts",
+    [
+        (["callbacks=[targt]"], ["callbacks=[targt]", "'target'"]),
+        (["callbacks=[target]", "callbacks.target.at_mst=3"], ["callbacks.target.at_mst", "'at_most'"]),
+        (["callbacks=[target]", "callbacks.target.at_most=x"], ["callbacks.target.at_most", "a number"]),
+        (["logger=csv,text-lg"], ["logger=[csv,text-lg]", "'text-log'"]),
+    ],
+)
+def test_mistakes_in_its_callbacks_are_explained(arguments, parts, installed, refused):
+    line = refused("train", "model=mine", "dataset=bars", *arguments)
+    assert all(part in line for part in parts)
+
+
+def test_a_callback_without_its_package_line_is_told(installed, refused):
+    file = installed / "genlab_mine/configs/callbacks/target.yaml"
+    file.write_text(file.read_text().partition("\n")[2])
+    assert "# @package callbacks.NAME" in refused("train", "model=mine", "dataset=bars", "callbacks=[target]")
 
 
 def test_mistakes_in_its_settings_are_explained(installed, refused):

@@ -31,7 +31,7 @@ def status(folder):
 
 
 def scalars(folder):
-    events = EventAccumulator(str(folder / "tensorboard"), {"scalars": 0}).Reload()
+    events = EventAccumulator(str(folder), {"scalars": 0}).Reload()
     tags = [tag for tag in events.Tags()["scalars"] if not tag.startswith("system/")]
     return {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in tags}
 
@@ -89,6 +89,9 @@ def test_a_signal_stops_a_run_and_resume_continues_it(number, code, genlab, tiny
     outcome = genlab("resume", "run=latest", "output_dir=runs")
     assert outcome.code == 0 and "resumed    at step 13 (interrupted)" in outcome.err
     assert "next       genlab sample run=" in outcome.out
+    log = (folder / "train.log").read_text()
+    assert f"ERROR stopped by {number.name}" in log and "INFO next       genlab resume run=runs/x/run" in log
+    assert "INFO resumed    at step 13 (interrupted)" in log and "INFO steps      14 to 30, of 32" in log
     assert (status(folder)["status"], status(folder)["step"]) == ("finished", 30)
     assert_same_run(whole, folder)
     assert len(json.loads((folder / "environment.json").read_text())["resumed"]) == 1
@@ -182,7 +185,7 @@ def test_places_without_a_run_are_refused(genlab, whole, tmp_path):
     (tmp_path / "empty").mkdir()
     assert "run=empty: no run began in this folder" in refusal(genlab, whole, "run=empty")
     assert "run=nowhere: no such run folder or checkpoint" in refusal(genlab, whole, "run=nowhere")
-    assert "run=latest: no run below elsewhere" in refusal(genlab, whole, "output_dir=elsewhere")
+    assert "no run below elsewhere" in refusal(genlab, whole, "output_dir=elsewhere")
 
 
 def test_a_link_out_of_the_folder_is_refused(genlab, copy, tmp_path):

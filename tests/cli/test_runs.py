@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 
 import lab
 import numpy as np
@@ -12,6 +13,7 @@ from PIL import Image
 from genlab.checkpoints import file as checkpoint
 from genlab.contract.data import DataSpec, image_spec
 from genlab.data.digits import Digits
+from genlab.system import progress
 
 
 def rows(folder):
@@ -26,7 +28,6 @@ def test_the_folder_tells_its_story(trained):
         "train.log",
         "metrics.jsonl",
         "status.json",
-        "tensorboard",
         "previews",
         "checkpoints",
     }
@@ -36,7 +37,33 @@ def test_the_folder_tells_its_story(trained):
     assert environment["data"]["examples"] == 1617 and len(environment["data"]["sha256"]) == 64
     config = yaml.safe_load((folder / "config.yaml").read_text())
     assert config["trainer"]["max_steps"] == 30 and config["choices"] == {"model": "vae", "dataset": "digits"}
-    assert "train data: 1617 examples" in (folder / "train.log").read_text()
+    log = (folder / "train.log").read_text()
+    assert "train data: 1617 examples" in log and "\r" not in log and "step 30: finished after" in log
+
+
+def test_the_log_has_every_line_of_the_screen_and_the_start_says_what_will_happen(genlab, tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(progress, "SECONDS", 0.0)
+    outcome = genlab("train", *tiny, "trainer.max_steps=12", "trainer.validate_every=5", "watch.every=5")
+    assert outcome.code == 0, outcome.err
+    (path,) = (tmp_path / "outputs").glob("vae-digits/*/train.log")
+    log = path.read_text()
+    shown = [line for line in (outcome.err + outcome.out).splitlines() if line]
+    assert len(shown) > 15 and all(f" {line}\n" in log for line in shown)
+    opening = dict(line.split(maxsplit=1) for line in shown[:10])
+    assert opening["device"] == "cpu, 1 thread, fp32" or opening["device"] == "cpu, 1 thread, bf16"
+    assert re.fullmatch(r"vae, network mlp: [\d,]+ parameters", opening["model"])
+    assert opening["encoder"].count(", decoder") == 1
+    assert opening["data"].startswith("digits: 1617 for training, 180 for validation; x image of 1x16x16")
+    assert opening["steps"] == "12, of 32 examples each (0.237 epochs)"
+    assert re.search(r"^step \d+/12  \d+ %  [\d.e+]+ steps/s  .* left$", outcome.err, re.MULTILINE)
+
+
+def test_a_silent_console_shows_no_progress_and_the_log_has_the_rest(genlab, tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(progress, "SECONDS", 0.0)
+    outcome = genlab("train", *tiny, "trainer.max_steps=3", "logger.console=false")
+    assert outcome.code == 0 and "step " not in outcome.err and "%" not in outcome.err
+    (path,) = (tmp_path / "outputs").glob("vae-digits/*/train.log")
+    assert "step 3: validation  elbo" in path.read_text()
 
 
 def test_metrics_hold_a_row_when_they_should(trained):
@@ -68,7 +95,7 @@ def test_previews_are_images(trained):
     _, folder = trained
     names = {path.name for path in (folder / "previews").iterdir()}
     kinds = ("samples", "reconstructions", "traversals")
-    assert names == {f"step_{step:07d}-{kind}.png" for step in (15, 30) for kind in kinds}
+    assert names == {f"step_{step:07d}-{kind}.png" for step in (1, 15, 30) for kind in kinds}
     for path in (folder / "previews").iterdir():
         with Image.open(path) as image:
             assert np.asarray(image.convert("L")).std() > 0
@@ -78,22 +105,24 @@ def test_tensorboard_shows_everything(trained):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     _, folder = trained
-    events = EventAccumulator(str(folder / "tensorboard"), size_guidance={"images": 0, "scalars": 0})
+    events = EventAccumulator(str(folder), size_guidance={"images": 0, "scalars": 0})
     events.Reload()
     tags = events.Tags()
-    expected = ("train/loss", "train/kl", "validation/elbo", "learning_rate/model", "gradient_norm/model")
-    assert {*expected, "system/images_per_second", "system/memory_gib"} <= set(tags["scalars"])
-    assert {"samples", "reconstructions", "traversals"} <= set(tags["images"])
-    assert {"latents/all", "latents/0", "latents/2"} <= set(tags["histograms"])
+    losses = {f"loss/{name}" for name in ("train/loss", "train/kl", "validation/elbo")}
+    others = {"optimizer/learning_rate/model", "optimizer/gradient_norm/model", "system/epoch", "system/memory_gib"}
+    assert losses | others <= set(tags["scalars"])
+    assert all(tag.startswith("loss/") for tag in sorted(tags["scalars"])[: len(losses)]), "they come first"
+    assert set(tags["images"]) == {"previews/samples", "previews/reconstructions", "previews/traversals"}
+    assert set(tags["histograms"]) == {"model/latents", "model/std_of_each_latent"}
     assert "config/text_summary" in tags["tensors"]
     logged = {row["step"]: row["train/loss"] for row in rows(folder) if "train/loss" in row}
-    shown = {event.step: event.value for event in events.Scalars("train/loss")}
+    shown = {event.step: event.value for event in events.Scalars("loss/train/loss")}
     assert shown.keys() == logged.keys()
     assert all(shown[step] == pytest.approx(value, rel=1e-6) for step, value in logged.items())
-    assert (folder / "tensorboard/projector_config.pbtxt").is_file()
-    (metadata,) = (folder / "tensorboard").glob("*/*/metadata.tsv")
+    assert (folder / "projector_config.pbtxt").is_file()
+    (metadata,) = folder.glob("projector/0000030/*/metadata.tsv")
     assert len(metadata.read_text().split()) == 20
-    assert {path.parent for path in folder.rglob("events*")} == {folder / "tensorboard"}, "one run, not two"
+    assert {path.parent for path in folder.rglob("events*")} == {folder}, "one run, not two, called as the folder is"
 
 
 def test_sampling_needs_the_checkpoint_alone(trained, genlab, monkeypatch):

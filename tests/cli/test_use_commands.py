@@ -12,6 +12,7 @@ from PIL import Image
 from written import arrays, images_of, table
 
 import genlab as package
+from genlab.config.build import build_source
 from genlab.data.digits import Digits
 from genlab.data.folders import ImageFolder
 from genlab.inference.run import Run
@@ -186,6 +187,16 @@ def test_labels_of_an_npz_file_go_with_its_images(runs, done, tmp_path):
     assert (np.abs(pixels - orange).max(2) < 60).any(), "two labels, two colours"
 
 
+@pytest.mark.parametrize("to, domain", [("b", 0), ("a", 1)])
+def test_translate_takes_validation_images_of_the_other_domain(to, domain, runs, done):
+    out, made = done("translate", runs.cyclegan, f"to={to}")
+    found, run = images_of(arrays(made / "translations.npz")["images"]), package.load(runs.cyclegan)
+    assert "(8 of validation)" in out and made.name.startswith("step_0000003-validation")
+    table = build_source(run.config.dataset).open("validation")[domain]
+    expected = run.translate(table.rows(torch.arange(8))["ab"[domain]].float() / 255, to)
+    torch.testing.assert_close(found, expected, rtol=0, atol=0.01)
+
+
 def test_translate_gives_every_image_a_file_of_its_own(runs, done, tmp_path):
     for name in ("x.jpg", "x.jpg.png", "x.png"):
         Image.new("RGB", (16, 16)).save(tmp_path / name)
@@ -226,6 +237,11 @@ def test_evaluate_shows_what_the_figures_are_measured_by(trained, genlab):
     assert shown["extractor"] == "random-conv"
     assert re.fullmatch("Frechet distance .* real, .* blurred, .* noise; kernel .*; coverage .*", shown["controls"])
     assert "frechet: left out: needs num_samples=65" in outcome.err
+    assert "data       180 validation examples of digits" in outcome.err
+    assert re.search(r"^1/\d        ELBO", outcome.err, re.MULTILINE)
+    assert re.search(r"^  elbo +-\d[\d.]* +nats +higher +[\d.]+ over images$", outcome.out, re.MULTILINE)
+    assert re.search(r"^sample quality, by random-conv$\n  kernel_distance .* lower", outcome.out, re.MULTILINE)
+    assert max(map(len, outcome.out.split("extractor")[0].splitlines())) <= 80
     text = (folder / "evaluation.json").read_text()
     metrics = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))["metrics"]
     assert metrics["kernel_distance"]["protocol"]["extractor_controls"]["images"] == 180 and "elbo" in metrics

@@ -10,7 +10,6 @@ MISTAKES = {
     "sample": ["run=latest", "below outputs", "genlab train"],
     "sample run=.": ["checkpoints/last.safetensors", "give a run folder or a checkpoint file"],
     "sample run=": ["run=:", "name a run folder"],
-    "translate": ["input=null", "name a folder of images"],
     # groups that a command has not, and null, which stands for the run's own data
     "sample run=G dataset=mnist": ["dataset=mnist", "'dataset'; there are: condition, device, "],
     "compare dataset=mnist": ["dataset=mnist", "'dataset'; there are: direction, metric, "],

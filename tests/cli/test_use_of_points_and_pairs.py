@@ -45,6 +45,8 @@ def test_a_is_derived_from_images_as_in_training(painter, done, photographs):
     plain, kept = done("translate", painter, f"input={folder}", "derive=false")
     assert "dataset.pair" not in plain and made != kept
 
+    assert "dataset.pair=edges" in done("translate", painter)[0]
+
     def first(path):
         with Image.open(path / "grid.png") as image:
             return np.asarray(image.convert("L"))[2:18, 2:18]  # the first image, within a margin

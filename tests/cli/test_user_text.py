@@ -82,7 +82,7 @@ def test_a_run_in_a_folder_of_any_name(trained, tmp_path, genlab, tiny):
     folder = tmp_path / f"{LATIN} $x_{{\x1b"
     short = [*tiny, "trainer.max_steps=2", "trainer.log_every=1", "logger.console=false"]
     assert genlab("train", *short, quoted("hydra.run.dir", folder)).code == 0
-    assert list((folder / "tensorboard").glob("events*"))
+    assert list(folder.glob("events*"))
     for line in ("info run", "sample num_samples=2 run", "compare runs"):
         *words, key = line.split()
         outcome = genlab(*words, quoted(key, folder))
@@ -195,7 +195,8 @@ def test_an_evaluation_that_cannot_be_stored_is_shown(trained, genlab, monkeypat
     monkeypatch.setattr(evaluate, "write", full)
     outcome = genlab("evaluate", f"run={trained[1]}", "metrics=[reconstruction]", "device.threads=1")
     assert outcome.code == 1 and "mse  " in outcome.out
-    assert "evaluation.json: cannot be written (No space left on device)" in outcome.err and len(outcome.lines) == 1
+    (line,) = (line for line in outcome.lines if line.startswith("genlab: "))
+    assert "evaluation.json: cannot be written (No space left on device)" in line
 
 
 @pytest.mark.parametrize("line", ["train output_dir=NAME", "info run=NAME", "encode input=NAME run="])

@@ -10,11 +10,12 @@ from representatives import REPRESENTATIVES, structure
 
 from genlab.config.build import build_source
 from genlab.config.check import _KINDS, locate, problems_of, settings_of
-from genlab.config.commands import COMMANDS, RENAMED_KEYS, RENAMED_VALUES, ignored_device_keys
+from genlab.config.commands import COMMANDS, ignored_device_keys
 from genlab.config.compose import compose_job, register
 from genlab.config.hints import hint_of
 from genlab.config.options import dataset_defaults
 from genlab.config.paths import config_folder, groups, options
+from genlab.config.renamed import RENAMED_KEYS, RENAMED_VALUES
 from genlab.config.revise import FREE
 from genlab.config.sweeping import plan
 from genlab.contract.limits import limits_of

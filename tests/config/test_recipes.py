@@ -1,4 +1,4 @@
-"""Recipes follow the chosen network and the kind of the data; what a user sets wins."""
+"""Recipes follow the chosen network and the kind of the data; what a user sets wins. See also `test_rules`."""
 
 from dataclasses import replace
 
@@ -11,12 +11,13 @@ from genlab.config.compose import RequestError, compose_command, compose_job, re
 from genlab.config.options import read_option
 from genlab.config.paths import options
 from genlab.config.recipes import override_text
+from genlab.config.rules import rules_of
 from genlab.config.sweeping import plan
 from genlab.contract.model import GenerativeModel
 from genlab.data.digits import Digits
 from genlab.models import ae
 
-TAKES_POINTS = [name for name in lab.MODELS if "for_kind" in read_option("model", name)]
+TAKES_POINTS = [name for name in lab.MODELS if "points" in rules_of(name)]
 
 
 def composed(*overrides):
@@ -52,13 +53,13 @@ def test_sizes_of_the_user_and_of_a_fitting_experiment_stay():
 
 @pytest.mark.parametrize("model", TAKES_POINTS)
 def test_a_recipe_follows_the_kind_of_the_data(model, points):
-    settings = read_option("model", model)["for_kind"]["points"]
+    settings = rules_of(model)["points"]
     values = composed(f"model={model}").to_dict()
     assert values["network"]["_target_"] == file_of(settings.get("network", "mlp"))["_target_"]
     for key, value in settings.items():
         node, _, name = key.partition(".")
         assert not name or values[node][name] == value
-    assert "for_kind" not in values
+    assert "for_data" not in values
 
 
 def test_what_is_set_wins_over_the_kind_of_the_data(points):
@@ -104,7 +105,7 @@ def test_overrides_that_show_the_config_lead_to_it():
     register()
     once = compose_command("train", ["model=gan", "network=mlp"])
     again = compose_command("train", [*once.adjusted, "model=gan", "network=mlp"])
-    assert once.values == again.values and once.values["for_kind"] is None
+    assert once.values == again.values and once.values["for_data"] is None
 
 
 @pytest.mark.parametrize(

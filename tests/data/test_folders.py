@@ -86,3 +86,45 @@ def test_incomplete_unpaired_folders_are_refused(tmp_path):
     fill(tmp_path / "testA", 2)
     with pytest.raises(ValueError, match="has testA alone"):
         UnpairedFolder(path=str(tmp_path))
+
+
+def test_folders_of_splits_are_no_classes(tmp_path):
+    for split, count in {"train": 6, "val": 2, "test": 3}.items():
+        for label, name in enumerate(["cat", "dog"]):
+            fill(tmp_path / split / name, count, shade=100 * label + (split == "val") * 50)
+    source = ImageFolder(path=str(tmp_path), size=8, channels=1)
+    assert source.spec["label"].names == ("cat", "dog") and source.sizes == {"train": 12, "validation": 4}
+    assert sorted(shades(source, "validation")) == [(50, 0), (51, 0), (150, 1), (151, 1)]
+    assert "train" in source.notes[0] and "val" in source.notes[0] and "test" in source.notes[1]
+    assert sum(ImageFolder(path=str(tmp_path), labels=False).sizes.values()) == 22
+
+
+def test_splits_without_classes_and_with_others(tmp_path):
+    fill(tmp_path / "train", 5)
+    fill(tmp_path / "test", 3)
+    assert ImageFolder(path=str(tmp_path)).sizes == {"train": 5, "validation": 3}
+    for name in ("cat", "dog"):
+        fill(tmp_path / "other" / "train" / name, 3)
+    fill(tmp_path / "other" / "test", 3)
+    with pytest.raises(ValueError, match=r"test has images in no subfolders.*dataset\.path=.*other/train"):
+        ImageFolder(path=str(tmp_path / "other"))
+    fill(tmp_path / "other" / "valid" / "owl", 3)
+    with pytest.raises(ValueError, match="valid has images in owl"):
+        ImageFolder(path=str(tmp_path / "other"))
+
+
+@pytest.mark.parametrize(
+    "folders, other", [(("trainA", "trainB"), "unpaired-folder"), (("a", "b"), "paired-folder"), (("A", "B"), "paired")]
+)
+def test_two_domains_are_no_classes(folders, other, tmp_path):
+    for name in folders:
+        fill(tmp_path / name, 4)
+    with pytest.raises(ValueError, match=rf"dataset\.path=.*Give dataset={other}"):
+        ImageFolder(path=str(tmp_path))
+    assert sum(ImageFolder(path=str(tmp_path), labels=False).sizes.values()) == 8
+
+
+def test_classes_may_be_called_a_and_b(tmp_path):
+    fill(tmp_path / "a", 4)
+    fill(tmp_path / "b", 5)
+    assert ImageFolder(path=str(tmp_path)).spec["label"].names == ("a", "b")

@@ -52,7 +52,7 @@ def test_a_name_comes_before_a_number(names, value, number):
 
 def test_where_names_are_numbers_others_are_refused():
     data = DataSpec({**DATA.fields, "label": Field("label", size=3, names=("1", "2", "10"))})
-    with pytest.raises(ValueError, match="label=0: this run knows the classes 0=1, 1=2, 2=10"):
+    with pytest.raises(ValueError, match="label=0: this run knows the classes called 1, 2, 10"):
         of(data=data).checked({"label": 0})
 
 
@@ -157,3 +157,31 @@ def test_what_the_examples_lack_is_given_and_what_is_given_wins():
     assert of().of_examples(2, {"label": 2}, own)["label"].tolist() == [2, 2]
     assert of().of_examples(2, {}, {}) is None
     assert set(of(Described).of_examples(2, {"label": 2}, {})) == {"label"}, "what is missing is for the model to say"
+
+
+@pytest.mark.parametrize(
+    "value, numbers",
+    [
+        ([1, 26, 2], [0, 2, 1]),
+        (np.array([1, 26, 2]), [0, 2, 1]),
+        (np.array([1.0, 26.0, 2.0]), [0, 2, 1]),
+        (np.array(["1", "26", "2"]), [0, 2, 1]),
+        (26, [2, 2, 2]),
+        (np.int64(26), [2, 2, 2]),
+        (torch.tensor([1, 2, 0]), [1, 2, 0]),
+        (torch.tensor(1), [1, 1, 1]),
+    ],
+    ids=str,
+)
+def test_the_users_own_numbers_are_names_and_tensors_hold_places(value, numbers):
+    data = DataSpec({**DATA.fields, "label": Field("label", size=3, names=("1", "2", "26"))})
+    assert of(data=data).rows(3, {"label": value})["label"].tolist() == numbers
+
+
+def test_a_list_on_the_command_line_is_taken_in_turn_where_several_are_valid():
+    asked = of().checked({"label": ["Shirt", 0]}, several=True)
+    assert of().in_turn(5, asked)["label"].tolist() == [2, 0, 2, 0, 2]
+    assert of().in_turn(5, {"label": "Shirt"}) == {"label": "Shirt"}
+    for values, several in (({"label": [0, 1]}, False), ({"label": [0, 7]}, True), ({"label": []}, True)):
+        with pytest.raises(ValueError, match=r"condition\.label=\["):
+            of().checked(values, several=several)

@@ -12,7 +12,8 @@ import genlab
 from genlab.checkpoints import file as checkpoint
 from genlab.contract.data import image_spec
 from genlab.contract.model import GenerativeModel
-from genlab.inference.load import latest, load
+from genlab.inference.finding import latest
+from genlab.inference.load import load
 from genlab.inference.run import Run
 from genlab.models.vae import VAE
 
@@ -138,10 +139,10 @@ def test_gives_what_its_model_makes_on_the_cpu(saved):
 def test_refuses_what_does_not_fit_in_its_own_words(saved):
     run = genlab.load(saved[0])
     for call, message in (
-        (lambda: run.encode(torch.rand(2, 1, 8, 8)), r"\[2, 1, 8, 8\]: this run takes .*\['N', 1, 16, 16\]"),
+        (lambda: run.encode(torch.rand(2, 1, 8, 8)), r"\[2, 1, 8, 8\]: this run takes .*\[N, 1, 16, 16\]"),
         (lambda: run.reconstruct(torch.rand(1, 16, 16)), "examples: "),
-        (lambda: run.encode(torch.ones(2, 1, 16, 16, dtype=torch.uint8)), "tensor of floats"),
-        (lambda: run.encode([[0.0]]), "examples: list"),
+        (lambda: run.encode(torch.ones(2, 1, 16, 16, dtype=torch.uint8)), "only 0 and 1"),
+        (lambda: run.encode([[0.0]]), r"examples: float64 \[1, 1\]"),
         (lambda: run.sample(0), "num_samples=0"),
         (lambda: run.sample(2, condition={"label": 3}), r"condition\.label=3: .*vae is conditioned on nothing"),
         (lambda: genlab.load(saved[0], weights="RAW"), "weights=RAW: .*averaged, raw"),

@@ -24,7 +24,8 @@ def measured(trainer, run, budget):
     trainer.optimization.portions = Portions(trainer.model, budget)
     run = replace(run)
     run.portions = Portions(run.model, budget)
-    found = {name: torch.tensor(value) for name, value in validate(trainer).items()} | preview(trainer)
+    found = {name: torch.tensor(value) for name, value in validate(trainer).items()}
+    found |= {name: grid.examples for name, grid in preview(trainer).items()}
     trainer.model.eval()  # training goes on after a validation
     batch = next(trainer.validation_loader.in_order(20))
     given = run.model.condition(batch)

@@ -49,7 +49,7 @@ def test_losses_are_about_those_of_full_precision(case, settings, full_precision
             assert row[name] == pytest.approx(expected[name], rel=0.05, abs=0.02)
     assert all(parameter.dtype == torch.float32 for parameter in trainer.model.parameters())
     for name, grid in preview(trainer).items():
-        assert lab.in_range(grid, trainer.model.data), name
+        assert lab.in_range(grid.examples, trainer.model.data), name
 
 
 def test_networks_run_in_the_precision_asked_for():

@@ -10,6 +10,7 @@ import pytest
 import torch
 from representatives import REPRESENTATIVE_CASES
 
+from genlab.callbacks.previews import Previews
 from genlab.checkpoints import file as checkpoint
 from genlab.system import distributed
 from genlab.training.state import load_state_dict, state_dict
@@ -82,6 +83,18 @@ def test_saving_and_validating_do_not_touch_training(case, whole):
     alone = lab.trainer(config)
     lab.run_steps(alone, STEPS)
     assert not list(lab.differences(alone.model.state_dict(), observed.model.state_dict()))
+
+
+@pytest.mark.representative
+@pytest.mark.parametrize("case", REPRESENTATIVE_CASES)
+def test_previews_do_not_touch_training(case, tmp_path):
+    config = lab.compose(case, *SETTINGS, "trainer.ema=0.99")
+    shown, alone = lab.trainer(config), lab.trainer(config)
+    shown.events.callbacks = [Previews(tmp_path, 4)]
+    shown.fit()
+    lab.run_steps(alone, STEPS)
+    assert {path.name[:12] for path in tmp_path.iterdir()} == {f"step_{step:07d}" for step in (1, 4, 8, STEPS)}
+    assert not list(lab.differences(alone.model.state_dict(), shown.model.state_dict()))
 
 
 @pytest.mark.representative

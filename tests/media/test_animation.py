@@ -38,21 +38,25 @@ def test_steps_are_about_geometric():
 
 def test_an_animation_shows_all_and_holds_the_last(tmp_path):
     paths = pictures(tmp_path, [(30, 20)] * 5)
-    save_film(paths, tmp_path / "a.gif", 100, {"model": "gan", "step": "1 to 5"})
+    save_film(paths, "abcde", tmp_path / "a.gif", 100, {"model": "gan", "step": "1 to 5"})
     with Image.open(tmp_path / "a.gif") as film:
         assert film.n_frames == 5 and film.info["comment"] == b"model: gan\nstep: 1 to 5"
         shown = []
         for frame in range(5):
             film.seek(frame)
-            shown.append((film.convert("RGB").getpixel((3, 3))[0], film.info["duration"]))
+            shown.append((film.convert("RGB").getpixel((3, 33))[0], film.info["duration"]))
         assert [level for level, _ in shown] == [0, 10, 20, 30, 40]
         assert {duration for _, duration in shown[:-1]} == {100} and shown[-1][1] > 1000
 
 
-def test_frames_of_another_size_are_left_out_and_large_ones_reduced(tmp_path):
-    save_film(pictures(tmp_path, [(30, 20), (3000, 100), (3000, 100)]), tmp_path / "a.gif", 100, {})
+def test_frames_say_their_step_small_ones_stand_at_the_right_and_large_ones_are_reduced(tmp_path):
+    save_film(
+        pictures(tmp_path, [(30, 20), (3000, 100), (3000, 100)]), ["step 1", "2", "3"], tmp_path / "a.gif", 100, {}
+    )
     with Image.open(tmp_path / "a.gif") as film:
-        assert film.n_frames == 2 and film.size == (960, 32)
+        assert film.n_frames == 3 and film.size == (960, 30 + 32)
+        first = np.asarray(film.convert("L"))
+    assert first[:30].min() < 128 and (first[30:50, 930:] == 0).all() and (first[30:, :930] > 250).all()
 
 
 def test_a_strip_shows_images_side_by_side_below_their_titles(tmp_path):
@@ -63,13 +67,13 @@ def test_a_strip_shows_images_side_by_side_below_their_titles(tmp_path):
             assert strip.size == size and strip.text == {"seed": "3"}
             pixels = np.asarray(strip)
         assert pixels[:30].min() < 128, "titles"
-        assert pixels[35, 10].tolist() == [0] * 3 and pixels[35, 100].tolist() == [10] * 3
+        assert pixels[35, 40].tolist() == [0] * 3 and pixels[35, 100].tolist() == [10] * 3
 
 
 def test_damaged_images_are_named(tmp_path):
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
     with pytest.raises(ValueError, match=r"a\.png.*damaged"):
-        save_film([tmp_path / "a.png"], tmp_path / "a.gif", 100, {})
+        save_film([tmp_path / "a.png"], ["1"], tmp_path / "a.gif", 100, {})
 
 
 def test_large_images_are_refused(tmp_path, monkeypatch):

@@ -27,11 +27,10 @@ def test_png_holds_the_images_small_ones_enlarged_by_whole_numbers(tmp_path):
     save_png(images, tmp_path / "grid.png")
     with Image.open(tmp_path / "grid.png") as image:
         pixels = np.asarray(image.convert("RGB"))
-    scale = 720 // 26
-    assert pixels.shape == (14 * scale, 26 * scale, 3)
-    small = pixels[::scale, ::scale]
-    assert (small[2:12, 2:12] == 0).all() and (small[2:12, 14:24] == 255).all()
-    assert (pixels == small.repeat(scale, 0).repeat(scale, 1)).all()
+    side = 10 * ((720 - 6) // 20)
+    assert pixels.shape == (side + 4, 2 * side + 6, 3)
+    assert (pixels[2:-2, 2 : side + 2] == 0).all() and (pixels[2:-2, side + 4 : -2] == 255).all()
+    assert (pixels[:2] == 128).all() and (pixels[:, side + 2 : side + 4] == 128).all(), "lines stay thin"
     save_png(torch.rand(1, 1, 3, 10, 1000), tmp_path / "large.png")
     with Image.open(tmp_path / "large.png") as image:
         assert image.size == (1004, 14)

@@ -142,9 +142,9 @@ def test_what_points_have_not_is_refused():
 
 def test_rows_for_pictures():
     assert torch.equal(POINTS.arranged(REAL), REAL[None])
-    pairs = POINTS.beside(REAL, REAL + 1)
+    pairs = POINTS.beside(REAL, REAL + 1).examples
     assert pairs.shape == (100, 2, 2) and (pairs[:, 1] - pairs[:, 0]).allclose(torch.ones(2), atol=1e-5)
-    assert torch.equal(POINTS.beside(REAL[:3], REAL[:3])[:, 0], REAL[:3])
+    assert torch.equal(POINTS.beside(REAL[:3], REAL[:3]).examples[:, 0], REAL[:3])
 
 
 def test_points_that_are_all_the_same_have_no_shares_of_a_variance():

@@ -27,6 +27,11 @@ def test_the_documentation_names_every_number_and_no_other():
     assert documented() == {name: metric.directions.keys() for name, metric in METRICS.items()}
 
 
+def test_units_and_topics_are_of_values_that_there_are():
+    for metric in METRICS.values():
+        assert {*metric.units, *metric.of_diversity} <= metric.directions.keys()
+
+
 def test_a_number_of_one_name_means_one_thing():
     """Only bits per dimension, exact or by a bound, come from two metrics: models of both kinds can be compared."""
     names = Counter(name for metric in METRICS.values() for name in metric.directions)

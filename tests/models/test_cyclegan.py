@@ -83,7 +83,7 @@ def test_without_counterparts_only_the_cycle_and_the_distance_are_scored():
 
 def test_preview_shows_images_translations_and_cycles_of_both_domains():
     model, batch = make_model(), make_batch()
-    rows = model.preview(batch)["translations"]
+    rows = model.preview(batch)["translations"].examples
     assert rows.shape == (6, 4, 3, 16, 16)
     assert torch.equal(rows[0], batch["a"]) and torch.equal(rows[3], batch["b"])
     torch.testing.assert_close(rows[1], model.translate(batch["a"], "b"))

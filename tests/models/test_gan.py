@@ -217,3 +217,14 @@ def test_images_of_its_own_are_as_near_and_as_diverse_as_can_be_and_those_of_a_c
 @pytest.mark.parametrize("images", [torch.rand(1, *SHAPE), torch.ones(5, *SHAPE)], ids=["one", "constant"])
 def test_the_diversity_of_one_image_and_of_constant_images_is_left_out(images):
     assert set(build(GAN).evaluate(Batch({"x": images.double()}, 0))) == {"sliced_wasserstein"}
+
+
+@pytest.mark.parametrize("size, rows", [(25, 10), (4, 4)])
+def test_previews_of_classes_have_one_a_column_and_the_same_noise_along_a_row(size, rows):
+    model = build(CGAN, image_spec(SHAPE, 3, ("cat", "dog", "owl")), network="mlp", sizes={"hidden": [8]})
+    seen = lab.inputs_of(model.generator)
+    with torch.no_grad():
+        grid = model.eval().preview(make_batch(size))["samples"]
+    assert grid.examples.shape == (rows, 3, *SHAPE) and grid.columns == ["cat", "dog", "owl"]
+    z, label = seen[0].view(rows, 3, 7).split([4, 3], dim=-1)
+    assert torch.equal(z, z[:, :1].expand_as(z)) and torch.equal(label, torch.eye(3).expand_as(label))

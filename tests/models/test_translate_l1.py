@@ -61,7 +61,7 @@ def test_one_batch_is_learnt():
 
 
 def test_previews_show_image_translation_and_truth():
-    rows = model().preview(batch_of(11))["translations"]
+    rows = model().preview(batch_of(11))["translations"].examples
     assert rows.shape == (6, 8, 3, 8, 8)
     batch = batch_of(11)
     torch.testing.assert_close(rows[0], batch["a"][:8].expand(-1, 3, -1, -1))

@@ -106,21 +106,35 @@ def test_log_weights_average_to_the_elbo(float64):
     assert weights.mean().item() == pytest.approx(elbo.mean().item(), abs=4 * elbo.std().item() / 300**0.5)
 
 
-def test_traversals_move_one_latent_a_row():
+def test_traversals_move_one_used_latent_a_row():
     model, batch = small(), batch_of(9)
+    mu = torch.linspace(-1, 1, 9)[:, None] * torch.tensor([1.0, 0.1, 2.0])  # the KL of the second is below 0.01
+    model.posterior = lambda x, condition: (mu, torch.zeros_like(mu))
     seen = lab.inputs_of(model.decoder)
     with torch.no_grad():
         grid = model._traversals(batch["x"], None)
-        mu, log_var = model.posterior(batch["x"])
-    z = seen[0].view(3, 9, 3)
-    used = ((mu.square() + log_var.exp() - 1 - log_var) / 2).mean(0).argsort(descending=True)
-    assert grid.shape == (3, 9, *DATA.shape)
-    for row, latent in enumerate(used):
+    z = seen[0].view(2, 9, 3)
+    assert grid.examples.shape == (2, 9, *DATA.shape)
+    assert grid.rows == ["latent 2\nKL 0.83", "latent 0\nKL 0.21"] and grid.columns[:5] == [
+        "-2",
+        "-1.5",
+        "-1",
+        "-0.5",
+        "0",
+    ]
+    for row, latent in enumerate((2, 0)):
         others = [number for number in range(3) if number != latent]
         ends = z[row, 0, latent].item(), z[row, -1, latent].item()
         assert ends[0] == -ends[1] < 0
         torch.testing.assert_close(z[row, :, latent], torch.linspace(*ends, 9))
         assert torch.equal(z[row][:, others], z[row, :1, others].expand(9, -1)), "the others are held"
+
+
+def test_of_latents_that_do_nothing_one_is_shown():
+    model, batch = small(), batch_of(9)
+    model.posterior = lambda x, condition: (torch.zeros(9, 3), torch.zeros(9, 3))
+    with torch.no_grad():
+        assert model._traversals(batch["x"], None).examples.shape == (1, 9, *DATA.shape)
 
 
 def test_the_learned_variance_is_trained_with_the_networks():

@@ -1,5 +1,6 @@
 """What a job takes of the machine that it shares."""
 
+import json
 from dataclasses import replace
 from types import SimpleNamespace
 from unittest import mock
@@ -9,6 +10,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
+from genlab.checkpoints.folder import RunFolder
 from genlab.sweeps import job
 from genlab.system import cores
 
@@ -61,3 +63,26 @@ def test_jobs_side_by_side_take_the_gpus_in_turn():
 def test_jobs_are_ranked_by_what_has_a_direction(metric, direction):
     found = job.objective(lab.compose("vae"), SimpleNamespace(metric=metric))
     assert found == (metric or "validation/elbo", direction)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "varied", "name"),
+    [
+        (["model.latent_dim=8", "seed=0", "experiment=quick"], ["model.latent_dim", "seed"], "latent_dim=8,seed=0"),
+        (["+a.size=1", "b.size=2"], ["a.size", "b.size"], "a.size=1,b.size=2"),
+        (["network.hidden=[8,16]", "dataset.path='/a/../é f'"], ["network.hidden", "dataset.path"],
+         "hidden=8_16,path=a_.._é_f"),
+        (["dataset.path=" + 300 * "é"], ["dataset.path"], "path=" + 97 * "é"),
+        (["seed=0"], [], ""),
+    ],
+)  # fmt: skip
+def test_a_job_is_called_by_what_its_sweep_varies(overrides, varied, name, tmp_path):
+    assert job.settings_name(overrides, varied) == name
+    (tmp_path / "job.json").write_text(json.dumps({"name": name}))
+    assert RunFolder(tmp_path).events == tmp_path / name
+
+
+@pytest.mark.parametrize("name", ["a=/../../b", "..", "", None, 3, ["a=b"], "a=" + 400 * "b", "a=b\n"])
+def test_a_strangers_job_writes_its_events_nowhere_else(name, tmp_path):
+    (tmp_path / "job.json").write_text(json.dumps({"name": name}))
+    assert RunFolder(tmp_path).events == tmp_path

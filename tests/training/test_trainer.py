@@ -174,7 +174,7 @@ def test_validation_sees_the_averaged_weights_and_training_goes_on_with_its_own(
 
 
 def test_preview_shows_the_first_validation_images():
-    grid = preview(make())["images"]
+    grid = preview(make())["images"].examples
     assert grid.shape == (2, 64, 1, 1, 1) and grid.dtype == torch.float32
     torch.testing.assert_close(grid[0].flatten(), torch.arange(64) / 255)
 

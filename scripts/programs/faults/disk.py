@@ -37,7 +37,7 @@ class Case:
 
 CASES = [
     Case("metrics", "metrics.jsonl", {"log_every": 1}, ("logger.tensorboard=false",)),
-    Case("TensorBoard", "tensorboard/events*", {"log_every": 1}),
+    Case("TensorBoard", "events*", {"log_every": 1}),
     Case("previews", "previews/*.png", {"preview_every": 2}, ("logger.tensorboard=false",)),
     Case("checkpoints", "checkpoints/step_*.safetensors", {"checkpoint_every": 4}, ("logger.tensorboard=false",)),
     Case("everything", "checkpoints/step_*.safetensors", {key: 2 for key in _NEVER}),

@@ -14,6 +14,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from genlab.checkpoints import file as checkpoint
+from genlab.checkpoints.folder import RunFolder
 from genlab.config.check import locate
 
 MODELS = lab.MODELS
@@ -215,9 +216,10 @@ def _pixels(path: Path) -> list:
 
 def _events(folder: Path) -> dict[str, list]:
     """By kind and tag, what TensorBoard shows: scalars with their values, images and histograms by their steps."""
-    if not (folder / "tensorboard").exists():
+    place = RunFolder(folder).events
+    if not list(place.glob("events*")):
         return {}
-    events = EventAccumulator(str(folder / "tensorboard"), {"scalars": 0, "images": 0, "histograms": 0})
+    events = EventAccumulator(str(place), {"scalars": 0, "images": 0, "histograms": 0})
     events.Reload()
     tags = events.Tags()
     found = {f"scalar {tag}": [(event.step, event.value) for event in events.Scalars(tag)] for tag in tags["scalars"]}

@@ -91,7 +91,7 @@ def _step(folder: Path) -> int:
 
 
 def _logs(folder: Path) -> int:
-    names = ("metrics.jsonl", "train.log", "status.json", "tensorboard/*")
+    names = ("metrics.jsonl", "train.log", "status.json", "events*")
     return sum(path.stat().st_size for name in names for path in folder.glob(name))
 
 
