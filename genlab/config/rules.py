@@ -127,7 +127,7 @@ def followed(config: RunConfig, source: Any) -> str | None:
     known = config.choices.model in options("model")  # a resumed run may be older than the names
     settings = settings_for(rules_of(config.choices.model), properties_of(source)) if known else {}
     own = [f"{key}={value}" for key, value in settings.items() if _is_set(config, key, value)]
-    return f"recipe: {source.spec} leads to {', '.join(own)}" if own else None
+    return f"recipe: the data ({source.spec}) lead to {', '.join(own)}" if own else None
 
 
 def _is_set(config: RunConfig, key: str, value: Any) -> bool:
