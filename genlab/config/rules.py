@@ -25,7 +25,7 @@ from genlab.contract.settings import EVERY_DATASET, RunConfig, flattened, lookup
 from genlab.system.text import did_you_mean
 
 PROPERTIES = ("channels", "side", "levels", "examples")
-"""Of images: channels, the shorter side in pixels, values that a pixel can have, as 2 if it is black or white; number of
+"""Of images: channels, the shorter side in pixels, values that a pixel can have (2 if it is black or white), number of
 training examples."""
 
 _COMPARED = re.compile(r"(\w+)(=|>=|<)(\d+)")
