@@ -38,6 +38,7 @@ class RunFolder:
     environment = _Inside("environment.json")
     log = _Inside("train.log")
     metrics = _Inside("metrics.jsonl")
+    metrics_table = _Inside("metrics.csv")
     status = _Inside("status.json")
     evaluation = _Inside("evaluation.json")
     previews = _Inside("previews")
@@ -69,6 +70,10 @@ class RunFolder:
             if _SETTINGS.fullmatch(name := read_json(self.path / _JOB)["name"]):
                 return self.path / name
         return self.path
+
+    def logger(self, key: str) -> Path:
+        """What a remote logger needs to go on as the same run."""
+        return self.path / f"{key}.json"
 
     def numbered(self, step: int) -> Path:
         """The checkpoint of one step."""

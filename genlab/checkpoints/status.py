@@ -15,12 +15,15 @@ from genlab.system.small_files import json_text, read_json
 class RunStatus:
     """The content of `status.json`.
 
+    state, reason: those last written.
     directions: "min" or "max" by full metric name ("validation/elbo"); the first one ranks the model's runs.
     final: latest value of every validation and evaluation metric, if it is finite. alarms: as plain dicts.
     """
 
     def __init__(self, path: Path, directions: Mapping[str, str]):
         self.path, self.directions = path, dict(directions)
+        self.state = "running"
+        self.reason: str | None = None
         self.step = 0
         self.max_steps: int | None = None
         self.steps_per_second: float | None = None
@@ -30,6 +33,7 @@ class RunStatus:
 
     def write(self, state: str, reason: str | None = None) -> None:
         """Replace the file atomically; `state`: running, finished, failed or interrupted."""
+        self.state, self.reason = state, reason
         entry = {"status": state, "step": self.step, "reason": reason, "process": os.getpid()}
         if self.max_steps is not None:
             entry["max_steps"] = self.max_steps

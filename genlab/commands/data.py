@@ -39,8 +39,8 @@ def main(config: DataConfig) -> None:
     spec = source.spec
     print(f"dataset    {name}: {summary_of('dataset', name)}")
     print(f"fields     {spec}")
-    for field in spec.fields.values():
-        if field.size and (classes := numbered(field)):
+    for label in spec.fields.values():
+        if label.size and (classes := numbered(label)):
             print(f"classes    {classes}")
     print(f"examples   {', '.join(f'{split} {size}' for split, size in source.sizes.items())}")
     for note in source.notes:

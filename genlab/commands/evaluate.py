@@ -58,8 +58,8 @@ def main(config: EvaluateConfig) -> None:
     if compared and config.nearest and "pixels" in shown_kind(run.data).extractors:
         with results(run, "evaluations", config, seed=config.seed) as (new, folder), drawn(new / "nearest.png"):
             images = nearest_images(run, context, config.seed)
-            names = ("sample", *(f"nearest {number}" for number in range(1, len(images))))
-            save_png(Grid(images, rows=names), new / "nearest.png", image_origin(run, config, COMPARED))
+            rows = ("sample", *(f"nearest {number}" for number in range(1, len(images))))
+            save_png(Grid(images, rows=rows), new / "nearest.png", image_origin(run, config, COMPARED))
         print(f"nearest    {folder}/nearest.png (samples in the first row, nearest training images below)")
     if RunFolder(run.folder).holds_run:
         print(f"next       {command_line('compare', runs=run.folder.parent)}")

@@ -11,7 +11,7 @@ from genlab.config.check import limit_problems, problems_of_node, with_whole_set
 from genlab.config.commands import COMMANDS, NO_DATASET, DatasetChoice, DataUseConfig
 from genlab.config.compose import Composed, Job, RequestError, as_job, compose_command, compose_job, parse, register
 from genlab.config.files import comments_of
-from genlab.contract.settings import typed
+from genlab.contract.settings import LISTED_GROUPS, typed
 
 
 @dataclass
@@ -42,7 +42,7 @@ class ResumeRequest:
 def compose_request(command: str, arguments: list[str]) -> Any:
     """Parse the `arguments` of a `command`. `ValueError` with all problems that can be found without torch."""
     register()
-    meant, mistakes = corrected(command, arguments)
+    meant, mistakes = corrected(command, [_listed(argument) for argument in arguments])
     try:
         request = _compose_request(command, meant)
     except ValueError as error:
@@ -52,6 +52,15 @@ def compose_request(command: str, arguments: list[str]) -> Any:
     if mistakes:
         raise RequestError([*mistakes, *getattr(request, "found", ())])
     return request
+
+
+def _listed(argument: str) -> str:
+    """`logger=csv,wandb` as Hydra writes several choices of one group, `logger=[csv,wandb]`; they make no sweep. And
+    null as it writes none."""
+    key, _, value = argument.partition("=")
+    if key not in LISTED_GROUPS or value.startswith(("[", '"', "'")):
+        return argument
+    return f"{key}=[]" if value == "null" else f"{key}=[{value}]" if "," in value else argument
 
 
 def _compose_request(command: str, arguments: list[str]) -> Any:

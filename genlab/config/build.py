@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import optim
 
-from genlab.config.check import locate
+from genlab.config.check import locate, settings_of
 from genlab.contract.data import DataSpec
 from genlab.contract.model import GenerativeModel
 from genlab.contract.settings import EVERY_DATASET, RunConfig
@@ -66,6 +66,17 @@ def check_size(model: GenerativeModel) -> None:
 def build_schedule(config: RunConfig) -> Any:
     """The `Schedule` that `config.schedule` describes."""
     return _build("schedule", config.schedule)
+
+
+def build_callbacks(config: RunConfig, run: Any) -> list[Any]:
+    """The callbacks of plugins that `config.callbacks` describes. run: the `RunRecord` of those that take one."""
+    found = []
+    for name, values in (config.callbacks or {}).items():
+        parameters, _ = settings_of(locate("callbacks", values["_target_"]))
+        callback = _build("callbacks", values, **({"run": run} if "run" in parameters else {}))
+        callback.key = f"callbacks.{name}"  # unlike those of GenLab's own in checkpoints
+        found.append(callback)
+    return found
 
 
 def player_settings(config: RunConfig, player: str) -> dict[str, Any]:

@@ -25,6 +25,7 @@ _KINDS = {
     "dataset": ("genlab.data.source", "Source", set()),
     "optimizer": ("torch.optim", "Optimizer", {"params"}),
     "schedule": ("genlab.training.schedule", "Schedule", set()),
+    "callbacks": ("genlab.training.callback", "Callback", {"run"}),
 }
 """Nodes that name a class: its base class, by name, so that it is only imported when needed, and the parameters that
 GenLab itself fills in."""
@@ -34,6 +35,11 @@ _OWN_KEYS = {"optimizer": ("players",), "dataset": tuple(EVERY_DATASET)}
 
 _COUNTABLE = Limits(at_most=2**62)
 """Limits of whole numbers that are passed to a constructor: torch uses 64 bits."""
+
+
+def _kind(node: str) -> tuple[str, str, set[str]]:
+    """That of a node, or of the group that it is in, as `callbacks.NAME` is."""
+    return _KINDS[node.partition(".")[0]]
 
 
 def problems_of(config: RunConfig, sweep_metric: str | None = None) -> dict[str, list[str]]:
@@ -46,9 +52,20 @@ def problems_of(config: RunConfig, sweep_metric: str | None = None) -> dict[str,
             continue  # some models take none
         if lines := problems_of_node(node, getattr(config, node)):
             problems[node] = lines
+    problems |= _callback_problems(config.callbacks)
     if not problems.keys() & {"model", "network"} and (unfit := _network_problem(config)):
         problems["network"] = [unfit]
     return problems
+
+
+def _callback_problems(callbacks: Any) -> dict[str, list[str]]:
+    """Invalid values of the callbacks of plugins, by node."""
+    if not isinstance(callbacks, dict | None):
+        return {"callbacks": [f"callbacks={callbacks}: choose files of plugins, as in callbacks=[NAME]"]}
+    if "_target_" in (callbacks or {}):
+        return {"callbacks": ["callbacks._target_: the file of a callback must begin with # @package callbacks.NAME"]}
+    nodes = {f"callbacks.{name}": values for name, values in (callbacks or {}).items()}
+    return {node: lines for node, values in nodes.items() if (lines := problems_of_node(node, values))}
 
 
 def _network_problem(config: RunConfig) -> str | None:
@@ -81,7 +98,7 @@ def problems_of_node(node: str, values: Any) -> list[str]:
     except ValueError as error:
         return [str(error)]
     own = {"_target_", *_OWN_KEYS.get(node, ())}
-    problems = list(mismatches(node, found, {k: v for k, v in values.items() if k not in own}, _KINDS[node][2]))
+    problems = list(mismatches(node, found, {k: v for k, v in values.items() if k not in own}, _kind(node)[2]))
     if node == "optimizer" and not _are_groups(players := values.get("players")):
         problems.append(f"optimizer.players={players}: needs settings by player, as in optimizer.players.model.lr=1")
     if node == "dataset" and (pair := values.get("pair")) not in (None, *PAIRS):
@@ -167,7 +184,7 @@ def locate(node: str, target: str) -> Any:
     except (ImportError, AttributeError, ValueError) as error:  # ValueError: no module before the last dot
         broken = isinstance(error, ImportError) and not plugins.is_absent(error, module_name)
         raise ValueError(f"{node}._target_={target}: {error if broken else 'no such class'}") from error
-    base = getattr(importlib.import_module(_KINDS[node][0]), _KINDS[node][1])
+    base = getattr(importlib.import_module(_kind(node)[0]), _kind(node)[1])
     if not (isinstance(found, type) and issubclass(found, base)):
         raise ValueError(f"{node}._target_={target}: must be a {base.__name__}")
     if inspect.isabstract(found):

@@ -27,7 +27,7 @@ from genlab.config.reading import RequestError, parse
 from genlab.config.recipes import adjustments, may_follow
 from genlab.config.renamed import MOVED_KEYS
 from genlab.config.unsupported import several_values, unsupported, with_open_groups
-from genlab.contract.settings import CLASS_NODES, RunConfig, SweepConfig, flattened, typed
+from genlab.contract.settings import CLASS_NODES, LISTED_GROUPS, RunConfig, SweepConfig, flattened, typed
 
 COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, MarkedYAMLError, OSError, ValueError)
 """Raised by composition on a mistake; OSError and YAML's if a file holds no settings, ValueError if a group is set to a
@@ -195,8 +195,10 @@ def _explain(command: str, overrides: Sequence[str]) -> Iterator[tuple[str, str]
         key = override.key_or_group
         if key not in known:
             continue
-        # Null, lists and numbers are no choices either.
-        if problem := option_problem(key, override.value()):
+        # Null, lists and numbers are no choices either, except where several can be chosen.
+        value = override.value()
+        names = (value if isinstance(value, list) else [value] if value else []) if key in LISTED_GROUPS else [value]
+        if problem := next(filter(None, (option_problem(key, name) for name in names)), None):
             yield override.input_line, f"{override.input_line}: {problem}"
         else:
             chosen.append(override.input_line)

@@ -56,8 +56,8 @@ def owner_of(file: Path) -> plugins.Plugin | None:
 
 
 def groups() -> list[str]:
-    """Names of the config groups."""
-    return sorted(path.name for path in config_folder().iterdir() if path.is_dir())
+    """Names of the config groups. `callbacks` has files of plugins alone."""
+    return sorted({"callbacks", *(path.name for path in config_folder().iterdir() if path.is_dir())})
 
 
 def group_choices() -> dict[str, list[str]]:

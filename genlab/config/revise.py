@@ -7,9 +7,10 @@ from hydra.core.override_parser.types import Override, QuotedString
 
 from genlab.config.compose import RequestError, parse
 from genlab.config.hints import fits, hint_of, misfit, missing_part
-from genlab.config.paths import groups
+from genlab.config.paths import groups, options
 from genlab.config.places import places, with_homes
 from genlab.contract.settings import STOPPING_KEYS, RunConfig, flattened, lookup, typed
+from genlab.system.text import did_you_mean
 
 FREE = (
     *STOPPING_KEYS,
@@ -60,12 +61,22 @@ def revise(run: RunConfig, overrides: Sequence[str]) -> RunConfig:
     return revised
 
 
+def _loggers(run: RunConfig, line: str, names: list[Any]) -> dict[str, Any]:
+    """The settings of `logger` with these loggers and no others. `ValueError` if there is no such one."""
+    known = [name for name in options("logger") if hasattr(run.logger, name)]
+    if unknown := [str(name) for name in names if name is not None and str(name) not in known]:
+        raise ValueError(f"{line}: no such logger; {did_you_mean(unknown[0], known)}")
+    return run.to_dict()["logger"] | {name: name in map(str, names) for name in known}
+
+
 def _setting(run: RunConfig, override: Override) -> tuple[str, Any]:
     """The key and value of an override. `ValueError` if the run has no such key, or it has another type."""
     line, key, value = override.input_line, override.key_or_group, override.value()
     value = value.text if isinstance(value, QuotedString) else value
     if override.is_delete() or override.is_add() or override.is_force_add() or override.is_sweep_override():
         raise ValueError(f"{line}: write key=value, with one value")
+    if key == "logger":
+        return key, _loggers(run, line, value if isinstance(value, list) else [value])
     if key in groups() and isinstance(value, str):
         if key == "device":
             return "device.name", value

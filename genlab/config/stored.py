@@ -4,7 +4,8 @@ import json
 import re
 import typing
 from collections.abc import Iterable, Iterator
-from dataclasses import is_dataclass
+from dataclasses import MISSING as NOTHING
+from dataclasses import fields, is_dataclass
 from itertools import islice
 from typing import Any
 
@@ -12,6 +13,7 @@ import yaml
 from torch import Tensor
 
 from genlab.config.hints import fits, misfit
+from genlab.contract.limits import MISSING
 from genlab.contract.settings import RunConfig, flattened, typed
 from genlab.system.small_files import plain_yaml
 from genlab.system.text import did_you_mean, printable
@@ -64,13 +66,14 @@ def _is_plain(value: Any, level: int = 0) -> bool:
 def _type_problems(schema: Any, values: dict[str, Any], above: str = "") -> Iterator[str]:
     """Settings that are missing, unknown or of the wrong type. Nodes that name a class are checked with that class."""
     known = typing.get_type_hints(schema)
-    yield from (f"{above}{name}: is missing" for name in known if name not in values)
+    later = {entry.name for entry in fields(schema) if entry.default not in (NOTHING, MISSING)}  # than some runs
+    yield from (f"{above}{name}: is missing" for name in known if name not in values and name not in later)
     for name, value in values.items():
         key = above + name
         if name not in known:
             yield f"{key}: no such key; {did_you_mean(name, known)}"
         elif (names_class := known[name] is Any) or is_dataclass(known[name]):
-            if name == "network" and value is None:  # some models take none
+            if name in ("network", "callbacks") and value is None:  # some models take none
                 continue
             if not isinstance(value, dict):
                 yield f"{key}={value!r}: must be a group of settings"

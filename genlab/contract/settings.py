@@ -91,6 +91,10 @@ class LoggerConfig:
     tensorboard: bool = MISSING
     axis: str = limited(choices=("step", "epoch"))
     histograms: bool = MISSING
+    csv: bool = MISSING
+    wandb: bool = MISSING
+    mlflow: bool = MISSING
+    project: str | None = MISSING
     projector_size: int = limited(at_least=0, at_most=10**6)
     image_metadata: bool = MISSING
     hparams: list[str] | None = MISSING
@@ -139,7 +143,7 @@ class SweepConfig:
 @dataclass
 class _Settings:
     """What `TrainConfig` and `RunConfig` share. `Any` nodes name a class by `_target_` and are checked against its
-    signature. A model that takes no network has none."""
+    signature. A model that takes no network has none. callbacks: such nodes by name, of plugins; None for none."""
 
     seed: int = MISSING
     data_dir: Place = MISSING
@@ -156,6 +160,7 @@ class _Settings:
     logger: LoggerConfig = field(default_factory=LoggerConfig)
     watch: WatchConfig = field(default_factory=WatchConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    callbacks: Any = None
 
 
 @dataclass
@@ -189,6 +194,9 @@ class RunConfig(_Settings):
 
 STOPPING_KEYS = ("trainer.max_steps", "trainer.max_epochs", "trainer.early_stop_patience")
 """Keys that determine when a run ends."""
+
+LISTED_GROUPS = ("logger", "callbacks")
+"""Groups of which several files can be chosen at once, as in `logger=[tensorboard,csv]`."""
 
 CLASS_NODES = ("dataset", "model", "network", "optimizer", "schedule")
 """Nodes that name a class by `_target_`."""

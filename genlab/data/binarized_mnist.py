@@ -12,8 +12,8 @@ import torch
 
 from genlab.contract.data import DataSpec, Field
 from genlab.contract.settings import Place
-from genlab.data.arrays import DAMAGE, read_array
 from genlab.data.checks import check_choice
+from genlab.data.numpy_files import DAMAGE, read_array
 from genlab.data.source import ArrayExamples, Examples, Source
 
 _URL = "http://www.cs.toronto.edu/~larocheh/public/datasets/binarized_mnist/binarized_mnist_{part}.amat"

@@ -64,10 +64,10 @@ class Npy(Source):
         height, width = (side for axis, side in enumerate(self.stored) if axis != self.channel_axis)
         memory.check(16 * header.shape[0], f"{where}: the order of its images needs", "give a file with fewer")
         self.labels: Tensor | None = None
-        known: tuple[int, tuple[str, ...]] = (0, ())
+        num_classes, names = 0, tuple[str, ...]()
         if labels_path is not None:
-            self.labels, *known = _read_labels(labels_path, header.shape[0])
-        self.spec = image_spec((self.stored[self.channel_axis], height, width), *known)
+            self.labels, num_classes, names = _read_labels(labels_path, header.shape[0])
+        self.spec = image_spec((self.stored[self.channel_axis], height, width), num_classes, names)
         self.count, self.validation_fraction, self.block_size = header.shape[0], validation_fraction, block_size
         self.seed = seed
         self.sizes = split_sizes(self.count, validation_fraction)

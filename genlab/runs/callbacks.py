@@ -7,6 +7,7 @@ import yaml
 
 from genlab.callbacks.checkpoints import Checkpoints
 from genlab.callbacks.console import Console, Journal
+from genlab.callbacks.logger import Logger, RunRecord
 from genlab.callbacks.metrics_file import MetricsFile
 from genlab.callbacks.previews import Previews
 from genlab.callbacks.speed import Speed
@@ -16,12 +17,14 @@ from genlab.callbacks.validation import EarlyStopping, Validation
 from genlab.callbacks.watch import Watch
 from genlab.checkpoints.folder import RunFolder
 from genlab.checkpoints.status import RunStatus
+from genlab.config.build import build_callbacks
 from genlab.config.check import locate
 from genlab.contract.settings import RunConfig, lookup
 from genlab.data.source import Source
 from genlab.inference.run import Run
 from genlab.media.metadata import PREVIEW, Origin, run_id
 from genlab.metrics.catalogue import directions_of, ranking
+from genlab.runs.loggers import make_loggers
 from genlab.system.distributed import rank
 from genlab.system.text import printable
 from genlab.training.callback import Callback
@@ -44,7 +47,7 @@ def make_callbacks(
     """Callbacks in the order in which they are notified: write rows, measure, preview, then save.
 
     Every process measures and saves, so that all decide alike and checkpoints hold the state of each. Only process 0
-    writes files.
+    writes files. Callbacks of plugins run in all processes, their loggers in process 0.
     """
     settings = trainer.settings
     every = settings.evaluate_every
@@ -58,19 +61,23 @@ def make_callbacks(
         measuring.append(evaluation)
     constants = {"config": config.to_dict(), "data": source.spec.to_dict()}
     saving = Checkpoints(folder, settings.checkpoint_every, settings.keep_checkpoints, constants, settings.best_metric)
+    run = RunRecord(folder, config.to_dict(), _hparams(config), status)
+    brought = build_callbacks(config, run)
+    own = [callback for callback in brought if not isinstance(callback, Logger)]
     if rank() != 0:
-        return [watch, *measuring, saving]
+        return [watch, *measuring, *own, saving]
     writing: list[Callback] = [MetricsFile(folder.metrics), StatusFile(status), Speed(folder, torch.get_num_threads())]
     if config.logger.tensorboard:
         text = yaml.safe_dump(config.to_dict(), sort_keys=False, allow_unicode=True)
-        writing.append(TensorBoard(folder.events, text, _hparams(config), config.logger, status))
+        writing.append(TensorBoard(folder.events, text, run.hparams, config.logger, status))
+    writing += [*make_loggers(config.logger, run), *(callback for callback in brought if isinstance(callback, Logger))]
     writing.append(Journal(config.logger.console))
     if config.logger.console:
         writing.append(Console())
     marked = config.logger.image_metadata
     origin = Origin(config.choices.model, run_id(folder.path), 0, config.seed, PREVIEW) if marked else None
     previews = Previews(folder.previews, settings.preview_every, origin, source.log_density)
-    return [watch, *writing, *measuring, previews, saving]
+    return [watch, *writing, *measuring, previews, *own, saving]
 
 
 def _evaluation(config: RunConfig, trainer: Trainer, source: Source, folder: RunFolder, every: int) -> Any:

@@ -30,6 +30,7 @@ from genlab.data.source import Source
 from genlab.media.kinds import shown_kind
 from genlab.metrics.catalogue import directions_of, unknown
 from genlab.runs.batch_norm import batch_norm_problem
+from genlab.runs.loggers import missing_packages
 from genlab.system import memory, plugins
 from genlab.system.device import resolve
 from genlab.system.files import not_writable
@@ -49,7 +50,7 @@ def check(
     problems = [*found_before, *(line for lines in by_node.values() for line in lines)]
     checks = _Check(config, set(by_node), sweep_metric)
     checks.run(begins=folder is not None)
-    problems += checks.problems
+    problems += [*checks.problems, *missing_packages(config.logger)]
     problems += _folder_problems(RunFolder(folder), config.output_dir) if folder else []
     if problems := problems or unstorable(config):
         raise RequestError(problems)

@@ -88,3 +88,56 @@ def test_the_plot_of_latents_has_names_in_its_legend(tmp_path, monkeypatch, recw
     save_scatter(points, torch.tensor([0, 1, 1]), "title", tmp_path / "x.png", ["_$x_", "猫$^"])
     assert [text.get_text() for text in drawn[0].axes[0].get_legend().get_texts()] == ["0 _$x_", "1 猫$^"]
     assert not recwarn.list
+
+
+@pytest.fixture(scope="module")
+def numbered(short, tmp_path_factory):
+    """A run on labels 1, 2 and 26, and its file."""
+    file = tmp_path_factory.mktemp("numbers") / "letters.npz"
+    images = np.repeat(np.arange(24, dtype=np.uint8) * 10, 64).reshape(24, 8, 8)
+    np.savez(file, images=images, y=np.tile([26.0, 1, 2], 8))
+    model = ["network.channels=4", "network.dense=[8]", "model.latent_dim=3"]
+    return short("cgan", *model, "dataset=npz", f"dataset.path={file}", "dataset.labels_key=y"), file
+
+
+def test_the_users_own_numbers_name_the_classes(numbered, genlab, done, refuses):
+    run, file = numbered
+    line = "0=1, 1=2, 2=26"
+    assert f"label: 3 classes: {line}" in (run / "train.log").read_text()
+    assert line in genlab("info", f"run={run}").out
+    shown = genlab("data", "dataset=npz", f"dataset.path={file}", "dataset.labels_key=y").out
+    assert f"classes    {line}" in shown and re.search(r"label +1: \d+, 2: \d+, 26: \d+", shown)
+    for asked, classes in (("label=26", ["26"] * 3), ("label=1", ["1"] * 3), ("label=[26,1]", ["26", "1", "26"])):
+        _, made = done("sample", run, asked, "num_samples=3")
+        found = arrays(made / "samples.npz")
+        assert found["classes"].tolist() == classes
+        assert found["labels"].tolist() == [("1", "2", "26").index(name) for name in classes]
+    assert "label=0: this run knows the classes called 1, 2, 26" in refuses("sample", run, "label=0")
+    assert "label=[1, 3]: 3: this run knows" in refuses("sample", run, "label=[1,3]")
+    assert "give one value" in refuses("interpolate", run, "label=[1,2]")
+
+
+def test_in_python_lists_and_arrays_hold_the_users_numbers(numbered):
+    run = package.load(numbered[0])
+    assert repr(run) == f"Run(cgan on npz, step 3, {numbered[0]})"
+    same = [[1, 26], np.array([1, 26]), ["1", "26"], torch.tensor([0, 2])]
+    samples = [run.sample(2, condition={"label": labels}) for labels in same]
+    assert all(torch.equal(samples[0], other) for other in samples)
+    assert torch.equal(run.sample(3, condition={"label": [1, 26]}), run.sample(3, condition={"label": [1, 26, 1]}))
+
+
+def test_labels_that_a_model_needs_are_pointed_at(numbered, refused):
+    line = refused("train", "model=cgan", "dataset=npz", f"dataset.path={numbered[1]}", "trainer.batch_size=8")
+    assert "requires label" in line and "dataset.labels_key=y" in line
+
+
+def test_classes_of_other_numbers_are_not_taken_for_the_old_ones(numbered, refuses):
+    run, file = numbered
+    saved = file.read_bytes()
+    try:
+        for labels, now in (([1, 2, 3], "1, 2, 3 now"), ([0, 1, 2], "0, 1, 2 now")):
+            np.savez(file, images=np.zeros((24, 8, 8), np.uint8) + 9, y=np.tile(labels, 8))
+            line = refuses("score", run)
+            assert "1, 2, 26 then" in line and now in line
+    finally:
+        file.write_bytes(saved)

@@ -87,6 +87,52 @@ def test_a_sweep_finds_its_configs(installed, genlab):
     assert "2 of 2 jobs finished" in outcome.out
 
 
+QUICK = ["dataset=bars", "trainer.max_steps=4", "trainer.log_every=2", "trainer.validate_every=2"]
+QUICK += ["trainer.batch_size=8", "device=cpu", "device.threads=1"]
+
+
+def test_its_loggers_and_callbacks_are_chosen_by_name(installed, genlab, tmp_path):
+    chosen = ["logger=csv,text-log", "callbacks=[target]", "callbacks.target.at_most=1e3"]
+    chosen.append("callbacks.text_log.file=a.txt")
+    outcome = genlab("train", "model=mine", *QUICK, *chosen, "hydra.run.dir=run")
+    assert outcome.code == 0, outcome.err
+    run = tmp_path / "run"
+    status = json.loads((run / "status.json").read_text())
+    assert status["step"] == 2 and "validation/error is at most" in status["reason"]
+    assert "2 train/loss" in (run / "a.txt").read_text() and (run / "metrics.csv").is_file()
+    refusal = genlab("resume", "run=run", "trainer.max_steps=6", "callbacks.target.at_most=0")
+    assert refusal.code == 2 and "callbacks.target.at_most" in refusal.err
+
+
+def test_a_run_with_its_callbacks_is_used_without_it_but_not_resumed(installed, genlab, tiny, monkeypatch):
+    chosen = ["callbacks=[target]", "callbacks.target.metric=mse", "logger=text-log"]
+    assert genlab("train", *tiny, *chosen, "trainer.max_steps=2", "hydra.run.dir=run").code == 0
+    monkeypatch.setattr(plugins, "installed", lambda: ())
+    assert genlab("sample", "run=run", "num_samples=2", "device=cpu").code == 0
+    outcome = genlab("resume", "run=run", "trainer.max_steps=4")
+    assert outcome.code == 2 and "genlab_mine.callbacks.Target" in outcome.err
+
+
+@pytest.mark.parametrize(
+    "arguments, parts",
+    [
+        (["callbacks=[targt]"], ["callbacks=[targt]", "'target'"]),
+        (["callbacks=[target]", "callbacks.target.at_mst=3"], ["callbacks.target.at_mst", "'at_most'"]),
+        (["callbacks=[target]", "callbacks.target.at_most=x"], ["callbacks.target.at_most", "a number"]),
+        (["logger=csv,text-lg"], ["logger=[csv,text-lg]", "'text-log'"]),
+    ],
+)
+def test_mistakes_in_its_callbacks_are_explained(arguments, parts, installed, refused):
+    line = refused("train", "model=mine", "dataset=bars", *arguments)
+    assert all(part in line for part in parts)
+
+
+def test_a_callback_without_its_package_line_is_told(installed, refused):
+    file = installed / "genlab_mine/configs/callbacks/target.yaml"
+    file.write_text(file.read_text().partition("\n")[2])
+    assert "# @package callbacks.NAME" in refused("train", "model=mine", "dataset=bars", "callbacks=[target]")
+
+
 def test_mistakes_in_its_settings_are_explained(installed, refused):
     line = refused("train", "model=mine", "model.latent_dm=3", "dataset=bars", "dataset.size=x", problems=2)
     assert "latent_dim" in line and "dataset.size" in line
