@@ -194,7 +194,7 @@ def _with_lower_rate(folder: RunFolder, config: RunConfig) -> str:
         if isinstance(command, list) and command[1:2] == ["train"]:
             settings = [word for word in command[2:] if isinstance(word, str) and word[:1] not in ("-", "")]
     lower = {}
-    if isinstance(rate := config.optimizer.get("lr"), float):
+    if isinstance(rate := config.optimizer.get("lr"), (int, float)):
         lower["optimizer.lr"] = f"{rate / 10:g}"
     if config.device.precision != "fp32":
         lower["device.precision"] = "fp32"
