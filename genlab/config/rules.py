@@ -25,8 +25,8 @@ from genlab.contract.settings import EVERY_DATASET, RunConfig, flattened, lookup
 from genlab.system.text import did_you_mean
 
 PROPERTIES = ("channels", "side", "levels", "examples")
-"""Of images: channels, the shorter side in pixels, values that a pixel can have (2 if it is black or white), number of
-training examples."""
+"""Of images: channels, the shorter side in pixels, and the values that a pixel can have, 2 if it is black or white.
+Number of training examples."""
 
 _COMPARED = re.compile(r"(\w+)(=|>=|<)(\d+)")
 _SIGNS = {"=": operator.eq, ">=": operator.ge, "<": operator.lt}
