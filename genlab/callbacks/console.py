@@ -36,17 +36,16 @@ class Console(Callback):
         self.pace = Pace(trainer.max_steps, trainer.step)
         self.bar: tqdm | None = None
         if sys.stderr.isatty():
-            total, step = trainer.max_steps, trainer.step
-            self.bar = tqdm(total=total, initial=step, bar_format=_LAYOUT, unit="step", dynamic_ncols=True,
-                            mininterval=0.2)  # fmt: skip
+            form = {"bar_format": _LAYOUT, "unit": "step", "dynamic_ncols": True, "mininterval": 0.2}
+            self.bar = tqdm(total=trainer.max_steps, initial=trainer.step, **form)
 
     def on_step_end(self, trainer: Trainer) -> None:
         if self.bar is not None:
             self.bar.update(trainer.step - self.bar.n)  # negative after a rollback
         elif self.pace.is_due():
-            done, rate = trainer.step, self.pace.rate(trainer.step)
-            words = (f"step {done}/{trainer.max_steps}", self.pace.share(done), f"{rounded(rate)} steps/s",
-                     self.pace.left(done), *shown(self.losses))  # fmt: skip
+            step, pace = trainer.step, self.pace
+            speed = f"{rounded(pace.rate(step))} steps/s"
+            words = f"step {step}/{trainer.max_steps}", pace.share(step), speed, pace.left(step), *shown(self.losses)
             log.info("  ".join(words))
 
     def on_log(self, trainer: Trainer, row: dict[str, float]) -> None:
@@ -55,16 +54,11 @@ class Console(Callback):
             return
         terms = {name.removeprefix("train/"): value for name, value in row.items() if name.startswith("train/")}
         # Of several players, the losses alone.
-        self.losses = {
-            name.removesuffix("/loss"): value
-            for name, value in terms.items()
-            if "/" not in name or name.endswith("/loss")
-        }
+        own = {name: value for name, value in terms.items() if "/" not in name or name.endswith("/loss")}
+        self.losses = {name.removesuffix("/loss"): value for name, value in own.items()}
         if self.bar is not None:
-            width = self.bar.format_dict["ncols"] or 80
-            self.bar.set_postfix_str(
-                "  ".join(shown(self.losses, width - _AROUND - 2 * len(str(trainer.max_steps)))), refresh=False
-            )
+            width = (self.bar.format_dict["ncols"] or 80) - _AROUND - 2 * len(str(trainer.max_steps))
+            self.bar.set_postfix_str("  ".join(shown(self.losses, width)), refresh=False)
 
     def on_close(self, trainer: Trainer) -> None:
         if bar := getattr(self, "bar", None):

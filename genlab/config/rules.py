@@ -20,12 +20,13 @@ from omegaconf.errors import OmegaConfBaseException
 
 from genlab.config.check import locate, problems_of_node, with_whole_settings
 from genlab.config.options import read_option
-from genlab.config.paths import groups
-from genlab.contract.settings import RunConfig, flattened, lookup
+from genlab.config.paths import groups, options
+from genlab.contract.settings import EVERY_DATASET, RunConfig, flattened, lookup
 from genlab.system.text import did_you_mean
 
-PROPERTIES = ("channels", "side", "examples")
-"""Channels and the shorter side in pixels, of images; number of training examples."""
+PROPERTIES = ("channels", "side", "levels", "examples")
+"""Of images: channels, the shorter side in pixels, values that a pixel can have, as 2 if it is black or white; number of
+training examples."""
 
 _COMPARED = re.compile(r"(\w+)(=|>=|<)(\d+)")
 _SIGNS = {"=": operator.eq, ">=": operator.ge, "<": operator.lt}
@@ -52,12 +53,13 @@ def look(dataset: Any, rules: Mapping[str, Any]) -> Look:
         settings = with_whole_settings("dataset", settings)
         if problems_of_node("dataset", settings):
             return known
-        given = {key: value for key, value in settings.items() if key not in ("_target_", "pair")}
+        given = {key: value for key, value in settings.items() if key not in ("_target_", *EVERY_DATASET)}
         quick = {"skip_damaged": False} if "skip_damaged" in given else {}  # true decodes all images
         source = found(**given | quick)
     except (OmegaConfBaseException, ValueError, OSError):
         return known
-    return Look(properties_of(source), source.settled)
+    binary = {"levels": 2} if settings.get("binarize", "none") != "none" else {}
+    return Look(properties_of(source) | binary, source.settled)
 
 
 def properties_of(source: Any) -> dict[str, Any]:
@@ -66,6 +68,7 @@ def properties_of(source: Any) -> dict[str, Any]:
     found = {"kind": fields[0].kind, "examples": source.sizes["train"]}
     if found["kind"] == "image":
         found |= {"channels": max(field.shape[0] for field in fields), "side": min(fields[0].shape[1:])}
+        found |= {"levels": fields[0].levels or 256}
     return found
 
 
@@ -121,7 +124,8 @@ def rules_of(model: str) -> dict[str, dict[str, Any]]:
 
 def followed(config: RunConfig, source: Any) -> str | None:
     """A line on the settings of a run that follow from its data by the rules of its recipe; None if there are none."""
-    settings = settings_for(rules_of(config.choices.model), properties_of(source))
+    known = config.choices.model in options("model")  # a resumed run may be older than the names
+    settings = settings_for(rules_of(config.choices.model), properties_of(source)) if known else {}
     own = [f"{key}={value}" for key, value in settings.items() if _is_set(config, key, value)]
     return f"recipe: {source.spec} leads to {', '.join(own)}" if own else None
 

@@ -40,13 +40,13 @@ class Few(Examples):
         return self.table.rows(self.index[index])
 
 
-def with_few(source: Source, split: str, most: int) -> Source:
-    """`source` with at most `most` evenly spaced examples, of each domain, in one of its splits."""
-    if source.sizes[split] <= most:
+def with_few(source: Source, limited: str, most: int) -> Source:
+    """`source` with at most `most` evenly spaced examples, of each domain, in the split `limited`."""
+    if source.sizes[limited] <= most:
         return source
     few, whole = copy(source), source.open
-    few.sizes = {**source.sizes, split: min(most, source.sizes[split])}
-    few.open = lambda name: [Few(table, most) for table in whole(name)] if name == split else whole(name)  # type: ignore[method-assign, assignment]
+    few.sizes = {**source.sizes, limited: most}
+    few.open = lambda split: [Few(table, most) for table in whole(split)] if split == limited else whole(split)  # type: ignore[method-assign]
     return few
 
 

@@ -68,7 +68,9 @@ def load(
 def _config_and_data(state: dict) -> tuple[RunConfig, DataSpec]:
     """Config and data of a checkpoint. `ValueError` with one line for each reason why they cannot be used."""
     config = stored_config(state["config"])
-    refuse(line for lines in problems_of(config).values() for line in lines)
+    problems = problems_of(config)
+    used = (node for node in problems if not node.startswith("callbacks"))  # which training alone needs
+    refuse(line for node in used for line in problems[node])
     if type(state["step"]) is not int or state["step"] < 0:
         raise ValueError(f"step={str(state['step'])[:100]}: must be a whole number of at least 0")
     check_weights(state)

@@ -13,7 +13,8 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from genlab.networks.autoregressive import AutoregressiveNet, Entry
-from genlab.networks.masked_convolutions import Above, Left
+from genlab.networks.layers import check_least
+from genlab.networks.masked_convolutions import Above, Left, Row, check_odd, divisible, pixel_by_pixel
 from genlab.networks.network import Network, Shape
 
 Told = tuple[Tensor | float, Tensor | float]
@@ -81,44 +82,32 @@ class GatedPixelCNNNet(AutoregressiveNet):
 
     def entries(self, x: Tensor, features: Tensor | None = None) -> Entry:
         """Of the vertical stack one row is computed at a time, of the horizontal one a pixel."""
-        groups, _, width = self.shape
-        told = [layer.tell(features) for layer in self.layers]
-        vertical: list[Tensor] = [x]  # what each layer reads, all rows
-        across: list[Tensor] = []  # what it tells the horizontal stack, one row
-        horizontal: list[Tensor] = []  # what it reads there, one row with padding at the left
-
+        memories: list[_Memory] = []
         for layer in self.layers:
-            channels = layer.out.out_channels
-            vertical.append(x.new_zeros(len(x), channels, *self.shape[1:]))
+            memories.append(_Memory(layer, x, memories[-1].vertical if memories else x, layer.tell(features)))
+        return pixel_by_pixel(x, memories, self._head_at, self.per_entry)
 
-        def begin(row: int) -> None:
-            across.clear()
-            horizontal.clear()
-            for number, layer in enumerate(self.layers):
-                above = layer.vertical.row(vertical[number], row)
-                vertical[number + 1][:, :, row : row + 1] = layer.gate(above + told[number][0])
-                across.append(layer.across(above) + told[number][1])
-                kernel = layer.horizontal.kernel_size[1]
-                horizontal.append(x.new_zeros(len(x), layer.horizontal.in_channels, width + kernel - 1))
+    def _head_at(self, h: Tensor) -> Tensor:
+        return self.outer.pixel(self.inner.pixel(h.relu()).relu())
 
-        def entry(number: int) -> Tensor:
-            pixel, channel = divmod(number, groups)
-            row, column = divmod(pixel, width)
-            if column == channel == 0:
-                begin(row)
-            h = x[:, :, row, column]
-            for layer, seen, from_above in zip(self.layers, horizontal, across, strict=True):
-                end = column + layer.horizontal.kernel_size[1]
-                if layer.first and column and not channel:  # its left neighbour is complete now
-                    seen[:, :, end - 2] = x[:, :, row, column - 1]
-                seen[:, :, end - 1] = h
-                left = layer.horizontal.pixel(seen[:, :, column:end])
-                out = layer.out.pixel(layer.gate(from_above[:, :, 0, column] + left)[:, :, None])
-                h = out if layer.first else h + out
-            found = self.outer.pixel(self.inner.pixel(h.relu()[:, :, None]).relu()[:, :, None])
-            return found.unflatten(1, (groups, self.per_entry))[:, channel]
 
-        return entry
+class _Memory:
+    """A layer while an image is made. below: what its vertical stack reads, [N, C, H, W]."""
+
+    def __init__(self, layer: GatedLayer, image: Tensor, below: Tensor, told: Told):
+        self.layer, self.image, self.below, self.told = layer, image, below, told
+        self.vertical = image.new_zeros(len(image), layer.out.out_channels, *image.shape[2:])
+
+    def begin(self, number: int) -> None:
+        above = self.layer.vertical.row(self.below, number)
+        self.vertical[:, :, number : number + 1] = self.layer.gate(above + self.told[0])
+        self.across = (self.layer.across(above) + self.told[1])[:, :, 0]
+        self.row = Row(self.layer.horizontal, self.image)
+
+    def pixel(self, x: Tensor, row: int, column: int) -> Tensor:
+        gated = self.layer.gate(self.across[:, :, column] + self.row.output(x, column))
+        out = self.layer.out.pixel(gated)
+        return out if self.layer.first else x + out
 
 
 @dataclass(frozen=True)
@@ -134,14 +123,10 @@ class GatedPixelCNN(Network):
     name: ClassVar[str] = "gated-pixelcnn"
 
     def __post_init__(self) -> None:
-        for key in ("channels", "layers"):
-            if getattr(self, key) < 1:
-                raise ValueError(f"network.{key}={getattr(self, key)}: must be at least 1")
-        for key in ("kernel", "first_kernel"):
-            if (size := getattr(self, key)) < 3 or size % 2 == 0:
-                raise ValueError(f"network.{key}={size}: must be odd and at least 3")
+        check_least(1, "network", channels=self.channels, layers=self.layers)
+        check_odd(kernel=self.kernel, first_kernel=self.first_kernel)
 
     def autoregressive(self, shape: Shape, per_entry: int, features: int = 0) -> GatedPixelCNNNet:
         self.check_shape(shape)
-        channels = -(-self.channels // shape[0]) * shape[0]
+        channels = divisible(self.channels, shape[0])
         return GatedPixelCNNNet(shape, per_entry, features, channels, self.layers, self.kernel, self.first_kernel)

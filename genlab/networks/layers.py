@@ -89,11 +89,11 @@ def check_widths(key: str, widths: Sequence[int]) -> None:
         raise ValueError(f"{key}: {len(widths)} layers, there may be at most {MOST_LAYERS}")
 
 
-def check_least(least: int, **values: float) -> None:
-    """`ValueError` unless all `values`, of the model's settings with these names, are at least `least`."""
+def check_least(least: int, node: str = "model", **values: float) -> None:
+    """`ValueError` unless all `values`, of the settings of `node` with these names, are at least `least`."""
     for key, value in values.items():
         if value < least:
-            raise ValueError(f"model.{key}={value}: must be at least {least}")
+            raise ValueError(f"{node}.{key}={value}: must be at least {least}")
 
 
 def check_sides(height: int, width: int, network: str, otherwise: str = "") -> None:

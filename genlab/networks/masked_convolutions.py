@@ -5,9 +5,14 @@ Each can be computed for all pixels at once, or for one row or one pixel, as sam
 Reference: van den Oord, Kalchbrenner, Kavukcuoglu 2016, Pixel Recurrent Neural Networks, https://arxiv.org/abs/1601.06759
 """
 
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, linear, pad
+
+from genlab.networks.autoregressive import Entry
 
 
 class Above(nn.Conv2d):
@@ -16,7 +21,7 @@ class Above(nn.Conv2d):
     With `own_row` its input must be what another such convolution has made of the rows above.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, kernel: int, own_row: bool):
+    def __init__(self, in_channels: int, out_channels: int, kernel: int, own_row: bool = False):
         super().__init__(in_channels, out_channels, (kernel // 2 + int(own_row), kernel))
         self.own_row = own_row
 
@@ -43,7 +48,7 @@ class Left(nn.Conv2d):
 
     mask: Tensor
 
-    def __init__(self, in_channels: int, out_channels: int, kernel: int, groups: int, own: bool):
+    def __init__(self, in_channels: int, out_channels: int, kernel: int, groups: int, own: bool = True):
         super().__init__(in_channels, out_channels, (1, kernel // 2 + 1))
         source = torch.arange(in_channels) * groups // in_channels
         target = torch.arange(out_channels) * groups // out_channels
@@ -56,5 +61,74 @@ class Left(nn.Conv2d):
         return conv2d(pad(x, (self.kernel_size[1] - 1, 0)), self.weight * self.mask, self.bias)
 
     def pixel(self, x: Tensor) -> Tensor:
-        """The output of one pixel [N, out_channels] from the pixels that it sees, [N, in_channels, kernel // 2 + 1]."""
+        """The output of one pixel [N, out_channels] from the pixels that it sees, [N, in_channels, kernel // 2 + 1], or
+        from itself [N, in_channels] if that is all."""
         return linear(x.flatten(1), (self.weight * self.mask).flatten(1), self.bias)
+
+
+def check_odd(**sizes: int) -> None:
+    """`ValueError` unless the `sizes` of convolutions, settings of the network with these names, have a centre."""
+    for key, size in sizes.items():
+        if size < 3 or size % 2 == 0:
+            raise ValueError(f"network.{key}={size}: must be odd and at least 3")
+
+
+def divisible(channels: int, groups: int) -> int:
+    """The smallest multiple of `groups` that is not less than `channels`."""
+    return -(-channels // groups) * groups
+
+
+class Row:
+    """One row of the input of a `Left`, pixel by pixel."""
+
+    def __init__(self, layer: Left, like: Tensor):
+        """like: [N, C, H, W], whose N, W, dtype and device the row has."""
+        self.layer, self.width = layer, layer.kernel_size[1]
+        self.seen = like.new_zeros(len(like), layer.in_channels, like.shape[3] + self.width - 1)
+
+    def put(self, x: Tensor, column: int) -> None:
+        """Set the pixel `column`, [N, in_channels]."""
+        self.seen[:, :, column + self.width - 1] = x
+
+    def output(self, x: Tensor, column: int) -> Tensor:
+        """The output at `column`, where the input is `x`; pixels to the left have been put."""
+        self.put(x, column)
+        return self.layer.pixel(self.seen[:, :, column : column + self.width])
+
+
+class Memory(Protocol):
+    """What a layer remembers of the pixels before the current one, while an image is made."""
+
+    row: Row
+
+    def begin(self, number: int) -> None:
+        """A row begins: those above it are complete."""
+
+    def pixel(self, x: Tensor, row: int, column: int) -> Tensor:
+        """The layer's output [N, C] at a pixel, from that of the layer below."""
+        raise NotImplementedError
+
+
+def pixel_by_pixel(x: Tensor, memories: Sequence[Memory], head: Callable[[Tensor], Tensor], per_entry: int) -> Entry:
+    """The entries of an image that is made while they are asked for; see `AutoregressiveNet.entries`.
+
+    x: the image [N, C, H, W], filled in by the caller. memories: of the layers; the first one reads the image.
+    head: [N, channels] to raw outputs [N, C * per_entry].
+    """
+    groups, width = x.shape[1], x.shape[3]
+
+    def entry(number: int) -> Tensor:
+        place, channel = divmod(number, groups)
+        row, column = divmod(place, width)
+        if channel == 0:
+            if column == 0:
+                for memory in memories:
+                    memory.begin(row)
+            else:  # the pixel to the left is complete now
+                memories[0].row.put(x[:, :, row, column - 1], column - 1)
+        h = x[:, :, row, column]
+        for memory in memories:
+            h = memory.pixel(h, row, column)
+        return head(h).unflatten(1, (groups, per_entry))[:, channel]
+
+    return entry

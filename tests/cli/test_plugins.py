@@ -100,8 +100,17 @@ def test_its_loggers_and_callbacks_are_chosen_by_name(installed, genlab, tmp_pat
     status = json.loads((run / "status.json").read_text())
     assert status["step"] == 2 and "validation/error is at most" in status["reason"]
     assert "2 train/loss" in (run / "a.txt").read_text() and (run / "metrics.csv").is_file()
-    assert genlab("sample", "run=run").code == 2, "a linear autoencoder does not sample, and needs no logger to say so"
-    assert "callbacks" in genlab("resume", "run=run", "trainer.max_steps=6", "callbacks.target.at_most=0").err
+    refusal = genlab("resume", "run=run", "trainer.max_steps=6", "callbacks.target.at_most=0")
+    assert refusal.code == 2 and "callbacks.target.at_most" in refusal.err
+
+
+def test_a_run_with_its_callbacks_is_used_without_it_but_not_resumed(installed, genlab, tiny, monkeypatch):
+    chosen = ["callbacks=[target]", "callbacks.target.metric=mse", "logger=text-log"]
+    assert genlab("train", *tiny, *chosen, "trainer.max_steps=2", "hydra.run.dir=run").code == 0
+    monkeypatch.setattr(plugins, "installed", lambda: ())
+    assert genlab("sample", "run=run", "num_samples=2", "device=cpu").code == 0
+    outcome = genlab("resume", "run=run", "trainer.max_steps=4")
+    assert outcome.code == 2 and "genlab_mine.callbacks.Target" in outcome.err
 
 
 @pytest.mark.parametrize(

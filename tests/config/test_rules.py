@@ -11,9 +11,10 @@ from genlab.config.options import class_of, read_option
 from genlab.config.rules import Look, followed, holds, look, rules_of, settings_for, unclear
 from genlab.contract.settings import lookup
 
-PHOTOGRAPHS = {"kind": "image", "channels": 3, "side": 64, "examples": 5000}
+PHOTOGRAPHS = {"kind": "image", "channels": 3, "side": 64, "levels": 256, "examples": 5000}
 DATA = [{"kind": kind, "examples": 5000} for kind in ("image", "points")]
 DATA += [PHOTOGRAPHS | {"channels": channels, "side": side} for side in (32, 64, 96, 128, 256) for channels in (1, 3)]
+DATA += [PHOTOGRAPHS | {"levels": 2}]
 RULES = [(model, condition) for model in lab.MODELS for condition in rules_of(model)]
 
 
@@ -103,6 +104,8 @@ def test_photographs_take_convolutions(model, tmp_path):
     assert composed(f"model={model}", "dataset=cifar10").network["_target_"] == config.network["_target_"]
     if model != "ae":
         assert config.model["likelihood"] == "gaussian-learned"
+        binary = composed(f"model={model}", "dataset=cifar10", "dataset.binarize=static")
+        assert binary.model["likelihood"] == "bernoulli" and binary.network == composed("dataset=cifar10").network
 
 
 def test_what_is_asked_for_wins_over_rules(tmp_path):
@@ -129,7 +132,7 @@ def test_a_look_reads_no_image(tmp_path, monkeypatch):
     dataset = OmegaConf.create({"_target_": "genlab.data.folders.ImageFolder", **settings})
     monkeypatch.setattr("genlab.data.images.decode", None)
     found = look(dataset, {"channels=3": {}})
-    assert found.properties == {"kind": "image", "channels": 3, "side": 64, "examples": 1}
+    assert found.properties == {"kind": "image", "channels": 3, "side": 64, "levels": 256, "examples": 1}
     assert found.settled == {"size": 64}
 
 

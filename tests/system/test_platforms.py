@@ -12,26 +12,22 @@ from PIL import Image
 ROOT = Path(__file__).parents[2]
 
 LIKE_MACOS = """
-import builtins, io, multiprocessing, os, pathlib, sys
+import builtins, io, multiprocessing, os
 
 del os.sched_getaffinity
 for name in ("sched_setaffinity", "posix_fadvise", "memfd_create", "pipe2", "setresuid", "copy_file_range"):
     if hasattr(os, name):
         delattr(os, name)
-honest_open, honest_stat = io.open, os.stat
-
-def absent(path):
-    if str(path).startswith(("/proc", "/sys")):
-        raise FileNotFoundError(2, "No such file or directory", str(path))
+honest_open = io.open
 
 def open_(path, *arguments, **settings):
-    absent(path)
+    if str(path).startswith(("/proc", "/sys")):
+        raise FileNotFoundError(2, "No such file or directory", str(path))
     return honest_open(path, *arguments, **settings)
 
 io.open = builtins.open = open_
 
 if __name__ == "__main__":
-    import torch.utils.data.dataloader
     multiprocessing.set_start_method("spawn")
     from genlab.cli import main
     main()
