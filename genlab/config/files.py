@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from genlab.config.paths import config_file
 from genlab.contract.settings import flattened
 
@@ -26,8 +28,6 @@ class ConfigFile:
 def read_file(name: str, package: str | None = None) -> ConfigFile:
     """The file `name`, such as model/vae.yaml; empty if there is none. package: the node of its keys, by default the
     one that it names itself, or else its group."""
-    import yaml
-
     file = config_file(name)
     text = file.read_text(encoding="utf-8") if file.is_file() else ""
     content = yaml.safe_load(text)
@@ -73,8 +73,6 @@ def with_comments(text: str, comments: Mapping[str, str], column: int = 32) -> s
 def _marks(text: str) -> Iterator[tuple[str, Any, Any]]:
     """Each key, dotted; where it begins, and where a comment on it can stand: behind its value, or behind the key if
     the value begins on another line."""
-    import yaml
-
     nodes = [("", yaml.compose(text, Loader=yaml.SafeLoader))]
     while nodes:
         above, node = nodes.pop()

@@ -48,7 +48,8 @@ def broken(
     """A sweep that is ended at random moments and started again is the unbroken one, and does nothing twice."""
     done: dict[Path, int] = {}
     for turn in range(_KILLS):
-        child = _start(arguments, folder) if turn == 0 else _resume(arguments, folder)
+        begun = (folder / "sweep.json").exists()  # else the signal came before there was anything to resume
+        child = _resume(arguments, folder) if begun else _start(arguments, folder)
         if child.wait(chance.uniform(0.2, 0.4) * seconds) is not None:
             yield f"had ended before signal {turn + 1}"
         child.send(number)
