@@ -89,13 +89,14 @@ def _is_true(term: str, properties: Mapping[str, Any]) -> bool:
 
 
 def unclear(rules: Mapping[str, Any], kinds: frozenset[str]) -> Iterator[str]:
-    """A text for each condition that is none, of a model of these `kinds` of data."""
-    for condition in rules:
+    """A text for each condition that is none, of a model of these `kinds` of data; null drops a rule of a recipe that
+    this one rests on."""
+    for condition in (condition for condition, settings in rules.items() if settings is not None):
         for term in (term for terms in _alternatives(condition) for term in terms):
             compared = _COMPARED.fullmatch(term)
             known, word = (PROPERTIES, compared[1]) if compared else (sorted(kinds), term)
             if word not in known:
-                yield f"for_data.{condition}: {did_you_mean(word, known)}"
+                yield f"for_data.{condition}: {did_you_mean(word, known)}; null drops the rule"
 
 
 def settings_for(rules: Mapping[str, Any], properties: Mapping[str, Any]) -> dict[str, Any]:

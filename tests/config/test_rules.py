@@ -67,6 +67,7 @@ def test_later_rules_win_and_a_new_network_drops_the_sizes_of_the_old():
 
 @pytest.mark.parametrize("condition, named", {"chanels=3": "channels", "image point": "points"}.items())
 def test_a_condition_that_is_none_is_explained(condition, named):
+    assert not list(unclear({condition: None}, frozenset({"image"}))), "a rule that is dropped"
     (problem,) = unclear({condition: {}}, frozenset({"image", "points"}))
     assert f"for_data.{condition}" in problem and named in problem
 
@@ -74,7 +75,7 @@ def test_a_condition_that_is_none_is_explained(condition, named):
 @pytest.mark.parametrize("model, condition", RULES, ids=[f"{model}: {condition}" for model, condition in RULES])
 def test_every_key_of_a_rule_is_one_of_the_model(model, condition, monkeypatch):
     """On the first data for which it holds, with the rules that hold there too."""
-    assert not list(unclear({condition: None}, class_of("model", model).kinds))
+    assert not list(unclear({condition: {}}, class_of("model", model).kinds))
     properties = next(data for data in DATA if holds(condition, data))
     monkeypatch.setattr("genlab.config.recipes.look", lambda *_: Look(properties, {}))
     config = composed(f"model={model}")
