@@ -29,6 +29,7 @@ DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs
 PLUGIN = ROOT / "docs/extending.md"  # of an installed package, which tests/cli/test_plugins.py runs
 FIRST = "A trained run can be used"
 STAMPS = {"vae": "20261120-153012-5306", "cvae": "20261120-160112-71c0", "cyclegan": "20261121-091500-3d0e"}
+STAMPS["made"] = "20261129-100000-5a1e"
 QUICK = {"num_samples=50000": "num_samples=100", "max_steps=500": "max_steps=2", "num_samples=100": "num_samples=20"}
 EVALUATION = ["num_samples=100", "importance_samples=2", "extractor=random-conv"]
 COUNT = 150
@@ -92,6 +93,7 @@ def place(runs, short, tmp_path_factory):
         shutil.copy(place / "IMAGES/one/0.png", place / name)
     small = ["dataset=digits", "dataset.size=28", "network.hidden=[16]", "trainer.preview_every=1"]
     found = {"vae": short("vae", *small), "cvae": short("cvae", *small), "cyclegan": runs.cyclegan}
+    found["made"] = short("made", *small)
     for model, stamp in STAMPS.items():
         data = "stripes" if model == "cyclegan" else "mnist"
         shutil.copytree(found[model], place / f"outputs/{model}-{data}/{stamp}")
@@ -105,7 +107,7 @@ def place(runs, short, tmp_path_factory):
 
 def needs_data(line):
     """Skips a command on published data where there are none."""
-    found = re.search(r"(?:against|^data dataset)=(mnist|fashion-mnist)|experiment=(facades)", line)
+    found = re.search(r"(?:against|^data dataset|run=.* dataset)=(mnist|fashion-mnist|binarized-mnist)|experiment=(facades)", line)
     if found and DATA is None:
         pytest.skip(f"needs {found[1] or found[2]} below $GENLAB_DATA")
 
@@ -141,7 +143,7 @@ def test_a_command_that_uses_a_run_works(line, place, genlab, monkeypatch):
         words += [setting for setting in EVALUATION if setting.partition("=")[0] not in keys]
     if words[0] in ("reconstruct", "score") and "input=" in line:
         words.append("num_images=4")
-    if DATA and re.search("mnist", line) and words[0] in ("data", "score"):
+    if DATA and re.search("mnist", line) and words[0] in ("data", "evaluate", "score"):
         words.append(f"data_dir={DATA}")
     said = {}
     for model in ("vae",) if line in AFTER_THE_FIRST else STAMPS:

@@ -16,7 +16,7 @@ from genlab.inference.run import Run
 CONDITIONAL = [case for case in lab.CASES if class_of("model", lab.model_of(case)).conditions]
 
 UNCONDITIONED = {"prior", "translate"}
-DRAWN = {"sample", "log_weights"}
+DRAWN = {"sample", "log_weights", "complete"}
 """Capabilities whose noise is drawn for all rows at once."""
 
 STEPS = 5
@@ -46,6 +46,7 @@ def capabilities(run, x, condition):
     known = {
         "sample": lambda rows, *given: model.sample(len(rows), *given),
         "log_weights": lambda rows, *given: model.log_weights(rows, 2, *given).T,
+        "complete": lambda rows, *given: model.complete(rows, 4, *given),
     }
     found = {}
     for name in CAPABILITIES.keys() - UNCONDITIONED:
