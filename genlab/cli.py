@@ -9,7 +9,6 @@ import sys
 from contextlib import redirect_stdout
 from typing import NoReturn
 
-from genlab.commands import completion
 from genlab.commands.pages import help_page, usage
 from genlab.config.commands import COMMANDS
 from genlab.config.paths import options
@@ -51,7 +50,7 @@ def _dispatch(arguments: list[str]) -> int:
         print(__version__)
         return 0
     if name in ("completion", "complete"):
-        return completion.main(name, rest)
+        return importlib.import_module("genlab.commands.completion").main(name, rest)
     if name not in COMMANDS:
         raise ValueError(f"{name}: no such command; {_command_meant(arguments)}")
     if "--help" in rest or "-h" in rest:

@@ -113,10 +113,13 @@ class TensorBoard(Callback):
         self._add_scalars({f"evaluation/{name}": entry["value"] for name, entry in entries.items()}, trainer)
 
     def _add_scalars(self, scalars: dict[str, float], trainer: Trainer) -> None:
-        """Write all in one event: `SummaryWriter.add_scalar` writes one event per scalar, which is ten times slower."""
+        self._add([{"tag": _tag(name), "simple_value": value} for name, value in scalars.items()], trainer)
+
+    def _add(self, values: list[dict[str, Any]], trainer: Trainer) -> None:
+        """Write all in one event: `SummaryWriter.add_scalar` would write one each, which is ten times slower, and its
+        `add_image` would encode images again."""
         from tensorboard.compat.proto.summary_pb2 import Summary
 
-        values = [Summary.Value(tag=_tag(name), simple_value=value) for name, value in scalars.items()]
         self.writer.file_writer.add_summary(Summary(value=values), self._x(trainer))
 
     def _x(self, trainer: Trainer) -> int:
@@ -151,13 +154,9 @@ class TensorBoard(Callback):
         self.hidden_alarm = Alarm(**state["hidden_alarm"]) if state["hidden_alarm"] else None
 
     def on_preview(self, trainer: Trainer, images: dict[str, Png]) -> None:
-        # `SummaryWriter.add_image` would encode them again.
-        from tensorboard.compat.proto.summary_pb2 import Summary
-
         for name, (content, height, width) in images.items():
-            image = Summary.Image(height=height, width=width, encoded_image_string=content)
-            value = Summary.Value(tag=f"previews/{name}", image=image)
-            self.writer.file_writer.add_summary(Summary(value=[value]), self._x(trainer))
+            image = {"height": height, "width": width, "encoded_image_string": content}
+            self._add([{"tag": f"previews/{name}", "image": image}], trainer)
 
     def on_finish(self, trainer: Trainer) -> None:
         if self.logger.projector_size and hasattr(trainer.model, "encode"):

@@ -2,10 +2,12 @@
 
 import textwrap
 from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
 
 from genlab.commands.corrections import corrected
 from genlab.commands.lines import text_of
-from genlab.config.compose import Composed, compose_command, register
+from genlab.config.compose import compose_command, register
 from genlab.config.files import comments_of, read_file
 from genlab.config.options import summary_of
 from genlab.contract.settings import flattened
@@ -22,22 +24,23 @@ def chosen_keys(command: str, arguments: list[str]) -> str:
     register()
     groups = read_file(f"{command}.yaml").choices
     meant, _ = corrected(command, arguments)
-    asked = [text for text in meant if text.partition("=")[0] in groups]
-    asked = [text if "[" in text else text.partition(",")[0] for text in asked]  # of a sweep, the first
+    asked = dict(text.partition("=")[::2] for text in meant if text.partition("=")[0] in groups)
     if not asked:
         return ""
-    composed = compose_command(command, asked)
+    asked = {group: name if "[" in name else name.partition(",")[0] for group, name in asked.items()}  # one of a sweep
+    composed = compose_command(command, [f"{group}={name}" for group, name in asked.items()])
     comments = comments_of(command, composed.choices)
-    shown = dict.fromkeys((*_ALWAYS, *(text.partition("=")[0] for text in asked)))
-    sections = [_section(group, composed, comments) for group in shown if composed.choices.get(group)]
+    names = {group: composed.choices.get(group) or asked.get(group) for group in (*_ALWAYS, *asked)}
+    sections = [_section(group, name, composed.values.get(group), comments) for group, name in names.items() if name]
     return "".join("\n" + "\n".join(lines) + "\n" for lines in sections)
 
 
-def _section(group: str, composed: Composed, comments: dict[str, str]) -> Iterator[str]:
+def _section(group: str, name: str, values: Any, comments: dict[str, str]) -> Iterator[str]:
     """A line on the choice of a group, and one or more for each of its keys."""
-    name = composed.choices[group]
-    yield textwrap.fill(f"{group}={name}: {summary_of(group, name)}", _WIDTH, subsequent_indent="  ")
-    values = composed.values.get(group)
+    heading = f"{group}={name}"
+    with suppress(ValueError, OSError):  # a list of choices, or one without a comment and a class
+        heading += f": {summary_of(group, name)}"
+    yield textwrap.fill(heading, _WIDTH, subsequent_indent="  ")
     for key, value in flattened(values, f"{group}.") if isinstance(values, dict) else ():
         if not key.endswith("_target_"):
             setting = f"  {key}={text_of(value)}"

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from genlab.commands.completing import complete_images
 from genlab.commands.lines import command_line
 from genlab.commands.results import arrays_of, drawn, image_origin, load_run, results, same
 from genlab.config.commands import SampleConfig
@@ -23,6 +24,8 @@ _LETTERS = 40  # of a class's name in a file name: 160 bytes in any script
 
 def main(config: SampleConfig) -> None:
     run = load_run(config)
+    if config.complete is not None:
+        return complete_images(run, config)
     kind = shown_kind(run.data)
     run.capability("sample")
     asked = run.conditioning.checked(config.condition, config.sampling, several=True)

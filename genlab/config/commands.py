@@ -109,6 +109,8 @@ class ImagesConfig(DataUseConfig, ConditionedConfig):
 
 @dataclass
 class SampleConfig(ConditionedConfig):
+    complete: Place | None = MISSING
+    rows: int | None = limited(at_least=1)
     num_samples: int = limited(at_least=1, at_most=10**9)
     sampling: dict[str, Any] = MISSING
     format: str = limited(choices=("grid", "npz", "png"))

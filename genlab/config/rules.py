@@ -25,8 +25,8 @@ from genlab.contract.settings import EVERY_DATASET, RunConfig, flattened, lookup
 from genlab.system.text import did_you_mean
 
 PROPERTIES = ("channels", "side", "levels", "examples")
-"""Of images: channels, the shorter side in pixels, values that a pixel can have (2 if it is black or white), number of
-training examples."""
+"""Of images: channels, the shorter side in pixels, and the values that a pixel can have, 2 if it is black or white.
+Number of training examples."""
 
 _COMPARED = re.compile(r"(\w+)(=|>=|<)(\d+)")
 _SIGNS = {"=": operator.eq, ">=": operator.ge, "<": operator.lt}
@@ -127,7 +127,7 @@ def followed(config: RunConfig, source: Any) -> str | None:
     known = config.choices.model in options("model")  # a resumed run may be older than the names
     settings = settings_for(rules_of(config.choices.model), properties_of(source)) if known else {}
     own = [f"{key}={value}" for key, value in settings.items() if _is_set(config, key, value)]
-    return f"recipe: {source.spec} leads to {', '.join(own)}" if own else None
+    return f"recipe: the data ({source.spec}) lead to {', '.join(own)}" if own else None
 
 
 def _is_set(config: RunConfig, key: str, value: Any) -> bool:

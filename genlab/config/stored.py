@@ -4,8 +4,7 @@ import json
 import re
 import typing
 from collections.abc import Iterable, Iterator
-from dataclasses import MISSING as NOTHING
-from dataclasses import fields, is_dataclass
+from dataclasses import is_dataclass
 from itertools import islice
 from typing import Any
 
@@ -13,7 +12,6 @@ import yaml
 from torch import Tensor
 
 from genlab.config.hints import fits, misfit
-from genlab.contract.limits import MISSING
 from genlab.contract.settings import RunConfig, flattened, typed
 from genlab.system.small_files import plain_yaml
 from genlab.system.text import did_you_mean, printable
@@ -66,8 +64,7 @@ def _is_plain(value: Any, level: int = 0) -> bool:
 def _type_problems(schema: Any, values: dict[str, Any], above: str = "") -> Iterator[str]:
     """Settings that are missing, unknown or of the wrong type. Nodes that name a class are checked with that class."""
     known = typing.get_type_hints(schema)
-    later = {entry.name for entry in fields(schema) if entry.default not in (NOTHING, MISSING)}  # than some runs
-    yield from (f"{above}{name}: is missing" for name in known if name not in values and name not in later)
+    yield from (f"{above}{name}: is missing" for name in known if name not in values)
     for name, value in values.items():
         key = above + name
         if name not in known:

@@ -51,6 +51,7 @@ CAPABILITIES = {
     "log_prob": "give the likelihood",
     "discriminator_score": "score examples by a discriminator",
     "translate": "translate",
+    "complete": "complete images",
 }
 """Optional methods of a model; each text completes "model NAME cannot ..."."""
 
@@ -78,7 +79,8 @@ class GenerativeModel(nn.Module):
       `log_prob(x) -> [N]` if the likelihood is exact; `bits_per_dim(nats)` where the data have levels;
     - `discriminator_score(x) -> [N]`, larger for examples that look more like the data; `decision_boundary`, the score
       between "real" and "generated", or None if there is none (0 for a model without this attribute);
-    - `translate(x, to) -> x`, to the data's other domain.
+    - `translate(x, to) -> x`, to the data's other domain;
+    - `complete(x, rows) -> x` keeps the first rows of images and draws the others; options as of `sample`.
     A model with `conditions` takes them as a last positional parameter `condition` of all but `prior` and `translate`:
     a `Condition`, tensors by field name with one row for each of the N examples; what cannot do without one asks for
     `self.needed(condition)`.
@@ -166,3 +168,5 @@ class GenerativeModel(nn.Module):
         def bits_per_dim(self, nats: Tensor) -> Tensor: ...
 
         def translate(self, x: Tensor, to: str) -> Tensor: ...
+
+        complete: Callable[..., Tensor]

@@ -66,7 +66,8 @@ class ImageFolder(Source):
             self.tables = {"train": (found, numbers), "validation": (others, unseen)}
             split_note = f"dataset.path: {root}: images of train are trained on, those of {held_out} are held out"
             notes = (printable(split_note), *left_beside(root, ("train", held_out)), *notes, *more)
-        self.settled, self.notes = own.settled, (*own.notes, *notes)
+        self.settled = own.settled
+        self.notes = (*own.notes, *_note_on_pairs(classes, found, subfolders), *notes)
         self.spec = image_spec(shape, len(classes), classes)
         self.sizes = {split: len(paths) for split, (paths, _) in self.tables.items()}
 
@@ -117,25 +118,28 @@ def _numbers_like(classes: list[str], subfolders: list[str], held_out: str, path
 
 
 def _refuse_domains(root: str, asked: str) -> None:
-    """`ValueError` if a folder is a set of two domains, whose folders would be taken for classes."""
+    """`ValueError` if a folder is a set of two unpaired domains, whose folders would be taken for classes."""
     if {"trainA", "trainB"} <= _folders(root):
-        held, other = "trainA and trainB, unpaired images of two domains", "unpaired-folder"
-    elif any(_are_pairs(place) for place in (root, os.path.join(root, "train"))):
-        held, other = "a and b with images of the same names, which are pairs", "paired-folder"
-    else:
-        return
-    raise ValueError(
-        f"{asked}: holds {held}. Give dataset={other} {asked}, or dataset.labels=false to take all images as one set."
+        raise ValueError(
+            f"{asked}: holds trainA and trainB, unpaired images of two domains. Give dataset=unpaired-folder {asked}, "
+            "or dataset.labels=false to take all images as one set."
+        )
+
+
+def _note_on_pairs(classes: Sequence[str], paths: Sequence[str], subfolders: Sequence[str]) -> list[str]:
+    """A line if the classes are called a and b and hold images of the same names, as pairs do."""
+    if [name.lower() for name in classes] != ["a", "b"]:
+        return []
+    first, second = (
+        {
+            os.path.splitext(os.path.basename(path))[0]
+            for path, own in zip(paths, subfolders, strict=True)
+            if own == name
+        }
+        for name in classes
     )
-
-
-def _are_pairs(folder: str) -> bool:
-    """Whether a folder has two subfolders, a and b, with files of the same names."""
-    names = _folders(folder) if os.path.isdir(folder) else set()
-    if {name.lower() for name in names} != {"a", "b"}:
-        return False
-    first, second = ({os.path.splitext(file)[0] for file in os.listdir(os.path.join(folder, name))} for name in names)
-    return first == second
+    note = f"dataset.path: {classes[0]} and {classes[1]} are classes; their images have the same names: if they are "
+    return [note + "pairs, give dataset=paired-folder"] if first == second else []
 
 
 class UnpairedFolder(Source):

@@ -40,6 +40,6 @@ def size_for(size: int | list[int] | None, paths: Sequence[str], otherwise: int,
         return Size(own, {"size": own})
     listed = ", ".join(f"{height}x{width}" for (height, width), _ in sides[:_SHOWN])
     many = f" and {len(sides) - _SHOWN} other sizes" if len(sides) > _SHOWN else ""
-    keep = f"dataset.size={own} keeps them" if len(sides) == 1 else "dataset.size=96 would choose another size"
-    note = f"dataset.size: the images have {listed}{many} pixels and become {otherwise}x{otherwise}; "
+    keep = f"dataset.size={own} keeps them" if len(sides) == 1 else "dataset.size=96 would make them 96x96"
+    note = f"dataset.size: the images, of {listed}{many}, become {otherwise}x{otherwise}; "
     return Size(otherwise, notes=(note + keep.replace(", ", ","),))

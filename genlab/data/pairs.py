@@ -97,7 +97,7 @@ class Paired(Source):
         a = replace(field, shape=(1, *field.shape[1:])) if pair in _ONE_CHANNEL else field
         kept = {name: value for name, value in source.spec.fields.items() if name == "label"}
         self.spec = DataSpec({"a": a, "b": field, **kept}, paired=True, num_examples=source.spec.num_examples)
-        self.sizes, self.notes, self.settled = source.sizes, source.notes, source.settled
+        self.sizes, self.notes = source.sizes, source.notes
 
     def open(self, split: str) -> list[Examples]:
         (table,) = self.source.open(split)

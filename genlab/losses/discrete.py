@@ -24,8 +24,12 @@ class Discrete(nn.Module):
         self.levels, self.outputs = levels, parameters
 
     def number(self, x: Tensor) -> Tensor:
-        """The number 0 .. levels - 1 of each value; values between two are rounded."""
+        """The number 0 .. levels - 1 of each value."""
         return (x * (self.levels - 1)).round().long()
+
+    def rounded(self, x: Tensor) -> Tensor:
+        """Values in [0, 1], each replaced by the nearest one that an entry can take."""
+        return (x * (self.levels - 1)).round() / (self.levels - 1)
 
     def log_prob(self, raw: Tensor, x: Tensor) -> Tensor:
         """log p(x) in nats of each entry, [N, *shape]; raw: [N, outputs, *shape]."""
@@ -43,7 +47,7 @@ class Binary(Discrete):
         super().__init__(2, 1)
 
     def log_prob(self, raw: Tensor, x: Tensor) -> Tensor:
-        return -F.binary_cross_entropy_with_logits(raw[:, 0].to(x.dtype), x.round(), reduction="none")
+        return -F.binary_cross_entropy_with_logits(raw[:, 0].to(x.dtype), x, reduction="none")
 
     def draw(self, raw: Tensor, noise: Tensor, temperature: float = 1.0) -> Tensor:
         return (noise[:, 0] < (raw[:, 0] / temperature).sigmoid()).to(noise.dtype)

@@ -4,14 +4,11 @@ import re
 from bisect import bisect_left
 from collections.abc import Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from genlab.contract.model import Grid
-
-if TYPE_CHECKING:
-    from PIL.ImageFont import FreeTypeFont
 
 _FONTS = (13, 12, 11, 10, 9)
 """Sizes of letters in pixels; the largest that fits is taken, the same for all names of a side."""
@@ -147,7 +144,7 @@ def _line(size: int) -> int:
 
 
 @cache
-def _font(size: int) -> "FreeTypeFont":
+def _font(size: int) -> Any:
     from PIL import ImageFont
 
-    return ImageFont.load_default(size)  # type: ignore[return-value]  # with a size it is one
+    return ImageFont.load_default(size)

@@ -64,6 +64,7 @@ class Autoregressive(GenerativeModel):
     def nats(self, x: Tensor, condition: Condition | None, ordering: int = 0) -> Tensor:
         """log p(x) [N] in nats, with the entries in the order `ordering` of the network."""
         several = {"ordering": ordering} if self.network.orderings > 1 else {}
+        x = self.likelihood.rounded(x)
         raw = self.network(2 * x - 1, self._told(condition, x.dtype), **several)
         return self.likelihood.log_prob(raw, x).flatten(1).sum(1)
 
@@ -87,13 +88,30 @@ class Autoregressive(GenerativeModel):
         noise = torch.rand(num_samples, math.prod(self.data.shape), 2, device=like.device, dtype=like.dtype)
         return self.drawn(noise, condition, temperature)
 
-    def drawn(self, noise: Tensor, condition: Condition | None = None, temperature: float = 1.0) -> Tensor:
-        """Images [N, C, H, W] from uniform noise [N, D, 2]."""
+    def complete(self, x: Tensor, rows: int, condition: Condition | None = None, *, temperature: float = 1.0) -> Tensor:
+        """Images [N, C, H, W] with the first `rows` rows of `x`, rounded to the values that it knows; the others are
+        drawn, as by `sample`."""
+        noise = torch.rand(len(x), math.prod(self.data.shape), 2, device=x.device, dtype=x.dtype)
+        return self.drawn(noise, condition, temperature, self.likelihood.rounded(x[:, :, :rows]))
+
+    def drawn(
+        self,
+        noise: Tensor,
+        condition: Condition | None = None,
+        temperature: float = 1.0,
+        above: Tensor | None = None,
+    ) -> Tensor:
+        """Images [N, C, H, W] from uniform noise [N, D, 2]. above: their first rows, [N, C, rows, W]."""
         x = noise.new_zeros(len(noise), *self.data.shape)
+        known = 0 if above is None else above[0].numel()
+        if above is not None:
+            x[:, :, : above.shape[2]] = above
         seen, flat = torch.zeros_like(x), x.flatten(1)
         entry = self.network.entries(seen, self._told(condition, x.dtype))
         for number, place in enumerate(self.network.order().tolist()):
-            flat[:, place] = self.likelihood.draw(entry(number).to(noise), noise[:, number], temperature)
+            raw = entry(number)  # of known entries as well: the network remembers what it has seen
+            if number >= known:
+                flat[:, place] = self.likelihood.draw(raw.to(noise), noise[:, number], temperature)
             seen.flatten(1)[:, place] = 2 * flat[:, place] - 1
         return x
 

@@ -1,6 +1,6 @@
 """GenLab's version, defined only here, and those of other packages."""
 
-__version__ = "0.5.0"
+__version__ = "0.6.0"
 
 
 def installed(*packages: str) -> dict[str, str | None]:

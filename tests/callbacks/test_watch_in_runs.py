@@ -174,7 +174,7 @@ def test_a_rollback_repeats_steps_with_other_noise_and_lower_rates_and_says_so(t
     state = checkpoint.load(folder.path / "checkpoints/last.safetensors")
     assert (state["step"], state["seed"], state["callbacks"]["watch"]["rollbacks"]) == (6, 1_000_003, 1)
     shown = events(folder)
-    assert [step for step, _ in shown["alarm/diversity"]] == [5, 6], "repeated where the run goes on"
+    assert [step for step, _ in shown["watch/alarm/diversity"]] == [5, 6], "repeated where the run goes on"
     assert [step for step, _ in shown["watch/diversity"]] == [6], "no step is shown twice"
 
 

@@ -208,6 +208,7 @@ CHOSEN = {
     "train optimizer=sgd trainer.max_steps=3": ["model.latent_dim=20", "optimizer.momentum=0.9"],
     "train -m model=ae,vae": ["model=ae: "],
     "train experiment=facades": ["model=translate-l1: ", "dataset.a=right"],
+    "train logger=[tensorboard,csv]": ["logger=[tensorboard,csv]\n", "logger.csv=true"],
     "evaluate dataset=shapes": ["dataset.num_scales="],
 }
 

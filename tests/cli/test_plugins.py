@@ -107,9 +107,10 @@ def test_its_loggers_and_callbacks_are_chosen_by_name(installed, genlab, tmp_pat
 def test_a_run_with_its_callbacks_is_used_without_it_but_not_resumed(installed, genlab, tiny, monkeypatch):
     chosen = ["callbacks=[target]", "callbacks.target.metric=mse", "logger=text-log"]
     assert genlab("train", *tiny, *chosen, "trainer.max_steps=2", "hydra.run.dir=run").code == 0
-    monkeypatch.setattr(plugins, "installed", lambda: ())
-    assert genlab("sample", "run=run", "num_samples=2", "device=cpu").code == 0
-    outcome = genlab("resume", "run=run", "trainer.max_steps=4")
+    with monkeypatch.context() as patch:
+        patch.setattr(plugins, "installed", lambda: ())
+        assert genlab("sample", "run=run", "num_samples=2", "device=cpu").code == 0
+        outcome = genlab("resume", "run=run", "trainer.max_steps=4")
     assert outcome.code == 2 and "genlab_mine.callbacks.Target" in outcome.err
 
 

@@ -11,10 +11,10 @@ MISTAKES = {
     "sample run=.": ["checkpoints/last.safetensors", "give a run folder or a checkpoint file"],
     "sample run=": ["run=:", "name a run folder"],
     # groups that a command has not, and null, which stands for the run's own data
-    "sample run=G dataset=mnist": ["dataset=mnist", "'dataset'; there are: condition, device, "],
+    "sample run=G dataset=mnist": ["dataset=mnist", "'dataset'; there are: complete, condition, "],
     "compare dataset=mnist": ["dataset=mnist", "'dataset'; there are: direction, metric, "],
     "encode dataset=minst": ["dataset=minst", "'mnist'"],
-    "encode dataset.size=3": ["dataset.size=3", "as in dataset=celeba"],
+    "encode dataset.size=3": ["dataset.size=3", "as in dataset="],
     "encode dataset=null run=nowhere": ["nowhere: no such run folder or checkpoint"],
     # keys that there are not, taken away and added
     "sample +label=3": ["+label=3", "write label=3"],

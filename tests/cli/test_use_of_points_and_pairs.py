@@ -49,6 +49,6 @@ def test_a_is_derived_from_images_as_in_training(painter, done, photographs):
 
     def first(path):
         with Image.open(path / "grid.png") as image:
-            return np.asarray(image.convert("L"))[2:18, 2:18]  # the first image, within a margin
+            return np.asarray(image.convert("L"))[: image.height // 3]  # its row of a, with the row's name
 
     assert first(made).mean() > first(kept).mean(), "edges are dark on white"

@@ -95,6 +95,21 @@ def test_samples_have_the_probabilities_of_the_model(likelihood):
     torch.testing.assert_close(shares, wanted, atol=0.015, rtol=0)
 
 
+@pytest.mark.parametrize("network", NETWORKS)
+def test_completions_keep_the_first_rows_and_follow_the_model(network):
+    """The rest of two kept rows of 3x3 binary images, against the conditional probabilities of all eight."""
+    found = model(network)
+    ends = torch.tensor(list(itertools.product((0.0, 1.0), repeat=3)), dtype=torch.float64).view(-1, 1, 1, 3)
+    above = torch.tensor([[0.0, 1, 1], [1, 0, 1]], dtype=torch.float64).view(1, 1, 2, 3)
+    whole = torch.cat([above.expand(8, -1, -1, -1), ends], 2)
+    torch.manual_seed(2)
+    x = found.complete(whole[:1].repeat(4000, 1, 1, 1) * 0.9 + 0.04, 2)
+    assert torch.equal(x[:, :, :2], above.expand(4000, -1, -1, -1))
+    shares = torch.stack([(x[:, :, 2:] == end).flatten(1).all(1).double().mean() for end in ends])
+    in_text_order = found.nats(whole, None).softmax(0)
+    torch.testing.assert_close(shares, in_text_order, atol=0.03, rtol=0)
+
+
 def test_refusals():
     grey = DataSpec({"x": Field("image", (1, 8, 8))})
     network = lab.network("masked-mlp")

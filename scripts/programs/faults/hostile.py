@@ -500,8 +500,8 @@ CASES = [
     ),
     of_arrays(
         "labels are floats",
-        "cannot be the labels",
-        lambda folder: np.savez(folder / "data.npz", images=np.zeros((9, 8, 8), np.uint8), labels=np.zeros(9)),
+        "holds 0.5, which is no class",
+        lambda folder: np.savez(folder / "data.npz", images=np.zeros((9, 8, 8), np.uint8), labels=np.full(9, 0.5)),
         "dataset.labels_key=labels",
     ),
     of_arrays(
