@@ -39,6 +39,8 @@ def file_of(name):
 @pytest.mark.parametrize("name", options("network"))
 def test_another_network_than_the_recipes_comes_with_the_sizes_of_its_own_file(model, name):
     own = composed(f"model={model}").network
+    if own is None:
+        return  # a model that builds its own
     found = composed(f"model={model}", f"network={name}").network
     assert found == (own if own["_target_"] == file_of(name)["_target_"] else file_of(name))
 
