@@ -16,9 +16,6 @@ from genlab.inference.run import Run
 CONDITIONAL = [case for case in lab.CASES if class_of("model", lab.model_of(case)).conditions]
 
 UNCONDITIONED = {"prior", "translate"}
-DRAWN = {"sample", "log_weights"}
-"""Capabilities whose noise is drawn for all rows at once."""
-
 STEPS = 5
 ROWS = 5
 
@@ -77,9 +74,9 @@ def test_every_capability_takes_a_condition(case, conditioned):
 def test_each_row_follows_its_own_condition(case, conditioned):
     run, x, condition = conditioned(case)
     for name, (function, rows) in capabilities(run, x, condition).items():
-        if name not in DRAWN:
-            with run.inference():
-                whole = function(rows, condition)
+        with run.inference():
+            whole = function(rows, condition)
+            if torch.equal(whole, function(rows, condition)):  # else its noise is drawn for all rows at once
                 for row in (slice(i, i + 1) for i in range(ROWS)):
                     alone = function(rows[row], select(condition, row))
                     torch.testing.assert_close(alone, whole[row], rtol=1e-4, atol=1e-4, msg=name)
