@@ -63,7 +63,8 @@ def measure_exact_likelihood(run: Run, context: EvaluationContext, seed: int) ->
     """log_likelihood in nats; also as bits_per_dim."""
 
     def log_prob(number: int, batch: Batch) -> Tensor:
-        return run.model.log_prob(batch["x"], *run.model.given(run.model.condition(batch))).cpu().double()
+        with seeded(seed, number):  # of the noise that makes pixels continuous, in models that need it
+            return run.model.log_prob(batch["x"], *run.model.given(run.model.condition(batch))).cpu().double()
 
     nats = torch.cat(list(context.over_batches("likelihood", log_prob)))
     details = {"unit": "nats per example"}
