@@ -30,7 +30,8 @@ def complete_images(run: Run, config: SampleConfig) -> None:
         raise ValueError(f"rows={rows}: keeps all of images of {height} rows; give fewer, as in rows={height // 2}")
     asked = run.conditioning.checked(config.condition, config.sampling)
     kind, images = shown_kind(run.data), open_input(run, str(config.complete), "complete", limit=config.num_samples)
-    shown, number = [], 0
+    shown: list[Tensor] = []
+    number = 0
     with (
         results(run, "completions", config, images.title, seed=config.seed, rows=rows, **asked) as (new, path),
         NpzWriter(new) as writer,

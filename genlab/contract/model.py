@@ -109,6 +109,9 @@ class GenerativeModel(nn.Module):
     targets: ClassVar[tuple[str, ...]] = ("a", "b")
     """Domains that `translate` leads to."""
 
+    sequential: tuple[str, ...] = ()
+    """Capabilities that go from entry to entry of an example, too many steps for an exported graph."""
+
     metrics: ClassVar[dict[str, str]] = {}
     """Metrics of `evaluate` that rank models, with direction "min" or "max"; the first one measured picks the best
     checkpoint."""

@@ -101,7 +101,7 @@ def functions(run: Run) -> list[Function]:
     ranges = {name: list(bounds) for name in ("x", "y")} if bounds else {}
     ranges |= {name: [0, run.data[name].size - 1] for name in model.conditions if run.data[name].size}
     found = []
-    if run.can("decode") and (run.can("prior") or run.can("encode")):
+    if run.can("decode") and "decode" not in model.sequential and (run.can("prior") or run.can("encode")):
         found.append(Function("decode", part(model, "decode", "z"), lambda n: conditioned(latents(n)), "x", ranges))
     if run.can("encode"):
         found.append(Function("encode", part(model, "encode", "x"), lambda n: conditioned(examples(n)), "z", ranges))

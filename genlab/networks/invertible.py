@@ -109,9 +109,9 @@ class Coupling(nn.Module):
         self.told = nn.Linear(features, channels, bias=False) if features else None
         self.inner = nn.Conv2d(channels, channels, 1)
         self.last = nn.Conv2d(channels, 2 * self.moves(shape[0]), 3, padding=1)
-        if not self.last.weight.is_meta:
-            nn.init.zeros_(self.last.weight)
-            nn.init.zeros_(self.last.bias)
+        for parameter in self.last.parameters():
+            if not parameter.is_meta:
+                nn.init.zeros_(parameter)
 
     def reads(self, channels: int) -> int:
         """How many of the channels the network reads."""

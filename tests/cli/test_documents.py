@@ -107,7 +107,8 @@ def place(runs, short, tmp_path_factory):
 
 def needs_data(line):
     """Skips a command on published data where there are none."""
-    found = re.search(r"(?:against|^data dataset|run=.* dataset)=(mnist|fashion-mnist|binarized-mnist)|experiment=(facades)", line)
+    sets = "mnist|fashion-mnist|binarized-mnist"
+    found = re.search(rf"(?:against|^data dataset|run=.* dataset)=({sets})|experiment=(facades)", line)
     if found and DATA is None:
         pytest.skip(f"needs {found[1] or found[2]} below $GENLAB_DATA")
 
