@@ -57,7 +57,8 @@ def test_sizes_of_the_user_and_of_a_fitting_experiment_stay():
 def test_a_recipe_follows_the_kind_of_the_data(model, points):
     settings = rules_of(model)["points"]
     values = composed(f"model={model}").to_dict()
-    assert values["network"]["_target_"] == file_of(settings.get("network", "mlp"))["_target_"]
+    if "network" in settings:
+        assert values["network"]["_target_"] == file_of(settings["network"])["_target_"]
     for key, value in settings.items():
         node, _, name = key.partition(".")
         assert not name or values[node][name] == value

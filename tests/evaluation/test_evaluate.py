@@ -48,7 +48,8 @@ def entries_of(tmp_path_factory):
 
     @cache
     def make(model):
-        run, context = subject(model)
+        reads = {} if lab.own_kind(model) == "image" else {"extractor": "auto"}
+        run, context = subject(model, **reads)
         names = choose(run, context, None)
         return run, context, names, evaluate(run, context, names, seed=1)
 
