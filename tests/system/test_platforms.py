@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 ROOT = Path(__file__).parents[2]
@@ -50,6 +51,7 @@ def test_windows_is_told_in_one_line_to_use_wsl(tmp_path):
         assert "Windows" in line and "WSL" in line
 
 
+@pytest.mark.slow
 def test_a_run_needs_nothing_of_linux_alone_and_spawns_its_processes(tmp_path):
     """Images are decoded by worker processes, and two processes train; then the run is resumed and sampled."""
     (tmp_path / "IMAGES").mkdir()
