@@ -39,21 +39,26 @@ def structure(case: str) -> Structure:
     return Structure(len(network.players()), network.requires, network.conditions, keeps_state, kind)
 
 
-def find() -> list[str]:
-    """Of each structure the model that can do most; of each kind that is left, of those with most players; of equals
-    the one with the shortest name."""
+def num_modules(model: str) -> int:
+    config = lab.compose(model)
+    return len(list(build_on_meta(config, lab.examples(config).spec).modules()))
 
-    def rank(case: str) -> tuple[bool, int, int, int, str]:
+
+def find() -> list[str]:
+    """Of each structure of images the model that can do most; of each other kind, of those with most players; of equals
+    the one with the fewest modules, which is the quickest."""
+
+    def rank(case: str) -> tuple[bool, int, int, int, int, str]:
         model = lab.model_of(case)
         found = class_of("model", model)
         able = sum(hasattr(found, name) for name in CAPABILITIES)
-        of_another_kind = case != model
-        return of_another_kind, -structure(case).players * of_another_kind, -able, len(model), model
+        of_another_kind = structure(case).kind != "image"
+        return of_another_kind, -structure(case).players * of_another_kind, -able, num_modules(model), len(model), model
 
     found: dict[Structure, str] = {}
     for case in sorted(lab.CASES, key=rank):
         known = {one.kind for one in found}
-        if structure(case) not in found and (case in lab.MODELS or structure(case).kind not in known):
+        if structure(case) not in found and (structure(case).kind == "image" or structure(case).kind not in known):
             found[structure(case)] = case
     return sorted(found.values())
 

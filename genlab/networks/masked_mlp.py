@@ -23,7 +23,6 @@ from genlab.networks.layers import Style, check_widths
 from genlab.networks.network import Network, Shape
 from genlab.system.seeding import mix
 
-
 _FASTER = 10.0
 """By how much the biases of the outputs learn faster. The first entry depends on nothing else, and Adam moves a weight
 by little more than the sum of its rates: a corner that is always black would stay white in a tenth of the samples."""
