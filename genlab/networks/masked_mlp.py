@@ -23,16 +23,14 @@ from genlab.networks.layers import Style, check_widths
 from genlab.networks.network import Network, Shape
 from genlab.system.seeding import mix
 
-_FASTER = 10.0
-"""By how much the biases of the outputs learn faster. The first entry depends on nothing else, and Adam moves a weight
-by little more than the sum of its rates: a corner that is always black would stay white in a tenth of the samples."""
-
 
 class MaskedMLP(AutoregressiveNet):
     """[N, *shape] -> [N, per_entry, *shape].
 
     orderings: number of orders of the entries that it knows; the first is that of the image, rows from the top.
     direct: also connect inputs and outputs directly. features: size of what all units may depend on, 0 for nothing.
+    bias_rate: factor on the learning rate of the outputs' biases. The first entry depends on nothing else, and Adam moves
+        a weight by little more than the sum of its rates.
     """
 
     def __init__(
@@ -44,11 +42,12 @@ class MaskedMLP(AutoregressiveNet):
         orderings: int = 1,
         direct: bool = True,
         dropout: float = 0.0,
+        bias_rate: float = 1.0,
     ):
         super().__init__(shape, per_entry)
         layer = Style(dropout=dropout)
         size = prod(shape)
-        self.per_entry, self.orderings, self.hidden = per_entry, orderings, tuple(hidden)
+        self.orderings, self.hidden, self.bias_rate = orderings, tuple(hidden), bias_rate
         # Ascending, so that the units of a degree are neighbours. Only units that see a condition may see no entry.
         least = 0 if features or size == 1 else 1
         self.degrees = [torch.arange(width) * (size - least) // width + least for width in hidden]
@@ -92,7 +91,7 @@ class MaskedMLP(AutoregressiveNet):
         for number, (layer, mask, drop) in enumerate(zip(self.layers, masks, self.drops, strict=True)):
             h = linear(h, layer.weight * mask, layer.bias)
             h = drop(self.activation(h + seen if number == 0 else h))
-        out = linear(h, self.head.weight * of_head, _FASTER * self.head.bias)
+        out = linear(h, self.head.weight * of_head, self.bias_rate * self.head.bias)
         if self.direct is not None:
             out = out + linear(x, self.direct.weight * of_direct)
         return (out if self.layers else out + seen).unflatten(1, (self.per_entry, *self.shape))
@@ -106,7 +105,7 @@ class MaskedMLP(AutoregressiveNet):
         head = (self.head.weight * of_head).unflatten(0, (self.per_entry, -1))
         direct = None if self.direct is None else (self.direct.weight * of_direct).unflatten(0, (self.per_entry, -1))
         seen = None if self.seen is None or features is None else self.seen(features)
-        bias = _FASTER * self.head.bias.unflatten(0, (self.per_entry, -1))
+        bias = self.bias_rate * self.head.bias.unflatten(0, (self.per_entry, -1))
         found = [x.new_zeros(len(x), width) for width in self.hidden]
         bounds = [torch.searchsorted(degree, torch.arange(flat.shape[1] + 1)).tolist() for degree in self.degrees]
 
@@ -132,12 +131,13 @@ class MaskedMLP(AutoregressiveNet):
 
 @dataclass(frozen=True)
 class Masked(Network):
-    """hidden: widths of the hidden layers. orderings, direct: as of `MaskedMLP`. dropout: rate of the hidden layers."""
+    """hidden: widths of the hidden layers. dropout: their rate. orderings, direct, bias_rate: as of `MaskedMLP`."""
 
     hidden: Sequence[int] = (500,)
     orderings: int = 1
     direct: bool = True
     dropout: float = 0.0
+    bias_rate: float = 1.0
 
     name: ClassVar[str] = "masked-mlp"
     images_only: ClassVar[bool] = False
@@ -146,6 +146,10 @@ class Masked(Network):
         check_widths("network.hidden", self.hidden)
         if not 1 <= self.orderings <= 1000:
             raise ValueError(f"network.orderings={self.orderings}: must lie in 1..1000")
+        if self.bias_rate <= 0:
+            raise ValueError(f"network.bias_rate={self.bias_rate}: must be above 0")
 
     def autoregressive(self, shape: Shape, per_entry: int, features: int = 0) -> MaskedMLP:
-        return MaskedMLP(shape, per_entry, features, self.hidden, self.orderings, self.direct, self.dropout)
+        return MaskedMLP(
+            shape, per_entry, features, self.hidden, self.orderings, self.direct, self.dropout, self.bias_rate
+        )
