@@ -29,8 +29,8 @@ class MaskedMLP(AutoregressiveNet):
 
     orderings: number of orders of the entries that it knows; the first is that of the image, rows from the top.
     direct: also connect inputs and outputs directly. features: size of what all units may depend on, 0 for nothing.
-    bias_rate: factor on the learning rate of the outputs' biases. The first entry depends on nothing else, and Adam moves
-        a weight by little more than the sum of its rates.
+    bias_rate: factor on the learning rate of the outputs' biases. The first entry depends on nothing else, and Adam
+        moves a weight by little more than the sum of its rates.
     """
 
     def __init__(
