@@ -17,8 +17,7 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     if config.getoption("every_model"):
-        representatives.REPRESENTATIVES = lab.MODELS
-        representatives.REPRESENTATIVE_CASES = lab.CASES
+        representatives.choose(lab.CASES)
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ run for one model of each structure, and for one model on each kind of data that
 known structure runs the cheap laws alone.
 """
 
+import os
 from functools import cache
 from typing import NamedTuple
 
@@ -63,8 +64,19 @@ def find() -> list[str]:
     return sorted(found.values())
 
 
-REPRESENTATIVE_CASES = find()
+def choose(cases: list[str]) -> None:
+    """Let these be the representatives, in processes that begin later as well: to find them takes seconds."""
+    global REPRESENTATIVE_CASES, REPRESENTATIVES
+    REPRESENTATIVE_CASES, REPRESENTATIVES = cases, [case for case in cases if case in lab.MODELS]
+    os.environ[_CHOSEN] = " ".join(cases)
+
+
+_CHOSEN = "GENLAB_TESTED_CASES"
+
+REPRESENTATIVE_CASES: list[str] = []
 """All cases under `pytest --every-model`."""
 
-REPRESENTATIVES = [case for case in REPRESENTATIVE_CASES if case in lab.MODELS]
+REPRESENTATIVES: list[str] = []
 """Those on the kind of their own dataset, which a command names by the model alone."""
+
+choose(os.environ[_CHOSEN].split() if _CHOSEN in os.environ else find())

@@ -103,7 +103,7 @@ def _datasets() -> Iterator[Entry]:
 def _networks() -> Iterator[Entry]:
     def about(name: str) -> list[str]:
         network = class_of("network", name)
-        parts = [part for part in ("encoder", "decoder", "translator") if _makes(network, part)]
+        parts = [part for part in ("encoder", "decoder", "translator", "autoregressive") if _makes(network, part)]
         return [f"serves {'images' if network.images_only else 'any shape'}; makes {', '.join(parts)}"]
 
     return _choices("network", about) if "network" in group_choices() else iter(())

@@ -1,9 +1,11 @@
 """The choices of each config group, and the content of their files."""
 
+import copy
 import inspect
 import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
+from functools import cache
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -25,11 +27,17 @@ def read_option(group: str, name: str) -> dict[str, Any]:
     file = config_file(f"{group}/{name}.yaml")
     plugin = owner_of(file)
     with blamed(plugin, f"has an invalid configs/{group}/{name}.yaml"):
-        content: Any = OmegaConf.to_container(OmegaConf.load(file))
+        content: Any = copy.deepcopy(_content(file, file.stat().st_mtime_ns))
     if not isinstance(content, dict) or not content:
         problem = f"configs/{group}/{name}.yaml: holds no settings"
         raise Broken(f"{plugin}: its {problem}") if plugin else ValueError(problem)
     return content
+
+
+@cache
+def _content(file: Path, written: int) -> Any:
+    """Kept, as the files of all models are read again for each question about them."""
+    return OmegaConf.to_container(OmegaConf.load(file))
 
 
 def option_of(group: str, target: str) -> str | None:
@@ -132,5 +140,5 @@ def models_of_kinds(kinds: Collection[str]) -> list[str]:
 
 def models_that_fit(provided: Collection[str], kinds: Collection[str]) -> list[str]:
     """Names of the models that can train on data with these fields, of these kinds."""
-    able = models_of_kinds(kinds)
-    return [name for name, model in model_classes().items() if name in able and model.requires <= set(provided)]
+    fitting = ((name, model.kinds, model.requires) for name, model in model_classes().items())
+    return [name for name, able, requires in fitting if able >= set(kinds) and requires <= set(provided)]
