@@ -9,8 +9,6 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -171,17 +169,3 @@ def test_programs_run(document, place, monkeypatch):
         for long, short in QUICK.items():
             block = block.replace(long, short)
         exec(compile(block, document.name, "exec"), found)
-
-
-def test_the_model_of_readme_is_two_files(tmp_path):
-    (code,) = (block for block in blocks(ROOT / "README.md", "python") if "class Mine" in block)
-    (recipe,) = (block for block in blocks(ROOT / "README.md", "yaml") if "mine.Mine" in block)
-    for folder in ("genlab", "configs"):
-        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (tmp_path / "genlab/models/mine.py").write_text(code)
-    (tmp_path / "configs/model/mine.yaml").write_text(recipe)
-    for line in ("train model=mine trainer.max_steps=3 device=cpu device.threads=1", "reconstruct run=latest"):
-        command = [sys.executable, "-m", "genlab", *line.split()]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
-        assert done.returncode == 0, done.stderr
-    assert len(list((tmp_path / "outputs").glob("mine-digits/*"))) == 1

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from PIL import Image
 
-ENDS = ["trainer.max_steps=4", "loader.workers=0", "hydra.run.dir=run"]
+ENDS = ["trainer.max_steps=4", "hydra.run.dir=run"]
 
 
 @pytest.fixture
@@ -24,7 +24,8 @@ def images(tmp_path):
 
 @pytest.fixture
 def own(tiny, images):
-    return [*tiny, "trainer.batch_size=4", "dataset=image-folder", f"dataset.path={images.name}", "dataset.size=8"]
+    data = ["dataset=image-folder", f"dataset.path={images.name}", "dataset.size=8", "loader.workers=0"]
+    return [*tiny, "trainer.batch_size=4", *data]
 
 
 def test_data_are_found_from_elsewhere_and_after_a_move(genlab, own, images, tmp_path, monkeypatch):
