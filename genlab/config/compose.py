@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -60,13 +61,18 @@ class Job:
 def register() -> None:
     """Register schemas and plugins with Hydra, and the resolvers of the configs with OmegaConf."""
     register_plugin_configs()
-    for name, command in COMMANDS.items():
-        ConfigStore.instance().store(name=f"{name}_schema", node=command.schema)
+    _register_schemas()
     # Cached per composition: a folder name is resolved several times and must not change.
     OmegaConf.register_new_resolver("genlab.suffix", lambda: os.urandom(2).hex(), use_cache=True, replace=True)
     OmegaConf.register_new_resolver("genlab.data_dir", usual_data_dir, replace=True)
     OmegaConf.register_new_resolver("genlab.either", lambda asked, yes, no: yes if asked else no, replace=True)
     OmegaConf.register_new_resolver("genlab.bf16_where_fast", _bf16_where_fast, use_cache=True, replace=True)
+
+
+@cache
+def _register_schemas() -> None:
+    for name, command in COMMANDS.items():
+        ConfigStore.instance().store(name=f"{name}_schema", node=command.schema)
 
 
 def _bf16_where_fast(device: str) -> str:
