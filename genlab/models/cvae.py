@@ -14,23 +14,35 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from genlab.contract.data import Batch, Condition
+from genlab.contract.data import Batch, Condition, DataSpec
 from genlab.contract.model import Grid
 from genlab.models.latents import one_class_a_column
 from genlab.models.vae import VAE
 from genlab.networks.condition import ConditionFeatures, WithCondition
+from genlab.networks.layers import check_least
 from genlab.networks.network import Network
 
 
 class CVAE(VAE):
     """p(z) = N(0, I), p(x | z, y) by the decoder, q(z | x, y) by the encoder; y in 0 .. num_classes - 1.
 
+    beta: weight of the KL term; above 1, latents of the prior are more like those of examples, so that more samples
+        show their class, and the bound is lower.
     Also takes the settings of `VAE`.
     """
 
     averaged = (*VAE.averaged, "seen")
     requires = frozenset({"x", "label"})
     conditions = ("label",)
+
+    def __init__(self, data: DataSpec, *, beta: float = 1.0, **settings: Any):
+        super().__init__(data, **settings)
+        check_least(0, beta=beta)
+        self.beta = beta
+
+    def weighted(self, kl: Tensor, step: int) -> Tensor:
+        """beta KL."""
+        return self.beta * kl
 
     def make_encoder(self, network: Network, **style: Any) -> nn.Module:
         self.features = ConditionFeatures(self.data, self.conditions)

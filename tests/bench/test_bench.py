@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from bench import plain, report, turns
+from bench import plain, report, sampling, turns
 from bench.breakdown import WARM_UP, Stopwatch, share_outside
 from bench.measure import Course, Row
 from bench.plain import Settings
@@ -148,3 +148,8 @@ def test_the_cost_of_a_neighbour_is_what_is_lost():
     beside = Score("beside", [], [Turn(25, 1.0, 0), Turn(50, 1.0, 0, disturbed=True)])
     _, line = report.neighbour([("vae_mlp", "bf16", "on", alone, beside)])
     assert line == ("vae_mlp", "bf16", "on", "100.0", "37.5", "0.38 [0.25, 0.50], 1 disturbed")
+
+
+def test_ways_to_sample_give_the_same_images():
+    *_, ratio, equal = sampling.raced("fvsbn", images=2, rounds=1)
+    assert equal == "yes" and "[" in ratio

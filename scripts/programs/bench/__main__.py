@@ -8,13 +8,16 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from bench import report
+from bench import report, sampling
 from bench.measure import Course, Plan, Row, breakdowns, logging_costs, measure, neighbour_costs
 from bench.workloads import WORKLOADS
 
 
 def main() -> int:
     options = _options()
+    if options.sampling:
+        _tell(sampling.table(8, 1 if options.quick else options.rounds or 3), sampling.NOTES, options)
+        return 0
     chosen = [WORKLOADS[name] for name in options.workloads or WORKLOADS]
     plan = Plan(
         rounds=options.rounds or (3 if options.quick else 7),
@@ -49,13 +52,19 @@ def main() -> int:
         table, notes = report.logging(costs), report.LOGGING_NOTES
     else:
         table, notes = report.comparison(rows), report.NOTES
+    head = _tell(table, notes, options)
+    if options.json:
+        options.json.write_text(json.dumps({"head": head, **_records(rows, profiles, costs, neighbours)}, indent=2))
+    return 0
+
+
+def _tell(table: report.Table, notes: str, options: argparse.Namespace) -> str:
+    """Print a table, and write it where it is asked for; its first line."""
     head = report.head(f"scripts/bench {shlex.join(sys.argv[1:])}".strip())
     print(f"{head}\n\n{report.plain(table)}\n\n{notes}")
     if options.markdown:
         options.markdown.write_text(f"{head}\n\n{report.markdown(table)}\n\n{notes}\n")
-    if options.json:
-        options.json.write_text(json.dumps({"head": head, **_records(rows, profiles, costs, neighbours)}, indent=2))
-    return 0
+    return head
 
 
 def _records(rows: list[Row], profiles: dict, costs: list[tuple], neighbours: list[tuple]) -> dict:
@@ -84,6 +93,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--profile", action="store_true", help="instead, show what a step spends its time on")
     parser.add_argument("--logging", action="store_true", help="instead, show what logging and saving take")
     parser.add_argument("--neighbour", action="store_true", help="instead, show what a busy process beside it takes")
+    parser.add_argument("--sampling", action="store_true", help="instead, race the ways to sample pixel by pixel")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there as well")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table there as well")
     options = parser.parse_args()
