@@ -13,9 +13,9 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from genlab.networks.autoregressive import AutoregressiveNet, Entry
-from genlab.networks.layers import check_least
-from genlab.networks.masked_convolutions import Above, Left, Row, check_odd, divisible, pixel_by_pixel
-from genlab.networks.network import Network, Shape
+from genlab.networks.masked_convolutions import Above, Left, Row, divisible, pixel_by_pixel
+from genlab.networks.network import Shape
+from genlab.networks.pixelcnn import PixelCNN
 
 Told = tuple[Tensor | float, Tensor | float]
 """What a condition adds to the vertical and to the horizontal stack, [N, 2 * channels, 1, 1] each."""
@@ -111,20 +111,12 @@ class _Memory:
 
 
 @dataclass(frozen=True)
-class GatedPixelCNN(Network):
-    """channels: of each stack, rounded up to a multiple of the image's. layers: of both stacks. kernel, first_kernel:
-    odd sizes of the convolutions."""
+class GatedPixelCNN(PixelCNN):
+    """channels: of each stack. layers: of both stacks. Otherwise as of `PixelCNN`."""
 
     channels: int = 32
-    layers: int = 7
-    kernel: int = 3
-    first_kernel: int = 7
 
     name: ClassVar[str] = "gated-pixelcnn"
-
-    def __post_init__(self) -> None:
-        check_least(1, "network", channels=self.channels, layers=self.layers)
-        check_odd(kernel=self.kernel, first_kernel=self.first_kernel)
 
     def autoregressive(self, shape: Shape, per_entry: int, features: int = 0) -> GatedPixelCNNNet:
         self.check_shape(shape)

@@ -106,7 +106,9 @@ class Coupling(nn.Module):
         super().__init__()
         self.kept = self.reads(shape[0])
         self.first = nn.Conv2d(self.kept, channels, 3, padding=1)
-        self.told = nn.Linear(features, channels, bias=False) if features else None
+        self.told: nn.Module | None = None
+        if features:
+            self.told = nn.Sequential(nn.Linear(features, channels, bias=False), nn.Unflatten(1, (channels, 1, 1)))
         self.inner = nn.Conv2d(channels, channels, 1)
         self.last = nn.Conv2d(channels, 2 * self.moves(shape[0]), 3, padding=1)
         for parameter in self.last.parameters():
@@ -125,7 +127,7 @@ class Coupling(nn.Module):
         """shift and log_scale, in the dtype of `kept`."""
         h = self.first(kept)
         if self.told is not None:
-            h = h + self.told(features)[:, :, None, None]
+            h = h + self.told(features)
         raw = self.last(self.inner(h.relu()).relu()).to(kept.dtype)
         shift, log_scale = raw.chunk(2, 1)
         return shift, _MOST_LOG_SCALE * (log_scale / _MOST_LOG_SCALE).tanh()

@@ -129,8 +129,12 @@ class PixelCNN(Network):
         check_odd(kernel=self.kernel, first_kernel=self.first_kernel)
         check_least(1, "network", channels=self.channels, layers=self.layers)
 
-    def autoregressive(self, shape: Shape, per_entry: int, features: int = 0) -> MaskedStack:
+    def block(self, channels: int, groups: int) -> nn.Module:
+        """One of the blocks, see `MaskedStack`."""
+        return Block(channels, self.kernel, groups)
+
+    def autoregressive(self, shape: Shape, per_entry: int, features: int = 0) -> AutoregressiveNet:
         self.check_shape(shape)
         channels = divisible(self.channels, shape[0])
-        blocks = [Block(channels, self.kernel, shape[0]) for _ in range(self.layers)]
+        blocks = [self.block(channels, shape[0]) for _ in range(self.layers)]
         return MaskedStack(shape, per_entry, features, 2 * channels, self.first_kernel, blocks)
