@@ -133,7 +133,7 @@ def evaluate(run: Run, context: EvaluationContext, names: Sequence[str], seed: i
     stages = len(others) + bool(sampled)
     for number, name in enumerate(others, 1):
         context.tell(number, stages, METRICS[name].summary)
-        asked, measure = seeds if _draws(name, run) else seeds[:1], (FUNCTIONS | DATA_METRICS)[name]
+        asked, measure = seeds if METRICS[name].varies(run.model.noisy) else seeds[:1], (FUNCTIONS | DATA_METRICS)[name]
         found: list[dict[str, MetricValue]] = []
         with _noting(failed, name), run.inference():
             found = [measure(run, context, own) for own in asked]
@@ -170,15 +170,10 @@ def _noting(failed: dict[str, str], *names: str) -> Iterator[None]:
         log.debug("%s could not be measured", ", ".join(names), exc_info=True)
 
 
-def _draws(name: str, run: Run) -> bool:
-    """Whether the values of a metric depend on the seed, for this run's model."""
-    return METRICS[name].draws or not set(METRICS[name].needs).isdisjoint(run.model.noisy)
-
-
 def _protocol(name: str, run: Run, context: EvaluationContext, seed: int) -> dict[str, Any]:
     """What the values of a metric depend on besides `common`."""
     found: dict[str, Any] = {}
-    if _draws(name, run):
+    if METRICS[name].varies(run.model.noisy):
         found |= {"seed": seed, "repeats": context.settings.repeats}
     if METRICS[name].group == "samples":
         found["num_samples"] = context.settings.num_samples

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from genlab.contract.data import Batch, Condition, DataSpec
 from genlab.contract.model import GenerativeModel, Grid, Update
-from genlab.media.kinds import levels_of
+from genlab.media.kinds import kind_of, levels_of
 from genlab.models.latents import grid_of_samples, standard_normal
 from genlab.networks.condition import ConditionFeatures
 from genlab.networks.coordinates import Coordinates
@@ -127,27 +127,26 @@ class Flow(ExactLikelihood):
         return self.to_noise(y, self.told(condition, y.dtype))[0]
 
     def decode(self, z: Tensor, condition: Condition | None = None) -> Tensor:
-        """Examples [N, *shape] of z [N, D]; of images, the middle of a grey level becomes the value of that level."""
+        """Examples [N, *shape] of z [N, D]; of images, the middle of a grey level becomes the value of that level, and
+        what lies between two levels stays between them, unless the data have fewer levels than the files of images."""
         y = self.from_noise(z, self.told(condition, z.dtype))
-        return self.pixels.outward(y) if self.levels else self.unit.outward(y)
+        if not self.levels:
+            return self.unit.outward(y)
+        x = self.pixels.outward(y)
+        return self.pixels.rounded(x) if self.levels < kind_of(self.data["x"]).levels else x
 
     def reconstruct(self, x: Tensor, condition: Condition | None = None) -> Tensor:
         """`decode(encode(x))`: x but for rounding, if f can be inverted as it should."""
         return self.decode(self.encode(x, condition), condition)
 
     def sample(self, num_samples: int, condition: Condition | None = None, *, temperature: float = 1.0) -> Tensor:
-        """Examples [num_samples, *shape] for z drawn from the prior by torch's global generator; see `drawn`.
+        """Examples [num_samples, *shape] for z drawn from the prior by torch's global generator.
 
         temperature: standard deviation of z; below 1 for more probable, smoother examples; above 0.
         """
         check_temperature(temperature)
-        return self.drawn(temperature * self.prior(num_samples), condition)
-
-    def drawn(self, z: Tensor, condition: Condition | None = None) -> Tensor:
-        """`decode(z)`, with the pixels of images at the values of their grey levels."""
-        x = self.decode(z, condition)
-        return self.pixels.rounded(x) if self.levels else x
+        return self.decode(temperature * self.prior(num_samples), condition)
 
     def preview(self, batch: Batch) -> Mapping[str, Grid]:
         """samples: see `grid_of_samples`."""
-        return {"samples": grid_of_samples(self, batch.randn(self.size), self.drawn)}
+        return {"samples": grid_of_samples(self, batch.randn(self.size), self.decode)}

@@ -127,7 +127,7 @@ def test_a_class_changes_the_density_and_temperature_the_deviation():
     torch.manual_seed(2)
     z = plain.prior(4)
     torch.manual_seed(2)
-    assert torch.equal(plain.sample(4, temperature=0.5), plain.drawn(0.5 * z))
+    assert torch.equal(plain.sample(4, temperature=0.5), plain.decode(0.5 * z))
 
 
 def test_refusals():
