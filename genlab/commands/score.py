@@ -28,7 +28,7 @@ def main(config: ScoreConfig) -> None:
     against = None if config.against is None else open_against(run, config)
     if against and not against.conditions:
         images.conditions = False  # both sides are scored alike
-    seed = config.seed if METHODS[method].draws else None
+    seed = config.seed if METHODS[method].draws or METHODS[method].needs in run.model.noisy else None
     asked = {"against": against and against.title, "seed": seed}
     with results(run, "scores", config, images.title, method, **asked) as (new, folder):
         settings = (method, config.seed, config.importance_samples, config.shown)

@@ -112,6 +112,10 @@ class GenerativeModel(nn.Module):
     sequential: tuple[str, ...] = ()
     """Capabilities that go from entry to entry of an example, too many steps for an exported graph."""
 
+    noisy: tuple[str, ...] = ()
+    """Capabilities that draw noise for the examples they are given, where other models need none: `log_prob` with noise
+    added to grey levels. What is measured by them depends on a seed."""
+
     metrics: ClassVar[dict[str, str]] = {}
     """Metrics of `evaluate` that rank models, with direction "min" or "max"; the first one measured picks the best
     checkpoint."""

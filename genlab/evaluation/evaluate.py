@@ -133,7 +133,7 @@ def evaluate(run: Run, context: EvaluationContext, names: Sequence[str], seed: i
     stages = len(others) + bool(sampled)
     for number, name in enumerate(others, 1):
         context.tell(number, stages, METRICS[name].summary)
-        asked, measure = seeds if METRICS[name].draws else seeds[:1], (FUNCTIONS | DATA_METRICS)[name]
+        asked, measure = seeds if METRICS[name].varies(run.model.noisy) else seeds[:1], (FUNCTIONS | DATA_METRICS)[name]
         found: list[dict[str, MetricValue]] = []
         with _noting(failed, name), run.inference():
             found = [measure(run, context, own) for own in asked]
@@ -173,7 +173,7 @@ def _noting(failed: dict[str, str], *names: str) -> Iterator[None]:
 def _protocol(name: str, run: Run, context: EvaluationContext, seed: int) -> dict[str, Any]:
     """What the values of a metric depend on besides `common`."""
     found: dict[str, Any] = {}
-    if METRICS[name].draws:
+    if METRICS[name].varies(run.model.noisy):
         found |= {"seed": seed, "repeats": context.settings.repeats}
     if METRICS[name].group == "samples":
         found["num_samples"] = context.settings.num_samples

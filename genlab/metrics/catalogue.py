@@ -52,6 +52,10 @@ class Metric:
     of_diversity: tuple[str, ...] = ()
     units: Mapping[str, str] = field(default_factory=dict)
 
+    def varies(self, noisy: tuple[str, ...]) -> bool:
+        """Whether it depends on the seed, of a model whose capabilities `noisy` draw noise."""
+        return self.draws or not set(self.needs).isdisjoint(noisy)
+
 
 def _samples(summary: str, directions: dict[str, Direction], **more: Any) -> Metric:
     """A metric of samples; compares features unless `more` overrides that."""

@@ -16,15 +16,14 @@ import torch
 from torch import Tensor
 
 from genlab.contract.data import Batch, Condition, DataSpec
-from genlab.contract.model import GenerativeModel, Grid, Update
+from genlab.contract.model import Grid, Update
 from genlab.losses.discrete import DiscreteName, make_discrete
-from genlab.media.kinds import levels_of
-from genlab.models.latents import one_class_a_column
-from genlab.networks.condition import ConditionFeatures
+from genlab.models.exact_likelihood import ExactLikelihood, check_temperature
+from genlab.models.latents import grid_of_samples
 from genlab.networks.network import Network
 
 
-class Autoregressive(GenerativeModel):
+class Autoregressive(ExactLikelihood):
     """p(x) or, if `conditional` and the data have labels, p(x | label); images x [N, C, H, W] of evenly spaced values.
 
     likelihood: of an entry, "bernoulli" (binary images), "categorical" (a logit for each value) or "logistics" (a
@@ -32,8 +31,6 @@ class Autoregressive(GenerativeModel):
     """
 
     averaged: ClassVar[tuple[str, ...]] = ("network",)
-    conditions: tuple[str, ...] = ("label",)
-    metrics = {"log_likelihood": "max"}
 
     def __init__(
         self,
@@ -44,17 +41,13 @@ class Autoregressive(GenerativeModel):
         mixtures: int = 10,
         conditional: bool = False,
     ):
-        super().__init__(data)
-        if not conditional:
-            self.conditions = ()
-        levels = levels_of(data["x"])
-        if likelihood == "bernoulli" and levels != 2:
+        super().__init__(data, conditional)
+        if likelihood == "bernoulli" and self.levels != 2:
             raise ValueError(
                 "model.likelihood=bernoulli: needs images of two values; choose dataset.binarize=dynamic, or "
                 "model.likelihood=categorical"
             )
-        self.likelihood = make_discrete(likelihood, levels, mixtures)
-        self.features = ConditionFeatures(data, self.conditions)
+        self.likelihood = make_discrete(likelihood, self.levels, mixtures)
         self.network = network.autoregressive(data.shape, self.likelihood.outputs, self.features.size)
 
     def training_step(self, batch: Batch, step: int) -> Iterator[Update]:
@@ -65,7 +58,7 @@ class Autoregressive(GenerativeModel):
         """log p(x) [N] in nats, with the entries in the order `ordering` of the network."""
         several = {"ordering": ordering} if self.network.orderings > 1 else {}
         x = self.likelihood.rounded(x)
-        raw = self.network(2 * x - 1, self._told(condition, x.dtype), **several)
+        raw = self.network(2 * x - 1, self.told(condition, x.dtype), **several)
         return self.likelihood.log_prob(raw, x).flatten(1).sum(1)
 
     def log_prob(self, x: Tensor, condition: Condition | None = None) -> Tensor:
@@ -73,25 +66,19 @@ class Autoregressive(GenerativeModel):
         nats = [self.nats(x, condition, number) for number in range(self.network.orderings)]
         return torch.stack(nats).logsumexp(0) - math.log(len(nats))
 
-    def bits_per_dim(self, nats: Tensor) -> Tensor:
-        """-nats / (D log 2): the values of an entry are discrete."""
-        return -nats / (math.prod(self.data.shape) * math.log(2))
-
     def sample(self, num_samples: int, condition: Condition | None = None, *, temperature: float = 1.0) -> Tensor:
         """Images [num_samples, C, H, W], drawn entry after entry by torch's global generator.
 
         temperature: divides the logits; below 1 for more probable images; above 0.
         """
-        if temperature <= 0:
-            raise ValueError(f"sampling.temperature={temperature}: must be above 0, as in sampling.temperature=0.9")
         like = next(self.network.parameters())
-        noise = torch.rand(num_samples, math.prod(self.data.shape), 2, device=like.device, dtype=like.dtype)
+        noise = torch.rand(num_samples, self.size, 2, device=like.device, dtype=like.dtype)
         return self.drawn(noise, condition, temperature)
 
     def complete(self, x: Tensor, rows: int, condition: Condition | None = None, *, temperature: float = 1.0) -> Tensor:
         """Images [N, C, H, W] with the first `rows` rows of `x`, rounded to the values that it knows; the others are
         drawn, as by `sample`."""
-        noise = torch.rand(len(x), math.prod(self.data.shape), 2, device=x.device, dtype=x.dtype)
+        noise = torch.rand(len(x), self.size, 2, device=x.device, dtype=x.dtype)
         return self.drawn(noise, condition, temperature, self.likelihood.rounded(x[:, :, :rows]))
 
     def drawn(
@@ -102,12 +89,13 @@ class Autoregressive(GenerativeModel):
         above: Tensor | None = None,
     ) -> Tensor:
         """Images [N, C, H, W] from uniform noise [N, D, 2]. above: their first rows, [N, C, rows, W]."""
+        check_temperature(temperature)
         x = noise.new_zeros(len(noise), *self.data.shape)
         known = 0 if above is None else above[0].numel()
         if above is not None:
             x[:, :, : above.shape[2]] = above
         seen, flat = torch.zeros_like(x), x.flatten(1)
-        entry = self.network.entries(seen, self._told(condition, x.dtype))
+        entry = self.network.entries(seen, self.told(condition, x.dtype))
         for number, place in enumerate(self.network.order().tolist()):
             raw = entry(number)  # of known entries as well: the network remembers what it has seen
             if number >= known:
@@ -115,17 +103,9 @@ class Autoregressive(GenerativeModel):
             seen.flatten(1)[:, place] = 2 * flat[:, place] - 1
         return x
 
-    def evaluate(self, batch: Batch) -> dict[str, Tensor]:
-        """log_likelihood in nats, and bits_per_dim."""
-        nats = self.log_prob(batch["x"], self.condition(batch)).mean()
-        return {"log_likelihood": nats, "bits_per_dim": self.bits_per_dim(nats)}
+    def measured(self, batch: Batch) -> Tensor:
+        return self.log_prob(batch["x"], self.condition(batch))
 
     def preview(self, batch: Batch) -> Mapping[str, Grid]:
-        """A square grid of samples; or one class per column, with the same noise within each row."""
-        noise, side = batch.rand(math.prod(self.data.shape), 2), max(1, int(batch.size**0.5))
-        if self.conditions:
-            return {"samples": one_class_a_column(self.data, noise, self.drawn)}
-        return {"samples": Grid(self.drawn(noise[: side * side], None).unflatten(0, (side, side)))}
-
-    def _told(self, condition: Condition | None, dtype: torch.dtype) -> Tensor | None:
-        return self.features(self.needed(condition)).to(dtype) if self.conditions else None
+        """samples: see `grid_of_samples`."""
+        return {"samples": grid_of_samples(self, batch.rand(self.size, 2), self.drawn)}

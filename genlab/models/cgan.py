@@ -10,7 +10,6 @@ References:
 - Miyato and Koyama 2018, cGANs with Projection Discriminator, https://arxiv.org/abs/1802.05637
 """
 
-from collections.abc import Mapping
 from math import log, prod
 from typing import Any
 
@@ -18,10 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from genlab.contract.data import Batch, Condition, DataSpec
-from genlab.contract.model import Grid
+from genlab.contract.data import Condition, DataSpec
 from genlab.models.gan import GAN
-from genlab.models.latents import one_class_a_column
 from genlab.networks.network import Network
 
 
@@ -83,7 +80,3 @@ class CGAN(GAN):
             outputs = self.discriminator(x).to(x.dtype)
             logits = outputs[:, :1] + outputs[:, 1:]
         return logits.logsumexp(1) - log(self.num_conditions)
-
-    def preview(self, batch: Batch) -> Mapping[str, Grid]:
-        """One class per column, the same noise within each row."""
-        return {"samples": one_class_a_column(self.data, self.latents(batch), self.decode)}

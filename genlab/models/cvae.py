@@ -14,9 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from genlab.contract.data import Batch, Condition, DataSpec
-from genlab.contract.model import Grid
-from genlab.models.latents import one_class_a_column
+from genlab.contract.data import Condition, DataSpec
 from genlab.models.vae import VAE
 from genlab.networks.condition import ConditionFeatures, WithCondition
 from genlab.networks.layers import check_least
@@ -60,10 +58,6 @@ class CVAE(VAE):
     def output(self, z: Tensor, condition: Condition | None = None) -> Tensor:
         """The decoder's raw outputs [N, *shape], parameters of p(x | z, y). `ValueError` without labels."""
         return self.decoder(torch.cat([z, self.features(self.needed(condition)).to(z.dtype)], dim=1))
-
-    def preview_samples(self, batch: Batch) -> Grid:
-        """One class per column, the same latents within each row."""
-        return one_class_a_column(self.data, batch.randn(self.latent_dim), self.decode)
 
     def log_weights(self, x: Tensor, num_samples: int, condition: Condition | None = None) -> Tensor:
         """log p(x | z, y) + log p(z) - log q(z | x, y) in nats, [num_samples, N]; see `VAE.log_weights`.

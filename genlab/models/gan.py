@@ -26,7 +26,7 @@ from genlab.contract.model import GenerativeModel, Grid, Update
 from genlab.losses.adversarial import AdversarialLoss, discriminator_loss, generator_loss, r1_penalty
 from genlab.losses.adversarial import gradient_penalty as penalty_between
 from genlab.metrics.sliced_wasserstein import sliced_wasserstein
-from genlab.models.latents import standard_normal
+from genlab.models.latents import grid_of_samples, standard_normal
 from genlab.networks.coordinates import Coordinates
 from genlab.networks.layers import Activation, Normalization, check_least
 from genlab.networks.network import Network
@@ -210,9 +210,8 @@ class GAN(GenerativeModel):
         return metrics
 
     def preview(self, batch: Batch) -> Mapping[str, Grid]:
-        """A square grid of samples, as large as the batch allows."""
-        side = max(1, int(batch.size**0.5))
-        return {"samples": Grid(self.decode(self.latents(batch)[: side * side]).unflatten(0, (side, side)))}
+        """See `grid_of_samples`."""
+        return {"samples": grid_of_samples(self, self.latents(batch), self.decode)}
 
 
 def _mean_pairwise_distance(points: Tensor) -> Tensor:

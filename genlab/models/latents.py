@@ -1,12 +1,11 @@
-"""Sampling from the standard normal prior, of each class if need be, shared by several models."""
+"""Sampling from the standard normal prior, and grids of samples, shared by several models."""
 
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
-from genlab.contract.data import Condition, DataSpec
-from genlab.contract.model import Grid
+from genlab.contract.model import GenerativeModel, Grid
 from genlab.media.kinds import MOST_COLUMNS, class_name
 from genlab.system.portions import rows_at_once
 
@@ -29,9 +28,13 @@ def standard_normal(num_samples: int, size: int, network: nn.Module, truncation:
     return nn.init.trunc_normal_(z, a=-truncation, b=truncation)
 
 
-def one_class_a_column(data: DataSpec, z: Tensor, decode: Callable[[Tensor, Condition], Tensor]) -> Grid:
-    """Examples of each class, a column with its name, decoded from the same latents or noise: a row for each of the
-    first of z [N, ...]."""
+def grid_of_samples(model: GenerativeModel, z: Tensor, decode: Callable[..., Tensor]) -> Grid:
+    """Examples decoded from latents or noise z [N, ...]: a square of the first ones or, of a model with conditions, a
+    column for each class, with its name, from the same z within each row."""
+    data = model.data
+    if not model.conditions:
+        side = max(1, int(len(z) ** 0.5))
+        return Grid(decode(z[: side * side]).unflatten(0, (side, side)))
     classes = min(data.num_classes, MOST_COLUMNS)
     rows = min(len(z), max(1, rows_at_once(data.shape, most=_DRAWS * classes) // classes))
     label = torch.arange(classes, device=z.device).repeat(rows)

@@ -17,7 +17,7 @@ from genlab.contract.model import GenerativeModel, Grid, Update
 from genlab.losses.divergence import kl_to_standard_normal
 from genlab.losses.likelihood import LikelihoodName, make_likelihood
 from genlab.media.kinds import shown_kind
-from genlab.models.latents import standard_normal
+from genlab.models.latents import grid_of_samples, standard_normal
 from genlab.networks.coordinates import Coordinates
 from genlab.networks.layers import Activation, check_least
 from genlab.networks.network import Network
@@ -171,9 +171,8 @@ class VAE(GenerativeModel):
         }
 
     def preview_samples(self, batch: Batch) -> Grid:
-        """A square grid of samples, as large as the batch allows."""
-        side = max(1, int(batch.size**0.5))
-        return Grid(self.decode(batch.randn(self.latent_dim)[: side * side]).unflatten(0, (side, side)))
+        """See `grid_of_samples`."""
+        return grid_of_samples(self, batch.randn(self.latent_dim), self.decode)
 
     def _traversals(self, x: Tensor, condition: Condition | None) -> Grid:
         """Vary one latent dimension from -2 to 2 with the others fixed, those that do nothing left out: a row for each

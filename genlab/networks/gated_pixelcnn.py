@@ -12,10 +12,9 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from genlab.networks.autoregressive import AutoregressiveNet, Entry
-from genlab.networks.layers import check_least
-from genlab.networks.masked_convolutions import Above, Left, Row, check_odd, divisible, pixel_by_pixel
-from genlab.networks.network import Network, Shape
+from genlab.networks.masked_convolutions import Above, Left, Memory, PixelNet, Row, divisible
+from genlab.networks.network import Shape
+from genlab.networks.pixelcnn import PixelCNN
 
 Told = tuple[Tensor | float, Tensor | float]
 """What a condition adds to the vertical and to the horizontal stack, [N, 2 * channels, 1, 1] each."""
@@ -51,44 +50,31 @@ class GatedLayer(nn.Module):
         return (a.tanh() * b.sigmoid()).flatten(1, 2)
 
 
-class GatedPixelCNNNet(AutoregressiveNet):
-    """[N, C, H, W] -> [N, per_entry, C, H, W]. features: size of what all pixels are conditioned on; 0 for nothing."""
+class GatedPixelCNNNet(PixelNet):
+    """Layers of both stacks, and a head. features: size of what all pixels are conditioned on; 0 for nothing."""
 
-    def __init__(
-        self,
-        shape: Shape,
-        per_entry: int,
-        features: int = 0,
-        channels: int = 32,
-        layers: int = 7,
-        kernel: int = 3,
-        first_kernel: int = 7,
-    ):
+    def __init__(self, shape: Shape, per_entry: int, features: int, sizes: PixelCNN):
         super().__init__(shape, per_entry)
-        groups = shape[0]
+        groups, channels = shape[0], divisible(sizes.channels, shape[0])
         self.layers: Any = nn.ModuleList(
-            GatedLayer(channels if number else groups, channels, kernel if number else first_kernel, groups, features,
-                       first=number == 0)
-            for number in range(layers)
+            GatedLayer(channels if number else groups, channels, sizes.kernel if number else sizes.first_kernel, groups,
+                       features, first=number == 0)
+            for number in range(sizes.layers)
         )  # fmt: skip
-        self.inner = Left(channels, channels, 1, groups, own=True)
-        self.outer = Left(channels, per_entry * groups, 1, groups, own=True)
+        self.make_head(channels)
 
     def forward(self, x: Tensor, features: Tensor | None = None) -> Tensor:
         v = h = x
         for layer in self.layers:
             v, h = layer(v, h, features)
-        return self.outer(self.inner(h.relu()).relu()).unflatten(1, (self.shape[0], self.per_entry)).transpose(1, 2)
+        return self.head(h)
 
-    def entries(self, x: Tensor, features: Tensor | None = None) -> Entry:
+    def memories(self, x: Tensor, features: Tensor | None) -> list[Memory]:
         """Of the vertical stack one row is computed at a time, of the horizontal one a pixel."""
-        memories: list[_Memory] = []
+        found: list[_Memory] = []
         for layer in self.layers:
-            memories.append(_Memory(layer, x, memories[-1].vertical if memories else x, layer.tell(features)))
-        return pixel_by_pixel(x, memories, self._head_at, self.per_entry)
-
-    def _head_at(self, h: Tensor) -> Tensor:
-        return self.outer.pixel(self.inner.pixel(h.relu()).relu())
+            found.append(_Memory(layer, x, found[-1].vertical if found else x, layer.tell(features)))
+        return [*found]
 
 
 class _Memory:
@@ -111,22 +97,13 @@ class _Memory:
 
 
 @dataclass(frozen=True)
-class GatedPixelCNN(Network):
-    """channels: of each stack, rounded up to a multiple of the image's. layers: of both stacks. kernel, first_kernel:
-    odd sizes of the convolutions."""
+class GatedPixelCNN(PixelCNN):
+    """channels: of each stack. layers: of both stacks. Otherwise as of `PixelCNN`."""
 
     channels: int = 32
-    layers: int = 7
-    kernel: int = 3
-    first_kernel: int = 7
 
     name: ClassVar[str] = "gated-pixelcnn"
 
-    def __post_init__(self) -> None:
-        check_least(1, "network", channels=self.channels, layers=self.layers)
-        check_odd(kernel=self.kernel, first_kernel=self.first_kernel)
-
     def autoregressive(self, shape: Shape, per_entry: int, features: int = 0) -> GatedPixelCNNNet:
         self.check_shape(shape)
-        channels = divisible(self.channels, shape[0])
-        return GatedPixelCNNNet(shape, per_entry, features, channels, self.layers, self.kernel, self.first_kernel)
+        return GatedPixelCNNNet(shape, per_entry, features, self)

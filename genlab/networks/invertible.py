@@ -99,33 +99,28 @@ class Coupling(nn.Module):
     """The second half of the channels, moved by an affine map that a network derives from the first half, which stays.
 
     y = (x + shift) * exp(log_scale). The network ends in zeros, so that it starts as the identity.
-    shape: (C, H, W). channels: of the network. features: size of what it may depend on.
+    shape: (C, H, W). channels: of the network. features: size of what it may depend on. whole: whether the network
+    reads all channels, and gives shift and scale for all.
     """
 
-    def __init__(self, shape: Shape, channels: int, features: int = 0):
+    def __init__(self, shape: Shape, channels: int, features: int = 0, whole: bool = False):
         super().__init__()
-        self.kept = self.reads(shape[0])
+        self.kept, moved = (shape[0], shape[0]) if whole else (shape[0] - shape[0] // 2, shape[0] // 2)
         self.first = nn.Conv2d(self.kept, channels, 3, padding=1)
-        self.told = nn.Linear(features, channels, bias=False) if features else None
+        self.told: nn.Module | None = None
+        if features:
+            self.told = nn.Sequential(nn.Linear(features, channels, bias=False), nn.Unflatten(1, (channels, 1, 1)))
         self.inner = nn.Conv2d(channels, channels, 1)
-        self.last = nn.Conv2d(channels, 2 * self.moves(shape[0]), 3, padding=1)
+        self.last = nn.Conv2d(channels, 2 * moved, 3, padding=1)
         for parameter in self.last.parameters():
             if not parameter.is_meta:
                 nn.init.zeros_(parameter)
-
-    def reads(self, channels: int) -> int:
-        """How many of the channels the network reads."""
-        return channels - channels // 2
-
-    def moves(self, channels: int) -> int:
-        """For how many of the channels it gives shift and scale."""
-        return channels // 2
 
     def terms(self, kept: Tensor, features: Tensor | None) -> tuple[Tensor, Tensor]:
         """shift and log_scale, in the dtype of `kept`."""
         h = self.first(kept)
         if self.told is not None:
-            h = h + self.told(features)[:, :, None, None]
+            h = h + self.told(features)
         raw = self.last(self.inner(h.relu()).relu()).to(kept.dtype)
         shift, log_scale = raw.chunk(2, 1)
         return shift, _MOST_LOG_SCALE * (log_scale / _MOST_LOG_SCALE).tanh()
@@ -147,15 +142,9 @@ class Checkerboard(Coupling):
     mask: Tensor
 
     def __init__(self, shape: Shape, channels: int, features: int, odd: bool):
-        super().__init__(shape, channels, features)
+        super().__init__(shape, channels, features, whole=True)
         squares = torch.arange(shape[1])[:, None] + torch.arange(shape[2]) + odd
         self.register_buffer("mask", (squares % 2).to(torch.get_default_dtype()), persistent=False)
-
-    def reads(self, channels: int) -> int:
-        return channels
-
-    def moves(self, channels: int) -> int:
-        return channels
 
     def masked(self, x: Tensor, features: Tensor | None) -> tuple[Tensor, Tensor]:
         """shift and log_scale, 0 at the pixels that are kept."""

@@ -5,14 +5,14 @@ Each can be computed for all pixels at once, or for one row or one pixel, as sam
 Reference: van den Oord, Kalchbrenner, Kavukcuoglu 2016, Pixel Recurrent Neural Networks, https://arxiv.org/abs/1601.06759
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, linear, pad
 
-from genlab.networks.autoregressive import Entry
+from genlab.networks.autoregressive import AutoregressiveNet, Entry
 
 
 class Above(nn.Conv2d):
@@ -109,26 +109,39 @@ class Memory(Protocol):
         raise NotImplementedError
 
 
-def pixel_by_pixel(x: Tensor, memories: Sequence[Memory], head: Callable[[Tensor], Tensor], per_entry: int) -> Entry:
-    """The entries of an image that is made while they are asked for; see `AutoregressiveNet.entries`.
+class PixelNet(AutoregressiveNet):
+    """[N, C, H, W] -> [N, per_entry, C, H, W]: such convolutions, and a head of two layers of single pixels."""
 
-    x: the image [N, C, H, W], filled in by the caller. memories: of the layers; the first one reads the image.
-    head: [N, channels] to raw outputs [N, C * per_entry].
-    """
-    groups, width = x.shape[1], x.shape[3]
+    def make_head(self, channels: int) -> None:
+        """channels: of what the head reads."""
+        self.inner = Left(channels, channels, 1, self.shape[0])
+        self.outer = Left(channels, self.per_entry * self.shape[0], 1, self.shape[0])
 
-    def entry(number: int) -> Tensor:
-        place, channel = divmod(number, groups)
-        row, column = divmod(place, width)
-        if channel == 0:
-            if column == 0:
-                for memory in memories:
-                    memory.begin(row)
-            else:  # the pixel to the left is complete now
-                memories[0].row.put(x[:, :, row, column - 1], column - 1)
-        h = x[:, :, row, column]
-        for memory in memories:
-            h = memory.pixel(h, row, column)
-        return head(h).unflatten(1, (groups, per_entry))[:, channel]
+    def head(self, h: Tensor) -> Tensor:
+        """[N, channels, H, W] -> [N, per_entry, C, H, W]."""
+        return self.outer(self.inner(h.relu()).relu()).unflatten(1, (self.shape[0], self.per_entry)).transpose(1, 2)
 
-    return entry
+    def memories(self, x: Tensor, features: Tensor | None) -> Sequence[Memory]:
+        """Of the layers, while the image x [N, C, H, W] is filled in; the first one reads it."""
+        raise NotImplementedError
+
+    def entries(self, x: Tensor, features: Tensor | None = None) -> Entry:
+        """What a layer has seen above is computed once a row, and the rest for a pixel at a time."""
+        memories, (groups, _, width) = self.memories(x, features), x.shape[1:]
+
+        def entry(number: int) -> Tensor:
+            place, channel = divmod(number, groups)
+            row, column = divmod(place, width)
+            if channel == 0:
+                if column == 0:
+                    for memory in memories:
+                        memory.begin(row)
+                else:  # the pixel to the left is complete now
+                    memories[0].row.put(x[:, :, row, column - 1], column - 1)
+            h = x[:, :, row, column]
+            for memory in memories:
+                h = memory.pixel(h, row, column)
+            h = self.outer.pixel(self.inner.pixel(h.relu()).relu())
+            return h.unflatten(1, (groups, self.per_entry))[:, channel]
+
+        return entry

@@ -25,29 +25,16 @@ from genlab.system.seeding import mix
 
 
 class MaskedMLP(AutoregressiveNet):
-    """[N, *shape] -> [N, per_entry, *shape].
+    """[N, *shape] -> [N, per_entry, *shape]. features: size of what all units may depend on, 0 for nothing.
 
-    orderings: number of orders of the entries that it knows; the first is that of the image, rows from the top.
-    direct: also connect inputs and outputs directly. features: size of what all units may depend on, 0 for nothing.
-    bias_rate: factor on the learning rate of the outputs' biases. The first entry depends on nothing else, and Adam
-        moves a weight by little more than the sum of its rates.
+    network: its settings.
     """
 
-    def __init__(
-        self,
-        shape: Shape,
-        per_entry: int,
-        features: int = 0,
-        hidden: Sequence[int] = (),
-        orderings: int = 1,
-        direct: bool = True,
-        dropout: float = 0.0,
-        bias_rate: float = 1.0,
-    ):
+    def __init__(self, shape: Shape, per_entry: int, features: int, network: "Masked"):
         super().__init__(shape, per_entry)
-        layer = Style(dropout=dropout)
+        layer, hidden = Style(dropout=network.dropout), network.hidden
         size = prod(shape)
-        self.orderings, self.hidden, self.bias_rate = orderings, tuple(hidden), bias_rate
+        self.orderings, self.hidden, self.bias_rate = network.orderings, tuple(hidden), network.bias_rate
         # Ascending, so that the units of a degree are neighbours. Only units that see a condition may see no entry.
         least = 0 if features or size == 1 else 1
         self.degrees = [torch.arange(width) * (size - least) // width + least for width in hidden]
@@ -56,7 +43,7 @@ class MaskedMLP(AutoregressiveNet):
         self.activation = layer.activate()
         self.drops = nn.ModuleList(nn.Sequential(*layer.drop(1)) for _ in hidden)
         self.head = nn.Linear(sizes[-1], per_entry * size)
-        self.direct = nn.Linear(size, per_entry * size, bias=False) if direct and hidden else None
+        self.direct = nn.Linear(size, per_entry * size, bias=False) if network.direct and hidden else None
         for number, mask in enumerate(self.masks(0)):
             self.register_buffer(f"mask_{number}", mask, persistent=False)
         self.seen = nn.Linear(features, hidden[0] if hidden else per_entry * size, bias=False) if features else None
@@ -131,7 +118,12 @@ class MaskedMLP(AutoregressiveNet):
 
 @dataclass(frozen=True)
 class Masked(Network):
-    """hidden: widths of the hidden layers. dropout: their rate. orderings, direct, bias_rate: as of `MaskedMLP`."""
+    """hidden: widths of the hidden layers. dropout: their rate. direct: also connect inputs and outputs directly.
+
+    orderings: number of orders of the entries that it knows; the first is that of the image, rows from the top.
+    bias_rate: factor on the learning rate of the outputs' biases. The first entry depends on nothing else, and Adam
+        moves a weight by little more than the sum of its rates.
+    """
 
     hidden: Sequence[int] = (500,)
     orderings: int = 1
@@ -150,6 +142,4 @@ class Masked(Network):
             raise ValueError(f"network.bias_rate={self.bias_rate}: must be above 0")
 
     def autoregressive(self, shape: Shape, per_entry: int, features: int = 0) -> MaskedMLP:
-        return MaskedMLP(
-            shape, per_entry, features, self.hidden, self.orderings, self.direct, self.dropout, self.bias_rate
-        )
+        return MaskedMLP(shape, per_entry, features, self)

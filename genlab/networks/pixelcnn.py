@@ -12,9 +12,8 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from genlab.networks.autoregressive import AutoregressiveNet, Entry
 from genlab.networks.layers import check_least
-from genlab.networks.masked_convolutions import Above, Left, Memory, Row, check_odd, divisible, pixel_by_pixel
+from genlab.networks.masked_convolutions import Above, Left, Memory, PixelNet, Row, check_odd, divisible
 from genlab.networks.network import Network, Shape
 
 
@@ -46,10 +45,10 @@ class Block(nn.Module):
         return _Inner(self, image)
 
 
-class MaskedStack(AutoregressiveNet):
-    """A masked convolution of the image, blocks that keep its shape, and two layers of single pixels.
+class MaskedStack(PixelNet):
+    """A masked convolution of the image, blocks that keep its shape, and a head.
 
-    [N, C, H, W] -> [N, per_entry, C, H, W]. features: size of what all pixels are conditioned on; 0 for nothing.
+    features: size of what all pixels are conditioned on; 0 for nothing.
     channels: of the first layer. blocks: [N, channels, H, W] -> the same; `memory(image)` makes each one's `Memory`.
     """
 
@@ -57,29 +56,22 @@ class MaskedStack(AutoregressiveNet):
         self, shape: Shape, per_entry: int, features: int, channels: int, kernel: int, blocks: Sequence[nn.Module]
     ):
         super().__init__(shape, per_entry)
-        groups = shape[0]
-        self.first = Masked(groups, channels, kernel, groups, own=False)
+        self.first = Masked(shape[0], channels, kernel, shape[0], own=False)
         self.told = nn.Linear(features, channels, bias=False) if features else None
         self.blocks: Any = nn.ModuleList(blocks)
-        self.inner = Left(channels, channels, 1, groups)
-        self.outer = Left(channels, per_entry * groups, 1, groups)
+        self.make_head(channels)
 
     def forward(self, x: Tensor, features: Tensor | None = None) -> Tensor:
         h = self.first(x) + self._tell(features)
         for block in self.blocks:
             h = block(h)
-        return self.outer(self.inner(h.relu()).relu()).unflatten(1, (self.shape[0], self.per_entry)).transpose(1, 2)
+        return self.head(h)
 
-    def entries(self, x: Tensor, features: Tensor | None = None) -> Entry:
-        """What a layer has seen above is computed once a row."""
-        memories = [_First(self.first, x, self._tell(features)), *(block.memory(x) for block in self.blocks)]
-        return pixel_by_pixel(x, memories, self._head_at, self.per_entry)
+    def memories(self, x: Tensor, features: Tensor | None) -> list[Memory]:
+        return [_First(self.first, x, self._tell(features)), *(block.memory(x) for block in self.blocks)]
 
     def _tell(self, features: Tensor | None) -> Tensor | float:
         return 0.0 if self.told is None or features is None else self.told(features)[:, :, None, None]
-
-    def _head_at(self, h: Tensor) -> Tensor:
-        return self.outer.pixel(self.inner.pixel(h.relu()).relu())
 
 
 class _First:
@@ -129,8 +121,12 @@ class PixelCNN(Network):
         check_odd(kernel=self.kernel, first_kernel=self.first_kernel)
         check_least(1, "network", channels=self.channels, layers=self.layers)
 
-    def autoregressive(self, shape: Shape, per_entry: int, features: int = 0) -> MaskedStack:
+    def block(self, channels: int, groups: int) -> nn.Module:
+        """One of the blocks, see `MaskedStack`."""
+        return Block(channels, self.kernel, groups)
+
+    def autoregressive(self, shape: Shape, per_entry: int, features: int = 0) -> PixelNet:
         self.check_shape(shape)
         channels = divisible(self.channels, shape[0])
-        blocks = [Block(channels, self.kernel, shape[0]) for _ in range(self.layers)]
+        blocks = [self.block(channels, shape[0]) for _ in range(self.layers)]
         return MaskedStack(shape, per_entry, features, 2 * channels, self.first_kernel, blocks)

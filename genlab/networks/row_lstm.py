@@ -11,10 +11,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from genlab.networks.layers import check_least
-from genlab.networks.masked_convolutions import Left, Memory, Row, check_odd, divisible
-from genlab.networks.network import Network, Shape
-from genlab.networks.pixelcnn import MaskedStack
+from genlab.networks.masked_convolutions import Left, Memory, Row
+from genlab.networks.pixelcnn import PixelCNN
 
 
 class RowLSTMBlock(nn.Module):
@@ -65,23 +63,13 @@ class _States:
 
 
 @dataclass(frozen=True)
-class RowLSTM(Network):
-    """channels: of the states, half of those between layers, rounded up to a multiple of the image's. layers: number of
-    LSTMs. kernel, first_kernel: odd sizes of the convolutions."""
+class RowLSTM(PixelCNN):
+    """channels: of the states. layers: number of LSTMs. Otherwise as of `PixelCNN`."""
 
     channels: int = 32
     layers: int = 3
-    kernel: int = 3
-    first_kernel: int = 7
 
     name: ClassVar[str] = "row-lstm"
 
-    def __post_init__(self) -> None:
-        check_least(1, "network", channels=self.channels, layers=self.layers)
-        check_odd(kernel=self.kernel, first_kernel=self.first_kernel)
-
-    def autoregressive(self, shape: Shape, per_entry: int, features: int = 0) -> MaskedStack:
-        self.check_shape(shape)
-        channels = divisible(self.channels, shape[0])
-        blocks = [RowLSTMBlock(channels, self.kernel, shape[0]) for _ in range(self.layers)]
-        return MaskedStack(shape, per_entry, features, 2 * channels, self.first_kernel, blocks)
+    def block(self, channels: int, groups: int) -> RowLSTMBlock:
+        return RowLSTMBlock(channels, self.kernel, groups)

@@ -82,6 +82,8 @@ def test_a_protocol_claims_nothing_that_played_no_part(entries_of):
     drawn = {name for name, entry in entries.items() if "num_samples" in entry["protocol"]}
     assert {"frechet_distance", "copying_gap"} <= drawn and not {"elbo", "mse", "active_units"} & drawn
     assert "seed" in entries["elbo"]["protocol"] and "seed" not in entries["mse"]["protocol"]
+    for model, noisy in (("made", False), ("nice", True), ("nsf", False)):  # noise is added to grey levels alone
+        assert ("seed" in entries_of(model)[-1]["log_likelihood"]["protocol"]) == noisy, model
     assert entries["frechet_distance"]["protocol"]["extractor_sha256"] == context.extractor.identity
     assert set(entries["kernel_distance"]["protocol"]["extractor_controls"]["coverage"]) == {"real", "blurred", "noise"}
     assert "out of order" in entries["kernel_distance"]["protocol"]["extractor_objection"], "its images are noise"

@@ -119,3 +119,5 @@ def test_refusals():
         Autoregressive(grey, network=lab.network("mlp"), likelihood="categorical")
     with pytest.raises(ValueError, match=r"sampling\.temperature=0"):
         model("fvsbn").sample(2, temperature=0)
+    with pytest.raises(ValueError, match=r"sampling\.temperature=0"):
+        model("fvsbn").complete(torch.zeros(2, 1, 3, 3).double(), 1, temperature=0)

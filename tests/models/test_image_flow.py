@@ -78,7 +78,7 @@ def test_log_prob_is_the_density_by_change_of_variables(mixing):
     noise = torch.rand_like(x)
 
     def latents(noise):
-        return found.network(found.logits(x, noise.view(1, 1, 4, 4))[0])[0, :-1]
+        return found.network(found.inward(x, noise.view(1, 1, 4, 4))[0])[0, :-1]
 
     z, matrix = latents(noise), torch.autograd.functional.jacobian(latents, noise.flatten())
     expected = -0.5 * (z.square() + math.log(2 * math.pi)).sum() + matrix.slogdet().logabsdet
@@ -97,6 +97,17 @@ def test_samples_have_the_density_of_the_model():
     inside = (v - 2).abs().flatten(1).max(1).values < 1.8
     p = found.nats(v.floor() / 3, None, v - v.floor()).exp()
     assert (inside / (3.6**4 * p)).mean().item() == pytest.approx(1, abs=0.05)
+
+
+def test_variational_noise_gives_a_bound():
+    """E_q p / q is the probability of the image, as the mean of p is over uniform noise."""
+    plain, found = (flow((1, 2, 2), greys=4, levels=1, dequantisation=name) for name in ("uniform", "variational"))
+    found.load_state_dict(plain.state_dict(), strict=False)  # p is the same
+    x = ((torch.eye(2, dtype=torch.float64) + 1) / 3).expand(20_000, 1, 2, 2)
+    noise = torch.rand(20_000, 1, 2, 2, dtype=torch.float64)
+    exact, nats = plain.nats(x, None, noise).exp().mean(), found.nats(x, None, noise)
+    torch.testing.assert_close(nats.exp().mean(), exact, rtol=0.03, atol=0)
+    assert nats.mean() < exact.log()
 
 
 def test_bits_are_those_of_grey_levels():
