@@ -17,9 +17,10 @@ from torch import Tensor
 
 from genlab.contract.data import Batch, Condition, DataSpec
 from genlab.contract.model import Grid, Update
-from genlab.losses.discrete import DiscreteName, make_discrete
+from genlab.losses.discrete import Discrete, DiscreteName, make_discrete
 from genlab.models.exact_likelihood import ExactLikelihood, check_temperature
 from genlab.models.latents import grid_of_samples
+from genlab.networks.autoregressive import AutoregressiveNet
 from genlab.networks.network import Network
 
 
@@ -90,18 +91,7 @@ class Autoregressive(ExactLikelihood):
     ) -> Tensor:
         """Images [N, C, H, W] from uniform noise [N, D, 2]. above: their first rows, [N, C, rows, W]."""
         check_temperature(temperature)
-        x = noise.new_zeros(len(noise), *self.data.shape)
-        known = 0 if above is None else above[0].numel()
-        if above is not None:
-            x[:, :, : above.shape[2]] = above
-        seen, flat = torch.zeros_like(x), x.flatten(1)
-        entry = self.network.entries(seen, self.told(condition, x.dtype))
-        for number, place in enumerate(self.network.order().tolist()):
-            raw = entry(number)  # of known entries as well: the network remembers what it has seen
-            if number >= known:
-                flat[:, place] = self.likelihood.draw(raw.to(noise), noise[:, number], temperature)
-            seen.flatten(1)[:, place] = 2 * flat[:, place] - 1
-        return x
+        return fill_in(self.network, self.likelihood, noise, self.told(condition, noise.dtype), temperature, above)
 
     def measured(self, batch: Batch) -> Tensor:
         return self.log_prob(batch["x"], self.condition(batch))
@@ -109,3 +99,27 @@ class Autoregressive(ExactLikelihood):
     def preview(self, batch: Batch) -> Mapping[str, Grid]:
         """samples: see `grid_of_samples`."""
         return {"samples": grid_of_samples(self, batch.rand(self.size, 2), self.drawn)}
+
+
+def fill_in(
+    network: AutoregressiveNet,
+    likelihood: Discrete,
+    noise: Tensor,
+    features: Tensor | None = None,
+    temperature: float = 1.0,
+    above: Tensor | None = None,
+) -> Tensor:
+    """Examples [N, *network.shape], drawn entry after entry from uniform noise [N, D, 2]; features: what the network is
+    told, [N, F]. above: the first rows of images, [N, C, rows, W]."""
+    x = noise.new_zeros(len(noise), *network.shape)
+    known = 0 if above is None else above[0].numel()
+    if above is not None:
+        x[:, :, : above.shape[2]] = above
+    seen, flat = torch.zeros_like(x), x.flatten(1)
+    entry = network.entries(seen, features)
+    for number, place in enumerate(network.order().tolist()):
+        raw = entry(number)  # of known entries as well: the network remembers what it has seen
+        if number >= known:
+            flat[:, place] = likelihood.draw(raw.to(noise), noise[:, number], temperature)
+        seen.flatten(1)[:, place] = 2 * flat[:, place] - 1
+    return x

@@ -63,7 +63,8 @@ def _networks_with(part: str) -> list[str]:
     package = importlib.import_module(__package__)
     for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f"{__package__}.{module.name}")
-    return sorted({found.name for found in _kinds(Network) if getattr(found, part) is not getattr(Network, part)})
+    named = [found for found in _kinds(Network) if found.name != Network.name]
+    return sorted(found.name for found in named if getattr(found, part) is not getattr(Network, part))
 
 
 def _kinds(base: type[Network]) -> Iterator[type[Network]]:

@@ -106,27 +106,40 @@ class _Inner:
 
 
 @dataclass(frozen=True)
-class PixelCNN(Network):
-    """channels: inside a block, half of those between blocks, rounded up to a multiple of the image's. layers: number
-    of blocks. kernel, first_kernel: odd sizes of the convolutions."""
+class Stacked(Network):
+    """Base of networks that are a `MaskedStack`. channels: inside a block, half of those between, rounded up to a
+    multiple of the image's. layers: number of blocks. first_kernel: odd size of the first convolution."""
 
     channels: int = 16
     layers: int = 7
-    kernel: int = 3
     first_kernel: int = 7
 
-    name: ClassVar[str] = "pixelcnn"
-
     def __post_init__(self) -> None:
-        check_odd(kernel=self.kernel, first_kernel=self.first_kernel)
+        check_odd(first_kernel=self.first_kernel)
         check_least(1, "network", channels=self.channels, layers=self.layers)
 
     def block(self, channels: int, groups: int) -> nn.Module:
         """One of the blocks, see `MaskedStack`."""
-        return Block(channels, self.kernel, groups)
+        raise NotImplementedError
 
     def autoregressive(self, shape: Shape, per_entry: int, features: int = 0) -> PixelNet:
         self.check_shape(shape)
         channels = divisible(self.channels, shape[0])
         blocks = [self.block(channels, shape[0]) for _ in range(self.layers)]
         return MaskedStack(shape, per_entry, features, 2 * channels, self.first_kernel, blocks)
+
+
+@dataclass(frozen=True)
+class PixelCNN(Stacked):
+    """kernel: odd size of the convolutions of blocks. Otherwise as of `Stacked`."""
+
+    kernel: int = 3
+
+    name: ClassVar[str] = "pixelcnn"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_odd(kernel=self.kernel)
+
+    def block(self, channels: int, groups: int) -> nn.Module:
+        return Block(channels, self.kernel, groups)

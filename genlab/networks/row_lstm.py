@@ -29,19 +29,20 @@ class RowLSTMBlock(nn.Module):
         h = c = x.new_zeros(len(x), self.channels, x.shape[3])
         rows = []
         for seen in self.input_to_state(x).unbind(2):
-            h, c = self.step(seen + self.state_to_state(h), c)
+            h, c = lstm_step(seen + self.state_to_state(h), c, self.groups)
             rows.append(h)
         return x + self.up(torch.stack(rows, 2))
 
-    def step(self, gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-        """State and cell [N, channels, ...] from the gates [N, 4 * channels, ...] and the cell above."""
-        forget, write, content, show = gates.unflatten(1, (self.groups, 4, -1)).unbind(2)
-        c = c.unflatten(1, (self.groups, -1))
-        c = forget.sigmoid() * c + write.sigmoid() * content.tanh()
-        return (show.sigmoid() * c.tanh()).flatten(1, 2), c.flatten(1, 2)
-
     def memory(self, image: Tensor) -> Memory:
         return _States(self, image)
+
+
+def lstm_step(gates: Tensor, c: Tensor, groups: int) -> tuple[Tensor, Tensor]:
+    """State and cell [N, channels, ...] from the gates [N, 4 * channels, ...], in `groups` of channels, and the cell
+    before."""
+    forget, write, content, show = gates.unflatten(1, (groups, 4, -1)).unbind(2)
+    c = forget.sigmoid() * c.unflatten(1, (groups, -1)) + write.sigmoid() * content.tanh()
+    return (show.sigmoid() * c.tanh()).flatten(1, 2), c.flatten(1, 2)
 
 
 class _States:
@@ -58,7 +59,7 @@ class _States:
 
     def pixel(self, x: Tensor, row: int, column: int) -> Tensor:
         gates = self.above[:, :, column] + self.row.output(x, column)
-        self.h[:, :, column], self.c[:, :, column] = self.block.step(gates, self.cells[:, :, column])
+        self.h[:, :, column], self.c[:, :, column] = lstm_step(gates, self.cells[:, :, column], self.block.groups)
         return x + self.block.up.pixel(self.h[:, :, column])
 
 

@@ -17,6 +17,7 @@ NETWORKS = {
     "made in three orders": ("masked-mlp", {"hidden": [30], "orderings": 3}),
     "pixelcnn": ("pixelcnn", {"channels": 4, "layers": 2, "kernel": 5}),
     "row lstm": ("row-lstm", {"channels": 4, "layers": 2}),
+    "diagonal lstm": ("diagonal-lstm", {"channels": 12, "layers": 2}),
     "gated pixelcnn": ("gated-pixelcnn", {"channels": 6, "layers": 3, "first_kernel": 5}),
 }
 SHAPES = [(1, 3, 4), (3, 3, 4)]
