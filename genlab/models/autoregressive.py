@@ -33,7 +33,7 @@ class Autoregressive(GenerativeModel):
 
     averaged: ClassVar[tuple[str, ...]] = ("network",)
     conditions: tuple[str, ...] = ("label",)
-    metrics = {"log_likelihood": "max"}
+    metrics = {"log_likelihood": "max", "bits_per_dim": "min"}
 
     def __init__(
         self,

@@ -52,7 +52,7 @@ class VectorFlow(GenerativeModel):
     averaged: ClassVar[tuple[str, ...]] = ("networks", "scaling")
     kinds = frozenset({"image", "points"})
     conditions: tuple[str, ...] = ("label",)
-    metrics = {"log_likelihood": "max"}
+    metrics = {"log_likelihood": "max", "bits_per_dim": "min"}
 
     def __init__(
         self,
