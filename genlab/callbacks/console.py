@@ -67,10 +67,10 @@ class Console(Callback):
 
 def shown(losses: dict[str, float], width: int | None = None) -> list[str]:
     """As many of the losses, by name, as `width` columns hold; under short names if not all do so under their own."""
-    words = [f"{name} {value:.4g}" for name, value in losses.items()]
+    words = [f"{name} {rounded(value, 4)}" for name, value in losses.items()]
     if width is None or sum(len(word) + 2 for word in words) <= width:
         return words
-    words = [f"{name[:_SHORT]} {value:.3g}" for name, value in losses.items()]
+    words = [f"{name[:_SHORT]} {rounded(value)}" for name, value in losses.items()]
     while words and sum(len(word) + 2 for word in words) > width:
         words.pop()
     return words
@@ -116,4 +116,4 @@ class Journal(Callback):
 
 
 def _values(metrics: dict[str, float]) -> str:
-    return "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
+    return "  ".join(f"{name} {rounded(value, 4)}" for name, value in metrics.items())

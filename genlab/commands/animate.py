@@ -37,7 +37,7 @@ def main(config: AnimateConfig) -> None:
         listed = ", ".join(map(str, strip))
         save_film(*_frames(found, film), new / "animation.gif", config.milliseconds, entries_of(last, times))
         save_strip(*_frames(found, strip), new / "strip.png", entries_of(last, listed), config.columns)
-    print(f"animation  {path}/animation.gif ({len(film)} of {len(steps)} previews {name}, steps {times})")
+    print(f"animation  {path}/animation.gif ({len(film)} of {len(steps)} previews of {name}, steps {times})")
     print(f"strip      {path}/strip.png (steps {listed})")
     print(f"next       {command_line('sample', run=folder)}")
 

@@ -12,9 +12,9 @@ from genlab.comparison.records import collect, find_runs
 from genlab.comparison.rows import SEEDS
 from genlab.config.commands import CompareConfig
 from genlab.system.files import write_csv
-from genlab.system.text import printable, shortened
+from genlab.system.text import columns_of, printable, shortened
 
-_WIDTH = 120
+_WIDTH = 120  # columns at most, and where the output is no terminal
 _WIDEST = 34
 
 
@@ -80,9 +80,9 @@ def show(comparison: Comparison, most: int | None = None) -> None:
     print()
     if left_out:
         text = f"not shown  {', '.join(left_out)} (all are in the files)"
-        print(textwrap.fill(text, _WIDTH, subsequent_indent=11 * " ", break_on_hyphens=False))
+        print(textwrap.fill(text, _width(), subsequent_indent=11 * " ", break_on_hyphens=False))
     if comparison.caution:
-        print(f"caution    no run is the best: {shortened(comparison.caution, _WIDTH - 31)}")
+        print(f"caution    no run is the best: {shortened(comparison.caution, _width() - 31)}")
     if ways := dict.fromkeys(way for several in comparison.ways.values() for way in several):
         print(f"caution    values that differ in {', '.join(ways)} are not compared")
     if comparison.metric is None:
@@ -92,6 +92,10 @@ def show(comparison: Comparison, most: int | None = None) -> None:
     order = "descending" if comparison.descending else "ascending"
     hint = "" if known else "; neither is known to be better, direction=max or min says which is"
     print(f"sorted     by {printable(comparison.metric)}, {order}{hint}")
+
+
+def _width() -> int:
+    return min(_WIDTH, columns_of(sys.stdout) or _WIDTH)
 
 
 def _columns(comparison: Comparison) -> list[tuple[int, list[str]]]:
@@ -117,7 +121,7 @@ def _columns(comparison: Comparison) -> list[tuple[int, list[str]]]:
 
 def _fitting(columns: list[tuple[int, list[str]]]) -> tuple[list[list[str]], list[str]]:
     """The columns that fit into one line, lowest ranks first, and the headings of the others."""
-    kept, room = set(), _WIDTH + 2
+    kept, room = set(), _width() + 2
     for number, (rank, cells) in sorted(enumerate(columns), key=lambda column: column[1][0]):
         width = max(map(len, cells)) + 2
         if rank == 0 or width <= room:

@@ -38,7 +38,7 @@ def main(config: EncodeConfig) -> None:
                 plotted = project(latents, config.plot, config.seed)
                 title = f"{run.config.choices.model}, step {run.step}: {len(plotted.rows)} {several} of {images.title}"
                 save_scatter(plotted, images.labels, title, new / "plot.png", images.classes)
-                shown = f"{path}/plot.png ({len(plotted.rows)} {several}; {'; '.join(plotted.axes)})"
+                shown = f"{path}/plot.png ({len(plotted.rows)} {several}; axes: {' and '.join(plotted.axes)})"
     print(f"{several:<10} {len(latents)} of {printable(images.title)}{images.left_out}")
     print(f"array      {path}/latents.npz ({latents.shape[1]} latents each)")
     if config.plot != "none":

@@ -119,6 +119,10 @@ def _settings(config: RunConfig) -> Iterator[tuple[str, str]]:
     yield "device", f"{device.name}, {device.precision}" + (f", {device.processes} processes" * (device.processes > 1))
 
 
+def _times(count: Any, word: str) -> str:
+    return f"{count} {word}{'s' * (count != 1)}"
+
+
 def _machine(folder: RunFolder) -> Iterator[tuple[str, str]]:
     """Versions and hardware on record."""
     with suppress(ValueError):
@@ -128,10 +132,10 @@ def _machine(folder: RunFolder) -> Iterator[tuple[str, str]]:
         if git:
             words.append(f"commit {str(git.get('commit'))[:10]}{' with changes' if git.get('changed') else ''}")
         yield "version", ", ".join(words)
-        yield "machine", f"{record.get('device')}, {record.get('threads')} threads, {record.get('platform')}"
+        yield "machine", f"{record.get('device')}, {_times(record.get('threads'), 'thread')}, {record.get('platform')}"
         resumed = record.get("resumed")
         if isinstance(resumed, list) and resumed:
-            yield "resumed", f"{len(resumed)} times"
+            yield "resumed", _times(len(resumed), "time")
 
 
 def _inside(config: RunConfig, state: dict[str, Any] | None) -> Iterator[tuple[str, str]]:

@@ -13,6 +13,7 @@ from genlab.inspection.inputs import latent_of
 from genlab.inspection.scene import scene_of
 from genlab.media.kinds import captions_of, shown_kind
 from genlab.media.npz import Array, save_npz
+from genlab.system.text import printable
 
 _FRAMES = 24
 """Frames of the animation, in each direction."""
@@ -22,7 +23,7 @@ def main(config: InterpolateConfig) -> None:
     run = load_run(config)
     run.capability("decode")
     kind, asked = shown_kind(run.data), run.conditioning.checked(config.condition)
-    start, end, title = _ends(run, config)
+    start, end, title, ends = _ends(run, config)
     path = config.path or ("spherical" if run.can("prior") else "linear")
     given = run.conditioning.varied(len(start), values=asked)
     latents = walk(start, end, even(config.steps), path)
@@ -43,13 +44,14 @@ def main(config: InterpolateConfig) -> None:
             **of_rows,
         }
         save_npz(new / "interpolations.npz", **arrays)
-    print(f"between    {title}, {path}: {len(start)} rows of {config.steps} {kind.plural}")
+    rows = f"{len(start)} row{'s' * (len(start) > 1)} of {config.steps} {kind.plural}"
+    print(f"between    {printable(ends)}: {rows}, on a {path} path")
     print(f"grid       {folder}/grid.png\nanimation  {folder}/animation.gif\narray      {folder}/interpolations.npz")
     print(f"next       {command_line('traverse', **same(run, config, 'traverse'))}")
 
 
-def _ends(run: Run, config: InterpolateConfig) -> tuple[Tensor, Tensor, str]:
-    """Start latents [rows, L], end latents [rows, L], and a title for the pairs."""
+def _ends(run: Run, config: InterpolateConfig) -> tuple[Tensor, Tensor, str, str]:
+    """Start latents [rows, L], end latents [rows, L], a name of the pairs for files, and one in words."""
     given = [key for key in ("seeds", "images") if getattr(config, key) is not None]
     if len(given) > 1:
         raise ValueError("seeds and images: give one of the two")
@@ -58,18 +60,20 @@ def _ends(run: Run, config: InterpolateConfig) -> tuple[Tensor, Tensor, str]:
         raise ValueError(f"{config.dataset}: not used, since the ends come from {ends}")
     if config.seeds is not None:
         first, second = _two("seeds", config.seeds, "seeds=[3,8]")
-        return run.prior(1, first), run.prior(1, second), f"seeds_{first}_{second}"
+        start, end = run.prior(1, first), run.prior(1, second)
+        return start, end, f"seeds_{first}_{second}", f"samples of seeds {first} and {second}"
     if config.images is not None:
         pair = _two("images", config.images, "images=[a.png,b.png]")
         (start, first), (end, second) = (latent_of(run, place, "images", config.condition) for place in pair)
-        return start, end, f"{first}_{second}"
+        return start, end, f"{first}_{second}", f"{first} and {second}"
     if run.can("prior"):
         z = run.prior(2 * config.rows, config.seed)
-        return z[0::2], z[1::2], f"seed_{config.seed}"
+        return z[0::2], z[1::2], f"seed_{config.seed}", f"pairs of samples, seed {config.seed}"
     run.capability("encode")
     images, own, source = drawn_pairs(run, config, config.rows)
     z = run.encode(images, run.conditioning.of_examples(len(images), config.condition, own))
-    return z[0::2], z[1::2], f"{source}-seed_{config.seed}"
+    plural = shown_kind(run.data).plural
+    return z[0::2], z[1::2], f"{source}-seed_{config.seed}", f"pairs of {plural} of {source}, seed {config.seed}"
 
 
 def _two(key: str, values: list, example: str) -> tuple:

@@ -1,5 +1,6 @@
 """`genlab list`: models, datasets, networks and metrics, a line each, and what fits what."""
 
+import sys
 import textwrap
 from collections.abc import Callable, Iterator
 
@@ -10,6 +11,7 @@ from genlab.contract.model import CAPABILITIES
 from genlab.inference.scoring import METHODS
 from genlab.metrics.catalogue import METRICS, add_plugins
 from genlab.system.plugins import Broken, blamed, plugin_of
+from genlab.system.text import columns_of
 
 Entry = tuple[str, str, list[str]]
 """Name, one sentence, and further lines."""
@@ -45,9 +47,10 @@ def main(asked: ListConfig) -> None:
 
 
 def _show(name: str, lines: list[str]) -> None:
+    width = min(_WIDTH, columns_of(sys.stdout) or _WIDTH)
     for number, line in enumerate(lines):
         heading = f"  {'' if number else name:<{_NAME}} "
-        print(textwrap.fill(line, _WIDTH, initial_indent=heading, subsequent_indent=(_NAME + 3) * " "))
+        print(textwrap.fill(line, width, initial_indent=heading, subsequent_indent=(_NAME + 3) * " "))
 
 
 def _choices(group: str, about: Callable[[str], list[str]]) -> Iterator[Entry]:

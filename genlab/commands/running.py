@@ -13,7 +13,7 @@ from genlab.runs.resumable import StoppedRun
 from genlab.runs.train import train
 from genlab.system.logs import IN_FILE, log_to_file, report
 from genlab.system.signals import Interrupted
-from genlab.system.text import printable, shell_line
+from genlab.system.text import printable, rounded, shell_line
 
 log = logging.getLogger("genlab")
 
@@ -30,7 +30,8 @@ def train_and_report(config: RunConfig, folder: RunFolder, start: Start | None =
     print()
     with log_to_file(folder.log):
         report(f"run        {folder}")
-        report(f"final      {'  '.join(f'{name} {value:.4g}' for name, value in final.items())}")
+        values = "  ".join(f"{name} {rounded(value, 4)}" for name, value in final.items())
+        report(f"final      {values}", wrap=True)
         report(f"images     {folder.previews}")
         report(f"next       {next_command(folder, config)}")
         if config.logger.tensorboard:

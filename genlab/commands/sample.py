@@ -18,7 +18,7 @@ from genlab.media.npz import NpzWriter
 from genlab.system.files import check_room
 from genlab.system.portions import rows_at_once
 
-_SHOWN = 256
+_SHOWN, _COLUMNS = 256, 8
 _LETTERS = 40  # of a class's name in a file name: 160 bytes in any script
 
 
@@ -68,11 +68,15 @@ def main(config: SampleConfig) -> None:
 
 
 def _grid(run: Run, x: torch.Tensor, captions: list[str], asked: dict[str, Any]) -> Grid:
-    """Samples with the names of their classes; a class a column, where they are not asked for and have the room."""
-    kind, classes = shown_kind(run.data), run.data.num_classes
-    if "label" not in run.model.conditions or "label" in asked or classes > MOST_COLUMNS:
+    """Samples with the names of their classes; a class a column, of all or of the list asked for, if they have room."""
+    kind, label = shown_kind(run.data), asked.get("label")
+    several = label if isinstance(label, list) else None if "label" in asked else range(run.data.num_classes)
+    if "label" not in run.model.conditions or several is None or len(several) > MOST_COLUMNS:
         return Grid(kind.arranged(x), cells=captions)
-    return Grid(kind.arranged(x, classes), columns=[class_name(run.data["label"], number) for number in range(classes)])
+    if label is not None:  # by the user's names
+        several = run.conditioning.rows(len(several), {"label": label})["label"].tolist()
+    columns = len(several) * max(1, _COLUMNS // len(several)) if label else len(several)  # 7 and 2 four times each
+    return Grid(kind.arranged(x, columns), columns=[class_name(run.data["label"], number) for number in several])
 
 
 def _file_name(number: int, given: dict[str, torch.Tensor], row: int, classes: list[str]) -> str:

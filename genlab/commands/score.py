@@ -50,7 +50,7 @@ def main(config: ScoreConfig) -> None:
             chance = len(other.scores) / (len(scored.scores) + len(other.scores))
             auroc, aupr, fpr = measured["auroc"], measured["aupr"], measured["fpr_at_95_tpr"]
             print(f"detection  AUROC {auroc:.4f} (chance 0.5), AUPR {aupr:.4f} (chance {chance:.4g}),")
-            print(f"           false positives at 95 % found {fpr:.2%} (chance 95 %)")
+            print(f"           false positives at 95 % found {100 * fpr:.2f} % (chance 95 %)")
         scored.write_table(new / "scores.csv")
         arrays = {"scores": scored.scores, "least_likely": scored.least_likely, "labels": scored.images.labels}
         save_npz(new / "scores.npz", **arrays)
@@ -71,7 +71,7 @@ def main(config: ScoreConfig) -> None:
     print(f"table      {folder}/scores.csv\narray      {folder}/scores.npz")
     print(f"grid       {folder}/least_likely.png (the {len(scored.shown)} least likely)")
     if other:
-        print(f"against    {folder}/against.csv, {folder}/histogram.png, {folder}/detection.json")
+        print(f"against    {folder}/against.csv\n           {folder}/histogram.png\n           {folder}/detection.json")
         print(f"next       {command_line('evaluate', **same(run, config, 'evaluate'))}")
     else:
         print(f"next       {command_line('score', against='FOLDER', **same(run, config, 'score'))}")

@@ -14,6 +14,7 @@ from genlab.system.text import did_you_mean
 
 _PROTOCOL = ("measured", *COMPARABLE)
 _PLACES = ("data_dir", "output_dir")
+_LOGGING = "logger."  # where a run was logged has no effect on it
 _KEYS_IN_LABEL = 4
 _LAST = True, 0.0
 
@@ -147,7 +148,7 @@ def _label(row: Row, keys: list[str]) -> str:
 
 def _rows(records: list[Record]) -> list[Row]:
     """Group repeats into rows. A second run with the same seeds is not a repeat and starts another row."""
-    ignored = {*SEEDS, *_PLACES, *_moved(records)}
+    ignored = _ignored(records)
     rows: dict[tuple, Row] = {}
     repeats: Counter[tuple] = Counter()
     for record in records:
@@ -158,12 +159,15 @@ def _rows(records: list[Record]) -> list[Row]:
     return list(rows.values())
 
 
-def _moved(records: list[Record]) -> set[str]:
-    return moved_keys([record.settings for record in records], [record.data for record in records])
+def _ignored(records: list[Record]) -> set[str]:
+    """Settings in which repeats of a run may differ."""
+    moved = moved_keys([record.settings for record in records], [record.data for record in records])
+    logging = {key for record in records for key in record.settings if key.startswith(_LOGGING)}
+    return {*SEEDS, *_PLACES, *moved, *logging}
 
 
 def _differing(rows: list[Row]) -> list[str]:
-    ignored = {*SEEDS, *_PLACES, *_moved([record for row in rows for record in row.records])}
+    ignored = _ignored([record for row in rows for record in row.records])
     keys = dict.fromkeys(key for row in rows for key in row.settings if key not in ignored)
     nodes = list(dict.fromkeys(key.partition(".")[0] for key in keys))
     ordered = sorted(keys, key=lambda key: nodes.index(key.partition(".")[0]))
@@ -198,4 +202,5 @@ def _unknown(metric: str, metrics: list[str]) -> str:
         listed = ", ".join(way.removeprefix(metric).strip() for way in ways)
         return f"measured in ways that are not compared: {listed}; name one, as in 'metric=\"{ways[0]}\"'"
     same = [name for name in metrics if name.partition("/")[2] == metric]
-    return "no run has it; " + (f"did you mean {same[0]!r}?" if same else did_you_mean(metric, metrics))
+    measures = "genlab evaluate measures it; " if metric.startswith("evaluation/") else ""
+    return f"no run has it; {measures}" + (f"did you mean {same[0]!r}?" if same else did_you_mean(metric, metrics))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from genlab.comparison.records import Record
+from genlab.system.text import rounded
 
 SEEDS = ("seed", "dataset.seed")
 """Settings that may differ between repeats of the same run."""
@@ -23,9 +24,9 @@ class Estimate:
 
     def __str__(self) -> str:
         if self.std is None:
-            return f"{self.mean:.4g}"
+            return rounded(self.mean, 4)
         if not 0 < self.std < math.inf:
-            return f"{self.mean:.4g} ± {self.std:.2g}"
+            return f"{rounded(self.mean, 4)} ± {self.std:.2g}"
         decimals = max(0, 1 - math.floor(math.log10(self.std)))  # two significant digits of the std
         style = f".{decimals}f" if decimals <= 6 and abs(self.mean) < 1e6 else ".4g"
         return f"{self.mean:{style}} ± {self.std:{style}}"

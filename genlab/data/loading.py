@@ -20,6 +20,7 @@ from genlab.media.kinds import kind_of
 from genlab.system import cores, distributed, memory
 from genlab.system.portions import rows_at_once
 from genlab.system.seeding import mix
+from genlab.system.text import size_in_words
 
 _TRAIN, _VALIDATION = 1, 2  # seed the noise of each separately
 _MOST_WORKERS = 8  # by default
@@ -168,7 +169,7 @@ class Loader:
             held, where = OnDisk(table, self.device), "read from the disk as they are drawn"
         else:
             held, where = Streamed(table, self.workers), f"streamed, decoded {self._decoder}"
-        self.storage.append(f"{name}: {len(table)} examples, {gibibytes:.3f} GiB, {where} ({chosen})")
+        self.storage.append(f"{name}: {len(table)} examples, {size_in_words(table.nbytes)}, {where} ({chosen})")
         return held
 
     @property

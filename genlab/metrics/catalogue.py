@@ -93,7 +93,7 @@ METRICS: dict[str, Metric] = {
     ),
     "latents": Metric(
         "data",
-        "active units, total correlation",
+        "active units; total correlation, if there are ten images for each latent",
         {"active_units": None, "total_correlation": None},
         ("encode",),
         units={"total_correlation": "nats"},

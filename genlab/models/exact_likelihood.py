@@ -26,7 +26,7 @@ class ExactLikelihood(GenerativeModel):
     """p(x) or, if `conditional` and the data have labels, p(x | label)."""
 
     conditions: tuple[str, ...] = ("label",)
-    metrics = {"log_likelihood": "max"}
+    metrics = {"log_likelihood": "max", "bits_per_dim": "min"}
 
     def __init__(self, data: DataSpec, conditional: bool):
         super().__init__(data)

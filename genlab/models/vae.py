@@ -36,7 +36,8 @@ class VAE(GenerativeModel):
 
     averaged: ClassVar[tuple[str, ...]] = ("encoder", "decoder", "likelihood")
     kinds = frozenset({"image", "points"})
-    metrics = {"elbo": "max", "reconstruction": "min", "mse": "min"}  # a small KL may be a good fit or a collapse
+    # The KL is not among them: a small one may be a good fit or a collapse.
+    metrics = {"elbo": "max", "reconstruction": "min", "bits_per_dim": "min", "mse": "min"}
 
     def __init__(
         self,

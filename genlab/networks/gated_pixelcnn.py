@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from genlab.networks.masked_convolutions import Above, Left, Memory, PixelNet, Row, divisible
+from genlab.networks.masked_convolutions import Above, FirstMemory, Left, Memory, PixelNet, Row, divisible
 from genlab.networks.network import Shape
 from genlab.networks.pixelcnn import PixelCNN
 
@@ -69,12 +69,12 @@ class GatedPixelCNNNet(PixelNet):
             v, h = layer(v, h, features)
         return self.head(h)
 
-    def memories(self, x: Tensor, features: Tensor | None) -> list[Memory]:
+    def memories(self, x: Tensor, features: Tensor | None) -> tuple[FirstMemory, list[Memory]]:
         """Of the vertical stack one row is computed at a time, of the horizontal one a pixel."""
         found: list[_Memory] = []
         for layer in self.layers:
             found.append(_Memory(layer, x, found[-1].vertical if found else x, layer.tell(features)))
-        return [*found]
+        return found[0], [*found[1:]]
 
 
 class _Memory:

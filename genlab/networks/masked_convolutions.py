@@ -99,14 +99,18 @@ class Row:
 class Memory(Protocol):
     """What a layer remembers of the pixels before the current one, while an image is made."""
 
-    row: Row
-
     def begin(self, number: int) -> None:
         """A row begins: those above it are complete."""
 
     def pixel(self, x: Tensor, row: int, column: int) -> Tensor:
         """The layer's output [N, C] at a pixel, from that of the layer below."""
         raise NotImplementedError
+
+
+class FirstMemory(Memory, Protocol):
+    """That of the layer which reads the image. row: what it reads of the current one."""
+
+    row: Row
 
 
 class PixelNet(AutoregressiveNet):
@@ -121,13 +125,14 @@ class PixelNet(AutoregressiveNet):
         """[N, channels, H, W] -> [N, per_entry, C, H, W]."""
         return self.outer(self.inner(h.relu()).relu()).unflatten(1, (self.shape[0], self.per_entry)).transpose(1, 2)
 
-    def memories(self, x: Tensor, features: Tensor | None) -> Sequence[Memory]:
-        """Of the layers, while the image x [N, C, H, W] is filled in; the first one reads it."""
+    def memories(self, x: Tensor, features: Tensor | None) -> tuple[FirstMemory, Sequence[Memory]]:
+        """Of the first layer and of the others, while the image x [N, C, H, W] is filled in."""
         raise NotImplementedError
 
     def entries(self, x: Tensor, features: Tensor | None = None) -> Entry:
         """What a layer has seen above is computed once a row, and the rest for a pixel at a time."""
-        memories, (groups, _, width) = self.memories(x, features), x.shape[1:]
+        first, others = self.memories(x, features)
+        memories, (groups, _, width) = [first, *others], x.shape[1:]
 
         def entry(number: int) -> Tensor:
             place, channel = divmod(number, groups)
@@ -137,7 +142,7 @@ class PixelNet(AutoregressiveNet):
                     for memory in memories:
                         memory.begin(row)
                 else:  # the pixel to the left is complete now
-                    memories[0].row.put(x[:, :, row, column - 1], column - 1)
+                    first.row.put(x[:, :, row, column - 1], column - 1)
             h = x[:, :, row, column]
             for memory in memories:
                 h = memory.pixel(h, row, column)

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from genlab.networks.layers import check_least
-from genlab.networks.masked_convolutions import Above, Left, Memory, PixelNet, Row, check_odd, divisible
+from genlab.networks.masked_convolutions import Above, FirstMemory, Left, Memory, PixelNet, Row, check_odd, divisible
 from genlab.networks.network import Network, Shape
 
 
@@ -67,8 +67,8 @@ class MaskedStack(PixelNet):
             h = block(h)
         return self.head(h)
 
-    def memories(self, x: Tensor, features: Tensor | None) -> list[Memory]:
-        return [_First(self.first, x, self._tell(features)), *(block.memory(x) for block in self.blocks)]
+    def memories(self, x: Tensor, features: Tensor | None) -> tuple[FirstMemory, list[Memory]]:
+        return _First(self.first, x, self._tell(features)), [block.memory(x) for block in self.blocks]
 
     def _tell(self, features: Tensor | None) -> Tensor | float:
         return 0.0 if self.told is None or features is None else self.told(features)[:, :, None, None]

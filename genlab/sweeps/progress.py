@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from genlab.sweeps.overview import Overview, State
 from genlab.system.progress import Pace
-from genlab.system.text import printable
+from genlab.system.text import printable, rounded
 
 _SECONDS_BETWEEN_LOOKS = 0.5
 
@@ -49,8 +49,8 @@ def _look(overview: Overview, bar: tqdm, pace: Pace) -> None:
     text = f"{overview.count('finished')} of {len(overview.states)} finished, {overview.count('running')} running"
     if failed := overview.count("failed"):
         text += f", {failed} failed"
-    if best := overview.best:
-        more = f"{text}, best {overview.metric} {overview.value(best):.4g} (job {best.number})"
+    if (best := overview.best) and (value := overview.value(best)) is not None:
+        more = f"{text}, best {overview.metric} {rounded(value, 4)} (job {best.number})"
         text = more if bar.disable or len(more) + _AROUND <= (bar.format_dict["ncols"] or 80) else text
     done = _done(overview)
     if bar.disable and pace.is_due():

@@ -7,10 +7,11 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 from tqdm import tqdm
 
-from genlab.system.text import Printing, printable
+from genlab.system.text import Printing, columns_of, printable, wrapped
 
 log = logging.getLogger("genlab")
 
@@ -29,6 +30,11 @@ class _AmongBars(logging.StreamHandler):
         super().__init__(Printing(self.shared))
         self.setFormatter(logging.Formatter(f"{job}%(message)s"))
         self.addFilter(lambda record: not hasattr(record, "in_file"))
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The lines of a run fit the terminal. Warnings are left as they are: commands in them are for pasting."""
+        text = super().format(record)
+        return text if record.levelno > logging.INFO else _fitting(text, self.shared)
 
     def emit(self, record: logging.LogRecord) -> None:
         with tqdm.external_write_mode(self.shared):
@@ -86,9 +92,16 @@ def console() -> tuple[int, str, list[logging.LogRecord]] | None:
     return next(((handler.level, handler.job, earlier) for handler in found), None)
 
 
-def report(line: str) -> None:
-    """Print a line of a command's result, which the log file has as well."""
-    print(line)
+def _fitting(text: str, stream: TextIO) -> str:
+    """`text` in rows that a terminal has the columns for; as it is where `stream` is none."""
+    width = columns_of(stream)
+    return text if width is None else "\n".join(wrapped(line, width) for line in text.split("\n"))
+
+
+def report(line: str, wrap: bool = False) -> None:
+    """Print a line of a command's result, which the log file has as well. wrap: in rows that fit the terminal, which
+    would break a command or a path."""
+    print(_fitting(line, sys.stdout) if wrap else line)
     log.info("%s", printable(line), extra=IN_FILE)
 
 

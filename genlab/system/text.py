@@ -1,13 +1,20 @@
 """Text for users: hints for misspelt words, and untrusted text made safe for a terminal, a plot and a shell."""
 
 import difflib
+import os
 import re
 import shlex
 from collections.abc import Collection
-from typing import Any
+from contextlib import suppress
+from typing import Any, TextIO
 
 NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 """A number as a name."""
+
+_LONG = 1e8  # from here on a number has an exponent
+
+_INDENT = 11 * " "
+"""Below the label that begins a line, as in `model      vae`."""
 
 
 def did_you_mean(word: str, words: Collection[str]) -> str:
@@ -83,9 +90,33 @@ def size_in_words(nbytes: int) -> str:
     return f"{nbytes} bytes"
 
 
-def rounded(value: float) -> str:
-    """A number with three digits, or all that stand before its point."""
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+def rounded(value: float, digits: int = 3) -> str:
+    """A number with so many significant digits, or all that stand before its point: 0.0123, 123, 19996, 1.2e+09."""
+    return f"{value:.0f}" if 10**digits - 0.5 <= abs(value) < _LONG else f"{value:.{digits}g}"
+
+
+def columns_of(stream: TextIO) -> int | None:
+    """Columns of the terminal that `stream` writes to; None if it is no terminal, or does not tell."""
+    with suppress(OSError, ValueError, AttributeError):
+        if stream.isatty():
+            return os.get_terminal_size(stream.fileno()).columns or None
+    return None
+
+
+def wrapped(line: str, width: int) -> str:
+    """`line` in rows of at most `width` columns, those after the first indented as far as the text beside a label.
+
+    A row ends between two words; where values stand two spaces apart, between two of these. No word is broken.
+    """
+    gap = "  " if len(re.findall(r"(?<=\S)  (?=\S)", line)) > 1 else " "
+    first, *others = re.split(rf"(?<=\S){gap}(?=\S)", line)
+    rows = [first]
+    for part in others:
+        if len(rows[-1]) + len(gap) + len(part) <= width:
+            rows[-1] += gap + part
+        else:
+            rows.append(_INDENT + part)
+    return "\n".join(rows)
 
 
 def time_in_words(seconds: float) -> str:

@@ -112,6 +112,8 @@ def test_the_users_own_numbers_name_the_classes(numbered, genlab, done, refuses)
         found = arrays(made / "samples.npz")
         assert found["classes"].tolist() == classes
         assert found["labels"].tolist() == [("1", "2", "26").index(name) for name in classes]
+    with Image.open(made / "grid.png") as grid:
+        assert (np.asarray(grid.convert("L"))[0] == 255).all(), "the two classes have their names above the columns"
     assert "label=0: this run knows the classes called 1, 2, 26" in refuses("sample", run, "label=0")
     assert "label=[1, 3]: 3: this run knows" in refuses("sample", run, "label=[1,3]")
     assert "give one value" in refuses("interpolate", run, "label=[1,2]")

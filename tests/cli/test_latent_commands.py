@@ -40,7 +40,7 @@ def test_interpolate_walks_between_two_seeds_or_two_images(runs, done, photograp
 
 def test_a_model_without_a_prior_walks_between_validation_images(runs, done):
     out, made = done("interpolate", runs.ae, "rows=2", "steps=3")
-    assert "validation-seed_0, linear: 2 rows" in out
+    assert "pairs of images of validation, seed 0: 2 rows of 3 images, on a linear path" in out
     z = arrays(made / "interpolations.npz")["latents"]
     codes = arrays(done("encode", runs.ae, "plot=none")[1] / "latents.npz")["latents"]
     distances = np.abs(z[[0, 2, 3, 5], None] - codes).max(2)

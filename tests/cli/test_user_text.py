@@ -25,7 +25,7 @@ from genlab.media.plots import Projection, save_figure, save_scatter, write_labe
 from genlab.system import files
 from genlab.system.files import replace_text, write_csv
 from genlab.system.small_files import read_yaml
-from genlab.system.text import Printing, shell_line
+from genlab.system.text import Printing, rounded, shell_line, wrapped
 
 LATIN = os.fsdecode(b"caf\xe9")
 NAMES = [
@@ -224,3 +224,17 @@ def test_a_full_disk_is_told_before_anything_is_computed(trained, refuses, monke
 
     monkeypatch.setattr(results, "TemporaryFile", lambda dir: Full())
     assert "cannot be written (No space left on device)" in refuses("evaluate", trained[1])
+
+
+def test_a_number_keeps_the_digits_before_its_point():
+    values = 0.012341, -19996.4, 1234.5, 9999.7, 1.5e9, float("nan"), float("inf")
+    assert [rounded(value, 4) for value in values] == ["0.01234", "-19996", "1234", "10000", "1.5e+09", "nan", "inf"]
+    assert [rounded(value) for value in (0.1234, 999.7, 1030.2)] == ["0.123", "1000", "1030"]
+
+
+def test_a_line_is_broken_between_words_or_between_values():
+    values = "step 300: validation  elbo -106.3  reconstruction 102.5  kl 3.887"
+    assert wrapped(values, 50) == "step 300: validation  elbo -106.3\n           reconstruction 102.5  kl 3.887"
+    assert wrapped(values, 200) == values and wrapped("", 10) == ""
+    assert wrapped("           encoder 414,760, decoder 404,736", 30).split("\n")[1] == "           decoder 404,736"
+    assert wrapped(f"run        {60 * 'x'} y", 20) == f"run        {60 * 'x'}\n           y"

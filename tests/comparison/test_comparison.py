@@ -94,6 +94,13 @@ def test_a_seed_that_was_run_twice_is_no_repeat(tmp_path):
     assert sorted(row.name for row in compare(read(tmp_path)).rows) == ["a, c", "b"]
 
 
+def test_where_runs_were_logged_does_not_set_them_apart(tmp_path):
+    write_run(tmp_path / "0", {"validation/elbo": -100.0}, seed=0, logger__csv=True)
+    write_run(tmp_path / "1", {"validation/elbo": -102.0}, seed=1, logger__csv=False)
+    compared = compare(read(tmp_path))
+    assert len(compared.rows) == 1 and compared.differing == []
+
+
 def test_a_run_without_the_metric_counts_in_no_mean_and_comes_last(tmp_path):
     write_run(tmp_path / "0", {}, status="failed", step=3, model__latent_dim=2)
     write_run(tmp_path / "1", {"validation/elbo": -5.0}, seed=0)

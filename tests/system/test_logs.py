@@ -1,7 +1,13 @@
 """A run's log file has every line that the console had, and nothing breaks it."""
 
+import fcntl
 import logging
+import os
+import pty
 import re
+import struct
+import sys
+import termios
 
 import pytest
 
@@ -58,3 +64,20 @@ def test_no_run_has_the_lines_of_another_console(path):
     with log_to_file(path):
         log.info("own")
     assert lines(path) == ["own"] and not logs._EARLIER
+
+
+def test_lines_fit_the_terminal_and_the_file_has_them_whole(path, monkeypatch):
+    keeper, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 40, 0, 0))
+    with os.fdopen(terminal, "w") as stream:
+        monkeypatch.setattr(sys, "stderr", stream)
+        log_to_console()
+        said = "data       digits: 1617 for training, 180 for validation", f"genlab resume run={40 * 'x'} to go on"
+        with log_to_file(path):
+            log.info(said[0])
+            log.warning(said[1])
+        stream.flush()
+        shown = os.read(keeper, 1000).decode().splitlines()
+    os.close(keeper)
+    assert shown == ["data       digits: 1617 for training,", "           180 for validation", said[1]]
+    assert lines(path) == list(said)
