@@ -250,7 +250,8 @@ def two_processes(function: Callable[..., None], *arguments) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    torch.multiprocessing.spawn(_one_of_two, (port, function, arguments), nprocs=2)
+    # Forked, as to import torch and to compose configs again takes longer than what they are to do.
+    torch.multiprocessing.start_processes(_one_of_two, (port, function, arguments), nprocs=2, start_method="fork")
 
 
 def _one_of_two(rank: int, port: int, function: Callable[..., None], arguments: tuple) -> None:
