@@ -122,10 +122,14 @@ def _data(asked: DoctorConfig) -> Lines:
     found: dict[bool, list[str]] = {True: [], False: []}
     for name in _load("genlab.config.paths").options("dataset"):
         try:
-            if issubclass(options.class_of("dataset", name), published.PublishedSet):
-                source = build.build_source(options.dataset_defaults(name, data_dir=str(folder)))
-                unpacked = any(map(source.lies_in, places))
-                found[unpacked or all((folder / part.place).is_file() for part in source.archives())].append(name)
+            kind = options.class_of("dataset", name)
+            if not hasattr(kind, "lies_in"):
+                continue
+            source = build.build_source(options.dataset_defaults(name, data_dir=str(folder)))
+            there, fetched = any(map(source.lies_in, places)), issubclass(kind, published.PublishedSet)
+            there = there or (fetched and all((folder / part.place).is_file() for part in source.archives()))
+            if there or fetched:
+                found[there].append(name)
         except plugins.Broken:  # told with the plugins
             continue
     yield "data_dir", f"{folder}" + ("" if folder.is_dir() else " (does not exist yet)")

@@ -36,7 +36,7 @@ def main(config: ImagesConfig) -> None:
                 shown.append((x, y))
             errors += error.tolist()
         (least, best), (most, worst) = (choose(zip(errors, images.names, strict=True)) for choose in (min, max))
-        told = f"least {least:.5f} ({printable(best)}), most {most:.5f} ({printable(worst)})"
+        told = f"least {least:.5f} (example {printable(best)}), most {most:.5f} (example {printable(worst)})"
         print(f"error      mean {sum(errors) / len(errors):.5f}, {told}")
         write_csv(new / "errors.csv", [("name", "mse"), *zip(images.names, errors, strict=True)])
         writer.save(new / "reconstructions.npz")

@@ -35,6 +35,11 @@ class BinarizedMnist(Source):
         self.spec = DataSpec({"x": Field("image", (1, 28, 28), levels=2)})
         self.sizes = {split: _COUNTS[part] for split, part in self.parts.items()}
 
+    def lies_in(self, root: Path) -> bool:
+        """Whether `root` holds a file of the set."""
+        files = (f"binarized_mnist{end}" for end in (".npz", *(f"_{part}.amat" for part in _COUNTS)))
+        return any((root / "binarized_mnist" / file).is_file() for file in files)
+
     def open(self, split: str) -> list[Examples]:
         part = self.parts[split]
         archive, text = self.folder / "binarized_mnist.npz", self.folder / f"binarized_mnist_{part}.amat"

@@ -23,12 +23,14 @@ def test_everything_in_order(genlab, tmp_path, quick, monkeypatch):
     for name in files:
         (tmp_path / "data/MNIST/raw").mkdir(parents=True, exist_ok=True)
         (tmp_path / f"data/MNIST/raw/{name}-ubyte").touch()
+    (tmp_path / "data/binarized_mnist").mkdir()
+    (tmp_path / "data/binarized_mnist/binarized_mnist_test.amat").touch()
     monkeypatch.setenv("GENLAB_CACHE", str(tmp_path / "cache"))
     before = sorted(tmp_path.rglob("*"))
     outcome = genlab("doctor")
     assert outcome.code == 0 and outcome.err == "", outcome
     assert re.search(r"^problems +none$", outcome.out, re.MULTILINE)
-    for part in ("device=auto takes", "threads", "bf16", "memory", "mnist found", "cifar10", "cache", "outputs", "GiB"):
+    for part in ("device=auto takes", "threads", "bf16", "memory", "binarized-mnist, mnist found", "cifar10", "cache", "outputs", "GiB"):
         assert part in outcome.out
     assert all(f"{name} {metadata.version(name)}" in outcome.out for name in ("torch", "torchvision", "numpy"))
     assert max(map(len, outcome.out.splitlines())) <= 80 or str(tmp_path) in outcome.out
