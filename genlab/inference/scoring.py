@@ -5,18 +5,24 @@ model of clothes gives digits a higher likelihood than clothes, because digits a
 Reconstruction error does not fail in this way and is preferred to the bounds. An exact likelihood is preferred to it:
 a model that has one reconstructs every image without error.
 
-Reference: Nalisnick et al. 2019, Do Deep Generative Models Know What They Don't Know?,
-https://arxiv.org/abs/1810.09136
+References:
+- Nalisnick et al. 2019, Do Deep Generative Models Know What They Don't Know?, https://arxiv.org/abs/1810.09136
+- Serra et al. 2020, Input complexity and out-of-distribution detection with likelihood-based generative models,
+  https://arxiv.org/abs/1909.11480, for `complexity`
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from genlab.config.options import models_that_can
-from genlab.contract.model import CAPABILITIES
+from genlab.contract.data import Condition
+from genlab.contract.model import CAPABILITIES, GenerativeModel
+from genlab.media.images import encode, to_uint8
 from genlab.metrics.likelihood import likelihood_bounds
 from genlab.metrics.reconstruction import mean_squared_error
 
@@ -28,13 +34,14 @@ class Method:
     """A scoring method. needs: the capability it requires. meaning: what the score is, with its unit.
 
     score: maps (model, examples x [N, *shape], importance samples, condition if the model has any) to scores [N].
-    draws: whether it is random.
+    draws: whether it is random. of_images: whether it serves images alone.
     """
 
     needs: str
     meaning: str
     score: Callable[..., Tensor]
     draws: bool = False
+    of_images: bool = False
 
 
 def _minus(bound: str) -> Callable[..., Tensor]:
@@ -44,8 +51,20 @@ def _minus(bound: str) -> Callable[..., Tensor]:
     )
 
 
+def _complexity_corrected(model: GenerativeModel, x: Tensor, _: int, *given: Condition | None) -> Tensor:
+    """How much shorter the PNG file is than the code that the model gives: simple images are likely under any model."""
+    sizes = torch.tensor([len(encode(pixels).content) for pixels in to_uint8(x.cpu())], device=x.device)
+    return -model.log_prob(x, *given) - 8 * math.log(2) * sizes
+
+
 METHODS: dict[str, Method] = {
     "log-prob": Method("log_prob", "-log p(x) in nats", lambda model, x, _, *given: -model.log_prob(x, *given)),
+    "complexity": Method(
+        "log_prob",
+        "-log p(x) in nats, less the size of x as a PNG file (Serra et al. 2020)",
+        _complexity_corrected,
+        of_images=True,
+    ),
     "reconstruction": Method(
         "reconstruct",
         "mean squared error of the reconstruction",
@@ -67,15 +86,18 @@ and 0.415 by the ELBO, 1.000 and 0.392 by the importance-weighted bound. All of 
 likely of all."""
 
 
-def chosen_method(method: str | None, model: str, folder: Path, can: Callable[[str], bool]) -> str:
-    """`method`, or by default the first that the model `can`. `ValueError` as for `Run.score_method`."""
-    able = [name for name, entry in METHODS.items() if can(entry.needs)]
+def chosen_method(method: str | None, model: str, folder: Path, can: Callable[[str], bool], images: bool) -> str:
+    """`method`, or by default the first that the model `can`. images: whether its data are images. `ValueError` as for
+    `Run.score_method`."""
+    able = [name for name, entry in METHODS.items() if can(entry.needs) and (images or not entry.of_images)]
     if not able:
         others = sorted({name for entry in METHODS.values() for name in models_that_can(entry.needs)})
         raise ValueError(f"run={folder}: model {model} has no way to score; models that have one: {', '.join(others)}")
     if method is not None and method not in able:
         reason = f"no such method; model {model}"
-        if method in METHODS:
+        if method in METHODS and can(METHODS[method].needs):
+            reason = f"serves images, and the data of this run are none; model {model}"
+        elif method in METHODS:
             reason = f"model {model} cannot {CAPABILITIES[METHODS[method].needs]}; it"
         raise ValueError(f"method={method}: {reason} can score by {', '.join(able)}")
     return method or able[0]

@@ -30,7 +30,17 @@ def test_everything_in_order(genlab, tmp_path, quick, monkeypatch):
     outcome = genlab("doctor")
     assert outcome.code == 0 and outcome.err == "", outcome
     assert re.search(r"^problems +none$", outcome.out, re.MULTILINE)
-    for part in ("device=auto takes", "threads", "bf16", "memory", "binarized-mnist, mnist found", "cifar10", "cache", "outputs", "GiB"):
+    for part in (
+        "device=auto takes",
+        "threads",
+        "bf16",
+        "memory",
+        "binarized-mnist, mnist found",
+        "cifar10",
+        "cache",
+        "outputs",
+        "GiB",
+    ):
         assert part in outcome.out
     assert all(f"{name} {metadata.version(name)}" in outcome.out for name in ("torch", "torchvision", "numpy"))
     assert max(map(len, outcome.out.splitlines())) <= 80 or str(tmp_path) in outcome.out

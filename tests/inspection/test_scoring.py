@@ -1,10 +1,13 @@
 """Scores: what each method measures, which one is the default, and what is kept of many images."""
 
+import math
+from io import BytesIO
 from types import SimpleNamespace
 
 import lab
 import pytest
 import torch
+from PIL import Image
 
 from genlab.config.build import build_model
 from genlab.contract.data import image_spec
@@ -17,6 +20,12 @@ from genlab.inspection.scoring import score_images
 
 def brightness(x):
     return x.flatten(1).sum(1)
+
+
+def file_size(image):
+    file = BytesIO()
+    Image.fromarray((255 * image[0]).round().byte().numpy()).save(file, "PNG", compress_level=3)
+    return len(file.getvalue())
 
 
 ABILITIES = {
@@ -68,6 +77,7 @@ def test_every_method_says_what_it_means():
     run, x = run_with(*ABILITIES), noise(5, (1, 2, 2))
     expected = {
         "log-prob": -brightness(x),
+        "complexity": -brightness(x) - 8 * math.log(2) * torch.tensor([file_size(image) for image in x]),
         "reconstruction": torch.full((5,), 0.25),
         "importance-weighted": -brightness(x),
         "elbo": -brightness(x),
@@ -96,7 +106,8 @@ def test_the_default_is_the_best_that_the_model_can(abilities, default):
 @pytest.mark.parametrize("name", lab.MODELS)
 def test_every_model_scores_by_all_that_it_can(name):
     run = run_of(name)
-    able = [method for method, way in METHODS.items() if run.can(way.needs)]
+    images = run.data["x"].kind == "image" if "x" in run.data else True
+    able = [method for method, way in METHODS.items() if run.can(way.needs) and (images or not way.of_images)]
     if not able:
         with pytest.raises(ValueError, match=rf"model {name} has no way to score"):
             run.score_method()
@@ -112,12 +123,18 @@ def test_every_model_scores_by_all_that_it_can(name):
         assert scores.shape == (300,) and scores.dtype == torch.float64 and scores.isfinite().all()
         assert torch.equal(score(x, method), scores), "the same seed, the same scores"
         torch.testing.assert_close(score(x[:256], method), scores[:256])
-        if method != "log-prob":  # which some models measure with noise between the grey levels
+        if METHODS[method].needs != "log_prob":  # which some models measure with noise between the grey levels
             assert torch.equal(score(x, method, seed=1), scores) != METHODS[method].draws
     assert torch.equal(torch.get_rng_state(), state)
     if "elbo" in able:
         elbo, bound = (score(x, method) for method in ("elbo", "importance-weighted"))
         assert (bound <= elbo).all() and (bound < elbo).any(), "Jensen: the bound on the likelihood is tighter"
+
+
+def test_points_have_no_files_to_be_compared_with():
+    run = run_of(next(name for name in lab.MODELS if lab.own_kind(name) == "points"))
+    with pytest.raises(ValueError, match=r"method=complexity: serves images.* log-prob"):
+        run.score_method("complexity")
 
 
 def test_many_images_are_scored_as_in_one_batch_and_the_least_likely_kept():
