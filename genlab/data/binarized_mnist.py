@@ -32,6 +32,7 @@ class BinarizedMnist(Source):
         check_choice("held_out", held_out, ("valid", "test"))
         self.folder = Path(data_dir).expanduser() / "binarized_mnist"
         self.parts = {"train": "train", "validation": held_out}
+        self.protocol = {"binarize": "static, as published", "held_out": held_out}
         self.spec = DataSpec({"x": Field("image", (1, 28, 28), levels=2)})
         self.sizes = {split: _COUNTS[part] for split, part in self.parts.items()}
 

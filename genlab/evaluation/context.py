@@ -99,6 +99,12 @@ class EvaluationContext:
         if self.num_images is not None:
             self.source = with_few(self.whole, self.split, self.num_images)
 
+    @property
+    def protocol(self) -> dict[str, str]:
+        """Which data are measured."""
+        names = {"dataset": self.title, **self.whole.protocol, "split": self.split}
+        return {**names, "data_sha256": self.fingerprint}
+
     @cached_property
     def checked(self) -> Checked:
         """The extractor, and what its controls say of it."""

@@ -119,9 +119,7 @@ def evaluate(run: Run, context: EvaluationContext, names: Sequence[str], seed: i
     common = {
         "step": run.step,
         "weights": run.weights,
-        "dataset": context.title,
-        "split": context.split,
-        "data_sha256": context.fingerprint,
+        **context.protocol,
         "precision": "float32" if run.precision == "fp32" else run.precision,
         "torch": torch.__version__,
     }

@@ -10,7 +10,7 @@ from genlab.config.options import dataset_defaults
 from genlab.data.binarized import Binarized
 from genlab.data.binarized_mnist import BinarizedMnist
 from genlab.data.loading import Loader
-from genlab.data.source import ArrayExamples
+from genlab.data.source import ArrayExamples, Source
 
 DIGITS = dataset_defaults("digits")
 
@@ -24,10 +24,9 @@ def loader(how, split="train"):
     return Loader(source, split, lab.compose("ae").loader, seed=0, device=torch.device("cpu"))
 
 
-class Greys:
+class Greys(Source):
     """A hundred copies of a ramp of all grey values."""
 
-    notes, categorical_factors = (), ()
     sizes = {"train": 2000, "validation": 1}
 
     def __init__(self):

@@ -84,6 +84,8 @@ def test_a_protocol_claims_nothing_that_played_no_part(entries_of):
     assert "seed" in entries["elbo"]["protocol"] and "seed" not in entries["mse"]["protocol"]
     for model, noisy in (("made", False), ("nice", True), ("nsf", False)):  # noise is added to grey levels alone
         assert ("seed" in entries_of(model)[-1]["log_likelihood"]["protocol"]) == noisy, model
+    assert entries_of("made")[-1]["log_likelihood"]["protocol"]["binarize"] == "dynamic"
+    assert "binarize" not in entries["elbo"]["protocol"]
     assert entries["frechet_distance"]["protocol"]["extractor_sha256"] == context.extractor.identity
     assert set(entries["kernel_distance"]["protocol"]["extractor_controls"]["coverage"]) == {"real", "blurred", "noise"}
     assert "out of order" in entries["kernel_distance"]["protocol"]["extractor_objection"], "its images are noise"
