@@ -7,6 +7,7 @@ SIGINT or SIGTERM ends the process at once, which is safe as files are written a
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -93,9 +94,15 @@ class Interruption:
 
     @contextmanager
     def listening(self) -> Iterator["Interruption"]:
-        """Handle signals inside the block."""
-        with handling(self._receive):
-            yield self
+        """Handle signals inside the block. Where Python ignores an exception, as in a destructor or at a fork, it shows
+        none of ours: `received` is enough."""
+        shown = sys.unraisablehook
+        sys.unraisablehook = lambda found: None if isinstance(found.exc_value, Interrupted) else shown(found)
+        try:
+            with handling(self._receive):
+                yield self
+        finally:
+            sys.unraisablehook = shown
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:

@@ -199,3 +199,17 @@ def test_a_second_signal_leaves_at_once():
         assert process.poll() is None
         process.send_signal(signal.SIGINT)
         assert process.wait(5) == 130
+
+
+def test_a_signal_where_python_ignores_exceptions_shows_no_traceback(monkeypatch):
+    shown = []
+    monkeypatch.setattr(sys, "unraisablehook", shown.append)
+
+    class Unlucky:
+        def __del__(self):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with Interruption().listening() as interruption, interruption.interruptible():
+        Unlucky()
+        assert interruption.received == signal.SIGTERM
+    assert not shown
