@@ -35,7 +35,7 @@ class Binarized(Source):
             )
         self.spec = replace(source.spec, fields={**source.spec.fields, "x": replace(field, levels=2)})
         self.sizes, self.notes, self.categorical_factors = source.sizes, source.notes, source.categorical_factors
-        self.protocol = {**source.protocol, "binarize": how}
+        self.protocol = {"binarize": how, **source.protocol}  # binary images stay as they are
         if how == "dynamic":
             self.redrawn = Redrawn(source, draw)
 
