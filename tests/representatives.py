@@ -13,7 +13,7 @@ import lab
 
 from genlab.config.build import build_on_meta
 from genlab.config.options import class_of
-from genlab.contract.model import CAPABILITIES
+from genlab.contract.model import CAPABILITIES, GenerativeModel
 
 
 class Structure(NamedTuple):
@@ -33,16 +33,21 @@ def structure(case: str) -> Structure:
     model, kind = lab.model_of(case), lab.kind_of(case)
     if case != model:  # players and fields are those of the model on its own kind
         return structure(model)._replace(kind=kind)
-    config = lab.compose(model)
-    network = build_on_meta(config, lab.examples(config).spec)
+    network = whole(model)
     own = [module for module in network.modules() if type(module).__module__.startswith("genlab.")]
     keeps_state = any(module._buffers.keys() - module._non_persistent_buffers_set for module in own)
     return Structure(len(network.players()), network.requires, network.conditions, keeps_state, kind)
 
 
+@cache
+def whole(model: str) -> GenerativeModel:
+    """The model in the sizes of its recipe, without memory for its weights."""
+    config = lab.compose(model, small=False)
+    return build_on_meta(config, lab.examples(config).spec)
+
+
 def num_modules(model: str) -> int:
-    config = lab.compose(model)
-    return len(list(build_on_meta(config, lab.examples(config).spec).modules()))
+    return len(list(whole(model).modules()))
 
 
 def find() -> list[str]:

@@ -188,12 +188,16 @@ def test_a_module_that_leaves_is_a_broken_one(installed, refused, genlab):
     assert outcome.code == 0 and "SystemExit" in outcome.out and "vae" in outcome.out
 
 
-@pytest.mark.parametrize("content", ["", "# nothing", "a: [1", "- 1", "3", "size: 3", "_target_: genlab_mine.no.No"])
-def test_an_invalid_config_is_named_where_it_is_used(installed, refused, genlab, content):
-    (installed / "genlab_mine/configs/dataset/bars.yaml").write_text(content)
+def test_an_invalid_config_stops_no_other_work(installed, refused, genlab):
+    (installed / "genlab_mine/configs/dataset/bars.yaml").write_text("a: [1")
     outcome = genlab("list", "datasets")
     assert outcome.code == 0 and "plugin mine" in outcome.out and "digits" in outcome.out
     assert "requires" in refused("train", "model=cyclegan", "dataset=digits")
+
+
+@pytest.mark.parametrize("content", ["", "# nothing", "a: [1", "- 1", "3", "size: 3", "_target_: genlab_mine.no.No"])
+def test_an_invalid_config_is_named_where_it_is_used(installed, refused, content):
+    (installed / "genlab_mine/configs/dataset/bars.yaml").write_text(content)
     line = refused("train", "dataset=bars")
     assert ("genlab_mine.no.No" if "_target_" in content else "plugin mine") in line
 
