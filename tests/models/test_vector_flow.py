@@ -116,7 +116,7 @@ def test_variational_noise_gives_a_bound_that_learning_tightens():
     field = Field("image", (1, 1, 2), levels=4)
     plain, found = flow("maf", field), flow("maf", field, dequantisation="variational")
     found.load_state_dict(plain.state_dict(), strict=False)  # p is the same
-    middles = (torch.arange(60, dtype=torch.float64) + 0.5) / 60
+    middles = (torch.arange(120, dtype=torch.float64) + 0.5) / 120
     noise = torch.cartesian_prod(middles, middles).view(-1, 1, 1, 2)
     for image in itertools.product((1 / 3, 2 / 3), repeat=2):
         x = torch.tensor(image, dtype=torch.float64).expand(len(noise), 1, 1, 2)
