@@ -19,7 +19,7 @@ from yaml import MarkedYAMLError
 
 from genlab.config.check import with_whole_settings
 from genlab.config.commands import COMMANDS, NO_DATASET, ignored_device_keys
-from genlab.config.hints import fits, hint_of, misfit, missing_part
+from genlab.config.hints import fits, hint_of, is_wrong, misfit, missing_part
 from genlab.config.options import option_problem, without_class, yaml_problem
 from genlab.config.paths import config_folder, groups, options
 from genlab.config.places import usual_data_dir, with_homes
@@ -208,12 +208,13 @@ def _explain(command: str, overrides: Sequence[str]) -> Iterator[tuple[str, str]
             yield override.input_line, f"{override.input_line}: {problem}"
         else:
             chosen.append(override.input_line)
-    others = [override.input_line for override in parsed if override.key_or_group not in known]
-    base = [*_early_adjustments(command, [*chosen, *others]), *chosen]
+    others = [override for override in parsed if override.key_or_group not in known]
+    base = [*_early_adjustments(command, [*chosen, *(other.input_line for other in others)]), *chosen]
     reference = OmegaConf.to_container(compose(command, base))
-    for override in parsed:
-        if override.key_or_group in known or override.key_or_group.startswith("hydra"):
-            continue
+    asked = [override for override in others if not override.key_or_group.startswith("hydra")]
+    schema, hidden = COMMANDS[command].schema, ignored_device_keys(command)
+    suspects = [override for override in asked if is_wrong(override, schema, reference, hidden)]
+    for override in suspects or asked:  # to compose takes a tenth of a second each
         try:
             plain(compose(command, [*base, override.input_line]))
         except COMPOSITION_ERRORS as error:

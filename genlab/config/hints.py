@@ -6,6 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import is_dataclass
 from typing import Any, Literal, Union
 
+from hydra.core.override_parser.types import Override, OverrideType
+
 from genlab.contract.limits import limits_of
 from genlab.system.text import did_you_mean
 
@@ -51,6 +53,14 @@ def missing_part(values: Any, key: str, hidden: Collection[str] = ()) -> str | N
         walked.append(part)
         values = values[part]
     return None
+
+
+def is_wrong(override: Override, schema: type, config: Any, hidden: Collection[str] = ()) -> bool:
+    """Whether a plain `key=value` has a key that the `config` does not have, or a value of another type than in its
+    `schema`."""
+    key = override.key_or_group
+    known = not missing_part(config, key, hidden)
+    return override.type == OverrideType.CHANGE and not (known and fits(override.value(), hint_of(schema, key)))
 
 
 def fits(value: Any, hint: Any) -> bool:
