@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from genlab.contract.data import Batch, Condition, DataSpec
+from genlab.contract.data import Batch, DataSpec
 from genlab.contract.model import GenerativeModel, Grid, Update
 from genlab.losses.discrete import Binary
 from genlab.media.kinds import levels_of
@@ -86,7 +86,7 @@ class DARN(GenerativeModel):
         """log p(x | h) [N] in nats."""
         return self.likelihood.log_prob(self.decoder(2 * x - 1, 2 * h - 1), x).flatten(1).sum(1)
 
-    def log_weights(self, x: Tensor, num_samples: int, condition: Condition | None = None) -> Tensor:
+    def log_weights(self, x: Tensor, num_samples: int) -> Tensor:
         """log p(x | h) + log p(h) - log q(h | x) in nats, [num_samples, N], h ~ q(h | x) by torch's global generator;
         as of a VAE."""
         logits = self.posterior(x).repeat(num_samples, 1)
@@ -110,7 +110,7 @@ class DARN(GenerativeModel):
         noise = torch.rand(num_samples, self.latent_dim + self.size, 2, device=like.device, dtype=like.dtype)
         return self.drawn(noise)
 
-    def drawn(self, noise: Tensor, condition: Condition | None = None) -> Tensor:
+    def drawn(self, noise: Tensor) -> Tensor:
         """Images [N, C, H, W] from uniform noise [N, latent_dim + D, 2]."""
         h = fill_in(self.latents, self.likelihood, noise[:, : self.latent_dim])
         return fill_in(self.decoder, self.likelihood, noise[:, self.latent_dim :], 2 * h - 1)
