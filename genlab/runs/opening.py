@@ -24,8 +24,7 @@ def opening(config: RunConfig, source: Source, trainer: Trainer) -> Iterator[str
     yield f"model      {config.choices.model}{network}: {count_parameters(trainer.model):,} parameters"
     yield f"           {', '.join(f'{name} {n:,}' for name, n in parameters_by_network(trainer.model).items())}"
     train, validation = (source.sizes[split] for split in ("train", "validation"))
-    binarize = config.dataset.get("binarize") or "none"
-    told = f"{source.spec}{'' if binarize == 'none' else f', binarize={binarize}'}"
+    told = ", ".join([str(source.spec), *(f"{key}={value}" for key, value in source.protocol.items())])
     yield f"data       {config.choices.dataset}: {train} for training, {validation} for validation; {told}"
     epochs = f"{rounded(trainer.max_steps / trainer.steps_per_epoch)} epochs"
     first = f"{trainer.step + 1} to " if trainer.step else ""
