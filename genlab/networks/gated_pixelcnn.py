@@ -1,7 +1,7 @@
 """Gated PixelCNN (`network=gated-pixelcnn`): two stacks of convolutions without a blind spot.
 
 The vertical stack sees the rows above, the horizontal one the pixels to the left, and is told what the vertical one
-has seen.
+has seen. Both know where in the image a pixel is, which is ours: without it, samples begin strokes at the lower edge.
 
 Reference: van den Oord, Kalchbrenner, Vinyals, Espeholt, Graves, Kavukcuoglu 2016, Conditional Image Generation with
 PixelCNN Decoders, https://arxiv.org/abs/1606.05328
@@ -10,6 +10,7 @@ PixelCNN Decoders, https://arxiv.org/abs/1606.05328
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from genlab.networks.masked_convolutions import Above, FirstMemory, Left, Memory, PixelNet, Row, divisible
@@ -32,9 +33,14 @@ class GatedLayer(nn.Module):
         self.out = Left(channels, channels, 1, groups, own=True)
         self.told = nn.Linear(features, 4 * channels, bias=False) if features else None
 
-    def forward(self, v: Tensor, h: Tensor, features: Tensor | None) -> tuple[Tensor, Tensor]:
-        """v, h: what the stacks have of the layer below, [N, in_channels, H, W]; outputs [N, channels, H, W]."""
-        told, above = self.tell(features), self.vertical(v)
+    def forward(
+        self, v: Tensor, h: Tensor, features: Tensor | None, place: Tensor | float = 0.0
+    ) -> tuple[Tensor, Tensor]:
+        """v, h: what the stacks have of the layer below, [N, in_channels, H, W]; outputs [N, channels, H, W].
+
+        place: what is added for the position, [2 * channels, H, W].
+        """
+        told, above = self.tell(features), self.vertical(v) + place
         out = self.out(self.gate(self.across(above) + self.horizontal(h) + told[1]))
         return self.gate(above + told[0]), out if self.first else h + out
 
@@ -61,31 +67,33 @@ class GatedPixelCNNNet(PixelNet):
                        features, first=number == 0)
             for number in range(sizes.layers)
         )  # fmt: skip
+        self.place = nn.Parameter(torch.zeros(2 * channels, *shape[1:]))
         self.make_head(channels)
 
     def forward(self, x: Tensor, features: Tensor | None = None) -> Tensor:
         v = h = x
         for layer in self.layers:
-            v, h = layer(v, h, features)
+            v, h = layer(v, h, features, self.place if layer.first else 0.0)
         return self.head(h)
 
     def memories(self, x: Tensor, features: Tensor | None) -> tuple[FirstMemory, list[Memory]]:
         """Of the vertical stack one row is computed at a time, of the horizontal one a pixel."""
         found: list[_Memory] = []
         for layer in self.layers:
-            found.append(_Memory(layer, x, found[-1].vertical if found else x, layer.tell(features)))
+            place = self.place if layer.first else torch.zeros_like(self.place)
+            found.append(_Memory(layer, x, found[-1].vertical if found else x, layer.tell(features), place))
         return found[0], [*found[1:]]
 
 
 class _Memory:
     """A layer while an image is made. below: what its vertical stack reads, [N, C, H, W]."""
 
-    def __init__(self, layer: GatedLayer, image: Tensor, below: Tensor, told: Told):
-        self.layer, self.image, self.below, self.told = layer, image, below, told
+    def __init__(self, layer: GatedLayer, image: Tensor, below: Tensor, told: Told, place: Tensor):
+        self.layer, self.image, self.below, self.told, self.place = layer, image, below, told, place
         self.vertical = image.new_zeros(len(image), layer.out.out_channels, *image.shape[2:])
 
     def begin(self, number: int) -> None:
-        above = self.layer.vertical.row(self.below, number)
+        above = self.layer.vertical.row(self.below, number) + self.place[:, number : number + 1]
         self.vertical[:, :, number : number + 1] = self.layer.gate(above + self.told[0])
         self.across = (self.layer.across(above) + self.told[1])[:, :, 0]
         self.row = Row(self.layer.horizontal, self.image)

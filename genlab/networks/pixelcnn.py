@@ -1,7 +1,8 @@
 """PixelCNN (`network=pixelcnn`): residual blocks of masked convolutions.
 
 A pixel sees those above and to the left of it, but for a blind spot to the right (van den Oord et al. 2016, Conditional
-Image Generation with PixelCNN Decoders).
+Image Generation with PixelCNN Decoders). It knows where in the image it is, which is ours: convolutions that see few
+rows cannot tell the lower edge from the upper one.
 
 Reference: van den Oord, Kalchbrenner, Kavukcuoglu 2016, Pixel Recurrent Neural Networks, https://arxiv.org/abs/1601.06759
 """
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from genlab.networks.layers import check_least
@@ -58,30 +60,33 @@ class MaskedStack(PixelNet):
         super().__init__(shape, per_entry)
         self.first = Masked(shape[0], channels, kernel, shape[0], own=False)
         self.told = nn.Linear(features, channels, bias=False) if features else None
+        self.place = nn.Parameter(torch.zeros(channels, *shape[1:]))
         self.blocks: Any = nn.ModuleList(blocks)
         self.make_head(channels)
 
     def forward(self, x: Tensor, features: Tensor | None = None) -> Tensor:
-        h = self.first(x) + self._tell(features)
+        h = self.first.above(x) + self._told(features) + self.first.left(x)
         for block in self.blocks:
             h = block(h)
         return self.head(h)
 
     def memories(self, x: Tensor, features: Tensor | None) -> tuple[FirstMemory, list[Memory]]:
-        return _First(self.first, x, self._tell(features)), [block.memory(x) for block in self.blocks]
+        return _First(self.first, x, self._told(features)), [block.memory(x) for block in self.blocks]
 
-    def _tell(self, features: Tensor | None) -> Tensor | float:
-        return 0.0 if self.told is None or features is None else self.told(features)[:, :, None, None]
+    def _told(self, features: Tensor | None) -> Tensor:
+        """What position and condition add to the first layer, [1 or N, channels, H, W]."""
+        place = self.place[None]
+        return place if self.told is None or features is None else place + self.told(features)[:, :, None, None]
 
 
 class _First:
-    """The first layer while an image is made."""
+    """The first layer while an image is made. told: what is added to it."""
 
-    def __init__(self, layer: Masked, image: Tensor, told: Tensor | float):
+    def __init__(self, layer: Masked, image: Tensor, told: Tensor):
         self.layer, self.image, self.told = layer, image, told
 
     def begin(self, number: int) -> None:
-        self.above = (self.layer.above.row(self.image, number) + self.told)[:, :, 0]
+        self.above = self.layer.above.row(self.image, number)[:, :, 0] + self.told[:, :, number]
         self.row = Row(self.layer.left, self.image)
 
     def pixel(self, x: Tensor, row: int, column: int) -> Tensor:

@@ -18,7 +18,7 @@ NETWORKS = {
     "pixelcnn": ("pixelcnn", {"channels": 4, "layers": 2, "kernel": 5}),
     "row lstm": ("row-lstm", {"channels": 4, "layers": 2}),
     "diagonal lstm": ("diagonal-lstm", {"channels": 12, "layers": 2}),
-    "gated pixelcnn": ("gated-pixelcnn", {"channels": 6, "layers": 3, "first_kernel": 5}),
+    "gated pixelcnn": ("gated-pixelcnn", {"channels": 12, "layers": 3, "first_kernel": 5}),
 }
 SHAPES = [(1, 3, 4), (3, 3, 4)]
 
