@@ -7,12 +7,14 @@ import shlex
 import signal
 import sys
 from contextlib import redirect_stdout
+from pathlib import Path
+from traceback import extract_tb
 from typing import NoReturn
 
 from genlab.commands.pages import help_page, usage
 from genlab.config.commands import COMMANDS
 from genlab.config.paths import options
-from genlab.system import spin, torchrun
+from genlab.system import plugins, spin, torchrun
 from genlab.system.neighbours import Neighbours
 from genlab.system.signals import leaving_at_once
 from genlab.system.streams import lasting_streams
@@ -36,7 +38,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
             place = f"{error.filename}: " if error.filename else ""
             _explain(f"{place}{error.strerror or error}", 2 if error.errno == errno.ENAMETOOLONG else 1)
         except Exception as error:
-            _explain(str(error) or type(error).__name__, 1)
+            first, *others = (str(error) or type(error).__name__).splitlines()
+            _explain("\n".join([first + _place(error), *others]), 1)
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -102,6 +105,19 @@ def _run(name: str, arguments: list[str]) -> int:
     warn_of_refused_configs()
     request = compose_request(name, arguments)
     return importlib.import_module(f"genlab.commands.{name}").main(request) or 0
+
+
+def _place(error: Exception) -> str:
+    """The line of a model, network or loss that an error comes from, for whoever writes one."""
+    cause: BaseException = error
+    while cause.__cause__:
+        cause = cause.__cause__
+    homes = {"models", "networks", "losses"} | {plugin.home for plugin in plugins.installed()}
+    own = [frame for frame in extract_tb(cause.__traceback__) if Path(frame.filename).parent.name in homes]
+    if not own:
+        return ""
+    file, frame = Path(own[-1].filename), own[-1]
+    return f" ({type(cause).__name__} in {file.parent.name}/{file.name}:{frame.lineno}, {frame.name})"
 
 
 def _explain(message: str, code: int) -> NoReturn:

@@ -1,5 +1,6 @@
 """Periodic checkpoints: those of the most recent steps, the last one, and the best one by a chosen metric."""
 
+import logging
 import math
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from genlab.training.callback import Callback, at_end, is_due, score_of
 from genlab.training.scalars import TrainingDiverged
 from genlab.training.state import state_dict
 from genlab.training.trainer import Trainer
+
+log = logging.getLogger("genlab")
 
 
 class Checkpoints(Callback):
@@ -54,6 +57,8 @@ class Checkpoints(Callback):
         if kind == "validation" and wanted not in metrics:
             measured = ", ".join(metrics)
             raise ValueError(f"trainer.best_metric={self.best_metric}: not measured here; there are {measured}")
+        if not kind and self.writes and trainer.model.metrics.keys().isdisjoint(metrics):
+            log.info("no best checkpoint: %s measures nothing here that ranks it", type(trainer.model).__name__)
 
     def on_validate(self, trainer: Trainer, metrics: dict[str, float]) -> None:
         directions = trainer.model.metrics

@@ -13,13 +13,17 @@ from genlab.contract.data import Batch, Condition, DataSpec
 class Update:
     """A request to lower `loss` by one step of `player`'s optimizer.
 
-    loss: scalar, mean over the batch, so that micro-batches and processes can be averaged.
+    loss: scalar, mean over the batch, so that micro-batches and processes can be averaged. `ValueError` for others.
     log: scalars by name; the loop detaches, averages and fetches them. Never call `.item()` in a step.
     """
 
     player: str
     loss: Tensor
     log: dict[str, Tensor] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.loss.ndim:
+            raise ValueError(f"Update of {self.player}: its loss has shape {list(self.loss.shape)}; take its mean")
 
 
 @dataclass(frozen=True)
@@ -70,10 +74,12 @@ class GenerativeModel(nn.Module):
     Only the loop runs autocast, backward passes, clipping, optimizers and the moving average of the weights (EMA).
 
     Optional capabilities, each used by a command. At every interface images x [N, C, H, W] are in [0, 1] and points
-    [N, D] in the data's units; noise comes from torch's global generator:
+    [N, D] in the data's units; noise comes from torch's global generator, on the device of
+    the weights:
     - `sample(num_samples, condition=None, *, ...) -> x`; its keyword-only parameters are the options that the command
       line takes as `sampling.NAME`;
-    - `prior(num_samples) -> z`, latents [N, L] to decode; `decode(z) -> x`;
+    - `prior(num_samples) -> z`, latents [N, L] to decode, standard normal: what else a model draws, such as classes of
+      its own, `decode` makes of them, or `sample` draws without a prior; `decode(z) -> x`;
     - `encode(x) -> z` [N, L], `reconstruct(x) -> x`, equal to `decode(encode(x))`;
     - `log_weights(x, num_samples) -> [num_samples, N]`, log p(x, z) - log q(z | x) in nats for z ~ q(z | x);
       `log_prob(x) -> [N]` if the likelihood is exact; `bits_per_dim(nats)` where the data have levels;
@@ -93,7 +99,8 @@ class GenerativeModel(nn.Module):
     """
 
     averaged: ClassVar[tuple[str, ...]] = ()
-    """Child modules with a moving average of their weights (EMA), which is used everywhere except in training."""
+    """Child modules with a moving average of their weights (EMA), which is used everywhere except in training, if the
+    recipe sets `trainer.ema`."""
 
     kinds: ClassVar[frozenset[str]] = frozenset({"image"})
     """Kinds of x (or of a and b) that it can model."""
@@ -118,7 +125,7 @@ class GenerativeModel(nn.Module):
 
     metrics: ClassVar[dict[str, str]] = {}
     """Metrics of `evaluate` that rank models, with direction "min" or "max"; the first one measured picks the best
-    checkpoint."""
+    checkpoint. A GAN, whose losses rank nothing, can measure `genlab.metrics.sliced_wasserstein`."""
 
     def __init__(self, data: DataSpec):
         super().__init__()
@@ -144,7 +151,7 @@ class GenerativeModel(nn.Module):
         return found
 
     def players(self) -> dict[str, nn.Module]:
-        """Modules by player name; each player has its own optimizer."""
+        """Modules by player name; each player has its own optimizer. Every weight that is trained belongs to one."""
         return {"model": self}
 
     def training_step(self, batch: Batch, step: int) -> Iterator[Update]:
@@ -157,7 +164,8 @@ class GenerativeModel(nn.Module):
 
     def preview(self, batch: Batch) -> Mapping[str, Tensor | Grid]:
         """Previews by name: examples [rows, columns, *shape] in the units of x, or a `Grid` that names their rows and
-        columns. The noise comes from `batch`, so it is the same at every step."""
+        columns. `batch` holds the first validation examples, at most 64 images or 2,500 points; the noise comes from
+        it, so it is the same at every step."""
         return {}
 
     if TYPE_CHECKING:  # a model defines the capabilities that it has; callers check with `hasattr`

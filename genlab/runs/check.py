@@ -1,6 +1,5 @@
 """Checks whether a run can be trained: everything that can be verified before data is read."""
 
-import inspect
 import os
 from collections.abc import Callable, Iterator, Sequence
 from math import prod
@@ -24,13 +23,14 @@ from genlab.config.compose import RequestError
 from genlab.config.options import class_of, models_of_kinds, usual_spec
 from genlab.config.paths import options
 from genlab.config.stored import check_weights, unstorable
-from genlab.contract.model import CAPABILITIES, GenerativeModel
+from genlab.contract.model import GenerativeModel
 from genlab.contract.settings import PAIRS, RunConfig
 from genlab.data.source import Source
 from genlab.media.kinds import shown_kind
 from genlab.metrics.catalogue import directions_of, unknown
 from genlab.runs.batch_norm import batch_norm_problem
 from genlab.runs.loggers import missing_packages
+from genlab.runs.rules import broken_rules
 from genlab.system import memory, plugins
 from genlab.system.device import resolve
 from genlab.system.files import not_writable
@@ -123,8 +123,9 @@ class _Check:
         model = self._try(build_on_meta, config, source.spec)
         if model is None:
             return
-        if model.conditions:
-            self.problems += _without_condition(found)
+        if broken := list(broken_rules(model)):
+            self.problems += broken
+            return
         self._try(check_size, model)
         if problem := batch_norm_problem(config, model, source.spec):
             self.problems.append(problem)
@@ -166,14 +167,6 @@ class _Check:
                 self.problems += mismatches(f"optimizer.players.{player}", found, settings, {"params"})
         if len(self.problems) == before:  # there is no fused kernel for the meta device
             self._try(build_optimizers, self.config, model, False, what="optimizer: ")
-
-
-def _without_condition(model: type[GenerativeModel]) -> Iterator[str]:
-    """A line for each capability of a model with conditions that does not take them."""
-    for name in CAPABILITIES.keys() - {"prior", "translate"}:
-        method = getattr(model, name, None)
-        if method and "condition" not in inspect.signature(method).parameters:
-            yield f"{model.__name__}.{name}: the model has conditions; it needs a parameter condition=None"
 
 
 def _datasets_that_provide(fields: frozenset[str]) -> Iterator[str]:

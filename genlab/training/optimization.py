@@ -63,6 +63,9 @@ class Optimization:
         with self.autocast:
             update = next(updates, None)
         if update is not None:
+            if update.player not in self.parameters:
+                model = type(self.model).__name__
+                raise ValueError(f"{model}: Update of {update.player}, but players() has {', '.join(self.parameters)}")
             loss = update.loss if self.accumulation_steps == 1 else update.loss / self.accumulation_steps
             self.scaler.scale(loss).backward(inputs=self.parameters[update.player])
         return update
