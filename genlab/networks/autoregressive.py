@@ -16,9 +16,11 @@ class AutoregressiveNet(nn.Module):
     Outputs at an entry depend on the features and on the entries before it alone. Entries are ordered as a text: rows
     from the top, in a row from the left, and the channels of a pixel one after another.
     orderings: how many orders it knows; `forward` takes the number of one as `ordering` if there are several.
+    shuffled: whether the first order is another than that of a text.
     """
 
     orderings = 1
+    shuffled = False
 
     def __init__(self, shape: tuple[int, ...], per_entry: int):
         super().__init__()

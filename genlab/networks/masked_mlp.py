@@ -35,6 +35,7 @@ class MaskedMLP(AutoregressiveNet):
         layer, hidden = Style(dropout=network.dropout), network.hidden
         size = prod(shape)
         self.orderings, self.hidden, self.bias_rate = network.orderings, tuple(hidden), network.bias_rate
+        self.shuffled = network.shuffled
         # Ascending, so that the units of a degree are neighbours. Only units that see a condition may see no entry.
         least = 0 if features or size == 1 else 1
         self.degrees = [torch.arange(width) * (size - least) // width + least for width in hidden]
@@ -51,7 +52,7 @@ class MaskedMLP(AutoregressiveNet):
     def order(self, number: int = 0) -> Tensor:
         """The places of all entries, int64 [D], in the order `number`."""
         size = prod(self.shape)
-        if number == 0:
+        if number == 0 and not self.shuffled:
             return super().order()
         return torch.randperm(size, generator=torch.Generator().manual_seed(mix(size, number)))
 
@@ -121,12 +122,14 @@ class Masked(Network):
     """hidden: widths of the hidden layers. dropout: their rate. direct: also connect inputs and outputs directly.
 
     orderings: number of orders of the entries that it knows; the first is that of the image, rows from the top.
+    shuffled: the first is random as well, as in Germain et al. 2015.
     bias_rate: factor on the learning rate of the outputs' biases. The first entry depends on nothing else, and Adam
         moves a weight by little more than the sum of its rates.
     """
 
     hidden: Sequence[int] = (500,)
     orderings: int = 1
+    shuffled: bool = False
     direct: bool = True
     dropout: float = 0.0
     bias_rate: float = 1.0
