@@ -80,9 +80,7 @@ class Autoregressive(ExactLikelihood):
         """Images [N, C, H, W] with the first `rows` rows of `x`, rounded to the values that it knows; the others are
         drawn, as by `sample`."""
         if self.network.shuffled:
-            raise ValueError(
-                "network.shuffled=true: its random order cannot keep rows; train without it"
-            )
+            raise ValueError("network.shuffled=true: its random order cannot keep rows; train without it")
         noise = torch.rand(len(x), self.size, 2, device=x.device, dtype=x.dtype)
         return self.drawn(noise, condition, temperature, self.likelihood.rounded(x[:, :, :rows]))
 
