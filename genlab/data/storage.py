@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -69,14 +70,15 @@ def _ignore_signals(worker: int) -> None:
 
 
 class Streamed(Dataset):
-    """A table read batch by batch in worker processes: the index of a "sample" is the index tensor of a batch."""
+    """A table read batch by batch in worker processes: the index of a "sample" is that of a batch. It is sent as an
+    array: a tensor would be sent as a file to fetch, which fails with a traceback if the run is killed meanwhile."""
 
     def __init__(self, table: Examples, workers: int):
         self.table, self.workers = table, workers
 
-    def __getitem__(self, index: Tensor) -> dict[str, Tensor] | str:
+    def __getitem__(self, index: np.ndarray) -> dict[str, Tensor] | str:
         try:
-            return self.table.rows(index)
+            return self.table.rows(torch.from_numpy(index))
         except ValueError as error:  # raised in the worker, it would reach the user wrapped in a traceback
             return str(error)
 
@@ -86,7 +88,7 @@ class Streamed(Dataset):
     def fetch(self, indices: Iterator[Tensor]) -> Iterator[dict[str, Tensor]]:
         pin = torch.cuda.is_available()
         settings: dict[str, Any] = {"num_workers": self.workers, "worker_init_fn": _ignore_signals, "pin_memory": pin}
-        for rows in DataLoader(self, batch_size=None, sampler=indices, **settings):
+        for rows in DataLoader(self, batch_size=None, sampler=(index.numpy() for index in indices), **settings):
             if isinstance(rows, str):
                 raise ValueError(rows)
             yield rows
