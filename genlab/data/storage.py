@@ -9,10 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
-from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from genlab.data.source import Examples, StoredExamples
-from genlab.system.signals import SIGNALS
+from genlab.system.signals import SIGNALS, postponed
 
 _AHEAD = 3
 """Batches prefetched from disk while a step computes."""
@@ -56,10 +55,6 @@ class OnDisk:
         yield from map(self.rows, announced)
 
 
-_MultiProcessingDataLoaderIter._shutdown = True  # until it has workers
-"""A signal may interrupt its construction; without this attribute, its destructor would print a traceback."""
-
-
 def _ignore_signals(worker: int) -> None:
     """Leave signals to the process group to the run, which needs its workers until the current step ends.
 
@@ -88,7 +83,10 @@ class Streamed(Dataset):
     def fetch(self, indices: Iterator[Tensor]) -> Iterator[dict[str, Tensor]]:
         pin = torch.cuda.is_available()
         settings: dict[str, Any] = {"num_workers": self.workers, "worker_init_fn": _ignore_signals, "pin_memory": pin}
-        for rows in DataLoader(self, batch_size=None, sampler=(index.numpy() for index in indices), **settings):
+        loader = DataLoader(self, batch_size=None, sampler=(index.numpy() for index in indices), **settings)
+        with postponed():  # the destructor of half an iterator would print a traceback
+            batches = iter(loader)
+        for rows in batches:
             if isinstance(rows, str):
                 raise ValueError(rows)
             yield rows

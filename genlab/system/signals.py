@@ -84,6 +84,20 @@ def handling(handler: Callable[[int, Any], None]) -> Iterator[None]:
             signal.signal(number, earlier)
 
 
+@contextmanager
+def postponed() -> Iterator[None]:
+    """Signals inside the block are handled at its end: what a library constructs in it is whole, or was never begun."""
+    received: list[tuple[int, Any]] = []
+    try:
+        with handling(lambda *signalled: received.append(signalled)):
+            yield
+    finally:
+        for number, frame in received:
+            handler = signal.getsignal(number)
+            if callable(handler):
+                handler(number, frame)
+
+
 class Interruption:
     """Records signals inside `listening`: `received` is the number of the first one, else None."""
 

@@ -1,7 +1,11 @@
 """From tables to batches: held or streamed, whole or shared out, the same examples in the same order."""
 
+import gc
 import logging
+import os
 import re
+import signal
+import sys
 import time
 from dataclasses import replace
 from itertools import chain
@@ -9,13 +13,13 @@ from itertools import chain
 import lab
 import pytest
 import torch
-from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from genlab.contract.data import DataSpec, Field, image_spec
 from genlab.contract.settings import LoaderConfig
 from genlab.data import loading
 from genlab.data.loading import Loader
 from genlab.data.source import ArrayExamples, Examples, Source
+from genlab.system.signals import Interrupted, Interruption
 
 SETTINGS = LoaderConfig(storage="memory", memory_limit=1.0, workers=0, flip=False, shift=0)
 STEPS, BATCH = 12, 10  # 120 draws from 37 examples: several epochs, borders within batches
@@ -176,8 +180,23 @@ def test_workers_leave_half_of_the_cores_to_the_step(cores, world, expected, mon
     assert loader(settings=settings, world=world).workers == expected
 
 
-def test_an_iterator_that_a_signal_kept_from_starting_its_workers_goes_silently():
-    _MultiProcessingDataLoaderIter.__new__(_MultiProcessingDataLoaderIter).__del__()
+def test_a_signal_while_workers_start_waits_until_they_have_started(monkeypatch):
+    """In the midst of torch's constructor, after which its destructor would find no workers."""
+    event = torch.multiprocessing.Event
+
+    def signalled():
+        os.kill(os.getpid(), signal.SIGINT)
+        return event()
+
+    shown = []
+    monkeypatch.setattr(sys, "unraisablehook", shown.append)
+    monkeypatch.setattr(torch.multiprocessing, "Event", signalled)
+    streamed = loader(settings=replace(SETTINGS, storage="stream", workers=1))
+    with Interruption().listening() as interruption, pytest.raises(Interrupted), interruption.interruptible():
+        next(streamed.batches(2))
+    assert interruption.received == signal.SIGINT
+    gc.collect()
+    assert not shown
 
 
 class Paired(TwoDomains):
