@@ -6,13 +6,17 @@ layers.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import prod
+from math import pi, prod
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from genlab.networks.layers import Style, check_widths
 from genlab.networks.network import Network, Shape
+
+_FREQUENCIES = (0.25, 0.5, 1.0, 2.0)
+"""Oscillations, between the times 0 and 1, of what a denoiser is told of the time."""
 
 
 class MLP(nn.Module):
@@ -58,6 +62,22 @@ class MLPDecoder(MLP):
         return super().forward(x).unflatten(1, self.shape)
 
 
+class MLPDenoiser(nn.Module):
+    """An MLP that sees x [N, *shape], times [N] in [0, 1] and features [N, F]: -> [N, *shape]."""
+
+    frequencies: Tensor
+
+    def __init__(self, shape: Shape, features: int, hidden: Sequence[int]):
+        super().__init__()
+        self.body = MLP(prod(shape) + 2 * len(_FREQUENCIES) + features, hidden, prod(shape), activation="silu")
+        self.register_buffer("frequencies", 2 * pi * torch.tensor(_FREQUENCIES), persistent=False)
+
+    def forward(self, x: Tensor, t: Tensor, features: Tensor | None = None) -> Tensor:
+        angles = t[:, None] * self.frequencies
+        told = [] if features is None else [features]
+        return self.body(torch.cat([x.flatten(1), angles.cos(), angles.sin(), *told], 1)).view_as(x)
+
+
 @dataclass(frozen=True)
 class FullyConnected(Network):
     """hidden: widths of the encoder's hidden layers. decoder_hidden: of the decoder's; None for the same in reverse."""
@@ -78,3 +98,6 @@ class FullyConnected(Network):
     def decoder(self, in_features: int, shape: Shape, **style: Any) -> MLPDecoder:
         mirrored = self.hidden[::-1] if self.decoder_hidden is None else self.decoder_hidden
         return MLPDecoder(in_features, shape, mirrored, **style)
+
+    def denoiser(self, shape: Shape, features: int = 0) -> MLPDenoiser:
+        return MLPDenoiser(shape, features, self.hidden)

@@ -45,6 +45,10 @@ class Network:
         on. `ValueError` as above."""
         self._makes_no("autoregressive network")
 
+    def denoiser(self, shape: Shape, features: int = 0) -> nn.Module:
+        """x [N, *shape], times t [N] in [0, 1] and features [N, F] or None -> [N, *shape]. `ValueError` as above."""
+        self._makes_no("denoiser")
+
     def check_shape(self, *shapes: Shape) -> None:
         """`ValueError` if there are no images of these shapes, and the network serves only images."""
         for shape in shapes:

@@ -27,7 +27,7 @@ DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs
 PLUGIN = ROOT / "docs/extending.md"  # of an installed package, which tests/cli/test_plugins.py runs
 FIRST = "A trained run can be used"
 STAMPS = {"vae": "20261120-153012-5306", "cvae": "20261120-160112-71c0", "cyclegan": "20261121-091500-3d0e"}
-STAMPS["made"] = "20261129-100000-5a1e"
+STAMPS |= {"made": "20261129-100000-5a1e", "flow-matching": "20261130-100000-7b2f"}
 QUICK = {"num_samples=50000": "num_samples=100", "max_steps=500": "max_steps=2", "num_samples=100": "num_samples=20"}
 EVALUATION = ["num_samples=100", "importance_samples=2", "extractor=random-conv"]
 COUNT = 150
@@ -92,6 +92,7 @@ def place(runs, short, tmp_path_factory):
     small = ["dataset=digits", "dataset.size=28", "network.hidden=[16]", "trainer.preview_every=1"]
     found = {"vae": short("vae", *small), "cvae": short("cvae", *small), "cyclegan": runs.cyclegan}
     found["made"] = short("made", *small)
+    found["flow-matching"] = short("flow-matching", *small[:2], "network.widths=[8]", "model.steps=2", small[3])
     for model, stamp in STAMPS.items():
         data = "stripes" if model == "cyclegan" else "mnist"
         shutil.copytree(found[model], place / f"outputs/{model}-{data}/{stamp}")

@@ -10,7 +10,7 @@ import genlab
 PACKAGE = Path(genlab.__file__).parent
 
 FLOORS = (
-    ("system", "losses"),
+    ("system", "losses", "diffusion"),
     ("contract",),
     ("metrics", "checkpoints", "media"),
     ("data", "networks"),

@@ -1,0 +1,150 @@
+"""Paths from data to noise: x_t = alpha(t) x_0 + sigma(t) eps with eps ~ N(0, I), t from 0 (data) to 1 (noise).
+
+A network predicts a linear combination of x_0 and eps, from which both follow. A deterministic sampler follows the
+ordinary differential equation of the path (Song et al. 2021), in the time clock(t) in which x_t moves most evenly: the
+rectified path's own, or the angle phi of x_t = cos(phi) x_0 + sin(phi) eps.
+
+References:
+- Ho, Jain, Abbeel 2020, Denoising Diffusion Probabilistic Models, https://arxiv.org/abs/2006.11239
+- Nichol, Dhariwal 2021, Improved Denoising Diffusion Probabilistic Models, https://arxiv.org/abs/2102.09672
+- Song, Sohl-Dickstein, Kingma, Kumar, Ermon, Poole 2021, Score-Based Generative Modeling through Stochastic
+  Differential
+  Equations, https://arxiv.org/abs/2011.13456
+- Song, Meng, Ermon 2021, Denoising Diffusion Implicit Models, https://arxiv.org/abs/2010.02502
+- Salimans, Ho 2022, Progressive Distillation for Fast Sampling of Diffusion Models (v),
+  https://arxiv.org/abs/2202.00512
+- Lipman, Chen, Ben-Hamu, Nickel, Le 2023, Flow Matching for Generative Modeling, https://arxiv.org/abs/2210.02747
+- Liu, Gong, Liu 2023, Flow Straight and Fast, https://arxiv.org/abs/2209.03003 (the rectified path)
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+PathName = Literal["rectified", "linear", "cosine"]
+PredictionName = Literal["noise", "x0", "v", "velocity"]
+
+_STEPS = 1000
+"""Times of the discrete paths; t = n / 1000."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A point of the path: alpha and sigma, and the coefficients of x_0 and eps in dx_t/dt. Shaped as the times that
+    were asked for, with axes of length 1 for those of an example."""
+
+    alpha: Tensor
+    sigma: Tensor
+    d_alpha: Tensor
+    d_sigma: Tensor
+
+    @property
+    def snr(self) -> Tensor:
+        """(alpha / sigma)^2, infinite at t = 0."""
+        return (self.alpha / self.sigma).square()
+
+    def mix(self, x0: Tensor, eps: Tensor) -> Tensor:
+        """x_t."""
+        return self.alpha * x0 + self.sigma * eps
+
+    def coefficients(self, prediction: PredictionName) -> tuple[Tensor, Tensor]:
+        """Those of x_0 and of eps in what a network predicts."""
+        zero, one = torch.zeros_like(self.alpha), torch.ones_like(self.alpha)
+        return {
+            "noise": (zero, one),
+            "x0": (one, zero),
+            "v": (-self.sigma, self.alpha),
+            "velocity": (self.d_alpha, self.d_sigma),
+        }[prediction]
+
+    def target(self, prediction: PredictionName, x0: Tensor, eps: Tensor) -> Tensor:
+        """What a network should predict."""
+        a, b = self.coefficients(prediction)
+        return a * x0 + b * eps
+
+    def solve(self, prediction: PredictionName, x_t: Tensor, predicted: Tensor) -> tuple[Tensor, Tensor]:
+        """x_0 and eps from x_t = alpha x_0 + sigma eps and predicted = a x_0 + b eps."""
+        a, b = self.coefficients(prediction)
+        determinant = self.alpha * b - self.sigma * a
+        return (b * x_t - self.sigma * predicted) / determinant, (self.alpha * predicted - a * x_t) / determinant
+
+    def error_of_x0(self, prediction: PredictionName) -> Tensor:
+        """How much larger an error of x_0 is than that of the prediction it follows from."""
+        a, b = self.coefficients(prediction)
+        return (self.sigma / (self.alpha * b - self.sigma * a)).abs()
+
+
+class Rectified:
+    """alpha = 1 - t, sigma = t: straight lines from data to noise."""
+
+    discrete = False
+
+    def at(self, t: Tensor) -> Place:
+        one = torch.ones_like(t)
+        return Place(1 - t, t, -one, one)
+
+    def clock(self, place: Place) -> Tensor:
+        return place.sigma
+
+    def slope(self, place: Place, x0: Tensor, eps: Tensor) -> Tensor:
+        """dx_t / dclock."""
+        return eps - x0
+
+
+class VariancePreserving:
+    """alpha^2 + sigma^2 = 1, alpha^2 = exp(log_alpha_bar(t)), linear in t between the values at t = n / steps."""
+
+    discrete = True
+
+    def __init__(self, log_alpha_bar: Tensor):
+        """log_alpha_bar: float64 [steps + 1], from 0 downward."""
+        self.log_alpha_bar = log_alpha_bar
+
+    @property
+    def steps(self) -> int:
+        return len(self.log_alpha_bar) - 1
+
+    def at(self, t: Tensor) -> Place:
+        table = self.log_alpha_bar.to(t.device)
+        below = (t.double() * self.steps).floor().clamp(0, self.steps - 1)
+        left, right = table[below.long()], table[below.long() + 1]
+        log_alpha_bar = left + (t.double() * self.steps - below) * (right - left)
+        rate = self.steps * (right - left)
+        alpha, sigma = (log_alpha_bar / 2).exp(), log_alpha_bar.expm1().abs().sqrt()
+        found = (
+            alpha,
+            sigma,
+            alpha * rate / 2,
+            -alpha.square() * rate / (2 * sigma.clamp(min=1e-6)),
+        )  # not infinite at 0
+        return Place(*(value.to(t.dtype) for value in found))
+
+    def clock(self, place: Place) -> Tensor:
+        return torch.atan2(place.sigma, place.alpha)
+
+    def slope(self, place: Place, x0: Tensor, eps: Tensor) -> Tensor:
+        return place.alpha.to(x0) * eps - place.sigma.to(x0) * x0
+
+
+Path = Rectified | VariancePreserving
+
+
+def make_path(name: PathName) -> Path:
+    """rectified; linear: the variances of Ho et al. 2020; cosine: those of Nichol and Dhariwal 2021."""
+    if name == "rectified":
+        return Rectified()
+    if name == "linear":
+        betas = torch.linspace(1e-4, 0.02, _STEPS, dtype=torch.float64)
+    else:
+        t = torch.linspace(0, 1, _STEPS + 1, dtype=torch.float64)
+        alpha_bar = ((t + 0.008) / 1.008 * math.pi / 2).cos().square()
+        betas = (1 - alpha_bar[1:] / alpha_bar[:-1]).clamp(max=0.999)
+    return VariancePreserving(torch.cat([torch.zeros(1, dtype=torch.float64), (-betas).log1p().cumsum(0)]))
+
+
+def over(t: Tensor, x: Tensor) -> Tensor:
+    """Times [N], shaped so that they multiply examples x [N, ...]."""
+    return t.to(x.dtype).view(-1, *[1] * (x.ndim - 1))

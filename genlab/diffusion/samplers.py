@@ -1,0 +1,90 @@
+"""Samplers: from noise at t = 1 to data at t = 0 in a number of steps, by a network that knows x_0 and eps of any x_t.
+
+References:
+- Ho et al. 2020, https://arxiv.org/abs/2006.11239 (ddpm)
+- Song, Meng, Ermon 2021, Denoising Diffusion Implicit Models, https://arxiv.org/abs/2010.02502 (ddim, eta)
+- Karras, Aittala, Aila, Laine 2022, Elucidating the Design Space of Diffusion-Based Generative Models,
+  https://arxiv.org/abs/2206.00364 (heun)
+- Lu, Zhou, Bao, Chen, Li, Zhu 2022, DPM-Solver++, https://arxiv.org/abs/2211.01095 (second order, multistep)
+"""
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from genlab.diffusion.paths import Path
+
+SamplerName = Literal["ddpm", "ddim", "euler", "heun", "dpm-solver++"]
+
+Denoiser = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+"""x_t [N, ...] and t [] -> x_0 and eps, shaped as x_t."""
+
+
+def times(steps: int, backward: bool = False) -> Tensor:
+    """From 1 to 0, or from 0 to 1, [steps + 1]."""
+    found = torch.linspace(1, 0, steps + 1, dtype=torch.float64)
+    return found.flip(0) if backward else found
+
+
+def states(
+    sampler: SamplerName, path: Path, denoise: Denoiser, x: Tensor, grid: Tensor, eta: float = 0.0
+) -> Iterator[Tensor]:
+    """x at each time of the `grid` after the first; x: at the first.
+
+    eta: of ddim; 0 is deterministic, 1 is ddpm, which draws its noise by torch's global generator.
+    """
+    step = {"euler": _euler, "heun": _heun}.get(sampler)
+    if step:
+        for t, s in itertools.pairwise(grid):
+            x = step(path, denoise, x, t, s)
+            yield x
+    elif sampler == "dpm-solver++":
+        yield from _dpm_solver(path, denoise, x, grid)
+    else:
+        for t, s in itertools.pairwise(grid):
+            x = renoised(path, *denoise(x, t), t, s, 1.0 if sampler == "ddpm" else eta)
+            yield x
+
+
+def _euler(path: Path, denoise: Denoiser, x: Tensor, t: Tensor, s: Tensor) -> Tensor:
+    here, there = path.at(t), path.at(s)
+    return x + (path.clock(there) - path.clock(here)).to(x) * path.slope(here, *denoise(x, t))
+
+
+def _heun(path: Path, denoise: Denoiser, x: Tensor, t: Tensor, s: Tensor) -> Tensor:
+    """Two calls of the network; one where the step ends at the data, as nothing is left to be corrected."""
+    here, there = path.at(t), path.at(s)
+    step, slope = (path.clock(there) - path.clock(here)).to(x), path.slope(here, *denoise(x, t))
+    ahead = x + step * slope
+    if s == 0:
+        return ahead
+    return x + step * (slope + path.slope(there, *denoise(ahead, s))) / 2
+
+
+def renoised(path: Path, x0: Tensor, eps: Tensor, t: Tensor, s: Tensor, eta: float) -> Tensor:
+    """x at s < t: alpha_s x_0, some of eps, and new noise, eta times as much as the posterior q(x_s | x_t, x_0) has."""
+    here, there = path.at(t), path.at(s)
+    forgotten = 1 - (here.alpha / there.alpha * there.sigma / here.sigma).square()
+    new = eta * there.sigma * forgotten.clamp(min=0).sqrt()
+    kept = (there.sigma.square() - new.square()).clamp(min=0).sqrt()
+    x = there.alpha.to(x0) * x0 + kept.to(x0) * eps
+    return x + new.to(x0) * torch.randn_like(x0) if new > 0 else x
+
+
+def _dpm_solver(path: Path, denoise: Denoiser, x: Tensor, grid: Tensor) -> Iterator[Tensor]:
+    """With lambda = log(alpha / sigma), h the difference of it in a step and r that of the last step divided by h:
+    x_s = sigma_s / sigma_t x_t - alpha_s (exp(-h) - 1) D, D = x_0 + (x_0 - that of the last step) / (2 r)."""
+    before: tuple[Tensor, Tensor] | None = None
+    for t, s in itertools.pairwise(grid):
+        here, there = path.at(t), path.at(s)
+        x0, _ = denoise(x, t)
+        h = (there.alpha / there.sigma).log() - (here.alpha / here.sigma).log()
+        direction = x0
+        if before is not None and s > 0:  # the last step is of first order, as h is infinite
+            direction = x0 + (h / before[1] / 2).to(x0) * (x0 - before[0])
+        x = (there.sigma / here.sigma).to(x) * x - (there.alpha * (-h).expm1()).to(x) * direction
+        before = x0, h
+        yield x
