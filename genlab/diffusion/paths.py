@@ -19,7 +19,8 @@ References:
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from itertools import accumulate, pairwise
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -31,28 +32,31 @@ _STEPS = 1000
 """Times of the discrete paths; t = n / 1000."""
 
 
+Number = Any
+"""A float, or a tensor of times with axes of length 1 for those of an example."""
+
+
 @dataclass(frozen=True)
 class Place:
-    """A point of the path: alpha and sigma, and the coefficients of x_0 and eps in dx_t/dt. Shaped as the times that
-    were asked for, with axes of length 1 for those of an example."""
+    """A point of the path: alpha and sigma, and the coefficients of x_0 and eps in dx_t/dt."""
 
-    alpha: Tensor
-    sigma: Tensor
-    d_alpha: Tensor
-    d_sigma: Tensor
+    alpha: Number
+    sigma: Number
+    d_alpha: Number
+    d_sigma: Number
 
     @property
-    def snr(self) -> Tensor:
-        """(alpha / sigma)^2, infinite at t = 0."""
-        return (self.alpha / self.sigma).square()
+    def snr(self) -> Number:
+        """(alpha / sigma)^2, of times above 0."""
+        return (self.alpha / self.sigma) ** 2
 
     def mix(self, x0: Tensor, eps: Tensor) -> Tensor:
         """x_t."""
         return self.alpha * x0 + self.sigma * eps
 
-    def coefficients(self, prediction: PredictionName) -> tuple[Tensor, Tensor]:
+    def coefficients(self, prediction: PredictionName) -> tuple[Number, Number]:
         """Those of x_0 and of eps in what a network predicts."""
-        zero, one = torch.zeros_like(self.alpha), torch.ones_like(self.alpha)
+        zero, one = 0 * self.alpha, 0 * self.alpha + 1
         return {
             "noise": (zero, one),
             "x0": (one, zero),
@@ -71,10 +75,10 @@ class Place:
         determinant = self.alpha * b - self.sigma * a
         return (b * x_t - self.sigma * predicted) / determinant, (self.alpha * predicted - a * x_t) / determinant
 
-    def error_of_x0(self, prediction: PredictionName) -> Tensor:
+    def error_of_x0(self, prediction: PredictionName) -> Number:
         """How much larger an error of x_0 is than that of the prediction it follows from."""
         a, b = self.coefficients(prediction)
-        return (self.sigma / (self.alpha * b - self.sigma * a)).abs()
+        return abs(self.sigma / (self.alpha * b - self.sigma * a))
 
 
 class Rectified:
@@ -82,11 +86,11 @@ class Rectified:
 
     discrete = False
 
-    def at(self, t: Tensor) -> Place:
-        one = torch.ones_like(t)
+    def at(self, t: Number) -> Place:
+        one = 0 * t + 1
         return Place(1 - t, t, -one, one)
 
-    def clock(self, place: Place) -> Tensor:
+    def clock(self, place: Place) -> float:
         return place.sigma
 
     def slope(self, place: Place, x0: Tensor, eps: Tensor) -> Tensor:
@@ -99,34 +103,34 @@ class VariancePreserving:
 
     discrete = True
 
-    def __init__(self, log_alpha_bar: Tensor):
-        """log_alpha_bar: float64 [steps + 1], from 0 downward."""
-        self.log_alpha_bar = log_alpha_bar
+    def __init__(self, betas: list[float]):
+        """betas: the share of the variance that each step replaces by noise."""
+        self.steps = len(betas)
+        self.log_alpha_bar = [0.0, *accumulate(math.log1p(-beta) for beta in betas)]
 
-    @property
-    def steps(self) -> int:
-        return len(self.log_alpha_bar) - 1
-
-    def at(self, t: Tensor) -> Place:
-        table = self.log_alpha_bar.to(t.device)
-        below = (t.double() * self.steps).floor().clamp(0, self.steps - 1)
-        left, right = table[below.long()], table[below.long() + 1]
-        log_alpha_bar = left + (t.double() * self.steps - below) * (right - left)
+    def at(self, t: Number) -> Place:
+        left: Number
+        right: Number
+        if isinstance(t, Tensor):
+            below: Number = (t.double() * self.steps).floor().clamp(0, self.steps - 1)
+            table = torch.tensor(self.log_alpha_bar, dtype=torch.float64, device=t.device)
+            left, right = table[below.long()], table[below.long() + 1]
+            mathematics: Any = torch
+        else:  # without tensors, so that torch.export sees numbers
+            below = min(int(t * self.steps), self.steps - 1)
+            left, right = self.log_alpha_bar[below], self.log_alpha_bar[below + 1]
+            mathematics = math
+        log_alpha_bar = left + (t * self.steps - below) * (right - left)
         rate = self.steps * (right - left)
-        alpha, sigma = (log_alpha_bar / 2).exp(), log_alpha_bar.expm1().abs().sqrt()
-        found = (
-            alpha,
-            sigma,
-            alpha * rate / 2,
-            -alpha.square() * rate / (2 * sigma.clamp(min=1e-6)),
-        )  # not infinite at 0
-        return Place(*(value.to(t.dtype) for value in found))
+        alpha, sigma = mathematics.exp(log_alpha_bar / 2), abs(mathematics.expm1(log_alpha_bar)) ** 0.5
+        found = alpha, sigma, alpha * rate / 2, -(alpha**2) * rate / (2 * sigma + 1e-9)  # finite at t = 0
+        return Place(*(value.to(t.dtype) for value in found)) if isinstance(t, Tensor) else Place(*found)
 
-    def clock(self, place: Place) -> Tensor:
-        return torch.atan2(place.sigma, place.alpha)
+    def clock(self, place: Place) -> float:
+        return math.atan2(place.sigma, place.alpha)
 
     def slope(self, place: Place, x0: Tensor, eps: Tensor) -> Tensor:
-        return place.alpha.to(x0) * eps - place.sigma.to(x0) * x0
+        return place.alpha * eps - place.sigma * x0
 
 
 Path = Rectified | VariancePreserving
@@ -137,12 +141,9 @@ def make_path(name: PathName) -> Path:
     if name == "rectified":
         return Rectified()
     if name == "linear":
-        betas = torch.linspace(1e-4, 0.02, _STEPS, dtype=torch.float64)
-    else:
-        t = torch.linspace(0, 1, _STEPS + 1, dtype=torch.float64)
-        alpha_bar = ((t + 0.008) / 1.008 * math.pi / 2).cos().square()
-        betas = (1 - alpha_bar[1:] / alpha_bar[:-1]).clamp(max=0.999)
-    return VariancePreserving(torch.cat([torch.zeros(1, dtype=torch.float64), (-betas).log1p().cumsum(0)]))
+        return VariancePreserving([1e-4 + (0.02 - 1e-4) * n / (_STEPS - 1) for n in range(_STEPS)])
+    alpha_bar = [math.cos((n / _STEPS + 0.008) / 1.008 * math.pi / 2) ** 2 for n in range(_STEPS + 1)]
+    return VariancePreserving([min(1 - after / before, 0.999) for before, after in pairwise(alpha_bar)])
 
 
 def over(t: Tensor, x: Tensor) -> Tensor:

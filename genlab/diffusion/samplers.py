@@ -8,8 +8,9 @@ References:
 - Lu, Zhou, Bao, Chen, Li, Zhu 2022, DPM-Solver++, https://arxiv.org/abs/2211.01095 (second order, multistep)
 """
 
-import itertools
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -19,18 +20,18 @@ from genlab.diffusion.paths import Path
 
 SamplerName = Literal["ddpm", "ddim", "euler", "heun", "dpm-solver++"]
 
-Denoiser = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
-"""x_t [N, ...] and t [] -> x_0 and eps, shaped as x_t."""
+Denoiser = Callable[[Tensor, float], tuple[Tensor, Tensor]]
+"""x_t [N, ...] and t -> x_0 and eps, shaped as x_t."""
 
 
-def times(steps: int, backward: bool = False) -> Tensor:
-    """From 1 to 0, or from 0 to 1, [steps + 1]."""
-    found = torch.linspace(1, 0, steps + 1, dtype=torch.float64)
-    return found.flip(0) if backward else found
+def times(steps: int, backward: bool = False) -> list[float]:
+    """From 1 to 0, or from 0 to 1, `steps` + 1 numbers."""
+    found = [1 - number / steps for number in range(steps + 1)]
+    return found[::-1] if backward else found
 
 
 def states(
-    sampler: SamplerName, path: Path, denoise: Denoiser, x: Tensor, grid: Tensor, eta: float = 0.0
+    sampler: SamplerName, path: Path, denoise: Denoiser, x: Tensor, grid: Sequence[float], eta: float = 0.0
 ) -> Iterator[Tensor]:
     """x at each time of the `grid` after the first; x: at the first.
 
@@ -38,53 +39,51 @@ def states(
     """
     step = {"euler": _euler, "heun": _heun}.get(sampler)
     if step:
-        for t, s in itertools.pairwise(grid):
+        for t, s in pairwise(grid):
             x = step(path, denoise, x, t, s)
             yield x
     elif sampler == "dpm-solver++":
         yield from _dpm_solver(path, denoise, x, grid)
     else:
-        for t, s in itertools.pairwise(grid):
+        for t, s in pairwise(grid):
             x = renoised(path, *denoise(x, t), t, s, 1.0 if sampler == "ddpm" else eta)
             yield x
 
 
-def _euler(path: Path, denoise: Denoiser, x: Tensor, t: Tensor, s: Tensor) -> Tensor:
+def _euler(path: Path, denoise: Denoiser, x: Tensor, t: float, s: float) -> Tensor:
     here, there = path.at(t), path.at(s)
-    return x + (path.clock(there) - path.clock(here)).to(x) * path.slope(here, *denoise(x, t))
+    return x + (path.clock(there) - path.clock(here)) * path.slope(here, *denoise(x, t))
 
 
-def _heun(path: Path, denoise: Denoiser, x: Tensor, t: Tensor, s: Tensor) -> Tensor:
+def _heun(path: Path, denoise: Denoiser, x: Tensor, t: float, s: float) -> Tensor:
     """Two calls of the network; one where the step ends at the data, as nothing is left to be corrected."""
     here, there = path.at(t), path.at(s)
-    step, slope = (path.clock(there) - path.clock(here)).to(x), path.slope(here, *denoise(x, t))
+    step, slope = path.clock(there) - path.clock(here), path.slope(here, *denoise(x, t))
     ahead = x + step * slope
     if s == 0:
         return ahead
     return x + step * (slope + path.slope(there, *denoise(ahead, s))) / 2
 
 
-def renoised(path: Path, x0: Tensor, eps: Tensor, t: Tensor, s: Tensor, eta: float) -> Tensor:
+def renoised(path: Path, x0: Tensor, eps: Tensor, t: float, s: float, eta: float) -> Tensor:
     """x at s < t: alpha_s x_0, some of eps, and new noise, eta times as much as the posterior q(x_s | x_t, x_0) has."""
     here, there = path.at(t), path.at(s)
-    forgotten = 1 - (here.alpha / there.alpha * there.sigma / here.sigma).square()
-    new = eta * there.sigma * forgotten.clamp(min=0).sqrt()
-    kept = (there.sigma.square() - new.square()).clamp(min=0).sqrt()
-    x = there.alpha.to(x0) * x0 + kept.to(x0) * eps
-    return x + new.to(x0) * torch.randn_like(x0) if new > 0 else x
+    kept_of_noise = here.alpha / there.alpha * there.sigma / here.sigma
+    new = eta * there.sigma * max(0.0, 1 - kept_of_noise**2) ** 0.5
+    x = there.alpha * x0 + max(0.0, there.sigma**2 - new**2) ** 0.5 * eps
+    return x + new * torch.randn_like(x0) if new > 0 else x
 
 
-def _dpm_solver(path: Path, denoise: Denoiser, x: Tensor, grid: Tensor) -> Iterator[Tensor]:
+def _dpm_solver(path: Path, denoise: Denoiser, x: Tensor, grid: Sequence[float]) -> Iterator[Tensor]:
     """With lambda = log(alpha / sigma), h the difference of it in a step and r that of the last step divided by h:
     x_s = sigma_s / sigma_t x_t - alpha_s (exp(-h) - 1) D, D = x_0 + (x_0 - that of the last step) / (2 r)."""
-    before: tuple[Tensor, Tensor] | None = None
-    for t, s in itertools.pairwise(grid):
+    before: tuple[Tensor, float] | None = None
+    for t, s in pairwise(grid):
         here, there = path.at(t), path.at(s)
-        x0, _ = denoise(x, t)
-        h = (there.alpha / there.sigma).log() - (here.alpha / here.sigma).log()
-        direction = x0
-        if before is not None and s > 0:  # the last step is of first order, as h is infinite
-            direction = x0 + (h / before[1] / 2).to(x0) * (x0 - before[0])
-        x = (there.sigma / here.sigma).to(x) * x - (there.alpha * (-h).expm1()).to(x) * direction
-        before = x0, h
+        direction, _ = x0, _ = denoise(x, t)
+        left = here.alpha * there.sigma / (here.sigma * there.alpha)  # exp(-h), 0 where the step ends at the data
+        if before is not None and left > 0:  # that last step is of first order, as h is infinite
+            direction = x0 + math.log(left) / math.log(before[1]) / 2 * (x0 - before[0]) if before[1] else x0
+        x = there.sigma / here.sigma * x + there.alpha * (1 - left) * direction
+        before = x0, left
         yield x

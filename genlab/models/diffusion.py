@@ -76,7 +76,7 @@ class Diffusion(GenerativeModel):
     def told(self, condition: Condition, x: Tensor) -> Tensor:
         """What the network is told of a condition, [N, F]; zeros stand for none."""
         found = self.features(self.needed(condition)).to(x.dtype)
-        return torch.cat([found, found.new_ones(len(found), 1)], 1)
+        return torch.cat([found, torch.ones_like(found[:, :1])], 1)
 
     def training_step(self, batch: Batch, step: int) -> Iterator[Update]:
         condition = self.condition(batch)
@@ -106,25 +106,27 @@ class Diffusion(GenerativeModel):
         """x_0 and eps of x_t [N, ...] under a condition; see `guidance` above."""
         features = self.told(condition, like) if self.conditions and condition is not None and guidance else None
 
-        def denoise(x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-            times = t.to(x).expand(len(x))
+        def denoise(x: Tensor, t: float) -> tuple[Tensor, Tensor]:
+            times = x.new_full((x.shape[0],), t)
             if features is None:
-                nothing = x.new_zeros(len(x), self.features.size + 1) if self.conditions else None
+                nothing = x.new_zeros(x.shape[0], self.features.size + 1) if self.conditions else None
                 predicted = self.network(x, times, nothing)
             elif guidance == 1:
                 predicted = self.network(x, times, features)
             else:
                 both = torch.cat([features, torch.zeros_like(features)])
-                told, untold = self.network(x.repeat(2, *[1] * (x.ndim - 1)), times.repeat(2), both).chunk(2)
+                told, untold = self.network(x.repeat(2, *[1] * (x.ndim - 1)), times.repeat(2), both).unflatten(
+                    0, (2, -1)
+                )
                 predicted = untold + guidance * (told - untold)
             return self.solved(x, t, predicted.to(x.dtype))
 
         return denoise
 
-    def solved(self, x: Tensor, t: Tensor, predicted: Tensor) -> tuple[Tensor, Tensor]:
+    def solved(self, x: Tensor, t: float, predicted: Tensor) -> tuple[Tensor, Tensor]:
         """x_0 and eps of x at time t. Near t = 1 of a discrete path an error of the noise is a hundred times larger in
         x_0, which is therefore held in the range of images, as by Ho et al. 2020."""
-        place = self.path.at(t.to(x))
+        place = self.path.at(t)
         x0, eps = place.solve(self.prediction, x, predicted)
         if self.path.discrete and self.signed.bounds is not None and t > 0:
             x0 = x0.clamp(-1, 1)

@@ -15,7 +15,7 @@ def exact(path):
     """x_0 and eps given x_t, expected for data ~ N(MEAN, DEVIATION^2)."""
 
     def denoise(x, t):
-        place = path.at(t.to(x))
+        place = path.at(t)
         gain = place.alpha * DEVIATION**2 / (place.alpha**2 * DEVIATION**2 + place.sigma**2)
         x0 = MEAN + gain * (x - place.alpha * MEAN)
         eps = (x - place.alpha * x0) / place.sigma if t > 0 else torch.zeros_like(x)
@@ -26,8 +26,8 @@ def exact(path):
 
 def solution(path, z):
     """Where the path's differential equation leads from x_1 = z: the quantile stays the same."""
-    end = path.at(torch.tensor(1.0, dtype=torch.float64))
-    deviation = (end.alpha**2 * DEVIATION**2 + end.sigma**2).sqrt()
+    end = path.at(1.0)
+    deviation = (end.alpha**2 * DEVIATION**2 + end.sigma**2) ** 0.5
     return MEAN + DEVIATION * (z - end.alpha * MEAN) / deviation
 
 
@@ -85,8 +85,8 @@ def test_a_step_of_ddim_is_that_of_diffusers(eta):
     t = int(scheduler.timesteps[10])  # n - 1 for our t = n / 1000
     expected = scheduler.step(eps, t, x, eta=eta, variance_noise=noise).prev_sample
     path = make_path("linear")
-    here, there = (torch.tensor(n / 1000, dtype=torch.float64) for n in (t + 1, t + 1 - 20))
-    x0, eps = path.at(here.float()).solve("noise", x, eps)
+    here, there = (t + 1) / 1000, (t + 1 - 20) / 1000
+    x0, eps = path.at(here).solve("noise", x, eps)
     still = renoised(path, x0, eps, here, there, 0.0)
     if eta:
         torch.manual_seed(3)
@@ -112,14 +112,14 @@ def test_flow_matching_steps_are_those_of_diffusers(sampler, scheduler):
     diffusers = pytest.importorskip("diffusers")
     theirs = getattr(diffusers, f"FlowMatch{scheduler}DiscreteScheduler")(num_train_timesteps=1000)
     theirs.set_timesteps(8)
-    grid = torch.cat([theirs.sigmas.unique().flip(0)]).double()
+    grid = theirs.sigmas.unique().flip(0).tolist()
     x, weights, _ = tensors()
 
     def velocity(y, t):
         return (weights * y).tanh() + t
 
     def denoise(y, t):
-        return make_path("rectified").at(t.to(y)).solve("velocity", y, velocity(y, t.to(y)))
+        return make_path("rectified").at(t).solve("velocity", y, velocity(y, t))
 
     *_, found = states(sampler, make_path("rectified"), denoise, x, grid)
     expected = x
@@ -128,6 +128,7 @@ def test_flow_matching_steps_are_those_of_diffusers(sampler, scheduler):
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")  # in diffusers
 def test_dpm_solver_steps_are_those_of_diffusers():
     diffusers = pytest.importorskip("diffusers")
     theirs = diffusers.DPMSolverMultistepScheduler(
@@ -135,14 +136,14 @@ def test_dpm_solver_steps_are_those_of_diffusers():
     )
     theirs.set_timesteps(10)
     path = make_path("linear")
-    grid = torch.tensor([*((int(t) + 1) / 1000 for t in theirs.timesteps), 0.0], dtype=torch.float64)
+    grid = [*((int(t) + 1) / 1000 for t in theirs.timesteps), 0.0]
     x, weights, _ = tensors()
 
     def noise(y):
         return (weights * y).tanh()
 
     def denoise(y, t):
-        return path.at(t.to(y)).solve("noise", y, noise(y))
+        return path.at(t).solve("noise", y, noise(y))
 
     *_, found = states("dpm-solver++", path, denoise, x, grid)
     expected = x

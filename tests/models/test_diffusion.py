@@ -30,7 +30,7 @@ def labels(*numbers):
 
 @pytest.mark.parametrize("network", ["denoising-unet", "dit"])
 def test_guidance_goes_from_the_unconditional_model_to_the_conditional_one_and_beyond(network):
-    found, t = model(network=network), torch.tensor(0.5, dtype=torch.float64)
+    found, t = model(network=network), 0.5
     x = torch.randn(2, 1, 8, 8, dtype=torch.float64)
 
     def x0(condition, guidance):
