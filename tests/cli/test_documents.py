@@ -60,7 +60,7 @@ def after_the_first_run():
 
 
 ALL = {shlex.join(words): words for document in DOCUMENTS if document != PLUGIN for words in shown_in(document)}
-TRAINED = {line: words for line, words in ALL.items() if words[0] == "train" and "model=mine" not in words}
+TRAINED = {line: words for line, words in ALL.items() if words[0] == "train" and "model=toy" not in words}
 USED = {line: words for line, words in ALL.items() if words[0] not in ("train", "completion")}
 AFTER_THE_FIRST = {shlex.join(words) for words in after_the_first_run()}
 
@@ -166,7 +166,7 @@ def test_programs_run(document, place, monkeypatch):
     found = {"np": np, "torch": torch}
     for block in blocks(document, "python"):
         if any(
-            part in block for part in ("class Mine", "METRICS", "class TextLog", "class LinearMaps")
+            part in block for part in ("class Toy", "METRICS", "class TextLog", "class LinearMaps")
         ):  # parts of files
             continue
         for long, short in QUICK.items():

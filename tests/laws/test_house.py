@@ -71,8 +71,8 @@ def house(tmp_path):
     bare = shutil.ignore_patterns("__pycache__", "configs")
     shutil.copytree(PACKAGE, tmp_path / "genlab", ignore=bare)
     shutil.copytree(config_folder(), tmp_path / "configs")
-    (tmp_path / "genlab/models/mine.py").write_text(example("python"))
-    (tmp_path / "configs/model/mine.yaml").write_text(example("yaml"))
+    (tmp_path / "genlab/models/toy.py").write_text(example("python"))
+    (tmp_path / "configs/model/toy.yaml").write_text(example("yaml"))
 
     def python(*arguments):
         environment = os.environ | {"PYTHONPATH": str(tmp_path), "OMP_NUM_THREADS": "1"}
@@ -89,10 +89,10 @@ def test_a_new_model_is_the_two_files_of_the_readme(house):
     folder, python = house
     found = "import genlab.config.paths as p; print(p.__file__, *p.options('model'))"
     where, *models = python("-c", found).split()
-    assert where.startswith(str(folder)) and "mine" in models
+    assert where.startswith(str(folder)) and "toy" in models
 
-    python("-m", "genlab", "train", "model=mine", *lab.QUIET, "trainer.max_steps=5", "trainer.ema=0.9")
-    (run,) = (folder / "outputs").glob("mine-digits/*")
+    python("-m", "genlab", "train", "model=toy", *lab.QUIET, "trainer.max_steps=5", "trainer.ema=0.9")
+    (run,) = (folder / "outputs").glob("toy-digits/*")
     status = json.loads((run / "status.json").read_text())
     assert (status["status"], status["step"]) == ("finished", 5)
     assert 0 < status["final"]["validation/error"] < 1
