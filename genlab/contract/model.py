@@ -74,8 +74,7 @@ class GenerativeModel(nn.Module):
     Only the loop runs autocast, backward passes, clipping, optimizers and the moving average of the weights (EMA).
 
     Optional capabilities, each used by a command. At every interface images x [N, C, H, W] are in [0, 1] and points
-    [N, D] in the data's units; noise comes from torch's global generator, on the device of
-    the weights:
+    [N, D] in the data's units; noise comes from torch's global generator, on the device of the weights:
     - `sample(num_samples, condition=None, *, ...) -> x`; its keyword-only parameters are the options that the command
       line takes as `sampling.NAME`;
     - `prior(num_samples) -> z`, latents [N, L] to decode, standard normal: what else a model draws, such as classes of

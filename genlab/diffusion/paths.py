@@ -107,13 +107,16 @@ class VariancePreserving:
         """betas: the share of the variance that each step replaces by noise."""
         self.steps = len(betas)
         self.log_alpha_bar = [0.0, *accumulate(math.log1p(-beta) for beta in betas)]
+        self.tables: dict[torch.device, Tensor] = {}  # the same, sent to a device once and not at every step
 
     def at(self, t: Number) -> Place:
         left: Number
         right: Number
         if isinstance(t, Tensor):
             below: Number = (t.double() * self.steps).floor().clamp(0, self.steps - 1)
-            table = torch.tensor(self.log_alpha_bar, dtype=torch.float64, device=t.device)
+            if t.device not in self.tables:
+                self.tables[t.device] = torch.tensor(self.log_alpha_bar, dtype=torch.float64, device=t.device)
+            table = self.tables[t.device]
             left, right = table[below.long()], table[below.long() + 1]
             mathematics: Any = torch
         else:  # without tensors, so that torch.export sees numbers
