@@ -7,6 +7,7 @@ from genlab.checkpoints.folder import RunFolder
 from genlab.commands.figures import table
 from genlab.commands.lines import command_line
 from genlab.commands.results import drawn, image_origin, load_run, results, same
+from genlab.commands.sampling_table import show_table, wanted
 from genlab.config.commands import EvaluateConfig
 from genlab.contract.model import Grid
 from genlab.evaluation.context import EvaluationContext
@@ -35,6 +36,8 @@ def main(config: EvaluateConfig) -> None:
         quick=config.quick,
     )
     log.info("run        %s, step %d", printable(str(run.folder)), run.step)
+    if wanted(config):
+        return show_table(run, config, context)
     begin = time.monotonic()
     names = choose(run, context, config.metrics)
     part = source.protocol.get("held_out", "validation") if config.split == "validation" else config.split

@@ -22,6 +22,7 @@ _USES = {
     "interpolate": ["decode"],
     "traverse": ["decode"],
     "translate": ["translate"],
+    "restore": ["restore"],
     "encode": ["encode"],
     "score": [method.needs for method in METHODS.values()],
 }

@@ -144,6 +144,17 @@ class TranslateConfig(DataUseConfig):
 
 
 @dataclass
+class RestoreConfig(ImagesConfig):
+    task: str = limited(choices=("inpaint", "upscale", "colourise", "deblur"))
+    mask: str = MISSING
+    scale: int = limited(at_least=2, at_most=64)
+    blur: float = limited(above=0, at_most=100)
+    degraded: bool = MISSING
+    draws: int = limited(at_least=1, at_most=1000)
+    sampling: dict[str, Any] = MISSING
+
+
+@dataclass
 class ScoreConfig(ImagesConfig):
     against: Place | None = MISSING
     method: str | None = MISSING
@@ -211,6 +222,7 @@ COMMANDS = {
     "interpolate": Command("walk from one image to another through the latent space", InterpolateConfig),
     "traverse": Command("vary one latent dimension at a time", TraverseConfig),
     "translate": Command("translate images to the other domain", TranslateConfig),
+    "restore": Command("fill in, enlarge, colour or sharpen images by a trained run", RestoreConfig),
     "score": Command("rate how unlikely images are, and find outliers", ScoreConfig),
     "encode": Command("write the latents of images, and plot them", EncodeConfig),
     "animate": Command("show how a run learned, as an animation and a strip", AnimateConfig),

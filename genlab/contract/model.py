@@ -53,9 +53,12 @@ CAPABILITIES = {
     "reconstruct": "reconstruct",
     "log_weights": "bound the likelihood",
     "log_prob": "give the likelihood",
+    "elbo": "estimate a bound of the likelihood",
+    "denoising_error": "tell how well it denoises",
     "discriminator_score": "score examples by a discriminator",
     "translate": "translate",
     "complete": "complete images",
+    "restore": "restore images",
 }
 """Optional methods of a model; each text completes "model NAME cannot ..."."""
 
@@ -81,10 +84,12 @@ class GenerativeModel(nn.Module):
       its own, `decode` makes of them, or `sample` draws without a prior; `decode(z) -> x`;
     - `encode(x) -> z` [N, L], `reconstruct(x) -> x`, equal to `decode(encode(x))`;
     - `log_weights(x, num_samples) -> [num_samples, N]`, log p(x, z) - log q(z | x) in nats for z ~ q(z | x);
-      `log_prob(x) -> [N]` if the likelihood is exact; `bits_per_dim(nats)` where the data have levels;
+      `log_prob(x) -> [N]` if the likelihood is exact; `elbo(x) -> [N]`, an unbiased estimate of a bound;
+      `bits_per_dim(nats)` where the data have levels; `denoising_error(x) -> [N]`;
     - `discriminator_score(x) -> [N]`, larger for examples that look more like the data; `decision_boundary`, the score
       between "real" and "generated", or None if there is none (0 for a model without this attribute);
     - `translate(x, to) -> x`, to the data's other domain;
+    - `restore(y, operator) -> x`, images that a `genlab.diffusion.operators.Operator` makes y of; options as `sample`;
     - `complete(x, rows) -> x` keeps the first rows of images and draws the others; options as of `sample`.
     A model with `conditions` takes them as a last positional parameter `condition` of all but `prior` and `translate`:
     a `Condition`, tensors by field name with one row for each of the N examples; what cannot do without one asks for
@@ -117,6 +122,9 @@ class GenerativeModel(nn.Module):
 
     sequential: tuple[str, ...] = ()
     """Capabilities that go from entry to entry of an example, too many steps for an exported graph."""
+
+    slow: tuple[str, ...] = ()
+    """Capabilities that take minutes for a thousand examples: what needs them is measured only if it is asked for."""
 
     noisy: tuple[str, ...] = ()
     """Capabilities that draw noise for the examples they are given, where other models need none: `log_prob` with noise
@@ -177,6 +185,8 @@ class GenerativeModel(nn.Module):
         reconstruct: Callable[..., Tensor]
         log_weights: Callable[..., Tensor]
         log_prob: Callable[..., Tensor]
+        elbo: Callable[..., Tensor]
+        denoising_error: Callable[..., Tensor]
         discriminator_score: Callable[..., Tensor]
 
         def bits_per_dim(self, nats: Tensor) -> Tensor: ...
@@ -184,3 +194,4 @@ class GenerativeModel(nn.Module):
         def translate(self, x: Tensor, to: str) -> Tensor: ...
 
         complete: Callable[..., Tensor]
+        restore: Callable[..., Tensor]

@@ -50,6 +50,11 @@ class Place:
         """(alpha / sigma)^2, of times above 0."""
         return (self.alpha / self.sigma) ** 2
 
+    @property
+    def kappa(self) -> Number:
+        """sigma / alpha, of times at which there is data left."""
+        return self.sigma / self.alpha
+
     def mix(self, x0: Tensor, eps: Tensor) -> Tensor:
         """x_t."""
         return self.alpha * x0 + self.sigma * eps
@@ -90,6 +95,10 @@ class Rectified:
         one = 0 * t + 1
         return Place(1 - t, t, -one, one)
 
+    def time(self, kappa: Tensor) -> Tensor:
+        """t [N] at which sigma / alpha is kappa [N]."""
+        return kappa / (1 + kappa)
+
     def clock(self, place: Place) -> float:
         return place.sigma
 
@@ -109,14 +118,17 @@ class VariancePreserving:
         self.log_alpha_bar = [0.0, *accumulate(math.log1p(-beta) for beta in betas)]
         self.tables: dict[torch.device, Tensor] = {}  # the same, sent to a device once and not at every step
 
+    def table(self, device: torch.device) -> Tensor:
+        if device not in self.tables:
+            self.tables[device] = torch.tensor(self.log_alpha_bar, dtype=torch.float64, device=device)
+        return self.tables[device]
+
     def at(self, t: Number) -> Place:
         left: Number
         right: Number
         if isinstance(t, Tensor):
             below: Number = (t.double() * self.steps).floor().clamp(0, self.steps - 1)
-            if t.device not in self.tables:
-                self.tables[t.device] = torch.tensor(self.log_alpha_bar, dtype=torch.float64, device=t.device)
-            table = self.tables[t.device]
+            table = self.table(t.device)
             left, right = table[below.long()], table[below.long() + 1]
             mathematics: Any = torch
         else:  # without tensors, so that torch.export sees numbers
@@ -128,6 +140,12 @@ class VariancePreserving:
         alpha, sigma = mathematics.exp(log_alpha_bar / 2), abs(mathematics.expm1(log_alpha_bar)) ** 0.5
         found = alpha, sigma, alpha * rate / 2, -(alpha**2) * rate / (2 * sigma + 1e-9)  # finite at t = 0
         return Place(*(value.to(t.dtype) for value in found)) if isinstance(t, Tensor) else Place(*found)
+
+    def time(self, kappa: Tensor) -> Tensor:
+        fallen, wanted = -self.table(kappa.device), kappa.double().square().log1p()
+        after = torch.searchsorted(fallen, wanted).clamp(1, self.steps)
+        left, right = fallen[after - 1], fallen[after]
+        return ((after - 1 + (wanted - left) / (right - left)) / self.steps).to(kappa.dtype)
 
     def clock(self, place: Place) -> float:
         return math.atan2(place.sigma, place.alpha)

@@ -20,8 +20,8 @@ from genlab.diffusion.paths import Path
 
 SamplerName = Literal["ddpm", "ddim", "euler", "heun", "dpm-solver++"]
 
-Denoiser = Callable[[Tensor, float], tuple[Tensor, Tensor]]
-"""x_t [N, ...] and t -> x_0 and eps, shaped as x_t."""
+Denoiser = Callable[[Tensor, float | Tensor], tuple[Tensor, Tensor]]
+"""x_t [N, ...] and t, of all or of each row [N] -> x_0 and eps, shaped as x_t."""
 
 
 def times(steps: int, backward: bool = False) -> list[float]:

@@ -17,14 +17,14 @@ WeightingName = Literal["simple", "min-snr", "edm"]
 TimesName = Literal["uniform", "logit-normal"]
 
 _MOST_SNR = 5.0
-_DATA_DEVIATION = 0.5
+DATA_DEVIATION = 0.5
 
 
 def weight(name: WeightingName, place: Place, prediction: PredictionName) -> Tensor:
     """Of the squared error of `prediction`, shaped as the times. simple: 1. The others weight the error of x_0."""
     if name == "simple":
         return torch.ones_like(place.alpha)
-    of_x0 = place.snr.clamp(max=_MOST_SNR) if name == "min-snr" else place.snr + 1 / _DATA_DEVIATION**2
+    of_x0 = place.snr.clamp(max=_MOST_SNR) if name == "min-snr" else place.snr + 1 / DATA_DEVIATION**2
     return of_x0 * place.error_of_x0(prediction).square()
 
 

@@ -61,14 +61,23 @@ def _bits_per_dim(run: Run, nats: Tensor, details: dict[str, Any]) -> dict[str, 
 
 def measure_exact_likelihood(run: Run, context: EvaluationContext, seed: int) -> dict[str, MetricValue]:
     """log_likelihood in nats; also as bits_per_dim."""
+    return _nats(run, context, seed, run.model.log_prob, "log_likelihood")
 
-    def log_prob(number: int, batch: Batch) -> Tensor:
-        with seeded(seed, number):  # for models that add noise to grey levels
-            return run.model.log_prob(batch["x"], *run.model.given(run.model.condition(batch))).cpu().double()
 
-    nats = torch.cat(list(context.over_batches("likelihood", log_prob)))
-    details = {"unit": "nats per example"}
-    return {"log_likelihood": _over_images(nats, details), **_bits_per_dim(run, nats, {"images": len(nats)})}
+def measure_variational_bound(run: Run, context: EvaluationContext, seed: int) -> dict[str, MetricValue]:
+    """elbo in nats; also as bits_per_dim."""
+    return _nats(run, context, seed, run.model.elbo, "elbo")
+
+
+def _nats(
+    run: Run, context: EvaluationContext, seed: int, measure: Callable[..., Tensor], name: str
+) -> dict[str, MetricValue]:
+    def measured(number: int, batch: Batch) -> Tensor:
+        with seeded(seed, number):  # for what draws noise, such as that of grey levels
+            return measure(batch["x"], *run.model.given(run.model.condition(batch))).cpu().double()
+
+    nats = torch.cat(list(context.over_batches("likelihood", measured)))
+    return {name: _over_images(nats, {"unit": "nats per example"}), **_bits_per_dim(run, nats, {"images": len(nats)})}
 
 
 def measure_reconstruction(run: Run, context: EvaluationContext, seed: int) -> dict[str, MetricValue]:
@@ -190,6 +199,7 @@ def _one_direction(
 DATA_METRICS: dict[str, Callable[[Run, EvaluationContext, int], dict[str, MetricValue]]] = {
     "likelihood": measure_likelihood,
     "exact_likelihood": measure_exact_likelihood,
+    "variational_bound": measure_variational_bound,
     "reconstruction": measure_reconstruction,
     "latents": measure_latents,
     "disentanglement": measure_disentanglement,

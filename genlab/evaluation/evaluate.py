@@ -43,6 +43,10 @@ def choose(run: Run, context: EvaluationContext, asked: Sequence[str] | None) ->
     if asked is None:
         left_out = [name for name, metric in known().items() if context.quick and metric.own_data]  # slow: all images
         fitting = [name for name in METRICS if name not in left_out and _obstacle(name, run, context) is None]
+        slow = [name for name in fitting if not set(METRICS[name].needs).isdisjoint(run.model.slow)]
+        fitting = [name for name in fitting if name not in slow]
+        for name in slow if rank() == 0 else ():
+            log.info("%s: left out, as it takes long; metrics=[%s] num_images=500 measures 500 images", name, name)
         too_few = {name: reason for name in fitting if (reason := _too_few(name, context))}
         for name, reason in too_few.items() if rank() == 0 else ():
             log.warning("%s: left out: %s", name, reason)

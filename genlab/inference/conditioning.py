@@ -25,17 +25,21 @@ class Conditioning:
     name: str
 
     def checked(
-        self, values: Mapping[str, Any], sampling: Mapping[str, Any] | None = None, several: bool = False
+        self,
+        values: Mapping[str, Any],
+        sampling: Mapping[str, Any] | None = None,
+        several: bool = False,
+        capability: str = "sample",
     ) -> dict[str, Any]:
         """The values that are given (not None). `ValueError` with a line for each that is not valid, and for each of
-        the options `sampling` that the model's `sample` does not have.
+        the options `sampling` that the model's `capability` does not have.
 
         several: whether a list of them, for examples in turn, is valid where a field takes one.
         """
         problems: list[str] = []
         for name, value in values.items():
             self._read((several and self._is_list(name, value) and len(value)) or 1, {name: value}, problems)
-        problems += self._sampling_problems(sampling or {})
+        problems += self._sampling_problems(sampling or {}, capability)
         if problems:
             raise ValueError("\n".join(problems))
         return {name: value for name, value in values.items() if value is not None}
@@ -102,11 +106,11 @@ class Conditioning:
 
     def check_sampling(self, options: Mapping[str, Any]) -> None:
         """`ValueError` with a line for each option that the model's `sample` does not have, or of another type."""
-        if problems := self._sampling_problems(options):
+        if problems := self._sampling_problems(options, "sample"):
             raise ValueError("\n".join(problems))
 
-    def _sampling_problems(self, options: Mapping[str, Any]) -> list[str]:
-        sample = getattr(type(self.model), "sample", None)
+    def _sampling_problems(self, options: Mapping[str, Any], capability: str) -> list[str]:
+        sample = getattr(type(self.model), capability, None)
         parameters = inspect.signature(sample).parameters.values() if sample else ()
         known = {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY}
         hints = typing.get_type_hints(sample) if sample else {}

@@ -215,7 +215,7 @@ class Run:
     def score_method(self, method: str | None = None) -> str:
         """`method`, or by default the first that the model supports. `ValueError` if it is unsupported, or none is."""
         images = self.data[self.data.domains[0]].kind == "image"
-        return chosen_method(method, self.config.choices.model, self.folder, self.can, images)
+        return chosen_method(method, self.config.choices.model, self.folder, self.can, images, self.model.slow)
 
     def score_batch(
         self,

@@ -70,6 +70,15 @@ METHODS: dict[str, Method] = {
         "mean squared error of the reconstruction",
         lambda model, x, _, *given: mean_squared_error(x, model.reconstruct(x, *given)),
     ),
+    "bound": Method(
+        "elbo", "-(estimated ELBO) in nats", lambda model, x, _, *given: -model.elbo(x, *given), draws=True
+    ),
+    "denoising": Method(
+        "denoising_error",
+        "squared error of the noise that is found",
+        lambda model, x, _, *given: model.denoising_error(x, *given),
+        draws=True,
+    ),
     "importance-weighted": Method(
         "log_weights", "-(importance-weighted bound on log p(x)) in nats", _minus("importance_weighted"), draws=True
     ),
@@ -86,9 +95,11 @@ and 0.415 by the ELBO, 1.000 and 0.392 by the importance-weighted bound. All of 
 likely of all."""
 
 
-def chosen_method(method: str | None, model: str, folder: Path, can: Callable[[str], bool], images: bool) -> str:
-    """`method`, or by default the first that the model `can`. images: whether its data are images. `ValueError` as for
-    `Run.score_method`."""
+def chosen_method(
+    method: str | None, model: str, folder: Path, can: Callable[[str], bool], images: bool, slow: tuple[str, ...] = ()
+) -> str:
+    """`method`, or by default the first that the model `can` and that is not `slow`. images: whether its data are
+    images. `ValueError` as for `Run.score_method`."""
     able = [name for name, entry in METHODS.items() if can(entry.needs) and (images or not entry.of_images)]
     if not able:
         others = sorted({name for entry in METHODS.values() for name in models_that_can(entry.needs)})
@@ -100,4 +111,4 @@ def chosen_method(method: str | None, model: str, folder: Path, can: Callable[[s
         elif method in METHODS:
             reason = f"model {model} cannot {CAPABILITIES[METHODS[method].needs]}; it"
         raise ValueError(f"method={method}: {reason} can score by {', '.join(able)}")
-    return method or able[0]
+    return method or next((name for name in able if METHODS[name].needs not in slow), able[0])

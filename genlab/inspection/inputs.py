@@ -42,13 +42,14 @@ def open_input(
     skip_damaged: bool | None = None,
     limit: int | None = None,
     domain: str | None = None,
+    wanted: Field | None = None,
 ) -> Images:
     """Images of a file, a folder or an npz file, or points of a csv or npz file. `ValueError` naming `key` if there are
     none that fit the run.
 
-    domain: the field that they are examples of, by default the first that is modelled.
+    domain: the field that they are examples of, by default the first that is modelled. wanted: another one instead.
     """
-    wanted = run.data[domain or run.data.domains[0]]
+    wanted = wanted or run.data[domain or run.data.domains[0]]
     path = Path(place).expanduser()
     origin = {"path": str(path.resolve())}
     if not kind_of(wanted).levels:

@@ -84,6 +84,15 @@ METRICS: dict[str, Metric] = {
         topic="likelihood",
         units={"log_likelihood": "nats", "bits_per_dim": "bits/dim"},
     ),
+    "variational_bound": Metric(
+        "data",
+        "ELBO estimated by some of many steps, bits per dimension",
+        {"elbo": "max", "bits_per_dim": "min"},
+        ("elbo",),
+        draws=True,
+        topic="likelihood",
+        units={"elbo": "nats", "bits_per_dim": "bits/dim"},
+    ),
     "reconstruction": Metric(
         "data",
         "MSE, PSNR, SSIM",

@@ -12,23 +12,33 @@ References:
 - Ho, Salimans 2022, Classifier-Free Diffusion Guidance, https://arxiv.org/abs/2207.12598
 """
 
+import math
 from collections.abc import Iterator, Mapping
-from math import prod
+from itertools import pairwise
 from typing import get_args
 
 import torch
 from torch import Tensor
 
-from genlab.contract.data import Batch, Condition, DataSpec
+from genlab.contract.data import Batch, Condition, DataSpec, select
 from genlab.contract.model import GenerativeModel, Grid, Update
+from genlab.diffusion.likelihood import denoising_error, equation_log_prob, variational_bound
+from genlab.diffusion.operators import Operator
 from genlab.diffusion.paths import PathName, PredictionName, make_path, over
+from genlab.diffusion.restoration import RestorationName, restored
 from genlab.diffusion.samplers import Denoiser, SamplerName, states, times
 from genlab.diffusion.weights import TimesName, WeightingName, drawn_times, weight
+from genlab.media.kinds import levels_of
 from genlab.models.latents import grid_of_samples, standard_normal
 from genlab.networks.condition import ConditionFeatures
 from genlab.networks.coordinates import Coordinates
 from genlab.networks.layers import check_least
 from genlab.networks.network import Network
+from genlab.system.portions import rows_at_once
+from genlab.system.progress import followed
+
+_COPIES = 80
+"""Numbers that a network with gradients holds for each of an example, roughly."""
 
 
 class Diffusion(GenerativeModel):
@@ -66,12 +76,15 @@ class Diffusion(GenerativeModel):
             raise ValueError(f"model.label_dropout={label_dropout}: must lie in [0, 1)")
         if not conditional:
             self.conditions = ()
-        self.size, self.path = prod(data.shape), make_path(path)
+        self.size, self.path = math.prod(data.shape), make_path(path)
         self.prediction, self.weighting, self.times = prediction, weighting, times
         self.label_dropout, self.sampler, self.steps, self.guidance = label_dropout, sampler, steps, guidance
         self.signed, self.features = Coordinates(data["x"], "signed"), ConditionFeatures(data, self.conditions)
         told = self.features.size + 1 if self.conditions else 0  # and whether there is a condition
         self.network = network.denoiser(data.shape, told)
+        self.levels = levels_of(data["x"])
+        self.noisy = ("denoising_error", "elbo", *(("log_prob",) if self.levels else ()))
+        self.slow = ("log_prob",) if self.levels else ()
 
     def told(self, condition: Condition, x: Tensor) -> Tensor:
         """What the network is told of a condition, [N, F]; zeros stand for none."""
@@ -106,8 +119,8 @@ class Diffusion(GenerativeModel):
         """x_0 and eps of x_t [N, ...] under a condition; see `guidance` above."""
         features = self.told(condition, like) if self.conditions and condition is not None and guidance else None
 
-        def denoise(x: Tensor, t: float) -> tuple[Tensor, Tensor]:
-            times = x.new_full((x.shape[0],), t)
+        def denoise(x: Tensor, t: float | Tensor) -> tuple[Tensor, Tensor]:
+            times = t if isinstance(t, Tensor) else x.new_full((x.shape[0],), t)
             if features is None:
                 nothing = x.new_zeros(x.shape[0], self.features.size + 1) if self.conditions else None
                 predicted = self.network(x, times, nothing)
@@ -122,12 +135,12 @@ class Diffusion(GenerativeModel):
 
         return denoise
 
-    def solved(self, x: Tensor, t: float, predicted: Tensor) -> tuple[Tensor, Tensor]:
+    def solved(self, x: Tensor, t: float | Tensor, predicted: Tensor) -> tuple[Tensor, Tensor]:
         """x_0 and eps of x at time t. Near t = 1 of a discrete path an error of the noise is a hundred times larger in
         x_0, which is therefore held in the range of images, as by Ho et al. 2020."""
-        place = self.path.at(t)
+        place = self.path.at(over(t, x) if isinstance(t, Tensor) else t)
         x0, eps = place.solve(self.prediction, x, predicted)
-        if self.path.discrete and self.signed.bounds is not None and t > 0:
+        if self.path.discrete and self.signed.bounds is not None and (isinstance(t, Tensor) or t > 0):
             x0 = x0.clamp(-1, 1)
             eps = (x - place.alpha * x0) / place.sigma
         return x0, eps
@@ -179,6 +192,57 @@ class Diffusion(GenerativeModel):
         denoise = self.denoiser(condition, guidance, x)
         *_, y = states(sampler, self.path, denoise, x, times(steps), eta)
         return self.signed.outward(y if self.signed.bounds is None else y.clamp(-1, 1))
+
+    def restore(
+        self,
+        y: Tensor,
+        operator: Operator,
+        condition: Condition | None = None,
+        *,
+        method: RestorationName = "projection",
+        steps: int = 100,
+        eta: float = 0.85,
+        guidance: float | None = None,
+    ) -> Tensor:
+        """Images [N, *shape] in [0, 1] that a linear operator makes y of, from noise by torch's global generator.
+
+        method: projection and repaint give y exactly, dps about so. eta: of projection, as of `sample`. guidance: None
+        for the model's own, without effect where there is no condition.
+        """
+        check_least(1, "sampling", steps=steps)
+        x = self.prior(len(y)).view(-1, *self.data.shape)
+        denoise = self.denoiser(condition, self.guidance if guidance is None else guidance, x)
+        signed = 2 * y - operator.apply(torch.ones_like(x))
+        shown = followed(pairwise(times(steps)), "restoring, step", steps)
+        return self.signed.outward(restored(method, self.path, denoise, signed, operator, x, shown, eta))
+
+    def denoising_error(self, x: Tensor, condition: Condition | None = None) -> Tensor:
+        """Squared error [N] of the noise that is found in x [N, *shape], summed over entries, mean over 16 times; under
+        the condition, if there is one, as are the two below."""
+        y = self.signed.inward(x)
+        return denoising_error(self.path, self.denoiser(condition, 1.0, y), y)
+
+    def elbo(self, x: Tensor, condition: Condition | None = None) -> Tensor:
+        """Estimate [N] of a lower bound of log p(x) in nats, x [N, *shape]; of images that of their levels."""
+        y = self.signed.inward(x)
+        found = variational_bound(self.path, self.denoiser(condition, 1.0, y), y, self.levels)
+        return found - self.signed.log_scale
+
+    def log_prob(self, x: Tensor, condition: Condition | None = None) -> Tensor:
+        """log p(x) [N] in nats, x [N, *shape], of what the deterministic sampler gives in many steps; of images an
+        estimate of a bound for their levels."""
+
+        def part(y: Tensor, condition: Condition | None) -> Tensor:
+            return equation_log_prob(self.path, self.denoiser(condition, 1.0, y), y, self.levels)
+
+        rows = torch.arange(len(x), device=x.device).split(rows_at_once(self.data.shape, copies=_COPIES))
+        with torch.autocast(x.device.type, enabled=False):
+            found = [part(self.signed.inward(x[index]), select(condition, index)) for index in rows]
+        return torch.cat(found) - self.signed.log_scale
+
+    def bits_per_dim(self, nats: Tensor) -> Tensor:
+        """-nats / (D log 2), of images."""
+        return -nats / (self.size * math.log(2))
 
     def preview(self, batch: Batch) -> Mapping[str, Grid]:
         """samples: see `grid_of_samples`."""

@@ -101,7 +101,7 @@ class DenoisingUNet(nn.Module):
         self.grow = nn.ModuleList(nn.Conv2d(below, width, 3, padding=1) for width, below in pairwise(widths))
         self.up: Any = nn.ModuleList(blocks(level, 2 * widths[level]) for level in range(deepest))
         self.norm = ChannelNorm(first)
-        self.last = nn.Conv2d(first, shape[0], 3, padding=1)
+        self.last = nn.Conv2d(first, 2 * shape[0], 3, padding=1)
         nn.init.zeros_(self.last.weight)
 
     def forward(self, x: Tensor, t: Tensor, features: Tensor | None = None) -> Tensor:
@@ -119,7 +119,8 @@ class DenoisingUNet(nn.Module):
             h = torch.cat([grow(interpolate(h, across.shape[-2:], mode="nearest")), across], 1)
             for block in blocks:
                 h = block(h, embedding)
-        return self.last(silu(self.norm(h)))
+        shift, scale = self.last(silu(self.norm(h))).chunk(2, 1)
+        return shift + scale * x  # as normalized features do not say how large the noise of a pixel is
 
 
 @dataclass(frozen=True)
