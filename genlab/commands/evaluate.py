@@ -10,9 +10,10 @@ from genlab.commands.results import drawn, image_origin, load_run, results, same
 from genlab.commands.sampling_table import show_table, wanted
 from genlab.config.commands import EvaluateConfig
 from genlab.contract.model import Grid
+from genlab.evaluation.choosing import choose
 from genlab.evaluation.context import EvaluationContext
 from genlab.evaluation.controls import Checked
-from genlab.evaluation.evaluate import choose, evaluate, measured_before, write
+from genlab.evaluation.evaluate import evaluate, measured_before, write
 from genlab.evaluation.sample_metrics import nearest_images
 from genlab.inspection.dataset import run_source
 from genlab.media.grids import save_png

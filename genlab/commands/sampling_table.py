@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from genlab.commands.lines import command_line
 from genlab.commands.results import results, same
 from genlab.config.commands import EvaluateConfig
+from genlab.evaluation.choosing import choose
 from genlab.evaluation.context import EvaluationContext
-from genlab.evaluation.evaluate import choose, evaluate
+from genlab.evaluation.evaluate import evaluate
 from genlab.inference.run import Run
 from genlab.metrics.catalogue import known
 from genlab.system.files import write_csv

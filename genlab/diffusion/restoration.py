@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from genlab.diffusion.operators import Operator
-from genlab.diffusion.paths import Path
+from genlab.diffusion.paths import Path, over
 from genlab.diffusion.samplers import Denoiser, renoised
 
 RestorationName = Literal["projection", "repaint", "dps"]
@@ -79,10 +79,12 @@ def _resampled(path: Path, denoise: Denoiser, y: Tensor, operator: Operator, x: 
 def _led(
     path: Path, denoise: Denoiser, y: Tensor, operator: Operator, x: Tensor, t: float, s: float, length: float
 ) -> Tensor:
-    """x at s, moved against the gradient of the distance between y and what x_0 gives."""
+    """x at s, moved against the gradient of the distance between y and what x_0 gives, by `length` times the gradient;
+    less where that would lead beyond y, were the distance linear."""
     with torch.enable_grad():
         leaf = x.detach().requires_grad_()
         x0, eps = denoise(leaf, t)
-        distance = (y - operator.apply(x0)).flatten(1).norm(dim=1).sum()
-        (gradient,) = torch.autograd.grad(distance, leaf)
-    return renoised(path, x0.detach(), eps.detach(), t, s, 1.0) - length * gradient
+        distance = (y - operator.apply(x0)).flatten(1).norm(dim=1)
+        (gradient,) = torch.autograd.grad(distance.sum(), leaf)
+    to_y = distance.detach() / gradient.flatten(1).square().sum(1).clamp(min=1e-12)
+    return renoised(path, x0.detach(), eps.detach(), t, s, 1.0) - over(to_y.clamp(max=length), x) * gradient

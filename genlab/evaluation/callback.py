@@ -3,8 +3,9 @@
 import logging
 from dataclasses import replace
 
+from genlab.evaluation.choosing import choose
 from genlab.evaluation.context import EvaluationContext
-from genlab.evaluation.evaluate import choose, evaluate
+from genlab.evaluation.evaluate import evaluate
 from genlab.inference.run import Run
 from genlab.metrics.catalogue import METRICS
 from genlab.system.distributed import first_process_first, rank

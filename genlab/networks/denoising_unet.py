@@ -116,7 +116,7 @@ class DenoisingUNet(nn.Module):
             h = block(h, embedding)
         for blocks, grow in zip(reversed(self.up), reversed(self.grow), strict=True):
             across = kept.pop()
-            h = torch.cat([grow(interpolate(h, across.shape[-2:], mode="nearest")), across], 1)
+            h = torch.cat([interpolate(grow(h), across.shape[-2:], mode="nearest"), across], 1)
             for block in blocks:
                 h = block(h, embedding)
         shift, scale = self.last(silu(self.norm(h))).chunk(2, 1)
@@ -128,7 +128,7 @@ class Denoising(Network):
     """widths: channels of each level. blocks: of each level. attention: largest side of an image's
     features that attend to each other. dropout: rate inside blocks."""
 
-    widths: Sequence[int] = (32, 64, 64)
+    widths: Sequence[int] = (16, 48, 96)
     blocks: int = 1
     attention: int = 7
     dropout: float = 0.0

@@ -29,11 +29,15 @@ def test_both_train_the_same_network_on_the_same_batches(name):
     def sizes(modules) -> list[int]:
         return sorted(sum(parameter.numel() for parameter in module.parameters()) for module in modules)
 
-    own = model.players().values() if len(model.players()) == 2 else (model.encoder, model.decoder)
+    if name == "unet":
+        own = (model.network,)
+    else:
+        own = model.players().values() if len(model.players()) == 2 else (model.encoder, model.decoder)
     assert sizes(own) == sizes(players)
     assert config.trainer.batch_size == workload.batch_size
     assert model.data.shape[1] == workload.size
     lr, momentum = (1e-3, 0.9) if len(model.players()) == 1 else (2e-4, 0.5)
+    lr = 2e-3 if name == "unet" else lr
     expected = {"_target_": "torch.optim.Adam", "lr": lr, "betas": [momentum, 0.999], "eps": 1e-8, "weight_decay": 0}
     assert expected.items() <= config.optimizer.items()
     assert all(settings["lr"] == lr for settings in config.optimizer["players"].values())
@@ -41,14 +45,17 @@ def test_both_train_the_same_network_on_the_same_batches(name):
     assert config.trainer.ema is config.trainer.validate_every is config.trainer.clip is None
 
 
-@pytest.mark.parametrize("name", ["burgess", "cgan", "dcgan32", "cyclegan@64"])
-def test_a_plain_step_moves_both_players(name):
+@pytest.mark.parametrize("name", ["burgess", "cgan", "dcgan32", "cyclegan@64", "unet"])
+def test_a_plain_step_moves_all_players(name):
     players = WORKLOADS[name].players(Settings())
     before = [torch.cat([p.detach().flatten() for p in player.parameters()]) for player in players]
-    images = torch.randint(256, (4, 3 if name == "cyclegan@64" else 1, 32, 32), dtype=torch.uint8)
+    side = WORKLOADS[name].size if name == "unet" else 32
+    images = torch.randint(256, (4, 3 if name == "cyclegan@64" else 1, side, side), dtype=torch.uint8)
     one, other = (plain.batches(images, torch.arange(4), 2, Settings()) for _ in range(2))
     if name == "burgess":
         step = plain.vae(players, one, Settings())
+    elif name == "unet":
+        step = plain.flow_matching(players, one, Settings())
     elif name == "cyclegan@64":
         step = plain.cyclegan(players, one, other, Settings())
     else:

@@ -17,8 +17,9 @@ from genlab.data.shapes import Shapes
 from genlab.data.source import ArrayExamples
 from genlab.evaluation import context as contexts
 from genlab.evaluation import sample_metrics
+from genlab.evaluation.choosing import choose
 from genlab.evaluation.context import EvaluationContext, MetricValue
-from genlab.evaluation.evaluate import _entry, choose, evaluate, write
+from genlab.evaluation.evaluate import _entry, evaluate, write
 from genlab.evaluation.sample_metrics import SAMPLE_METRICS, nearest_images
 from genlab.inference.run import Run
 from genlab.metrics.catalogue import METRICS, directions_of

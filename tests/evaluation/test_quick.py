@@ -7,8 +7,9 @@ from test_evaluate import subject
 from genlab.commands.requests import compose_request
 from genlab.data.source import ArrayExamples, Source
 from genlab.evaluation import features
+from genlab.evaluation.choosing import choose
 from genlab.evaluation.context import EvaluationContext
-from genlab.evaluation.evaluate import choose, evaluate
+from genlab.evaluation.evaluate import evaluate
 from genlab.evaluation.real_images import with_few
 from genlab.metrics.catalogue import COMPARABLE
 

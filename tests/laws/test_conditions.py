@@ -11,13 +11,16 @@ import torch
 from genlab.config.options import class_of
 from genlab.contract.data import select
 from genlab.contract.model import CAPABILITIES
+from genlab.diffusion.operators import Operator
 from genlab.inference.run import Run
 
 CONDITIONAL = [case for case in lab.CASES if class_of("model", lab.model_of(case)).conditions]
 
 UNCONDITIONED = {"prior", "translate"}
-DRAWN = {"sample", "log_weights", "complete"}
+DRAWN = {"sample", "log_weights", "complete", "restore", "elbo", "denoising_error"}
 """Capabilities whose noise is drawn for all rows at once."""
+
+HALF = Operator(lambda x: x / 2, lambda y: 2 * y, lambda y: 2 * y, "brighter", lambda y: y)
 
 STEPS = 5
 ROWS = 5
@@ -47,9 +50,11 @@ def capabilities(run, x, condition):
         "sample": lambda rows, *given: model.sample(len(rows), *given),
         "log_weights": lambda rows, *given: model.log_weights(rows, 2, *given).T,
         "complete": lambda rows, *given: model.complete(rows, 4, *given),
+        "restore": lambda rows, *given: model.restore(HALF.apply(rows), HALF, *given, steps=2),
     }
     found = {}
-    for name in CAPABILITIES.keys() - UNCONDITIONED:
+    unfit = {"restore"} if model.data["x"].kind != "image" else set()
+    for name in CAPABILITIES.keys() - UNCONDITIONED - unfit:
         if run.can(name):
             rows = latents(model, x, condition) if name == "decode" else x
             found[name] = known.get(name, getattr(model, name)), rows

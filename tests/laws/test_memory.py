@@ -11,8 +11,9 @@ import pytest
 import torch
 from representatives import REPRESENTATIVE_CASES
 
+from genlab.evaluation.choosing import choose
 from genlab.evaluation.context import EvaluationContext
-from genlab.evaluation.evaluate import choose, evaluate
+from genlab.evaluation.evaluate import evaluate
 from genlab.inference.run import Run
 from genlab.inference.scoring import METHODS
 from genlab.system.portions import Portions

@@ -7,9 +7,10 @@ probabilities, real and generated images one after the other, `.item()` of every
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import torch
-from bench.plain import Pool, Settings, Step
+from bench.plain import Pool, Settings, Step, told
 from bench.workloads import TRANSLATED, WORKLOADS
 from PIL import Image
 from torch import Tensor, nn
@@ -21,7 +22,7 @@ from torchvision import datasets, transforms
 def script(name: str, root: Path, workers: int) -> Step:
     """A step of the workload `name` on the sets that torchvision finds in `root`, loaded by so many workers."""
     workload = WORKLOADS[name]
-    first, second = workload.players(Settings())
+    players: Any = workload.players(Settings())
 
     def loader(dataset: Dataset) -> Iterator:
         ways = {"shuffle": True, "drop_last": True, "num_workers": workers, "persistent_workers": workers > 0}
@@ -33,11 +34,12 @@ def script(name: str, root: Path, workers: int) -> Step:
     between_0_and_1 = transforms.Compose([*resize, transforms.ToTensor()])
     around_0 = transforms.Compose([*resize, transforms.ToTensor(), transforms.Normalize([0.5], [0.5])])
     if name.startswith("cyclegan"):
-        return _cyclegan(first, second, *(loader(RandomImages(workload.size, around_0)) for _ in range(2)))
+        return _cyclegan(*players, *(loader(RandomImages(workload.size, around_0)) for _ in range(2)))
     if name in ("vae_mlp", "burgess"):
-        return _vae(first, second, loader(datasets.MNIST(root, transform=between_0_and_1)))
+        return _vae(*players, loader(datasets.MNIST(root, transform=between_0_and_1)))
     data = loader(datasets.MNIST(root, transform=around_0))
-    return _conditional_gan(first, second, data) if name == "cgan" else _gan(first, second, data)
+    steps: Any = {"cgan": _conditional_gan, "unet": _flow_matching}
+    return steps.get(name, _gan)(*players, data)
 
 
 class RandomImages(Dataset):
@@ -96,6 +98,22 @@ def _gan(generator: nn.Module, discriminator: nn.Module, data: Iterator) -> Step
         loss_g.backward()
         optimizer_g.step()
         _ = (loss_real + loss_fake).item(), loss_g.item()
+
+    return step
+
+
+def _flow_matching(network: nn.Module, data: Iterator) -> Step:
+    optimizer = torch.optim.Adam(network.parameters(), lr=2e-3)
+
+    def step() -> None:
+        x, label = next(data)
+        optimizer.zero_grad()
+        eps, t = torch.randn_like(x), torch.sigmoid(torch.randn(len(x)))
+        x_t = (1 - t.view(-1, 1, 1, 1)) * x + t.view(-1, 1, 1, 1) * eps
+        loss = F.mse_loss(network(x_t, t, told(label)), eps - x)
+        loss.backward()
+        loss.item()
+        optimizer.step()
 
     return step
 

@@ -1,4 +1,4 @@
-"""The seven workloads: an experiment of GenLab's, and the same networks, data, batch and optimizer by hand."""
+"""The workloads: an experiment of GenLab's, and the same networks, data, batch and optimizer by hand."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,6 +8,8 @@ import torch
 from bench import networks, plain
 from bench.plain import MEMORY_FORMATS, Settings, Step
 from torch import nn
+
+from genlab.networks.denoising_unet import Denoising
 
 TRANSLATED = 64
 """Images of each domain of a CycleGAN's data."""
@@ -21,10 +23,10 @@ class Workload:
     experiment: str
     size: int
     batch_size: int
-    networks: Callable[[torch.memory_format], tuple[nn.Module, nn.Module]]
+    networks: Callable[[torch.memory_format], tuple[nn.Module, ...]]
 
-    def players(self, settings: Settings) -> tuple[nn.Module, nn.Module]:
-        """Encoder and decoder, generator and discriminator, or generators and discriminators."""
+    def players(self, settings: Settings) -> tuple[nn.Module, ...]:
+        """Encoder and decoder, generator and discriminator, generators and discriminators, or one network."""
         return self.networks(MEMORY_FORMATS[settings.memory_format])
 
     def plain_step(self, raw: Path, settings: Settings) -> Step:
@@ -38,9 +40,16 @@ class Workload:
         data = plain.batches(*plain.mnist(raw, self.size), *loader)
         if self.name in ("vae_mlp", "burgess"):
             return plain.vae(players, data, settings)
+        if self.name == "unet":
+            return plain.flow_matching(players, data, settings)
         if self.name == "cgan":
             return plain.gan(players, data, settings, plain.least_squares, conditional=True)
         return plain.gan(players, data, settings, plain.cross_entropy)
+
+
+def denoising_unet() -> tuple[nn.Module, ...]:
+    """GenLab's own, as the loops are what is compared: of images and eleven features, a class and that there is one."""
+    return (Denoising().denoiser((1, 28, 28), 11),)
 
 
 WORKLOADS = {
@@ -51,6 +60,7 @@ WORKLOADS = {
         Workload("cgan", "bench-cgan-mlp", 32, 64, lambda _: networks.mlp_gan()),
         Workload("dcgan32", "bench-dcgan-32", 32, 64, networks.dcgan32),
         Workload("dcgan64", "bench-dcgan-64", 64, 64, networks.dcgan64),
+        Workload("unet", "bench-unet", 28, 64, lambda _: denoising_unet()),
         Workload("cyclegan@64", "bench-cyclegan-64", 64, 1, lambda _: networks.cyclegan()),
         Workload("cyclegan@128", "bench-cyclegan-128", 128, 1, lambda _: networks.cyclegan()),
     )
