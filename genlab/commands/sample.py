@@ -8,6 +8,7 @@ import torch
 from genlab.commands.completing import complete_images
 from genlab.commands.lines import command_line
 from genlab.commands.results import arrays_of, drawn, image_origin, load_run, results, same
+from genlab.commands.trajectory import show_trajectory
 from genlab.config.commands import SampleConfig
 from genlab.contract.model import Grid
 from genlab.inference.run import Run
@@ -26,6 +27,8 @@ def main(config: SampleConfig) -> None:
     run = load_run(config)
     if config.complete is not None:
         return complete_images(run, config)
+    if config.format == "gif":
+        return show_trajectory(run, config)
     kind = shown_kind(run.data)
     run.capability("sample")
     asked = run.conditioning.checked(config.condition, config.sampling, several=True)

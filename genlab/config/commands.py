@@ -113,7 +113,7 @@ class SampleConfig(ConditionedConfig):
     rows: int | None = limited(at_least=1)
     num_samples: int = limited(at_least=1, at_most=10**9)
     sampling: dict[str, Any] = MISSING
-    format: str = limited(choices=("grid", "npz", "png"))
+    format: str = limited(choices=("grid", "npz", "png", "gif"))
 
 
 @dataclass

@@ -47,6 +47,7 @@ class Grid:
 
 CAPABILITIES = {
     "sample": "sample",
+    "trajectory": "show how noise turns into samples",
     "prior": "draw latents from a prior",
     "decode": "decode",
     "encode": "encode",
@@ -80,6 +81,7 @@ class GenerativeModel(nn.Module):
     [N, D] in the data's units; noise comes from torch's global generator, on the device of the weights:
     - `sample(num_samples, condition=None, *, ...) -> x`; its keyword-only parameters are the options that the command
       line takes as `sampling.NAME`;
+    - `trajectory(num_samples) -> [num_samples, steps, *shape]`, the way from noise to samples; options as of `sample`;
     - `prior(num_samples) -> z`, latents [N, L] to decode, standard normal: what else a model draws, such as classes of
       its own, `decode` makes of them, or `sample` draws without a prior; `decode(z) -> x`;
     - `encode(x) -> z` [N, L], `reconstruct(x) -> x`, equal to `decode(encode(x))`;
@@ -177,6 +179,8 @@ class GenerativeModel(nn.Module):
 
     if TYPE_CHECKING:  # a model defines the capabilities that it has; callers check with `hasattr`
         sample: Callable[..., Tensor]
+
+        trajectory: Callable[..., Tensor]
 
         def prior(self, num_samples: int) -> Tensor: ...
 

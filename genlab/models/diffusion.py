@@ -12,36 +12,22 @@ References:
 - Ho, Salimans 2022, Classifier-Free Diffusion Guidance, https://arxiv.org/abs/2207.12598
 """
 
-import math
-from collections.abc import Iterator, Mapping
-from itertools import pairwise
-from typing import get_args
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
-from genlab.contract.data import Batch, Condition, DataSpec, select
-from genlab.contract.model import GenerativeModel, Grid, Update
-from genlab.diffusion.likelihood import denoising_error, equation_log_prob, variational_bound
-from genlab.diffusion.operators import Operator
+from genlab.contract.data import Batch, Condition, DataSpec
+from genlab.contract.model import Update
 from genlab.diffusion.paths import PathName, PredictionName, make_path, over
-from genlab.diffusion.restoration import RestorationName, restored
-from genlab.diffusion.samplers import Denoiser, SamplerName, states, times
+from genlab.diffusion.samplers import Denoiser, SamplerName
 from genlab.diffusion.weights import TimesName, WeightingName, drawn_times, weight
-from genlab.media.kinds import levels_of
-from genlab.models.latents import grid_of_samples, standard_normal
+from genlab.models.denoiser_model import DenoiserModel, Sampling
 from genlab.networks.condition import ConditionFeatures
-from genlab.networks.coordinates import Coordinates
-from genlab.networks.layers import check_least
 from genlab.networks.network import Network
-from genlab.system.portions import rows_at_once
-from genlab.system.progress import followed
-
-_COPIES = 80
-"""Numbers that a network with gradients holds for each of an example, roughly."""
 
 
-class Diffusion(GenerativeModel):
+class Diffusion(DenoiserModel):
     """x_t = alpha(t) x + sigma(t) eps in coordinates where images are in [-1, 1] and points standardized.
 
     network: its denoiser predicts `prediction` from x_t. path: alpha and sigma, see `genlab.diffusion.paths`.
@@ -70,21 +56,15 @@ class Diffusion(GenerativeModel):
         steps: int = 12,
         guidance: float = 1.0,
     ):
-        super().__init__(data)
-        check_least(1, steps=steps)
+        super().__init__(data, make_path(path), Sampling(sampler, steps, 0.0, guidance))
         if not 0 <= label_dropout < 1:
             raise ValueError(f"model.label_dropout={label_dropout}: must lie in [0, 1)")
         if not conditional:
             self.conditions = ()
-        self.size, self.path = math.prod(data.shape), make_path(path)
         self.prediction, self.weighting, self.times = prediction, weighting, times
-        self.label_dropout, self.sampler, self.steps, self.guidance = label_dropout, sampler, steps, guidance
-        self.signed, self.features = Coordinates(data["x"], "signed"), ConditionFeatures(data, self.conditions)
+        self.label_dropout, self.features = label_dropout, ConditionFeatures(data, self.conditions)
         told = self.features.size + 1 if self.conditions else 0  # and whether there is a condition
         self.network = network.denoiser(data.shape, told)
-        self.levels = levels_of(data["x"])
-        self.noisy = ("denoising_error", "elbo", *(("log_prob",) if self.levels else ()))
-        self.slow = ("log_prob",) if self.levels else ()
 
     def told(self, condition: Condition, x: Tensor) -> Tensor:
         """What the network is told of a condition, [N, F]; zeros stand for none."""
@@ -144,106 +124,3 @@ class Diffusion(GenerativeModel):
             x0 = x0.clamp(-1, 1)
             eps = (x - place.alpha * x0) / place.sigma
         return x0, eps
-
-    def prior(self, num_samples: int) -> Tensor:
-        """z ~ N(0, I), [num_samples, D], by torch's global generator."""
-        return standard_normal(num_samples, self.size, self)
-
-    def decode(self, z: Tensor, condition: Condition | None = None) -> Tensor:
-        """Examples [N, *shape] of noise z [N, D], by the model's sampler, without further noise."""
-        sampler = "ddim" if self.sampler == "ddpm" else self.sampler
-        return self.drawn(z, condition, sampler, self.steps, 0.0, self.guidance)
-
-    def encode(self, x: Tensor, condition: Condition | None = None) -> Tensor:
-        """The noise [N, D] that `decode` makes x [N, *shape] of, but for the error of the steps; without guidance."""
-        y = self.signed.inward(x)
-        grid = times(self.steps, backward=True)
-        *_, z = states("heun", self.path, self.denoiser(condition, 1.0, y), y, grid)
-        return z.flatten(1)
-
-    def sample(
-        self,
-        num_samples: int,
-        condition: Condition | None = None,
-        *,
-        sampler: SamplerName | None = None,
-        steps: int | None = None,
-        eta: float = 0.0,
-        guidance: float | None = None,
-    ) -> Tensor:
-        """Examples [num_samples, *shape] from noise by torch's global generator. None: the model's own.
-
-        sampler: ddpm, ddim, euler, heun or dpm-solver++. steps: from noise to data. eta: of ddim, noise added again at
-        each step, from 0 for none to 1 for as much as ddpm. guidance: see above.
-        """
-        sampler, steps = sampler or self.sampler, self.steps if steps is None else steps
-        if sampler not in get_args(SamplerName):
-            raise ValueError(f"sampling.sampler={sampler}: choose from {', '.join(get_args(SamplerName))}")
-        check_least(1, "sampling", steps=steps)
-        check_least(0, "sampling", eta=eta)
-        guidance = self.guidance if guidance is None else guidance
-        return self.drawn(self.prior(num_samples), condition, sampler, steps, eta, guidance)
-
-    def drawn(
-        self, z: Tensor, condition: Condition | None, sampler: SamplerName, steps: int, eta: float, guidance: float
-    ) -> Tensor:
-        """Examples [N, *shape] of noise z [N, D]."""
-        x = z.view(-1, *self.data.shape)
-        denoise = self.denoiser(condition, guidance, x)
-        *_, y = states(sampler, self.path, denoise, x, times(steps), eta)
-        return self.signed.outward(y if self.signed.bounds is None else y.clamp(-1, 1))
-
-    def restore(
-        self,
-        y: Tensor,
-        operator: Operator,
-        condition: Condition | None = None,
-        *,
-        method: RestorationName = "projection",
-        steps: int = 100,
-        eta: float = 0.85,
-        guidance: float | None = None,
-    ) -> Tensor:
-        """Images [N, *shape] in [0, 1] that a linear operator makes y of, from noise by torch's global generator.
-
-        method: projection and repaint give y exactly, dps about so. eta: of projection, as of `sample`. guidance: None
-        for the model's own, without effect where there is no condition.
-        """
-        check_least(1, "sampling", steps=steps)
-        x = self.prior(len(y)).view(-1, *self.data.shape)
-        denoise = self.denoiser(condition, self.guidance if guidance is None else guidance, x)
-        signed = 2 * y - operator.apply(torch.ones_like(x))
-        shown = followed(pairwise(times(steps)), "restoring, step", steps)
-        return self.signed.outward(restored(method, self.path, denoise, signed, operator, x, shown, eta))
-
-    def denoising_error(self, x: Tensor, condition: Condition | None = None) -> Tensor:
-        """Squared error [N] of the noise that is found in x [N, *shape], summed over entries, mean over 16 times; under
-        the condition, if there is one, as are the two below."""
-        y = self.signed.inward(x)
-        return denoising_error(self.path, self.denoiser(condition, 1.0, y), y)
-
-    def elbo(self, x: Tensor, condition: Condition | None = None) -> Tensor:
-        """Estimate [N] of a lower bound of log p(x) in nats, x [N, *shape]; of images that of their levels."""
-        y = self.signed.inward(x)
-        found = variational_bound(self.path, self.denoiser(condition, 1.0, y), y, self.levels)
-        return found - self.signed.log_scale
-
-    def log_prob(self, x: Tensor, condition: Condition | None = None) -> Tensor:
-        """log p(x) [N] in nats, x [N, *shape], of what the deterministic sampler gives in many steps; of images an
-        estimate of a bound for their levels."""
-
-        def part(y: Tensor, condition: Condition | None) -> Tensor:
-            return equation_log_prob(self.path, self.denoiser(condition, 1.0, y), y, self.levels)
-
-        rows = torch.arange(len(x), device=x.device).split(rows_at_once(self.data.shape, copies=_COPIES))
-        with torch.autocast(x.device.type, enabled=False):
-            found = [part(self.signed.inward(x[index]), select(condition, index)) for index in rows]
-        return torch.cat(found) - self.signed.log_scale
-
-    def bits_per_dim(self, nats: Tensor) -> Tensor:
-        """-nats / (D log 2), of images."""
-        return -nats / (self.size * math.log(2))
-
-    def preview(self, batch: Batch) -> Mapping[str, Grid]:
-        """samples: see `grid_of_samples`."""
-        return {"samples": grid_of_samples(self, batch.randn(self.size), self.decode)}

@@ -83,13 +83,28 @@ def test_a_list_of_sampling_options_gives_a_table(diffusion, done):
     assert entries[1]["kernel_distance"]["protocol"]["sampling"] == {"steps": 1, "sampler": "heun"}
 
 
-def test_a_table_is_of_samples(diffusion, refused):
-    asked = [f"run={diffusion}", "sampling.steps=[1,2]"]
-    assert "leave it out" in refused("evaluate", *asked, "metrics=[variational_bound]")
-    assert "sampling.steps" in refused("evaluate", f"run={diffusion}", "sampling.steps=[1,two]")
+def test_a_table_is_of_samples(diffusion, genlab):
+    for asked, way_out in (
+        (["sampling.steps=[1,2]", "metrics=[variational_bound]"], "leave it out"),
+        (["sampling.steps=[1,two]"], "sampling.steps"),
+        (["sampling.steps=[]"], "sampling.steps=[10,20]"),
+    ):
+        outcome = genlab("evaluate", f"run={diffusion}", *asked)
+        assert outcome.code == 2 and way_out in outcome.lines[-1], outcome
+    assert not (diffusion / "evaluation.json").exists()
 
 
 @pytest.mark.parametrize("method", ["bound", "denoising", "log-prob"])
 def test_scores(method, diffusion, done):
     out, made = done("score", diffusion, f"method={method}", "num_images=4")
     assert method in out and len(table(made / "scores.csv")) == 4
+
+
+def test_noise_turns_into_samples(diffusion, runs, done, refused):
+    _, made = done("sample", diffusion, "format=gif", "num_samples=12", "sampling.steps=4")
+    with Image.open(made / "animation.gif") as film:
+        assert film.n_frames == 8, "five times, and back"
+    assert (made / "strip.png").exists()
+    sampled = arrays(done("sample", diffusion, "num_samples=12", "sampling.steps=4")[1] / "samples.npz")
+    assert np.array_equal(arrays(made / "samples.npz")["images"], sampled["images"])
+    assert "ddpm, flow-matching" in refused("sample", f"run={runs.vae}", "format=gif")

@@ -17,7 +17,7 @@ from genlab.inference.run import Run
 CONDITIONAL = [case for case in lab.CASES if class_of("model", lab.model_of(case)).conditions]
 
 UNCONDITIONED = {"prior", "translate"}
-DRAWN = {"sample", "log_weights", "complete", "restore", "elbo", "denoising_error"}
+DRAWN = {"sample", "trajectory", "log_weights", "complete", "restore", "elbo", "denoising_error"}
 """Capabilities whose noise is drawn for all rows at once."""
 
 HALF = Operator(lambda x: x / 2, lambda y: 2 * y, lambda y: 2 * y, "brighter", lambda y: y)
@@ -50,6 +50,7 @@ def capabilities(run, x, condition):
         "sample": lambda rows, *given: model.sample(len(rows), *given),
         "log_weights": lambda rows, *given: model.log_weights(rows, 2, *given).T,
         "complete": lambda rows, *given: model.complete(rows, 4, *given),
+        "trajectory": lambda rows, *given: model.trajectory(len(rows), *given, steps=2),
         "restore": lambda rows, *given: model.restore(HALF.apply(rows), HALF, *given, steps=2),
     }
     found = {}
