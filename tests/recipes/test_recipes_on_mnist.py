@@ -72,6 +72,18 @@ def test_conditional_gan_paints_many_digits_of_the_class_asked_for(tmp_path, dat
     assert minutes <= 20
 
 
+@pytest.mark.parametrize("model, seed, least", [("flow-matching", 0, 0.97), ("flow-matching", 1, 0.97), ("ddpm", 0, 0.95)])
+def test_diffusion_paints_the_class_asked_for_in_all_its_variety(tmp_path, data_dir, reader, model, seed, least):
+    run, _, minutes = timed(tmp_path, f"model={model}", f"seed={seed}")
+    x, labels = draw(run)
+    agreement = (probabilities(reader, x).argmax(1) == labels).float().mean().item()
+    real, real_labels = mnist("validation", data_dir)
+    ratios = [spread(x[labels == k]) / spread(real[real_labels == k]) for k in range(10)]
+    report(model, tmp_path, seed=seed, minutes=minutes, agreement=agreement, spreads=ratios)
+    assert agreement >= least
+    assert min(ratios) >= 0.85
+
+
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_conditional_vae_beats_the_vae_and_keeps_to_the_class_asked_for(tmp_path, data_dir, reader, seed):
     run, final, minutes = timed(tmp_path, "model=cvae", f"seed={seed}")
