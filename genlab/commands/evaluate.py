@@ -42,7 +42,7 @@ def main(config: EvaluateConfig) -> None:
     begin = time.monotonic()
     names = choose(run, context, config.metrics)
     part = source.protocol.get("held_out", "validation") if config.split == "validation" else config.split
-    log.info("data       %d %s examples of %s", source.sizes[config.split], part, choice.name)
+    log.info("data       %d %s examples of %s", context.source.sizes[config.split], part, choice.name)
     entries = evaluate(run, context, names, config.seed)
     log.info("measured   in %s", time_in_words(time.monotonic() - begin))
     for line in table(entries):

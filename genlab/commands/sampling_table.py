@@ -5,7 +5,6 @@ import logging
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -46,15 +45,15 @@ def show_table(run: Run, config: EvaluateConfig, context: EvaluationContext) -> 
     for sampling in combinations:
         run.conditioning.check_sampling(sampling)
     context.settings = replace(context.settings, sampling=combinations[0])
-    names = _chosen(run, context, config.metrics)
+    names, context.progress = _chosen(run, context, config.metrics), False
     rows: list[dict[str, Any]] = []
     with results(run, "evaluations", config, "sampling", seed=config.seed) as (new, path):
         for number, sampling in enumerate(combinations, 1):
-            own = _with(context, sampling)
+            context.settings = replace(context.settings, sampling=sampling)
             told = " ".join(f"{name}={value}" for name, value in sampling.items())
             log.info("%-10s %s", f"{number}/{len(combinations)}", told)
             with _counting(run.model) as counted:
-                entries = evaluate(run, own, names, config.seed)
+                entries = evaluate(run, context, names, config.seed)
             calls = round(sum(counted) / (config.num_samples * config.repeats))
             values = {name: entry["value"] for name, entry in entries.items()}
             rows.append({**sampling, "network_calls": calls, **values, "entries": entries})
@@ -68,14 +67,6 @@ def show_table(run: Run, config: EvaluateConfig, context: EvaluationContext) -> 
     best = _best(rows, columns[len(own_columns)])
     options = {f"sampling.{name}": best[name] for name in lists}
     print(f"next       {command_line('sample', run=same(run, config, 'sample')['run'], **options)}")
-
-
-def _with(context: EvaluationContext, sampling: dict[str, Any]) -> EvaluationContext:
-    """The context, and what it has computed, for other sampling options."""
-    found = copy(context)
-    found.settings = replace(context.settings, sampling=sampling)
-    found.progress = False
-    return found
 
 
 def _best(rows: Sequence[dict[str, Any]], name: str) -> dict[str, Any]:

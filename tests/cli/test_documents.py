@@ -141,6 +141,8 @@ def test_a_command_that_uses_a_run_works(line, place, genlab, monkeypatch):
     if words[0] == "evaluate":
         keys = [word.partition("=")[0] for word in words]
         words += [setting for setting in EVALUATION if setting.partition("=")[0] not in keys]
+    if words[0] == "restore":
+        words += ["num_images=2", "draws=1", "sampling.steps=2"]
     if words[0] in ("reconstruct", "score") and "input=" in line:
         words.append("num_images=4")
     if DATA and re.search("mnist", line) and words[0] in ("data", "evaluate", "score"):
