@@ -53,7 +53,7 @@ def restored(
             x = _resampled(path, denoise, y, operator, x, t, s)
         else:
             x = _led(path, denoise, y, operator, x, t, s, _STEPS_OF_DPS / len(steps))
-    return x.clamp(-1, 1) if method == "dps" else nearest(operator, x, y)
+    return nearest(operator, x, y)
 
 
 def nearest(operator: Operator, x: Tensor, y: Tensor) -> Tensor:

@@ -135,15 +135,14 @@ class DenoiserModel(GenerativeModel):
         operator: Operator,
         condition: Condition | None = None,
         *,
-        method: RestorationName = "projection",
-        steps: int = 100,
+        method: RestorationName = "dps",
+        steps: int = 50,
         eta: float = 0.85,
         guidance: float | None = None,
     ) -> Tensor:
         """Images [N, *shape] in [0, 1] that a linear operator makes y of, from noise by torch's global generator.
 
-        method: projection and repaint give y exactly, dps about so. eta: of projection, as of `sample`. guidance: None
-        for the model's own, without effect where there is no condition.
+        eta: of projection, as of `sample`. guidance: None for the model's own, without effect without a condition.
         """
         check_least(1, "sampling", steps=steps)
         x = self.prior(len(y)).view(-1, *self.data.shape)

@@ -15,6 +15,9 @@ from torch import Tensor, nn
 from genlab.networks.layers import Style, check_widths
 from genlab.networks.network import Network, Shape
 
+_WAVES = (1.5, 3.0, 6.0, 12.0)
+"""Radians for each unit of standardized points."""
+
 _FREQUENCIES = (0.25, 0.5, 1.0, 2.0)
 """Oscillations, between the times 0 and 1, of what a denoiser is told of the time."""
 
@@ -63,19 +66,29 @@ class MLPDecoder(MLP):
 
 
 class MLPDenoiser(nn.Module):
-    """An MLP that sees x [N, *shape], times [N] in [0, 1] and features [N, F]: -> [N, *shape]."""
+    """An MLP that sees x [N, *shape], times [N] in [0, 1] and features [N, F]: -> [N, *shape].
+
+    Of points it sees waves as well, so that it finds edges (Tancik et al. 2020, Fourier Features Let Networks Learn
+    High Frequency Functions in Low Dimensional Domains, https://arxiv.org/abs/2006.10739); of times the logit, as what
+    is to be predicted changes fastest near 0.
+    """
 
     frequencies: Tensor
 
     def __init__(self, shape: Shape, features: int, hidden: Sequence[int]):
         super().__init__()
-        self.body = MLP(prod(shape) + 2 * len(_FREQUENCIES) + features, hidden, prod(shape), activation="silu")
+        size, self.waves = prod(shape), _WAVES if len(shape) == 1 else ()
+        inputs = size * (1 + 2 * len(self.waves)) + 2 * len(_FREQUENCIES) + 1 + features
+        self.body = MLP(inputs, hidden, 2 * size, activation="silu")
         self.register_buffer("frequencies", 2 * pi * torch.tensor(_FREQUENCIES), persistent=False)
 
     def forward(self, x: Tensor, t: Tensor, features: Tensor | None = None) -> Tensor:
-        angles = t[:, None] * self.frequencies
+        flat, angles = x.flatten(1), t[:, None] * self.frequencies
+        waves = [wave(frequency * flat) for frequency in self.waves for wave in (torch.sin, torch.cos)]
+        times = [angles.cos(), angles.sin(), t.logit(1e-4)[:, None] / 4]
         told = [] if features is None else [features]
-        return self.body(torch.cat([x.flatten(1), angles.cos(), angles.sin(), *told], 1)).view_as(x)
+        shift, scale = self.body(torch.cat([flat, *waves, *times, *told], 1)).chunk(2, 1)
+        return (shift + scale * flat).view_as(x)
 
 
 @dataclass(frozen=True)

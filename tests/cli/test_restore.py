@@ -28,7 +28,7 @@ def test_images_are_restored_and_compared(task, diffusion, done):
     assert np.array_equal(found["images"], again["images"]), "a seed gives its restorations"
 
 
-@pytest.mark.parametrize("method", ["repaint", "dps"])
+@pytest.mark.parametrize("method", ["repaint", "projection"])
 def test_other_methods(method, diffusion, done):
     out, _ = done("restore", diffusion, "num_images=2", "draws=1", f"sampling.method={method}", "sampling.steps=3")
     assert "psnr" in out

@@ -72,7 +72,9 @@ def test_conditional_gan_paints_many_digits_of_the_class_asked_for(tmp_path, dat
     assert minutes <= 20
 
 
-@pytest.mark.parametrize("model, seed, least", [("flow-matching", 0, 0.97), ("flow-matching", 1, 0.97), ("ddpm", 0, 0.95)])
+@pytest.mark.parametrize(
+    "model, seed, least", [("flow-matching", 0, 0.97), ("flow-matching", 1, 0.97), ("ddpm", 0, 0.95)]
+)
 def test_diffusion_paints_the_class_asked_for_in_all_its_variety(tmp_path, data_dir, reader, model, seed, least):
     run, _, minutes = timed(tmp_path, f"model={model}", f"seed={seed}")
     x, labels = draw(run)
