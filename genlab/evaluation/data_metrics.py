@@ -65,8 +65,8 @@ def measure_exact_likelihood(run: Run, context: EvaluationContext, seed: int) ->
 
 
 def measure_variational_bound(run: Run, context: EvaluationContext, seed: int) -> dict[str, MetricValue]:
-    """elbo in nats; also as bits_per_dim."""
-    return _nats(run, context, seed, run.model.elbo, "elbo")
+    """variational_bound in nats; also as bits_per_dim."""
+    return _nats(run, context, seed, run.model.elbo, "variational_bound")
 
 
 def _nats(

@@ -63,36 +63,24 @@ def _samples(summary: str, directions: dict[str, Direction], **more: Any) -> Met
     return Metric("samples", summary, directions, ("sample",), **{"topic": "sample quality", **settings})
 
 
+def _likelihood(summary: str, need: str, *values: str) -> Metric:
+    """Values in nats, and bits_per_dim; bounds are estimated by draws."""
+    directions: dict[str, Direction] = {**dict.fromkeys(values, "max"), "bits_per_dim": "min"}
+    settings: dict[str, Any] = {"draws": need != "log_prob", "topic": "likelihood"}
+    units = {**dict.fromkeys(values, "nats"), "bits_per_dim": "bits/dim"}
+    return Metric("data", f"{summary}, bits per dimension", directions, (need,), units=units, **settings)
+
+
 FEWEST_KERNEL = 50
 """Images on each side of a kernel distance: with fewer its error exceeds what separates good models from bad ones."""
 
 
 METRICS: dict[str, Metric] = {
-    "likelihood": Metric(
-        "data",
-        "ELBO (beta = 1), importance-weighted bound, bits per dimension",
-        {"elbo": "max", "importance_weighted_bound": "max", "bits_per_dim": "min"},
-        ("log_weights",),
-        draws=True,
-        units={"elbo": "nats", "importance_weighted_bound": "nats", "bits_per_dim": "bits/dim"},
+    "likelihood": _likelihood(
+        "ELBO (beta = 1), importance-weighted bound", "log_weights", "elbo", "importance_weighted_bound"
     ),
-    "exact_likelihood": Metric(
-        "data",
-        "log-likelihood, bits per dimension",
-        {"log_likelihood": "max", "bits_per_dim": "min"},
-        ("log_prob",),
-        topic="likelihood",
-        units={"log_likelihood": "nats", "bits_per_dim": "bits/dim"},
-    ),
-    "variational_bound": Metric(
-        "data",
-        "ELBO estimated by some of many steps, bits per dimension",
-        {"elbo": "max", "bits_per_dim": "min"},
-        ("elbo",),
-        draws=True,
-        topic="likelihood",
-        units={"elbo": "nats", "bits_per_dim": "bits/dim"},
-    ),
+    "exact_likelihood": _likelihood("log-likelihood", "log_prob", "log_likelihood"),
+    "variational_bound": _likelihood("bound on it from some of many steps", "elbo", "variational_bound"),
     "reconstruction": Metric(
         "data",
         "MSE, PSNR, SSIM",

@@ -123,7 +123,7 @@ for arguments in {lines!r}:
         ("genlab sample run=lat", {"run=latest"}),
         ("genlab sample d", {"device=", *(f"device.{key}=" for key in DEVICE_KEYS)}),
         ("genlab sample dataset=", set()),
-        ("genlab sample format=", {"format=grid", "format=npz", "format=png"}),
+        ("genlab sample format=", {"format=grid", "format=npz", "format=png", "format=gif"}),
         ("genlab evaluate n", {"num_samples=", "num_images=", "nearest="}),
     ],
 )

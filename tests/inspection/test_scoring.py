@@ -31,6 +31,8 @@ def file_size(image):
 ABILITIES = {
     "log_prob": brightness,
     "reconstruct": lambda x: x + 0.5,
+    "elbo": lambda x: brightness(x) / 2,
+    "denoising_error": lambda x: 3 * brightness(x),
     "log_weights": lambda x, num_samples: brightness(x).expand(num_samples, -1),
     "discriminator_score": lambda x: 2 * brightness(x),
 }
@@ -79,6 +81,8 @@ def test_every_method_says_what_it_means():
         "log-prob": -brightness(x),
         "complexity": -brightness(x) - 8 * math.log(2) * torch.tensor([file_size(image) for image in x]),
         "reconstruction": torch.full((5,), 0.25),
+        "bound": -brightness(x) / 2,
+        "denoising": 3 * brightness(x),
         "importance-weighted": -brightness(x),
         "elbo": -brightness(x),
         "discriminator": -2 * brightness(x),
