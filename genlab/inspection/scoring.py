@@ -95,7 +95,7 @@ def detection_protocol(
     run: Run, method: str, seed: int, importance_samples: int, scored: Scored, other: Scored
 ) -> dict[str, Any]:
     """How the detection of `other` against `scored` was measured, as plain data."""
-    draws = {"importance_samples": importance_samples} if METHODS[method].draws else {}
+    draws = {"importance_samples": importance_samples} if METHODS[method].needs == "log_weights" else {}
     return {
         "method": method,
         "score": METHODS[method].meaning,

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain, pairwise
-from typing import get_args
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
@@ -87,26 +87,24 @@ class DenoiserModel(GenerativeModel):
         """Examples [num_samples, *shape] from noise by torch's global generator. None: the model's own.
 
         sampler: ddpm, ddim, euler, heun or dpm-solver++. steps: from noise to data. eta: of ddim, noise added again at
-        each step, from 0 for none to 1 for as much as ddpm. guidance: see above.
+        each step, from 0 for none to 1 for as much as ddpm. guidance: how far the condition leads, 1 for as it was
+        learned, 0 for not at all (Ho, Salimans 2022, https://arxiv.org/abs/2207.12598).
         """
         *_, x = self.way(self.prior(num_samples), condition, self.asked(sampler, steps, eta, guidance), shown=True)
         return x
 
-    def trajectory(
+    def trajectory(self, num_samples: int, condition: Condition | None = None, **sampling: Any) -> Tensor:
+        """The way [num_samples, steps + 1, *shape] from noise to what `sample` gives, with the options of `sample`."""
+        way = self.way(self.prior(num_samples), condition, self.asked(**sampling), shown=True)
+        return torch.stack(list(way), 1)
+
+    def asked(
         self,
-        num_samples: int,
-        condition: Condition | None = None,
-        *,
         sampler: SamplerName | None = None,
         steps: int | None = None,
         eta: float = 0.0,
         guidance: float | None = None,
-    ) -> Tensor:
-        """The way [num_samples, steps + 1, *shape] from noise to what `sample` gives, with its options."""
-        way = self.way(self.prior(num_samples), condition, self.asked(sampler, steps, eta, guidance), shown=True)
-        return torch.stack(list(way), 1)
-
-    def asked(self, sampler: SamplerName | None, steps: int | None, eta: float, guidance: float | None) -> Sampling:
+    ) -> Sampling:
         """How to sample, with what the model does by itself in place of None."""
         own = self.usual
         found = Sampling(
