@@ -7,8 +7,10 @@ import os
 import resource
 import sys
 import time
+import wave
 from collections.abc import Iterator
 from dataclasses import asdict
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -154,9 +156,11 @@ class TensorBoard(Callback):
         self.hidden_alarm = Alarm(**state["hidden_alarm"]) if state["hidden_alarm"] else None
 
     def on_preview(self, trainer: Trainer, images: dict[str, Png]) -> None:
-        for name, (content, height, width) in images.items():
-            image = {"height": height, "width": width, "encoded_image_string": content}
-            self._add([{"tag": f"previews/{name}", "image": image}], trainer)
+        for name, shown in images.items():
+            image = {"height": shown.height, "width": shown.width, "encoded_image_string": shown.content}
+            heard = [{"tag": f"previews/{name}/{number}", "audio": _audio(file)}
+                     for number, file in enumerate(shown.sounds, 1)]  # fmt: skip
+            self._add([{"tag": f"previews/{name}", "image": image}, *heard], trainer)
 
     def on_finish(self, trainer: Trainer) -> None:
         if self.logger.projector_size and hasattr(trainer.model, "encode"):
@@ -202,6 +206,13 @@ class TensorBoard(Callback):
 
         for summary in hparams(self.hparams, {_tag(name): value for name, value in self.status.final.items()}):
             self.writer.file_writer.add_summary(summary)
+
+
+def _audio(content: bytes) -> dict[str, Any]:
+    """A WAV file as TensorBoard's audio tab takes it."""
+    with wave.open(BytesIO(content)) as file:
+        found = {"sample_rate": file.getframerate(), "num_channels": 1, "length_frames": file.getnframes()}
+    return {**found, "encoded_audio_string": content, "content_type": "audio/wav"}
 
 
 def _tag(name: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from genlab.metrics.catalogue import METRICS
+from genlab.metrics.catalogue import BASELINES, METRICS
 
 _BETTER = {"max": "higher", "min": "lower", None: "-"}
 
@@ -36,4 +36,6 @@ def _figure(entry: dict[str, Any], unit: str) -> str:
     if entry["value"] is None:
         return f"not measured: {entry['note']}"
     std = "" if entry["std"] is None else f"{entry['std']:.3g} over {entry['std_over']}"
+    if beside := entry["protocol"].get(BASELINES):
+        std = f"{std:<20}  " + ", ".join(f"{name} {value:.4g}" for name, value in beside.items())
     return f"{entry['value']:>10.5g}  {unit}  {_BETTER[entry['direction']]:<6}  {std}"

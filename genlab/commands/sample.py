@@ -33,9 +33,12 @@ def main(config: SampleConfig) -> None:
     run.capability("sample")
     asked = run.conditioning.checked(config.condition, config.sampling, several=True)
     batches = run.draw(config.num_samples, config.seed, asked, **config.sampling)
+    if config.format in ("png", "wav") and kind.suffix and kind.suffix != f".{config.format}":
+        raise ValueError(f"format={config.format}: this run's examples are files of {kind.suffix}; "
+                         f"give format={kind.suffix[1:]}")  # fmt: skip
     origin, most = image_origin(run, config), max(_SHOWN, kind.previewed)
     most = min(most, 4 * rows_at_once(run.data.shape, most=most))  # fewer large images
-    arrays, grid = config.format != "png", config.format != "npz"
+    arrays, grid = config.format not in ("png", "wav"), config.format != "npz"
     shown, captions, done = [], list[str](), 0
     if arrays:
         row = kind.array(torch.zeros(1, *run.data.shape)).nbytes
@@ -53,7 +56,7 @@ def main(config: SampleConfig) -> None:
             else:
                 classes = captions_of(run.data, given)
                 names = [_file_name(done + row, given, row, classes) for row in range(len(samples))]
-                kind.save_each(samples, [single / name for name in names], origin)
+                kind.save_each(samples, [single / f"{name}{kind.suffix}" for name in names], origin)
             if done < most:
                 shown.append(samples[: most - done])
                 captions += captions_of(run.data, given)
@@ -64,6 +67,8 @@ def main(config: SampleConfig) -> None:
             with drawn(new / "grid.png"):
                 picture = kind.picture(_grid(run, torch.cat(shown), captions[:most], asked), origin, scene_of(run))
                 (new / "grid.png").write_bytes(picture.content)
+                for number, sound in enumerate(picture.sounds if arrays else (), 1):
+                    (new / f"{number}.wav").write_bytes(sound)
     if grid:
         print(f"grid       {path}/grid.png{f' (the first {most} of {done})' if done > most else ''}")
     print(f"array      {path}/samples.npz" if arrays else f"images     {path}/images ({done})")
@@ -83,7 +88,7 @@ def _grid(run: Run, x: torch.Tensor, captions: list[str], asked: dict[str, Any])
 
 
 def _file_name(number: int, given: dict[str, torch.Tensor], row: int, classes: list[str]) -> str:
-    """For example 0000012-label_7.png, or 0000012-label_7-owls.png of a class that has a name."""
+    """For example 0000012-label_7, or 0000012-label_7-owls of a class that has a name."""
     parts = [f"{number:07d}", *(f"{name}_{value[row]}" for name, value in given.items())]
     parts += [re.sub(r"\W", "_", classes[row])[:_LETTERS]] if classes else []
-    return "-".join(parts) + ".png"
+    return "-".join(parts)

@@ -18,8 +18,9 @@ from genlab.inference.run import Run
 from genlab.inspection.dataset import dataset_images
 from genlab.inspection.images import Images
 from genlab.inspection.inputs import open_input
-from genlab.media.grids import in_blocks, same_channels, save_png
-from genlab.media.images import save_image, to_uint8
+from genlab.media.grids import in_blocks, same_channels
+from genlab.media.images import to_uint8
+from genlab.media.kinds import shown_kind
 from genlab.media.metadata import COMPARED
 from genlab.media.npz import NpzWriter
 from genlab.system.files import check_room
@@ -37,12 +38,15 @@ _NAME_BYTES = 255  # of a file, on most file systems
 def main(config: TranslateConfig) -> None:
     run = load_run(config)
     run.capability("translate")
+    kind = shown_kind(run.data)
     domain = run.origin_of(config.to)
     returns = domain in run.model.targets
+    if config.draws > 1 and "translate" not in run.model.noisy:
+        raise ValueError(f"draws={config.draws}: this run has no noise, and translates an image one way; leave it out")
     derive, pair = _derivation(run, config, domain)
     images = _images(run, config, "b" if derive else domain)
     given = config.input or images.title
-    check_room(run.folder, f"input={given}", images.size * prod(run.data[config.to].shape))
+    check_room(run.folder, f"input={given}", images.size * config.draws * prod(run.data[config.to].shape))
     origin = image_origin(run, config)
     shown: list[tuple[torch.Tensor, ...]] = []
     most = rows_at_once(run.data[config.to].shape, run.data[domain].shape, most=_COLUMNS * _BLOCKS)
@@ -55,11 +59,11 @@ def main(config: TranslateConfig) -> None:
             for x in batch.split(_AT_ONCE):
                 seed = mix(config.seed, done)
                 x = derive(x, seed) if derive else x
-                translation = run.translate(x, config.to, seed)
-                writer.add(images=to_uint8(translation))
-                row = [x, translation]
+                draws = [run.translate(x, config.to, mix(seed, draw)) for draw in range(config.draws)]
+                writer.add(images=to_uint8(torch.stack(draws, 1).flatten(0, 1)))
+                row = [x, *draws]
                 if returns:
-                    cycle = run.translate(translation, domain, seed)
+                    cycle = run.translate(draws[0], domain, seed)
                     writer.add(cycles=to_uint8(cycle))
                     error += (cycle - x).abs().flatten(1).mean(1).sum().item()
                     row.append(cycle)
@@ -68,15 +72,17 @@ def main(config: TranslateConfig) -> None:
                 done += len(x)
         if returns:
             print(f"cycle      mean absolute error {error / done:.4f} of a pixel from 0 to 1, there and back")
-        for target, pixels in zip(_targets(images.names), writer.array("images"), strict=True):
+        names = _numbered(images.names, config.draws)
+        for target, pixels in zip(_targets(names), writer.array("images"), strict=True):
             target = new / "images" / target
             target.parent.mkdir(parents=True, exist_ok=True)
-            save_image(pixels, target, origin)
+            kind.save_stored(pixels, target.with_suffix(kind.suffix), origin)
         writer.save(new / "translations.npz")
         with drawn(new / "grid.png"):
             grid = in_blocks(*map(torch.cat, zip(*shown, strict=True)), columns=_COLUMNS, blocks=_BLOCKS)
-            names = (domain, f"{domain} to {config.to}", f"back to {domain}")[: len(shown[0])]
-            save_png(Grid(grid, rows=names), new / "grid.png", image_origin(run, config, COMPARED))
+            rows = [domain, *[f"{domain} to {config.to}"] * config.draws, *[f"back to {domain}"] * returns]
+            picture = kind.picture(Grid(grid, rows=rows), image_origin(run, config, COMPARED))
+            (new / "grid.png").write_bytes(picture.content)
     if derive:
         print(f"derived    a from each image by dataset.pair={pair}; derive=false takes the images for a themselves")
     print(f"images     {path}/images ({done} of {given}{images.left_out})")
@@ -111,6 +117,13 @@ def _derivation(
         return as_examples(DERIVED[pair]((x * 255).round().byte(), holes), run.data["a"])
 
     return derive, pair
+
+
+def _numbered(names: list[str], draws: int) -> list[str]:
+    """A name for each draw: x-1.jpg, x-2.jpg; x.jpg alone for one draw."""
+    if draws == 1:
+        return names
+    return [str(path.with_stem(f"{path.stem}-{draw + 1}")) for path in map(Path, names) for draw in range(draws)]
 
 
 def _short(path: Path, more: str = "") -> Path:

@@ -113,7 +113,7 @@ class SampleConfig(ConditionedConfig):
     rows: int | None = limited(at_least=1)
     num_samples: int = limited(at_least=1, at_most=10**9)
     sampling: dict[str, Any] = MISSING
-    format: str = limited(choices=("grid", "npz", "png", "gif"))
+    format: str = limited(choices=("grid", "npz", "png", "wav", "gif"))
 
 
 @dataclass
@@ -139,6 +139,7 @@ class TraverseConfig(DataUseConfig, ConditionedConfig):
 class TranslateConfig(DataUseConfig):
     input: Place | None = MISSING
     to: str = MISSING
+    draws: int = limited(at_least=1, at_most=1000)
     derive: bool = MISSING
     skip_damaged: bool = MISSING
 

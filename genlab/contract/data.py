@@ -4,18 +4,13 @@ import json
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
-from math import isfinite, prod
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from genlab.contract.field import LONGEST_NAME, Field, read_field
 from genlab.system.seeding import mix
-
-LARGEST_IMAGE = 2**26
-"""Maximum number of values in an example: a batch of a few such images fills any machine's memory."""
-
-MOST_CLASSES = 1_000_000
 
 ImageShape = tuple[int, ...]
 """(channels, height, width)."""
@@ -24,49 +19,6 @@ Condition = dict[str, Tensor]
 """Values of the fields that a model is conditioned on, by name, one row per example."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,40}")
-_LONGEST_NAME, _MOST_AXES = 255, 5
-
-
-@dataclass(frozen=True)
-class Field:
-    """One field of a batch, without the batch dimension.
-
-    kind: what the values are, a key of `genlab.media.kinds.KINDS`: image, points, label, factors.
-    shape: (C, H, W) of images in [0, 1], (D,) of points and factors, () of labels.
-    size: number of classes of a label, 0 for other kinds.
-    names: of the classes, or of the entries of factors, where the data knows them.
-    levels: number of values that an entry of a quantised kind has, evenly spaced; 0 for the kind's own number.
-    centre, scale: mean and std of each entry of points, by which models standardize them; empty for fixed ranges.
-    """
-
-    kind: str
-    shape: tuple[int, ...] = ()
-    size: int = 0
-    names: tuple[str, ...] = ()
-    levels: int = 0
-    centre: tuple[float, ...] = ()
-    scale: tuple[float, ...] = ()
-
-    def __post_init__(self):
-        if self.shape and (min(self.shape) < 1 or prod(self.shape) > LARGEST_IMAGE):
-            raise ValueError(
-                f"dataset: {self.kind} of {'x'.join(map(str, self.shape))}: each must hold 1 to {LARGEST_IMAGE} "
-                "numbers; give another size, as in dataset.size=64"
-            )
-        for key in ("centre", "scale"):
-            object.__setattr__(self, key, tuple(map(float, getattr(self, key))))
-        if not 0 <= self.size <= MOST_CLASSES or not 0 <= self.levels <= MOST_CLASSES or len(self.shape) > _MOST_AXES:
-            raise ValueError(f"{self.kind}: size and shape are out of range")
-        matching = all(not values or (len(values),) == self.shape for values in (self.centre, self.scale))
-        if not matching or not all(map(isfinite, self.centre + self.scale)) or min(self.scale, default=1.0) <= 0:
-            raise ValueError(f"{self.kind}: centre and scale must hold a finite number for each entry, scale above 0")
-        if any(len(name) > _LONGEST_NAME for name in (self.kind, *self.names)):
-            raise ValueError(f"{self.kind[:_LONGEST_NAME]}: names may have {_LONGEST_NAME} letters at most")
-        if self.names and len(self.names) not in (self.size, *self.shape[:1]):
-            raise ValueError(f"{self.kind}: has {len(self.names)} names, not one for each class or entry")
-
-    def __str__(self) -> str:
-        return f"{self.kind} of {'x'.join(map(str, self.shape))}" if self.shape else f"{self.kind} of {self.size}"
 
 
 @dataclass(frozen=True)
@@ -120,7 +72,12 @@ class DataSpec:
 
     def to_dict(self) -> dict:
         """As plain values of JSON."""
-        return json.loads(json.dumps(asdict(self)))
+        values = json.loads(json.dumps(asdict(self)))
+        for entry in values["fields"].values():
+            for rare in ("palette", "spectrogram"):
+                if not entry[rare]:
+                    del entry[rare]
+        return values
 
     @classmethod
     def from_dict(cls, values: Any) -> "DataSpec":
@@ -133,31 +90,15 @@ class DataSpec:
         _check_names(found)
         if type(values["paired"]) is not bool or type(values["num_examples"]) is not int or values["num_examples"] < 0:
             raise ValueError("data.paired, data.num_examples: must be true or false, and a whole number of at least 0")
-        read = {name: _field(f"data.fields.{name}", entry) for name, entry in found.items()}
+        read = {name: read_field(f"data.fields.{name}", entry) for name, entry in found.items()}
         return cls(read, values["paired"], values["num_examples"])
 
 
 def _check_names(names: Collection[str]) -> None:
     if wrong := next((name for name in names if not _NAME.fullmatch(name)), None):
-        raise ValueError(f"data.fields: {wrong[:_LONGEST_NAME]!r} is no name of a field: small letters, digits and _")
+        raise ValueError(f"data.fields: {wrong[:LONGEST_NAME]!r} is no name of a field: small letters, digits and _")
     if not {"x", "a"} & set(names) or ("a" in names) != ("b" in names):
         raise ValueError(f"data.fields={sorted(names)}: must hold x, or a and b")
-
-
-def _field(where: str, values: Any) -> Field:
-    """A field from JSON values; `ValueError` if they are not those of one."""
-    wanted = {"kind": str, "shape": int, "size": int, "names": str, "levels": int, "centre": float, "scale": float}
-    if not isinstance(values, dict) or set(values) != set(wanted):
-        raise ValueError(f"{where}: must hold {', '.join(wanted)}, and nothing else")
-    for key, type_ in wanted.items():
-        entries = [values[key]] if key in ("kind", "size", "levels") else values[key]
-        if not isinstance(entries, list) or len(entries) > MOST_CLASSES or any(type(e) is not type_ for e in entries):
-            raise ValueError(f"{where}.{key}={str(values[key])[:100]}: is not valid")
-    found: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
-    try:
-        return Field(**found)
-    except ValueError as error:
-        raise ValueError(f"{where}: {error}") from error
 
 
 def select(condition: Condition | None, index: Tensor | slice) -> Condition | None:

@@ -59,12 +59,12 @@ _SIDEWAYS = (Transpose.TRANSPOSE, Transpose.ROTATE_270, Transpose.TRANSVERSE, Tr
 
 
 class UnreadableError(ValueError):
-    """The file `path` holds no image that can be decoded, for this `reason`."""
+    """The file `path` holds no image, or other `what`, that can be decoded, for this `reason`."""
 
-    def __init__(self, path: str, error: Exception):
+    def __init__(self, path: str, error: Exception, what: str = "an image"):
         text = getattr(error, "strerror", None) or str(error) or type(error).__name__
         self.path, self.reason = path, " ".join(text.split())[:200]
-        super().__init__(f"{path} cannot be read as an image ({self.reason})")
+        super().__init__(f"{path} cannot be read as {what} ({self.reason})")
 
 
 def decode(path: str, shape: ImageShape, crop: int | None = None, half: Half | None = None) -> Tensor:

@@ -159,7 +159,7 @@ def refusal(damaged: Sequence[UnreadableError], skip: str | None) -> ValueError:
     problem, them = str(files[0]), "it"
     if len(files) > 1:
         reasons = [f"{error.path} ({error.reason})" for error in files]
-        problem, them = f"{len(files)} files cannot be read as images: {shown(reasons, NAMED)}", "them"
+        problem, them = f"{len(files)} files cannot be read: {shown(reasons, NAMED)}", "them"
     return ValueError(f"{problem}. Repair or remove {them}{f', or leave {them} out: {skip}=true' if skip else ''}.")
 
 

@@ -34,8 +34,10 @@ def check_folder(path: str | None, example: str, key: str = "dataset.path") -> s
     return folder
 
 
-def list_images(folder: str, key: str = "dataset.path") -> Listing:
-    """All images below `folder`, the value of `key`, by the endings of their names.
+def list_images(
+    folder: str, key: str = "dataset.path", suffixes: Sequence[str] = SUFFIXES, what: str = "images"
+) -> Listing:
+    """All images below `folder`, the value of `key`, by the endings of their names; or files with other `suffixes`.
 
     `ValueError` if there are none, or if a folder cannot be listed: without it, classes would have other numbers.
     """
@@ -57,7 +59,7 @@ def list_images(folder: str, key: str = "dataset.path") -> Listing:
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
         for name in visible:
             path, ending = os.path.join(parent, name), os.path.splitext(name)[1].lower()
-            if ending in SUFFIXES:
+            if ending in suffixes:
                 found.append(path)
             elif not os.path.exists(path):  # it may have led to a folder of images
                 refuse(FileNotFoundError(0, "it is a broken link", path))
@@ -66,7 +68,7 @@ def list_images(folder: str, key: str = "dataset.path") -> Listing:
     kinds = [f"{count} {kind}" for kind, count in (+others).most_common()]
     if not found:
         there = f", but {shown(kinds)}" if kinds else ""
-        raise ValueError(f"{key}: no images in {folder}{there}. Give a folder with files in {' '.join(SUFFIXES)}")
+        raise ValueError(f"{key}: no {what} in {folder}{there}. Give a folder with files in {' '.join(suffixes)}")
     return Listing(sorted(found), (printable(f"{key}: left out in {folder}: {shown(kinds)}"),) if kinds else ())
 
 

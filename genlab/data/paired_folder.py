@@ -2,8 +2,10 @@
 
 import os
 from collections.abc import Iterator
-from typing import NamedTuple
+from dataclasses import replace
+from typing import Literal, NamedTuple
 
+import torch
 from torch import Tensor
 
 from genlab.contract.data import DataSpec, Field, ImageShape
@@ -15,8 +17,12 @@ from genlab.data.listing import VALIDATION_FOLDERS, check_folder, left_beside, l
 from genlab.data.own_size import size_for
 from genlab.data.source import Examples, Source
 from genlab.data.splits import split_rows
+from genlab.media.label_maps import colour_without_class, read_palette
 
 _SUBFOLDERS = (("a", "b"), ("A", "B"))
+
+_CHECKED_MAPS = 16
+"""Label maps that are decoded to see whether the palette has their colours."""
 
 
 class Files(NamedTuple):
@@ -43,6 +49,8 @@ class PairedFolder(Source):
     size: height and width in pixels, or [height, width]; every image is scaled to cover it and centre-cropped. None:
         see `size_for`.
     channels: 3, or 1 for grey; or those of [a, b].
+    palette: colours of the classes of a label map, as in "0000aa" (hexadecimal red, green and blue); None for none.
+    label_map: "a" or "b": the side that is one.
     skip_damaged: True leaves out pairs of which an image cannot be read; they are found by decoding all of them.
     validation_folder: folder of held-out pairs, as in test; None for the first of `VALIDATION_FOLDERS` that exists.
     validation_fraction: fraction held out, drawn with `seed`, if there is no such folder.
@@ -57,6 +65,8 @@ class PairedFolder(Source):
         a: Half = "left",
         size: int | list[int] | None = None,
         channels: int | list[int] = 3,
+        palette: list[str] | None = None,
+        label_map: Literal["a", "b"] = "a",
         skip_damaged: bool = False,
         validation_folder: str | None = None,
         validation_fraction: float = 0.1,
@@ -82,19 +92,35 @@ class PairedFolder(Source):
             whole = self.files["train"]
             rows = split_rows(len(whole.a), validation_fraction, seed)
             self.files = {split: whole.rows(rows[split].tolist()) for split in rows}
-        self.spec = DataSpec(
-            {name: Field("image", shape) for name, shape in zip("ab", shapes, strict=True)}, paired=True
-        )
+        fields = {name: Field("image", shape) for name, shape in zip("ab", shapes, strict=True)}
+        if palette is not None:
+            check_choice("label_map", label_map, ("a", "b"))
+            fields[label_map] = replace(fields[label_map], palette=read_palette(palette, fields[label_map].shape[0]))
+        self.spec = DataSpec(fields, paired=True)
         self.sizes = {split: len(files.a) for split, files in self.files.items()}
+        if palette is not None:
+            self._check_label_maps(label_map)
 
-    def open(self, split: str) -> list[Examples]:
+    def _check_label_maps(self, name: str) -> None:
+        """`ValueError` if one of the first label maps has a colour that the palette lacks."""
+        table = self._side("train", name)
+        rows = torch.arange(min(len(table), _CHECKED_MAPS))
+        for row, image in zip(rows.tolist(), table.rows(rows)[name], strict=True):
+            if colour := colour_without_class(image, self.spec[name].palette):
+                raise ValueError(
+                    f"dataset.palette: {table.paths[row]} has the colour {colour}, which is near none of the "
+                    f"{len(self.spec[name].palette)} given; add it, or correct dataset.label_map={name}"
+                )
+
+    def _side(self, split: str, name: str) -> ImageFiles:
+        """The images of a or of b."""
         files = self.files[split]
         every = [path for files in self.files.values() for path in (*files.a, *files.b)]
-        a, b = (
-            ImageFiles(name, paths, self.spec[name].shape, half=half, skip=SKIP, others=every)
-            for name, paths, half in zip("ab", (files.a, files.b), self._halves_of(files), strict=True)
-        )
-        return [Joined(a, b)]
+        paths, half = (files.a, self._halves_of(files)[0]) if name == "a" else (files.b, self._halves_of(files)[1])
+        return ImageFiles(name, paths, self.spec[name].shape, half=half, skip=SKIP, others=every)
+
+    def open(self, split: str) -> list[Examples]:
+        return [Joined(self._side(split, "a"), self._side(split, "b"))]
 
     def _halves_of(self, files: Files) -> tuple[Half | None, Half | None]:
         return self.halves if files.side_by_side else (None, None)

@@ -75,6 +75,28 @@ uint8 [N, C', H, W]."""
 _ONE_CHANNEL = ("gray", "edges")
 
 
+def bicubic(a: Tensor) -> Tensor:
+    """Of `downscale`: the squares' colours [N, C, H, W], enlarged smoothly."""
+    size = [-(-side // REDUCTION) * REDUCTION for side in a.shape[-2:]]
+    smooth = interpolate(a[..., ::REDUCTION, ::REDUCTION], size, mode="bicubic").clamp(0, 1)
+    return smooth[..., : a.shape[-2], : a.shape[-1]]
+
+
+def mean_fill(a: Tensor) -> Tensor:
+    """Of `mask`: images [N, C, H, W] with the mean colour of what is seen in the hole, known by its grey."""
+    hole = ((a * 255).round() == HOLE_GREY).all(1, keepdim=True)
+    mean = (a * ~hole).sum((2, 3), keepdim=True) / (~hole).sum((2, 3), keepdim=True)
+    return torch.where(hole, mean, a)
+
+
+ANSWERS: dict[str, tuple[str, Callable[[Tensor], Tensor]]] = {
+    "mask": ("mean fill", mean_fill),
+    "downscale": ("bicubic", bicubic),
+}
+"""What a pair would be answered with without a model, by the name of the pair: a name, and images a [N, C, H, W] in
+[0, 1] to b."""
+
+
 class Paired(Source):
     """The images x of `source` as b, and a derived from them, in one table of pairs; labels are kept.
 

@@ -67,6 +67,10 @@ def _obstacle(name: str, run: Run, context: EvaluationContext) -> str | None:
         return f"reads classes, and this run models {shown.plural}, which no classifier reads"
     if metric.kinds and run.data[run.data.domains[0]].kind not in metric.kinds:
         return f"is of {' or '.join(KINDS[kind].plural for kind in metric.kinds)}, and this run models {shown.plural}"
+    if metric.palette and not any(field.palette for field in context.source.spec.fields.values()):
+        return "reads label maps, and this dataset has none; dataset.palette gives the colours of their classes"
+    if metric.sound and not any(field.spectrogram for field in context.source.spec.fields.values()):
+        return "is of speech, and this dataset has none"
     if metric.modes and not context.source.modes:
         return f"the modes of dataset {context.title} are not known"
     if metric.classes and not context.extractor.num_classes:

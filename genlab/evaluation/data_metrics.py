@@ -1,28 +1,24 @@
-"""Metrics computed on real images with a run: likelihoods, reconstructions, latents, translations."""
+"""Metrics computed on real images with a run: likelihoods, reconstructions, latents; translations have a file of their
+own."""
 
-import logging
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import l1_loss
 
 from genlab.contract.data import Batch
 from genlab.evaluation.context import EvaluationContext, MetricValue
+from genlab.evaluation.label_metrics import measure_label_maps
+from genlab.evaluation.translation_metrics import measure_pairs, measure_translation
+from genlab.evaluation.voice_metrics import measure_voices
 from genlab.inference.run import Run
 from genlab.media.kinds import shown_kind
-from genlab.metrics.catalogue import FEWEST_KERNEL
 from genlab.metrics.disentanglement.scores import disentanglement_scores
-from genlab.metrics.kernel import BLOCK, KernelDistance
 from genlab.metrics.latents import active_units, total_correlation
 from genlab.metrics.likelihood import likelihood_bounds
 from genlab.metrics.reconstruction import mean_squared_error, peak_signal_to_noise, structural_similarity
-from genlab.system.distributed import rank
 from genlab.system.seeding import seeded
-
-log = logging.getLogger("genlab")
 
 _MOST_DECODED = 4096
 """Latents decoded at once for the likelihood bounds."""
@@ -132,70 +128,6 @@ def measure_disentanglement(run: Run, context: EvaluationContext, seed: int) -> 
     return {name: MetricValue(value, details=details) for name, value in scores.items()}
 
 
-def measure_translation(run: Run, context: EvaluationContext, seed: int) -> dict[str, MetricValue]:
-    """Per domain: cycle_error if the model translates back; translation_error if the true counterparts are known, and
-    paired_error, the same relative to the error without translation; translation_kernel_distance to real images, if
-    there are enough.
-
-    Errors are mean absolute differences in [0, 1].
-    """
-    values: dict[str, MetricValue] = {}
-    tables = context.source.open(context.split)
-    for domain, other, table in zip(("a", "b"), ("b", "a"), (tables[0], tables[-1]), strict=True):
-        if other in run.model.targets:
-            found = _one_direction(run, context, seed, domain, other, len(table))
-            values |= {f"{name}/{domain}": value for name, value in found}
-    return values
-
-
-def _one_direction(
-    run: Run, context: EvaluationContext, seed: int, domain: str, other: str, size: int
-) -> Iterator[tuple[str, MetricValue]]:
-    """Metrics of translating all `size` images of `domain` to the `other` one."""
-
-    def translate(number: int, batch: Batch) -> tuple[dict[str, Any], Tensor]:
-        """Number of images and summed errors by name, and features of the translations."""
-        x = batch[domain][: max(0, size - number * context.loader.rows)]  # the smaller domain wraps around
-        if not len(x):
-            return {}, real.features[:0]
-        with seeded(seed, number):
-            translated = run.model.translate(x, other)
-            errors: dict[str, Any] = {"images": len(x)}
-            if domain in run.model.targets:
-                errors["cycle"] = l1_loss(run.model.translate(translated, domain), x).item() * len(x)
-        if (truth := batch.fields.get(f"{domain}_as_{other}")) is not None:
-            errors["error"] = l1_loss(translated, truth[: len(x)]).item() * len(x)
-            if x.shape[1:] == truth.shape[1:]:
-                errors["untouched"] = l1_loss(x, truth[: len(x)]).item() * len(x)
-        return errors, context.extractor(translated.float()).cpu()
-
-    real = context.read_field(other)
-    block = min(BLOCK, len(real.features), size)
-    distance = KernelDistance(real.features, block) if block >= FEWEST_KERNEL else None
-    totals: Counter[str] = Counter()
-    for errors, features in context.over_batches(f"translating {domain} to {other}", translate):
-        totals.update(errors)
-        if distance:
-            distance.update(features)
-    details = {"images": totals["images"], "direction": f"{domain} to {other}"}
-    for name, key in (("cycle_error", "cycle"), ("translation_error", "error")):
-        if key in totals:
-            yield name, MetricValue(totals[key] / totals["images"], details=details)
-    if totals["untouched"]:
-        yield "paired_error", MetricValue(totals["error"] / totals["untouched"], details=details)
-    if distance:
-        found = distance.result()
-        mean, std = found.pop("mean"), found.pop("std")
-        yield "translation_kernel_distance", MetricValue(mean, std, "blocks", {**details, **found})
-    elif rank() == 0:
-        log.warning(
-            "translation_kernel_distance/%s: left out: needs %d images or more of a and of b, and one of them has %d",
-            domain,
-            FEWEST_KERNEL,
-            block,
-        )
-
-
 DATA_METRICS: dict[str, Callable[[Run, EvaluationContext, int], dict[str, MetricValue]]] = {
     "likelihood": measure_likelihood,
     "exact_likelihood": measure_exact_likelihood,
@@ -204,6 +136,9 @@ DATA_METRICS: dict[str, Callable[[Run, EvaluationContext, int], dict[str, Metric
     "latents": measure_latents,
     "disentanglement": measure_disentanglement,
     "translation": measure_translation,
+    "pairs": measure_pairs,
+    "label_maps": measure_label_maps,
+    "voices": measure_voices,
 }
 """By name: (run, context, seed) to the values that the catalogue lists."""
 

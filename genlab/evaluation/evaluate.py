@@ -19,7 +19,8 @@ from genlab.evaluation.data_metrics import DATA_METRICS
 from genlab.evaluation.extractor import Reading
 from genlab.evaluation.sample_metrics import SAMPLE_METRICS, SampleBatch
 from genlab.inference.run import Run
-from genlab.metrics.catalogue import FUNCTIONS, METRICS, Direction
+from genlab.metrics.catalogue import FUNCTIONS, METRICS
+from genlab.metrics.metric import Direction
 from genlab.system.device import computing
 from genlab.system.distributed import PeerLost, from_first, gather_in_order, rank
 from genlab.system.files import replace_text

@@ -14,6 +14,7 @@ from genlab.evaluation.extractor import Extractor
 from genlab.evaluation.features import Pixels, Values, read_table
 from genlab.evaluation.point_metrics import modes, wasserstein
 from genlab.evaluation.samples import FirstPoints, SampleBatch, SampleMetric
+from genlab.evaluation.translation_metrics import mind
 from genlab.inference.run import Run
 from genlab.media.kinds import shown_kind
 from genlab.metrics.classes import ClassCounts, entropy
@@ -126,6 +127,10 @@ def _gaussian_mmd(samples: Tensor, real: Tensor, seed: int) -> dict[str, MetricV
     return {"mmd": MetricValue(value, details={**found, "samples": len(samples), "real": len(real)})}
 
 
+def _mind(samples: Tensor, real: Tensor, seed: int) -> dict[str, MetricValue]:
+    return {"mind": mind(samples, real, seed)}
+
+
 def _sliced_wasserstein(samples: Tensor, real: Tensor, seed: int) -> dict[str, MetricValue]:
     generator = torch.Generator().manual_seed(mix(seed, 1))
     directions = torch.randn(_DIRECTIONS, real.shape[1], generator=generator)
@@ -191,6 +196,7 @@ SAMPLE_METRICS: dict[str, Callable[[EvaluationContext, int, int], SampleMetric]]
     "manifold": pairwise(_manifold),  # precision, recall (k = 3), density, coverage (k = 5)
     "mmd": pairwise(_gaussian_mmd),  # squared maximum mean discrepancy with a Gaussian kernel
     "sliced_wasserstein": pairwise(_sliced_wasserstein),  # mean 1-Wasserstein distance along random directions
+    "mind": pairwise(_mind),  # squared 2-Wasserstein distance along random directions, times 3 D
     "classes": classes,
     "copies": copies,
     "modes": modes,

@@ -165,5 +165,5 @@ def check_fit(run: Run, source: Source, what: str) -> None:
 
 def check_field(run: Run, found: Field, wanted: Field, what: str) -> None:
     """`ValueError` unless the field `found` holds examples of the kind and shape that the run wants."""
-    if (found.kind, found.shape) != (wanted.kind, wanted.shape):
+    if (found.kind, found.shape, found.spectrogram) != (wanted.kind, wanted.shape, wanted.spectrogram):
         raise ValueError(f"{what}: holds {found}, but run={run.folder} takes {wanted}")

@@ -1,7 +1,7 @@
 """Examples for a trained run, read batch by batch: the user's files, or rows of a dataset."""
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -88,7 +88,7 @@ class Images:
 
 @dataclass(kw_only=True)
 class UserImages(Images):
-    """Image files, scaled and cropped to the shape of the field `wanted`.
+    """Image files, scaled and cropped to the shape of the field `wanted`; or others, if `read_file` reads them.
 
     asked: the key=value that named them, for messages.
     skip_damaged: whether damaged files are skipped instead of refused; None if the command has no such option.
@@ -99,6 +99,7 @@ class UserImages(Images):
     wanted: Field
     asked: str
     skip_damaged: bool | None = None
+    read_file: Callable[[str, Field], Tensor] = lambda path, field: decode(path, field.shape)
 
     def read(self) -> Iterator[tuple[list[str], Tensor, Condition]]:
         damaged: list[UnreadableError] = []
@@ -107,7 +108,7 @@ class UserImages(Images):
             names, images = [], []
             for path in self.paths[start : start + at_once]:
                 try:
-                    image = decode(str(path), self.wanted.shape)
+                    image = self.read_file(str(path), self.wanted)
                 except UnreadableError as error:
                     damaged.append(error)
                     continue

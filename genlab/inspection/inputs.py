@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from genlab.data.decoding import SUFFIXES
 from genlab.data.listing import check_folder, list_images
 from genlab.data.numpy_files import read_array, read_headers
 from genlab.data.point_files import read_points
+from genlab.data.sounds import SUFFIXES as SOUNDS
+from genlab.data.sounds import Preparation, read_sound
 from genlab.inference.run import Run
 from genlab.inspection.dataset import check_field, check_fit, dataset_images, dataset_origin, images_of
 from genlab.inspection.images import DatasetImages, Images, UserImages, UserPoints, tell
@@ -56,21 +59,27 @@ def open_input(
         return _points(run, wanted, path, key, limit, origin)
     if path.suffix == ".npz":
         return _npz(run, wanted, path, key, limit, origin)
+    endings, what, reader = (SOUNDS, "sounds", _sound_reader(run)) if wanted.spectrogram else (SUFFIXES, "images", None)
     if path.is_file():
-        if not path.name.lower().endswith(SUFFIXES):
-            raise ValueError(f"{key}={place}: not an image; give a file that ends in {' '.join(SUFFIXES)} or .npz")
+        if not path.name.lower().endswith(endings):
+            raise ValueError(f"{key}={place}: holds no {what}; give a file that ends in {' '.join(endings)} or .npz")
         title, root, paths = path.stem, path.parent, [path]
-    elif path.suffix.lower() in SUFFIXES and not path.exists():
+    elif path.suffix.lower() in endings and not path.exists():
         raise ValueError(f"{key}={place}: no such file")
     else:
         root = Path(check_folder(place, "photographs", key=key))
-        found = list_images(str(root), key=key)
+        found = list_images(str(root), key, endings, what)
         title, paths = root.resolve().name, [Path(name) for name in found.paths[:limit]]
         tell(found.notes)
-    asked = f"{key}={place}"
-    return UserImages(
-        title, len(paths), origin, paths=paths, root=root, wanted=wanted, asked=asked, skip_damaged=skip_damaged
-    )
+    own: dict[str, Any] = {"read_file": reader} if reader else {}
+    settings = {"wanted": wanted, "asked": f"{key}={place}", "skip_damaged": skip_damaged, **own}
+    return UserImages(title, len(paths), origin, paths=paths, root=root, **settings)
+
+
+def _sound_reader(run: Run) -> Callable[[str, Field], Tensor]:
+    """What reads files of sound as the run's dataset does."""
+    given = {key: value for key, value in run.config.dataset.items() if key in Preparation._fields}
+    return lambda path, field: read_sound(path, field, Preparation(**given))
 
 
 def open_against(run: Run, config: ScoreConfig) -> Images:

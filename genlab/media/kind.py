@@ -80,10 +80,12 @@ class Kind:
 class Shown(Kind):
     """Base of the kinds that can be modelled: they are shown and written.
 
-    has_scene: whether pictures show examples against a `Scene`. previewed: number of examples in a preview.
+    has_scene: whether pictures show examples against a `Scene`. previewed: number of examples in a preview. suffix: of
+    files that hold one example; empty if there are none.
     """
 
     has_scene: ClassVar[bool] = False
+    suffix: ClassVar[str] = ""
     previewed: ClassVar[int] = 64
 
     def array(self, x: Tensor) -> np.ndarray:
@@ -119,6 +121,10 @@ class Shown(Kind):
 
     def save_each(self, x: Tensor, paths: Sequence[Path], origin: Origin | None = None) -> None:
         """Write each example to a file of its own. `ValueError` if the kind has no such files."""
+        raise NotImplementedError
+
+    def save_stored(self, stored: np.ndarray, path: Path, origin: Origin | None = None) -> None:
+        """Write one example, an entry of `array`, to a file of its own."""
         raise NotImplementedError
 
     def check_augmentation(self, flip: bool, shift: int) -> None:

@@ -9,78 +9,27 @@ or `genlab.evaluation.data_metrics.DATA_METRICS`.
 import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
+from genlab.metrics.metric import Direction, Metric, likelihood, of_domains, of_samples
 from genlab.system.plugins import Broken, brought
 from genlab.system.text import did_you_mean
 
-Direction = Literal["min", "max"] | None
-"""Whether lower or higher values are better; None if neither."""
-
 log = logging.getLogger("genlab")
 
-
-@dataclass(frozen=True)
-class Metric:
-    """One metric, or several that are computed together.
-
-    directions: of each value it may return, by name. needs: required capabilities of the model. fields: fields that
-    a batch must hold besides images. draws: whether it depends on the seed. extractor: whether it compares
-    features; classes: whether the extractor must be a classifier. least_samples, least_real: minimum number of
-    samples and of real images; covariance: whether both must also exceed the number of features. own_data: whether
-    it is about the data that the run was trained on. kinds: of data that it is of; () for all. modes: whether the
-    dataset must know its modes. topic: heading under which its values are shown, its own name if empty; of_diversity:
-    those under "diversity" instead. units: of values that have one.
-    """
-
-    group: Literal["samples", "data", "translation"]
-    summary: str
-    directions: dict[str, Direction]
-    needs: tuple[str, ...]
-    fields: tuple[str, ...] = ()
-    draws: bool = False
-    extractor: bool = False
-    classes: bool = False
-    least_samples: int = 0
-    least_real: int = 0
-    covariance: bool = False
-    own_data: bool = False
-    kinds: tuple[str, ...] = ()
-    modes: bool = False
-    topic: str = ""
-    of_diversity: tuple[str, ...] = ()
-    units: Mapping[str, str] = field(default_factory=dict)
-
-    def varies(self, noisy: tuple[str, ...]) -> bool:
-        """Whether it depends on the seed, of a model whose capabilities `noisy` draw noise."""
-        return self.draws or not set(self.needs).isdisjoint(noisy)
-
-
-def _samples(summary: str, directions: dict[str, Direction], **more: Any) -> Metric:
-    """A metric of samples; compares features unless `more` overrides that."""
-    settings: dict[str, Any] = {"draws": True, "extractor": True, "least_samples": 2, "least_real": 2, **more}
-    return Metric("samples", summary, directions, ("sample",), **{"topic": "sample quality", **settings})
-
-
-def _likelihood(summary: str, need: str, *values: str) -> Metric:
-    """Values in nats, and bits_per_dim; bounds are estimated by draws."""
-    directions: dict[str, Direction] = {**dict.fromkeys(values, "max"), "bits_per_dim": "min"}
-    settings: dict[str, Any] = {"draws": need != "log_prob", "topic": "likelihood"}
-    units = {**dict.fromkeys(values, "nats"), "bits_per_dim": "bits/dim"}
-    return Metric("data", f"{summary}, bits per dimension", directions, (need,), units=units, **settings)
-
+BASELINES = "baselines"
+"""Entry of a value's protocol: what it would be of answers that need no model, by name."""
 
 FEWEST_KERNEL = 50
 """Images on each side of a kernel distance: with fewer its error exceeds what separates good models from bad ones."""
 
 
 METRICS: dict[str, Metric] = {
-    "likelihood": _likelihood(
+    "likelihood": likelihood(
         "ELBO (beta = 1), importance-weighted bound", "log_weights", "elbo", "importance_weighted_bound"
     ),
-    "exact_likelihood": _likelihood("log-likelihood", "log_prob", "log_likelihood"),
-    "variational_bound": _likelihood("bound on it from some of many steps", "elbo", "variational_bound"),
+    "exact_likelihood": likelihood("log-likelihood", "log_prob", "log_likelihood"),
+    "variational_bound": likelihood("bound on it from some of many steps", "elbo", "variational_bound"),
     "reconstruction": Metric(
         "data",
         "MSE, PSNR, SSIM",
@@ -113,38 +62,73 @@ METRICS: dict[str, Metric] = {
     ),
     "translation": Metric(
         "translation",
-        "cycle error, error relative to true counterparts, distance to real images",
-        {
-            f"{name}/{domain}": "min"
-            for name in ("cycle_error", "translation_error", "paired_error", "translation_kernel_distance")
-            for domain in ("a", "b")
-        },
+        "cycle error, distances to real images (KID, MIND)",
+        of_domains({"cycle_error": "min", "translation_kernel_distance": "min", "translation_mind": "min"}),
         ("translate",),
         draws=True,
         extractor=True,
     ),
-    "frechet": _samples("Frechet distance", {"frechet_distance": "min"}, covariance=True),
-    "kernel": _samples(
+    "pairs": Metric(
+        "translation",
+        "errors against true counterparts, beside answers that need no model",
+        of_domains(
+            {
+                "translation_error": "min",
+                "paired_error": "min",
+                "changed_error": "min",
+                "translation_psnr": "max",
+                "translation_ssim": "max",
+                "translation_sharpness": None,
+                "chroma_error": "min",
+            }
+        ),
+        ("translate",),
+        fields=("a_as_b",),
+        draws=True,
+        units={"translation_psnr/a": "dB", "translation_psnr/b": "dB"},
+    ),
+    "label_maps": Metric(
+        "translation",
+        "classes that a reader finds in photographs (FCN-score), or that label maps show",
+        of_domains({"label_accuracy": "max", "label_accuracy_by_class": "max"}),
+        ("translate",),
+        fields=("a_as_b",),
+        draws=True,
+        palette=True,
+    ),
+    "voices": Metric(
+        "translation",
+        "speech of one speaker as another's: who is heard, what is said, mel-cepstral distortion",
+        of_domains({"voice_conversion": "max", "speech_kept": "max", "mel_cepstral_distortion": "min"}),
+        ("translate",),
+        fields=("a_label", "b_label"),
+        draws=True,
+        sound=True,
+        units={"mel_cepstral_distortion/a": "dB", "mel_cepstral_distortion/b": "dB"},
+    ),
+    "frechet": of_samples("Frechet distance", {"frechet_distance": "min"}, covariance=True),
+    "kernel": of_samples(
         "kernel distance (KID)", {"kernel_distance": "min"}, least_samples=FEWEST_KERNEL, least_real=FEWEST_KERNEL
     ),
-    "inception_score": _samples("Inception Score", {"inception_score": "max"}, classes=True, least_samples=100),
-    "manifold": _samples(
+    "inception_score": of_samples("Inception Score", {"inception_score": "max"}, classes=True, least_samples=100),
+    "manifold": of_samples(
         "precision, recall, density, coverage",
         {"precision": "max", "recall": "max", "density": "max", "coverage": "max"},
         least_samples=6,
         least_real=6,
         of_diversity=("recall", "coverage"),
     ),
-    "mmd": _samples("maximum mean discrepancy, Gaussian kernel", {"mmd": "min"}),
-    "sliced_wasserstein": _samples("sliced Wasserstein distance", {"sliced_wasserstein": "min"}),
-    "classes": _samples(
+    "mmd": of_samples("maximum mean discrepancy, Gaussian kernel", {"mmd": "min"}),
+    "sliced_wasserstein": of_samples("sliced Wasserstein distance", {"sliced_wasserstein": "min"}),
+    "mind": of_samples("sliced Wasserstein distance with squares (MIND)", {"mind": "min"}),
+    "classes": of_samples(
         "classes covered, their entropy, certainty, agreement with labels",
         {"classes_covered": "max", "class_entropy": None, "certainty": "max", "agreement": "max"},
         classes=True,
         of_diversity=("classes_covered", "class_entropy"),
         units={"class_entropy": "nats"},
     ),
-    "copies": _samples(
+    "copies": of_samples(
         "distances to the nearest training images",
         {"copying_gap": None, "closer_than_held_out": None},
         extractor=False,
@@ -153,7 +137,7 @@ METRICS: dict[str, Metric] = {
         own_data=True,
         topic="copies",
     ),
-    "modes": _samples(
+    "modes": of_samples(
         "modes of the mixture covered, share of samples of high quality",
         {"modes_covered": "max", "high_quality": "max"},
         extractor=False,
@@ -161,7 +145,7 @@ METRICS: dict[str, Metric] = {
         modes=True,
         of_diversity=("modes_covered",),
     ),
-    "wasserstein": _samples("Wasserstein distance of points", {"wasserstein": "min"}, kinds=("points",)),
+    "wasserstein": of_samples("Wasserstein distance of points", {"wasserstein": "min"}, kinds=("points",)),
 }
 """By the name that `metrics=` takes."""
 

@@ -34,6 +34,12 @@ def structural_similarity(x: Tensor, y: Tensor) -> Tensor:
     return over_rows(_structural_similarity, x, y, copies=40)
 
 
+def mean_absolute_gradient(x: Tensor) -> Tensor:
+    """Mean absolute difference of neighbouring pixels, down and right, of images [N, C, H, W]: [N]."""
+    down, right = x.diff(dim=-2).abs().flatten(1).mean(1), x.diff(dim=-1).abs().flatten(1).mean(1)
+    return (down + right) / 2
+
+
 def _structural_similarity(x: Tensor, y: Tensor) -> Tensor:
     x, y = _exact(x), _exact(y)
     window = _gaussian_window(min(_WINDOW, (min(x.shape[-2:]) - 1) // 2 * 2 + 1))

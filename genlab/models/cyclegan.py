@@ -11,7 +11,7 @@ References:
   https://arxiv.org/abs/1612.07828 (the pool of earlier translations)
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -19,18 +19,16 @@ from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
 from genlab.contract.data import Batch, DataSpec
-from genlab.contract.model import GenerativeModel, Grid, Update
-from genlab.losses.adversarial import discriminator_loss, generator_loss
-from genlab.media.grids import same_channels
-from genlab.metrics.sliced_wasserstein import sliced_wasserstein
-from genlab.models.gan import accuracy
+from genlab.contract.model import Update
+from genlab.models.unpaired import UnpairedTranslator, discriminator_loss_of_patches, generator_loss_of_patches
+from genlab.networks.diff_augment import augmented, check_augmentations
 from genlab.networks.image_pool import ImagePool
 from genlab.networks.layers import check_least, initialize
 from genlab.networks.network import Network
 from genlab.networks.patchgan import PatchDiscriminator
 
 
-class CycleGAN(GenerativeModel):
+class CycleGAN(UnpairedTranslator):
     """G: a -> b, F: b -> a, with discriminators D_b and D_a. Images are in [-1, 1] internally.
 
     network: the generators are its translators.
@@ -40,17 +38,10 @@ class CycleGAN(GenerativeModel):
     cycle_weight: weight of the cycle terms relative to the adversarial ones (lambda in the paper).
     identity_weight: weight of the identity terms as a multiple of `cycle_weight`; 0 disables them.
     pool_size: earlier translations stored for each discriminator; 0 for none.
+    augment: differentiable augmentations of what the discriminators read, see `genlab.networks.diff_augment`.
     """
 
     averaged = ("generators",)
-    requires = frozenset({"a", "b"})
-    # The cycle error cannot rank models: generators that change nothing have none.
-    metrics = {
-        "paired_error": "min",
-        "paired_error/a": "min",
-        "paired_error/b": "min",
-        "sliced_wasserstein": "min",
-    }
 
     def __init__(
         self,
@@ -62,8 +53,10 @@ class CycleGAN(GenerativeModel):
         cycle_weight: float = 10.0,
         identity_weight: float = 0.5,
         pool_size: int = 50,
+        augment: Sequence[str] = (),
     ):
         super().__init__(data)
+        self.augment = check_augmentations(augment)
         check_least(0, cycle_weight=cycle_weight, identity_weight=identity_weight, pool_size=pool_size)
         check_least(1, discriminator_width=discriminator_width)
         self.cycle_weight, self.identity_weight = cycle_weight, identity_weight
@@ -89,7 +82,8 @@ class CycleGAN(GenerativeModel):
         real = {"a": 2 * batch["a"] - 1, "b": 2 * batch["b"] - 1}
         fake, cycle, identity = self._translations(real)
 
-        adversarial = {d: self._generator_loss(d, fake[d]) for d in real}
+        seen = {d: augmented(fake[d], self.augment, batch) for d in real}
+        adversarial = {d: generator_loss_of_patches(self.discriminators[d], seen[d]) for d in real}
         # |F(G(a)) - a| + |G(F(b)) - b|
         cycle_loss = l1_loss(cycle["a"], real["a"]) + l1_loss(cycle["b"], real["b"])
         loss = adversarial["a"] + adversarial["b"] + self.cycle_weight * cycle_loss
@@ -101,7 +95,9 @@ class CycleGAN(GenerativeModel):
             log["identity"] = identity_loss
         yield Update("generators", loss, log)
 
-        losses = {d: self._discriminator_loss(d, real[d], self.pools[d].query(fake[d], batch, step)) for d in real}
+        earlier = {d: self.pools[d].query(fake[d], batch, step) for d in real}
+        pairs = {d: (augmented(x, self.augment, batch) for x in (real[d], earlier[d])) for d in real}
+        losses = {d: discriminator_loss_of_patches(self.discriminators[d], *pair) for d, pair in pairs.items()}
         log = {f"discriminator_loss/{d}": loss for d, (loss, _) in losses.items()}
         log |= {f"accuracy/{d}": correct for d, (_, correct) in losses.items()}
         yield Update("discriminators", losses["a"][0] + losses["b"][0], log)
@@ -126,57 +122,9 @@ class CycleGAN(GenerativeModel):
         """F(b): both [N, C, H, W] in [-1, 1]."""
         return self.generators["b_to_a"](b).to(b.dtype).tanh()
 
-    def _generator_loss(self, domain: str, fake: Tensor) -> Tensor:
-        """(D(fake) - 1)^2: the paper halves the discriminators' loss but not the generators'."""
-        return 2 * generator_loss("least-squares", self._logits(domain, fake))
-
-    def _discriminator_loss(self, domain: str, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-        """((D(real) - 1)^2 + D(fake)^2) / 2, and the fraction of patches classified correctly."""
-        on_real, on_fake = self._logits(domain, torch.cat([real, fake])).chunk(2)
-        return discriminator_loss("least-squares", on_real, on_fake), accuracy("least-squares", on_real, on_fake)
-
-    def _logits(self, domain: str, x: Tensor) -> Tensor:
-        """Logits [N, 1, h, w] in the weights' precision, regardless of autocast."""
-        discriminator = self.discriminators[domain]
-        return discriminator(x).to(next(discriminator.parameters()).dtype)
-
     def translate(self, x: Tensor, to: str) -> Tensor:
         """Translate images of the other domain to domain `to` ("a" or "b"): both [N, C, H, W] in [0, 1]."""
         if to not in ("a", "b"):
             raise ValueError(f"to={to!r}: choose from a, b")
         generate = self._to_b if to == "b" else self._to_a
         return (generate(2 * x - 1) + 1) / 2
-
-    def evaluate(self, batch: Batch) -> dict[str, Tensor]:
-        """Errors are mean absolute differences of pixels in [0, 1].
-
-        cycle_error: between images and their cycles, mean of both directions.
-        paired_error/a, paired_error/b: between the translation of a (or b) and its ground truth, if the batch holds
-            it and a and b have one shape, relative to the error of the untranslated image: 1 is no better than no
-            translation.
-        sliced_wasserstein: distance in pixel space between translations and real images, mean of both directions.
-        """
-        scores, cycle_errors, distances = {}, [], []
-        directions = batch.randn(max(batch[domain][0].numel() for domain in ("a", "b")))
-        for domain, other in (("a", "b"), ("b", "a")):
-            x, truth = batch[domain], f"{domain}_as_{other}"
-            translation = self.translate(x, other)
-            cycle_errors.append(l1_loss(self.translate(translation, domain), x))
-            translated, wanted = translation.to(x.dtype).flatten(1), batch[other].flatten(1)
-            distances.append(sliced_wasserstein(translated, wanted, directions[:, : wanted.shape[1]]))
-            comparable = truth in batch and batch[truth].shape == x.shape
-            if comparable and (untouched := l1_loss(x, batch[truth])) > 0:  # 0 if the domains are alike
-                scores[f"paired_error/{domain}"] = l1_loss(translation, batch[truth]) / untouched
-        if scores:
-            scores = {"paired_error": torch.stack(list(scores.values())).mean(), **scores}
-        scores["sliced_wasserstein"] = torch.stack(distances).mean()
-        return {"cycle_error": torch.stack(cycle_errors).mean(), **scores}
-
-    def preview(self, batch: Batch) -> Mapping[str, Grid]:
-        """Six rows of up to 8: images of a, their translations, their cycles, then the same for b."""
-        batch, rows, names = batch.head(8), [], []
-        for domain, other in (("a", "b"), ("b", "a")):
-            translation = self.translate(batch[domain], other)
-            rows += [batch[domain], translation, self.translate(translation, domain)]
-            names += [domain, f"{domain} to {other}", f"back to {domain}"]
-        return {"translations": Grid(torch.stack(same_channels(*rows)), rows=names)}

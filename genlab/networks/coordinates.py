@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from genlab.contract.data import Field
 from genlab.media.kinds import kind_of
+from genlab.media.label_maps import classes_of
 
 
 class Coordinates(nn.Module):
@@ -58,3 +59,22 @@ class Coordinates(nn.Module):
     @property
     def log_scale(self) -> Tensor | float:
         return self.scale.log().sum() if self.bounds is None else 0.0
+
+
+class Seen(nn.Module):
+    """What a network sees of images: label maps as one-hot classes, others in [-1, 1].
+
+    shape: of it, (K, H, W) for K classes.
+    """
+
+    def __init__(self, field: Field):
+        super().__init__()
+        self.palette, self.coordinates = field.palette, Coordinates(field, "signed")
+        self.shape = (len(field.palette), *field.shape[1:]) if field.palette else field.shape
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images [N, C, H, W] in [0, 1] to [N, *shape]."""
+        if not self.palette:
+            return self.coordinates.inward(x)
+        classes = torch.arange(len(self.palette), device=x.device)[:, None, None]
+        return (classes_of(x, self.palette).unsqueeze(1) == classes).to(x.dtype)

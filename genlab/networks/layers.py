@@ -33,12 +33,14 @@ class Style:
     activation: after every hidden layer; the leaky one has slope 0.2, as in DCGAN (Radford et al. 2016).
     dropout: probability at which single features, or whole channels of images, are dropped.
     spectral: divide every weight matrix by its largest singular value (Miyato et al. 2018).
+    noise: whether dropout is told which channels to drop, as the noise of what is generated (Isola et al. 2017).
     """
 
     activation: Activation = "relu"
     normalization: Normalization = "none"
     dropout: float = 0.0
     spectral: bool = False
+    noise: bool = False
 
     def __post_init__(self):
         for key, choices in (("activation", Activation), ("normalization", Normalization)):

@@ -18,7 +18,7 @@ References:
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +27,7 @@ from genlab.networks.layers import MOST_LAYERS, Stack, Style, check_sides
 from genlab.networks.network import Network, Shape
 
 Padding = Literal["zeros", "reflect"]
+Upsampling = Literal["transposed", "nearest"]
 ImageNormalization = Literal["instance", "pixel"]
 
 
@@ -78,6 +79,8 @@ class ResNetGenerator(Stack):
         "zeros" is faster, and gives the network position information.
     normalization: "instance" removes the style of an image, including how much of each feature it contains; "pixel"
         depends on local content only, so equal patches get equal features in all images.
+    upsampling: "transposed" convolutions as in the paper, or "nearest" enlargement and a convolution, which leaves no
+        raster of dots (Odena et al. 2016).
     style: options of `Style`, of which normalization has no meaning here; dropout is that of the residual blocks.
     """
 
@@ -89,6 +92,7 @@ class ResNetGenerator(Stack):
         blocks: int = 9,
         padding: Padding = "reflect",
         normalization: ImageNormalization = "instance",
+        upsampling: Upsampling = "transposed",
         **style: Any,
     ):
         super().__init__()
@@ -99,36 +103,50 @@ class ResNetGenerator(Stack):
             raise ValueError(f"network.blocks={blocks}: must be at least 0 and at most {MOST_LAYERS}")
         if padding not in ("zeros", "reflect"):
             raise ValueError(f"network.padding={padding!r}: choose from zeros, reflect")
+        if upsampling not in get_args(Upsampling):
+            raise ValueError(f"network.upsampling={upsampling!r}: choose from {', '.join(get_args(Upsampling))}")
         half = [(side + 1) // 2 for side in size]
 
         def upward(in_width: int, out_width: int, target: list[int]) -> nn.Module:
+            if upsampling == "nearest":
+                convolution = layer.weighted(nn.Conv2d(in_width, out_width, kernel_size=3, padding=1))
+                return nn.Sequential(nn.Upsample(size=tuple(target), mode="nearest"), convolution)
             output_padding = (1 - target[0] % 2, 1 - target[1] % 2)
-            return nn.ConvTranspose2d(
-                in_width, out_width, kernel_size=3, stride=2, padding=1, output_padding=output_padding
+            return layer.weighted(
+                nn.ConvTranspose2d(
+                    in_width, out_width, kernel_size=3, stride=2, padding=1, output_padding=output_padding
+                )
             )
 
+        def downward(in_width: int, out_width: int) -> nn.Module:
+            return layer.weighted(nn.Conv2d(in_width, out_width, kernel_size=3, stride=2, padding=1))
+
+        def wide(in_width: int, out_width: int) -> nn.Module:
+            return layer.weighted(nn.Conv2d(in_width, out_width, kernel_size=7, padding=3, padding_mode=padding))
+
         def normalized(weights: nn.Module, out_width: int) -> list[nn.Module]:
-            return [layer.weighted(weights), make_image_normalization(normalization, out_width), layer.activate()]
+            return [weights, make_image_normalization(normalization, out_width), layer.activate()]
 
         self.body = nn.Sequential(
-            *normalized(nn.Conv2d(channels, width, kernel_size=7, padding=3, padding_mode=padding), width),
-            *normalized(nn.Conv2d(width, 2 * width, kernel_size=3, stride=2, padding=1), 2 * width),
-            *normalized(nn.Conv2d(2 * width, 4 * width, kernel_size=3, stride=2, padding=1), 4 * width),
+            *normalized(wide(channels, width), width),
+            *normalized(downward(width, 2 * width), 2 * width),
+            *normalized(downward(2 * width, 4 * width), 4 * width),
             *[ResidualBlock(4 * width, padding, normalization, layer) for _ in range(blocks)],
             *normalized(upward(4 * width, 2 * width, half), 2 * width),
             *normalized(upward(2 * width, width, size), width),
-            layer.weighted(nn.Conv2d(width, out_channels, kernel_size=7, padding=3, padding_mode=padding)),
+            wide(width, out_channels),
         )
 
 
 @dataclass(frozen=True)
 class ResNet(Network):
-    """width, blocks, padding, normalization: as in `ResNetGenerator`."""
+    """width, blocks, padding, normalization, upsampling: as in `ResNetGenerator`."""
 
     width: int = 64
     blocks: int = 9
     padding: Padding = "reflect"
     normalization: ImageNormalization = "instance"
+    upsampling: Upsampling = "transposed"
 
     name: ClassVar[str] = "resnet"
 
@@ -141,5 +159,5 @@ class ResNet(Network):
         if in_shape[1:] != out_shape[1:]:
             sizes = " and ".join(f"{height}x{width}" for _, height, width in (in_shape, out_shape))
             raise ValueError(f"network=resnet: translates between images of one size, not between {sizes}")
-        sizes_of_layers = self.width, self.blocks, self.padding, self.normalization
+        sizes_of_layers = self.width, self.blocks, self.padding, self.normalization, self.upsampling
         return ResNetGenerator(in_shape, out_shape[0], *sizes_of_layers, **style)

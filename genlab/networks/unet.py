@@ -19,6 +19,7 @@ References:
 """
 
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any, ClassVar, Literal, get_args
 
 import torch
@@ -43,8 +44,9 @@ class UNet(nn.Module):
     channels: of the features at half the size; they double at each further level, up to `max_channels`.
     normalization: on all levels between the first and the innermost. "instance" and "batch" take the mean level of the
         features away, over the pixels of an image or of a batch; "pixel" and "none" keep it.
-    dropout: rate at which whole channels are dropped on the innermost levels of the upward path.
-    style: options of `Style`, of which the activation of the upward path and spectral normalization apply.
+    dropout: rate at which whole channels are dropped on the innermost levels of the upward path; with `noise` in the
+        style, in evaluation as well, by the noise that `forward` is given.
+    style: options of `Style`, of which the activation of the upward path, spectral normalization and noise apply.
     """
 
     def __init__(
@@ -58,7 +60,10 @@ class UNet(nn.Module):
         **style: Any,
     ):
         super().__init__()
+        if not 0 <= dropout < 1:
+            raise ValueError(f"network.dropout={dropout}: must lie in [0, 1)")
         layer = Style(**style)
+        self.noise = (layer.noise and dropout) or 0.0
         if in_shape[1:] != out_shape[1:]:
             raise ValueError(
                 f"network=unet: images of {in_shape[1]}x{in_shape[2]} to images of {out_shape[1]}x{out_shape[2]}: "
@@ -67,8 +72,6 @@ class UNet(nn.Module):
         if normalization not in get_args(UNetNormalization):
             choices = ", ".join(get_args(UNetNormalization))
             raise ValueError(f"network.normalization={normalization!r}: choose from {choices}")
-        if not 0 <= dropout < 1:
-            raise ValueError(f"network.dropout={dropout}: must lie in [0, 1)")
         check_sides(in_shape[1], in_shape[2], "U-Net")
         levels = min(in_shape[1:]).bit_length() - 2
         widths = [in_shape[0], *pyramid_widths(levels, channels, max_channels)]
@@ -86,13 +89,15 @@ class UNet(nn.Module):
             )
             for level in range(levels)
         )
-        self.up = nn.ModuleList()
+        self.up, dropped = nn.ModuleList(), list[int]()
         for level in range(levels - 1, 0, -1):
             joined = nn.Conv2d(widths[level + 1] + widths[level], widths[level], kernel_size=3, padding=1)
             step = hidden(joined, widths[level], layer.activate())
-            if dropout and level >= levels - _DROPPED_LEVELS:
-                step.append(nn.Dropout2d(dropout))
+            if level >= levels - _DROPPED_LEVELS:
+                dropped.append(widths[level])
+                step.extend([nn.Dropout2d(dropout)] if dropout and not self.noise else [])
             self.up.append(step)
+        self.noise_widths = dropped if self.noise else []
         full = max(channels // 2, 4)
         self.last = nn.Sequential(
             layer.weighted(nn.Conv2d(widths[1] + in_shape[0], full, kernel_size=3, padding=1)),
@@ -100,14 +105,22 @@ class UNet(nn.Module):
             layer.weighted(nn.Conv2d(full, out_shape[0], kernel_size=3, padding=1)),
         )
 
-    def forward(self, x: Tensor) -> Tensor:
+    @property
+    def noise_size(self) -> int:
+        """Numbers of the noise that an image takes."""
+        return sum(self.noise_widths)
+
+    def forward(self, x: Tensor, noise: Tensor | None = None) -> Tensor:
+        """noise: [N, noise_size], uniform in [0, 1): one for each channel that may be dropped."""
+        given = [] if noise is None else (noise >= self.noise).to(x.dtype).split(self.noise_widths, 1)
         features = [x]
         for step in self.down:
             features.append(step(features[-1]))
         y = features.pop()
-        for step in (*self.up, self.last):
+        for step, kept in zip_longest((*self.up, self.last), given):
             across = features.pop()
             y = step(torch.cat([interpolate(y, across.shape[-2:], mode="nearest"), across], 1))
+            y = y if kept is None else y * (kept / (1 - self.noise))[:, :, None, None]
         return y
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scipy.io import wavfile
 
 from genlab.commands.requests import compose_request
 from genlab.config.compose import register
@@ -28,6 +29,7 @@ PLUGIN = ROOT / "docs/extending.md"  # of an installed package, which tests/cli/
 FIRST = "A trained run can be used"
 STAMPS = {"vae": "20261120-153012-5306", "cvae": "20261120-160112-71c0", "cyclegan": "20261121-091500-3d0e"}
 STAMPS |= {"made": "20261129-100000-5a1e", "flow-matching": "20261130-100000-7b2f"}
+STAMPS |= {"pix2pix": "20261130-110000-3c4d", "voices": "20261130-120000-9e8f"}
 QUICK = {"num_samples=50000": "num_samples=100", "max_steps=500": "max_steps=2", "num_samples=100": "num_samples=20"}
 EVALUATION = ["num_samples=100", "importance_samples=2", "extractor=random-conv"]
 COUNT = 150
@@ -72,12 +74,20 @@ def images(folder, count=COUNT):
         Image.fromarray(image).save(folder / f"{number}.png")
 
 
+def sounds(folder):
+    folder.mkdir(parents=True)
+    for number, noise in enumerate(np.random.default_rng(0).normal(size=(6, 4000))):
+        wavfile.write(folder / f"{number}.wav", 8000, (3000 * noise).astype(np.int16))
+
+
 @pytest.fixture(scope="module")
 def place(runs, short, tmp_path_factory):
     """A folder with all files that the documents name."""
     place = tmp_path_factory.mktemp("documents")
     images(place / "IMAGES/one")
     images(place / "photographs", count=4)
+    for name in ("SPEECH/anna/yes", "SPEECH/anna/no", "SPEECH/ben/yes", "SPEECH/ben/no", "RECORDINGS"):
+        sounds(place / name)
     for name in ("FOLDER/a", "FOLDER/b"):
         images(place / name, count=20)
     for name in ("trainA", "trainB", "testA", "testB"):
@@ -93,6 +103,9 @@ def place(runs, short, tmp_path_factory):
     found = {"vae": short("vae", *small), "cvae": short("cvae", *small), "cyclegan": runs.cyclegan}
     found["made"] = short("made", *small)
     found["flow-matching"] = short("flow-matching", *small[:2], "network.widths=[8]", "model.steps=2", small[3])
+    found["pix2pix"] = short("pix2pix", "dataset=digits", "dataset.pair=edges", "network.channels=4")
+    spoken = ["dataset=speech-folder", f"dataset.path={place}/SPEECH", "dataset.domains=[anna,ben]", "network.width=4"]
+    found["voices"] = short("cyclegan", *spoken)
     for model, stamp in STAMPS.items():
         data = "stripes" if model == "cyclegan" else "mnist"
         shutil.copytree(found[model], place / f"outputs/{model}-{data}/{stamp}")
@@ -107,9 +120,11 @@ def place(runs, short, tmp_path_factory):
 def needs_data(line):
     """Skips a command on published data where there are none."""
     sets = "mnist|fashion-mnist|binarized-mnist"
-    found = re.search(rf"(?:against|^data dataset|run=.* dataset)=({sets})|experiment=(facades)", line)
+    found = re.search(
+        rf"(?:against|^data dataset|run=.* dataset)=({sets})|experiment=(labels-to-photo|voices)|dataset=(fsdd)", line
+    )
     if found and DATA is None:
-        pytest.skip(f"needs {found[1] or found[2]} below $GENLAB_DATA")
+        pytest.skip(f"needs {found[1] or found[2] or found[3]} below $GENLAB_DATA")
 
 
 @pytest.mark.parametrize("line", TRAINED)
@@ -128,7 +143,7 @@ def test_a_command_that_trains_is_accepted(line, place, monkeypatch):
 
 
 def slow_if_it_trains_a_classifier(line):
-    return pytest.param(line, marks=pytest.mark.slow) if "classes" in line else line
+    return pytest.param(line, marks=pytest.mark.slow) if "classes" in line or "voices" in line else line
 
 
 @pytest.mark.parametrize("line", [slow_if_it_trains_a_classifier(line) for line in USED])

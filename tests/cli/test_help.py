@@ -123,7 +123,7 @@ for arguments in {lines!r}:
         ("genlab sample run=lat", {"run=latest"}),
         ("genlab sample d", {"device=", *(f"device.{key}=" for key in DEVICE_KEYS)}),
         ("genlab sample dataset=", set()),
-        ("genlab sample format=", {"format=grid", "format=npz", "format=png", "format=gif"}),
+        ("genlab sample format=", {"format=grid", "format=npz", "format=png", "format=wav", "format=gif"}),
         ("genlab evaluate n", {"num_samples=", "num_images=", "nearest="}),
     ],
 )
@@ -207,7 +207,7 @@ CHOSEN = {
     "train --help gan ring": ["model.r1_every=4", "network.hidden=[128,128,128]", "dataset.modes=8"],
     "train optimizer=sgd trainer.max_steps=3": ["model.latent_dim=20", "optimizer.momentum=0.9"],
     "train -m model=ae,vae": ["model=ae: "],
-    "train experiment=facades": ["model=translate-l1: ", "dataset.a=right"],
+    "train experiment=labels-to-photo": ["model=pix2pix: ", "dataset.a=right"],
     "train logger=[tensorboard,csv]": ["logger=[tensorboard,csv]\n", "logger.csv=true"],
     "evaluate dataset=shapes": ["dataset.num_scales="],
 }

@@ -2,7 +2,7 @@
 
 from genlab.evaluation.context import EvaluationContext, MetricValue
 from genlab.inference.run import Run
-from genlab.metrics.catalogue import Metric
+from genlab.metrics.metric import Metric
 
 
 def measure_edges(run: Run, context: EvaluationContext, seed: int) -> dict[str, MetricValue]:

@@ -1,0 +1,216 @@
+"""Metrics of translations: how like the other domain they are and, where the true counterparts are known, how near to
+them, beside answers that need no model.
+"""
+
+import logging
+import math
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from genlab.contract.data import Batch, Field
+from genlab.data.loading import as_examples
+from genlab.data.pairs import ANSWERS
+from genlab.data.source import Examples
+from genlab.evaluation.context import EvaluationContext, MetricValue
+from genlab.evaluation.features import Pixels, read_table
+from genlab.inference.run import Run
+from genlab.metrics.catalogue import BASELINES, FEWEST_KERNEL
+from genlab.metrics.colour import chroma_error
+from genlab.metrics.kernel import BLOCK, KernelDistance
+from genlab.metrics.neighbours import nearest
+from genlab.metrics.reconstruction import mean_absolute_gradient, peak_signal_to_noise, structural_similarity
+from genlab.metrics.sliced_wasserstein import monge_distance
+from genlab.system.distributed import rank
+from genlab.system.portions import rows_at_once
+from genlab.system.seeding import mix, seeded
+
+log = logging.getLogger("genlab")
+
+Answer = Callable[[Tensor, Tensor], Tensor]
+"""Images x [N, C, H, W] and their rows [N] in the split, to images of the other domain [N, C', H, W]."""
+
+_PROJECTIONS = 1_000
+
+
+def directions_of(run: Run) -> Iterator[tuple[str, str]]:
+    """Source and target of each direction that the model translates in."""
+    return ((domain, other) for domain, other in (("a", "b"), ("b", "a")) if other in run.model.targets)
+
+
+def measure_translation(run: Run, context: EvaluationContext, seed: int) -> dict[str, MetricValue]:
+    """Per domain: cycle_error, a mean absolute difference in [0, 1], if the model translates back; kernel distance and
+    MIND between features of translations and of real images, if there are enough, beside those of images as they are.
+    """
+    values: dict[str, MetricValue] = {}
+    tables = dict(zip("ab", (context.source.open(context.split) * 2)[:2], strict=True))
+    for domain, other in directions_of(run):
+        found = _one_direction(run, context, seed, domain, other, len(tables[domain]))
+        values |= {f"{name}/{domain}": value for name, value in found}
+    return values
+
+
+def _one_direction(
+    run: Run, context: EvaluationContext, seed: int, domain: str, other: str, size: int
+) -> Iterator[tuple[str, MetricValue]]:
+    """Metrics of translating all `size` images of `domain` to the `other` one."""
+    comparable = run.data[domain].shape == run.data[other].shape
+
+    def translate(number: int, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Cycle errors [n], and features [n, D] of the translations and, where they compare, of the images."""
+        x = batch[domain][: max(0, size - number * context.loader.rows)]  # the smaller domain wraps around
+        if not len(x):
+            return torch.empty(0), real[:0], real[:0]
+        with seeded(seed, number):
+            translated, errors = run.model.translate(x, other), torch.empty(0)
+            if domain in run.model.targets:
+                errors = (run.model.translate(translated, domain) - x).abs().flatten(1).mean(1).cpu()
+        untouched = context.extractor(x.float()).cpu() if comparable else real[:0]
+        return errors, context.extractor(translated.float()).cpu(), untouched
+
+    real = context.read_field(other).features
+    parts = zip(*context.over_batches(f"translating {domain} to {other}", translate), strict=True)
+    errors, translated, untouched = (torch.cat(part) for part in parts)
+    details = {"images": size, "direction": f"{domain} to {other}"}
+    if len(errors):
+        yield "cycle_error", MetricValue(errors.double().mean().item(), details=details)
+    if (block := min(BLOCK, len(real), size)) < FEWEST_KERNEL:
+        if rank() == 0:
+            log.warning(
+                "translation_kernel_distance/%s, translation_mind/%s: left out: need %d images or more of a and of b, "
+                "and one of them has %d", domain, domain, FEWEST_KERNEL, block)  # fmt: skip
+        return
+    for name, measure in (("translation_kernel_distance", _kernel_distance), ("translation_mind", mind)):
+        found = measure(translated, real, seed)
+        found.details |= details
+        if len(untouched):
+            found.details[BASELINES] = {"untranslated": measure(untouched, real, seed).value}
+        yield name, found
+
+
+def _kernel_distance(samples: Tensor, real: Tensor, seed: int) -> MetricValue:
+    distance = KernelDistance(real, min(BLOCK, len(real), len(samples)))
+    distance.update(samples)
+    found = distance.result()
+    return MetricValue(found.pop("mean"), found.pop("std"), "blocks", found)
+
+
+def mind(samples: Tensor, real: Tensor, seed: int) -> MetricValue:
+    """`monge_distance` between features [N, D] and [M, D], of as many of each."""
+    count = min(len(samples), len(real))
+    samples, real = (side[torch.linspace(0, len(side) - 1, count).round().long()] for side in (samples, real))
+    directions = torch.randn(_PROJECTIONS, real.shape[1], generator=torch.Generator().manual_seed(mix(seed, 1)))
+    details = {"directions": _PROJECTIONS, "samples": count, "real": count}
+    return MetricValue(monge_distance(samples, real, directions).item(), details=details)
+
+
+def measure_pairs(run: Run, context: EvaluationContext, seed: int) -> dict[str, MetricValue]:
+    """Per domain whose true counterparts are known: errors of the translations, each beside those of answers that need
+    no model (see `simple_answers`). Pixels are in [0, 1].
+
+    translation_error: mean absolute error. paired_error: the same relative to that of images as they are, if they have
+    the shape of the truth; changed_error: over the pixels that the truth changes. translation_psnr in dB,
+    translation_ssim. translation_sharpness: mean absolute gradient, relative to that of the truth. chroma_error: of the
+    colours alone, in CIELAB.
+    """
+    values: dict[str, MetricValue] = {}
+    for domain, other in directions_of(run):
+        found = _columns(run, context, seed, domain, other)
+        simple = [name for name in found if name]
+        details = {"images": len(found[""]["translation_error"]), "direction": f"{domain} to {other}"}
+        for name in found[""].keys() - {"gradient", "true_gradient"}:
+            column = found[""][name].double()
+            beside = {answer: found[answer][name].double().nanmean().item() for answer in simple}
+            values[f"{name}/{domain}"] = _over_images(column[~column.isnan()], beside, details)
+        sharpness = {answer: _ratio(found[answer]["gradient"], found[answer]["true_gradient"]) for answer in found}
+        if math.isfinite(sharpness[""]):
+            own = sharpness.pop("")
+            values[f"translation_sharpness/{domain}"] = MetricValue(own, details={**details, BASELINES: sharpness})
+        if "untranslated" in found:
+            relative = {answer: _ratio(found[answer]["translation_error"], found["untranslated"]["translation_error"])
+                        for answer in found}  # fmt: skip
+            if math.isfinite(relative[""]):
+                values[f"paired_error/{domain}"] = MetricValue(relative[""], details=details)
+    return values
+
+
+def _over_images(column: Tensor, beside: dict[str, float], details: dict) -> MetricValue:
+    std = column.std().item() if len(column) > 1 else None
+    finite = {name: value for name, value in beside.items() if math.isfinite(value)}
+    return MetricValue(column.mean().item(), std, "images", {**details, BASELINES: finite})
+
+
+def _ratio(values: Tensor, wanted: Tensor) -> float:
+    return (values.double().mean() / wanted.double().mean()).item()
+
+
+def _columns(run: Run, context: EvaluationContext, seed: int, domain: str, other: str) -> dict[str, dict[str, Tensor]]:
+    """One value per image [N] by measure, of the translations (under "") and of each simple answer."""
+    answers = simple_answers(context, domain, other)
+
+    def compare(number: int, batch: Batch) -> dict[str, dict[str, Tensor]]:
+        x, truth = batch[domain], batch[f"{domain}_as_{other}"].float().cpu()
+        rows = number * context.loader.rows + torch.arange(len(x))
+        with seeded(seed, number):
+            found = {"": run.model.translate(x, other).float().cpu()}
+        x = x.float().cpu()
+        found |= {name: answer(x, rows) for name, answer in answers.items()}
+        return {name: _errors(y, truth, x) for name, y in found.items()}
+
+    parts = list(context.over_batches(f"translating {domain} to {other}", compare))
+    return {name: {key: torch.cat([part[name][key] for part in parts]) for key in parts[0][name]} for name in parts[0]}
+
+
+def _errors(y: Tensor, truth: Tensor, x: Tensor) -> dict[str, Tensor]:
+    """Measures [N] of images y against the truth [N, C, H, W], x being what they were made of."""
+    found = {
+        "translation_error": (y - truth).abs().flatten(1).mean(1),
+        "translation_psnr": peak_signal_to_noise(y, truth),
+        "translation_ssim": structural_similarity(y, truth),
+        "gradient": mean_absolute_gradient(y),
+        "true_gradient": mean_absolute_gradient(truth),
+    }
+    if truth.shape[1] == 3:
+        found["chroma_error"] = chroma_error(y, truth)
+    if x.shape == truth.shape:
+        changed = (x != truth).any(1, keepdim=True).expand_as(truth).flatten(1)
+        found["changed_error"] = ((y - truth).abs().flatten(1) * changed).sum(1) / changed.sum(1)
+    return found
+
+
+def simple_answers(context: EvaluationContext, domain: str, other: str) -> dict[str, Answer]:
+    """Answers that need no model: the image as it is, that of a derived pair (`pairs.ANSWERS`), the mean image of the
+    other domain, and the counterpart of the training image that is nearest in pixels."""
+    spec = context.source.spec
+    source, target = spec[domain], spec[other]
+    answers: dict[str, Answer] = {}
+    if source.shape[1:] == target.shape[1:]:
+        answers["untranslated"] = lambda x, rows: _with_channels(x, target.shape[0])
+    pair = getattr(context.whole, "pair", "")
+    if domain == "a" and pair in ANSWERS:
+        name, answer = ANSWERS[pair]
+        answers[name] = lambda x, rows: answer(x)
+    tables = context.whole.open("train")
+    mean = _mean_image(tables[-1 if other == "b" else 0], target, other)
+    answers["mean image"] = lambda x, rows: mean.expand(len(x), -1, -1, -1)
+    if spec.paired:
+        pixels, shown = Pixels(), context.progress
+        held_out = read_table(context.source.open(context.split)[0], pixels, source, name=domain, shown=shown)
+        queries = torch.cat([part.features for part in held_out])
+        training = read_table(tables[0], pixels, source, name=domain, chunk=2_000, shown=shown)
+        neighbours = nearest(queries, (part.features for part in training)).rows[:, 0]
+        answers["nearest neighbour"] = lambda x, rows: as_examples(tables[0].rows(neighbours[rows])[other], target)
+    return answers
+
+
+def _with_channels(x: Tensor, channels: int) -> Tensor:
+    """Images [N, C, H, W] as grey or colour ones."""
+    return x if x.shape[1] == channels else x.mean(1, keepdim=True).expand(-1, channels, -1, -1)
+
+
+def _mean_image(table: Examples, field: Field, name: str) -> Tensor:
+    """[C, H, W] over all rows of a table."""
+    parts = torch.arange(len(table)).split(rows_at_once(field.shape, most=500))
+    sums = [as_examples(table.rows(rows)[name], field).sum(0) for rows in parts]
+    return torch.stack(sums).sum(0) / len(table)

@@ -1,0 +1,67 @@
+"""Sound as a kind of data: images of its frequencies over time, which can be heard."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from io import BytesIO
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from genlab.contract.field import Spectrogram
+from genlab.contract.model import Grid
+from genlab.media.grids import to_png
+from genlab.media.image_kind import Image
+from genlab.media.images import Png
+from genlab.media.kind import Scene
+from genlab.media.metadata import Origin
+from genlab.media.spectrogram import sound
+
+_HEARD = 8
+"""Examples of a picture that can be heard."""
+
+
+@dataclass(frozen=True)
+class Sound(Image):
+    """Spectrograms [1, bins, frames] in [0, 1]: shown with low frequencies below, written as WAV files."""
+
+    spectrogram: Spectrogram
+
+    suffix: ClassVar[str] = ".wav"
+
+    def picture(
+        self,
+        shown: Tensor | Grid,
+        origin: Origin | None = None,
+        scene: Scene | None = None,
+        connected: bool = False,
+    ) -> Png:
+        grid = Grid.of(shown)
+        heard = grid.examples.flatten(0, 1)[:_HEARD, :1]
+        upright = replace(grid, examples=grid.examples.flip(-2))
+        return to_png(upright, origin)._replace(sounds=self.wav_files(heard))
+
+    def save_each(self, x: Tensor, paths: Sequence[Path], origin: Origin | None = None) -> None:
+        for content, path in zip(self.wav_files(x), paths, strict=True):
+            path.write_bytes(content)
+
+    def save_stored(self, stored: np.ndarray, path: Path, origin: Origin | None = None) -> None:
+        self.save_each(torch.tensor(stored).permute(2, 0, 1)[None].float() / 255, [path], origin)
+
+    def wav_files(self, x: Tensor) -> tuple[bytes, ...]:
+        """The content of a file of 16-bit sound for each of the examples [N, 1, bins, frames]."""
+        waves = (sound(x.float().cpu(), self.spectrogram) * (2**15 - 1)).round().short().numpy()
+        return tuple(map(self._wav_file, waves))
+
+    def _wav_file(self, wave: np.ndarray) -> bytes:
+        from scipy.io import wavfile  # takes half a second to import
+
+        file = BytesIO()
+        wavfile.write(file, self.spectrogram.rate, wave)
+        return file.getvalue()
+
+    def check_augmentation(self, flip: bool, shift: int) -> None:
+        if flip or shift:
+            raise ValueError("loader.flip, loader.shift: sound is neither flipped nor shifted; leave them out")
