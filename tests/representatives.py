@@ -66,7 +66,8 @@ def find() -> list[str]:
         known = {one.kind for one in found}
         if structure(case) not in found and (structure(case).kind == "image" or structure(case).kind not in known):
             found[structure(case)] = case
-    return sorted(found.values())
+    with_state = {one._replace(keeps_state=False) for one in found if one.keeps_state}
+    return sorted(case for one, case in found.items() if one not in with_state)  # a model with state shows the rest too
 
 
 def choose(cases: list[str]) -> None:

@@ -9,6 +9,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from genlab.callbacks.tensorboard import TensorBoard
 from genlab.checkpoints.status import RunStatus
+from genlab.contract.field import Field, Spectrogram
+from genlab.media.kinds import kind_of
 
 
 @pytest.fixture
@@ -45,3 +47,20 @@ def test_the_axis_is_of_steps_or_of_thousandths_of_epochs(axis, places, board):
 
 def test_histograms_can_be_left_out(board):
     assert board("logger.histograms=false").Tags()["histograms"] == []
+
+
+def test_previews_of_sound_can_be_heard(tmp_path):
+    field = Field("image", (1, 64, 32), spectrogram=Spectrogram())
+    picture = kind_of(field).picture(torch.rand(2, 3, 1, 64, 32))
+    logger = lab.compose("vae").logger
+    trainer = SimpleNamespace(step=5, steps_per_epoch=4.0, train_loader=SimpleNamespace(device=lab.CPU))
+    callback = TensorBoard(tmp_path, "", {}, logger, RunStatus(tmp_path / "status.json", {}))
+    callback.on_start(trainer)
+    callback.on_preview(trainer, {"samples": picture})
+    callback.on_close(trainer)
+    shown = EventAccumulator(str(tmp_path), {"audio": 0, "images": 0}).Reload()
+    assert shown.Tags()["images"] == ["previews/samples"]
+    assert shown.Tags()["audio"] == [f"previews/samples/{number}" for number in range(1, 7)]
+    (heard,) = shown.Audio("previews/samples/6")
+    assert (heard.sample_rate, heard.length_frames, heard.content_type) == (8000, 31 * 64, "audio/wav")
+    assert heard.encoded_audio_string[:4] == b"RIFF"
