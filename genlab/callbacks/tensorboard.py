@@ -159,7 +159,7 @@ class TensorBoard(Callback):
         for name, shown in images.items():
             image = {"height": shown.height, "width": shown.width, "encoded_image_string": shown.content}
             heard = [{"tag": f"previews/{name}/{number}", "audio": _audio(file)}
-                     for number, file in enumerate(shown.sounds, 1)]  # fmt: skip
+                     for number, file in shown.sounds.items()]  # fmt: skip
             self._add([{"tag": f"previews/{name}", "image": image}, *heard], trainer)
 
     def on_finish(self, trainer: Trainer) -> None:

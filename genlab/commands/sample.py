@@ -20,6 +20,7 @@ from genlab.system.files import check_room
 from genlab.system.portions import rows_at_once
 
 _SHOWN, _COLUMNS = 256, 8
+_HEARD = 8  # samples of sound that are written beside the array
 _LETTERS = 40  # of a class's name in a file name: 160 bytes in any script
 
 
@@ -63,14 +64,17 @@ def main(config: SampleConfig) -> None:
             done += len(samples)
         if arrays:
             writer.save(new / "samples.npz")
+        heard = torch.cat(shown)[:_HEARD] if grid and arrays and kind.suffix == ".wav" else ()
+        for number, sound in enumerate(heard, 1):
+            kind.save_each(sound[None], [new / f"{number}{kind.suffix}"], origin)
         if grid:
             with drawn(new / "grid.png"):
                 picture = kind.picture(_grid(run, torch.cat(shown), captions[:most], asked), origin, scene_of(run))
                 (new / "grid.png").write_bytes(picture.content)
-                for number, sound in enumerate(picture.sounds if arrays else (), 1):
-                    (new / f"{number}.wav").write_bytes(sound)
     if grid:
         print(f"grid       {path}/grid.png{f' (the first {most} of {done})' if done > most else ''}")
+    if len(heard):
+        print(f"sounds     {path}/1{kind.suffix} to {len(heard)}{kind.suffix}")
     print(f"array      {path}/samples.npz" if arrays else f"images     {path}/images ({done})")
     print(f"next       {command_line('sample', **same(run, config, 'sample'), seed=config.seed + 1)}")
 

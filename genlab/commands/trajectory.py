@@ -7,7 +7,7 @@ from genlab.commands.results import drawn, image_origin, results, same
 from genlab.config.commands import SampleConfig
 from genlab.contract.model import Grid
 from genlab.inference.run import Run
-from genlab.media.grids import frames, save_png
+from genlab.media.grids import frames
 from genlab.media.images import save_gif
 from genlab.media.kinds import captions_of, shown_kind
 from genlab.media.npz import NpzWriter
@@ -38,11 +38,11 @@ def show_trajectory(run: Run, config: SampleConfig) -> None:
     ):
         writer.add(images=kind.array(way[:, -1]))
         writer.save(new / "samples.npz")
-        save_gif(frames(way), new / "animation.gif", image_origin(run, config), _MILLISECONDS)
+        save_gif(frames(kind.upright(way)), new / "animation.gif", image_origin(run, config), _MILLISECONDS)
         with drawn(new / "strip.png"):
             columns = [f"step {number}" for number in shown.tolist()]
             grid = Grid(way[:_ROWS, shown], rows=captions_of(run.data, given)[:_ROWS], columns=columns)
-            save_png(grid, new / "strip.png", image_origin(run, config))
+            (new / "strip.png").write_bytes(kind.picture(grid, image_origin(run, config)).content)
     print(f"animation  {path}/animation.gif ({way.shape[1]} frames)\ngrid       {path}/strip.png")
     print(f"array      {path}/samples.npz")
     print(f"next       {command_line('sample', **same(run, config, 'sample'), seed=config.seed + 1)}")

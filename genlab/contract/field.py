@@ -1,7 +1,7 @@
 """One field of the data: images, points, labels, factors."""
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from math import isfinite, prod
 from typing import Any
 
@@ -22,8 +22,13 @@ class Spectrogram:
 
     rate: samples a second. window: samples of a frame (Hann), padded with zeros to twice as many. hop: samples from
     frame to frame. mels: bins on the mel scale, which ears hear as even; 0 for the window's own frequencies. floor:
-    level of 0 in dB, where 0 dB, that of 1, is a full-scale tone's.
+    level of 0 in dB, where 0 dB, that of 1, is a full-scale tone's; bins on the mel scale are means of several
+        frequencies, in which a tone has less.
     """
+
+    def __str__(self) -> str:
+        """For example "rate 8000, window 256, hop 64, mels 64, floor -80"."""
+        return ", ".join(f"{name} {value}" for name, value in asdict(self).items())
 
     rate: int = 8000
     window: int = 256
@@ -87,7 +92,7 @@ class Field:
             raise ValueError(f"{self.kind}: has {len(self.names)} names, not one for each class or entry")
 
     def __str__(self) -> str:
-        kind = f"spectrogram of {self.spectrogram.rate} Hz" if self.spectrogram else self.kind
+        kind = "spectrogram" if self.spectrogram else self.kind
         return f"{kind} of {'x'.join(map(str, self.shape))}" if self.shape else f"{kind} of {self.size}"
 
 

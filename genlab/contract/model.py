@@ -141,6 +141,17 @@ class GenerativeModel(nn.Module):
         self.data = data
         self.conditions = tuple(name for name in type(self).conditions if name in data)
 
+    @property
+    def directions(self) -> list[tuple[str, str]]:
+        """Source and target of each direction that `translate` leads in."""
+        return [(domain, other) for domain, other in (("a", "b"), ("b", "a")) if other in self.targets]
+
+    def check_target(self, to: str) -> None:
+        """`ValueError` unless `translate` leads to the domain `to`."""
+        if to not in self.targets:
+            known = " and ".join(self.targets)
+            raise ValueError(f"to={to}: this model translates to {known}; give to={self.targets[-1]}")
+
     def condition(self, batch: Batch) -> Condition | None:
         """The condition in a batch; None for a model without conditions."""
         return batch.condition(self.conditions) if self.conditions else None

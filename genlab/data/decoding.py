@@ -67,12 +67,15 @@ class UnreadableError(ValueError):
         super().__init__(f"{path} cannot be read as {what} ({self.reason})")
 
 
-def decode(path: str, shape: ImageShape, crop: int | None = None, half: Half | None = None) -> Tensor:
+def decode(
+    path: str, shape: ImageShape, crop: int | None = None, half: Half | None = None, mixing: bool = True
+) -> Tensor:
     """Read an image of any size and mode as uint8 `shape` (channels, height, width). `UnreadableError` if it is none.
 
     It is rotated by its EXIF orientation, scaled to cover `shape` and centre-cropped; transparent pixels become white.
     crop: side in pixels of a central square to take from the file, instead of the largest area that fits.
     half: of a file that holds two images of equal width side by side, the one to read.
+    mixing: whether pixels are means of those of the file; False takes the nearest, whose colours are the file's own.
     """
     prepare_pillow()
     try:
@@ -81,12 +84,12 @@ def decode(path: str, shape: ImageShape, crop: int | None = None, half: Half | N
         if not os.path.getsize(path):
             raise ValueError("it is empty")
         with open(path, "rb") as file:
-            return _decode(file, _formats_of(path), shape, crop, half)
+            return _decode(file, _formats_of(path), shape, crop, half, mixing)
     except Exception as error:  # decoders raise many types on damaged files: OSError, SyntaxError, struct.error
         first = error
     for content in _stripped(path):
         with suppress(Exception):
-            return _decode(BytesIO(content), FORMATS, shape, crop, half)
+            return _decode(BytesIO(content), FORMATS, shape, crop, half, mixing)
     raise UnreadableError(path, first) from first
 
 
@@ -114,7 +117,7 @@ def _stripped(path: str) -> Iterator[bytes]:
 
 
 def _decode(
-    file: IO[bytes], formats: tuple[str, ...], shape: ImageShape, crop: int | None, half: Half | None
+    file: IO[bytes], formats: tuple[str, ...], shape: ImageShape, crop: int | None, half: Half | None, mixing: bool
 ) -> Tensor:
     channels, height, width = shape
     try:
@@ -122,7 +125,7 @@ def _decode(
     except UnidentifiedImageError as error:  # its own text names an object in memory
         raise ValueError("it holds no image in a format that GenLab reads") from error
     with opened:
-        if crop is None:
+        if crop is None and mixing:
             # JPEG can decode at 1/2, 1/4 or 1/8 size; twice the target size leaves enough detail for the filter.
             opened.draft(MODES[channels], ((4 if half else 2) * max(height, width),) * 2)
         if opened.width * opened.height > MOST_PIXELS:
@@ -134,7 +137,8 @@ def _decode(
         if crop is not None:
             left, top = (image.width - crop) / 2, (image.height - crop) / 2
             image = image.crop((round(left), round(top), round(left) + crop, round(top) + crop))
-        pixels = np.array(ImageOps.fit(image, (width, height), Image.Resampling.BICUBIC))
+        how = Image.Resampling.BICUBIC if mixing else Image.Resampling.NEAREST
+        pixels = np.array(ImageOps.fit(image, (width, height), how))
     return torch.from_numpy(pixels).view(height, width, channels).permute(2, 0, 1)
 
 

@@ -74,7 +74,7 @@ def with_channels(images: Tensor, channels: int) -> Tensor:
 class ImageFiles(Examples):
     """Image files, decoded each time they are drawn, or all at once by `load`.
 
-    field: name of the images in a batch; labels: int64 [N] or None; shape, crop, half: see `decode`.
+    field: name of the images in a batch; labels: int64 [N] or None; shape, crop, half, mixing: see `decode`.
     skip: the setting by which the user leaves damaged files out; None if there is none.
     others: files of the same dataset, which are examined too once one is damaged.
     """
@@ -87,11 +87,12 @@ class ImageFiles(Examples):
         labels: Tensor | None = None,
         crop: int | None = None,
         half: Half | None = None,
+        mixing: bool = True,
         skip: str | None = None,
         others: Sequence[str] = (),
     ):
         self.field, self.paths, self.shape, self.labels, self.crop, self.half = field, paths, shape, labels, crop, half
-        self.skip, self.others = skip, others
+        self.mixing, self.skip, self.others = mixing, skip, others
         self.nbytes = len(paths) * int(np.prod(shape)) + (0 if labels is None else labels.nbytes)
 
     def __len__(self) -> int:
@@ -110,10 +111,11 @@ class ImageFiles(Examples):
         return self._fields(images, index)
 
     def _decode(self, path: str) -> Tensor:
-        return decode(path, self.shape, self.crop, self.half)
+        return decode(path, self.shape, self.crop, self.half, self.mixing)
 
     def load(self) -> dict[str, Tensor]:
         request = {"images": self.shape, "crop": self.crop, "half": self.half}
+        request |= {} if self.mixing else {"mixing": False}
         table = cached(request, self.paths, lambda: {"images": self._decode_all()})
         return self._fields(table["images"], torch.arange(len(self)))
 

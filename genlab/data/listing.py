@@ -25,12 +25,12 @@ class Listing(NamedTuple):
     notes: tuple[str, ...]
 
 
-def check_folder(path: str | None, example: str, key: str = "dataset.path") -> str:
+def check_folder(path: str | None, example: str, key: str = "dataset.path", what: str = "images") -> str:
     """`path`, the value of `key`, with ~ expanded. `ValueError` unless it is a folder."""
     folder = os.path.expanduser(path or "")
     if not os.path.isdir(folder):
         problem = " is not set" if path is None else f"={path}: no such folder"
-        raise ValueError(f"{key}{problem}. Give the folder that holds the images: {key}={example}")
+        raise ValueError(f"{key}{problem}. Give the folder that holds the {what}: {key}={example}")
     return folder
 
 

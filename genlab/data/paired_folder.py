@@ -98,8 +98,6 @@ class PairedFolder(Source):
             fields[label_map] = replace(fields[label_map], palette=read_palette(palette, fields[label_map].shape[0]))
         self.spec = DataSpec(fields, paired=True)
         self.sizes = {split: len(files.a) for split, files in self.files.items()}
-        if palette is not None:
-            self._check_label_maps(label_map)
 
     def _check_label_maps(self, name: str) -> None:
         """`ValueError` if one of the first label maps has a colour that the palette lacks."""
@@ -117,9 +115,13 @@ class PairedFolder(Source):
         files = self.files[split]
         every = [path for files in self.files.values() for path in (*files.a, *files.b)]
         paths, half = (files.a, self._halves_of(files)[0]) if name == "a" else (files.b, self._halves_of(files)[1])
-        return ImageFiles(name, paths, self.spec[name].shape, half=half, skip=SKIP, others=every)
+        mixing = not self.spec[name].palette
+        return ImageFiles(name, paths, self.spec[name].shape, half=half, mixing=mixing, skip=SKIP, others=every)
 
     def open(self, split: str) -> list[Examples]:
+        for name in "ab" if split == "train" else "":
+            if self.spec[name].palette:
+                self._check_label_maps(name)
         return [Joined(self._side(split, "a"), self._side(split, "b"))]
 
     def _halves_of(self, files: Files) -> tuple[Half | None, Half | None]:

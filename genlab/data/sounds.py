@@ -25,12 +25,12 @@ def read_wave(path: str, rate: int, resample: bool) -> Tensor:
     try:
         values, found = _decoded(path)
         if values.ndim > 1:
-            raise ValueError(f"it has {values.shape[1]} channels; mix them to one")
+            raise ValueError(f"it has {values.shape[1]} channels; mix them to one, as by sox IN OUT remix -")
         if not len(values) or not np.isfinite(values).all():
             raise ValueError("it holds no samples" if not len(values) else "it holds samples that are no numbers")
         if found != rate and not resample:
-            raise ValueError(f"it has {found} samples a second, not {rate}: dataset.rate={found} or "
-                             "dataset.resample=true")  # fmt: skip
+            raise ValueError(f"it has {found} samples a second, not {rate}; dataset.resample=true converts it, and "
+                             f"dataset.rate={found} needs another window and hop")  # fmt: skip
     except Exception as error:
         raise UnreadableError(path, error, "sound") from error
     if found != rate:
@@ -45,7 +45,7 @@ def _decoded(path: str) -> tuple[np.ndarray, int]:
     """Samples in [-1, 1], [T] or [T, channels], and how many a second."""
     if not path.lower().endswith(".wav"):
         try:
-            import soundfile  # type: ignore[import-not-found]
+            import soundfile
         except ImportError as error:
             raise ValueError("it needs soundfile: pip install 'genlab[sound]'; .wav does not") from error
         return soundfile.read(path, dtype="float32")
@@ -76,13 +76,22 @@ class Preparation(NamedTuple):
 
 
 def read_sound(path: str, field: Field, prepare: Preparation) -> Tensor:
-    """A file as an example of a field of sound, uint8 [1, bins, frames]: cut at both ends if it is longer, followed by
-    silence, which is 0, if it is shorter. `UnreadableError` if it is no sound."""
+    """A file as an example of a field of sound, see `fitted`. `UnreadableError` if it is no sound."""
     assert field.spectrogram, "a field of sound"
-    wave = read_wave(path, field.spectrogram.rate, prepare.resample)
+    return fitted(prepared(path, field.spectrogram.rate, prepare), field)
+
+
+def prepared(path: str, rate: int, prepare: Preparation) -> Tensor:
+    """The sound of a file, float32 [T]. `UnreadableError` if it is none."""
+    wave = read_wave(path, rate, prepare.resample)
     wave = trimmed(wave) if prepare.trim else wave
-    if prepare.normalise:
-        wave = wave / wave.abs().max().clamp(min=_LEAST)
+    return wave / wave.abs().max().clamp(min=_LEAST) if prepare.normalise else wave
+
+
+def fitted(wave: Tensor, field: Field) -> Tensor:
+    """A sound [T] as an example of a field, uint8 [1, bins, frames]: a longer one keeps its middle, a shorter one is
+    followed by silence, which is 0."""
+    assert field.spectrogram, "a field of sound"
     length = num_samples(field.spectrogram, field.shape[2])
     start = max(0, (len(wave) - length) // 2)
     part, padded = wave[start : start + length], torch.zeros(1, length)

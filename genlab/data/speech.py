@@ -1,5 +1,6 @@
 """Datasets of speech: spectrograms with classes, or two domains of a translation."""
 
+import logging
 import os
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -12,12 +13,14 @@ from genlab.contract.settings import Place
 from genlab.data.decoding import UnreadableError
 from genlab.data.images import refusal
 from genlab.data.listing import VALIDATION_FOLDERS, check_folder, list_images
-from genlab.data.sounds import SUFFIXES, Preparation, read_sound
+from genlab.data.sounds import SUFFIXES, Preparation, fitted, prepared
 from genlab.data.source import SPLITS, ArrayExamples, Examples, Source
 from genlab.data.splits import split_rows
-from genlab.media.spectrogram import num_bins
+from genlab.media.spectrogram import mel_filters, num_bins, num_samples
 from genlab.system.progress import progress
 from genlab.system.text import natural_order
+
+log = logging.getLogger("genlab")
 
 
 class Recording(NamedTuple):
@@ -39,6 +42,11 @@ class Sounds(Source):
     def __init__(self, recordings: dict[str, list[Recording]], frames: int, s: Spectrogram, prepare: Preparation):
         if not 8 <= frames <= 2**14:
             raise ValueError(f"dataset.frames={frames}: must be at least 8 and at most {2**14}")
+        if s.mels and (silent := int((mel_filters(s).sum(1) == 0).sum())):
+            raise ValueError(
+                f"dataset.mels={s.mels}: {silent} bands hold no frequency of dataset.window={s.window}; give fewer "
+                "mels, or a larger window"
+            )
         self.recordings, self.prepare = recordings, prepare
         every = [recording for split in SPLITS for recording in recordings[split]]
         self.names = natural_order({recording.label for recording in every})
@@ -64,16 +72,26 @@ class Sounds(Source):
 
     def _table(self, recordings: Sequence[Recording], domain: str) -> Examples:
         """All recordings, in memory: an hour of speech takes about 30 MB."""
-        images, problems = [], []
+        field, images, problems, longest = self.spec[domain], [], [], 0
+        assert field.spectrogram
+        length, longer = num_samples(field.spectrogram, field.shape[2]), 0
         with progress("reading sounds", len(recordings)) as count_on:
             for recording in recordings:
                 try:
-                    images.append(read_sound(recording.path, self.spec[domain], self.prepare))
+                    wave = prepared(recording.path, field.spectrogram.rate, self.prepare)
+                    images.append(fitted(wave, field))
+                    longest, longer = max(longest, len(wave)), longer + (len(wave) > length)
                 except UnreadableError as error:
                     problems.append(error)
                 count_on(1)
         if problems:
             raise refusal(problems, skip=None)
+        if longer:
+            frames = 1 + -(-longest // field.spectrogram.hop)
+            log.warning(
+                "dataset.frames=%d: %d of %d sounds are longer and keep their middle; dataset.frames=%d keeps all",
+                *(field.shape[2], longer, len(images), frames),
+            )
         labels = torch.tensor([self.names.index(recording.label) for recording in recordings])
         named = {self._label_of(domain): labels} if len(self.names) > 1 else {}
         return ArrayExamples(**{domain: torch.stack(images)}, **named)
@@ -106,7 +124,7 @@ class SpeechFolder(Sounds):
         validation_fraction: float = 0.1,
         seed: int = 0,
     ):
-        root = check_folder(path, "/data/speech")
+        root = check_folder(path, "/data/speech", what="sounds")
         self._check_domains(root, domains)
         places = {"train": root}
         if os.path.isdir(os.path.join(root, "train")):
@@ -127,7 +145,8 @@ class SpeechFolder(Sounds):
 
     def listed(self, place: str, domains: list[str] | None) -> list[Recording]:
         """The recordings below a folder. `ValueError` if there are none, or a domain is missing."""
-        paths, self.notes = list_images(place, suffixes=SUFFIXES, what="sounds")
+        paths, notes = list_images(place, suffixes=SUFFIXES, what="sounds")
+        self.notes = (*self.notes, *notes)
         parts = {path: os.path.dirname(os.path.relpath(path, place)).split(os.sep) for path in paths}
         if domains is None:
             return [Recording(path, parts[path][0]) for path in paths]
@@ -161,12 +180,13 @@ class SpokenDigits(SpeechFolder):
         normalise: bool = True,
         domains: list[str] | None = None,
     ):
-        root = check_folder(path, "/data/fsdd")
+        root = check_folder(path, "/data/fsdd", what="sounds")
         self._check_domains(root, domains)
         found: dict[str, list[Recording]] = {split: [] for split in SPLITS}
         named = None if domains is None else dict(zip(domains, "ab", strict=True))
         speakers = set()
-        for file in list_images(root, suffixes=SUFFIXES[:1], what="sounds").paths:
+        paths, self.notes = list_images(root, suffixes=SUFFIXES[:1], what="sounds")
+        for file in paths:
             parts = os.path.basename(file).removesuffix(".wav").split("_")
             if len(parts) != 3 or not parts[0].isdigit() or not parts[2].isdigit():
                 raise ValueError(f"dataset.path: {file} is not named as in 7_jackson_12.wav; use dataset=speech-folder")

@@ -8,7 +8,7 @@ from torch import Tensor
 from genlab.contract.data import Batch
 from genlab.evaluation.context import EvaluationContext, MetricValue
 from genlab.evaluation.label_reader import LabelReader
-from genlab.evaluation.translation_metrics import directions_of, simple_answers
+from genlab.evaluation.translation_metrics import simple_answers
 from genlab.inference.run import Run
 from genlab.media.label_maps import classes_of
 from genlab.metrics.catalogue import BASELINES
@@ -22,7 +22,7 @@ def measure_label_maps(run: Run, context: EvaluationContext, seed: int) -> dict[
     """
     spec, values = context.source.spec, {}
     labels = next(name for name in "ab" if spec[name].palette)
-    for domain, other in directions_of(run):
+    for domain, other in run.model.directions:
         reader = LabelReader(context.whole, labels, other) if domain == labels else None
         read = reader or (lambda images: classes_of(images, spec[labels].palette))
         counts = _counts(run, context, seed, (domain, other), labels, read)

@@ -22,6 +22,7 @@ from genlab.metrics.kernel import BLOCK, KernelDistance
 from genlab.metrics.neighbours import nearest
 from genlab.metrics.reconstruction import mean_absolute_gradient, peak_signal_to_noise, structural_similarity
 from genlab.metrics.sliced_wasserstein import monge_distance
+from genlab.system.device import computing
 from genlab.system.distributed import rank
 from genlab.system.portions import rows_at_once
 from genlab.system.seeding import mix, seeded
@@ -33,10 +34,7 @@ Answer = Callable[[Tensor, Tensor], Tensor]
 
 _PROJECTIONS = 1_000
 
-
-def directions_of(run: Run) -> Iterator[tuple[str, str]]:
-    """Source and target of each direction that the model translates in."""
-    return ((domain, other) for domain, other in (("a", "b"), ("b", "a")) if other in run.model.targets)
+_GRADIENTS = ("gradient", "true_gradient")
 
 
 def measure_translation(run: Run, context: EvaluationContext, seed: int) -> dict[str, MetricValue]:
@@ -45,7 +43,7 @@ def measure_translation(run: Run, context: EvaluationContext, seed: int) -> dict
     """
     values: dict[str, MetricValue] = {}
     tables = dict(zip("ab", (context.source.open(context.split) * 2)[:2], strict=True))
-    for domain, other in directions_of(run):
+    for domain, other in run.model.directions:
         found = _one_direction(run, context, seed, domain, other, len(tables[domain]))
         values |= {f"{name}/{domain}": value for name, value in found}
     return values
@@ -102,7 +100,8 @@ def mind(samples: Tensor, real: Tensor, seed: int) -> MetricValue:
     samples, real = (side[torch.linspace(0, len(side) - 1, count).round().long()] for side in (samples, real))
     directions = torch.randn(_PROJECTIONS, real.shape[1], generator=torch.Generator().manual_seed(mix(seed, 1)))
     details = {"directions": _PROJECTIONS, "samples": count, "real": count}
-    return MetricValue(monge_distance(samples, real, directions).item(), details=details)
+    with computing(samples.device, "fp32"):
+        return MetricValue(monge_distance(samples, real, directions).item(), details=details)
 
 
 def measure_pairs(run: Run, context: EvaluationContext, seed: int) -> dict[str, MetricValue]:
@@ -115,23 +114,22 @@ def measure_pairs(run: Run, context: EvaluationContext, seed: int) -> dict[str, 
     colours alone, in CIELAB.
     """
     values: dict[str, MetricValue] = {}
-    for domain, other in directions_of(run):
+    for domain, other in run.model.directions:
         found = _columns(run, context, seed, domain, other)
         simple = [name for name in found if name]
         details = {"images": len(found[""]["translation_error"]), "direction": f"{domain} to {other}"}
-        for name in found[""].keys() - {"gradient", "true_gradient"}:
+        for name in (name for name in found[""] if name not in _GRADIENTS):
             column = found[""][name].double()
             beside = {answer: found[answer][name].double().nanmean().item() for answer in simple}
             values[f"{name}/{domain}"] = _over_images(column[~column.isnan()], beside, details)
-        sharpness = {answer: _ratio(found[answer]["gradient"], found[answer]["true_gradient"]) for answer in found}
+        sharpness = {answer: _ratio(*(found[answer][name] for name in _GRADIENTS)) for answer in found}
         if math.isfinite(sharpness[""]):
             own = sharpness.pop("")
             values[f"translation_sharpness/{domain}"] = MetricValue(own, details={**details, BASELINES: sharpness})
-        if "untranslated" in found:
-            relative = {answer: _ratio(found[answer]["translation_error"], found["untranslated"]["translation_error"])
-                        for answer in found}  # fmt: skip
-            if math.isfinite(relative[""]):
-                values[f"paired_error/{domain}"] = MetricValue(relative[""], details=details)
+        if run.data[domain].shape == run.data[other].shape:
+            relative = _ratio(found[""]["translation_error"], found["untranslated"]["translation_error"])
+            if math.isfinite(relative):  # not of images that are their own truth
+                values[f"paired_error/{domain}"] = MetricValue(relative, details=details)
     return values
 
 

@@ -6,6 +6,7 @@ turned into sound and analysed again.
 """
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,15 +16,19 @@ from genlab.contract.field import Field
 from genlab.data.source import SPLITS, ArrayExamples, Examples, Source
 from genlab.evaluation.classifier import Classifier, load_classifier
 from genlab.evaluation.context import EvaluationContext, MetricValue
-from genlab.evaluation.translation_metrics import directions_of
 from genlab.inference.run import Run
 from genlab.media.spectrogram import sound, spectrogram
 from genlab.metrics.catalogue import BASELINES
 from genlab.metrics.cepstral import mel_cepstra, mel_cepstral_distortion
+from genlab.system.device import computing
 from genlab.system.seeding import seeded
 
 _AUDIBLE = -50
 """Level in dB, relative to a full-scale tone, from which on a frame counts for the distortion."""
+
+
+_PAIRS = 1_000
+"""Pairs of recordings aligned at once."""
 
 
 class _Read(Source):
@@ -52,7 +57,7 @@ def measure_voices(run: Run, context: EvaluationContext, seed: int) -> dict[str,
     field, values = run.data["a"], {}
     real = {name: tables[name][name].float() / 255 for name in "ab"}
     said = {name: tables[name][f"{name}_label"] for name in "ab"}
-    for domain, other in directions_of(run):
+    for domain, other in run.model.directions:
         heard = {"": _translated(run, context, seed, domain, other, len(real[domain])), "unconverted": real[domain]}
         heard = {name: _heard(x, field) if name == "" else x for name, x in heard.items()}
         details = {"images": len(real[domain]), "direction": f"{domain} to {other}"}
@@ -62,15 +67,17 @@ def measure_voices(run: Run, context: EvaluationContext, seed: int) -> dict[str,
             beside = {"real recordings": reader.accuracy, "unconverted": found["unconverted"]}
             told = {**details, "classifier_sha256": reader.identity, BASELINES: beside}
             values[f"{name}/{domain}"] = MetricValue(found[""], details=told)
-        apart = {name: _distortion(x, said[domain], real[other], said[other], field) for name, x in heard.items()}
-        again = _heard(real[other], field)
-        beside = {"unconverted": apart["unconverted"].mean().item(),
-                  "another take": _distortion(real[other], said[other], real[other], said[other], field).mean().item(),
-                  "resynthesis": _pairwise(again, real[other], field).mean().item()}  # fmt: skip
-        column = apart[""]
-        values[f"mel_cepstral_distortion/{domain}"] = MetricValue(
-            column.mean().item(), column.std().item(), "recordings", {**details, "unit": "dB", BASELINES: beside}
-        )
+            takes = {name: _cepstra(x, field) for name, x in {**heard, "target": real[other]}.items()}
+        again = _distances(takes["target"], _cepstra(_heard(real[other], field), field), torch.arange(len(real[other])))
+        apart = {name: _distortion(takes[name], takes["target"], said[domain], said[other]) for name in heard}
+        apart["another take"] = _distortion(takes["target"], takes["target"], said[other], said[other], own=True)
+        apart["resynthesis"] = again
+        column = apart.pop("")
+        if len(column):
+            beside = {name: distances.mean().item() for name, distances in apart.items() if len(distances)}
+            std = column.std().item() if len(column) > 1 else None
+            told = {**details, "unit": "dB", BASELINES: beside}
+            values[f"mel_cepstral_distortion/{domain}"] = MetricValue(column.mean().item(), std, "recordings", told)
     return values
 
 
@@ -89,37 +96,48 @@ def _heard(x: Tensor, field: Field) -> Tensor:
 
 
 def _share(reader: Classifier, x: Tensor, wanted: Tensor) -> float:
-    with torch.no_grad():
+    with torch.no_grad(), computing(x.device, "fp32"):
         return (reader.network(x)[1].argmax(1) == wanted).double().mean().item()
 
 
-def _distortion(x: Tensor, said: Tensor, others: Tensor, others_said: Tensor, field: Field) -> Tensor:
-    """Of each of x [N], the mean distortion to those of `others` that say the same; not to itself, in its own set."""
-    rows, columns = ((said[:, None] == others_said) & ~_same(x, others)).nonzero().unbind(1)
-    found = _pairwise(x[rows], others[columns], field)
-    counts = rows.bincount(minlength=len(x))
-    sums = torch.zeros(len(x), dtype=found.dtype).index_add_(0, rows, found)
-    return sums[counts > 0] / counts[counts > 0]
+class _Cepstra(NamedTuple):
+    """Cepstra [N, frames, D] of recordings, and how many of their frames count, [N]."""
+
+    values: Tensor
+    lengths: Tensor
 
 
-def _same(x: Tensor, others: Tensor) -> Tensor:
-    """[N, M], whether two are one recording: where both are one set."""
-    return torch.eye(len(x), dtype=torch.bool) if x is others else torch.zeros(len(x), len(others), dtype=torch.bool)
-
-
-def _pairwise(x: Tensor, y: Tensor, field: Field) -> Tensor:
-    """Distortion [N] in dB of spectrograms [N, 1, bins, frames], over the frames that can be heard."""
+def _cepstra(x: Tensor, field: Field) -> _Cepstra:
+    """Of spectrograms [N, 1, bins, frames], from the first audible frame to the last."""
     assert field.spectrogram
-    floor = field.spectrogram.floor
-    sides = [list(_audible(floor * (1 - side.squeeze(1).double()))) for side in (x, y)]
-    cepstra = [mel_cepstra(torch.stack([levels for levels, _ in side])) for side in sides]
-    lengths = [torch.tensor([length for _, length in side]) for side in sides]
-    return mel_cepstral_distortion(*cepstra, *lengths)
+    parts = list(_audible(field.spectrogram.floor * (1 - x.squeeze(1).double())))
+    return _Cepstra(mel_cepstra(torch.stack([levels for levels, _ in parts])), torch.tensor([n for _, n in parts]))
 
 
 def _audible(decibels: Tensor) -> Iterator[tuple[Tensor, int]]:
     """Of each of [N, bins, frames], its audible frames moved to the front, and their number."""
     for levels in decibels:
         loud = (levels.amax(0) > _AUDIBLE).nonzero().flatten()
-        first, last = (loud[0].item(), loud[-1].item()) if len(loud) else (0, 0)
-        yield levels.roll(-int(first), 1), int(last - first) + 1
+        first, last = (int(loud[0]), int(loud[-1])) if len(loud) else (0, 0)
+        yield levels.roll(-first, 1), last - first + 1
+
+
+def _distortion(x: _Cepstra, others: _Cepstra, said: Tensor, others_said: Tensor, own: bool = False) -> Tensor:
+    """Mean distortion in dB of each of x to those of `others` that say the same; of those of x of which there are any.
+    own: x and `others` are one set, in which none is compared with itself."""
+    same = said[:, None] == others_said
+    if own:
+        same.fill_diagonal_(False)
+    rows, columns = same.nonzero().unbind(1)
+    found = _distances(x, others, rows, columns)
+    counts = rows.bincount(minlength=len(said))
+    sums = torch.zeros(len(said), dtype=torch.double).index_add_(0, rows, found)
+    return sums[counts > 0] / counts[counts > 0]
+
+
+def _distances(x: _Cepstra, y: _Cepstra, rows: Tensor, columns: Tensor | None = None) -> Tensor:
+    """Distortion [P] in dB of the pairs of x at `rows` [P] and y at `columns` [P], by default at the same rows."""
+    columns = rows if columns is None else columns
+    parts = zip(rows.split(_PAIRS), columns.split(_PAIRS), strict=True)
+    found = [mel_cepstral_distortion(x.values[i], y.values[j], x.lengths[i], y.lengths[j]) for i, j in parts]
+    return torch.cat(found) if len(rows) else torch.empty(0, dtype=torch.double)

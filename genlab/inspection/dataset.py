@@ -166,4 +166,6 @@ def check_fit(run: Run, source: Source, what: str) -> None:
 def check_field(run: Run, found: Field, wanted: Field, what: str) -> None:
     """`ValueError` unless the field `found` holds examples of the kind and shape that the run wants."""
     if (found.kind, found.shape, found.spectrogram) != (wanted.kind, wanted.shape, wanted.spectrogram):
-        raise ValueError(f"{what}: holds {found}, but run={run.folder} takes {wanted}")
+        differ = (found.kind, found.shape) == (wanted.kind, wanted.shape)
+        both = (f"{field}{f' ({field.spectrogram})' if differ else ''}" for field in (found, wanted))
+        raise ValueError(f"{what}: holds {next(both)}, but run={run.folder} takes {next(both)}")

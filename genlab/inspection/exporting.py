@@ -105,12 +105,16 @@ def functions(run: Run) -> list[Function]:
         found.append(Function("decode", part(model, "decode", "z"), lambda n: conditioned(latents(n)), "x", ranges))
     if run.can("encode"):
         found.append(Function("encode", part(model, "encode", "x"), lambda n: conditioned(examples(n)), "z", ranges))
-    if run.can("translate"):
+    if run.can("translate") and "translate" not in model.noisy:
         for domain in model.targets:
             inputs = partial(examples, domain=run.origin_of(domain))
             found.append(
                 Function(f"translate_to_{domain}", part(model, "translate", "x", to=domain), inputs, "y", ranges)
             )
+    if not found and "translate" in model.noisy:
+        raise ValueError(
+            f"run={run.folder}: translates with noise, which a file cannot draw; train with network.dropout=0"
+        )
     if not found:
         others = sorted({name for word in ("decode", "encode", "translate") for name in models_that_can(word)})
         raise ValueError(

@@ -99,7 +99,7 @@ class UserImages(Images):
     wanted: Field
     asked: str
     skip_damaged: bool | None = None
-    read_file: Callable[[str, Field], Tensor] = lambda path, field: decode(path, field.shape)
+    read_file: Callable[[str, Field], Tensor] = lambda path, field: decode(path, field.shape, mixing=not field.palette)
 
     def read(self) -> Iterator[tuple[list[str], Tensor, Condition]]:
         damaged: list[UnreadableError] = []
@@ -119,7 +119,7 @@ class UserImages(Images):
         if damaged and not self.skip_damaged:
             raise refusal(damaged, None if self.skip_damaged is None else "skip_damaged")
         if len(damaged) == len(self.paths):
-            raise ValueError(f"{self.asked}: none of its {len(self.paths)} images can be read")
+            raise ValueError(f"{self.asked}: none of its {len(self.paths)} files can be read")
         self.skipped = [error.path for error in damaged]
         if damaged:
             tell([f"skip_damaged: left out {len(damaged)} of {len(self.paths)} files: {shown(self.skipped, NAMED)}"])

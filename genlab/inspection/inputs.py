@@ -67,7 +67,7 @@ def open_input(
     elif path.suffix.lower() in endings and not path.exists():
         raise ValueError(f"{key}={place}: no such file")
     else:
-        root = Path(check_folder(place, "photographs", key=key))
+        root = Path(check_folder(place, "recordings" if wanted.spectrogram else "photographs", key, what))
         found = list_images(str(root), key, endings, what)
         title, paths = root.resolve().name, [Path(name) for name in found.paths[:limit]]
         tell(found.notes)
@@ -125,7 +125,7 @@ def _points(run: Run, wanted: Field, path: Path, key: str, limit: int | None, or
 def _npz(run: Run, wanted: Field, path: Path, key: str, limit: int | None, origin: dict[str, Any]) -> DatasetImages:
     try:
         source = Npz(path=str(path), validation_images_key="images", channels=wanted.shape[0])
-        check_field(run, source.spec["x"], wanted, f"{key}={path}")
+        check_field(run, replace(source.spec["x"], spectrogram=wanted.spectrogram), wanted, f"{key}={path}")
         return images_of(run, source, path.stem, origin, limit, _labels(source.path, source.sizes["validation"]))
     except ValueError as error:
         raise ValueError(_in_terms_of(key, path, str(error))) from error

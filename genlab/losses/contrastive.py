@@ -14,6 +14,7 @@ def patch_contrast(queries: Tensor, keys: Tensor, temperature: float = 0.07) -> 
 
     queries, keys: [N, S, D], features of S places of N images, of any length; no gradient goes to the keys.
     """
-    similarity = normalize(queries, dim=2) @ normalize(keys.detach(), dim=2).transpose(1, 2) / temperature
+    with torch.autocast(queries.device.type, enabled=False):  # the temperature makes small differences large
+        similarity = normalize(queries, dim=2) @ normalize(keys.detach(), dim=2).transpose(1, 2) / temperature
     own = torch.arange(keys.shape[1], device=keys.device).expand(len(keys), -1)
     return cross_entropy(similarity.flatten(0, 1), own.flatten())

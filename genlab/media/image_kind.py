@@ -53,10 +53,10 @@ class Image(Shown):
         """Padded with black, and averaged to at most 64 pixels per side."""
         height, width = x.shape[-2:]
         side = max(height, width)
-        return adaptive_avg_pool2d(pad(x, (0, side - width, 0, side - height)), min(side, 64))
+        return adaptive_avg_pool2d(pad(self.upright(x), (0, side - width, 0, side - height)), min(side, 64))
 
     def save_animation(self, rows: Tensor, path: Path, origin: Origin | None = None) -> None:
-        save_gif(frames(rows), path, origin)
+        save_gif(frames(self.upright(rows)), path, origin)
 
     def save_each(self, x: Tensor, paths: Sequence[Path], origin: Origin | None = None) -> None:
         for pixels, path in zip(to_uint8(x), paths, strict=True):

@@ -24,12 +24,12 @@ def to_uint8(images: Tensor) -> np.ndarray:
 
 
 class Png(NamedTuple):
-    """The content of a PNG file, and its size in pixels. sounds: contents of WAV files, of what can be heard of it."""
+    """The content of a PNG file, and its size in pixels. sounds: WAV files by name, of what can be heard of it."""
 
     content: bytes
     height: int
     width: int
-    sounds: tuple[bytes, ...] = ()
+    sounds: dict[str, bytes] = {}
 
 
 def encode(pixels: np.ndarray, origin: Origin | None = None) -> Png:

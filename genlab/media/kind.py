@@ -107,6 +107,10 @@ class Shown(Kind):
         """Examples [N, *shape] in rows [rows, columns, *shape]; None for about as many columns as rows."""
         raise NotImplementedError
 
+    def upright(self, x: Tensor) -> Tensor:
+        """Examples [..., *shape] as they are shown."""
+        return x
+
     def beside(self, x: Tensor, y: Tensor) -> Grid:
         """Originals `x` and their reconstructions `y`, [N, *shape] each, side by side for comparison."""
         raise NotImplementedError

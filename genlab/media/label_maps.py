@@ -33,10 +33,10 @@ def rgb(palette: Sequence[str]) -> list[list[int]]:
 
 def classes_of(x: Tensor, palette: Sequence[str]) -> Tensor:
     """The class of each pixel of label maps [N, 3, H, W] in [0, 1], by the nearest colour: int64 [N, H, W]."""
-    colours = x.new_tensor(rgb(palette)) / 255
-    # |x - c|^2 - |x|^2
-    distances = colours.square().sum(1)[:, None, None] - 2 * torch.einsum("kc,nchw->nkhw", colours, x)
-    return distances.argmin(1)
+    colours = torch.tensor(rgb(palette), dtype=x.dtype, device=x.device) / 255
+    # Entry by entry: a matrix product under autocast would round away what tells near colours apart.
+    channels = zip(x.unbind(1), colours.unbind(1), strict=True)
+    return torch.stack([(level[:, None] - own[:, None, None]).square() for level, own in channels]).sum(0).argmin(1)
 
 
 def colour_without_class(image: Tensor, palette: Sequence[str]) -> str | None:

@@ -39,9 +39,16 @@ class Sound(Image):
         connected: bool = False,
     ) -> Png:
         grid = Grid.of(shown)
-        heard = grid.examples.flatten(0, 1)[:_HEARD, :1]
-        upright = replace(grid, examples=grid.examples.flip(-2))
-        return to_png(upright, origin)._replace(sounds=self.wav_files(heard))
+        if grid.rows:  # different things: some of each are heard
+            heard = grid.examples[: len(grid.rows), : max(1, _HEARD // len(grid.rows)), :1]
+        else:
+            heard = grid.examples.flatten(0, 1)[None, :_HEARD, :1]
+        names = [f"{row} {number}".strip() for row in grid.rows or [""] for number in range(1, heard.shape[1] + 1)]
+        sounds = dict(zip(names, self.wav_files(heard.flatten(0, 1)), strict=True))
+        return to_png(replace(grid, examples=self.upright(grid.examples)), origin)._replace(sounds=sounds)
+
+    def upright(self, x: Tensor) -> Tensor:
+        return x.flip(-2)
 
     def save_each(self, x: Tensor, paths: Sequence[Path], origin: Origin | None = None) -> None:
         for content, path in zip(self.wav_files(x), paths, strict=True):

@@ -18,7 +18,8 @@ def to_lab(x: Tensor) -> Tensor:
     """sRGB images [N, 3, H, W] in [0, 1] to CIELAB [N, 3, H, W]: L in [0, 100], a and b about in [-110, 110]."""
     x = x.clamp(0, 1)
     linear = torch.where(x <= 0.04045, x / 12.92, ((x + 0.055) / 1.055) ** 2.4)
-    xyz = torch.einsum("ij,njhw->nihw", x.new_tensor(_XYZ), linear) / x.new_tensor(_WHITE)[:, None, None]
+    matrix = x.new_tensor(_XYZ)[:, :, None, None] / x.new_tensor(_WHITE)[:, None, None, None]
+    xyz = torch.stack([(row * linear).sum(1) for row in matrix], 1)
     f = torch.where(xyz > _BEND**3, xyz.clamp(min=_BEND**3) ** (1 / 3), xyz / (3 * _BEND**2) + 4 / 29)
     return torch.stack([116 * f[:, 1] - 16, 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])], 1)
 

@@ -17,7 +17,7 @@ from genlab.contract.model import Update
 from genlab.losses.contrastive import patch_contrast
 from genlab.models.unpaired import UnpairedTranslator, discriminator_loss_of_patches, generator_loss_of_patches
 from genlab.networks.diff_augment import augmented, check_augmentations
-from genlab.networks.layers import Stack, check_least, initialize
+from genlab.networks.layers import Stack, check_least, initialize_all
 from genlab.networks.network import Network
 from genlab.networks.patchgan import PatchDiscriminator
 from genlab.networks.resnet import ResidualBlock
@@ -59,7 +59,10 @@ class CUT(UnpairedTranslator):
         self.augment = check_augmentations(augment)
         a, b = data["a"].shape, data["b"].shape
         if a != b:
-            raise ValueError(f"model=cut: needs a and b of one shape, and these are {list(a)} and {list(b)}")
+            raise ValueError(
+                f"model=cut: needs a and b of one shape, and these are {list(a)} and {list(b)}; give one dataset.size "
+                "and dataset.channels"
+            )
         generator = network.translator(a, b)
         if not isinstance(generator, Stack):
             raise ValueError(f"network={network.name}: CUT reads features of a residual network; choose network=resnet")
@@ -74,9 +77,7 @@ class CUT(UnpairedTranslator):
         self.heads = nn.ModuleList(
             nn.Sequential(nn.Linear(width, _FEATURES), nn.ReLU(), nn.Linear(_FEATURES, _FEATURES)) for width in widths
         )
-        for layer in self.modules():
-            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
-                initialize(layer)
+        initialize_all(self)
 
     def players(self) -> dict[str, nn.Module]:
         return {"generator": nn.ModuleList([self.generator, self.heads]), "discriminator": self.discriminator}
@@ -114,10 +115,13 @@ class CUT(UnpairedTranslator):
         The places are drawn by the batch, and the same for both."""
         parts = len(given) // batch.size
         found = torch.zeros(parts, dtype=given.dtype, device=given.device)
-        for head, keys, queries in zip(self.heads, self._features(given), self._features(made), strict=True):
+        with torch.no_grad():  # no gradient goes to the keys
+            all_keys = self._features(given)
+        for head, keys, queries in zip(self.heads, all_keys, self._features(made), strict=True):
             places = batch.rand(keys[0, 0].numel()).argsort(1)[:, : self.patches].repeat(parts, 1)
-            chosen = (_at(features, places).to(given.dtype) for features in (queries, keys))
-            queries, keys = (head(features).to(given.dtype) for features in chosen)
+            with torch.no_grad():
+                keys = head(_at(keys, places)).to(given.dtype)
+            queries = head(_at(queries, places)).to(given.dtype)
             both = zip(queries.split(batch.size), keys.split(batch.size), strict=True)
             found = found + torch.stack([patch_contrast(*pair) for pair in both])
         return list(found / len(self.heads))
@@ -128,8 +132,7 @@ class CUT(UnpairedTranslator):
 
     def translate(self, x: Tensor, to: str) -> Tensor:
         """Translate images of a to domain b: both [N, C, H, W] in [0, 1]; `to` must be "b"."""
-        if to != "b":
-            raise ValueError(f"to={to}: this model translates a to b, not back; give to=b")
+        self.check_target(to)
         return (self._generate(2 * x - 1) + 1) / 2
 
 

@@ -23,7 +23,7 @@ from genlab.contract.model import Update
 from genlab.models.unpaired import UnpairedTranslator, discriminator_loss_of_patches, generator_loss_of_patches
 from genlab.networks.diff_augment import augmented, check_augmentations
 from genlab.networks.image_pool import ImagePool
-from genlab.networks.layers import check_least, initialize
+from genlab.networks.layers import check_least, initialize_all
 from genlab.networks.network import Network
 from genlab.networks.patchgan import PatchDiscriminator
 
@@ -71,9 +71,7 @@ class CycleGAN(UnpairedTranslator):
             {d: PatchDiscriminator(data[d].shape, discriminator_width, discriminator_layers) for d in ("a", "b")}
         )
         self.pools: Any = nn.ModuleDict({domain: ImagePool(pool_size, data[domain].shape) for domain in ("a", "b")})
-        for layer in self.modules():
-            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
-                initialize(layer)  # Zhu et al. 2017, section 7.2
+        initialize_all(self)  # Zhu et al. 2017, section 7.2
 
     def players(self) -> dict[str, nn.Module]:
         return {"generators": self.generators, "discriminators": self.discriminators}
@@ -124,7 +122,6 @@ class CycleGAN(UnpairedTranslator):
 
     def translate(self, x: Tensor, to: str) -> Tensor:
         """Translate images of the other domain to domain `to` ("a" or "b"): both [N, C, H, W] in [0, 1]."""
-        if to not in ("a", "b"):
-            raise ValueError(f"to={to!r}: choose from a, b")
+        self.check_target(to)
         generate = self._to_b if to == "b" else self._to_a
         return (generate(2 * x - 1) + 1) / 2

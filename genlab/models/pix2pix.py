@@ -21,7 +21,7 @@ from genlab.contract.model import Update
 from genlab.losses.adversarial import discriminator_loss, generator_loss
 from genlab.models.gan import accuracy
 from genlab.models.translate_l1 import TranslateL1
-from genlab.networks.layers import check_least, initialize
+from genlab.networks.layers import check_least, initialize_all
 from genlab.networks.network import Network
 from genlab.networks.patchgan import PatchDiscriminator
 
@@ -57,9 +57,7 @@ class Pix2Pix(TranslateL1):
         channels, *size = data["b"].shape
         seen = channels + (self.from_a.shape[0] if conditional_discriminator else 0)
         self.discriminator = PatchDiscriminator((seen, *size), discriminator_width, discriminator_layers)
-        for layer in self.modules():
-            if isinstance(layer, nn.Conv2d):
-                initialize(layer)  # Isola et al. 2017, section 6.2
+        initialize_all(self)  # Isola et al. 2017, section 6.2
         if size_of_noise := getattr(self.translator, "noise_size", 0):
             self.noise_sizes, self.noisy = (size_of_noise,), ("translate",)
 
@@ -77,6 +75,8 @@ class Pix2Pix(TranslateL1):
         yield Update("discriminator", loss, {"accuracy": accuracy(self.loss, real_logits, fake_logits)})
 
         adversarial, error = generator_loss(self.loss, self._logits(a, fake)), l1_loss(fake, b)
+        if self.loss == "least-squares":
+            adversarial = 2 * adversarial  # (D - 1)^2: the discriminator's loss alone is halved
         loss = adversarial + self.l1_weight * error  # log D(a, G(a)) and |G(a) - b|
         yield Update("generator", loss, {"adversarial": adversarial, "l1": error / 2})
 

@@ -56,13 +56,12 @@ class TranslateL1(GenerativeModel):
 
     def _translated(self, a: Tensor) -> Tensor:
         """The same in the units of the data, with the noise of torch's global generator where the model has any."""
-        noise = [torch.rand(len(a), size, dtype=a.dtype, device=a.device) for size in self.noise_sizes]
+        noise = [torch.rand(a.shape[0], size, dtype=a.dtype, device=a.device) for size in self.noise_sizes]
         return self.to_b.outward(self.generate(self.from_a(a), *noise))
 
     def translate(self, x: Tensor, to: str) -> Tensor:
         """Translate images of a [N, C, H, W] to domain b [N, C', H, W], both in [0, 1]; `to` must be "b"."""
-        if to not in self.targets:
-            raise ValueError(f"to={to}: this model translates a to b, not back; give to=b")
+        self.check_target(to)
         return self._translated(x)
 
     def evaluate(self, batch: Batch) -> dict[str, Tensor]:

@@ -42,11 +42,6 @@ class UnpairedTranslator(GenerativeModel):
         "sliced_wasserstein": "min",
     }
 
-    @property
-    def directions(self) -> list[tuple[str, str]]:
-        """Source and target."""
-        return [(domain, other) for domain, other in (("a", "b"), ("b", "a")) if other in self.targets]
-
     def evaluate(self, batch: Batch) -> dict[str, Tensor]:
         """Errors are mean absolute differences of pixels in [0, 1].
 

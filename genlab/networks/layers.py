@@ -114,3 +114,10 @@ def initialize(layer: nn.Conv2d | nn.ConvTranspose2d) -> nn.Module:
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
     return layer
+
+
+def initialize_all(module: nn.Module) -> None:
+    """`initialize` all convolutions of a module."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            initialize(layer)

@@ -152,3 +152,23 @@ def test_a_file_of_odd_width_is_named(tmp_path):
         Image.new("L", (25, 10)).save(tmp_path / f"{name}.png")
     with pytest.raises(ValueError, match=r"0\d\.png .*25 pixels wide"):
         PairedFolder(path=str(tmp_path)).open("train")[0].load()
+
+
+def test_label_maps_keep_their_colours_when_they_are_resized(tmp_path):
+    generator = torch.Generator().manual_seed(0)
+    colours = torch.tensor([[255, 0, 0], [0, 0, 255]], dtype=torch.uint8)
+    for side in ("a", "b"):
+        (tmp_path / side).mkdir()
+        for name in NAMES:
+            pixels = colours[torch.randint(2, (30, 30), generator=generator)]
+            Image.fromarray(pixels.numpy()).save(tmp_path / side / f"{name}.png")
+    source = PairedFolder(path=str(tmp_path), size=16, palette=["ff0000", "0000ff"])
+    fields = source.open("train")[0].load()
+    assert set(map(tuple, fields["a"].permute(0, 2, 3, 1).reshape(-1, 3).tolist())) == {(255, 0, 0), (0, 0, 255)}
+    assert len(fields["b"].unique()) > 2, "photographs are smoothed"
+
+
+def test_a_colour_that_the_palette_lacks_is_named(tmp_path):
+    two_folders(tmp_path)
+    with pytest.raises(ValueError, match=r"dataset\.palette: .*png has the colour .*dataset\.label_map=b"):
+        PairedFolder(path=str(tmp_path), palette=["ff0000", "0000ff"], label_map="b").open("train")

@@ -48,7 +48,7 @@ def test_other_formats_are_read_by_soundfile(tmp_path, ending):
 
 def test_another_rate_is_refused_or_converted(tmp_path):
     path = write(tmp_path / "a.wav", rate=16000)
-    with pytest.raises(UnreadableError, match=r"a\.wav .*16000 .*dataset\.rate=16000 or dataset\.resample=true"):
+    with pytest.raises(UnreadableError, match=r"a\.wav .*16000 .*dataset\.resample=true"):
         read_wave(path, RATE, resample=False)
     found = read_wave(path, RATE, resample=True)
     assert len(found) == len(tone())
@@ -78,6 +78,22 @@ def test_sounds_are_trimmed_cut_and_followed_by_silence(tmp_path):
     short, long = (read_sound(path, field(path=str(tmp_path), frames=32), Preparation()) for path in paths)
     assert short.shape == long.shape == (1, 64, 32) and short.dtype == torch.uint8
     assert short[..., :20].any() and not short[..., 30:].any() and long[..., -1].any()
+
+
+def test_longer_sounds_keep_their_middle_and_the_log_says_so(tmp_path, caplog):
+    for number, seconds in enumerate((0.2, 0.2, 1.0)):
+        write(tmp_path / f"{number}.wav", tone(seconds))
+    source = SpeechFolder(path=str(tmp_path), validation_fraction=0.4)
+    for split in ("train", "validation"):
+        source.open(split)
+    assert "dataset.frames=64: 1 of " in caplog.text and "dataset.frames=126 keeps all" in caplog.text
+
+
+def test_bands_that_hold_no_frequency_are_refused(tmp_path):
+    for name in "ab":
+        write(tmp_path / f"{name}.wav")
+    with pytest.raises(ValueError, match=r"dataset\.mels=64: 1 bands hold no frequency of dataset\.window=256"):
+        SpeechFolder(path=str(tmp_path), rate=44100, resample=True)
 
 
 def test_loudness_is_evened_out(tmp_path):

@@ -9,7 +9,7 @@ from test_evaluate import subject
 from genlab.contract.data import DataSpec
 from genlab.contract.field import Field, Spectrogram
 from genlab.data.source import ArrayExamples
-from genlab.evaluation import classifier
+from genlab.evaluation import classifier, voice_metrics
 from genlab.evaluation.choosing import choose
 from genlab.evaluation.evaluate import evaluate
 from genlab.media.spectrogram import num_samples, spectrogram
@@ -37,7 +37,7 @@ def source():
     words = {"train": torch.arange(40) % 2, "validation": torch.arange(6) % 2}
     tables = {
         split: [
-            ArrayExamples(**{side: speech(pitch, said, seed), f"{side}_label": said})
+            ArrayExamples(**{side: speech(pitch, said, seed), f"{side}_label": said.clone()})
             for side, pitch, seed in (("a", 300, 2 * number), ("b", 900, 2 * number + 1))
         ]
         for number, (split, said) in enumerate(words.items())
@@ -77,6 +77,15 @@ def test_what_is_not_converted_is_told_from_what_is(measured):
     assert entries["voice_conversion/a"]["value"] == 0 and entries["speech_kept/a"]["value"] == 1
     beside = entries["mel_cepstral_distortion/a"]["protocol"][BASELINES]
     assert entries["mel_cepstral_distortion/a"]["value"] == pytest.approx(beside["unconverted"], rel=0.2)
+
+
+def test_words_that_the_other_speaker_does_not_say_have_no_distortion(measured, monkeypatch):
+    monkeypatch.setattr(voice_metrics, "_PAIRS", 2)
+    measured.tables["b"].fields["b_label"].fill_(1)  # says one word alone
+    entries = measured.measure(lambda x, to: x)
+    assert entries["mel_cepstral_distortion/a"]["value"] > 0
+    measured.tables["a"].fields["a_label"].fill_(0)  # and the first speaker the other
+    assert "mel_cepstral_distortion/a" not in measured.measure(lambda x, to: x)
 
 
 def test_images_have_no_voices():

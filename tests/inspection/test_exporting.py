@@ -28,6 +28,10 @@ EXPORTED = sorted({class_of("model", name): name for name in sorted(ABLE, revers
 @pytest.mark.parametrize("name", EXPORTED)
 def test_a_file_gives_what_the_run_gives(name, tmp_path):
     run = run_of(name)
+    if "translate" in run.model.noisy:
+        with pytest.raises(ValueError, match=r"noise.*network\.dropout=0"):
+            functions(run)
+        run = run_of(name, "network.dropout=0")
     found = functions(run)
     assert {part.name for part in found} == {
         *(word for word in ("decode", "encode") if run.can(word) and word not in run.model.sequential),

@@ -6,7 +6,9 @@ import pytest
 import torch
 import torchaudio.functional as reference
 
-from genlab.contract.field import Spectrogram
+from genlab.contract.field import Field, Spectrogram
+from genlab.contract.model import Grid
+from genlab.media.kinds import kind_of
 from genlab.media.spectrogram import mel_filters, num_bins, num_samples, sound, spectrogram
 
 LINEAR, MEL = Spectrogram(mels=0), Spectrogram()
@@ -71,3 +73,9 @@ def test_the_way_back_is_as_near_as_that_of_torchaudio():
 def test_impossible_settings_are_refused(key, value):
     with pytest.raises(ValueError, match=rf"dataset\.{key}={value}"):
         Spectrogram(**{key: value})
+
+
+def test_rows_with_names_can_each_be_heard():
+    grid = Grid(torch.rand(6, 8, 1, 64, 16), rows=["a", "a to b", "back to a"])
+    heard = kind_of(Field("image", (1, 64, 16), spectrogram=MEL)).picture(grid).sounds
+    assert list(heard) == [f"{row} {number}" for row in ("a", "a to b", "back to a") for number in (1, 2)]
