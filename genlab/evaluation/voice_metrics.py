@@ -26,9 +26,15 @@ from genlab.system.seeding import seeded
 _AUDIBLE = -50
 """Level in dB, relative to a full-scale tone, from which on a frame counts for the distortion."""
 
-
 _PAIRS = 1_000
 """Pairs of recordings aligned at once."""
+
+
+class _Speech(NamedTuple):
+    """Spectrograms [N, 1, bins, frames] of recordings, and the class of what is said, [N]."""
+
+    x: Tensor
+    said: Tensor
 
 
 class _Read(Source):
@@ -54,26 +60,19 @@ def measure_voices(run: Run, context: EvaluationContext, seed: int) -> dict[str,
     recordings of the same word."""
     who, what = (load_classifier(_Read(context.whole, by_domain)) for by_domain in (True, False))
     tables = {name: table.load() for name, table in zip("ab", context.source.open(context.split), strict=True)}
-    field, values = run.data["a"], {}
-    real = {name: tables[name][name].float() / 255 for name in "ab"}
-    said = {name: tables[name][f"{name}_label"] for name in "ab"}
+    real = {name: _Speech(tables[name][name].float() / 255, tables[name][f"{name}_label"]) for name in "ab"}
+    values: dict[str, MetricValue] = {}
     for domain, other in run.model.directions:
-        heard = {"": _translated(run, context, seed, domain, other, len(real[domain])), "unconverted": real[domain]}
-        heard = {name: _heard(x, field) if name == "" else x for name, x in heard.items()}
-        details = {"images": len(real[domain]), "direction": f"{domain} to {other}"}
-        target = torch.full_like(said[domain], "ab".index(other))
-        for name, reader, wanted in (("voice_conversion", who, target), ("speech_kept", what, said[domain])):
-            found = {answer: _share(reader, x, wanted) for answer, x in heard.items()}
-            beside = {"real recordings": reader.accuracy, "unconverted": found["unconverted"]}
+        source, target = real[domain], real[other]
+        converted = _heard(_translated(run, context, seed, domain, other, len(source.x)), run.data[other])
+        details = {"images": len(source.x), "direction": f"{domain} to {other}"}
+        wanted = torch.full_like(source.said, "ab".index(other))
+        for name, reader, answer in (("voice_conversion", who, wanted), ("speech_kept", what, source.said)):
+            beside = {"real recordings": reader.accuracy, "unconverted": _share(reader, source.x, answer)}
             told = {**details, "classifier_sha256": reader.identity, BASELINES: beside}
-            values[f"{name}/{domain}"] = MetricValue(found[""], details=told)
-            takes = {name: _cepstra(x, field) for name, x in {**heard, "target": real[other]}.items()}
-        again = _distances(takes["target"], _cepstra(_heard(real[other], field), field), torch.arange(len(real[other])))
-        apart = {name: _distortion(takes[name], takes["target"], said[domain], said[other]) for name in heard}
-        apart["another take"] = _distortion(takes["target"], takes["target"], said[other], said[other], own=True)
-        apart["resynthesis"] = again
-        column = apart.pop("")
-        if len(column):
+            values[f"{name}/{domain}"] = MetricValue(_share(reader, converted, answer), details=told)
+        apart = _distortions(converted, source, target, run.data[other])
+        if len(column := apart.pop("")):  # none if the speakers say no word in common
             beside = {name: distances.mean().item() for name, distances in apart.items() if len(distances)}
             std = column.std().item() if len(column) > 1 else None
             told = {**details, "unit": "dB", BASELINES: beside}
@@ -120,6 +119,19 @@ def _audible(decibels: Tensor) -> Iterator[tuple[Tensor, int]]:
         loud = (levels.amax(0) > _AUDIBLE).nonzero().flatten()
         first, last = (int(loud[0]), int(loud[-1])) if len(loud) else (0, 0)
         yield levels.roll(-first, 1), last - first + 1
+
+
+def _distortions(converted: Tensor, source: _Speech, target: _Speech, field: Field) -> dict[str, Tensor]:
+    """Distortion in dB to recordings of the target, one value per recording: of converted speech (under ""), and of
+    what it is compared with."""
+    takes = _cepstra(target.x, field)
+    found = {
+        name: _distortion(_cepstra(x, field), takes, source.said, target.said)
+        for name, x in (("", converted), ("unconverted", source.x))
+    }
+    found["another take"] = _distortion(takes, takes, target.said, target.said, own=True)
+    found["resynthesis"] = _distances(takes, _cepstra(_heard(target.x, field), field), torch.arange(len(target.x)))
+    return found
 
 
 def _distortion(x: _Cepstra, others: _Cepstra, said: Tensor, others_said: Tensor, own: bool = False) -> Tensor:
