@@ -11,6 +11,7 @@ from genlab.config.compose import compose_command, register
 from genlab.config.files import comments_of, read_file
 from genlab.config.options import summary_of
 from genlab.contract.settings import flattened
+from genlab.system.text import shortened
 
 _WIDTH, _COLUMN = 80, 32
 
@@ -43,7 +44,7 @@ def _section(group: str, name: str, values: Any, comments: dict[str, str]) -> It
     yield textwrap.fill(heading, _WIDTH, subsequent_indent="  ")
     for key, value in flattened(values, f"{group}.") if isinstance(values, dict) else ():
         if not key.endswith("_target_"):
-            setting = f"  {key}={text_of(value)}"
+            setting = f"  {key}={shortened(text_of(value), _WIDTH - len(key) - 6)}"
             begin = setting.ljust(_COLUMN) if len(setting) < _COLUMN else f"{setting}\n{' ' * _COLUMN}"
             text = textwrap.wrap(comments.get(key, ""), _WIDTH - _COLUMN, break_on_hyphens=False)
             yield (begin + f"\n{' ' * _COLUMN}".join(text)).rstrip()

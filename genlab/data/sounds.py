@@ -2,7 +2,7 @@
 
 import warnings
 from math import gcd
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -22,8 +22,10 @@ _QUIET = 10 ** (-40 / 20)
 
 def read_wave(path: str, rate: int, resample: bool) -> Tensor:
     """A sound of one channel, float32 [T] in [-1, 1] at `rate` samples a second. `UnreadableError` if it is none."""
+    from scipy import io, signal  # half a second
+
     try:
-        values, found = _decoded(path)
+        values, found = _decoded(path, io.wavfile)
         if values.ndim > 1:
             raise ValueError(f"it has {values.shape[1]} channels; mix them to one, as by sox IN OUT remix -")
         if not len(values) or not np.isfinite(values).all():
@@ -34,23 +36,19 @@ def read_wave(path: str, rate: int, resample: bool) -> Tensor:
     except Exception as error:
         raise UnreadableError(path, error, "sound") from error
     if found != rate:
-        from scipy.signal import resample_poly  # takes a second to import
-
         common = gcd(found, rate)
-        values = resample_poly(values, rate // common, found // common)
+        values = signal.resample_poly(values, rate // common, found // common)
     return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
 
 
-def _decoded(path: str) -> tuple[np.ndarray, int]:
-    """Samples in [-1, 1], [T] or [T, channels], and how many a second."""
+def _decoded(path: str, wavfile: Any) -> tuple[np.ndarray, int]:
+    """Samples in [-1, 1], [T] or [T, channels], and how many a second. wavfile: scipy's module."""
     if not path.lower().endswith(".wav"):
         try:
             import soundfile
         except ImportError as error:
             raise ValueError("it needs soundfile: pip install 'genlab[sound]'; .wav does not") from error
         return soundfile.read(path, dtype="float32")
-    from scipy.io import wavfile
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", wavfile.WavFileWarning)  # of chunks that are no sound
         rate, stored = wavfile.read(path)

@@ -23,6 +23,9 @@ from genlab.system.text import natural_order
 log = logging.getLogger("genlab")
 
 
+_URL = "https://github.com/Jakobovski/free-spoken-digit-dataset"
+
+
 class Recording(NamedTuple):
     """A file, the class of what is said or heard in it, and the domain it belongs to ("x", "a" or "b")."""
 
@@ -160,7 +163,7 @@ class SpeechFolder(Sounds):
 class SpokenDigits(SpeechFolder):
     """The Free Spoken Digit Dataset: files DIGIT_SPEAKER_TAKE.wav at 8 kHz, of which takes 0 to 4 are held out.
 
-    path: its folder, or the one of its recordings. domains: two speakers, between whom speech is translated; the label
+    data_dir: holds fsdd/recordings. domains: two speakers, between whom speech is translated; the label
         is the digit. Others as of `SpeechFolder`.
     """
 
@@ -169,7 +172,7 @@ class SpokenDigits(SpeechFolder):
     def __init__(
         self,
         *,
-        path: Place | None,
+        data_dir: Place,
         frames: int = 64,
         rate: int = 8000,
         window: int = 256,
@@ -180,7 +183,9 @@ class SpokenDigits(SpeechFolder):
         normalise: bool = True,
         domains: list[str] | None = None,
     ):
-        root = check_folder(path, "/data/fsdd", what="sounds")
+        root = os.path.join(os.path.expanduser(data_dir), "fsdd")
+        if not os.path.isdir(root):
+            raise ValueError(f"data_dir={data_dir}: holds no folder fsdd, as git clone {_URL} fsdd makes one there")
         self._check_domains(root, domains)
         found: dict[str, list[Recording]] = {split: [] for split in SPLITS}
         named = None if domains is None else dict(zip(domains, "ab", strict=True))
@@ -189,7 +194,7 @@ class SpokenDigits(SpeechFolder):
         for file in paths:
             parts = os.path.basename(file).removesuffix(".wav").split("_")
             if len(parts) != 3 or not parts[0].isdigit() or not parts[2].isdigit():
-                raise ValueError(f"dataset.path: {file} is not named as in 7_jackson_12.wav; use dataset=speech-folder")
+                raise ValueError(f"data_dir: {file} is not named as in 7_jackson_12.wav; use dataset=speech-folder")
             digit, speaker, take = parts
             speakers.add(speaker)
             if named is None or speaker in named:

@@ -1,5 +1,6 @@
 """Sound as a kind of data: images of its frequencies over time, which can be heard."""
 
+import wave
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
@@ -62,12 +63,12 @@ class Sound(Image):
         waves = (sound(x.float().cpu(), self.spectrogram) * (2**15 - 1)).round().short().numpy()
         return tuple(map(self._wav_file, waves))
 
-    def _wav_file(self, wave: np.ndarray) -> bytes:
-        from scipy.io import wavfile  # takes half a second to import
-
-        file = BytesIO()
-        wavfile.write(file, self.spectrogram.rate, wave)
-        return file.getvalue()
+    def _wav_file(self, samples: np.ndarray) -> bytes:
+        content = BytesIO()
+        with wave.open(content, "wb") as file:
+            file.setparams((1, 2, self.spectrogram.rate, len(samples), "NONE", ""))
+            file.writeframes(samples.tobytes())
+        return content.getvalue()
 
     def check_augmentation(self, flip: bool, shift: int) -> None:
         if flip or shift:

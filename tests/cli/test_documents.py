@@ -76,7 +76,7 @@ def images(folder, count=COUNT):
 
 def sounds(folder):
     folder.mkdir(parents=True)
-    for number, noise in enumerate(np.random.default_rng(0).normal(size=(6, 4000))):
+    for number, noise in enumerate(np.random.default_rng(0).normal(size=(12, 4000))):
         wavfile.write(folder / f"{number}.wav", 8000, (3000 * noise).astype(np.int16))
 
 

@@ -29,7 +29,7 @@ def test_everything_is_listed_with_what_fits_what(genlab):
         and "needs x, label" in found["cgan"]
         and "conditioned on label" in found["cgan"]
     )
-    assert "for cyclegan" in found["stripes"] and "cyclegan" not in found["digits"]
+    assert "for cut, cyclegan" in found["stripes"] and "cyclegan" not in found["digits"]
     assert "for genlab sample" in found["gan"] and "prior" not in found["gan"]
     assert "psnr (max)" in found["reconstruction"] and "needs reconstruct" in found["reconstruction"]
     assert "points, modes" in found["modes"]
@@ -62,7 +62,7 @@ def test_the_next_command_repeats_every_setting(genlab, tmp_path):
     outcome = genlab("data", "dataset=npz", *own)
     assert outcome.code == 0, outcome.err
     words = outcome.out.splitlines()[-1].split()
-    assert words[1:4] == ["genlab", "train", "model=translate-l1"] and set(words[4:]) == {"dataset=npz", *own}
+    assert words[1:4] == ["genlab", "train", "model=pix2pix"] and set(words[4:]) == {"dataset=npz", *own}
 
 
 def test_each_domain_of_a_translation_has_a_picture(genlab, tmp_path):
@@ -70,7 +70,7 @@ def test_each_domain_of_a_translation_has_a_picture(genlab, tmp_path):
     outcome = genlab("data", "dataset=stripes", *few, "output=seen/pairs.png")
     assert outcome.code == 0, outcome.err
     assert (tmp_path / "seen/pairs-a.png").is_file() and (tmp_path / "seen/pairs-b.png").is_file()
-    assert "model=cyclegan" in outcome.out
+    assert "model=cut" in outcome.out
 
 
 def test_points_are_plotted_and_measured_by_entry(genlab, tmp_path):

@@ -111,7 +111,7 @@ def test_a_folder_of_damaged_images_alone_is_named(trained, refuses, noise):
     for file in noise.iterdir():
         file.write_bytes(b"not an image")
     line = refuses("score", trained[1], f"against={noise}", "skip_damaged=true", problems=None)
-    assert f"against={noise}: none of its 20 images" in line and "input=" not in line
+    assert f"against={noise}: none of its 20 files" in line and "input=" not in line
 
 
 def test_labels_of_an_npz_file_that_do_not_fit_name_nothing(trained, done, tmp_path):

@@ -141,16 +141,21 @@ def test_spoken_digits_are_known_by_their_names(tmp_path):
     for digit in range(2):
         for speaker in ("jackson", "nicolas"):
             for take in (0, 4, 5, 6):
-                write(tmp_path / "recordings" / f"{digit}_{speaker}_{take}.wav")
-    source = SpokenDigits(path=str(tmp_path))
+                write(tmp_path / "fsdd/recordings" / f"{digit}_{speaker}_{take}.wav")
+    source = SpokenDigits(data_dir=str(tmp_path))
     assert source.sizes == {"train": 8, "validation": 8} and source.spec["label"].names == ("0", "1")
-    pair = SpokenDigits(path=str(tmp_path), domains=["nicolas", "jackson"])
+    pair = SpokenDigits(data_dir=str(tmp_path), domains=["nicolas", "jackson"])
     assert pair.sizes == {"train": 4, "validation": 4} and pair.spec.domains == ("a", "b")
     with pytest.raises(ValueError, match=r"no speaker theo; there are jackson, nicolas"):
-        SpokenDigits(path=str(tmp_path), domains=["theo", "jackson"])
-    write(tmp_path / "recordings" / "hello.wav")
+        SpokenDigits(data_dir=str(tmp_path), domains=["theo", "jackson"])
+    write(tmp_path / "fsdd/recordings/hello.wav")
     with pytest.raises(ValueError, match=r"hello\.wav is not named .*speech-folder"):
-        SpokenDigits(path=str(tmp_path))
+        SpokenDigits(data_dir=str(tmp_path))
+
+
+def test_missing_digits_say_where_to_get_them(tmp_path):
+    with pytest.raises(ValueError, match=r"data_dir=.* no folder fsdd, .*free-spoken-digit-dataset"):
+        SpokenDigits(data_dir=str(tmp_path))
 
 
 def test_a_checkpoint_keeps_how_spectrograms_were_made(tmp_path):

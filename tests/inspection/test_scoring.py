@@ -47,9 +47,9 @@ def run_with(*names):
     return Run("folder", 1, config, data, model, lab.CPU)
 
 
-def run_of(name):
+def run_of(name, *overrides):
     """An untrained run of a real model."""
-    config = lab.compose(name)
+    config = lab.compose(name, *overrides)
     data = lab.examples(config).spec
     with torch.random.fork_rng():
         torch.manual_seed(0)
