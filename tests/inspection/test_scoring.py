@@ -116,17 +116,19 @@ def test_every_model_scores_by_all_that_it_can(name):
         with pytest.raises(ValueError, match=rf"model {name} has no way to score"):
             run.score_method()
         return
-    x, state = noise(300, run.data.shape), torch.get_rng_state()
+    everything, state = noise(300, run.data.shape), torch.get_rng_state()
 
     def score(x, method, **options):
         given = run.conditioning.varied(len(x))
         return run.score(x, method, importance_samples=3, condition=given or None, **options)
 
     for method in able:
+        x = everything[:12] if METHODS[method].needs in run.model.slow else everything  # else more than one batch
         scores = score(x, method)
-        assert scores.shape == (300,) and scores.dtype == torch.float64 and scores.isfinite().all()
+        assert scores.shape == (len(x),) and scores.dtype == torch.float64 and scores.isfinite().all()
         assert torch.equal(score(x, method), scores), "the same seed, the same scores"
-        torch.testing.assert_close(score(x[:256], method), scores[:256])
+        few = min(256, len(x) - 4)
+        torch.testing.assert_close(score(x[:few], method), scores[:few])
         if METHODS[method].needs != "log_prob":  # which some models measure with noise between the grey levels
             assert torch.equal(score(x, method, seed=1), scores) != METHODS[method].draws
     assert torch.equal(torch.get_rng_state(), state)
