@@ -46,10 +46,15 @@ def source():
     return SimpleNamespace(spec=spec, sizes=sizes, open=tables.__getitem__, redrawn=None, protocol={}, modes=None)
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture
-def measured(monkeypatch, tmp_path):
+def measured(monkeypatch, cache):
     """Measures translations that `translate(x, to)` makes."""
-    monkeypatch.setenv("GENLAB_CACHE", str(tmp_path))
+    monkeypatch.setenv("GENLAB_CACHE", str(cache))
     for key, value in {"steps": 150, "batch_size": 16, "widths": [4, 8, 8]}.items():
         monkeypatch.setitem(classifier.RECIPE, key, value)
     pairs = source()

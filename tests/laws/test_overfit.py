@@ -14,7 +14,7 @@ from genlab.training.schedule import Constant
 
 EXAMPLES = 16
 SIZES = {"hidden": [64], "channels": 8, "max_channels": 16, "width": 4, "discriminator_width": 4, "blocks": 1}
-SIZES |= {"latent_dim": 8, "layers": 2, "levels": 2, "widths": [8, 16], "steps": 2}
+SIZES |= {"latent_dim": 8, "layers": 2, "levels": 2, "widths": [8, 16], "steps": 2, "patches": 32}
 SHARE_LEFT = 0.75
 """Of the distance from perfect, at most this must be left."""
 
