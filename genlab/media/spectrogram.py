@@ -59,7 +59,7 @@ def sound(x: Tensor, s: Spectrogram) -> Tensor:
     if s.mels:
         filters = mel_filters(s)
         levels = _nonnegative_solution(filters / filters.sum(1, keepdim=True).clamp(min=_LEAST), levels)
-    return _with_phases(levels * _full_scale(s), s).clamp(-1, 1).float()
+    return _with_phases((levels * _full_scale(s)).float(), s).clamp(-1, 1)
 
 
 def _nonnegative_solution(filters: Tensor, levels: Tensor) -> Tensor:
@@ -74,7 +74,7 @@ def _nonnegative_solution(filters: Tensor, levels: Tensor) -> Tensor:
 def _with_phases(magnitudes: Tensor, s: Spectrogram) -> Tensor:
     """Sound [N, T] whose transform has about these magnitudes [N, window + 1, frames]; fixed initial phases."""
     length = num_samples(s, magnitudes.shape[2])
-    angles = 2 * math.pi * torch.rand(magnitudes.shape[1:], generator=torch.Generator().manual_seed(0)).double()
+    angles = 2 * math.pi * torch.rand(magnitudes.shape[1:], generator=torch.Generator().manual_seed(0))
     phases, before = torch.polar(torch.ones_like(magnitudes), angles.expand_as(magnitudes)), torch.zeros(())
     for _ in range(_ROUNDS):
         found = _transform(_inverse(magnitudes * phases, s, length), s)
