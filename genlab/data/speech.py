@@ -100,12 +100,18 @@ class Sounds(Source):
         return ArrayExamples(**{domain: torch.stack(images)}, **named)
 
 
+def check_domains(root: str, domains: list[str] | None) -> None:
+    """`ValueError` unless `domains`, of what is in the folder `root`, are two, or None."""
+    if domains is not None and (len(domains) != 2 or len(set(domains)) != 2):
+        raise ValueError(f"dataset.domains={domains}: name two of what is in {root}, as in [anna,ben]")
+
+
 class SpeechFolder(Sounds):
     """Any folder of sounds. Two or more subfolders are the classes; with `domains`, two of them are a and b.
 
     path: the folder. If it has subfolders train and val (or valid, validation, test), each is such a folder.
-    frames: width of the spectrograms; sounds are cut or filled with silence. rate, window, hop, mels, floor: see
-        `Spectrogram`. trim, normalise, resample: see `Preparation`.
+    frames: width of the spectrograms; longer sounds keep their middle, shorter ones are followed by silence.
+    rate, window, hop, mels, floor: see `Spectrogram`. trim, normalise, resample: see `Preparation`.
     domains: names of two subfolders, between which sounds are translated; their subfolders are the classes then.
     validation_fraction: fraction held out, drawn with `seed`, if no folder is held out.
     """
@@ -128,7 +134,7 @@ class SpeechFolder(Sounds):
         seed: int = 0,
     ):
         root = check_folder(path, "/data/speech", what="sounds")
-        self._check_domains(root, domains)
+        check_domains(root, domains)
         places = {"train": root}
         if os.path.isdir(os.path.join(root, "train")):
             held_out = next((n for n in VALIDATION_FOLDERS if os.path.isdir(os.path.join(root, n))), None)
@@ -141,10 +147,6 @@ class SpeechFolder(Sounds):
         super().__init__(
             found, frames, Spectrogram(rate, window, hop, mels, floor), Preparation(resample, trim, normalise)
         )
-
-    def _check_domains(self, root: str, domains: list[str] | None) -> None:
-        if domains is not None and (len(domains) != 2 or len(set(domains)) != 2):
-            raise ValueError(f"dataset.domains={domains}: name two of what is in {root}, as in [anna,ben]")
 
     def listed(self, place: str, domains: list[str] | None) -> list[Recording]:
         """The recordings below a folder. `ValueError` if there are none, or a domain is missing."""
@@ -160,7 +162,7 @@ class SpeechFolder(Sounds):
         return [Recording(path, "".join(folders[1:2]), named[folders[0]]) for path, folders in chosen]
 
 
-class SpokenDigits(SpeechFolder):
+class SpokenDigits(Sounds):
     """The Free Spoken Digit Dataset: files DIGIT_SPEAKER_TAKE.wav at 8 kHz, of which takes 0 to 4 are held out.
 
     data_dir: holds fsdd/recordings. domains: two speakers, between whom speech is translated; the label
@@ -186,7 +188,7 @@ class SpokenDigits(SpeechFolder):
         root = os.path.join(os.path.expanduser(data_dir), "fsdd")
         if not os.path.isdir(root):
             raise ValueError(f"data_dir={data_dir}: holds no folder fsdd, as git clone {_URL} fsdd makes one there")
-        self._check_domains(root, domains)
+        check_domains(root, domains)
         found: dict[str, list[Recording]] = {split: [] for split in SPLITS}
         named = None if domains is None else dict(zip(domains, "ab", strict=True))
         speakers = set()
@@ -204,4 +206,4 @@ class SpokenDigits(SpeechFolder):
             known = ", ".join(sorted(speakers))
             raise ValueError(f"dataset.domains={domains}: no speaker {min(missing)}; there are {known}")
         s, prepare = Spectrogram(rate, window, hop, mels, floor), Preparation(trim=trim, normalise=normalise)
-        Sounds.__init__(self, found, frames, s, prepare)
+        super().__init__(found, frames, s, prepare)
