@@ -35,12 +35,16 @@ def states(
 ) -> Iterator[Tensor]:
     """x at each time of the `grid` after the first; x: at the first.
 
-    eta: of ddim; 0 is deterministic, 1 is ddpm, which draws its noise by torch's global generator.
+    eta: of ddim, euler and heun; noise added again at each step, by torch's global generator: 0 adds none, 1 as much as
+    ddpm. euler and heun first go below the noise of the step's end (as ancestral samplers of k-diffusion do).
     """
     step = {"euler": _euler, "heun": _heun}.get(sampler)
     if step:
         for t, s in pairwise(grid):
-            x = step(path, denoise, x, t, s)
+            below, new = _divided(path, t, s, eta)
+            x = step(path, denoise, x, t, below)
+            if new:
+                x = path.at(s).alpha * (x / path.at(below).alpha + new * torch.randn_like(x))
             yield x
     elif sampler == "dpm-solver++":
         yield from _dpm_solver(path, denoise, x, grid)
@@ -48,6 +52,18 @@ def states(
         for t, s in pairwise(grid):
             x = renoised(path, *denoise(x, t), t, s, 1.0 if sampler == "ddpm" else eta)
             yield x
+
+
+def _divided(path: Path, t: float, s: float, eta: float) -> tuple[float, float]:
+    """A time below s, and the deviation of noise that leads from x / alpha there to that at s: eta times as much as the
+    posterior q(x_s | x_t, x_0) has."""
+    if not eta or s == 0:
+        return s, 0.0
+    here, there = path.at(t), path.at(s)
+    kept = there.kappa * here.alpha / here.sigma
+    new = eta * there.kappa * max(0.0, 1 - kept**2) ** 0.5
+    below = torch.tensor(max(0.0, there.kappa**2 - new**2) ** 0.5, dtype=torch.float64)
+    return float(path.time(below)), new
 
 
 def _euler(path: Path, denoise: Denoiser, x: Tensor, t: float, s: float) -> Tensor:

@@ -39,6 +39,12 @@ class Sampling:
     guidance: float
 
 
+def check_eta(node: str, eta: float) -> None:
+    """`ValueError` unless the setting `eta` of `node` lies in [0, 1]."""
+    if not 0 <= eta <= 1:
+        raise ValueError(f"{node}.eta={eta}: must lie in [0, 1], from no noise to as much as ddpm adds")
+
+
 class DenoiserModel(GenerativeModel):
     """x_t = alpha(t) x + sigma(t) eps in coordinates where images are in [-1, 1] and points standardized.
 
@@ -48,6 +54,7 @@ class DenoiserModel(GenerativeModel):
     def __init__(self, data: DataSpec, path: Path, usual: Sampling):
         super().__init__(data)
         check_least(1, steps=usual.steps)
+        check_eta("model", usual.eta)
         self.size, self.levels = math.prod(data.shape), levels_of(data["x"])
         self.path, self.usual, self.signed = path, usual, Coordinates(data["x"], "signed")
         self.noisy = ("denoising_error", "elbo", *(("log_prob",) if self.levels else ()))
@@ -64,7 +71,7 @@ class DenoiserModel(GenerativeModel):
     def decode(self, z: Tensor, condition: Condition | None = None) -> Tensor:
         """Examples [N, *shape] of noise z [N, D], by the model's sampler, without further noise."""
         sampler = "ddim" if self.usual.sampler == "ddpm" else self.usual.sampler
-        *_, x = self.way(z, condition, replace(self.usual, sampler=sampler))
+        *_, x = self.way(z, condition, replace(self.usual, sampler=sampler, eta=0.0))
         return x
 
     def encode(self, x: Tensor, condition: Condition | None = None) -> Tensor:
@@ -81,14 +88,14 @@ class DenoiserModel(GenerativeModel):
         *,
         sampler: SamplerName | None = None,
         steps: int | None = None,
-        eta: float = 0.0,
+        eta: float | None = None,
         guidance: float | None = None,
     ) -> Tensor:
         """Examples [num_samples, *shape] from noise by torch's global generator. None: the model's own.
 
-        sampler: ddpm, ddim, euler, heun or dpm-solver++. steps: from noise to data. eta: of ddim, noise added again at
-        each step, from 0 for none to 1 for as much as ddpm. guidance: how far the condition leads, 1 for as it was
-        learned, 0 for not at all (Ho, Salimans 2022, https://arxiv.org/abs/2207.12598).
+        sampler: ddpm, ddim, euler, heun or dpm-solver++. steps: from noise to data. eta: of ddim, euler and heun, noise
+        added again at each step, from 0 for none to 1 for as much as ddpm. guidance: how far the condition leads, 1 for
+        as it was learned, 0 for not at all (Ho, Salimans 2022, https://arxiv.org/abs/2207.12598).
         """
         *_, x = self.way(self.prior(num_samples), condition, self.asked(sampler, steps, eta, guidance), shown=True)
         return x
@@ -102,7 +109,7 @@ class DenoiserModel(GenerativeModel):
         self,
         sampler: SamplerName | None = None,
         steps: int | None = None,
-        eta: float = 0.0,
+        eta: float | None = None,
         guidance: float | None = None,
     ) -> Sampling:
         """How to sample, with what the model does by itself in place of None."""
@@ -110,13 +117,13 @@ class DenoiserModel(GenerativeModel):
         found = Sampling(
             sampler or own.sampler,
             own.steps if steps is None else steps,
-            eta,
+            own.eta if eta is None else eta,
             own.guidance if guidance is None else guidance,
         )
         if found.sampler not in get_args(SamplerName):
             raise ValueError(f"sampling.sampler={sampler}: choose from {', '.join(get_args(SamplerName))}")
         check_least(1, "sampling", steps=found.steps)
-        check_least(0, "sampling", eta=eta)
+        check_eta("sampling", found.eta)
         return found
 
     def way(self, z: Tensor, condition: Condition | None, how: Sampling, shown: bool = False) -> Iterator[Tensor]:

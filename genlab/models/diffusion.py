@@ -33,7 +33,7 @@ class Diffusion(DenoiserModel):
     network: its denoiser predicts `prediction` from x_t. path: alpha and sigma, see `genlab.diffusion.paths`.
     weighting: of the squared error. times: distribution of t in training.
     conditional: condition on the label, if the data have one. label_dropout: how often it is left out in training.
-    sampler, steps, guidance: those of previews and validation, and of samples where nothing else is asked for.
+    sampler, steps, eta, guidance: of samples where nothing else is asked for; of previews and validation without eta.
     """
 
     averaged = ("network",)
@@ -54,9 +54,10 @@ class Diffusion(DenoiserModel):
         label_dropout: float = 0.1,
         sampler: SamplerName = "heun",
         steps: int = 12,
+        eta: float = 0.0,
         guidance: float = 1.0,
     ):
-        super().__init__(data, make_path(path), Sampling(sampler, steps, 0.0, guidance))
+        super().__init__(data, make_path(path), Sampling(sampler, steps, eta, guidance))
         if not 0 <= label_dropout < 1:
             raise ValueError(f"model.label_dropout={label_dropout}: must lie in [0, 1)")
         if not conditional:

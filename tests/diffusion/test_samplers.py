@@ -46,7 +46,7 @@ def test_deterministic_samplers_solve_the_equation(name, sampler):
     assert many < few / 2.5
 
 
-@pytest.mark.parametrize("sampler, eta", [("ddpm", 0.0), ("ddim", 0.5), ("ddim", 1.0)])
+@pytest.mark.parametrize("sampler, eta", [("ddpm", 0.0), ("ddim", 0.5), ("ddim", 1.0), ("euler", 0.5), ("heun", 1.0)])
 @pytest.mark.parametrize("name", get_args(PathName))
 def test_samplers_with_noise_give_the_distribution(name, sampler, eta):
     torch.manual_seed(0)
@@ -61,6 +61,15 @@ def test_ddpm_is_ddim_with_all_its_noise():
     one = last("ddpm", make_path("cosine"), z, 20)
     torch.manual_seed(0)
     assert torch.equal(one, last("ddim", make_path("cosine"), z, 20, eta=1.0))
+
+
+def test_with_all_the_noise_a_step_from_pure_noise_is_that_of_ddpm():
+    path, z = make_path("rectified"), torch.randn(7, dtype=torch.float64)
+    found = []
+    for sampler, eta in [("heun", 1.0), ("ddpm", 0.0)]:
+        torch.manual_seed(0)
+        found.append(next(states(sampler, path, exact(path), z, [1.0, 0.6], eta)))
+    torch.testing.assert_close(*found)
 
 
 @pytest.mark.parametrize("sampler", ["euler", "heun"])

@@ -78,6 +78,10 @@ def test_refusals():
         model().sample(1, sampler="hean")
     with pytest.raises(ValueError, match=r"sampling\.steps"):
         model().sample(1, steps=0)
+    with pytest.raises(ValueError, match=r"sampling\.eta=1\.5: must lie in \[0, 1\]"):
+        model().sample(1, eta=1.5)
+    with pytest.raises(ValueError, match=r"model\.eta=-1: must lie in \[0, 1\]"):
+        model(eta=-1)
     with pytest.raises(ValueError, match=r"model\.label_dropout=1"):
         model(label_dropout=1)
     with pytest.raises(ValueError, match=r"network=conv: makes no denoisers; .*denoising-unet, dit, mlp"):
