@@ -55,7 +55,7 @@ class Previews(Measurement):
             self.scene = scene(trainer, self.log_density)
         # What is no set of samples goes from input to output, or from one latent to another: rows are paths.
         pictures = {
-            name: kind.picture(grid, origin, self.scene, connected=name != "samples")
+            name: kind.picture(grid, origin, self.scene, connected=name != "samples")._replace(sounds=kind.heard(grid))
             for name, grid in preview(trainer).items()
         }
         trainer.emit("on_preview", pictures)

@@ -22,8 +22,8 @@ class Spectrogram:
 
     rate: samples a second. window: samples of a frame (Hann), padded with zeros to twice as many. hop: samples from
     frame to frame. mels: bins on the mel scale, which ears hear as even; 0 for the window's own frequencies. floor:
-    level of 0 in dB, where 0 dB, that of 1, is a full-scale tone's; bins on the mel scale are means of several
-        frequencies, in which a tone has less.
+    the level in dB that value 0 stands for; value 1 is 0 dB, a full-scale tone. Bins on the mel scale are means of
+    several frequencies, in which a tone has less.
     """
 
     def __str__(self) -> str:
@@ -43,8 +43,10 @@ class Spectrogram:
                 raise ValueError(f"dataset.{key}={value}: must be at least 1 and at most {2**20}")
         if not self.hop <= self.window // 2:
             raise ValueError(f"dataset.hop={self.hop}: must be at most half of dataset.window={self.window}")
-        if not 0 <= self.mels <= self.window or not -200 <= self.floor < 0:
-            raise ValueError(f"dataset.mels={self.mels}, dataset.floor={self.floor}: 0 to window, and -200 to -1")
+        if not 0 <= self.mels <= self.window:
+            raise ValueError(f"dataset.mels={self.mels}: must be 0 to dataset.window={self.window}")
+        if not -200 <= self.floor < 0:
+            raise ValueError(f"dataset.floor={self.floor}: must be -200 to -1")
 
 
 @dataclass(frozen=True)

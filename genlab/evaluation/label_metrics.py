@@ -8,11 +8,10 @@ from torch import Tensor
 from genlab.contract.data import Batch
 from genlab.evaluation.context import EvaluationContext, MetricValue
 from genlab.evaluation.label_reader import LabelReader
-from genlab.evaluation.translation_metrics import simple_answers
+from genlab.evaluation.translation_metrics import over_translations, simple_answers
 from genlab.inference.run import Run
 from genlab.media.label_maps import classes_of
 from genlab.metrics.catalogue import BASELINES
-from genlab.system.seeding import seeded
 
 
 def measure_label_maps(run: Run, context: EvaluationContext, seed: int) -> dict[str, MetricValue]:
@@ -46,11 +45,9 @@ def _counts(
     domain, other = direction
     answers, palette = simple_answers(context, domain, other), context.source.spec[labels].palette
 
-    def compare(number: int, batch: Batch) -> dict[str, Tensor]:
+    def compare(batch: Batch, rows: Tensor, y: Tensor) -> dict[str, Tensor]:
         x, truth = batch[domain].float().cpu(), classes_of(batch[labels].float().cpu(), palette)
-        rows = number * context.loader.rows + torch.arange(len(x))
-        with seeded(seed, number):
-            images = {"": run.model.translate(batch[domain], other).float().cpu()}
+        images = {"": y.float().cpu()}
         if domain == labels:
             images["real"] = batch[other].float().cpu()
         images |= {name: answer(x, rows) for name, answer in answers.items()}
@@ -60,7 +57,7 @@ def _counts(
             counted[name] = torch.stack([right, truth.flatten().bincount(minlength=len(palette))])
         return counted
 
-    parts = list(context.over_batches(f"reading translations of {domain} to {other}", compare))
+    parts = over_translations(run, context, seed, direction, compare)
     return {name: torch.stack([part[name] for part in parts]).sum(0) for name in parts[0]}
 
 

@@ -19,6 +19,7 @@ from genlab.data.loading import as_examples
 from genlab.data.order import IndexStream
 from genlab.data.source import Source
 from genlab.evaluation.classifier import weights_hash
+from genlab.media.kinds import shown_kind
 from genlab.media.label_maps import classes_of
 from genlab.networks.unet import UNet
 from genlab.system.device import computing
@@ -49,8 +50,9 @@ class LabelReader:
         shapes = spec[photo].shape, (len(spec[labels].palette), *spec[labels].shape[1:])
         with seeded(seed):
             self.network = UNet(*shapes, recipe["channels"], recipe["max_channels"], recipe["normalization"]).float()
-        request = {"label_reader": recipe, "data": data_fingerprint(source), "labels": labels, "seed": seed,
-                   "palette": spec[labels].palette}  # fmt: skip
+        weights = {name: value.shape for name, value in self.network.state_dict().items()}  # of this version
+        request = {"label_reader": recipe, "network": weights, "data": data_fingerprint(source), "labels": labels,
+                   "palette": spec[labels].palette, "seed": seed}  # fmt: skip
         self.network.load_state_dict(cached(request, [], lambda: _train(self.network, source, labels, photo, seed)))
         self.network.eval().requires_grad_(False)
         self.identity = weights_hash(self.network)
@@ -67,6 +69,7 @@ class LabelReader:
 def _train(network: nn.Module, source: Source, labels: str, photo: str, seed: int) -> dict[str, Tensor]:
     """The weights after all steps, on images that are flipped at random."""
     (table,), spec = source.open("train"), source.spec
+    kind = shown_kind(spec, photo)
     Adam: Any = eager(torch.optim.Adam)
     optimizer, steps = Adam(network.parameters(), RECIPE["learning_rate"], fused=True), RECIPE["steps"]
     order, size = IndexStream(len(table), seed), RECIPE["batch_size"]
@@ -75,13 +78,9 @@ def _train(network: nn.Module, source: Source, labels: str, photo: str, seed: in
             optimizer.param_groups[0]["lr"] = RECIPE["learning_rate"] * (1 - step / steps)
             rows = table.rows(order.take(step * size, size))
             flip = torch.rand(size) < 0.5
-            x, y = (_flipped(as_examples(rows[name], spec[name]), flip) for name in (photo, labels))
+            x, y = (kind.augment(as_examples(rows[name], spec[name]), flip, None) for name in (photo, labels))
             loss = cross_entropy(network.train()(2 * x - 1), classes_of(y, spec[labels].palette))
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
     return network.state_dict()
-
-
-def _flipped(x: Tensor, flip: Tensor) -> Tensor:
-    return torch.where(flip[:, None, None, None], x.flip(-1), x)

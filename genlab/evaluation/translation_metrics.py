@@ -5,6 +5,7 @@ them, beside answers that need no model.
 import logging
 import math
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -29,6 +30,8 @@ from genlab.system.seeding import mix, seeded
 
 log = logging.getLogger("genlab")
 
+T = TypeVar("T")
+
 Answer = Callable[[Tensor, Tensor], Tensor]
 """Images x [N, C, H, W] and their rows [N] in the split, to images of the other domain [N, C', H, W]."""
 
@@ -42,34 +45,52 @@ def measure_translation(run: Run, context: EvaluationContext, seed: int) -> dict
     MIND between features of translations and of real images, if there are enough, beside those of images as they are.
     """
     values: dict[str, MetricValue] = {}
-    tables = dict(zip("ab", (context.source.open(context.split) * 2)[:2], strict=True))
     for domain, other in run.model.directions:
-        found = _one_direction(run, context, seed, domain, other, len(tables[domain]))
+        found = _one_direction(run, context, seed, domain, other)
         values |= {f"{name}/{domain}": value for name, value in found}
     return values
 
 
-def _one_direction(
-    run: Run, context: EvaluationContext, seed: int, domain: str, other: str, size: int
-) -> Iterator[tuple[str, MetricValue]]:
-    """Metrics of translating all `size` images of `domain` to the `other` one."""
-    comparable = run.data[domain].shape == run.data[other].shape
+def over_translations(
+    run: Run,
+    context: EvaluationContext,
+    seed: int,
+    direction: tuple[str, str],
+    work: Callable[[Batch, Tensor, Tensor], T],
+) -> list[T]:
+    """Results, on the CPU, of `work(batch, rows, y)` for each batch of the split, whose translations y are those of the
+    rows [N] of a domain, the first of `direction`, to the other."""
+    domain, other = direction
 
-    def translate(number: int, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """Cycle errors [n], and features [n, D] of the translations and, where they compare, of the images."""
-        x = batch[domain][: max(0, size - number * context.loader.rows)]  # the smaller domain wraps around
-        if not len(x):
-            return torch.empty(0), real[:0], real[:0]
+    def translate(number: int, batch: Batch) -> T:
+        rows = number * context.loader.rows + torch.arange(len(batch[domain]))
         with seeded(seed, number):
-            translated, errors = run.model.translate(x, other), torch.empty(0)
-            if domain in run.model.targets:
-                errors = (run.model.translate(translated, domain) - x).abs().flatten(1).mean(1).cpu()
-        untouched = context.extractor(x.float()).cpu() if comparable else real[:0]
-        return errors, context.extractor(translated.float()).cpu(), untouched
+            return work(batch, rows, run.model.translate(batch[domain], other))
 
+    return list(context.over_batches(f"translating {domain} to {other}", translate))
+
+
+def _one_direction(
+    run: Run, context: EvaluationContext, seed: int, domain: str, other: str
+) -> Iterator[tuple[str, MetricValue]]:
+    """Metrics of translating all images of `domain` to the `other` one."""
+    tables = context.source.open(context.split)
+    size = len(tables[0] if domain == "a" else tables[-1])
+    leads_back = domain in run.model.targets
+
+    def compare(batch: Batch, rows: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Cycle errors [n] and features [n, D] of the translations."""
+        y = y[rows < size]  # the smaller domain wraps around
+        if not len(y):
+            return torch.empty(0), torch.empty(0, context.num_features)
+        errors = torch.empty(0)
+        if leads_back:
+            errors = (run.model.translate(y, domain) - batch[domain][: len(y)]).abs().flatten(1).mean(1).cpu()
+        return errors, context.extractor(y.float()).cpu()
+
+    parts = over_translations(run, context, seed, (domain, other), compare)
+    errors, translated = (torch.cat(part) for part in zip(*parts, strict=True))
     real = context.read_field(other).features
-    parts = zip(*context.over_batches(f"translating {domain} to {other}", translate), strict=True)
-    errors, translated, untouched = (torch.cat(part) for part in parts)
     details = {"images": size, "direction": f"{domain} to {other}"}
     if len(errors):
         yield "cycle_error", MetricValue(errors.double().mean().item(), details=details)
@@ -82,14 +103,16 @@ def _one_direction(
     for name, measure in (("translation_kernel_distance", _kernel_distance), ("translation_mind", mind)):
         found = measure(translated, real, seed)
         found.details |= details
-        if len(untouched):
+        if run.data[domain].shape == run.data[other].shape:
+            untouched = context.read_field(domain).features
             found.details[BASELINES] = {"untranslated": measure(untouched, real, seed).value}
         yield name, found
 
 
 def _kernel_distance(samples: Tensor, real: Tensor, seed: int) -> MetricValue:
-    distance = KernelDistance(real, min(BLOCK, len(real), len(samples)))
-    distance.update(samples)
+    distance = KernelDistance(real, min(BLOCK, len(real), len(samples)), seed)
+    order = torch.randperm(len(samples), generator=torch.Generator().manual_seed(mix(seed, 2)))  # datasets are sorted
+    distance.update(samples[order])
     found = distance.result()
     return MetricValue(found.pop("mean"), found.pop("std"), "blocks", found)
 
@@ -147,16 +170,12 @@ def _columns(run: Run, context: EvaluationContext, seed: int, domain: str, other
     """One value per image [N] by measure, of the translations (under "") and of each simple answer."""
     answers = simple_answers(context, domain, other)
 
-    def compare(number: int, batch: Batch) -> dict[str, dict[str, Tensor]]:
-        x, truth = batch[domain], batch[f"{domain}_as_{other}"].float().cpu()
-        rows = number * context.loader.rows + torch.arange(len(x))
-        with seeded(seed, number):
-            found = {"": run.model.translate(x, other).float().cpu()}
-        x = x.float().cpu()
-        found |= {name: answer(x, rows) for name, answer in answers.items()}
-        return {name: _errors(y, truth, x) for name, y in found.items()}
+    def compare(batch: Batch, rows: Tensor, y: Tensor) -> dict[str, dict[str, Tensor]]:
+        x, truth = batch[domain].float().cpu(), batch[f"{domain}_as_{other}"].float().cpu()
+        found = {"": y.float().cpu()} | {name: answer(x, rows) for name, answer in answers.items()}
+        return {name: _errors(image, truth, x) for name, image in found.items()}
 
-    parts = list(context.over_batches(f"translating {domain} to {other}", compare))
+    parts = over_translations(run, context, seed, (domain, other), compare)
     return {name: {key: torch.cat([part[name][key] for part in parts]) for key in parts[0][name]} for name in parts[0]}
 
 

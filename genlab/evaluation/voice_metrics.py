@@ -6,25 +6,31 @@ turned into sound and analysed again.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from genlab.contract.data import Batch, image_spec
+from genlab.contract.data import DataSpec
 from genlab.contract.field import Field
 from genlab.data.source import SPLITS, ArrayExamples, Examples, Source
 from genlab.evaluation.classifier import Classifier, load_classifier
 from genlab.evaluation.context import EvaluationContext, MetricValue
+from genlab.evaluation.translation_metrics import over_translations
 from genlab.inference.run import Run
-from genlab.media.spectrogram import sound, spectrogram
+from genlab.media.spectrogram import mel_filters, sound, spectrogram
 from genlab.metrics.catalogue import BASELINES
 from genlab.metrics.cepstral import mel_cepstra, mel_cepstral_distortion
 from genlab.system.device import computing
-from genlab.system.seeding import seeded
 
 _AUDIBLE = -50
 """Level in dB, relative to a full-scale tone, from which on a frame counts for the distortion."""
+
+_MELS = 64
+"""Bins of the mel scale for cepstra of spectrograms that are not on it."""
+
+_LEAST = 1e-10
 
 _PAIRS = 1_000
 """Pairs of recordings aligned at once."""
@@ -43,7 +49,7 @@ class _Read(Source):
     def __init__(self, source: Source, by_domain: bool):
         field, said = source.spec["a"], source.spec["a_label"]
         self.source, self.by_domain = source, by_domain
-        self.spec = image_spec(field.shape, 2 if by_domain else said.size)
+        self.spec = DataSpec({"x": field, "label": Field("label", size=2) if by_domain else said})
         self.sizes = {split: sum(map(len, source.open(split))) for split in SPLITS}
 
     def open(self, split: str) -> list[Examples]:
@@ -61,31 +67,31 @@ def measure_voices(run: Run, context: EvaluationContext, seed: int) -> dict[str,
     who, what = (load_classifier(_Read(context.whole, by_domain)) for by_domain in (True, False))
     tables = {name: table.load() for name, table in zip("ab", context.source.open(context.split), strict=True)}
     real = {name: _Speech(tables[name][name].float() / 255, tables[name][f"{name}_label"]) for name in "ab"}
+    heard = {name: _heard(real[name].x, run.data[name]) for name in "ab"}
     values: dict[str, MetricValue] = {}
     for domain, other in run.model.directions:
         source, target = real[domain], real[other]
-        converted = _heard(_translated(run, context, seed, domain, other, len(source.x)), run.data[other])
+        made = over_translations(run, context, seed, (domain, other), lambda batch, rows, y: y.float().cpu())
+        converted = _heard(torch.cat(made)[: len(source.x)], run.data[other])
         details = {"images": len(source.x), "direction": f"{domain} to {other}"}
         wanted = torch.full_like(source.said, "ab".index(other))
         for name, reader, answer in (("voice_conversion", who, wanted), ("speech_kept", what, source.said)):
-            beside = {"real recordings": reader.accuracy, "unconverted": _share(reader, source.x, answer)}
+            beside = {"real recordings": reader.accuracy, "unconverted": _share(reader, heard[domain], answer)}
             told = {**details, "classifier_sha256": reader.identity, BASELINES: beside}
             values[f"{name}/{domain}"] = MetricValue(_share(reader, converted, answer), details=told)
-        apart = _distortions(converted, source, target, run.data[other])
+        takes, words = _cepstra(target.x, run.data[other]), (source.said, target.said)
+        apart = {
+            "": _distortion(_cepstra(converted, run.data[other]), takes, *words),
+            "unconverted": _distortion(_cepstra(heard[domain], run.data[other]), takes, *words),
+            "another take": _distortion(takes, takes, target.said, target.said, own=True),
+            "resynthesis": _distances(takes, _cepstra(heard[other], run.data[other]), torch.arange(len(target.x))),
+        }
         if len(column := apart.pop("")):  # none if the speakers say no word in common
             beside = {name: distances.mean().item() for name, distances in apart.items() if len(distances)}
             std = column.std().item() if len(column) > 1 else None
             told = {**details, "unit": "dB", BASELINES: beside}
             values[f"mel_cepstral_distortion/{domain}"] = MetricValue(column.mean().item(), std, "recordings", told)
     return values
-
-
-def _translated(run: Run, context: EvaluationContext, seed: int, domain: str, other: str, size: int) -> Tensor:
-    def translate(number: int, batch: Batch) -> Tensor:
-        with seeded(seed, number):
-            return run.model.translate(batch[domain], other).float().cpu()
-
-    return torch.cat(list(context.over_batches(f"translating {domain} to {other}", translate)))[:size]
 
 
 def _heard(x: Tensor, field: Field) -> Tensor:
@@ -108,30 +114,21 @@ class _Cepstra(NamedTuple):
 
 def _cepstra(x: Tensor, field: Field) -> _Cepstra:
     """Of spectrograms [N, 1, bins, frames], from the first audible frame to the last."""
-    assert field.spectrogram
-    parts = list(_audible(field.spectrogram.floor * (1 - x.squeeze(1).double())))
+    s = field.spectrogram
+    assert s
+    decibels = s.floor * (1 - x.squeeze(1).double())
+    if not s.mels:
+        decibels = 20 * (mel_filters(replace(s, mels=_MELS)) @ 10 ** (decibels / 20)).clamp(min=_LEAST).log10()
+    parts = list(_audible(decibels, max(_AUDIBLE, s.floor)))
     return _Cepstra(mel_cepstra(torch.stack([levels for levels, _ in parts])), torch.tensor([n for _, n in parts]))
 
 
-def _audible(decibels: Tensor) -> Iterator[tuple[Tensor, int]]:
-    """Of each of [N, bins, frames], its audible frames moved to the front, and their number."""
+def _audible(decibels: Tensor, least: float) -> Iterator[tuple[Tensor, int]]:
+    """Of each of [N, bins, frames], its frames above a level moved to the front, and their number."""
     for levels in decibels:
-        loud = (levels.amax(0) > _AUDIBLE).nonzero().flatten()
+        loud = (levels.amax(0) > least).nonzero().flatten()
         first, last = (int(loud[0]), int(loud[-1])) if len(loud) else (0, 0)
         yield levels.roll(-first, 1), last - first + 1
-
-
-def _distortions(converted: Tensor, source: _Speech, target: _Speech, field: Field) -> dict[str, Tensor]:
-    """Distortion in dB to recordings of the target, one value per recording: of converted speech (under ""), and of
-    what it is compared with."""
-    takes = _cepstra(target.x, field)
-    found = {
-        name: _distortion(_cepstra(x, field), takes, source.said, target.said)
-        for name, x in (("", converted), ("unconverted", source.x))
-    }
-    found["another take"] = _distortion(takes, takes, target.said, target.said, own=True)
-    found["resynthesis"] = _distances(takes, _cepstra(_heard(target.x, field), field), torch.arange(len(target.x)))
-    return found
 
 
 def _distortion(x: _Cepstra, others: _Cepstra, said: Tensor, others_said: Tensor, own: bool = False) -> Tensor:

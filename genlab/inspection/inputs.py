@@ -77,8 +77,8 @@ def open_input(
 
 
 def _sound_reader(run: Run) -> Callable[[str, Field], Tensor]:
-    """What reads files of sound as the run's dataset does."""
-    given = {key: value for key, value in run.config.dataset.items() if key in Preparation._fields}
+    """What reads files of sound as the run's dataset does, but of any rate, as it does images of any size."""
+    given = {key: value for key, value in run.config.dataset.items() if key in Preparation._fields} | {"resample": True}
     return lambda path, field: read_sound(path, field, Preparation(**given))
 
 

@@ -24,7 +24,7 @@ def to_uint8(images: Tensor) -> np.ndarray:
 
 
 class Png(NamedTuple):
-    """The content of a PNG file, and its size in pixels. sounds: WAV files by name, of what can be heard of it."""
+    """The content of a PNG file, and its size in pixels. sounds: WAV files by name, what can be heard of it."""
 
     content: bytes
     height: int

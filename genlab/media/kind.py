@@ -103,6 +103,10 @@ class Shown(Kind):
         origin: its metadata. connected: each row is a path."""
         raise NotImplementedError
 
+    def heard(self, shown: Tensor | Grid) -> dict[str, bytes]:
+        """WAV files by name of a few of the examples [rows, columns, *shape], of kinds that are sound."""
+        return {}
+
     def arranged(self, x: Tensor, columns: int | None = None) -> Tensor:
         """Examples [N, *shape] in rows [rows, columns, *shape]; None for about as many columns as rows."""
         raise NotImplementedError

@@ -44,6 +44,6 @@ def colour_without_class(image: Tensor, palette: Sequence[str]) -> str | None:
     all of some size are."""
     pixels = image.flatten(1).T
     colours, counts = pixels.unique(dim=0, return_counts=True)
-    large = colours[counts > _SHARE * len(pixels)]
+    large = colours[counts.argsort(descending=True)][: int((counts > _SHARE * len(pixels)).sum())]
     far = torch.cdist(large.float(), torch.tensor(rgb(palette)).float()).amin(1) > _NEAR
     return bytes(large[far][0].tolist()).hex() if far.any() else None

@@ -40,13 +40,16 @@ class Sound(Image):
         connected: bool = False,
     ) -> Png:
         grid = Grid.of(shown)
+        return to_png(replace(grid, examples=self.upright(grid.examples)), origin)
+
+    def heard(self, shown: Tensor | Grid) -> dict[str, bytes]:
+        grid = Grid.of(shown)
         if grid.rows:  # different things: some of each are heard
             heard = grid.examples[: len(grid.rows), : max(1, _HEARD // len(grid.rows)), :1]
         else:
             heard = grid.examples.flatten(0, 1)[None, :_HEARD, :1]
         names = [f"{row} {number}".strip() for row in grid.rows or [""] for number in range(1, heard.shape[1] + 1)]
-        sounds = dict(zip(names, self.wav_files(heard.flatten(0, 1)), strict=True))
-        return to_png(replace(grid, examples=self.upright(grid.examples)), origin)._replace(sounds=sounds)
+        return dict(zip(names, self.wav_files(heard.flatten(0, 1)), strict=True))
 
     def upright(self, x: Tensor) -> Tensor:
         return x.flip(-2)
@@ -69,6 +72,10 @@ class Sound(Image):
             file.setparams((1, 2, self.spectrogram.rate, len(samples), "NONE", ""))
             file.writeframes(samples.tobytes())
         return content.getvalue()
+
+    def augment(self, x: Tensor, flipped: Tensor | None, shifts: tuple[Tensor, Tensor] | None) -> Tensor:
+        """Shifted in time alone, as other frequencies would be another voice."""
+        return x if shifts is None else super().augment(x, None, (torch.zeros_like(shifts[0]), shifts[1]))
 
     def check_augmentation(self, flip: bool, shift: int) -> None:
         if flip or shift:

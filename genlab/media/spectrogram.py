@@ -64,10 +64,10 @@ def sound(x: Tensor, s: Spectrogram) -> Tensor:
 
 def _nonnegative_solution(filters: Tensor, levels: Tensor) -> Tensor:
     """y >= 0 [N, window + 1, frames] with filters @ y near levels [N, mels, frames], in least squares."""
-    wanted, products = filters.T @ levels, filters.T @ filters
+    wanted = filters.T @ levels
     y = wanted.clone()
     for _ in range(_LEAST_SQUARES_ROUNDS):
-        y = y * wanted / (products @ y).clamp(min=_LEAST)
+        y = y * wanted / (filters.T @ (filters @ y)).clamp(min=_LEAST)
     return y
 
 
@@ -78,6 +78,7 @@ def _with_phases(magnitudes: Tensor, s: Spectrogram) -> Tensor:
     phases, before = torch.polar(torch.ones_like(magnitudes), angles.expand_as(magnitudes)), torch.zeros(())
     for _ in range(_ROUNDS):
         found = _transform(_inverse(magnitudes * phases, s, length), s)
+        # Has the phases of t_n = c_n + momentum (c_n - c_(n-1)), from which Perraudin et al. go on.
         ahead = found - _MOMENTUM / (1 + _MOMENTUM) * before
         phases, before = ahead / ahead.abs().clamp(min=_LEAST), found
     return _inverse(magnitudes * phases, s, length)

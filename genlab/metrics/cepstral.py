@@ -38,18 +38,15 @@ def mel_cepstral_distortion(x: Tensor, y: Tensor, x_length: Tensor, y_length: Te
 def _aligned(distances: Tensor) -> tuple[Tensor, Tensor]:
     """Of [N, rows, columns], the least sum of distances along a way from the first corner to each place, by steps down,
     right or both, and the number of its places; both [N, rows, columns]."""
-    total = torch.full_like(distances, math.inf)
-    steps = torch.zeros_like(distances)
-    for row in range(distances.shape[1]):
-        for column in range(distances.shape[2]):
-            before = [(row - 1, column - 1), (row - 1, column), (row, column - 1)]
-            before = [place for place in before if min(place) >= 0]
-            if not before:
-                total[:, row, column], steps[:, row, column] = distances[:, row, column], 1
-                continue
-            sums = torch.stack([total[:, i, j] for i, j in before])
-            least, chosen = sums.min(0)
-            counts = torch.stack([steps[:, i, j] for i, j in before])
-            total[:, row, column] = least + distances[:, row, column]
-            steps[:, row, column] = counts.gather(0, chosen[None])[0] + 1
-    return total, steps
+    count, rows, columns = distances.shape
+    total = distances.new_full((count, rows + 1, columns + 1), math.inf)
+    steps = torch.zeros_like(total)
+    total[:, 0, 0] = 0
+    for diagonal in range(2, rows + columns + 1):  # places of a diagonal do not depend on each other
+        i = torch.arange(max(1, diagonal - columns), min(rows, diagonal - 1) + 1)
+        j = diagonal - i
+        before = [(i - 1, j - 1), (i - 1, j), (i, j - 1)]
+        least, chosen = torch.stack([total[:, row, column] for row, column in before]).min(0)
+        taken = torch.stack([steps[:, row, column] for row, column in before]).gather(0, chosen[None])[0]
+        total[:, i, j], steps[:, i, j] = least + distances[:, i - 1, j - 1], taken + 1
+    return total[:, 1:, 1:], steps[:, 1:, 1:]

@@ -17,10 +17,10 @@ from genlab.contract.model import Update
 from genlab.losses.contrastive import patch_contrast
 from genlab.models.unpaired import UnpairedTranslator, discriminator_loss_of_patches, generator_loss_of_patches
 from genlab.networks.diff_augment import augmented, check_augmentations
-from genlab.networks.layers import Stack, check_least, initialize_all
+from genlab.networks.layers import check_least, initialize_all
 from genlab.networks.network import Network
 from genlab.networks.patchgan import PatchDiscriminator
-from genlab.networks.resnet import ResidualBlock
+from genlab.networks.resnet import ResidualBlock, ResNetGenerator
 
 _FEATURES = 256
 """Of a patch, after its head."""
@@ -31,7 +31,8 @@ class CUT(UnpairedTranslator):
 
     network: the generator is its translator, `network=resnet`.
     discriminator_width, discriminator_layers, augment: as of `CycleGAN`.
-    contrast_weight: weight of the contrast of patches of a and G(a), relative to the adversarial term.
+    contrast_weight: weight of the contrast of patches of a and G(a), relative to the adversarial term; 1 as in the
+        paper, whose code takes half of it.
     identity_weight: the same of b and G(b), which should not change; 0 for none, which is a third faster.
     patches: places of an image that are contrasted, in each layer.
     """
@@ -64,16 +65,16 @@ class CUT(UnpairedTranslator):
                 "and dataset.channels"
             )
         generator = network.translator(a, b)
-        if not isinstance(generator, Stack):
+        if not isinstance(generator, ResNetGenerator):
             raise ValueError(f"network={network.name}: CUT reads features of a residual network; choose network=resnet")
-        self.generator: Stack = generator
+        self.generator: ResNetGenerator = generator
         self.discriminator = PatchDiscriminator(b, discriminator_width, discriminator_layers)
         # Besides the input: both reductions, the first and the middle one of the residual blocks.
         reductions = [i for i, layer in enumerate(generator.body) if getattr(layer, "stride", None) == (2, 2)][:2]
         blocks = [i for i, layer in enumerate(generator.body) if isinstance(layer, ResidualBlock)]
         self.read = sorted({*reductions, *blocks[:1], *blocks[len(blocks) // 2 :][:1]})
         with torch.no_grad():
-            widths = [features.shape[1] for features in self._features(torch.zeros(1, *a))]
+            widths = [features.shape[1] for features in self._features(torch.zeros(1, *a))[0]]
         self.heads = nn.ModuleList(
             nn.Sequential(nn.Linear(width, _FEATURES), nn.ReLU(), nn.Linear(_FEATURES, _FEATURES)) for width in widths
         )
@@ -82,23 +83,25 @@ class CUT(UnpairedTranslator):
     def players(self) -> dict[str, nn.Module]:
         return {"generator": nn.ModuleList([self.generator, self.heads]), "discriminator": self.discriminator}
 
-    def _features(self, x: Tensor) -> list[Tensor]:
-        """What the generator makes of images on its way: [N, C_l, h_l, w_l] for each layer l that is read."""
+    def _features(self, x: Tensor, layers: int | None = None) -> tuple[list[Tensor], Tensor]:
+        """What the first `layers` of the generator, or all, make of images on their way, [N, C_l, h_l, w_l] for each
+        layer l that is read, and at their end."""
         found = [x]
-        for number, layer in enumerate(self.generator.body[: self.read[-1] + 1]):
+        for number, layer in enumerate(self.generator.body[:layers]):
             x = layer(x)
             if number in self.read:
                 found.append(x)
-        return found
+        return found, x
 
     def training_step(self, batch: Batch, step: int) -> Iterator[Update]:
         a, b = 2 * batch["a"] - 1, 2 * batch["b"] - 1
         given = torch.cat([a, b]) if self.identity_weight else a
-        made = self._generate(given)
+        features, made = self._features(given)
+        made = made.to(given.dtype).tanh()
         fake = made[: len(a)]
 
         adversarial = generator_loss_of_patches(self.discriminator, augmented(fake, self.augment, batch))
-        contrast = self._contrasts(given, made, batch)
+        contrast = self._contrasts(features, made, batch)
         loss = adversarial + self.contrast_weight * contrast[0]
         log = {"generator_loss": adversarial, "contrast": contrast[0]}
         if self.identity_weight:
@@ -110,30 +113,24 @@ class CUT(UnpairedTranslator):
         loss, correct = discriminator_loss_of_patches(self.discriminator, *seen)
         yield Update("discriminator", loss, {"discriminator_loss": loss, "accuracy": correct})
 
-    def _contrasts(self, given: Tensor, made: Tensor, batch: Batch) -> list[Tensor]:
-        """Mean contrast over the layers that are read, of images and their translations: of a and, if it is there, b.
-        The places are drawn by the batch, and the same for both."""
-        parts = len(given) // batch.size
-        found = torch.zeros(parts, dtype=given.dtype, device=given.device)
-        with torch.no_grad():  # no gradient goes to the keys
-            all_keys = self._features(given)
-        for head, keys, queries in zip(self.heads, all_keys, self._features(made), strict=True):
+    def _contrasts(self, features: list[Tensor], made: Tensor, batch: Batch) -> list[Tensor]:
+        """Mean contrast over the layers that are read, of images, given by their features, and their translations: of a
+        and, if it is there, b. The places are drawn by the batch, and the same for both."""
+        parts = len(made) // batch.size
+        found = torch.zeros(parts, dtype=made.dtype, device=made.device)
+        seen, _ = self._features(made, self.read[-1] + 1)
+        for head, queries, keys in zip(self.heads, seen, features, strict=True):
             places = batch.rand(keys[0, 0].numel()).argsort(1)[:, : self.patches].repeat(parts, 1)
-            with torch.no_grad():
-                keys = head(_at(keys, places)).to(given.dtype)
-            queries = head(_at(queries, places)).to(given.dtype)
+            # Queries first: autocast would keep weights that were cast without gradients.
+            queries = head(_at(queries, places)).to(made.dtype)
+            with torch.no_grad():  # no gradient goes to the keys
+                keys = head(_at(keys, places)).to(made.dtype)
             both = zip(queries.split(batch.size), keys.split(batch.size), strict=True)
             found = found + torch.stack([patch_contrast(*pair) for pair in both])
         return list(found / len(self.heads))
 
-    def _generate(self, x: Tensor) -> Tensor:
-        """G(x), both [N, C, H, W] in [-1, 1]."""
+    def generate(self, x: Tensor, to: str) -> Tensor:
         return self.generator(x).to(x.dtype).tanh()
-
-    def translate(self, x: Tensor, to: str) -> Tensor:
-        """Translate images of a to domain b: both [N, C, H, W] in [0, 1]; `to` must be "b"."""
-        self.check_target(to)
-        return (self._generate(2 * x - 1) + 1) / 2
 
 
 def _at(features: Tensor, places: Tensor) -> Tensor:

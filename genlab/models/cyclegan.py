@@ -12,6 +12,7 @@ References:
 """
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -102,7 +103,7 @@ class CycleGAN(UnpairedTranslator):
 
     def _translations(self, real: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
         """Translations, cycles and identities, each by its output domain."""
-        to_b, to_a = self._to_b, self._to_a
+        to_b, to_a = partial(self.generate, to="b"), partial(self.generate, to="a")
         if not self.identity_weight:
             fake = {"a": to_a(real["b"]), "b": to_b(real["a"])}
             return fake, {"a": to_a(fake["b"]), "b": to_b(fake["a"])}, {}
@@ -112,16 +113,5 @@ class CycleGAN(UnpairedTranslator):
         cycle = {"a": to_a(fake_b), "b": to_b(fake_a)}
         return {"a": fake_a, "b": fake_b}, cycle, {"a": identity_a, "b": identity_b}
 
-    def _to_b(self, a: Tensor) -> Tensor:
-        """G(a): both [N, C, H, W] in [-1, 1]."""
-        return self.generators["a_to_b"](a).to(a.dtype).tanh()
-
-    def _to_a(self, b: Tensor) -> Tensor:
-        """F(b): both [N, C, H, W] in [-1, 1]."""
-        return self.generators["b_to_a"](b).to(b.dtype).tanh()
-
-    def translate(self, x: Tensor, to: str) -> Tensor:
-        """Translate images of the other domain to domain `to` ("a" or "b"): both [N, C, H, W] in [0, 1]."""
-        self.check_target(to)
-        generate = self._to_b if to == "b" else self._to_a
-        return (generate(2 * x - 1) + 1) / 2
+    def generate(self, x: Tensor, to: str) -> Tensor:
+        return self.generators["a_to_b" if to == "b" else "b_to_a"](x).to(x.dtype).tanh()

@@ -77,8 +77,8 @@ class Pix2Pix(TranslateL1):
         adversarial, error = generator_loss(self.loss, self._logits(a, fake)), l1_loss(fake, b)
         if self.loss == "least-squares":
             adversarial = 2 * adversarial  # (D - 1)^2: the discriminator's loss alone is halved
-        loss = adversarial + self.l1_weight * error  # log D(a, G(a)) and |G(a) - b|
-        yield Update("generator", loss, {"adversarial": adversarial, "l1": error / 2})
+        loss = adversarial + self.l1_weight * error  # -log D(a, G(a)) and |G(a) - b|
+        yield Update("generator", loss, {"adversarial": adversarial, "l1": error / 2})  # of pixels in [0, 1]
 
     def _logits(self, a: Tensor, b: Tensor) -> Tensor:
         """D(a, b): [N, 1, h, w] in the precision of b, regardless of autocast."""

@@ -42,6 +42,15 @@ class UnpairedTranslator(GenerativeModel):
         "sliced_wasserstein": "min",
     }
 
+    def generate(self, x: Tensor, to: str) -> Tensor:
+        """Translations to domain `to`, one of the `targets`: both [N, C, H, W] in [-1, 1]."""
+        raise NotImplementedError
+
+    def translate(self, x: Tensor, to: str) -> Tensor:
+        """Translations of images of the other domain to domain `to`: both [N, C, H, W] in [0, 1]."""
+        self.check_target(to)
+        return (self.generate(2 * x - 1, to) + 1) / 2
+
     def evaluate(self, batch: Batch) -> dict[str, Tensor]:
         """Errors are mean absolute differences of pixels in [0, 1].
 

@@ -63,7 +63,7 @@ class UNet(nn.Module):
         if not 0 <= dropout < 1:
             raise ValueError(f"network.dropout={dropout}: must lie in [0, 1)")
         layer = Style(**style)
-        self.noise = (layer.noise and dropout) or 0.0
+        self.noise = dropout if layer.noise else 0.0
         if in_shape[1:] != out_shape[1:]:
             raise ValueError(
                 f"network=unet: images of {in_shape[1]}x{in_shape[2]} to images of {out_shape[1]}x{out_shape[2]}: "

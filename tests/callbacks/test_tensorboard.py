@@ -51,7 +51,8 @@ def test_histograms_can_be_left_out(board):
 
 def test_previews_of_sound_can_be_heard(tmp_path):
     field = Field("image", (1, 64, 32), spectrogram=Spectrogram())
-    picture = kind_of(field).picture(torch.rand(2, 3, 1, 64, 32))
+    kind, x = kind_of(field), torch.rand(2, 3, 1, 64, 32)
+    picture = kind.picture(x)._replace(sounds=kind.heard(x))
     logger = lab.compose("vae").logger
     trainer = SimpleNamespace(step=5, steps_per_epoch=4.0, train_loader=SimpleNamespace(device=lab.CPU))
     callback = TensorBoard(tmp_path, "", {}, logger, RunStatus(tmp_path / "status.json", {}))

@@ -77,5 +77,5 @@ def test_impossible_settings_are_refused(key, value):
 
 def test_rows_with_names_can_each_be_heard():
     grid = Grid(torch.rand(6, 8, 1, 64, 16), rows=["a", "a to b", "back to a"])
-    heard = kind_of(Field("image", (1, 64, 16), spectrogram=MEL)).picture(grid).sounds
+    heard = kind_of(Field("image", (1, 64, 16), spectrogram=MEL)).heard(grid)
     assert list(heard) == [f"{row} {number}" for row in ("a", "a to b", "back to a") for number in (1, 2)]
