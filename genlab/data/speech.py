@@ -176,13 +176,9 @@ class SpokenDigits(Sounds):
         *,
         data_dir: Place,
         frames: int = 64,
-        rate: int = 8000,
         window: int = 256,
         hop: int = 64,
         mels: int = 64,
-        floor: int = -80,
-        trim: bool = True,
-        normalise: bool = True,
         domains: list[str] | None = None,
     ):
         root = os.path.join(os.path.expanduser(data_dir), "fsdd")
@@ -205,5 +201,4 @@ class SpokenDigits(Sounds):
         if named and (missing := set(named) - speakers):
             known = ", ".join(sorted(speakers))
             raise ValueError(f"dataset.domains={domains}: no speaker {min(missing)}; there are {known}")
-        s, prepare = Spectrogram(rate, window, hop, mels, floor), Preparation(trim=trim, normalise=normalise)
-        super().__init__(found, frames, s, prepare)
+        super().__init__(found, frames, Spectrogram(window=window, hop=hop, mels=mels), Preparation())
