@@ -8,8 +8,7 @@ References:
 - Ho, Jain, Abbeel 2020, Denoising Diffusion Probabilistic Models, https://arxiv.org/abs/2006.11239
 - Nichol, Dhariwal 2021, Improved Denoising Diffusion Probabilistic Models, https://arxiv.org/abs/2102.09672
 - Song, Sohl-Dickstein, Kingma, Kumar, Ermon, Poole 2021, Score-Based Generative Modeling through Stochastic
-  Differential
-  Equations, https://arxiv.org/abs/2011.13456
+  Differential Equations, https://arxiv.org/abs/2011.13456
 - Song, Meng, Ermon 2021, Denoising Diffusion Implicit Models, https://arxiv.org/abs/2010.02502
 - Salimans, Ho 2022, Progressive Distillation for Fast Sampling of Diffusion Models (v),
   https://arxiv.org/abs/2202.00512
@@ -116,19 +115,21 @@ class VariancePreserving:
         """betas: the share of the variance that each step replaces by noise."""
         self.steps = len(betas)
         self.log_alpha_bar = [0.0, *accumulate(math.log1p(-beta) for beta in betas)]
-        self.tables: dict[torch.device, Tensor] = {}  # the same, sent to a device once and not at every step
+        self.tables: dict[Any, Tensor] = {}  # the same, sent to a device once and not at every step
 
-    def table(self, device: torch.device) -> Tensor:
-        if device not in self.tables:
-            self.tables[device] = torch.tensor(self.log_alpha_bar, dtype=torch.float64, device=device)
-        return self.tables[device]
+    def table(self, like: Tensor) -> Tensor:
+        """`log_alpha_bar` with the precision and on the device of a tensor."""
+        key = like.device, like.dtype
+        if key not in self.tables:
+            self.tables[key] = torch.tensor(self.log_alpha_bar, dtype=like.dtype, device=like.device)
+        return self.tables[key]
 
     def at(self, t: Number) -> Place:
         left: Number
         right: Number
         if isinstance(t, Tensor):
-            below: Number = (t.double() * self.steps).floor().clamp(0, self.steps - 1)
-            table = self.table(t.device)
+            below: Number = (t * self.steps).floor().clamp(0, self.steps - 1)
+            table = self.table(t)
             left, right = table[below.long()], table[below.long() + 1]
             mathematics: Any = torch
         else:  # without tensors, so that torch.export sees numbers
@@ -142,10 +143,10 @@ class VariancePreserving:
         return Place(*(value.to(t.dtype) for value in found)) if isinstance(t, Tensor) else Place(*found)
 
     def time(self, kappa: Tensor) -> Tensor:
-        fallen, wanted = -self.table(kappa.device), kappa.double().square().log1p()
+        fallen, wanted = -self.table(kappa), kappa.square().log1p()
         after = torch.searchsorted(fallen, wanted).clamp(1, self.steps)
         left, right = fallen[after - 1], fallen[after]
-        return ((after - 1 + (wanted - left) / (right - left)) / self.steps).to(kappa.dtype)
+        return (after - 1 + (wanted - left) / (right - left)) / self.steps
 
     def clock(self, place: Place) -> float:
         return math.atan2(place.sigma, place.alpha)

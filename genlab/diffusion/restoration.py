@@ -9,15 +9,16 @@ References:
   https://arxiv.org/abs/2209.14687 (dps)
 """
 
-from collections.abc import Iterable
-from typing import Literal
+from itertools import pairwise
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
 from genlab.diffusion.operators import Operator
 from genlab.diffusion.paths import Path, over
-from genlab.diffusion.samplers import Denoiser, renoised
+from genlab.diffusion.samplers import Denoiser, renoised, times
+from genlab.system.progress import followed
 
 RestorationName = Literal["projection", "repaint", "dps"]
 
@@ -37,26 +38,27 @@ def restored(
     y: Tensor,
     operator: Operator,
     x: Tensor,
-    steps: Iterable[tuple[float, float]],
+    steps: int,
     eta: float,
 ) -> Tensor:
     """Images [N, C, H, W] in [-1, 1] that give y, from noise x; further noise by torch's global generator.
 
-    steps: times before and after each. eta: of `projection`, how much of the noise of a step is new, from 0 to 1.
+    eta: of `projection`, how much of the noise of a step is new, from 0 to 1.
     """
-    steps = list(steps)
-    for t, s in steps:
+    if method not in get_args(RestorationName):
+        raise ValueError(f"sampling.method={method}: choose from {', '.join(get_args(RestorationName))}")
+    for t, s in followed(pairwise(times(steps)), "restoring, step", steps):
         if method == "projection":
             x0, eps = denoise(x, t)
             x = renoised(path, operator.project(x0, y), eps, t, s, eta)
         elif method == "repaint":
             x = _resampled(path, denoise, y, operator, x, t, s)
         else:
-            x = _led(path, denoise, y, operator, x, t, s, _STEPS_OF_DPS / len(steps))
-    return nearest(operator, x, y)
+            x = _led(path, denoise, y, operator, x, t, s, _STEPS_OF_DPS / steps)
+    return agreeing(operator, x, y)
 
 
-def nearest(operator: Operator, x: Tensor, y: Tensor) -> Tensor:
+def agreeing(operator: Operator, x: Tensor, y: Tensor) -> Tensor:
     """An image near x that is in [-1, 1] and gives y, by projecting on either in turn."""
     for _ in range(_ALTERNATIONS):
         x = operator.project(x, y).clamp(-1, 1)

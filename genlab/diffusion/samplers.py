@@ -16,7 +16,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from genlab.diffusion.paths import Path
+from genlab.diffusion.paths import Path, Place
 
 SamplerName = Literal["ddpm", "ddim", "euler", "heun", "dpm-solver++"]
 
@@ -55,15 +55,24 @@ def states(
 
 
 def _divided(path: Path, t: float, s: float, eta: float) -> tuple[float, float]:
-    """A time below s, and the deviation of noise that leads from x / alpha there to that at s: eta times as much as the
-    posterior q(x_s | x_t, x_0) has."""
+    """The time u at which kappa^2 = kappa_s^2 - new^2, and new: x / alpha at u, plus N(0, new^2), is x / alpha at s."""
     if not eta or s == 0:
         return s, 0.0
-    here, there = path.at(t), path.at(s)
-    kept = there.kappa * here.alpha / here.sigma
-    new = eta * there.kappa * max(0.0, 1 - kept**2) ** 0.5
+    there = path.at(s)
+    new = _new_noise(path.at(t), there, eta) / there.alpha
     below = torch.tensor(max(0.0, there.kappa**2 - new**2) ** 0.5, dtype=torch.float64)
     return float(path.time(below)), new
+
+
+def _left(here: Place, there: Place) -> float:
+    """kappa at a later place of the way to the data, relative to that before: exp(-h) of DPM-Solver++, 0 at the data
+    and after pure noise."""
+    return here.alpha * there.sigma / (here.sigma * there.alpha)
+
+
+def _new_noise(here: Place, there: Place, eta: float) -> float:
+    """Deviation of the noise that is added in a step: eta times that of the posterior q(x_s | x_t, x_0)."""
+    return eta * there.sigma * max(0.0, 1 - _left(here, there) ** 2) ** 0.5
 
 
 def _euler(path: Path, denoise: Denoiser, x: Tensor, t: float, s: float) -> Tensor:
@@ -72,7 +81,7 @@ def _euler(path: Path, denoise: Denoiser, x: Tensor, t: float, s: float) -> Tens
 
 
 def _heun(path: Path, denoise: Denoiser, x: Tensor, t: float, s: float) -> Tensor:
-    """Two calls of the network; one where the step ends at the data, as nothing is left to be corrected."""
+    """Two calls of the network; one where the step ends at the data, where x_t says nothing of eps."""
     here, there = path.at(t), path.at(s)
     step, slope = path.clock(there) - path.clock(here), path.slope(here, *denoise(x, t))
     ahead = x + step * slope
@@ -83,9 +92,8 @@ def _heun(path: Path, denoise: Denoiser, x: Tensor, t: float, s: float) -> Tenso
 
 def renoised(path: Path, x0: Tensor, eps: Tensor, t: float, s: float, eta: float) -> Tensor:
     """x at s < t: alpha_s x_0, some of eps, and new noise, eta times as much as the posterior q(x_s | x_t, x_0) has."""
-    here, there = path.at(t), path.at(s)
-    kept_of_noise = here.alpha / there.alpha * there.sigma / here.sigma
-    new = eta * there.sigma * max(0.0, 1 - kept_of_noise**2) ** 0.5
+    there = path.at(s)
+    new = _new_noise(path.at(t), there, eta)
     x = there.alpha * x0 + max(0.0, there.sigma**2 - new**2) ** 0.5 * eps
     return x + new * torch.randn_like(x0) if new > 0 else x
 
@@ -96,10 +104,10 @@ def _dpm_solver(path: Path, denoise: Denoiser, x: Tensor, grid: Sequence[float])
     before: tuple[Tensor, float] | None = None
     for t, s in pairwise(grid):
         here, there = path.at(t), path.at(s)
-        direction, _ = x0, _ = denoise(x, t)
-        left = here.alpha * there.sigma / (here.sigma * there.alpha)  # exp(-h), 0 where the step ends at the data
-        if before is not None and left > 0:  # that last step is of first order, as h is infinite
-            direction = x0 + math.log(left) / math.log(before[1]) / 2 * (x0 - before[0]) if before[1] else x0
+        direction = x0 = denoise(x, t)[0]
+        left = _left(here, there)
+        if before and before[1] and left:  # else h is infinite: the step is of first order
+            direction = x0 + math.log(left) / math.log(before[1]) / 2 * (x0 - before[0])
         x = there.sigma / here.sigma * x + there.alpha * (1 - left) * direction
         before = x0, left
         yield x

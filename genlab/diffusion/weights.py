@@ -4,6 +4,7 @@ References:
 - Hang, Gu, Li, Bao, Chen, Hu, Geng, Guo 2023, Efficient Diffusion Training via Min-SNR Weighting Strategy,
   https://arxiv.org/abs/2303.09556
 - Karras et al. 2022, https://arxiv.org/abs/2206.00364, equation 8
+- Esser et al. 2024, Scaling Rectified Flow Transformers, https://arxiv.org/abs/2403.03206 (logit-normal times)
 """
 
 from typing import Literal
@@ -32,4 +33,4 @@ def drawn_times(name: TimesName, u: Tensor) -> Tensor:
     """Times in (0, 1) from uniform u in (0, 1). logit-normal: the sigmoid of a standard normal (Esser et al. 2024)."""
     if name == "uniform":
         return u
-    return torch.special.ndtri(u.double()).sigmoid().to(u.dtype)
+    return (2**0.5 * torch.erfinv(2 * u - 1)).sigmoid()

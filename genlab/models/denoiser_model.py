@@ -5,7 +5,7 @@ likelihoods. `genlab.diffusion` has the mathematics, with its references.
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import chain, pairwise
+from itertools import chain
 from typing import Any, get_args
 
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from genlab.contract.data import Batch, Condition, DataSpec, select
 from genlab.contract.model import GenerativeModel, Grid
-from genlab.diffusion.likelihood import denoising_error, equation_log_prob, variational_bound
+from genlab.diffusion.likelihood import FIRST, denoising_error, equation_log_prob, variational_bound
 from genlab.diffusion.operators import Operator
 from genlab.diffusion.paths import Path
 from genlab.diffusion.restoration import RestorationName, restored
@@ -75,10 +75,11 @@ class DenoiserModel(GenerativeModel):
         return x
 
     def encode(self, x: Tensor, condition: Condition | None = None) -> Tensor:
-        """The noise [N, D] that `decode` makes x [N, *shape] of, but for the error of the steps; without guidance."""
+        """The noise [N, D] that `decode` makes x [N, *shape] of, but for the error of the steps."""
         y = self.signed.inward(x)
-        grid = times(self.usual.steps, backward=True)
-        *_, z = states("heun", self.path, self.denoiser(condition, 1.0, y), y, grid)
+        first = float(self.path.time(torch.tensor(FIRST)))  # not 0, where x says nothing of its noise
+        grid = [first, *times(self.usual.steps, backward=True)[1:]]
+        *_, z = states("heun", self.path, self.denoiser(condition, self.usual.guidance, y), y, grid)
         return z.flatten(1)
 
     def sample(
@@ -97,7 +98,8 @@ class DenoiserModel(GenerativeModel):
         added again at each step, from 0 for none to 1 for as much as ddpm. guidance: how far the condition leads, 1 for
         as it was learned, 0 for not at all (Ho, Salimans 2022, https://arxiv.org/abs/2207.12598).
         """
-        *_, x = self.way(self.prior(num_samples), condition, self.asked(sampler, steps, eta, guidance), shown=True)
+        asked = self.asked(sampler=sampler, steps=steps, eta=eta, guidance=guidance)
+        *_, x = self.way(self.prior(num_samples), condition, asked, shown=True)
         return x
 
     def trajectory(self, num_samples: int, condition: Condition | None = None, **sampling: Any) -> Tensor:
@@ -105,23 +107,11 @@ class DenoiserModel(GenerativeModel):
         way = self.way(self.prior(num_samples), condition, self.asked(**sampling), shown=True)
         return torch.stack(list(way), 1)
 
-    def asked(
-        self,
-        sampler: SamplerName | None = None,
-        steps: int | None = None,
-        eta: float | None = None,
-        guidance: float | None = None,
-    ) -> Sampling:
-        """How to sample, with what the model does by itself in place of None."""
-        own = self.usual
-        found = Sampling(
-            sampler or own.sampler,
-            own.steps if steps is None else steps,
-            own.eta if eta is None else eta,
-            own.guidance if guidance is None else guidance,
-        )
+    def asked(self, **options: Any) -> Sampling:
+        """How to sample by options of `sample`, with what the model does by itself in place of None."""
+        found = replace(self.usual, **{name: value for name, value in options.items() if value is not None})
         if found.sampler not in get_args(SamplerName):
-            raise ValueError(f"sampling.sampler={sampler}: choose from {', '.join(get_args(SamplerName))}")
+            raise ValueError(f"sampling.sampler={found.sampler}: choose from {', '.join(get_args(SamplerName))}")
         check_least(1, "sampling", steps=found.steps)
         check_eta("sampling", found.eta)
         return found
@@ -150,11 +140,11 @@ class DenoiserModel(GenerativeModel):
         eta: of projection, as of `sample`. guidance: None for the model's own, without effect without a condition.
         """
         check_least(1, "sampling", steps=steps)
+        check_eta("sampling", eta)
         x = self.prior(len(y)).view(-1, *self.data.shape)
         denoise = self.denoiser(condition, self.usual.guidance if guidance is None else guidance, x)
         signed = 2 * y - operator.apply(torch.ones_like(x))
-        shown = followed(pairwise(times(steps)), "restoring, step", steps)
-        return self.signed.outward(restored(method, self.path, denoise, signed, operator, x, shown, eta))
+        return self.signed.outward(restored(method, self.path, denoise, signed, operator, x, steps, eta))
 
     def denoising_error(self, x: Tensor, condition: Condition | None = None) -> Tensor:
         """Squared error [N] of the noise that is found in x [N, *shape], summed over entries, mean over 16 times; under

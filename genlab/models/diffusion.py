@@ -33,7 +33,7 @@ class Diffusion(DenoiserModel):
     network: its denoiser predicts `prediction` from x_t. path: alpha and sigma, see `genlab.diffusion.paths`.
     weighting: of the squared error. times: distribution of t in training.
     conditional: condition on the label, if the data have one. label_dropout: how often it is left out in training.
-    sampler, steps, eta, guidance: of samples where nothing else is asked for; of previews and validation without eta.
+    sampler, steps, eta, guidance: of samples where nothing else is asked for; previews and `decode` add no noise.
     """
 
     averaged = ("network",)
@@ -62,6 +62,11 @@ class Diffusion(DenoiserModel):
             raise ValueError(f"model.label_dropout={label_dropout}: must lie in [0, 1)")
         if not conditional:
             self.conditions = ()
+        if prediction == "noise" and path == "rectified":
+            raise ValueError(
+                "model.prediction=noise: says nothing of the data at the end of model.path=rectified, pure noise; "
+                "choose velocity, v or x0, or another path"
+            )
         self.prediction, self.weighting, self.times = prediction, weighting, times
         self.label_dropout, self.features = label_dropout, ConditionFeatures(data, self.conditions)
         told = self.features.size + 1 if self.conditions else 0  # and whether there is a condition

@@ -6,7 +6,6 @@ import torch
 from genlab.diffusion.operators import blurred, grey, masked, pooled
 from genlab.diffusion.paths import make_path
 from genlab.diffusion.restoration import restored
-from genlab.diffusion.samplers import times
 
 KEPT = torch.ones(8, 12)
 KEPT[4:] = 0
@@ -55,9 +54,8 @@ def test_what_is_given_is_kept_and_the_rest_is_drawn_as_the_data_are(method, pat
     torch.manual_seed(0)
     operator = masked(torch.tensor([[1.0, 1.0], [0.0, 0.0]]))
     x = (0.3 * torch.randn(200, 1, 1, 1, dtype=torch.float64)).clamp(-0.9, 0.9).expand(-1, 1, 2, 2)
-    steps = list(zip(times(50), times(50)[1:], strict=False))
     noise = torch.randn(x.shape, dtype=torch.float64)
-    found = restored(method, path, denoise, operator.apply(x), operator, noise, steps, eta)
+    found = restored(method, path, denoise, operator.apply(x), operator, noise, 50, eta)
     assert torch.equal(found[:, :, 0], x[:, :, 0])
     assert (found - x).abs().mean() < 0.05
 
@@ -72,6 +70,5 @@ def test_posterior_sampling_comes_near_what_is_given():
 
     torch.manual_seed(0)
     operator, x = pooled(8, 8, 4), torch.rand(6, 1, 8, 8, dtype=torch.float64) - 0.5
-    steps = list(zip(times(100), times(100)[1:], strict=False))
-    found = restored("dps", path, denoise, operator.apply(x), operator, torch.randn_like(x), steps, 1.0)
+    found = restored("dps", path, denoise, operator.apply(x), operator, torch.randn_like(x), 100, 1.0)
     assert (operator.apply(found) - operator.apply(x)).abs().max() < 0.1

@@ -1,10 +1,14 @@
 """Diffusion models: what guidance means, that noise and data belong together, and what is refused."""
 
+from typing import get_args
+
 import lab
 import pytest
 import torch
 
 from genlab.contract.data import Batch, DataSpec, Field, image_spec
+from genlab.diffusion.paths import PathName, PredictionName
+from genlab.diffusion.samplers import SamplerName
 from genlab.models.diffusion import Diffusion
 
 SPEC = image_spec((1, 8, 8), num_classes=3)
@@ -13,12 +17,7 @@ SIZES = {"denoising-unet": {"widths": [8, 8]}, "dit": {"width": 16, "layers": 1,
 
 def model(spec=SPEC, network="denoising-unet", **settings):
     torch.manual_seed(0)
-    sizes = {
-        "denoising-unet": {"widths": [8, 8]},
-        "dit": {"width": 16, "layers": 1, "heads": 2},
-        "mlp": {"hidden": [16]},
-    }
-    found = Diffusion(spec, network=lab.network(network, **sizes[network]), **settings)
+    found = Diffusion(spec, network=lab.network(network, **SIZES[network]), **settings)
     for parameter in found.parameters():  # larger than at the start, where outputs are 0
         parameter.data += 0.1 * torch.randn_like(parameter)
     return found.double().eval().requires_grad_(False)
@@ -41,6 +40,22 @@ def test_guidance_goes_from_the_unconditional_model_to_the_conditional_one_and_b
     torch.testing.assert_close(x0(labels(1, 2), 0.0), untold)
     torch.testing.assert_close(x0(labels(1, 2), 1.0), told)
     torch.testing.assert_close(x0(labels(1, 2), 3.0), untold + 3 * (told - untold))
+
+
+COMBINED = [(path, prediction) for path in get_args(PathName) for prediction in get_args(PredictionName)]
+
+
+@pytest.mark.parametrize("path, prediction", COMBINED)
+def test_all_that_combines_gives_finite_samples_and_noise(path, prediction):
+    """From pure noise to data, and from data to noise, where a path knows nothing of either."""
+    if (path, prediction) == ("rectified", "noise"):
+        with pytest.raises(ValueError, match=r"model\.prediction=noise: .*velocity"):
+            model(path=path, prediction=prediction)
+        return
+    found = model(path=path, prediction=prediction, steps=3)
+    for sampler in get_args(SamplerName):
+        assert found.sample(2, sampler=sampler).isfinite().all()
+    assert found.encode(torch.rand(2, 1, 8, 8).double()).isfinite().all()
 
 
 @pytest.mark.parametrize("path", ["rectified", "cosine"])
