@@ -58,8 +58,11 @@ class Muon(Adam):
         for p in group["params"]:
             if p.grad is None:
                 continue
-            mean = self.state[p].setdefault("exp_avg", torch.zeros_like(p))
-            mean.lerp_(p.grad, 1 - self.momentum)
+            state = self.state[p]
+            if not state:  # of Adam's form, which it checks when a state is loaded
+                state.update(step=torch.zeros(()), exp_avg=torch.zeros_like(p))
+            state["step"] += 1
+            mean = state["exp_avg"].lerp_(p.grad, 1 - self.momentum)
             update = orthogonal(p.grad.lerp(mean, self.momentum).flatten(1))
             p.sub_(group["lr"] * _SIZE * max(update.shape) ** 0.5 * update.reshape(p.shape))
             p.grad = None  # so that Adam leaves it alone
