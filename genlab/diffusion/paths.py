@@ -17,6 +17,7 @@ References:
 """
 
 import math
+from bisect import bisect_left
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import Any, Literal
@@ -94,8 +95,8 @@ class Rectified:
         one = 0 * t + 1
         return Place(1 - t, t, -one, one)
 
-    def time(self, kappa: Tensor) -> Tensor:
-        """t [N] at which sigma / alpha is kappa [N]."""
+    def time(self, kappa: Number) -> Number:
+        """t at which sigma / alpha is kappa, a number or a tensor [N]."""
         return kappa / (1 + kappa)
 
     def clock(self, place: Place) -> float:
@@ -142,10 +143,18 @@ class VariancePreserving:
         found = alpha, sigma, alpha * rate / 2, -(alpha**2) * rate / (2 * sigma + 1e-9)  # finite at t = 0
         return Place(*(value.to(t.dtype) for value in found)) if isinstance(t, Tensor) else Place(*found)
 
-    def time(self, kappa: Tensor) -> Tensor:
-        fallen, wanted = -self.table(kappa), kappa.square().log1p()
-        after = torch.searchsorted(fallen, wanted).clamp(1, self.steps)
-        left, right = fallen[after - 1], fallen[after]
+    def time(self, kappa: Number) -> Number:
+        left: Number
+        right: Number
+        if isinstance(kappa, Tensor):
+            fallen = -self.table(kappa)
+            wanted: Number = kappa.square().log1p()
+            after: Number = torch.searchsorted(fallen, wanted).clamp(1, self.steps)
+            left, right = fallen[after - 1], fallen[after]
+        else:
+            wanted = math.log1p(kappa**2)
+            after = min(max(1, bisect_left(self.log_alpha_bar, wanted, key=lambda value: -value)), self.steps)
+            left, right = -self.log_alpha_bar[after - 1], -self.log_alpha_bar[after]
         return (after - 1 + (wanted - left) / (right - left)) / self.steps
 
     def clock(self, place: Place) -> float:

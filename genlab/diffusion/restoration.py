@@ -9,7 +9,7 @@ References:
   https://arxiv.org/abs/2209.14687 (dps)
 """
 
-from itertools import pairwise
+from collections.abc import Iterable
 from typing import Literal, get_args
 
 import torch
@@ -17,8 +17,7 @@ from torch import Tensor
 
 from genlab.diffusion.operators import Operator
 from genlab.diffusion.paths import Path, over
-from genlab.diffusion.samplers import Denoiser, renoised, times
-from genlab.system.progress import followed
+from genlab.diffusion.samplers import Denoiser, renoised
 
 RestorationName = Literal["projection", "repaint", "dps"]
 
@@ -38,16 +37,18 @@ def restored(
     y: Tensor,
     operator: Operator,
     x: Tensor,
+    grid: Iterable[tuple[float, float]],
     steps: int,
     eta: float,
 ) -> Tensor:
     """Images [N, C, H, W] in [-1, 1] that give y, from noise x; further noise by torch's global generator.
 
-    eta: of `projection`, how much of the noise of a step is new, from 0 to 1.
+    grid: times before and after each of the `steps`. eta: of `projection`, how much of the noise of a step is new, from
+    0 to 1.
     """
     if method not in get_args(RestorationName):
         raise ValueError(f"sampling.method={method}: choose from {', '.join(get_args(RestorationName))}")
-    for t, s in followed(pairwise(times(steps)), "restoring, step", steps):
+    for t, s in grid:
         if method == "projection":
             x0, eps = denoise(x, t)
             x = renoised(path, operator.project(x0, y), eps, t, s, eta)

@@ -60,8 +60,7 @@ def _divided(path: Path, t: float, s: float, eta: float) -> tuple[float, float]:
         return s, 0.0
     there = path.at(s)
     new = _new_noise(path.at(t), there, eta) / there.alpha
-    below = torch.tensor(max(0.0, there.kappa**2 - new**2) ** 0.5, dtype=torch.float64)
-    return float(path.time(below)), new
+    return path.time(max(0.0, there.kappa**2 - new**2) ** 0.5), new
 
 
 def _left(here: Place, there: Place) -> float:

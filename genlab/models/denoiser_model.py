@@ -5,7 +5,7 @@ likelihoods. `genlab.diffusion` has the mathematics, with its references.
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Any, get_args
 
 import torch
@@ -58,6 +58,8 @@ class DenoiserModel(GenerativeModel):
         self.size, self.levels = math.prod(data.shape), levels_of(data["x"])
         self.path, self.usual, self.signed = path, usual, Coordinates(data["x"], "signed")
         self.noisy = ("denoising_error", "elbo", *(("log_prob",) if self.levels else ()))
+        if usual.eta or usual.sampler == "ddpm":  # beside that of the prior
+            self.noisy = (*self.noisy, "sample")
         self.slow = ("log_prob",) if self.levels else ()
 
     def denoiser(self, condition: Condition | None, guidance: float, like: Tensor) -> Denoiser:
@@ -77,7 +79,7 @@ class DenoiserModel(GenerativeModel):
     def encode(self, x: Tensor, condition: Condition | None = None) -> Tensor:
         """The noise [N, D] that `decode` makes x [N, *shape] of, but for the error of the steps."""
         y = self.signed.inward(x)
-        first = float(self.path.time(torch.tensor(FIRST)))  # not 0, where x says nothing of its noise
+        first = self.path.time(FIRST)  # not 0, where x says nothing of its noise
         grid = [first, *times(self.usual.steps, backward=True)[1:]]
         *_, z = states("heun", self.path, self.denoiser(condition, self.usual.guidance, y), y, grid)
         return z.flatten(1)
@@ -144,7 +146,8 @@ class DenoiserModel(GenerativeModel):
         x = self.prior(len(y)).view(-1, *self.data.shape)
         denoise = self.denoiser(condition, self.usual.guidance if guidance is None else guidance, x)
         signed = 2 * y - operator.apply(torch.ones_like(x))
-        return self.signed.outward(restored(method, self.path, denoise, signed, operator, x, steps, eta))
+        grid = followed(pairwise(times(steps)), "restoring, step", steps)
+        return self.signed.outward(restored(method, self.path, denoise, signed, operator, x, grid, steps, eta))
 
     def denoising_error(self, x: Tensor, condition: Condition | None = None) -> Tensor:
         """Squared error [N] of the noise that is found in x [N, *shape], summed over entries, mean over 16 times; under

@@ -1,11 +1,14 @@
 """Operators and their pseudo-inverses, and restorations of normal data, whose answer is known."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 
 from genlab.diffusion.operators import blurred, grey, masked, pooled
 from genlab.diffusion.paths import make_path
 from genlab.diffusion.restoration import restored
+from genlab.diffusion.samplers import times
 
 KEPT = torch.ones(8, 12)
 KEPT[4:] = 0
@@ -55,7 +58,7 @@ def test_what_is_given_is_kept_and_the_rest_is_drawn_as_the_data_are(method, pat
     operator = masked(torch.tensor([[1.0, 1.0], [0.0, 0.0]]))
     x = (0.3 * torch.randn(200, 1, 1, 1, dtype=torch.float64)).clamp(-0.9, 0.9).expand(-1, 1, 2, 2)
     noise = torch.randn(x.shape, dtype=torch.float64)
-    found = restored(method, path, denoise, operator.apply(x), operator, noise, 50, eta)
+    found = restored(method, path, denoise, operator.apply(x), operator, noise, pairwise(times(50)), 50, eta)
     assert torch.equal(found[:, :, 0], x[:, :, 0])
     assert (found - x).abs().mean() < 0.05
 
@@ -70,5 +73,6 @@ def test_posterior_sampling_comes_near_what_is_given():
 
     torch.manual_seed(0)
     operator, x = pooled(8, 8, 4), torch.rand(6, 1, 8, 8, dtype=torch.float64) - 0.5
-    found = restored("dps", path, denoise, operator.apply(x), operator, torch.randn_like(x), 100, 1.0)
+    noise = torch.randn_like(x)
+    found = restored("dps", path, denoise, operator.apply(x), operator, noise, pairwise(times(100)), 100, 1.0)
     assert (operator.apply(found) - operator.apply(x)).abs().max() < 0.1
