@@ -29,7 +29,8 @@ class Muon(Adam):
     """Muon for matrices of 16 rows and 32 columns or more, kernels of convolutions [out, in, h, w] taken as
     [out, in h w]; Adam for biases, gains, small matrices and what reads or makes few channels.
 
-    lr: of both. momentum: of Muon, of Nesterov's kind. betas, eps: of Adam.
+    lr, weight_decay: of both, the latter decoupled as in AdamW. momentum: of Muon, of Nesterov's kind. betas, eps: of
+    Adam.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class Muon(Adam):
         momentum: float = 0.95,
         betas: tuple[float, float] = (0.9, 0.99),
         eps: float = 1e-8,
+        weight_decay: float = 0.0,
     ):
         if not 0 <= momentum < 1:
             raise ValueError(f"momentum={momentum}: must lie in [0, 1)")
@@ -48,7 +50,7 @@ class Muon(Adam):
             {"params": [p for p, is_large in zip(params, large, strict=True) if is_large == wanted]}
             for wanted in (True, False)
         ]
-        super().__init__(groups, lr, betas, eps)
+        super().__init__(groups, lr, betas, eps, weight_decay, decoupled_weight_decay=True)
         self.momentum = momentum
 
     @torch.no_grad()
@@ -64,6 +66,7 @@ class Muon(Adam):
             state["step"] += 1
             mean = state["exp_avg"].lerp_(p.grad, 1 - self.momentum)
             update = orthogonal(p.grad.lerp(mean, self.momentum).flatten(1))
+            p.mul_(1 - group["lr"] * group["weight_decay"])
             p.sub_(group["lr"] * _SIZE * max(update.shape) ** 0.5 * update.reshape(p.shape))
             p.grad = None  # so that Adam leaves it alone
         return super().step(closure)

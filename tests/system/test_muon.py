@@ -41,3 +41,12 @@ def test_a_step_of_a_kernel_is_as_large_as_adams_and_goes_down():
     moved = kernel.detach() - before
     assert (moved * gradient).sum() < 0
     assert 0.01 < moved.square().mean().sqrt() < 0.03
+
+
+def test_weights_decay_whatever_their_shape():
+    weights = [torch.nn.Parameter(torch.ones(shape)) for shape in ((16, 32), (4,))]
+    for weight in weights:
+        weight.grad = torch.zeros_like(weight)
+    Muon(weights, lr=0.1, weight_decay=0.5).step()
+    for weight in weights:
+        torch.testing.assert_close(weight.detach(), torch.full_like(weight, 0.95))
