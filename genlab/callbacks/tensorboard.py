@@ -104,7 +104,7 @@ class TensorBoard(Callback):
 
     def on_validate(self, trainer: Trainer, metrics: dict[str, float]) -> None:
         self._add_scalars({f"validation/{name}": value for name, value in metrics.items()}, trainer)
-        if self.logger.histograms and hasattr(trainer.model, "encode"):
+        if self.logger.histograms and _encodes(trainer):
             latents = torch.cat([z for z, _ in self._encoded(trainer, limit=1000)])
             if not latents.isfinite().all():  # which have no histogram
                 return
@@ -163,7 +163,7 @@ class TensorBoard(Callback):
             self._add([{"tag": f"previews/{name}", "image": image}, *heard], trainer)
 
     def on_finish(self, trainer: Trainer) -> None:
-        if self.logger.projector_size and hasattr(trainer.model, "encode"):
+        if self.logger.projector_size and _encodes(trainer):
             self._write_projector(trainer)
         self._write_hparams()
         self.writer.flush()  # a write error must fail the run, not be lost
@@ -226,3 +226,8 @@ def _memory(device: torch.device) -> float:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**30
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**30 if sys.platform == "darwin" else 2**20)
+
+
+def _encodes(trainer: Trainer) -> bool:
+    """Whether the model has latents to show, in little time."""
+    return hasattr(trainer.model, "encode") and "encode" not in trainer.model.slow

@@ -126,7 +126,8 @@ class GenerativeModel(nn.Module):
     """Capabilities that go from entry to entry of an example, too many steps for an exported graph."""
 
     slow: tuple[str, ...] = ()
-    """Capabilities that take minutes for a thousand examples: what needs them is measured only if it is asked for."""
+    """Capabilities that take minutes for a thousand examples: what needs them is shown or measured only if it is asked
+    for."""
 
     noisy: tuple[str, ...] = ()
     """Capabilities that draw noise for the examples they are given, where other models need none: `log_prob` with noise

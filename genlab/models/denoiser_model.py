@@ -60,7 +60,7 @@ class DenoiserModel(GenerativeModel):
         self.noisy = ("denoising_error", "elbo", *(("log_prob",) if self.levels else ()))
         if usual.eta or usual.sampler == "ddpm":  # beside that of the prior
             self.noisy = (*self.noisy, "sample")
-        self.slow = ("log_prob",) if self.levels else ()
+        self.slow = ("encode", "log_prob") if self.levels else ()
 
     def denoiser(self, condition: Condition | None, guidance: float, like: Tensor) -> Denoiser:
         """x_0 and eps of x_t [N, ...] under a condition; see `sample`. like: a tensor on the device."""

@@ -14,9 +14,9 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate, scaled_dot_product_attention, silu
+from torch.nn.functional import interpolate, silu
 
-from genlab.networks.layers import check_least, check_widths
+from genlab.networks.layers import attention, check_least, check_widths
 from genlab.networks.network import Network, Shape
 
 
@@ -36,19 +36,13 @@ class TimeEmbedding(nn.Module):
         return found if self.told is None or features is None else found + self.told(features)
 
 
-class ChannelNorm(nn.LayerNorm):
-    """Normalizes the channels of each pixel: on a CPU several times as fast as groups of channels over all pixels."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-
-
 class Block(nn.Module):
     """x + convolutions of x, whose normalized features are scaled and shifted by the embedding; then attention."""
 
     def __init__(self, in_channels: int, channels: int, embedding: int, dropout: float, attention: bool):
         super().__init__()
-        self.norm_in, self.norm_out = ChannelNorm(in_channels), ChannelNorm(channels, elementwise_affine=False)
+        # one group: on a CPU several times as fast as more of them, or as normalizing each pixel
+        self.norm_in, self.norm_out = nn.GroupNorm(1, in_channels), nn.GroupNorm(1, channels, affine=False)
         self.conv_in = nn.Conv2d(in_channels, channels, 3, padding=1)
         self.conv_out = nn.Conv2d(channels, channels, 3, padding=1)
         self.told = nn.Linear(embedding, 2 * channels)
@@ -70,13 +64,13 @@ class Attention(nn.Module):
 
     def __init__(self, channels: int):
         super().__init__()
-        self.norm = ChannelNorm(channels)
+        self.norm = nn.GroupNorm(1, channels)
         self.inward, self.out = nn.Conv2d(channels, 3 * channels, 1), nn.Conv2d(channels, channels, 1)
         nn.init.zeros_(self.out.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         q, k, v = self.inward(self.norm(x)).flatten(2).transpose(1, 2).chunk(3, 2)
-        return x + self.out(scaled_dot_product_attention(q, k, v).transpose(1, 2).unflatten(2, x.shape[2:]))
+        return x + self.out(attention(q, k, v).transpose(1, 2).unflatten(2, x.shape[2:]))
 
 
 class DenoisingUNet(nn.Module):
@@ -100,7 +94,7 @@ class DenoisingUNet(nn.Module):
         self.middle = blocks(deepest, widths[max(deepest - 1, 0)]).extend(blocks(deepest, widths[-1]))
         self.grow = nn.ModuleList(nn.Conv2d(below, width, 3, padding=1) for width, below in pairwise(widths))
         self.up: Any = nn.ModuleList(blocks(level, 2 * widths[level]) for level in range(deepest))
-        self.norm = ChannelNorm(first)
+        self.norm = nn.GroupNorm(1, first)
         self.last = nn.Conv2d(first, 2 * shape[0], 3, padding=1)
         nn.init.zeros_(self.last.weight)
 

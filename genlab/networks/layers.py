@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
 from torch.nn.utils.parametrizations import spectral_norm
 
 Activation = Literal["relu", "leaky_relu", "silu"]
@@ -24,6 +25,13 @@ class Stack(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.body(x)
+
+
+def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """softmax(q k^T / sqrt(D)) v of queries, keys and values [..., T, D]."""
+    if q.device.type == "cpu" and q.requires_grad:  # where torch's own has slow gradients, in bfloat16 very slow ones
+        return (q @ k.mT * q.shape[-1] ** -0.5).softmax(-1) @ v
+    return scaled_dot_product_attention(q, k, v)
 
 
 @dataclass(frozen=True)

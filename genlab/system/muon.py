@@ -74,10 +74,15 @@ class Muon(Adam):
 
 def orthogonal(matrix: Tensor) -> Tensor:
     """U V^T of a matrix [N, M] = U S V^T, but with singular values between about 0.7 and 1.2."""
-    wide = matrix.T if len(matrix) > matrix.shape[1] else matrix
-    x = wide / wide.norm().clamp(min=1e-7)
+    tall = len(matrix) > matrix.shape[1]
+    x = matrix.T if tall else matrix
+    x = x / x.norm().clamp(min=1e-7)
     a, b, c = _QUINTIC
+    square, product = x @ x.T, None  # each step multiplies x by a polynomial of x x^T, a small matrix
     for _ in range(5):
-        square = x @ x.T
-        x = torch.addmm(x, torch.addmm(square, square, square, beta=b, alpha=c), x, beta=a)
-    return x.T if len(matrix) > matrix.shape[1] else x
+        factor = torch.addmm(square, square, square, beta=b, alpha=c)
+        factor.diagonal().add_(a)
+        product = factor if product is None else factor @ product
+        square = factor @ square @ factor
+    x = product @ x
+    return x.T if tall else x

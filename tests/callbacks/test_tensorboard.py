@@ -21,7 +21,7 @@ def board(tmp_path):
         logger = lab.compose("vae", *settings).logger
         batches = [SimpleNamespace(fields={}, x=torch.rand(5, 3))]
         loader = SimpleNamespace(device=lab.CPU, in_order=lambda limit: batches)
-        model = SimpleNamespace(encode=None)
+        model = SimpleNamespace(encode=None, slow=())
         trainer = SimpleNamespace(step=first, steps_per_epoch=4.0, settings=SimpleNamespace(batch_size=2))
         trainer.train_loader, trainer.model = loader, model
         callback = TensorBoard(tmp_path, "", {}, logger, RunStatus(tmp_path / "status.json", {}))
