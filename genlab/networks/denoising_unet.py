@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, silu
 
-from genlab.networks.layers import attention, check_least, check_widths
+from genlab.networks.layers import attend, check_least, check_widths
 from genlab.networks.network import Network, Shape
 
 
@@ -70,7 +70,7 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         q, k, v = self.inward(self.norm(x)).flatten(2).transpose(1, 2).chunk(3, 2)
-        return x + self.out(attention(q, k, v).transpose(1, 2).unflatten(2, x.shape[2:]))
+        return x + self.out(attend(q, k, v).transpose(1, 2).unflatten(2, x.shape[2:]))
 
 
 class DenoisingUNet(nn.Module):

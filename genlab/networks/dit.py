@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import fold, pad, silu
 
 from genlab.networks.denoising_unet import TimeEmbedding
-from genlab.networks.layers import attention, check_least
+from genlab.networks.layers import attend, check_least
 from genlab.networks.network import Network, Shape
 
 
@@ -32,7 +32,7 @@ class Layer(nn.Module):
         scale, shift, gate, mlp_scale, mlp_shift, mlp_gate = self.told(embedding)[:, None].chunk(6, 2)
         heads = self.inward(self.norm(x) * (1 + scale) + shift).unflatten(2, (3, self.heads, -1))
         q, k, v = heads.permute(2, 0, 3, 1, 4)
-        x = x + gate * self.out(attention(q, k, v).transpose(1, 2).flatten(2))
+        x = x + gate * self.out(attend(q, k, v).transpose(1, 2).flatten(2))
         return x + mlp_gate * self.mlp(self.norm(x) * (1 + mlp_scale) + mlp_shift)
 
 

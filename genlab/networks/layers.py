@@ -27,7 +27,7 @@ class Stack(nn.Module):
         return self.body(x)
 
 
-def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """softmax(q k^T / sqrt(D)) v of queries, keys and values [..., T, D]."""
     if q.device.type == "cpu" and q.requires_grad:  # where torch's own has slow gradients, in bfloat16 very slow ones
         return (q @ k.mT * q.shape[-1] ** -0.5).softmax(-1) @ v
