@@ -2,7 +2,7 @@
 
 No model is named here. Models are found among the configs, made small by the keys that their configs hold, and given
 what they require. A case is a model on data of a kind: "NAME" on the kind of the model's own dataset, "NAME@KIND" on
-each other kind that it can model.
+each other kind that it can model, unless its recipe rests on that of another model of its class.
 """
 
 import copy
@@ -30,7 +30,7 @@ from genlab.checkpoints.status import RunStatus
 from genlab.config.build import build_model, build_source
 from genlab.config.check import locate
 from genlab.config.compose import compose_command, compose_job, register
-from genlab.config.options import class_of, dataset_defaults, read_option
+from genlab.config.options import bases, class_of, dataset_defaults, own_content, read_option
 from genlab.config.paths import config_file, options
 from genlab.contract.data import DataSpec
 from genlab.contract.model import GenerativeModel
@@ -51,7 +51,7 @@ CPU = torch.device("cpu")
 
 SMALL_NETWORK = {"hidden": [16], "channels": 4, "max_channels": 8, "width": 4, "discriminator_width": 4, "blocks": 1}
 SMALL_NETWORK |= {"latent_dim": 3, "embedding_dim": 3, "layers": 2, "levels": 2, "widths": [8, 8], "steps": 2}
-SMALL_NETWORK |= {"patches": 8}
+SMALL_NETWORK |= {"patches": 8, "critic_steps": 2, "grow_steps": 2}
 """Sizes by the names of the keys under `model` and `network`."""
 
 SMALL_DATA = {"size": 16, "num_images": 80, "num_train": 64, "num_validation": 16}
@@ -104,7 +104,18 @@ def kind_of(case: str) -> str:
     return kind or own_kind(model)
 
 
-CASES = [case(model, kind) for model in MODELS for kind in sorted(class_of("model", model).kinds)]
+def own_class(model: str) -> bool:
+    """Whether the model is of another class than those whose recipes it rests on, which on other kinds are as it is."""
+    resting = bases(own_content("model", model))
+    return class_of("model", model) not in [class_of("model", base) for base in resting]
+
+
+CASES = [
+    case(model, kind)
+    for model in MODELS
+    for kind in sorted(class_of("model", model).kinds)
+    if kind == own_kind(model) or own_class(model)
+]
 
 
 @cache

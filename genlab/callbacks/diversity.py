@@ -15,6 +15,7 @@ from torch import Tensor
 
 from genlab.contract.data import Batch
 from genlab.contract.model import GenerativeModel
+from genlab.metrics.diversity import mean_pairwise_distance
 from genlab.system import distributed
 from genlab.system.portions import rows_at_once
 from genlab.training.inference import inference
@@ -51,11 +52,7 @@ class Diversity:
         found = {}
         with inference(trainer):
             pairs = list(_generate(trainer.model, self.images))
-            ratios = [
-                mean_pairwise_distance(fake) / expected
-                for fake, real in pairs
-                if (expected := mean_pairwise_distance(real)) > 0
-            ]
+            ratios = [_distance(fake) / expected for fake, real in pairs if (expected := _distance(real)) > 0]
             if ratios:
                 found["diversity"] = min(ratios)
             if pairs and self.classify and torch.cat([fake.flatten() for fake, _ in pairs]).isfinite().all():
@@ -86,6 +83,5 @@ def _generate(model: GenerativeModel, images: Batch) -> Iterator[tuple[Tensor, T
                 yield model.translate(images[other], domain), images[domain]
 
 
-def mean_pairwise_distance(images: Tensor) -> float:
-    """Mean Euclidean distance over all pairs of distinct rows of [N, ...]."""
-    return torch.pdist(images.flatten(1).float().cpu()).mean().item()
+def _distance(images: Tensor) -> float:
+    return mean_pairwise_distance(images.float().cpu()).item()

@@ -22,8 +22,19 @@ from genlab.system.text import did_you_mean
 
 
 def read_option(group: str, name: str) -> dict[str, Any]:
-    """The content of a choice's file, with interpolations unresolved. `ValueError` if it holds no settings, `Broken` if
-    it is a plugin's."""
+    """The content of a choice's file and of those it rests on, with interpolations unresolved. Errors as of
+    `own_content`."""
+    content = own_content(group, name)
+    return _merged(*(read_option(group, base) for base in bases(content)), content)
+
+
+def bases(content: Mapping[str, Any]) -> list[str]:
+    """The choices of the same group that the content of a file rests on."""
+    return [entry for entry in content.get("defaults", []) if isinstance(entry, str) and entry != "_self_"]
+
+
+def own_content(group: str, name: str) -> dict[str, Any]:
+    """The content of a choice's file. `ValueError` if it holds no settings, `Broken` if it is a plugin's."""
     file = config_file(f"{group}/{name}.yaml")
     plugin = owner_of(file)
     with blamed(plugin, f"has an invalid configs/{group}/{name}.yaml"):
@@ -32,6 +43,16 @@ def read_option(group: str, name: str) -> dict[str, Any]:
         problem = f"configs/{group}/{name}.yaml: holds no settings"
         raise Broken(f"{plugin}: its {problem}") if plugin else ValueError(problem)
     return content
+
+
+def _merged(*contents: dict[str, Any]) -> dict[str, Any]:
+    """Nested settings, of which later ones win."""
+    found: dict[str, Any] = {}
+    for content in contents:
+        for key, value in content.items():
+            nested = isinstance(value, dict) and isinstance(found.get(key), dict)
+            found[key] = _merged(found[key], value) if nested else value
+    return found
 
 
 @cache

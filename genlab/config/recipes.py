@@ -14,29 +14,35 @@ from hydra.core.override_parser.types import Override, Quote, QuotedString
 from omegaconf import DictConfig, OmegaConf
 
 from genlab.config.check import locate
-from genlab.config.options import read_option
+from genlab.config.options import bases, own_content, read_option
 from genlab.config.paths import groups
 from genlab.config.rules import look, settings_for, unclear
 from genlab.contract.settings import flattened
 
 
 class _File:
-    """A file of settings for the whole config, with those that its defaults name, as a recipe may rest on another.
+    """A file of settings for the whole config.
 
-    choices: its choices by group. keys: the dotted keys that it sets.
+    bases: the files that it rests on. choices: by group, its own and those of its bases. keys: the dotted keys that it
+    sets.
     """
 
     def __init__(self, group: str, name: str):
-        content = read_option(group, name)
+        content = own_content(group, name)
+        self.bases = [_File(group, base) for base in bases(content)]
         self.choices: dict[str, str] = {}
-        self.keys: set[str] = set()
-        for base in content.pop("defaults", []):
-            if isinstance(base, dict):
-                self.choices |= {key.removeprefix("override ").lstrip("/"): chosen for key, chosen in base.items()}
-            elif base != "_self_":
-                other = _File(group, base)
-                self.choices, self.keys = self.choices | other.choices, self.keys | other.keys
-        self.keys |= {key for key, _ in flattened(content)}
+        for base in self.bases:
+            self.choices |= base.choices
+        for entry in content.pop("defaults", []):
+            if isinstance(entry, dict):
+                self.choices |= {key.removeprefix("override ").lstrip("/"): chosen for key, chosen in entry.items()}
+        self.keys = {key for key, _ in flattened(content)}
+
+    def __iter__(self) -> Iterator["_File"]:
+        """The files that it rests on, from the ground up, and itself."""
+        for base in self.bases:
+            yield from base
+        yield self
 
 
 def adjustments(config: DictConfig, overrides: Sequence[Override]) -> list[str]:
@@ -46,7 +52,7 @@ def adjustments(config: DictConfig, overrides: Sequence[Override]) -> list[str]:
     recipe = _File("model", choices.model)
     asked = [_File(group, name) for group in ("experiment", "sweep") for name in _chosen(group, config, overrides)]
     given = {override.key_or_group for override in overrides}
-    settled = given.union(*(file.choices.keys() | file.keys for file in asked))
+    settled = given.union(*(part.choices.keys() | part.keys for file in asked for part in file))
     settings, of_data = _following(config)
     settings = _without_unwanted(settings, recipe, given)
     network = choices.network if "network" in settled else settings.get("network", choices.network)
@@ -107,7 +113,7 @@ def _without_strange_sizes(network: str | None, files: list[_File], given: set[s
     meant: str | None = None
     strange: set[str] = set()
     fitting = set(given)
-    for file in files:
+    for file in (part for whole in files for part in whole):
         meant = file.choices.get("network", meant)
         sizes = {key for key in file.keys if key.startswith("network.")}
         (fitting if meant == network else strange).update(sizes)

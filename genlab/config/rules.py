@@ -113,14 +113,8 @@ def settings_for(rules: Mapping[str, Any], properties: Mapping[str, Any]) -> dic
 
 def rules_of(model: str) -> dict[str, dict[str, Any]]:
     """The rules of a recipe, with those of the recipe that it rests on."""
-    content = read_option("model", model)
-    found: dict[str, dict[str, Any]] = {}
-    for base in content.get("defaults", []):
-        if isinstance(base, str) and base != "_self_":
-            found |= rules_of(base)
-    for condition, settings in (content.get("for_data") or {}).items():
-        found[condition] = found.get(condition, {}) | (settings or {})
-    return found
+    rules = read_option("model", model).get("for_data") or {}
+    return {condition: settings for condition, settings in rules.items() if settings is not None}
 
 
 def followed(config: RunConfig, source: Any) -> str | None:

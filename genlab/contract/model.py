@@ -57,6 +57,7 @@ CAPABILITIES = {
     "elbo": "estimate a bound of the likelihood",
     "denoising_error": "tell how well it denoises",
     "discriminator_score": "score examples by a discriminator",
+    "classify": "classify",
     "translate": "translate",
     "complete": "complete images",
     "restore": "restore images",
@@ -90,6 +91,7 @@ class GenerativeModel(nn.Module):
       `bits_per_dim(nats)` where the data have levels; `denoising_error(x) -> [N]`;
     - `discriminator_score(x) -> [N]`, larger for examples that look more like the data; `decision_boundary`, the score
       between "real" and "generated", or None if there is none (0 for a model without this attribute);
+    - `classify(x) -> [N, K]`, log-probabilities, up to a constant, of classes that it tells apart;
     - `translate(x, to) -> x`, to the data's other domain;
     - `restore(y, operator) -> x`, images that a `genlab.diffusion.operators.Operator` makes y of; options as `sample`;
     - `complete(x, rows) -> x` keeps the first rows of images and draws the others; options as of `sample`.
@@ -204,6 +206,7 @@ class GenerativeModel(nn.Module):
         elbo: Callable[..., Tensor]
         denoising_error: Callable[..., Tensor]
         discriminator_score: Callable[..., Tensor]
+        classify: Callable[..., Tensor]
 
         def bits_per_dim(self, nats: Tensor) -> Tensor: ...
 

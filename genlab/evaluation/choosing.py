@@ -21,7 +21,9 @@ def choose(run: Run, context: EvaluationContext, asked: Sequence[str] | None) ->
     """
     run.conditioning.check_sampling(context.settings.sampling)
     if asked is None:
-        left_out = [name for name, metric in known().items() if context.quick and metric.own_data]  # slow: all images
+        left_out = [  # what reads all training images is slow
+            name for name, metric in known().items() if metric.asked or (context.quick and metric.own_data)
+        ]
         fitting = [name for name in METRICS if name not in left_out and _obstacle(name, run, context) is None]
         slow = [name for name in fitting if not set(METRICS[name].needs).isdisjoint(run.model.slow)]
         fitting = [name for name in fitting if name not in slow]

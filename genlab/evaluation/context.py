@@ -158,14 +158,18 @@ class EvaluationContext:
         if self.progress:
             log.info("%-10s %s", f"{stage}/{stages}", what)
 
-    def over_batches(self, what: str, work: Callable[[int, Batch], T]) -> Iterator[T]:
+    def over_batches(self, what: str, work: Callable[[int, Batch], T], training: bool = False) -> Iterator[T]:
         """Results of `work(number, batch)` for each batch of the split, in order, with a progress bar labelled `what`.
 
         Results must be on the CPU and not None. The processes of a run share the batches, and each gets all results.
+        training: of all training examples instead.
         """
-        count = math.ceil(self.loader.size / self.loader.rows)
+        loader = self.loader
+        if training:
+            loader = open_split(self.whole, "train", self.config.loader, seed=self.config.seed, device=self.device)
+        count = math.ceil(loader.size / loader.rows)
         numbers = distributed.shard(range(count))
-        own = map(work, numbers, self.loader.in_order(shared=True))
+        own = map(work, numbers, loader.in_order(shared=True))
         yield from followed(distributed.gather_in_order(own), what, count, self.progress)
 
     def table(self, split: str) -> Examples:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from genlab.contract.data import Batch
+from genlab.evaluation.class_metrics import measure_codes, measure_neighbours
 from genlab.evaluation.context import EvaluationContext, MetricValue
 from genlab.evaluation.label_metrics import measure_label_maps
 from genlab.evaluation.translation_metrics import measure_pairs, measure_translation
@@ -135,6 +136,8 @@ DATA_METRICS: dict[str, Callable[[Run, EvaluationContext, int], dict[str, Metric
     "reconstruction": measure_reconstruction,
     "latents": measure_latents,
     "disentanglement": measure_disentanglement,
+    "codes": measure_codes,
+    "neighbours": measure_neighbours,
     "translation": measure_translation,
     "pairs": measure_pairs,
     "label_maps": measure_label_maps,

@@ -60,6 +60,22 @@ METRICS: dict[str, Metric] = {
         fields=("factors",),
         draws=True,
     ),
+    "codes": Metric(
+        "data",
+        "error of the classes that the model tells apart, matched one to one with those of the data",
+        {"classification_error": "min"},
+        ("classify",),
+        fields=("label",),
+    ),
+    "neighbours": Metric(
+        "data",
+        "does the training image with the nearest latents have the same class; only if asked for",
+        {"neighbour_accuracy": "max"},
+        ("encode",),
+        fields=("label",),
+        own_data=True,
+        asked=True,
+    ),
     "translation": Metric(
         "translation",
         "cycle error, distances to real images (KID, MIND)",

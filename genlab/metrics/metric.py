@@ -34,6 +34,7 @@ class Metric:
     least_real: int = 0
     covariance: bool = False
     own_data: bool = False
+    asked: bool = False
     kinds: tuple[str, ...] = ()
     modes: bool = False
     palette: bool = False

@@ -1,59 +1,56 @@
 """Generative adversarial networks: a generator makes examples, a discriminator distinguishes them from real ones.
 
-One class covers the classical variants. They differ in the loss, in the regularization of the discriminator's gradient
-and in how often the generator is updated: non-saturating with R1 (the default), hinge with spectral normalization,
-least squares, Wasserstein with gradient penalty.
+One class covers the classical variants: they differ in the loss, the penalties and what the discriminator reads.
 
 References:
 - Goodfellow et al. 2014, Generative Adversarial Nets, https://arxiv.org/abs/1406.2661
 - Radford, Metz, Chintala 2016, Unsupervised Representation Learning with DCGANs, https://arxiv.org/abs/1511.06434
-- Gulrajani et al. 2017, Improved Training of Wasserstein GANs, https://arxiv.org/abs/1704.00028
-- Mescheder, Geiger, Nowozin 2018, Which Training Methods for GANs do actually Converge?,
-  https://arxiv.org/abs/1801.04406
-- Miyato et al. 2018, Spectral Normalization for Generative Adversarial Networks, https://arxiv.org/abs/1802.05957
-- Karras et al. 2020, Analyzing and Improving the Image Quality of StyleGAN, https://arxiv.org/abs/1912.04958 (lazy R1)
+- Arjovsky, Chintala, Bottou 2017, Wasserstein GAN, https://arxiv.org/abs/1701.07875 (weight clipping)
+- Lin, Khetan, Fanti, Oh 2018, PacGAN: The Power of Two Samples in GANs, https://arxiv.org/abs/1712.04086
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from genlab.contract.data import Batch, Condition, DataSpec
 from genlab.contract.model import GenerativeModel, Grid, Update
-from genlab.losses.adversarial import AdversarialLoss, discriminator_loss, generator_loss, r1_penalty
-from genlab.losses.adversarial import gradient_penalty as penalty_between
-from genlab.metrics.sliced_wasserstein import sliced_wasserstein
-from genlab.models.latents import grid_of_samples, standard_normal
+from genlab.losses.adversarial import (
+    BOUNDARY,
+    RELATIVE,
+    AdversarialLoss,
+    accuracy,
+    discriminator_loss,
+    generator_loss,
+)
+from genlab.models.latents import compared_samples, grid_of_samples, standard_normal
+from genlab.models.penalties import Penalties, PenaltyPoints
 from genlab.networks.coordinates import Coordinates
-from genlab.networks.layers import Activation, Normalization, check_least
+from genlab.networks.diff_augment import Augment
+from genlab.networks.energy import Energy
+from genlab.networks.layers import Activation, check_least, fix_last_bias
 from genlab.networks.network import Network
 
-BOUNDARY: dict[str, float] = {"non-saturating": 0.0, "hinge": 0.0, "least-squares": 0.5}
-"""The decision threshold between "real" and "generated" logits. A Wasserstein critic has none: only differences of its
-outputs have a meaning."""
-
-
-def accuracy(loss: AdversarialLoss, real: Tensor, fake: Tensor) -> Tensor:
-    """Fraction of logits on the correct side of `BOUNDARY`, mean of real and generated images; 1/2 is chance."""
-    on_real, on_fake = real > BOUNDARY[loss], fake <= BOUNDARY[loss]
-    return (on_real.to(real.dtype).mean() + on_fake.to(real.dtype).mean()) / 2
+GeneratorNormalization = Literal["none", "batch", "conditional"]
 
 
 class GAN(GenerativeModel):
-    """x = (1 + tanh G(z)) / 2 with z ~ N(0, I), z: [N, latent_dim]; the networks work in [-1, 1].
+    """x = (1 + tanh G(z)) / 2 with z ~ N(0, I), z: [N, latent_dim]; networks work in [-1, 1] or on standardized points.
 
-    Points are standardized for the networks, and x = G(z) there.
-    network: the generator is its decoder, the discriminator its encoder.
+    normalization: of the generator; conditional: by a scale and shift that depend on the class and on parts of z.
+    network: the generator is its decoder, the discriminator its encoder, with loss=energy followed by its decoder.
     dropout: fraction of hidden features that the discriminator drops in training.
-    r1_gamma: weight of E |grad D(x)|^2 / 2 on real data; applied every `r1_every` steps, `r1_every` times as strong.
-    gradient_penalty: weight of E (|grad D(u)| - 1)^2 at points between data and samples, at every step.
+    r1_gamma, r2_gamma, r1_every, gradient_penalty, penalty_at, consistency, weight_clip: see `Penalties`.
     critic_steps: discriminator steps per generator step.
+    pack: examples that the discriminator reads at once, as one with so many times the channels.
+    augment: of the images that the discriminator reads; all of them or, with `augment_target`, a share that grows while
+        the mean sign of its logits on real images is larger.
     """
 
-    averaged = ("generator",)
+    averaged: ClassVar[tuple[str, ...]] = ("generator",)
     kinds = frozenset({"image", "points"})
     metrics = {"sliced_wasserstein": "min"}
 
@@ -64,36 +61,42 @@ class GAN(GenerativeModel):
         network: Network,
         latent_dim: int = 16,
         generator_activation: Activation = "relu",
-        normalization: Normalization = "batch",
+        normalization: GeneratorNormalization = "batch",
         dropout: float = 0.0,
         spectral: bool = False,
         loss: AdversarialLoss = "non-saturating",
         critic_steps: int = 1,
         r1_gamma: float = 0.5,
+        r2_gamma: float = 0.0,
         r1_every: int = 16,
         gradient_penalty: float = 0.0,
+        penalty_at: PenaltyPoints = "between",
+        consistency: float = 0.0,
+        weight_clip: float = 0.0,
+        pack: int = 1,
+        augment: Sequence[str] = (),
+        augment_target: float | None = None,
     ):
         super().__init__(data)
-        check_least(1, latent_dim=latent_dim, critic_steps=critic_steps, r1_every=r1_every)
-        check_least(0, r1_gamma=r1_gamma, gradient_penalty=gradient_penalty)
+        check_least(1, latent_dim=latent_dim, critic_steps=critic_steps, pack=pack)
+        if self.num_conditions and (loss == "energy" or pack > 1):
+            raise ValueError(f"model.loss={loss}, model.pack={pack}: not for this model; choose model=gan")
+        if data["x"].kind != "image" and (augment or consistency):
+            raise ValueError(f"model.augment={list(augment)}, model.consistency={consistency}: change images alone")
         self.latent_dim, self.loss, self.critic_steps = latent_dim, loss, critic_steps
-        self.r1_gamma, self.r1_every, self.gradient_penalty = r1_gamma, r1_every, gradient_penalty
+        self.penalties = Penalties(r1_gamma, r2_gamma, r1_every, gradient_penalty, penalty_at, consistency, weight_clip)
+        self.pack, self.augment = pack, Augment(augment, augment_target)
         self.signed, self.unit = Coordinates(data["x"], "signed"), Coordinates(data["x"], "unit")
         self.generator = self.make_generator(network, activation=generator_activation, normalization=normalization)
-        self.discriminator = self.make_discriminator(
-            network, activation="leaky_relu", dropout=dropout, spectral=spectral
-        )
-        self.discriminator_has_batch_norm = any(isinstance(layer, _BatchNorm) for layer in self.discriminator.modules())
-        if self.discriminator_has_batch_norm and (r1_gamma or gradient_penalty):
-            raise ValueError(
-                f"model.r1_gamma={r1_gamma}, model.gradient_penalty={gradient_penalty}: these penalties need a "
-                f"discriminator that scores every image separately, and that of network={network.name} normalizes "
-                "batches; set model.r1_gamma=0 model.gradient_penalty=0, or choose network=conv"
-            )
+        style = {"activation": "leaky_relu", "dropout": dropout, "spectral": spectral}
+        self.discriminator = self.make_discriminator(network, **style)
+        self.discriminator_has_batch_norm = self.penalties.mixes_examples(self.discriminator, network.name)
+        if loss in RELATIVE and not self.num_conditions:
+            fix_last_bias(self.discriminator)
 
     @property
     def decision_boundary(self) -> float | None:
-        """The `discriminator_score` between "real" and "generated"; None of a critic."""
+        """The `discriminator_score` between "real" and "generated", if there is one."""
         return BOUNDARY.get(self.loss)
 
     @property
@@ -101,13 +104,21 @@ class GAN(GenerativeModel):
         """Number of classes to condition on: extra inputs of the generator, extra outputs of the discriminator."""
         return 0
 
+    @property
+    def read_shape(self) -> tuple[int, ...]:
+        """Shape of what the discriminator reads at once."""
+        return self.pack * self.data.shape[0], *self.data.shape[1:]
+
     def make_generator(self, network: Network, **style: Any) -> nn.Module:
         """The network that maps [N, latent_dim + num_conditions] to raw examples [N, *shape]."""
+        style |= {"told": self.num_conditions} if network.conditional else {}
         return network.decoder(self.latent_dim + self.num_conditions, self.data.shape, **style)
 
     def make_discriminator(self, network: Network, **style: Any) -> nn.Module:
         """The network that maps `discriminator_input` to [N, 1 + num_conditions]."""
-        return network.encoder(self.data.shape, 1 + self.num_conditions, **style)
+        if self.loss == "energy":
+            return Energy(network, self.read_shape, self.latent_dim, **style)
+        return network.encoder(self.read_shape, 1 + self.num_conditions, **style)
 
     def players(self) -> dict[str, nn.Module]:
         return {"discriminator": self.discriminator, "generator": self.generator}
@@ -116,63 +127,88 @@ class GAN(GenerativeModel):
         """G(z): noise [N, latent_dim] to examples [N, *shape], images in [-1, 1]."""
         return self.signed.squash(self.generator(z).to(z.dtype))
 
-    def discriminate(self, x: Tensor, condition: Condition | None = None, smooth: bool = False) -> Tensor:
-        """D(x): examples [N, *shape], images in [-1, 1], to logits [N], large for real ones.
-
-        smooth: the gradient will be differentiated again, which a compiled network does not support; `forward` is the
-        uncompiled one.
-        """
+    def read(self, x: Tensor, condition: Condition | None = None, smooth: bool = False) -> Tensor:
+        """The discriminator's outputs [N, 1 + num_conditions] for [N, *read_shape], images in [-1, 1]. smooth: without
+        the compiled network, whose gradient cannot be differentiated again."""
         discriminator = self.discriminator.forward if smooth else self.discriminator
-        return self.logits(discriminator(self.discriminator_input(x, condition)).to(x.dtype), condition)
+        return discriminator(self.discriminator_input(x, condition)).to(x.dtype)
+
+    def discriminate(self, x: Tensor, condition: Condition | None = None, smooth: bool = False) -> Tensor:
+        """D(x): logits [N] of what `read` takes, large for real examples."""
+        return self.logits(self.read(x, condition, smooth), condition)
 
     def discriminator_input(self, x: Tensor, condition: Condition | None) -> Tensor:
-        """Input of the discriminator, from examples [N, *shape] and their condition."""
+        """Input of the discriminator, from examples and their condition."""
         return x
 
     def logits(self, outputs: Tensor, condition: Condition | None) -> Tensor:
         """One logit [N] from the discriminator's outputs [N, 1 + num_conditions]."""
-        return outputs.squeeze(1)
+        return outputs[:, 0]
+
+    def further(self, outputs: Tensor, z: Tensor, batch: Batch, real: bool) -> dict[str, Tensor]:
+        """Losses, by name, of what the discriminator predicts besides, of real examples or of those made of z."""
+        return {}
 
     def training_step(self, batch: Batch, step: int) -> Iterator[Update]:
-        condition, real = self.condition(batch), self.signed.inward(batch["x"])
         updates_generator = (step + 1) % self.critic_steps == 0
         with torch.set_grad_enabled(updates_generator):
-            z = self.latents(batch)
-            fake = self.generate(z, condition)  # one batch of samples serves both updates
-
-        yield self.discriminator_update(real, fake.detach(), z, condition, batch)
-        if self.r1_gamma > 0 and step % self.r1_every == 0:
-            penalty = r1_penalty(lambda x: self.discriminate(x, condition, smooth=True), real)
-            yield Update("discriminator", self.r1_gamma * self.r1_every * penalty, {"r1_penalty": penalty})
+            real, fake, z = self.compared(batch, step)  # one batch of samples serves both updates
+        yield self.discriminator_update(real.detach(), fake.detach(), z, batch)
+        if step % self.penalties.r1_every == 0:
+            discriminate = partial(self.discriminate, condition=self.condition(batch), smooth=True)
+            if lazy := self.penalties.lazily(discriminate, real, fake):
+                yield Update("discriminator", *lazy)
+        self.penalties.clip(self.discriminator)
         if updates_generator:
-            yield self.generator_update(fake, z, condition)
+            yield self.generator_update(real, fake, z, batch)
+
+    def compared(self, batch: Batch, step: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Real and generated examples as the discriminator reads them, and the latents of the latter."""
+        z, real = self.latents(batch), self.signed.inward(batch["x"])
+        fake = self.generate(z, self.condition(batch))
+        real, fake = (self.packed(self.augment(x, batch, step)) for x in (real, fake))
+        return real, fake, z
+
+    def packed(self, x: Tensor) -> Tensor:
+        """[N, C, ...] to [N / pack, pack * C, ...]. `ValueError` if N is no multiple of `pack`."""
+        if len(x) % self.pack:
+            raise ValueError(f"model.pack={self.pack}: give a multiple of it as trainer.batch_size, not {len(x)}")
+        return x.reshape(-1, *self.read_shape) if self.pack > 1 else x
 
     def latents(self, batch: Batch) -> Tensor:
         """z for each row of a batch, [N, latent_dim]; `prior` draws the same from torch's global generator."""
         return batch.randn(self.latent_dim)
 
-    def generator_update(self, fake: Tensor, z: Tensor, condition: Condition | None) -> Update:
-        """The generator's update, for the examples `fake` that it made of `z`; a model may add terms to its loss."""
-        return Update("generator", generator_loss(self.loss, self.discriminate(fake, condition)))
+    def generator_update(self, real: Tensor, fake: Tensor, z: Tensor, batch: Batch) -> Update:
+        """The generator's update, for the examples `fake` that it made of `z`."""
+        condition = self.condition(batch)
+        outputs = self.read(fake, condition)
+        with torch.no_grad():
+            beside = self.discriminate(real, condition) if self.loss == "relativistic" else None
+        loss = generator_loss(self.loss, self.logits(outputs, condition), beside)
+        further = self.further(outputs, z, batch, real=False)
+        return Update("generator", sum(further.values(), loss), further)
 
-    def discriminator_update(
-        self, real: Tensor, fake: Tensor, z: Tensor, condition: Condition | None, batch: Batch
-    ) -> Update:
-        """The discriminator's update, for real examples and those made of `z`; a model may add terms to its loss."""
+    def discriminator_update(self, real: Tensor, fake: Tensor, z: Tensor, batch: Batch) -> Update:
+        """The discriminator's update, for real examples and those made of `z`."""
+        condition = self.condition(batch)
         if self.discriminator_has_batch_norm:
-            real_logit, fake_logit = self.discriminate(real, condition), self.discriminate(fake, condition)
+            outputs = [self.read(real, condition), self.read(fake, condition)]
         else:  # one pass is faster than two
             twice = condition and {name: torch.cat([value, value]) for name, value in condition.items()}
-            real_logit, fake_logit = self.discriminate(torch.cat([real, fake]), twice).chunk(2)
+            outputs = list(self.read(torch.cat([real, fake]), twice).chunk(2))
+        real_logit, fake_logit = (self.logits(found, condition) for found in outputs)
+        self.augment.count(real_logit)
         loss = discriminator_loss(self.loss, real_logit, fake_logit)
         log = {"real_logit": real_logit.mean(), "fake_logit": fake_logit.mean()}
         if self.loss in BOUNDARY:
             log["accuracy"] = accuracy(self.loss, real_logit, fake_logit)
-        if self.gradient_penalty:
-            log["gradient_penalty"] = penalty_between(
-                lambda x: self.discriminate(x, condition, smooth=True), real, fake, batch.rand()
-            )
-            loss = loss + self.gradient_penalty * log["gradient_penalty"]
+        smooth = partial(self.discriminate, condition=condition, smooth=True)
+        for name, (weight, value) in self.penalties.always(smooth, real, fake, real_logit, batch).items():
+            loss, log[name] = loss + weight * value, value
+        for found, is_real in zip(outputs, (True, False), strict=True):
+            for name, value in self.further(found, z, batch, is_real).items():
+                loss, log[f"{name}/{'real' if is_real else 'fake'}"] = loss + value, value
         return Update("discriminator", loss, log)
 
     def prior(self, num_samples: int, truncation: float | None = None) -> Tensor:
@@ -186,34 +222,18 @@ class GAN(GenerativeModel):
     def sample(
         self, num_samples: int, condition: Condition | None = None, *, truncation: float | None = None
     ) -> Tensor:
-        """Examples [num_samples, *shape], z drawn by torch's global generator.
-
-        truncation: largest magnitude of an entry of z, see `standard_normal`; None for no bound.
-        """
+        """Examples [num_samples, *shape] of z that `prior` draws; truncation: largest magnitude of an entry of z."""
         return self.decode(self.prior(num_samples, truncation), condition)
 
     def discriminator_score(self, x: Tensor, condition: Condition | None = None) -> Tensor:
-        """The discriminator's logit [N] for examples [N, *shape]: larger means more like the data."""
-        return self.discriminate(self.signed.inward(x), condition)
+        """The discriminator's logit [N] for examples [N, *shape]: larger means more like the data. One that reads packs
+        is shown packs of copies."""
+        return self.discriminate(self.signed.inward(x).repeat(1, self.pack, *[1] * (x.dim() - 2)), condition)
 
     def evaluate(self, batch: Batch) -> dict[str, Tensor]:
-        """sliced_wasserstein: distance between the batch and as many samples, over random projections of data space,
-            where points are standardized;
-        diversity: mean pairwise distance of samples divided by that of examples, near 0 if the generator has collapsed;
-            left out if there is a single example, or all are equal.
-        """
-        x = self.unit.inward(batch["x"]).flatten(1)
-        samples = self.unit.inward(self.decode(self.latents(batch), self.condition(batch))).flatten(1)
-        metrics = {"sliced_wasserstein": sliced_wasserstein(samples, x, directions=batch.randn(x.shape[1]))}
-        if (expected := _mean_pairwise_distance(x)) > 0:
-            metrics["diversity"] = _mean_pairwise_distance(samples) / expected
-        return metrics
+        """See `compared_samples`; points are standardized."""
+        samples = self.decode(self.latents(batch), self.condition(batch))
+        return compared_samples(self.unit.inward(batch["x"]), self.unit.inward(samples), batch)
 
     def preview(self, batch: Batch) -> Mapping[str, Grid]:
-        """See `grid_of_samples`."""
         return {"samples": grid_of_samples(self, self.latents(batch), self.decode)}
-
-
-def _mean_pairwise_distance(points: Tensor) -> Tensor:
-    """Mean distance over all pairs of rows of [N, D], including each row with itself."""
-    return torch.cdist(points, points, compute_mode="donot_use_mm_for_euclid_dist").mean()

@@ -1,12 +1,15 @@
-"""Sampling from the standard normal prior, and grids of samples, shared by several models."""
+"""Sampling from the standard normal prior, measures and grids of samples, shared by several models."""
 
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
+from genlab.contract.data import Batch
 from genlab.contract.model import GenerativeModel, Grid
 from genlab.media.kinds import MOST_COLUMNS, class_name
+from genlab.metrics.diversity import mean_pairwise_distance
+from genlab.metrics.sliced_wasserstein import sliced_wasserstein
 from genlab.system.portions import rows_at_once
 
 _DRAWS = 10  # of each class
@@ -26,6 +29,20 @@ def standard_normal(num_samples: int, size: int, network: nn.Module, truncation:
     if truncation <= 0:
         raise ValueError(f"sampling.truncation={truncation}: must be greater than 0, as in sampling.truncation=0.7")
     return nn.init.trunc_normal_(z, a=-truncation, b=truncation)
+
+
+def compared_samples(x: Tensor, samples: Tensor, batch: Batch) -> dict[str, Tensor]:
+    """Validation of a model by its samples, as many as the examples x of a batch, both [N, *shape].
+
+    sliced_wasserstein: distance between the two sets, over random projections of data space.
+    diversity: mean pairwise distance of samples divided by that of examples, near 0 if the generator has collapsed;
+        left out if there is a single example, or all are equal.
+    """
+    directions = batch.randn(x[0].numel())
+    metrics = {"sliced_wasserstein": sliced_wasserstein(samples.flatten(1), x.flatten(1), directions)}
+    if (expected := mean_pairwise_distance(x)) > 0:
+        metrics["diversity"] = mean_pairwise_distance(samples) / expected
+    return metrics
 
 
 def grid_of_samples(model: GenerativeModel, z: Tensor, decode: Callable[..., Tensor]) -> Grid:

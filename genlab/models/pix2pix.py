@@ -18,8 +18,7 @@ from torch.nn.functional import l1_loss
 
 from genlab.contract.data import Batch, DataSpec
 from genlab.contract.model import Update
-from genlab.losses.adversarial import discriminator_loss, generator_loss
-from genlab.models.gan import accuracy
+from genlab.losses.adversarial import accuracy, discriminator_loss, generator_loss
 from genlab.models.translate_l1 import TranslateL1
 from genlab.networks.layers import check_least, initialize_all
 from genlab.networks.network import Network

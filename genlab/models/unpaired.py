@@ -8,10 +8,9 @@ from torch.nn.functional import l1_loss
 
 from genlab.contract.data import Batch
 from genlab.contract.model import GenerativeModel, Grid
-from genlab.losses.adversarial import discriminator_loss, generator_loss
+from genlab.losses.adversarial import accuracy, discriminator_loss, generator_loss
 from genlab.media.grids import same_channels
 from genlab.metrics.sliced_wasserstein import sliced_wasserstein
-from genlab.models.gan import accuracy
 
 
 def generator_loss_of_patches(discriminator: nn.Module, fake: Tensor) -> Tensor:

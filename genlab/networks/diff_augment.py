@@ -7,9 +7,10 @@ https://arxiv.org/abs/2006.10738
 from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from genlab.contract.data import Batch
+from genlab.system.distributed import gather_rows
 
 _DRAWS = 3
 """Random numbers that an augmentation takes for an image."""
@@ -65,9 +66,66 @@ def check_augmentations(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def augmented(x: Tensor, names: Sequence[str], batch: Batch) -> Tensor:
+class AdaptiveShare(nn.Module):
+    """The share of images that are augmented, raised while the discriminator is too sure of real ones, up to 1 (Karras
+    et al. 2020, Training Generative Adversarial Networks with Limited Data, https://arxiv.org/abs/2006.06676).
+
+    target: wanted mean sign of its logits on real images. Every 4 steps the share moves, by 1 in 500,000 images.
+    """
+
+    share: Tensor
+    signs: Tensor
+    rows: Tensor
+    moved: Tensor
+
+    def __init__(self, target: float):
+        super().__init__()
+        self.target = target
+        for name in ("share", "signs", "rows"):
+            self.register_buffer(name, torch.zeros(()))
+        self.register_buffer("moved", torch.zeros((), dtype=torch.long))
+
+    @torch.no_grad()
+    def at(self, batch: Batch, step: int) -> Tensor:
+        """The share [] at a step; the same for all micro-batches, of which the first one moves it."""
+        if step % 4 == 0:
+            first = self.moved != step
+            change = (self.signs / self.rows.clamp(min=1) - self.target).sign() * (4 * batch.total / 500_000)
+            self.share.copy_(torch.where(first & (self.rows > 0), (self.share + change).clamp(0, 1), self.share))
+            for sums in (self.signs, self.rows):
+                sums.mul_(~first)
+            self.moved.fill_(step)
+        return self.share
+
+    @torch.no_grad()
+    def count(self, logits: Tensor) -> None:
+        """Takes note of the logits of real images, of all processes."""
+        signs = gather_rows(logits.detach().sign().sum()[None].to(self.signs))
+        self.signs += signs.sum()
+        self.rows += len(logits) * len(signs)
+
+
+def augmented(x: Tensor, names: Sequence[str], batch: Batch, share: Tensor | None = None) -> Tensor:
     """Images [N, C, H, W] in [-1, 1] under the augmentations `names`, with random numbers of `batch`, of whose N rows
-    they are."""
+    they are. share: the probability of each augmentation, by default 1."""
     for name in names:
-        x = AUGMENTATIONS[name](x, batch.rand(_DRAWS))
+        changed = AUGMENTATIONS[name](x, batch.rand(_DRAWS))
+        x = changed if share is None else torch.where((batch.rand() < share)[:, None, None, None], changed, x)
     return x
+
+
+class Augment(nn.Module):
+    """`augmented` by fixed `names`: all images or, with a `target`, the share that `AdaptiveShare` finds."""
+
+    def __init__(self, names: Sequence[str], target: float | None = None):
+        super().__init__()
+        self.names = check_augmentations(names)
+        self.share = None if target is None else AdaptiveShare(target)
+
+    def forward(self, x: Tensor, batch: Batch, step: int) -> Tensor:
+        return augmented(x, self.names, batch, None if self.share is None else self.share.at(batch, step))
+
+    def count(self, logits: Tensor) -> None:
+        """Takes note of the discriminator's logits of real images."""
+        if self.share is not None:
+            self.share.count(logits)

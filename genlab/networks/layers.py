@@ -91,6 +91,13 @@ class Style:
         return [self.weighted(nn.Linear(in_features, out_features)), *self.after(out_features, dimensions=1)]
 
 
+def fix_last_bias(network: nn.Module) -> None:
+    """Do not train the bias of the last layer of a network that has a `head`."""
+    bias = getattr(getattr(network, "head", None), "bias", None)
+    if bias is not None:
+        bias.requires_grad_(False)
+
+
 def check_widths(key: str, widths: Sequence[int]) -> None:
     """`ValueError` unless all `widths`, the value of `key`, are positive and there are at most `MOST_LAYERS`."""
     if any(width < 1 for width in widths):

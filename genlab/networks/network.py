@@ -21,12 +21,14 @@ class Network:
     """An architecture with its sizes, frozen. A subclass makes some of the parts; it is a frozen dataclass whose fields
     are the keys of `configs/network/NAME.yaml`.
 
-    name: that NAME. images_only: whether it serves no other shapes than (C, H, W).
+    name: that NAME. images_only: whether it serves no other shapes than (C, H, W). conditional: whether its decoder can
+    normalize by a condition: `decoder(..., told=K, normalization="conditional")`, where the last K inputs are one.
     All parts give raw outputs, which are neither squashed nor limited to a range.
     """
 
     name: ClassVar[str] = "?"
     images_only: ClassVar[bool] = True
+    conditional: ClassVar[bool] = False
 
     def encoder(self, shape: Shape, out_features: int, **style: Any) -> nn.Module:
         """[N, *shape] -> [N, out_features]. `ValueError` if it does not serve this shape or makes no encoders."""

@@ -13,7 +13,7 @@ from genlab.config.check import _KINDS, locate, problems_of, settings_of
 from genlab.config.commands import COMMANDS, ignored_device_keys
 from genlab.config.compose import compose_job, register
 from genlab.config.hints import hint_of
-from genlab.config.options import dataset_defaults
+from genlab.config.options import bases, dataset_defaults, own_content, read_option
 from genlab.config.paths import config_folder, groups, options
 from genlab.config.renamed import RENAMED_KEYS, RENAMED_VALUES
 from genlab.config.revise import FREE
@@ -29,12 +29,9 @@ CLASS_NODES = [(node, name) for node in _KINDS for name in options(node)]
 
 
 def written(group, name):
-    content = OmegaConf.to_container(OmegaConf.load(config_folder() / group / f"{name}.yaml"), resolve=False)
-    if group == "model":
-        return content[group]
-    for base in content.pop("defaults", []):  # a file that changes values of another of its group
-        content = written(group, base) | content
-    return content
+    content = read_option(group, name)
+    content.pop("defaults", None)
+    return content[group] if group == "model" else content
 
 
 @pytest.mark.parametrize("node, name", CLASS_NODES, ids=["-".join(pair) for pair in CLASS_NODES])
@@ -61,11 +58,12 @@ def test_hyperparameters_are_given_by_keyword(model):
 
 @pytest.mark.parametrize("model", lab.MODELS)
 def test_a_models_yaml_says_what_every_key_is(model):
+    """Those that it shares with a recipe which it rests on are explained there."""
     lines = (config_folder() / "model" / f"{model}.yaml").read_text().splitlines()
-    start = next(number for number, line in enumerate(lines) if "_target_" in line)
-    end = next((number for number in range(start, len(lines)) if not lines[number].strip()), len(lines))
-    assert all("#" in line for line in lines[start + 1 : end] if line.startswith("  "))
     assert lines[0] == "# @package _global_" and lines[1].startswith("# ")
+    shared = {key for base in bases(own_content("model", model)) for key in lab.keys_of(base)}
+    keys = "".join(f"{line}\n" for line in lines).partition("\nmodel:\n")[2].partition("\n\n")[0].splitlines()
+    assert all("#" in line for line in keys if line.split(":")[0].strip() not in {"_target_", *shared})
 
 
 @pytest.mark.parametrize("dataset", options("dataset"))

@@ -124,10 +124,11 @@ def test_values_survive_the_grammar_of_overrides(value):
     assert found["model"] == (0 if value == "${seed}" else value)
 
 
-def test_a_recipe_may_rest_on_another(monkeypatch):
-    own = {"defaults": ["gan", {"override /schedule": "constant"}], "model": {"latent_dim": 3}}
-    read = recipes.read_option
-    monkeypatch.setattr(recipes, "read_option", lambda group, name: dict(own) if name == "mine" else read(group, name))
-    file, gan = recipes._File("model", "mine"), recipes._File("model", "gan")
-    assert file.choices == gan.choices | {"schedule": "constant"}
-    assert file.keys == gan.keys | {"model.latent_dim"}
+def test_a_recipe_may_rest_on_another_of_another_network():
+    file, gan = recipes._File("model", "dcgan"), recipes._File("model", "gan")
+    assert [part.keys for part in file] == [gan.keys, file.keys]
+    assert file.choices == gan.choices | {"network": "dcgan"}
+    whole = read_option("model", "gan")["model"]
+    assert read_option("model", "dcgan")["model"] == whole | {"r1_gamma": 0.0}
+    register()
+    assert compose_command("train", ["model=dcgan"]).values["network"].keys() == read_option("network", "dcgan").keys()

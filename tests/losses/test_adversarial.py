@@ -3,10 +3,12 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from genlab.losses.adversarial import (
+    around,
+    between,
     discriminator_loss,
     generator_loss,
     gradient_penalty,
-    r1_penalty,
+    squared_slope,
 )
 
 
@@ -44,11 +46,37 @@ def test_losses_by_hand():
     assert generator_loss("hinge", fake).item() == pytest.approx(1.25)
     assert generator_loss("least-squares", fake).item() == pytest.approx((16 + 0.25) / 4)
     assert generator_loss("wasserstein", fake).item() == pytest.approx(1.25)
+    assert discriminator_loss("energy", real, fake).item() == pytest.approx((0 + 1.5) / 2 - 1.25)
+    assert generator_loss("energy", fake).item() == pytest.approx(1.25)
 
 
-def test_r1_and_its_gradient_agree_with_finite_differences():
+def test_relativistic_losses_compare_pairs():
+    real, fake = torch.randn(2, 50, dtype=torch.float64)
+    ones = torch.ones_like(real)
+    of_discriminator = binary_cross_entropy_with_logits(real - fake, ones)
+    assert torch.allclose(discriminator_loss("relativistic", real, fake), of_discriminator)
+    of_generator = binary_cross_entropy_with_logits(fake - real, ones)
+    assert torch.allclose(generator_loss("relativistic", fake, real), of_generator)
+
+
+def test_the_minimax_game_is_of_zero_sum_but_for_what_the_generator_cannot_change():
+    fake = torch.randn(50, dtype=torch.float64)
+    zero = torch.full_like(fake, 50)  # -log sigma(50)
+    total = discriminator_loss("minimax", zero, fake) + generator_loss("minimax", fake)
+    assert total.item() == pytest.approx(0, abs=1e-15)
+
+
+@pytest.mark.parametrize("shape, deviation", [((7,), 1.0), ((2, 3, 4), None)])
+def test_points_around_the_data_lie_within_half_a_deviation(shape, deviation):
+    real, noise = torch.randn(5, *shape), torch.rand(5, *shape)
+    wanted = real.flatten(1).std(1) if deviation is None else torch.full((5,), deviation)
+    moved = (around(real, noise) - real).flatten(1)
+    assert torch.allclose(moved, wanted[:, None] * noise.flatten(1) / 2, atol=1e-6)
+
+
+def test_the_squared_slope_and_its_gradient_agree_with_finite_differences():
     network, x = smooth_network(), torch.randn(5, 8, dtype=torch.float64)
-    penalty = r1_penalty(network, x)
+    penalty = squared_slope(network, x)
     assert penalty.item() == pytest.approx(finite_differences(network, x).square().sum(1).mean().item() / 2, rel=1e-6)
     # The second derivative: move one weight by hand.
     weight = network[0][1].weight
@@ -56,7 +84,7 @@ def test_r1_and_its_gradient_agree_with_finite_differences():
     values = []
     for sign in (1, -1):
         weight.data[0, 0] += sign * 1e-6
-        values.append(r1_penalty(network, x).item())
+        values.append(squared_slope(network, x).item())
         weight.data[0, 0] -= sign * 1e-6
     assert gradient[0, 0].item() == pytest.approx((values[0] - values[1]) / 2e-6, rel=1e-5)
 
@@ -65,6 +93,6 @@ def test_the_gradient_penalty_agrees_with_finite_differences_on_the_line():
     network = smooth_network()
     real, fake = torch.randn(2, 5, 8, dtype=torch.float64)
     position = torch.rand(5, dtype=torch.float64)
-    between = real + position[:, None] * (fake - real)
-    expected = (finite_differences(network, between).norm(dim=1) - 1).square().mean()
-    assert gradient_penalty(network, real, fake, position).item() == pytest.approx(expected.item(), rel=1e-6)
+    points = real + position[:, None] * (fake - real)
+    expected = (finite_differences(network, points).norm(dim=1) - 1).square().mean()
+    assert gradient_penalty(network, between(real, fake, position)).item() == pytest.approx(expected.item(), rel=1e-6)

@@ -3,15 +3,15 @@ import pytest
 import torch
 
 from genlab.contract.data import Batch, DataSpec, image_spec
-from genlab.losses.adversarial import DISCRIMINATOR, r1_penalty
+from genlab.losses.adversarial import BOUNDARY, DISCRIMINATOR, accuracy, squared_slope
 from genlab.models.cgan import CGAN
-from genlab.models.gan import GAN, accuracy
+from genlab.models.gan import GAN
 
 SHAPE = (1, 8, 10)
 SPEC = image_spec(SHAPE, 3)
 SMALL = {"latent_dim": 4}
 SIZES = {"channels": 4, "hidden": [16, 8], "dense": [256], "decoder_dense": []}
-LABEL_INPUT = {"network": "mlp", "label_input": True}
+LABEL_INPUT = {"network": "mlp", "label": "input"}
 
 
 def build(family: type[GAN], data: DataSpec = SPEC, *, network: str = "conv", sizes=SIZES, **options) -> GAN:
@@ -30,15 +30,31 @@ def gradients(model: GAN, batch: Batch, parts: int) -> list[torch.Tensor]:
     turns = [model.training_step(part, 0) for part in batch.split(parts)]
     found = []
     for updates in zip(*turns, strict=True):
-        parameters = list(model.players()[updates[0].player].parameters())
+        parameters = [p for p in model.players()[updates[0].player].parameters() if p.requires_grad]
         loss = sum(update.loss for update in updates) / parts
         found += torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
     return found
 
 
-@pytest.mark.parametrize(("family", "options"), [(GAN, {}), (CGAN, {}), (CGAN, LABEL_INPUT)])
+AUGMENTED = {"augment": ["translation", "cutout"], "consistency": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("family", "options"),
+    [
+        (GAN, AUGMENTED),
+        (GAN, {"pack": 2, "penalty_at": "data", "loss": "relativistic"}),
+        (GAN, {"loss": "energy"}),
+        (CGAN, AUGMENTED),
+        (CGAN, LABEL_INPUT),
+        (CGAN, {"label": "auxiliary"}),
+    ],
+    ids=str,
+)
 def test_four_micro_batches_give_the_gradients_of_one_batch_with_all_penalties(family, options):
-    model = build(family, **options, normalization="none", gradient_penalty=10.0, r1_gamma=1.0)
+    model = build(
+        family, **{"normalization": "none", "gradient_penalty": 10.0, "r1_gamma": 1.0, "r2_gamma": 1.0} | options
+    )
     for one, four in zip(gradients(model, make_batch(), 1), gradients(model, make_batch(), 4), strict=True):
         assert torch.allclose(one, four, atol=1e-10)
 
@@ -52,7 +68,7 @@ def test_turns_depend_on_the_step():
 def test_lazy_r1_has_the_weight_of_the_steps_it_stands_for():
     model, batch = build(GAN, r1_gamma=0.5, r1_every=8), make_batch()
     _, update, _ = model.training_step(batch, 0)
-    assert torch.allclose(update.loss, 0.5 * 8 * r1_penalty(model.discriminate, 2 * batch["x"] - 1))
+    assert torch.allclose(update.loss, 0.5 * 8 * squared_slope(model.discriminate, 2 * batch["x"] - 1))
 
 
 @pytest.mark.parametrize(
@@ -71,8 +87,53 @@ def test_accuracy_is_the_share_of_images_judged_rightly(loss, real, fake, expect
 def test_a_critic_that_knows_no_zero_has_no_accuracy(loss):
     model = build(GAN, loss=loss)
     first = next(model.training_step(make_batch(), 0))
-    assert model.decision_boundary == {"least-squares": 0.5, "wasserstein": None}.get(loss, 0.0)
-    assert ("accuracy" in first.log) == (loss != "wasserstein")
+    assert (model.decision_boundary is None) == (loss in {"wasserstein", "relativistic", "energy"})
+    assert ("accuracy" in first.log) == (loss in BOUNDARY)
+
+
+def test_packs_are_read_at_once():
+    model, batch = build(GAN, pack=2), make_batch()
+    real = 2 * batch["x"] - 1
+    assert torch.equal(model.packed(real)[1], torch.cat([real[2], real[3]]))
+    assert model.discriminate(model.packed(real)).shape == (4,)
+    assert torch.allclose(model.discriminator_score(batch["x"]), model.discriminate(torch.cat([real, real], 1)))
+    with pytest.raises(ValueError, match=r"model\.pack=2.*trainer\.batch_size, not 7"):
+        next(model.training_step(make_batch(7), 0))
+    with pytest.raises(ValueError, match=r"model\.pack=2.*choose model=gan"):
+        build(CGAN, pack=2)
+
+
+def test_an_energy_is_the_error_of_a_reconstruction():
+    model, batch = build(GAN, loss="energy"), make_batch()
+    x = 2 * batch["x"] - 1
+    autoencoder = model.discriminator
+    error = (autoencoder.decoder(autoencoder.encoder(x)) - x).square().mean((1, 2, 3))
+    assert torch.allclose(model.discriminate(x), -error)
+
+
+def test_clipped_weights_stay_within_their_bound():
+    model = build(GAN, loss="wasserstein", weight_clip=0.01)
+    list(model.training_step(make_batch(), 0))
+    assert max(weight.abs().max() for weight in model.discriminator.parameters()) == 0.01
+
+
+def test_an_auxiliary_classifier_is_trained_by_both_players_and_left_out_of_the_score():
+    model, batch = build(CGAN, label="auxiliary"), make_batch()
+    updates = list(model.training_step(batch, 1))
+    assert {"class/real", "class/fake"} <= set(updates[0].log) and set(updates[1].log) == {"class"}
+    x = 2 * batch["x"] - 1
+    assert torch.equal(model.discriminate(x, {"label": batch["label"]}), model.discriminator(x)[:, 0])
+
+
+def test_the_augmented_share_grows_while_the_discriminator_is_sure():
+    model = build(GAN, augment=["translation"], augment_target=0.6)
+    with torch.no_grad():
+        model.discriminator.head.bias += 100
+    shares = []
+    for step in range(9):
+        list(model.training_step(make_batch(), step))
+        shares.append(model.augment.share.share.item())
+    assert shares == pytest.approx([0] * 4 + [4 * 8 / 500_000] * 4 + [8 * 8 / 500_000])
 
 
 def of_class(label: int, size: int) -> dict[str, torch.Tensor]:
@@ -125,8 +186,8 @@ def test_a_label_that_is_an_input_stands_beside_the_image():
 
 
 def test_only_the_mlp_takes_labels_as_an_input():
-    with pytest.raises(ValueError, match=r"model\.label_input=true.*network=dcgan; choose network=mlp"):
-        build(CGAN, image_spec((1, 16, 16), 3), network="dcgan", label_input=True)
+    with pytest.raises(ValueError, match=r"model\.label=input.*network=dcgan; choose network=mlp"):
+        build(CGAN, image_spec((1, 16, 16), 3), network="dcgan", label="input")
 
 
 @pytest.mark.parametrize("options", [{"network": "conv"}, LABEL_INPUT], ids=str)
@@ -157,7 +218,9 @@ def test_real_and_generated_images_are_judged_together_unless_that_would_mix_the
     [("dcgan", "r1_gamma", "gradient_penalty"), ("upsampling", "gradient_penalty", "r1_gamma")],
 )
 def test_penalties_of_a_discriminator_that_normalizes_batches_are_refused(network, key, other):
-    message = rf"model\.{key}=0\.5.*network={network} .*set model\.r1_gamma=0 model\.gradient_penalty=0"
+    message = (
+        rf"model\.{key}=0\.5.*network={network} .*set model\.r1_gamma=0 model\.r2_gamma=0 model\.gradient_penalty=0"
+    )
     with pytest.raises(ValueError, match=message):
         build(GAN, image_spec((1, 16, 16)), network=network, **{key: 0.5, other: 0.0})
 
@@ -197,8 +260,8 @@ def test_half_precision_leaves_the_penalty_alone():
     model, batch = build(GAN).float(), make_batch()
     real = 2 * batch["x"].float() - 1
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        penalty = r1_penalty(model.discriminate, real)
-    assert penalty == r1_penalty(model.discriminate, real)
+        penalty = squared_slope(model.discriminate, real)
+    assert penalty == squared_slope(model.discriminate, real)
 
 
 def test_images_of_its_own_are_as_near_and_as_diverse_as_can_be_and_those_of_a_collapsed_generator_all_alike():
