@@ -85,6 +85,7 @@ class Source(ABC):
     settled: settings that were None, by name, with what was found in the data in their place.
     log_density: the exact log p(x) in nats, x [N, *shape] to [N], where the dataset knows it; can be pickled.
     modes: of a mixture, else None.
+    channel: labelled images that each channel of an image is one of, else None.
     protocol: what a measurement must name beside the dataset, such as how images were made binary.
     redrawn: where training batches are drawn from and what is then made of each, if that is more than `open("train")`.
     """
@@ -105,6 +106,7 @@ class Source(ABC):
     settled: Mapping[str, Any] = MappingProxyType({})
     log_density: Callable[[Tensor], Tensor] | None = None
     modes: Modes | None = None
+    channel: "Source | None" = None
     protocol: Mapping[str, str] = MappingProxyType({})
     redrawn: "Redrawn | None" = None
 

@@ -75,6 +75,8 @@ def _obstacle(name: str, run: Run, context: EvaluationContext) -> str | None:
         return "is of speech, and this dataset has none"
     if metric.modes and not context.source.modes:
         return f"the modes of dataset {context.title} are not known"
+    if metric.channels and not context.source.channel:
+        return f"the channels of dataset {context.title} are no images of their own"
     if metric.classes and not context.extractor.num_classes:
         return (
             f"extractor {context.extractor.name} reads no classes; leave it out, or use extractor=classifier on data "

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from genlab.data.loading import as_examples
+from genlab.evaluation.channel_modes import channel_modes
 from genlab.evaluation.context import EvaluationContext, MetricValue
 from genlab.evaluation.extractor import Extractor
 from genlab.evaluation.features import Pixels, Values, read_table
@@ -200,6 +201,7 @@ SAMPLE_METRICS: dict[str, Callable[[EvaluationContext, int, int], SampleMetric]]
     "classes": classes,
     "copies": copies,
     "modes": modes,
+    "channel_modes": channel_modes,
     "wasserstein": wasserstein,
 }
 """By name: (context, number of samples, seed) to the metric. `genlab.metrics.catalogue` lists what it returns."""

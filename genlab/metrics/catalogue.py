@@ -161,6 +161,14 @@ METRICS: dict[str, Metric] = {
         modes=True,
         of_diversity=("modes_covered",),
     ),
+    "channel_modes": of_samples(
+        "combinations of the classes of channels that are images of their own",
+        {"combinations_covered": "max", "combination_divergence": "min"},
+        extractor=False,
+        channels=True,
+        of_diversity=("combinations_covered", "combination_divergence"),
+        units={"combination_divergence": "nats"},
+    ),
     "wasserstein": of_samples("Wasserstein distance of points", {"wasserstein": "min"}, kinds=("points",)),
 }
 """By the name that `metrics=` takes."""

@@ -16,8 +16,9 @@ class Metric:
     a batch must hold besides images. draws: whether it depends on the seed. extractor: whether it compares
     features; classes: whether the extractor must be a classifier. least_samples, least_real: minimum number of
     samples and of real images; covariance: whether both must also exceed the number of features. own_data: whether
-    it is about the data that the run was trained on. kinds: of data that it is of; () for all. modes: whether the
-    dataset must know its modes. palette, sound: whether one of its fields must be label maps, or sound. topic: heading
+    it is about the data that the run was trained on. kinds: of data that it is of; () for all. modes, channels: whether
+    the dataset must know its modes, or what its channels are images of. palette, sound: whether one of its fields must
+    be label maps, or sound. topic: heading
     under which its values are shown, its own name if empty; of_diversity: those under "diversity" instead. units: of
     values that have one.
     """
@@ -37,6 +38,7 @@ class Metric:
     asked: bool = False
     kinds: tuple[str, ...] = ()
     modes: bool = False
+    channels: bool = False
     palette: bool = False
     sound: bool = False
     topic: str = ""
