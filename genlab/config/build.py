@@ -12,6 +12,7 @@ from genlab.contract.data import DataSpec
 from genlab.contract.model import GenerativeModel
 from genlab.contract.settings import EVERY_DATASET, RunConfig
 from genlab.data.binarized import Binarized
+from genlab.data.few_labels import FewLabels
 from genlab.data.pairs import Paired
 from genlab.data.source import Source
 from genlab.system import memory
@@ -33,6 +34,8 @@ def build_source(dataset: dict[str, Any]) -> Source:
         source = Paired(source, pair, dataset.get("seed", 0))
     if binarize != "none":
         source = Binarized(source, binarize, dataset.get("seed", 0))
+    if (labels := dataset.get("labels")) is not None:
+        source = FewLabels(source, labels, dataset.get("seed", 0))
     if (found := source.spec[source.spec.domains[0]].kind) != source.kind:
         raise ValueError(
             f"dataset: {type(source).__name__} says kind={source.kind!r}, but holds {found}; set its `kind`"

@@ -12,6 +12,7 @@ from genlab.models.infogan import InfoGAN
 from genlab.models.lapgan import LAPGAN
 from genlab.models.msg_gan import MSGGAN
 from genlab.models.progressive import Progressive
+from genlab.models.sgan import SGAN
 from genlab.networks.multi_scale import resized
 
 SPEC = image_spec((1, 16, 20), 3)
@@ -98,6 +99,18 @@ def test_msg_gans_discriminator_reads_every_size():
         other = real.clone()
         other[:, start : start + size] += 1
         assert not torch.allclose(model.discriminate(other), model.discriminate(real))
+
+
+def test_sgan_learns_classes_from_labelled_images_and_realness_from_all():
+    model, batch = build(SGAN, label_weight=3.0), make_batch()
+    fields = batch.fields | {"labelled": torch.tensor([1, 0, 0, 0, 1, 0, 0, 0])}
+    first = next(model.training_step(Batch(fields, seed=5), 1))
+    outputs = model.discriminator(2 * batch["x"] - 1)
+    error = torch.nn.functional.cross_entropy(outputs, batch["label"], reduction="none")
+    assert torch.allclose(first.log["class/real"], 3 * (error[0] + error[4]) / 8)
+    assert torch.allclose(first.log["real_logit"], outputs.logsumexp(1).mean())
+    everything = next(model.training_step(batch, 1))
+    assert torch.allclose(everything.log["class/real"], 3 * error.mean())
 
 
 def test_lapgan_adds_detail_to_enlarged_images():

@@ -1,0 +1,68 @@
+"""Labelled examples of which only a few keep their labels, for learning from both."""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from genlab.contract.field import Field
+from genlab.data.source import SPLITS, Examples, Source, StoredExamples
+from genlab.system.seeding import mix
+
+
+class FewLabels(Source):
+    """`source`, with the field `labelled`: 1 for `count` training examples, drawn by `seed` evenly over the classes,
+    and for all held-out ones. The labels themselves stay."""
+
+    def __init__(self, source: Source, count: int, seed: int = 0):
+        classes, examples = source.spec.num_classes, source.sizes["train"]
+        if not classes or "x" not in source.spec:
+            raise ValueError(f"dataset.labels={count}: this dataset has no labels; leave it out")
+        if not classes <= count <= examples:
+            raise ValueError(f"dataset.labels={count}: must be {classes} (one for each class) to {examples}")
+        self.source, self.count, self.seed = source, count, seed
+        labelled = {"labelled": Field("label", size=2)}
+        self.spec = replace(source.spec, fields={**source.spec.fields, **labelled})
+        self.sizes, self.notes, self.categorical_factors = source.sizes, source.notes, source.categorical_factors
+        self.protocol = {"labels": str(count), **source.protocol}
+
+    def open(self, split: str) -> list[Examples]:
+        (table,) = self.source.open(split)
+        marks = torch.ones(len(table), dtype=torch.long)
+        if split == "train":
+            marks = self._chosen(table.load()["label"])
+        return [(StoredMarked if isinstance(table, StoredExamples) else Marked)(table, marks)]
+
+    def _chosen(self, labels: Tensor) -> Tensor:
+        generator = torch.Generator().manual_seed(mix(self.seed, SPLITS.index("train")))
+        order = torch.randperm(len(labels), generator=generator)
+        # turns: how many of its class come before an example
+        turns = torch.nn.functional.one_hot(labels[order].long()).cumsum(0).gather(1, labels[order].long()[:, None])
+        marks = torch.zeros(len(labels), dtype=torch.long)
+        marks[order[turns.squeeze(1).argsort(stable=True)[: self.count]]] = 1
+        return marks
+
+
+class Marked(Examples):
+    """A table with the field `labelled`, int64 [N]."""
+
+    def __init__(self, table: Examples, marks: Tensor):
+        self.table, self.marks, self.nbytes = table, marks, table.nbytes
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def rows(self, index: Tensor) -> dict[str, Tensor]:
+        return {**self.table.rows(index), "labelled": self.marks[index]}
+
+    def load(self) -> dict[str, Tensor]:
+        return {**self.table.load(), "labelled": self.marks}
+
+
+class StoredMarked(Marked, StoredExamples):
+    """The same of a table that the training process reads from disk itself."""
+
+    table: StoredExamples
+
+    def prefetch(self, index: Tensor) -> None:
+        self.table.prefetch(index)
