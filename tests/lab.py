@@ -51,7 +51,7 @@ CPU = torch.device("cpu")
 
 SMALL_NETWORK = {"hidden": [16], "channels": 4, "max_channels": 8, "width": 4, "discriminator_width": 4, "blocks": 1}
 SMALL_NETWORK |= {"latent_dim": 3, "embedding_dim": 3, "layers": 2, "levels": 2, "widths": [8, 8], "steps": 2}
-SMALL_NETWORK |= {"patches": 8, "critic_steps": 2, "grow_steps": 3}
+SMALL_NETWORK |= {"patches": 8, "critic_steps": 2}
 """Sizes by the names of the keys under `model` and `network`."""
 
 SMALL_DATA = {"size": 16, "num_images": 80, "num_train": 64, "num_validation": 16}

@@ -29,17 +29,17 @@ def _build(node: str, values: dict[str, Any], *arguments: Any, **supplied: Any) 
 def build_source(dataset: dict[str, Any]) -> Source:
     """The dataset that the node `dataset` describes; no data is read yet."""
     source: Source = _build("dataset", {key: value for key, value in dataset.items() if key not in EVERY_DATASET})
-    pair, binarize = dataset.get("pair"), dataset.get("binarize", "none")
-    if pair:
-        source = Paired(source, pair, dataset.get("seed", 0))
-    if binarize != "none":
-        source = Binarized(source, binarize, dataset.get("seed", 0))
-    if (labels := dataset.get("labels")) is not None:
-        source = FewLabels(source, labels, dataset.get("seed", 0))
     if (found := source.spec[source.spec.domains[0]].kind) != source.kind:
         raise ValueError(
             f"dataset: {type(source).__name__} says kind={source.kind!r}, but holds {found}; set its `kind`"
         )
+    pair, binarize = dataset.get("pair"), dataset.get("binarize", "none")
+    if (labels := dataset.get("labels")) is not None:
+        source = FewLabels(source, labels, dataset.get("seed", 0))
+    if pair:
+        source = Paired(source, pair, dataset.get("seed", 0))
+    if binarize != "none":
+        source = Binarized(source, binarize, dataset.get("seed", 0))
     source.spec = replace(source.spec, num_examples=source.sizes["train"])
     return source
 

@@ -23,9 +23,19 @@ def stored_config(values: Any) -> RunConfig:
     """The typed config of a checkpoint or a `config.yaml`, from JSON values. `ValueError` with a line per problem."""
     if not isinstance(values, dict) or not _is_plain(values):
         raise ValueError(f"config: must be a group of plain settings, at most {_MOST_LEVELS} levels deep")
+    values = _renamed(values)
     for found in (_type_problems(RunConfig, values), _text_problems(values)):
         refuse(f"config.{line}" for line in found)
     return typed(RunConfig, values)
+
+
+def _renamed(values: dict[str, Any]) -> dict[str, Any]:
+    """The same in today's words: `model.label_input` of a conditional GAN has become one of three values."""
+    model = values.get("model")
+    if not isinstance(model, dict) or not isinstance(model.get("label_input"), bool):
+        return values
+    rest = {key: value for key, value in model.items() if key != "label_input"}
+    return {**values, "model": {**rest, "label": "input" if model["label_input"] else "projection"}}
 
 
 def as_yaml(config: RunConfig) -> str:

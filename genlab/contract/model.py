@@ -117,6 +117,9 @@ class GenerativeModel(nn.Module):
     """What training needs: fields of a batch, and "pairs" if a and b must belong together; compared with
     `DataSpec.provides` before training."""
 
+    reads: ClassVar[frozenset[str]] = frozenset()
+    """Further fields that training uses where the data have them: `labelled`, of `dataset.labels`."""
+
     conditions: tuple[str, ...] = ()
     """Fields that sampling, encoding and scoring are conditioned on. One that is not in `requires` is optional: a model
     built for data without it is not conditioned on it."""

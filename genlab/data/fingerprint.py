@@ -36,10 +36,16 @@ def fingerprint(loader: Loader) -> dict:
     return {"examples": loader.size, "sha256": digest.hexdigest()}
 
 
+_MARKS = "labelled"
+"""A field that says what a run is told of the data, which are the same without it."""
+
+
 def data_fingerprint(source: Source, split: str = "train") -> str:
     """sha256 of a split: its spec, its sizes and all examples, if these are in memory. Of image files, the names and
     sizes of all and 1,000 evenly spaced images are hashed."""
-    digest = hashlib.sha256(json.dumps([source.spec.to_dict(), split]).encode())
+    spec = source.spec.to_dict()
+    spec["fields"].pop(_MARKS, None)
+    digest = hashlib.sha256(json.dumps([spec, split]).encode())
     for table in source.open(split):
         digest.update(str(len(table)).encode())
         for path in getattr(table, "paths", []):
@@ -56,6 +62,6 @@ def data_fingerprint(source: Source, split: str = "train") -> str:
 
 def add_tensors(digest: Any, tensors: dict[str, Tensor]) -> None:
     """Add names and values to a hash of `hashlib`."""
-    for name, value in tensors.items():
+    for name, value in ((name, value) for name, value in tensors.items() if name != _MARKS):
         digest.update(name.encode())
         digest.update(value.cpu().contiguous().numpy().reshape(-1).view("uint8"))  # no copy of what is on the CPU

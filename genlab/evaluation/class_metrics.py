@@ -13,8 +13,8 @@ _PORTION = 10_000
 
 
 def measure_codes(run: Run, context: EvaluationContext, seed: int) -> dict[str, MetricValue]:
-    """classification_error: share of images whose class is not the one that their code is matched with; codes and
-    classes are matched one to one, as well as possible (Chen et al. 2016, InfoGAN)."""
+    """classification_error: share of images whose class is not the one that was read; codes of a model that was never
+    told the classes are first matched with them, one to one and as well as possible (Chen et al. 2016, InfoGAN)."""
 
     def read(number: int, batch: Batch) -> tuple[Tensor, Tensor]:
         return run.model.classify(batch["x"]).argmax(1).cpu(), batch["label"].cpu()
@@ -22,9 +22,10 @@ def measure_codes(run: Run, context: EvaluationContext, seed: int) -> dict[str, 
     codes, labels = (torch.cat(column) for column in zip(*context.over_batches("codes", read), strict=True))
     counts = torch.zeros(int(codes.max()) + 1, int(labels.max()) + 1, dtype=torch.long)
     counts.index_put_((codes, labels), torch.ones_like(codes), accumulate=True)
-    rows, columns = linear_sum_assignment(counts.numpy(), maximize=True)
-    wrong = 1 - counts[rows, columns].sum().item() / len(codes)
-    return {"classification_error": MetricValue(wrong, details={"images": len(codes), "codes": len(counts)})}
+    matched = "label" not in run.model.requires
+    right = counts[linear_sum_assignment(counts.numpy(), maximize=True)] if matched else counts.diagonal()
+    details = {"images": len(codes), "matched": matched}
+    return {"classification_error": MetricValue(1 - right.sum().item() / len(codes), details=details)}
 
 
 def measure_neighbours(run: Run, context: EvaluationContext, seed: int) -> dict[str, MetricValue]:

@@ -16,7 +16,6 @@ from genlab.contract.data import Condition, Field
 from genlab.data.fingerprint import check_data, fingerprint
 from genlab.data.listing import shown
 from genlab.data.loading import as_examples, open_split
-from genlab.data.pairs import Paired
 from genlab.data.published import PublishedSet
 from genlab.data.source import Source
 from genlab.inference.run import Run
@@ -103,7 +102,10 @@ def _checked(run: Run, source: Source) -> Source:
 
 def is_ready(source: Source) -> bool:
     """Whether a source can be opened without writing files."""
-    inner = source.source if isinstance(source, Paired) else source
+    inner: Any = source
+    while hasattr(inner, "source"):
+        inner = inner.source
+    inner = inner.channel or inner
     return not isinstance(inner, PublishedSet) or inner.lies_in(inner.data_dir)
 
 

@@ -62,7 +62,7 @@ METRICS: dict[str, Metric] = {
     ),
     "codes": Metric(
         "data",
-        "error of the classes that the model tells apart, matched one to one with those of the data",
+        "error of the classes that the model tells apart; of codes, once they are matched with classes",
         {"classification_error": "min"},
         ("classify",),
         fields=("label",),
@@ -165,6 +165,7 @@ METRICS: dict[str, Metric] = {
         "combinations of the classes of channels that are images of their own",
         {"combinations_covered": "max", "combination_divergence": "min"},
         extractor=False,
+        least_samples=26_000,
         channels=True,
         of_diversity=("combinations_covered", "combination_divergence"),
         units={"combination_divergence": "nats"},

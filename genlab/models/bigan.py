@@ -32,6 +32,11 @@ class JointDiscriminator(nn.Module):
         joined = (width if network.images_only else self.size) + latents
         self.joint = MLP(joined, [width], 1, **style) if network.images_only else network.encoder((joined,), 1, **style)
 
+    @property
+    def head(self) -> nn.Module:
+        """The last layer."""
+        return self.joint.get_submodule("head")
+
     def forward(self, rows: Tensor) -> Tensor:
         x, z = rows.split([self.size, rows.shape[1] - self.size], 1)
         if not isinstance(self.features, nn.Identity):
@@ -40,16 +45,15 @@ class JointDiscriminator(nn.Module):
 
 
 class BiGAN(GAN):
-    """A `GAN` with an encoder E: [N, *shape] -> [N, latent_dim], another encoder of `network`. Takes the settings of
-    `GAN`, of which pack and augment change nothing but examples and are refused.
+    """A `GAN` with an encoder E: [N, *shape] -> [N, latent_dim], another encoder of `network`. Takes those settings of
+    `GAN` that do not change what its discriminator reads.
     """
 
+    reads_examples = False
     averaged = ("generator", "encoder")
 
     def __init__(self, data: DataSpec, *, network: Network, **settings: Any):
         super().__init__(data, network=network, **settings)
-        if self.pack > 1 or self.augment.names:
-            raise ValueError(f"model.pack={self.pack}, model.augment={list(self.augment.names)}: not for bigan")
         self.encoder = network.encoder(data.shape, self.latent_dim, activation="leaky_relu")
 
     def make_discriminator(self, network: Network, **style: Any) -> nn.Module:

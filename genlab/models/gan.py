@@ -27,9 +27,9 @@ from genlab.losses.adversarial import (
     generator_loss,
 )
 from genlab.models.latents import compared_samples, grid_of_samples, standard_normal
-from genlab.models.penalties import Penalties, PenaltyPoints
+from genlab.models.penalties import Penalties, PenaltyPoints, adaptive_share, refuse
 from genlab.networks.coordinates import Coordinates
-from genlab.networks.diff_augment import Augment
+from genlab.networks.diff_augment import augmented, check_augmentations
 from genlab.networks.energy import Energy
 from genlab.networks.layers import Activation, check_least, fix_last_bias
 from genlab.networks.network import Network
@@ -51,6 +51,7 @@ class GAN(GenerativeModel):
     """
 
     averaged: ClassVar[tuple[str, ...]] = ("generator",)
+    reads_examples: ClassVar[bool] = True  # the discriminator, and nothing else with them
     kinds = frozenset({"image", "points"})
     metrics = {"sliced_wasserstein": "min"}
 
@@ -79,19 +80,21 @@ class GAN(GenerativeModel):
     ):
         super().__init__(data)
         check_least(1, latent_dim=latent_dim, critic_steps=critic_steps, pack=pack)
-        if self.num_conditions and (loss == "energy" or pack > 1):
-            raise ValueError(f"model.loss={loss}, model.pack={pack}: not for this model; choose model=gan")
-        if data["x"].kind != "image" and (augment or consistency):
-            raise ValueError(f"model.augment={list(augment)}, model.consistency={consistency}: change images alone")
+        one_logit = self.reads_examples and not self.num_conditions
+        of_images = self.reads_examples and data["x"].kind == "image"
+        refuse(not one_logit, pack=pack > 1 and pack, loss=loss == "energy" and loss)
+        refuse(not self.reads_examples, penalty_at=penalty_at == "data" and penalty_at)
+        refuse(not of_images, augment=list(augment), consistency=consistency)
         self.latent_dim, self.loss, self.critic_steps = latent_dim, loss, critic_steps
         self.penalties = Penalties(r1_gamma, r2_gamma, r1_every, gradient_penalty, penalty_at, consistency, weight_clip)
-        self.pack, self.augment = pack, Augment(augment, augment_target)
+        self.pack, self.augment = pack, check_augmentations(augment)
+        self.share = None if augment_target is None else adaptive_share(augment_target, self.augment, loss)
         self.signed, self.unit = Coordinates(data["x"], "signed"), Coordinates(data["x"], "unit")
         self.generator = self.make_generator(network, activation=generator_activation, normalization=normalization)
         style = {"activation": "leaky_relu", "dropout": dropout, "spectral": spectral}
         self.discriminator = self.make_discriminator(network, **style)
         self.discriminator_has_batch_norm = self.penalties.mixes_examples(self.discriminator, network.name)
-        if loss in RELATIVE and not self.num_conditions:
+        if loss in RELATIVE and not self.num_conditions and type(self).logits is GAN.logits:
             fix_last_bias(self.discriminator)
 
     @property
@@ -164,15 +167,22 @@ class GAN(GenerativeModel):
 
     def compared(self, batch: Batch, step: int) -> tuple[Tensor, Tensor, Tensor]:
         """Real and generated examples as the discriminator reads them, and the latents of the latter."""
-        z, real = self.latents(batch), self.signed.inward(batch["x"])
+        z, real = self.latents(batch), self.real(batch)
         fake = self.generate(z, self.condition(batch))
-        real, fake = (self.packed(self.augment(x, batch, step)) for x in (real, fake))
+        share = None if self.share is None else self.share.at(batch, step)
+        real, fake = (self.packed(augmented(x, self.augment, batch, share)) for x in (real, fake))
         return real, fake, z
+
+    def real(self, batch: Batch) -> Tensor:
+        """The examples of a batch, in [-1, 1] or standardized."""
+        return self.signed.inward(batch["x"])
 
     def packed(self, x: Tensor) -> Tensor:
         """[N, C, ...] to [N / pack, pack * C, ...]. `ValueError` if N is no multiple of `pack`."""
         if len(x) % self.pack:
-            raise ValueError(f"model.pack={self.pack}: give a multiple of it as trainer.batch_size, not {len(x)}")
+            raise ValueError(
+                f"model.pack={self.pack}: {len(x)} examples at once are no multiple; change trainer.batch_size"
+            )
         return x.reshape(-1, *self.read_shape) if self.pack > 1 else x
 
     def latents(self, batch: Batch) -> Tensor:
@@ -198,7 +208,8 @@ class GAN(GenerativeModel):
             twice = condition and {name: torch.cat([value, value]) for name, value in condition.items()}
             outputs = list(self.read(torch.cat([real, fake]), twice).chunk(2))
         real_logit, fake_logit = (self.logits(found, condition) for found in outputs)
-        self.augment.count(real_logit)
+        if self.share is not None:
+            self.share.count(real_logit)
         loss = discriminator_loss(self.loss, real_logit, fake_logit)
         log = {"real_logit": real_logit.mean(), "fake_logit": fake_logit.mean()}
         if self.loss in BOUNDARY:

@@ -27,15 +27,21 @@ class PyramidReader(nn.Module):
         self.encoder = encoder
         self.shapes = [(channels, *size) for size in encoder.sizes]
 
+    @property
+    def head(self) -> nn.Module:
+        """The last layer."""
+        return self.encoder.head
+
     def forward(self, rows: Tensor) -> Tensor:
         parts = rows.split([prod(shape) for shape in self.shapes], 1)
         return self.encoder.read([part.unflatten(1, shape) for part, shape in zip(parts, self.shapes, strict=True)])
 
 
 class MSGGAN(GAN):
-    """A `GAN` of network=multi-scale, whose discriminator reads images of all sizes. Takes the settings of `GAN`, but
-    for pack and augment."""
+    """A `GAN` of network=multi-scale, whose discriminator reads images of all sizes. Takes those
+    settings of `GAN` that do not change what its discriminator reads."""
 
+    reads_examples = False
     generator: ScaleDecoder
 
     kinds = frozenset({"image"})
@@ -44,8 +50,6 @@ class MSGGAN(GAN):
         if not isinstance(network, MultiScale):
             raise ValueError(f"network={network.name}: has no images of all sizes; choose network=multi-scale")
         super().__init__(data, network=network, **settings)
-        if self.pack > 1 or self.augment.names:
-            raise ValueError(f"model.pack={self.pack}, model.augment={list(self.augment.names)}: not for msg-gan")
 
     def make_discriminator(self, network: Network, **style: Any) -> nn.Module:
         return PyramidReader(network.encoder(self.data.shape, 1, **style), self.data.shape[0])  # type: ignore[arg-type]

@@ -10,18 +10,42 @@ References:
   https://arxiv.org/abs/1910.12027
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from genlab.contract.data import Batch
-from genlab.losses.adversarial import around, between, gradient_penalty, squared_slope
-from genlab.networks.diff_augment import translation
+from genlab.losses.adversarial import (
+    BOUNDARY,
+    AdversarialLoss,
+    around,
+    between,
+    gradient_penalty,
+    squared_slope,
+)
+from genlab.networks.diff_augment import AdaptiveShare, translation
 from genlab.networks.layers import check_least
+
+
+def refuse(wrong: bool, **settings: Any) -> None:
+    """`ValueError` naming those of the `settings` of a model that are not empty, if they are `wrong` for it."""
+    if wrong and (given := [f"model.{key}={value}" for key, value in settings.items() if value]):
+        raise ValueError(f"{', '.join(given)}: not for this model or data; leave it out, or choose model=gan on images")
+
+
+def adaptive_share(target: float, augment: Sequence[str], loss: AdversarialLoss) -> AdaptiveShare:
+    """Of what is augmented; `ValueError` if the settings of these names do not allow it."""
+    if not augment or loss not in BOUNDARY or not -1 <= target <= 1:
+        raise ValueError(
+            f"model.augment_target={target}: needs a number from -1 to 1, model.augment, and model.loss of "
+            f"{', '.join(BOUNDARY)}"
+        )
+    return AdaptiveShare(target, BOUNDARY[loss])
+
 
 Discriminate = Callable[[Tensor], Tensor]
 PenaltyPoints = Literal["between", "data"]

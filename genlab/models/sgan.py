@@ -16,6 +16,7 @@ from torch.nn.functional import cross_entropy
 
 from genlab.contract.data import Batch, Condition, DataSpec
 from genlab.models.gan import GAN
+from genlab.models.penalties import refuse
 from genlab.networks.layers import check_least
 from genlab.networks.network import Network
 
@@ -23,19 +24,19 @@ from genlab.networks.network import Network
 class SGAN(GAN):
     """A `GAN` whose discriminator classifies, by the labels that `dataset.labels` leaves.
 
-    label_weight: of the cross-entropy of labels, whose mean is over all images of a batch, labelled or not.
+    label_weight: of the mean cross-entropy of the labels that are known.
     Also takes the settings of `GAN`.
     """
 
     requires = frozenset({"x", "label"})
+    reads = frozenset({"labelled"})
     metrics = {"classification_error": "min", **GAN.metrics}
 
     def __init__(self, data: DataSpec, *, label_weight: float = 1.0, **settings: Any):
         check_least(0, label_weight=label_weight)
         self.label_weight = label_weight
         super().__init__(data, **settings)
-        if self.pack > 1 or self.loss == "energy":
-            raise ValueError(f"model.loss={self.loss}, model.pack={self.pack}: not for this model; choose model=gan")
+        refuse(True, pack=self.pack > 1 and self.pack, loss=self.loss == "energy" and self.loss)
 
     def make_discriminator(self, network: Network, **style: Any) -> nn.Module:
         return network.encoder(self.data.shape, self.data.num_classes, **style)
@@ -44,12 +45,13 @@ class SGAN(GAN):
         return outputs.logsumexp(1)
 
     def further(self, outputs: Tensor, z: Tensor, batch: Batch, real: bool) -> dict[str, Tensor]:
-        """class: cross-entropy of the labels that are known, all if the data do not say which."""
+        """class: cross-entropy of the labels that are known, each of which stands for as many examples as `labelled`
+        says; of all labels where the data do not have that field."""
         if not real:
             return {}
         losses = cross_entropy(outputs, batch["label"], reduction="none")
-        known = batch["labelled"] if "labelled" in batch else torch.ones_like(batch["label"])
-        return {"class": self.label_weight * (losses * known).mean()}
+        stands_for = batch["labelled"] if "labelled" in batch else torch.ones_like(batch["label"])
+        return {"class": self.label_weight * (losses * stands_for).mean()}
 
     def classify(self, x: Tensor) -> Tensor:
         """log p of each class [N, K] of examples [N, *shape], up to a constant."""

@@ -70,7 +70,8 @@ class AdaptiveShare(nn.Module):
     """The share of images that are augmented, raised while the discriminator is too sure of real ones, up to 1 (Karras
     et al. 2020, Training Generative Adversarial Networks with Limited Data, https://arxiv.org/abs/2006.06676).
 
-    target: wanted mean sign of its logits on real images. Every 4 steps the share moves, by 1 in 500,000 images.
+    target: wanted mean sign of its logits on real images, relative to `boundary`, where it is undecided. Every 4 steps
+    the share moves, by 1 in 500,000 images.
     """
 
     share: Tensor
@@ -78,9 +79,9 @@ class AdaptiveShare(nn.Module):
     rows: Tensor
     moved: Tensor
 
-    def __init__(self, target: float):
+    def __init__(self, target: float, boundary: float):
         super().__init__()
-        self.target = target
+        self.target, self.boundary = target, boundary
         for name in ("share", "signs", "rows"):
             self.register_buffer(name, torch.zeros(()))
         self.register_buffer("moved", torch.zeros((), dtype=torch.long))
@@ -100,7 +101,7 @@ class AdaptiveShare(nn.Module):
     @torch.no_grad()
     def count(self, logits: Tensor) -> None:
         """Takes note of the logits of real images, of all processes."""
-        signs = gather_rows(logits.detach().sign().sum()[None].to(self.signs))
+        signs = gather_rows((logits.detach() - self.boundary).sign().sum()[None].to(self.signs))
         self.signs += signs.sum()
         self.rows += len(logits) * len(signs)
 
@@ -112,20 +113,3 @@ def augmented(x: Tensor, names: Sequence[str], batch: Batch, share: Tensor | Non
         changed = AUGMENTATIONS[name](x, batch.rand(_DRAWS))
         x = changed if share is None else torch.where((batch.rand() < share)[:, None, None, None], changed, x)
     return x
-
-
-class Augment(nn.Module):
-    """`augmented` by fixed `names`: all images or, with a `target`, the share that `AdaptiveShare` finds."""
-
-    def __init__(self, names: Sequence[str], target: float | None = None):
-        super().__init__()
-        self.names = check_augmentations(names)
-        self.share = None if target is None else AdaptiveShare(target)
-
-    def forward(self, x: Tensor, batch: Batch, step: int) -> Tensor:
-        return augmented(x, self.names, batch, None if self.share is None else self.share.at(batch, step))
-
-    def count(self, logits: Tensor) -> None:
-        """Takes note of the discriminator's logits of real images."""
-        if self.share is not None:
-            self.share.count(logits)

@@ -53,7 +53,8 @@ class Style:
     def __post_init__(self):
         for key, choices in (("activation", Activation), ("normalization", Normalization)):
             if (value := getattr(self, key)) not in get_args(choices):
-                raise ValueError(f"{key}={value!r}: choose from {', '.join(get_args(choices))}")
+                hint = "; network=residual can be conditional" if value == "conditional" else ""
+                raise ValueError(f"{key}={value!r}: choose from {', '.join(get_args(choices))}{hint}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout={self.dropout}: must lie in [0, 1)")
 

@@ -12,7 +12,7 @@ References:
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import ceil, prod
+from math import prod
 from typing import Any, ClassVar
 
 import torch
@@ -27,28 +27,42 @@ _WHOLE = 2**20
 
 
 class Growing(nn.Module):
-    """Part of a pyramid of `levels` sizes, 0 the smallest.
+    """Part of a pyramid of `sizes`, from the smallest.
 
-    phase: of which size images are, a buffer; between two sizes images of both are mixed. `grow` sets it.
+    phase: number of the size that images have, a buffer in units of 1 / `_WHOLE`; between two sizes images of both are
+    mixed. `grow` sets it. top: the larger of the two sizes. fading: whether there are two.
     """
 
     phase: Tensor
 
-    def __init__(self, levels: int):
+    def __init__(self, sizes: list[tuple[int, int]]):
         super().__init__()
-        self.levels = levels
-        self.known: float | None = None
+        self.sizes, self.levels = sizes, len(sizes)
+        self.top, self.fading = self.levels - 1, False
         # whole numbers, as the moving average of the weights leaves them alone
-        self.register_buffer("phase", torch.tensor((levels - 1) * _WHOLE))
+        self.register_buffer("phase", torch.tensor(self.top * _WHOLE))
+        self.register_load_state_dict_post_hook(lambda module, _: module._settle(int(module.phase)))
 
     def grow(self, phase: float) -> None:
-        """Set the phase, at most `levels` - 1."""
-        self.known = min(phase, self.levels - 1.0)
-        self.phase.fill_(round(self.known * _WHOLE))
+        """Set the phase, at most that of the largest size."""
+        value = round(min(phase, self.levels - 1.0) * _WHOLE)
+        self.phase.fill_(value)
+        self._settle(value)
 
-    def size_now(self) -> float:
-        """The phase, which after loading is read from the buffer."""
-        return int(self.phase) / _WHOLE if self.known is None else self.known
+    def _settle(self, phase: int) -> None:
+        self.top, self.fading = -(-phase // _WHOLE), phase % _WHOLE != 0
+
+    def share(self, like: Tensor) -> Tensor:
+        """Share [] of the larger of two sizes."""
+        return self.phase.to(like.dtype) / _WHOLE - (self.top - 1)
+
+    def faded(self, x: Tensor) -> Tensor:
+        """Images [N, C, H, W] with the detail of the phase."""
+        seen = resized(x, self.sizes[self.top])
+        if self.fading:
+            share = self.share(x)
+            seen = share * seen + (1 - share) * resized(resized(x, self.sizes[self.top - 1]), self.sizes[self.top])
+        return resized(seen, self.sizes[-1])
 
 
 def resized(x: Tensor, size: tuple[int, int]) -> Tensor:
@@ -63,9 +77,8 @@ class ScaleDecoder(Growing):
     sizes, from the smallest."""
 
     def __init__(self, in_features: int, shape: Shape, network: "MultiScale", **style: Any):
-        sizes = pyramid(*shape[1:])[::-1]
-        super().__init__(len(sizes))
-        self.sizes, layer = sizes, Style(**style)
+        super().__init__(pyramid(*shape[1:])[::-1])
+        layer = Style(**style)
         widths = pyramid_widths(self.levels, network.channels, network.max_channels)[::-1]
         smallest = (widths[0], *self.sizes[0])
         self.first = nn.Sequential(
@@ -89,11 +102,10 @@ class ScaleDecoder(Growing):
         return [image(found) for image, found in zip(self.images, features, strict=True)]
 
     def forward(self, z: Tensor) -> Tensor:
-        phase = self.size_now()
-        top = ceil(phase)
-        features, share = self.features(z, top), phase - top + 1  # of the larger of two sizes
+        top, features = self.top, self.features(z, self.top)
         x = self.images[top](features[top])
-        if share < 1:
+        if self.fading:
+            share = self.share(x)
             x = share * x + (1 - share) * resized(self.images[top - 1](features[top - 1]), self.sizes[top])
         return resized(x, self.sizes[-1])
 
@@ -102,16 +114,15 @@ class ScaleEncoder(Growing):
     """[N, C, H, W] -> [N, out_features], from the image at the size of the phase; `read` takes images of all sizes."""
 
     def __init__(self, shape: Shape, out_features: int, network: "MultiScale", **style: Any):
-        sizes = pyramid(*shape[1:])[::-1]
-        super().__init__(len(sizes))
-        self.sizes, layer = sizes, Style(**{"activation": "leaky_relu"} | style)
+        super().__init__(pyramid(*shape[1:])[::-1])
+        layer = Style(**{"activation": "leaky_relu"} | style)
         widths = pyramid_widths(self.levels, network.channels, network.max_channels)[::-1]
         self.images = nn.ModuleList(layer.weighted(nn.Conv2d(shape[0], width, 1)) for width in widths)
         self.steps = nn.ModuleList(  # from each size, but the smallest, to the next smaller one
             nn.Sequential(layer.weighted(nn.Conv2d(above, width, 3, padding=1)), *layer.after(width, normalized=False))
             for width, above in pairwise(widths)
         )
-        dense = layer.weighted(nn.Linear(widths[0] * prod(sizes[0]), 4 * widths[0]))
+        dense = layer.weighted(nn.Linear(widths[0] * prod(self.sizes[0]), 4 * widths[0]))
         self.body = nn.Sequential(nn.Flatten(), dense, layer.activate())
         self.head = layer.weighted(nn.Linear(4 * widths[0], out_features))
 
@@ -127,13 +138,12 @@ class ScaleEncoder(Growing):
         return self.head(self.body(h))
 
     def forward(self, x: Tensor) -> Tensor:
-        phase = self.size_now()
-        top = ceil(phase)
-        share = phase - top + 1
+        top = self.top
         h = self.images[top](resized(x, self.sizes[top]))
         for level in range(top, 0, -1):
             h = self.down(h, level)
-            if level == top and share < 1:
+            if level == top and self.fading:
+                share = self.share(h)
                 h = share * h + (1 - share) * self.images[level - 1](resized(x, self.sizes[level - 1]))
         return self.head(self.body(h))
 

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate
 
 from genlab.networks.convolutional import pyramid, pyramid_widths
-from genlab.networks.layers import Style, attend
+from genlab.networks.layers import Style, attend, check_least
 from genlab.networks.network import Network, Shape
 
 
@@ -40,13 +40,13 @@ class SelfAttention(nn.Module):
 
     def __init__(self, channels: int, layer: Style):
         super().__init__()
-        self.size = max(1, channels // 8)
-        self.inward = layer.weighted(orthogonal(nn.Conv2d(channels, 2 * self.size + channels // 2, 1)))
-        self.out = layer.weighted(orthogonal(nn.Conv2d(channels // 2, channels, 1)))
+        self.sizes = [max(1, channels // 8)] * 2 + [max(1, channels // 2)]  # of queries, keys and values
+        self.inward = layer.weighted(orthogonal(nn.Conv2d(channels, sum(self.sizes), 1)))
+        self.out = layer.weighted(orthogonal(nn.Conv2d(self.sizes[2], channels, 1)))
         self.gain = nn.Parameter(torch.zeros(()))
 
     def forward(self, x: Tensor) -> Tensor:
-        q, k, v = self.inward(x).flatten(2).transpose(1, 2).split([self.size, self.size, x.shape[1] // 2], 2)
+        q, k, v = self.inward(x).flatten(2).transpose(1, 2).split(self.sizes, 2)
         return x + self.gain * self.out(attend(q, k, v).transpose(1, 2).unflatten(2, x.shape[2:]))
 
 
@@ -191,6 +191,9 @@ class Residual(Network):
 
     name: ClassVar[str] = "residual"
     conditional: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        check_least(0, "network", attention=self.attention)
 
     def encoder(self, shape: Shape, out_features: int, **style: Any) -> ResidualEncoder:
         self.check_shape(shape)

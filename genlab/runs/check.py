@@ -120,6 +120,12 @@ class _Check:
                 f"dataset={config.choices.dataset} holds {', '.join(unable)}; models that fit: {able}"
             )
             return
+        if "labelled" in source.spec and "labelled" not in found.reads:
+            self.problems.append(
+                f"dataset.labels={config.dataset['labels']}: model={config.choices.model} uses all labels or none; "
+                "leave it out, or choose model=sgan"
+            )
+            return
         model = self._try(build_on_meta, config, source.spec)
         if model is None:
             return

@@ -23,7 +23,9 @@ class Context:
 
 
 def run_of(**capabilities):
-    return SimpleNamespace(model=SimpleNamespace(given=lambda _: (), condition=lambda _: None, **capabilities))
+    return SimpleNamespace(
+        model=SimpleNamespace(requires={"x"}, given=lambda _: (), condition=lambda _: None, **capabilities)
+    )
 
 
 def test_codes_are_matched_with_classes_one_to_one():
@@ -38,6 +40,12 @@ def test_a_code_for_everything_is_right_for_one_class_alone():
     run = run_of(classify=lambda x: torch.eye(3)[torch.zeros(len(x), dtype=torch.long)])
     found = measure_codes(run, Context([0.0, 1, 2, 3], [0, 0, 1, 2]), 0)
     assert found["classification_error"].value == pytest.approx(1 / 2)
+
+
+def test_classes_that_were_told_are_not_matched():
+    run = run_of(classify=lambda x: torch.eye(2)[(x[:, 0] < 2).long()])
+    run.model.requires = {"x", "label"}
+    assert measure_codes(run, Context([0.0, 1, 2, 3], [0, 0, 1, 1]), 0)["classification_error"].value == 1
 
 
 def test_the_nearest_latents_of_training_images_tell_the_class():

@@ -97,7 +97,7 @@ def test_packs_are_read_at_once():
     assert torch.equal(model.packed(real)[1], torch.cat([real[2], real[3]]))
     assert model.discriminate(model.packed(real)).shape == (4,)
     assert torch.allclose(model.discriminator_score(batch["x"]), model.discriminate(torch.cat([real, real], 1)))
-    with pytest.raises(ValueError, match=r"model\.pack=2.*trainer\.batch_size, not 7"):
+    with pytest.raises(ValueError, match=r"model\.pack=2: 7 examples.*trainer\.batch_size"):
         next(model.training_step(make_batch(7), 0))
     with pytest.raises(ValueError, match=r"model\.pack=2.*choose model=gan"):
         build(CGAN, pack=2)
@@ -132,7 +132,7 @@ def test_the_augmented_share_grows_while_the_discriminator_is_sure():
     shares = []
     for step in range(9):
         list(model.training_step(make_batch(), step))
-        shares.append(model.augment.share.share.item())
+        shares.append(model.share.share.item())
     assert shares == pytest.approx([0] * 4 + [4 * 8 / 500_000] * 4 + [8 * 8 / 500_000])
 
 

@@ -66,8 +66,9 @@ def test_bigans_players_want_the_opposite_of_the_same_pairs(network):
 
 
 def test_a_growing_gan_fades_between_two_sizes():
-    model = build(Progressive, "multi-scale", grow_steps=10).eval()
-    assert [model.phase(step) for step in (0, 9, 10, 12, 15, 19, 20, 35)] == [0, 0, 0, 0.4, 1, 1, 1, 3]
+    model = build(Progressive, "multi-scale", planned_steps=50, grown=0.5).eval()  # 10 steps for each of 3 sizes
+    phases = [model.phase(step) for step in (0, 9, 10, 12, 15, 19, 20, 25)]
+    assert phases == pytest.approx([0, 0, 0, 0.4, 1, 1, 1, 2])
     z, images = torch.randn(2, 4, dtype=torch.float64), {}
     for phase in (0.0, 0.25, 1.0, 2.0, 7.0):
         model.generator.grow(phase)
@@ -83,11 +84,20 @@ def test_a_growing_gan_fades_between_two_sizes():
 
 
 def test_how_far_a_network_has_grown_is_saved():
-    model = build(Progressive, "multi-scale")
-    list(model.training_step(make_batch(), 1250))
-    other = build(Progressive, "multi-scale")
+    sizes = {"planned_steps": 50, "grown": 0.5}
+    model, other = (build(Progressive, "multi-scale", **sizes) for _ in range(2))
+    list(model.training_step(make_batch(), 12))
     other.load_state_dict(model.state_dict())
-    assert other.generator.size_now() == pytest.approx(0.5, abs=1e-5)
+    z = torch.randn(2, 4, dtype=torch.float64)
+    assert other.generator.fading and torch.equal(model.eval().decode(z), other.eval().decode(z))
+
+
+def test_real_images_fade_as_generated_ones_do():
+    model, batch = build(Progressive, "multi-scale", planned_steps=50, grown=0.5), make_batch()
+    real, whole = model.compared(batch, 12)[0], 2 * batch["x"] - 1
+    small, larger = (resized(resized(whole, size), (16, 20)) for size in ((4, 5), (8, 10)))
+    assert torch.allclose(real, 0.4 * larger + 0.6 * small, atol=1e-6)
+    assert torch.equal(model.compared(batch, 40)[0], whole)
 
 
 def test_msg_gans_discriminator_reads_every_size():
@@ -103,11 +113,11 @@ def test_msg_gans_discriminator_reads_every_size():
 
 def test_sgan_learns_classes_from_labelled_images_and_realness_from_all():
     model, batch = build(SGAN, label_weight=3.0), make_batch()
-    fields = batch.fields | {"labelled": torch.tensor([1, 0, 0, 0, 1, 0, 0, 0])}
+    fields = batch.fields | {"labelled": torch.tensor([4, 0, 0, 0, 4, 0, 0, 0])}
     first = next(model.training_step(Batch(fields, seed=5), 1))
     outputs = model.discriminator(2 * batch["x"] - 1)
     error = torch.nn.functional.cross_entropy(outputs, batch["label"], reduction="none")
-    assert torch.allclose(first.log["class/real"], 3 * (error[0] + error[4]) / 8)
+    assert torch.allclose(first.log["class/real"], 3 * (error[0] + error[4]) / 2)
     assert torch.allclose(first.log["real_logit"], outputs.logsumexp(1).mean())
     everything = next(model.training_step(batch, 1))
     assert torch.allclose(everything.log["class/real"], 3 * error.mean())
