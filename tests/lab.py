@@ -2,7 +2,8 @@
 
 No model is named here. Models are found among the configs, made small by the keys that their configs hold, and given
 what they require. A case is a model on data of a kind: "NAME" on the kind of the model's own dataset, "NAME@KIND" on
-each other kind that it can model, unless its recipe rests on that of another model of its class.
+each other kind that it can model. A model whose recipe rests on that of another one of its class is no case, but a
+variant.
 """
 
 import copy
@@ -51,7 +52,7 @@ CPU = torch.device("cpu")
 
 SMALL_NETWORK = {"hidden": [16], "channels": 4, "max_channels": 8, "width": 4, "discriminator_width": 4, "blocks": 1}
 SMALL_NETWORK |= {"latent_dim": 3, "embedding_dim": 3, "layers": 2, "levels": 2, "widths": [8, 8], "steps": 2}
-SMALL_NETWORK |= {"patches": 8, "critic_steps": 2}
+SMALL_NETWORK |= {"patches": 8, "critic_steps": 2, "planned_steps": 10}
 """Sizes by the names of the keys under `model` and `network`."""
 
 SMALL_DATA = {"size": 16, "num_images": 80, "num_train": 64, "num_validation": 16}
@@ -110,12 +111,10 @@ def own_class(model: str) -> bool:
     return class_of("model", model) not in [class_of("model", base) for base in resting]
 
 
-CASES = [
-    case(model, kind)
-    for model in MODELS
-    for kind in sorted(class_of("model", model).kinds)
-    if kind == own_kind(model) or own_class(model)
-]
+CASES = [case(model, kind) for model in MODELS if own_class(model) for kind in sorted(class_of("model", model).kinds)]
+
+VARIANTS = [model for model in MODELS if not own_class(model)]
+"""Other settings of those, on their own kind, for laws about what a step does."""
 
 
 @cache

@@ -34,7 +34,7 @@ def build_source(dataset: dict[str, Any]) -> Source:
             f"dataset: {type(source).__name__} says kind={source.kind!r}, but holds {found}; set its `kind`"
         )
     pair, binarize = dataset.get("pair"), dataset.get("binarize", "none")
-    if (labels := dataset.get("labels")) is not None:
+    if (labels := dataset.get("num_labels")) is not None:
         source = FewLabels(source, labels, dataset.get("seed", 0))
     if pair:
         source = Paired(source, pair, dataset.get("seed", 0))

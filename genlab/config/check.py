@@ -103,8 +103,8 @@ def problems_of_node(node: str, values: Any) -> list[str]:
         problems.append(f"optimizer.players={players}: needs settings by player, as in optimizer.players.model.lr=1")
     if node == "dataset" and (pair := values.get("pair")) not in (None, *PAIRS):
         problems.append(f"dataset.pair={pair}: must be one of {', '.join(PAIRS)}, or null for none")
-    if node == "dataset" and type(labels := values.get("labels")) not in (int, type(None)):
-        problems.append(f"dataset.labels={labels}: must be a whole number, or null for all")
+    if node == "dataset" and type(labels := values.get("num_labels")) not in (int, type(None)):
+        problems.append(f"dataset.num_labels={labels}: must be a whole number, or null for all")
     if node == "dataset" and (how := values.get("binarize", "none")) not in BINARIZATIONS:
         problems.append(f"dataset.binarize={how}: must be one of {', '.join(BINARIZATIONS)}")
     return problems

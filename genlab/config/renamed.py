@@ -8,7 +8,6 @@ RENAMED_KEYS = {
     "order": "direction",
     "device.cuda_graph": "device.compile",
     "truncation": "sampling.truncation",
-    "model.label_input": "model.label",
 }
 """Old names of keys, which are refused with a hint at the new name."""
 

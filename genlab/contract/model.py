@@ -118,7 +118,7 @@ class GenerativeModel(nn.Module):
     `DataSpec.provides` before training."""
 
     reads: ClassVar[frozenset[str]] = frozenset()
-    """Further fields that training uses where the data have them: `labelled`, of `dataset.labels`."""
+    """Further fields that training uses where the data have them: `labelled`, of `dataset.num_labels`."""
 
     conditions: tuple[str, ...] = ()
     """Fields that sampling, encoding and scoring are conditioned on. One that is not in `requires` is optional: a model

@@ -17,15 +17,15 @@ class FewLabels(Source):
     def __init__(self, source: Source, count: int, seed: int = 0):
         classes, examples = source.spec.num_classes, source.sizes["train"]
         if not classes or "x" not in source.spec:
-            raise ValueError(f"dataset.labels={count}: this dataset has no labels; leave it out")
+            raise ValueError(f"dataset.num_labels={count}: this dataset has no labels; leave it out")
         if not classes <= count <= examples:
-            raise ValueError(f"dataset.labels={count}: must be {classes} (one for each class) to {examples}")
+            raise ValueError(f"dataset.num_labels={count}: must be {classes} (one for each class) to {examples}")
         self.source, self.count, self.seed, self.weight = source, count, seed, round(examples / count)
         labelled = {"labelled": Field("label", size=self.weight + 1)}
         self.spec = replace(source.spec, fields={**source.spec.fields, **labelled})
         self.sizes, self.notes, self.categorical_factors = source.sizes, source.notes, source.categorical_factors
         self.modes, self.log_density = source.modes, source.log_density
-        self.protocol = {"labels": str(count), **source.protocol}
+        self.protocol = {"num_labels": str(count), **source.protocol}
 
     def open(self, split: str) -> list[Examples]:
         (table,) = self.source.open(split)

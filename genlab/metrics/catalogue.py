@@ -1,9 +1,8 @@
 """All metrics of `genlab evaluate`: their values, directions and requirements. Imports nothing slow.
 
-Everything that concerns metrics reads this table: `genlab evaluate` and its help, `trainer.best_metric`, sweeps,
-`genlab compare`, and the tests of the documentation. Plugins add theirs to it by `METRICS` of their modules, which maps
-a name to a pair: a `Metric`, and the function that measures it, as in `genlab.evaluation.sample_metrics.SAMPLE_METRICS`
-or `genlab.evaluation.data_metrics.DATA_METRICS`.
+Help, sweeps, `trainer.best_metric` and tests of documents read this table. Plugins add theirs to it by `METRICS` of
+their modules, which maps a name to a pair: a `Metric`, and the function that measures it, as in
+`genlab.evaluation.sample_metrics.SAMPLE_METRICS` or `genlab.evaluation.data_metrics.DATA_METRICS`.
 """
 
 import logging
@@ -61,18 +60,14 @@ METRICS: dict[str, Metric] = {
         draws=True,
     ),
     "codes": Metric(
-        "data",
-        "error of the classes that the model tells apart; of codes, once they are matched with classes",
-        {"classification_error": "min"},
-        ("classify",),
-        fields=("label",),
+        "data", "error of the classes or codes read", {"classification_error": "min"}, ("classify",), ("label",)
     ),
     "neighbours": Metric(
         "data",
         "does the training image with the nearest latents have the same class; only if asked for",
         {"neighbour_accuracy": "max"},
         ("encode",),
-        fields=("label",),
+        ("label",),
         own_data=True,
         asked=True,
     ),
@@ -168,7 +163,6 @@ METRICS: dict[str, Metric] = {
         least_samples=26_000,
         channels=True,
         of_diversity=("combinations_covered", "combination_divergence"),
-        units={"combination_divergence": "nats"},
     ),
     "wasserstein": of_samples("Wasserstein distance of points", {"wasserstein": "min"}, kinds=("points",)),
 }

@@ -22,7 +22,7 @@ from genlab.networks.network import Network
 
 
 class SGAN(GAN):
-    """A `GAN` whose discriminator classifies, by the labels that `dataset.labels` leaves.
+    """A `GAN` whose discriminator classifies, by the labels that `dataset.num_labels` leaves.
 
     label_weight: of the mean cross-entropy of the labels that are known.
     Also takes the settings of `GAN`.

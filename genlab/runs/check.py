@@ -122,8 +122,8 @@ class _Check:
             return
         if "labelled" in source.spec and "labelled" not in found.reads:
             self.problems.append(
-                f"dataset.labels={config.dataset['labels']}: model={config.choices.model} uses all labels or none; "
-                "leave it out, or choose model=sgan"
+                f"dataset.num_labels={config.dataset['num_labels']}: model={config.choices.model} uses all labels or "
+                "none; leave it out, or choose model=sgan"
             )
             return
         model = self._try(build_on_meta, config, source.spec)

@@ -32,6 +32,7 @@ STAMPS |= {"made": "20261129-100000-5a1e", "flow-matching": "20261130-100000-7b2
 STAMPS |= {"pix2pix": "20261130-110000-3c4d", "voices": "20261130-120000-9e8f"}
 QUICK = {"num_samples=50000": "num_samples=100", "max_steps=500": "max_steps=2", "num_samples=100": "num_samples=20"}
 QUICK |= {"sampling.sampler=[ddim,euler,heun,dpm-solver++]": "sampling.sampler=[euler,heun]"}
+QUICK |= {"num_images=500": "num_images=20"}
 QUICK |= {"sampling.steps=[5,10,20,50]": "sampling.steps=[1,2]", "sampling.steps=30": "sampling.steps=3"}
 EVALUATION = ["num_samples=100", "importance_samples=2", "extractor=random-conv"]
 COUNT = 150

@@ -14,7 +14,7 @@ from genlab.contract.settings import lookup
 PHOTOGRAPHS = {"kind": "image", "channels": 3, "side": 64, "levels": 256, "examples": 5000}
 DATA = [{"kind": kind, "examples": 5000} for kind in ("image", "points")]
 DATA += [PHOTOGRAPHS | {"channels": channels, "side": side} for side in (32, 64, 96, 128, 256) for channels in (1, 3)]
-DATA += [PHOTOGRAPHS | {"levels": 2}]
+DATA += [PHOTOGRAPHS | {"levels": 2}, PHOTOGRAPHS | {"channels": 1, "side": 28}]
 RULES = [(model, condition) for model in lab.MODELS for condition in rules_of(model)]
 
 

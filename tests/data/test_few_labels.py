@@ -27,5 +27,5 @@ def test_held_out_examples_keep_their_labels():
 
 @pytest.mark.parametrize("count", [9, 10**6])
 def test_too_few_and_too_many_labels_are_refused(count):
-    with pytest.raises(ValueError, match=rf"dataset\.labels={count}: must be 10 .* to 1617"):
+    with pytest.raises(ValueError, match=rf"dataset\.num_labels={count}: must be 10 .* to 1617"):
         FewLabels(Digits(size=8), count)

@@ -92,6 +92,6 @@ def test_a_model_that_cannot_be_traced_is_a_failure_in_one_line(tmp_path, monkey
 def test_a_model_with_nothing_to_export_is_refused():
     run = run_of("gan")
     run.model = GenerativeModel(run.data)
-    message = r"model gan has nothing to export, .*; models that have: ae, beta-vae, cgan"
+    message = r"model gan has nothing to export, .*; models that have: acgan, ae, beta-vae"
     with pytest.raises(ValueError, match=message):
         functions(run)

@@ -29,7 +29,7 @@ def assert_same(one: dict, other: dict) -> None:
         lab.assert_close(one[part], other[part], rtol=1e-8, atol=1e-10)
 
 
-@pytest.mark.parametrize("case", lab.CASES)
+@pytest.mark.parametrize("case", [*lab.CASES, *lab.VARIANTS])
 def test_one_batch_equals_four_micro_batches(case, float64):
     whole = lab.trainer(lab.compose(case, *SETTINGS), independent_rows=True)
     parts = lab.trainer(lab.compose(case, *SETTINGS, "device.micro_batch=8"), independent_rows=True)

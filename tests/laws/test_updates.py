@@ -6,7 +6,7 @@ import pytest
 STEPS = 20
 
 
-@pytest.mark.parametrize("case", lab.CASES)
+@pytest.mark.parametrize("case", [*lab.CASES, *lab.VARIANTS])
 def test_players_share_out_the_parameters(case):
     trainer = lab.trainer(lab.compose(case, "trainer.batch_size=8"))
     owners = [id(p) for parameters in trainer.optimization.parameters.values() for p in parameters if p.requires_grad]
@@ -15,7 +15,7 @@ def test_players_share_out_the_parameters(case):
     assert set(trainer.optimization.optimizers) == set(trainer.optimization.parameters)
 
 
-@pytest.mark.parametrize("case", lab.CASES)
+@pytest.mark.parametrize("case", [*lab.CASES, *lab.VARIANTS])
 def test_update_moves_its_player_alone(case):
     trainer = lab.trainer(lab.compose(case, "trainer.batch_size=8"))
     weights = dict(trainer.model.named_parameters())
