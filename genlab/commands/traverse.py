@@ -54,7 +54,8 @@ def main(config: TraverseConfig) -> None:
     arrays |= {"order": order, "changes": moved}
     plane = config.plane or ranked[:2]
     origin, scene = image_origin(run, config), scene_of(run)
-    names = [f"latent {latent}\nchange {moved[latent]:.3f}" for latent in shown]
+    name = run.model.latent_name
+    names = [f"{name(latent)}\nchange {moved[latent]:.3f}" for latent in shown]
     stops = [f"{round(stop, 2):g} sd" for stop in (config.extent * (2 * times - 1)).tolist()]
     grid = Grid(images, rows=names, columns=stops)
     named = {**asked, "latents": config.latents, "plane": config.plane}
@@ -66,21 +67,21 @@ def main(config: TraverseConfig) -> None:
         if len(plane) == 2:
             latents = span.plane(plane[0], plane[1], times)
             images = run.decode(latents, run.conditioning.constant(len(latents), asked))
-            down, across = ([f"latent {latent}\n{stop}" for stop in stops] for latent in plane)
+            down, across = ([f"{name(latent)}\n{stop}" for stop in stops] for latent in plane)
             grid = Grid(images, rows=down, columns=across)
             with drawn(new / "plane.png"):
                 (new / "plane.png").write_bytes(kind.picture(grid, origin, scene, connected=True).content)
             arrays |= {f"plane_{kind.plural}": kind.array(images.flatten(0, 1)), "plane_latents": latents.flatten(0, 1)}
         save_npz(new / "traversals.npz", **arrays)
         write_csv(new / "changes.csv", [("latent", "change"), *((n, f"{moved[n]:.6f}") for n in ranked)])
-    first = ", ".join(f"{latent} ({moved[latent]:.3f})" for latent in ranked[:_NAMED])
+    first = ", ".join(f"{name(latent)} ({moved[latent]:.3f})" for latent in ranked[:_NAMED])
     print(f"start      {title}, {config.extent:g} standard deviations to both sides")
-    print(f"changes    latent {first}{', ...' if size > _NAMED else ''}")
+    print(f"changes    {first}{', ...' if size > _NAMED else ''}")
     print(f"rows       {', '.join(map(str, shown))}: latents from top to bottom")
     print(f"grid       {folder}/grid.png\nanimation  {folder}/animation.gif\narray      {folder}/traversals.npz")
     print(f"table      {folder}/changes.csv")
     if len(plane) == 2:
-        print(f"plane      {folder}/plane.png (latent {plane[0]} down, {plane[1]} across)")
+        print(f"plane      {folder}/plane.png ({name(plane[0])} down, {name(plane[1])} across)")
     print(f"next       {command_line('interpolate', **same(run, config, 'interpolate'))}")
 
 

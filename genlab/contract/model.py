@@ -158,6 +158,10 @@ class GenerativeModel(nn.Module):
             known = " and ".join(self.targets)
             raise ValueError(f"to={to}: this model translates to {known}; give to={self.targets[-1]}")
 
+    def latent_name(self, latent: int) -> str:
+        """What to call an entry of z, for a model that gives some a meaning."""
+        return f"latent {latent}"
+
     def condition(self, batch: Batch) -> Condition | None:
         """The condition in a batch; None for a model without conditions."""
         return batch.condition(self.conditions) if self.conditions else None

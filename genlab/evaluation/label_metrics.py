@@ -8,7 +8,8 @@ from torch import Tensor
 from genlab.contract.data import Batch
 from genlab.evaluation.context import EvaluationContext, MetricValue
 from genlab.evaluation.label_reader import LabelReader
-from genlab.evaluation.translation_metrics import over_translations, simple_answers
+from genlab.evaluation.simple_answers import simple_answers
+from genlab.evaluation.translation_metrics import over_translations
 from genlab.inference.run import Run
 from genlab.media.label_maps import classes_of
 from genlab.metrics.catalogue import BASELINES

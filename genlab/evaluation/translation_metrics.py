@@ -9,13 +9,11 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d, normalize
 
-from genlab.contract.data import Batch, Field
-from genlab.data.loading import as_examples
-from genlab.data.pairs import ANSWERS
-from genlab.data.source import Examples
+from genlab.contract.data import Batch
 from genlab.evaluation.context import EvaluationContext, MetricValue
-from genlab.evaluation.features import Pixels, read_table
+from genlab.evaluation.simple_answers import simple_answers
 from genlab.inference.run import Run
 from genlab.metrics.catalogue import BASELINES, FEWEST_KERNEL
 from genlab.metrics.colour import chroma_error
@@ -25,15 +23,11 @@ from genlab.metrics.reconstruction import mean_absolute_gradient, peak_signal_to
 from genlab.metrics.sliced_wasserstein import monge_distance
 from genlab.system.device import computing
 from genlab.system.distributed import rank
-from genlab.system.portions import rows_at_once
 from genlab.system.seeding import mix, seeded
 
 log = logging.getLogger("genlab")
 
 T = TypeVar("T")
-
-Answer = Callable[[Tensor, Tensor], Tensor]
-"""Images x [N, C, H, W] and their rows [N] in the split, to images of the other domain [N, C', H, W]."""
 
 _PROJECTIONS = 1_000
 
@@ -41,8 +35,10 @@ _GRADIENTS = ("gradient", "true_gradient")
 
 
 def measure_translation(run: Run, context: EvaluationContext, seed: int) -> dict[str, MetricValue]:
-    """Per domain: cycle_error, a mean absolute difference in [0, 1], if the model translates back; kernel distance and
-    MIND between features of translations and of real images, if there are enough, beside those of images as they are.
+    """Per domain: cycle_error, a mean absolute difference in [0, 1], if the model translates back; content_kept, the
+    share of translations whose outlines are more like those of their own original than of any other; kernel distance
+    and MIND between features of translations and of real images, if there are enough, beside those of images as they
+    are.
     """
     values: dict[str, MetricValue] = {}
     for domain, other in run.model.directions:
@@ -78,22 +74,25 @@ def _one_direction(
     size = len(tables[0] if domain == "a" else tables[-1])
     leads_back = domain in run.model.targets
 
-    def compare(batch: Batch, rows: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Cycle errors [n] and features [n, D] of the translations."""
+    def compare(batch: Batch, rows: Tensor, y: Tensor) -> tuple[Tensor, ...]:
+        """Cycle errors [n], features [n, D] and outlines [n, P] of the translations, and outlines of what they show."""
         y = y[rows < size]  # the smaller domain wraps around
         if not len(y):
-            return torch.empty(0), torch.empty(0, context.num_features)
+            return ()
+        x = batch[domain][: len(y)]
         errors = torch.empty(0)
         if leads_back:
-            errors = (run.model.translate(y, domain) - batch[domain][: len(y)]).abs().flatten(1).mean(1).cpu()
-        return errors, context.extractor(y.float()).cpu()
+            errors = (run.model.translate(y, domain) - x).abs().flatten(1).mean(1).cpu()
+        return errors, context.extractor(y.float()).cpu(), _outlines(y), _outlines(x)
 
-    parts = over_translations(run, context, seed, (domain, other), compare)
-    errors, translated = (torch.cat(part) for part in zip(*parts, strict=True))
+    parts = filter(len, over_translations(run, context, seed, (domain, other), compare))
+    errors, translated, outlines, originals = (torch.cat(part) for part in zip(*parts, strict=True))
     real = context.read_field(other).features
     details = {"images": size, "direction": f"{domain} to {other}"}
     if len(errors):
         yield "cycle_error", MetricValue(errors.double().mean().item(), details=details)
+    own = nearest(outlines, [originals]).rows[:, 0] == torch.arange(size)
+    yield "content_kept", MetricValue(own.double().mean().item(), details={**details, BASELINES: {"chance": 1 / size}})
     if (block := min(BLOCK, len(real), size)) < FEWEST_KERNEL:
         if rank() == 0:
             log.warning(
@@ -107,6 +106,14 @@ def _one_direction(
             untouched = context.read_field(domain).features
             found.details[BASELINES] = {"untranslated": measure(untouched, real, seed).value}
         yield name, found
+
+
+def _outlines(x: Tensor) -> Tensor:
+    """Images [N, C, H, W] as vectors [N, P] of length 1, whose products are the correlations of lightness, in at most
+    32x32 places."""
+    height, width = (min(side, 32) for side in x.shape[2:])
+    light = adaptive_avg_pool2d(x.float().mean(1), (height, width)).flatten(1).cpu()
+    return normalize(light - light.mean(1, keepdim=True))
 
 
 def _kernel_distance(samples: Tensor, real: Tensor, seed: int) -> MetricValue:
@@ -194,40 +201,3 @@ def _errors(y: Tensor, truth: Tensor, x: Tensor) -> dict[str, Tensor]:
         changed = (x != truth).any(1, keepdim=True).expand_as(truth).flatten(1)
         found["changed_error"] = ((y - truth).abs().flatten(1) * changed).sum(1) / changed.sum(1)
     return found
-
-
-def simple_answers(context: EvaluationContext, domain: str, other: str) -> dict[str, Answer]:
-    """Answers that need no model: the image as it is, that of a derived pair (`pairs.ANSWERS`), the mean image of the
-    other domain, and the counterpart of the training image that is nearest in pixels."""
-    spec = context.source.spec
-    source, target = spec[domain], spec[other]
-    answers: dict[str, Answer] = {}
-    if source.shape[1:] == target.shape[1:]:
-        answers["untranslated"] = lambda x, rows: _with_channels(x, target.shape[0])
-    pair = getattr(context.whole, "pair", "")
-    if domain == "a" and pair in ANSWERS:
-        name, answer = ANSWERS[pair]
-        answers[name] = lambda x, rows: answer(x)
-    tables = context.whole.open("train")
-    mean = _mean_image(tables[-1 if other == "b" else 0], target, other)
-    answers["mean image"] = lambda x, rows: mean.expand(len(x), -1, -1, -1)
-    if spec.paired:
-        pixels, shown = Pixels(), context.progress
-        held_out = read_table(context.source.open(context.split)[0], pixels, source, name=domain, shown=shown)
-        queries = torch.cat([part.features for part in held_out])
-        training = read_table(tables[0], pixels, source, name=domain, chunk=2_000, shown=shown)
-        neighbours = nearest(queries, (part.features for part in training)).rows[:, 0]
-        answers["nearest neighbour"] = lambda x, rows: as_examples(tables[0].rows(neighbours[rows])[other], target)
-    return answers
-
-
-def _with_channels(x: Tensor, channels: int) -> Tensor:
-    """Images [N, C, H, W] as grey or colour ones."""
-    return x if x.shape[1] == channels else x.mean(1, keepdim=True).expand(-1, channels, -1, -1)
-
-
-def _mean_image(table: Examples, field: Field, name: str) -> Tensor:
-    """[C, H, W] over all rows of a table."""
-    parts = torch.arange(len(table)).split(rows_at_once(field.shape, most=500))
-    sums = [as_examples(table.rows(rows)[name], field).sum(0) for rows in parts]
-    return torch.stack(sums).sum(0) / len(table)

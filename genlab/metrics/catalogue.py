@@ -73,8 +73,8 @@ METRICS: dict[str, Metric] = {
     ),
     "translation": Metric(
         "translation",
-        "cycle error, distances to real images (KID, MIND)",
-        of_domains({"cycle_error": "min", "translation_kernel_distance": "min", "translation_mind": "min"}),
+        "cycle error, what is still seen of the original, distances to real images (KID, MIND)",
+        of_domains(cycle_error="min", content_kept="max", translation_kernel_distance="min", translation_mind="min"),
         ("translate",),
         draws=True,
         extractor=True,
@@ -83,15 +83,13 @@ METRICS: dict[str, Metric] = {
         "translation",
         "errors against true counterparts, beside answers that need no model",
         of_domains(
-            {
-                "translation_error": "min",
-                "paired_error": "min",
-                "changed_error": "min",
-                "translation_psnr": "max",
-                "translation_ssim": "max",
-                "translation_sharpness": None,
-                "chroma_error": "min",
-            }
+            translation_error="min",
+            paired_error="min",
+            changed_error="min",
+            translation_psnr="max",
+            translation_ssim="max",
+            translation_sharpness=None,
+            chroma_error="min",
         ),
         ("translate",),
         fields=("a_as_b",),
@@ -101,7 +99,7 @@ METRICS: dict[str, Metric] = {
     "label_maps": Metric(
         "translation",
         "classes that a reader finds in photographs (FCN-score), or that label maps show",
-        of_domains({"label_accuracy": "max", "label_accuracy_by_class": "max"}),
+        of_domains(label_accuracy="max", label_accuracy_by_class="max"),
         ("translate",),
         fields=("a_as_b",),
         draws=True,
@@ -110,7 +108,7 @@ METRICS: dict[str, Metric] = {
     "voices": Metric(
         "translation",
         "speech of one speaker as another's: who is heard, what is said, mel-cepstral distortion",
-        of_domains({"voice_conversion": "max", "speech_kept": "max", "mel_cepstral_distortion": "min"}),
+        of_domains(voice_conversion="max", speech_kept="max", mel_cepstral_distortion="min"),
         ("translate",),
         fields=("a_label", "b_label"),
         draws=True,

@@ -64,6 +64,6 @@ def likelihood(summary: str, need: str, *values: str) -> Metric:
     return Metric("data", f"{summary}, bits per dimension", directions, (need,), units=units, **settings)
 
 
-def of_domains(directions: dict[str, Direction]) -> dict[str, Direction]:
+def of_domains(**directions: Direction) -> dict[str, Direction]:
     """Values for each source of a translation."""
     return {f"{name}/{domain}": direction for name, direction in directions.items() for domain in ("a", "b")}

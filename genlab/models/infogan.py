@@ -39,6 +39,13 @@ class InfoGAN(GAN):
     def num_conditions(self) -> int:
         return self.categories + self.continuous
 
+    def latent_name(self, latent: int) -> str:
+        """Those of the code by what they are: category 0, category 1, ..., number 0, number 1, ..."""
+        place = latent - self.latent_dim
+        if place < 0:
+            return super().latent_name(latent)
+        return f"category {place}" if place < self.categories else f"number {place - self.categories}"
+
     def latents(self, batch: Batch) -> Tensor:
         return batch.randn(self.latent_dim + self.num_conditions)
 

@@ -90,7 +90,7 @@ def test_traverse_starts_from_an_image_and_shows_what_is_named(runs, done, photo
         np.testing.assert_allclose(np.delete(row, latent, 1), np.tile(np.delete(code, latent), (3, 1)), atol=1e-5)
     plane = found["plane_latents"].reshape(3, 3, 4)
     assert plane[:, 0, 3].tolist() == plane[0, :, 1].tolist() == [-2.5, 0, 2.5]
-    assert "latent 3 down, 1 across" in out
+    assert "latent 3 down, latent 1 across" in out
 
 
 def test_traverse_of_a_model_without_a_prior_follows_the_codes_of_data(runs, done):

@@ -54,6 +54,17 @@ def test_errors_stand_beside_answers_that_need_no_model():
     assert 0.9 < sharpness < 1 and simple["nearest neighbour"] == 1 and simple["mean image"] < 0.3
 
 
+@pytest.mark.parametrize(
+    "translate, kept", [(lambda x: 0.2 + 0.5 * x, 1), (lambda x: x.flip(0), 0), (lambda x: x[:1].expand_as(x), 1 / 8)]
+)
+def test_content_is_kept_where_the_outlines_are_those_of_the_original(translate, kept):
+    pairs = images(8), images(8, 1)
+    run, context = subject("translate-l1", source=source_of(pairs, pairs))
+    run.model.translate = lambda x, to: translate(x)
+    entries = evaluate(run, context, ["translation"])
+    assert values_of(entries, "content_kept/a") == (kept, {"chance": 1 / 8})
+
+
 def test_what_changes_is_measured_alone():
     b = images(8)
     a = DERIVED["mask"](b, torch.rand(8, 3, generator=torch.Generator().manual_seed(0)))

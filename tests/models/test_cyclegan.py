@@ -81,6 +81,14 @@ def test_without_counterparts_only_the_cycle_and_the_distance_are_scored():
     torch.testing.assert_close(scores["cycle_error"], sum(errors) / 2)
 
 
+def test_after_identity_steps_the_step_is_one_without_identity():
+    batch, model = make_batch(), make_model(identity_steps=2)
+    before, after = (next(model.training_step(batch, step)) for step in (1, 2))
+    without = next(make_model(identity_weight=0.0).training_step(batch, 2))
+    assert "identity" in before.log and "identity" not in after.log
+    torch.testing.assert_close(after.loss, without.loss)
+
+
 def test_preview_shows_images_translations_and_cycles_of_both_domains():
     model, batch = make_model(), make_batch()
     rows = model.preview(batch)["translations"].examples

@@ -44,6 +44,12 @@ def test_infogans_codes_are_uniform_and_its_samples_depend_on_them():
     assert model.classify(torch.rand(3, *SPEC.shape, dtype=z.dtype)).shape == (3, 5)
 
 
+def test_infogans_codes_have_names():
+    model = build(InfoGAN, categories=2, continuous=1)
+    wanted = ["latent 3", "category 0", "category 1", "number 0"]
+    assert [model.latent_name(latent) for latent in range(3, 7)] == wanted
+
+
 def test_infogans_players_share_the_code():
     model = build(InfoGAN, categories=5, continuous=0)
     discriminator, generator = model.training_step(make_batch(), 1)
