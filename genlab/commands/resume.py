@@ -13,8 +13,8 @@ from genlab.config.compose import RequestError, parse
 from genlab.config.places import usual_data_dir
 from genlab.config.revise import revise
 from genlab.contract.settings import RunConfig
+from genlab.data.published import is_ready
 from genlab.inference.finding import last_stopped
-from genlab.inspection.dataset import is_ready
 from genlab.runs.check import check
 from genlab.runs.resumable import StoppedRun
 from genlab.system.logs import log_to_console

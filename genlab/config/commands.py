@@ -159,6 +159,7 @@ class RestoreConfig(ImagesConfig):
 class ScoreConfig(ImagesConfig):
     against: Place | None = MISSING
     method: str | None = MISSING
+    threshold: float | None = limited(above=0, at_most=0.5)
     importance_samples: int = limited(at_least=1, at_most=10**5)
     shown: int = limited(at_least=1, at_most=10_000)
 

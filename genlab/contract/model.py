@@ -52,6 +52,7 @@ CAPABILITIES = {
     "decode": "decode",
     "encode": "encode",
     "reconstruct": "reconstruct",
+    "posterior": "give a normal distribution of latents",
     "log_weights": "bound the likelihood",
     "log_prob": "give the likelihood",
     "elbo": "estimate a bound of the likelihood",
@@ -86,6 +87,7 @@ class GenerativeModel(nn.Module):
     - `prior(num_samples) -> z`, latents [N, L] to decode, standard normal: what else a model draws, such as classes of
       its own, `decode` makes of them, or `sample` draws without a prior; `decode(z) -> x`;
     - `encode(x) -> z` [N, L], `reconstruct(x) -> x`, equal to `decode(encode(x))`;
+    - `posterior(x) -> (mu, log_var)`, [N, L] each, of a normal q(z | x), in a model that has `log_weights` as well;
     - `log_weights(x, num_samples) -> [num_samples, N]`, log p(x, z) - log q(z | x) in nats for z ~ q(z | x);
       `log_prob(x) -> [N]` if the likelihood is exact; `elbo(x) -> [N]`, an unbiased estimate of a bound;
       `bits_per_dim(nats)` where the data have levels; `denoising_error(x) -> [N]`;
@@ -208,6 +210,7 @@ class GenerativeModel(nn.Module):
         decode: Callable[..., Tensor]
         encode: Callable[..., Tensor]
         reconstruct: Callable[..., Tensor]
+        posterior: Callable[..., tuple[Tensor, Tensor]]
         log_weights: Callable[..., Tensor]
         log_prob: Callable[..., Tensor]
         elbo: Callable[..., Tensor]

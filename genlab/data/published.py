@@ -191,3 +191,12 @@ def merge(source: Path, target: Path) -> None:
                 # Another job created the same folder after the check.
                 if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                     raise
+
+
+def is_ready(source: Source) -> bool:
+    """Whether a source can be opened without writing files."""
+    inner: Any = source
+    while hasattr(inner, "source"):
+        inner = inner.source
+    inner = inner.channel or inner
+    return not isinstance(inner, PublishedSet) or inner.lies_in(inner.data_dir)

@@ -36,9 +36,9 @@ _GRADIENTS = ("gradient", "true_gradient")
 
 def measure_translation(run: Run, context: EvaluationContext, seed: int) -> dict[str, MetricValue]:
     """Per domain: cycle_error, a mean absolute difference in [0, 1], if the model translates back; content_kept, the
-    share of translations whose outlines are more like those of their own original than of any other; kernel distance
-    and MIND between features of translations and of real images, if there are enough, beside those of images as they
-    are.
+    share of translations, not of label maps, whose outlines are more like those of their own original than of any
+    other; kernel distance and MIND between features of translations and of real images, if there are enough, beside
+    those of images as they are.
     """
     values: dict[str, MetricValue] = {}
     for domain, other in run.model.directions:
@@ -91,8 +91,10 @@ def _one_direction(
     details = {"images": size, "direction": f"{domain} to {other}"}
     if len(errors):
         yield "cycle_error", MetricValue(errors.double().mean().item(), details=details)
-    own = nearest(outlines, [originals]).rows[:, 0] == torch.arange(size)
-    yield "content_kept", MetricValue(own.double().mean().item(), details={**details, BASELINES: {"chance": 1 / size}})
+    if not any(run.data[name].palette for name in (domain, other)):
+        own = nearest(outlines, [originals]).rows[:, 0] == torch.arange(size)
+        chance = {BASELINES: {"chance": 1 / size}}
+        yield "content_kept", MetricValue(own.double().mean().item(), details={**details, **chance})
     if (block := min(BLOCK, len(real), size)) < FEWEST_KERNEL:
         if rank() == 0:
             log.warning(

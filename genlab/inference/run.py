@@ -17,7 +17,7 @@ from genlab.contract.settings import RunConfig
 from genlab.inference.arrays import Array, examples_of, floats
 from genlab.inference.conditioning import Conditioning
 from genlab.inference.interpolation import even, walk
-from genlab.inference.scoring import METHODS, chosen_method
+from genlab.inference.scorer import Scorer
 from genlab.inference.traversal import check_latents, one_at_a_time
 from genlab.system.device import computing, memory_budget
 from genlab.system.distributed import shard
@@ -118,7 +118,7 @@ class Run:
             count = min(self.rows, num_samples - start)
             given = self.conditioning.varied(count, start, select(fixed, slice(start, start + count)))
             with self.inference(), seeded(seed, number):
-                x = sample(count, *self.model.given(self._on_device(given)), **sampling)
+                x = sample(count, *self.model.given(self.on_device(given)), **sampling)
             yield x.float().cpu(), given
 
     def sample(
@@ -206,32 +206,19 @@ class Run:
         method: a key of `genlab.inference.scoring.METHODS`, None for the first that the model supports.
         importance_samples: latents drawn per example for the likelihood bounds. condition: a row for each example.
         """
-        x, method = examples_of(x, self.data[self.data.domains[0]]), self.score_method(method)
+        x, scorer = examples_of(x, self.data[self.data.domains[0]]), self.scorer
+        method = scorer.method(method)
         given = self.conditioning.rows(len(x), condition) or None
         parts = enumerate(torch.arange(len(x)).split(self.rows))
-        scored = (self.score_batch(x[p], method, seed, n, importance_samples, select(given, p)) for n, p in parts)
-        return torch.cat(list(scored))
+        return torch.cat([scorer.scores(x[p], method, seed, n, importance_samples, select(given, p)) for n, p in parts])
 
-    def score_method(self, method: str | None = None) -> str:
-        """`method`, or by default the first that the model supports. `ValueError` if it is unsupported, or none is."""
-        images = self.data[self.data.domains[0]].kind == "image"
-        return chosen_method(method, self.config.choices.model, self.folder, self.can, images, self.model.slow)
+    @cached_property
+    def scorer(self) -> Scorer:
+        """What scores examples."""
+        return Scorer(self)
 
-    def score_batch(
-        self,
-        x: Tensor,
-        method: str,
-        seed: int,
-        number: int,
-        importance_samples: int,
-        condition: Condition | None = None,
-    ) -> Tensor:
-        """Scores float64 [n] of one batch: a function of the examples, the seed and `number`, the batch's index."""
-        given = self.model.given(self._on_device(condition))
-        with self.inference(), seeded(seed, number):
-            return METHODS[method].score(self.model, x.to(self.device), importance_samples, *given).cpu().double()
-
-    def _on_device(self, condition: Condition | None) -> Condition | None:
+    def on_device(self, condition: Condition | None) -> Condition | None:
+        """`condition`, moved there."""
         return condition and {name: value.to(self.device) for name, value in condition.items()}
 
     def _applied(self, name: str, x: Array, condition: Mapping[str, Any] | None) -> Tensor:
@@ -244,6 +231,6 @@ class Run:
         parts = []
         with self.inference():
             for index in torch.arange(len(rows)).split(self.rows):
-                given = self.model.given(self._on_device(select(condition, index)))
+                given = self.model.given(self.on_device(select(condition, index)))
                 parts.append(function(rows[index].to(self.device), *given).float().cpu())
         return torch.cat(parts)

@@ -1,12 +1,16 @@
 """Out-of-distribution scores, one per example. Higher always means less likely.
 
 Which methods are available depends on a model's capabilities, never on its class. Likelihood is often misleading: a
-model of clothes gives digits a higher likelihood than clothes, because digits are simpler (Nalisnick et al.).
-Reconstruction error does not fail in this way and is preferred to the bounds. An exact likelihood is preferred to it:
-a model that has one reconstructs every image without error.
+model of clothes gives digits a higher likelihood than clothes, because digits are simpler (Nalisnick et al.). What a
+VAE measures on the way to it is not: it is compared with the same of training examples, never of outliers. An exact
+likelihood is preferred to the reconstruction error: a model that has one reconstructs every image without error.
 
 References:
 - Nalisnick et al. 2019, Do Deep Generative Models Know What They Don't Know?, https://arxiv.org/abs/1810.09136
+- Nalisnick, Matsukawa, Teh, Lakshminarayanan 2019, Detecting Out-of-Distribution Inputs to Deep Generative Models Using
+  Typicality, https://arxiv.org/abs/1906.02994, for `typicality`, here of single examples
+- Morningstar et al. 2021, Density of States Estimation for Out-of-Distribution Detection,
+  https://arxiv.org/abs/2006.09273, for comparing several statistics with those of training examples
 - Serra et al. 2020, Input complexity and out-of-distribution detection with likelihood-based generative models,
   https://arxiv.org/abs/1909.11480, for `complexity`
 """
@@ -28,12 +32,16 @@ from genlab.metrics.reconstruction import mean_squared_error
 
 _DRAWS_AT_ONCE = 4
 
+_PATH_DRAWS = 8
+"""Latents drawn for the bound of `path`, which needs no tight one."""
+
 
 @dataclass(frozen=True)
 class Method:
     """A scoring method. needs: the capability it requires. meaning: what the score is, with its unit.
 
-    score: maps (model, examples x [N, *shape], importance samples, condition if the model has any) to scores [N].
+    score: maps (model, examples x [N, *shape], importance samples, condition if the model has any) to scores [N] or, if
+        they are `compared`, to statistics [N, S], whose score is the distance to those of training examples.
     draws: whether it is random. of_images: whether it serves images alone.
     """
 
@@ -42,6 +50,7 @@ class Method:
     score: Callable[..., Tensor]
     draws: bool = False
     of_images: bool = False
+    compared: bool = False
 
 
 def _minus(bound: str) -> Callable[..., Tensor]:
@@ -57,8 +66,29 @@ def _complexity_corrected(model: GenerativeModel, x: Tensor, _: int, *given: Con
     return -model.log_prob(x, *given) - 8 * math.log(2) * sizes
 
 
+def _path(model: GenerativeModel, x: Tensor, _: int, *given: Condition | None) -> Tensor:
+    """Norms of the error of the reconstruction and of the posterior's means and deviations, and minus the bound."""
+    mu, log_var = model.posterior(x, *given)
+    bounds = likelihood_bounds(model, x, _PATH_DRAWS, _DRAWS_AT_ONCE, *given)
+    found = (x - model.reconstruct(x, *given)).flatten(1).norm(dim=1), mu.norm(dim=1), (log_var / 2).exp().norm(dim=1)
+    return torch.stack([*found, -bounds.importance_weighted.to(mu)], 1)
+
+
 METHODS: dict[str, Method] = {
+    "path": Method(
+        "posterior",
+        "distance (Mahalanobis) of error, mean, deviation and bound to those of training examples",
+        _path,
+        draws=True,
+        compared=True,
+    ),
     "log-prob": Method("log_prob", "-log p(x) in nats", lambda model, x, _, *given: -model.log_prob(x, *given)),
+    "typicality": Method(
+        "log_prob",
+        "difference of log p(x) from its mean over training examples, in standard deviations",
+        lambda model, x, _, *given: -model.log_prob(x, *given)[:, None],
+        compared=True,
+    ),
     "complexity": Method(
         "log_prob",
         "-log p(x) in nats, less the size of x as a PNG file (Serra et al. 2020)",
@@ -96,10 +126,16 @@ likely of all."""
 
 
 def chosen_method(
-    method: str | None, model: str, folder: Path, can: Callable[[str], bool], images: bool, slow: tuple[str, ...] = ()
+    method: str | None,
+    model: str,
+    folder: Path,
+    can: Callable[[str], bool],
+    images: bool,
+    slow: tuple[str, ...] = (),
+    training: Callable[[], bool] = lambda: True,
 ) -> str:
     """`method`, or by default the first that the model `can` and that is not `slow`. images: whether its data are
-    images. `ValueError` as for `Run.score_method`."""
+    images. training: whether its training data are at hand. `ValueError` as for `Scorer.method`."""
     able = [name for name, entry in METHODS.items() if can(entry.needs) and (images or not entry.of_images)]
     if not able:
         others = sorted({name for entry in METHODS.values() for name in models_that_can(entry.needs)})
@@ -111,4 +147,8 @@ def chosen_method(
         elif method in METHODS:
             reason = f"model {model} cannot {CAPABILITIES[METHODS[method].needs]}; it"
         raise ValueError(f"method={method}: {reason} can score by {', '.join(able)}")
-    return method or next((name for name in able if METHODS[name].needs not in slow), able[0])
+    possible = [name for name in able if not METHODS[name].compared or training()]
+    if method is not None and method not in possible:
+        rest = f"; without them it can score by {', '.join(possible)}" if possible else ""
+        raise ValueError(f"method={method}: compares with training data, and those of run={folder} are not here{rest}")
+    return method or next((name for name in possible if METHODS[name].needs not in slow), possible[0])

@@ -16,7 +16,7 @@ from genlab.contract.data import Condition, Field
 from genlab.data.fingerprint import check_data, fingerprint
 from genlab.data.listing import shown
 from genlab.data.loading import as_examples, open_split
-from genlab.data.published import PublishedSet
+from genlab.data.published import is_ready
 from genlab.data.source import Source
 from genlab.inference.run import Run
 from genlab.inspection.images import DatasetImages, tell
@@ -98,15 +98,6 @@ def _checked(run: Run, source: Source) -> Source:
         loader = open_split(source, "train", run.config.loader, seed=run.config.seed, device=torch.device("cpu"))
         check_data(read_json(record), fingerprint(loader))
     return source
-
-
-def is_ready(source: Source) -> bool:
-    """Whether a source can be opened without writing files."""
-    inner: Any = source
-    while hasattr(inner, "source"):
-        inner = inner.source
-    inner = inner.channel or inner
-    return not isinstance(inner, PublishedSet) or inner.lies_in(inner.data_dir)
 
 
 def dataset_images(

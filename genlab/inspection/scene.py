@@ -7,8 +7,8 @@ from torch import Tensor
 
 from genlab.config.build import build_source
 from genlab.data.loading import as_examples
+from genlab.data.published import is_ready
 from genlab.inference.run import Run
-from genlab.inspection.dataset import is_ready
 from genlab.media.kind import Scene
 from genlab.media.kinds import shown_kind
 

@@ -41,14 +41,16 @@ class Scored:
             f"90 % in {low:.5g} to {high:.5g} ({len(self.scores)} images{self.images.left_out})"
         )
 
-    def write_table(self, path: Path) -> None:
-        """Write a CSV file with one line per image."""
+    def write_table(self, path: Path, limit: float | None = None) -> None:
+        """Write a CSV file with one line per image. limit: score above which one is an outlier."""
         columns: dict[str, list[Any]] = {"name": self.images.names}
         if self.images.labels is not None:
             columns["label"] = self.images.labels.tolist()
             if names := self.images.classes:
                 columns["class"] = [names[label] for label in columns["label"]]
         columns["score"] = self.scores.tolist()
+        if limit is not None:
+            columns["outlier"] = (self.scores > limit).long().tolist()
         write_csv(path, [tuple(columns), *zip(*columns.values(), strict=True)])
 
     def protocol(self) -> dict[str, Any]:
@@ -81,7 +83,7 @@ def score_images(
     highest, highest_at, kept = torch.empty(0).double(), torch.empty(0).long(), torch.empty(0, *run.data.shape)
     for number, (x, own) in enumerate(images.with_conditions(f"scoring {images.title}")):
         given = run.conditioning.of_examples(len(x), condition, own)
-        part = run.score_batch(x, method, seed, number, importance_samples, given)
+        part = run.scorer.scores(x, method, seed, number, importance_samples, given)
         end = len(images.names)
         at = torch.arange(end - len(x), end)
         scores.append(part)
@@ -89,6 +91,14 @@ def score_images(
         order = highest.argsort(descending=True, stable=True)[:shown]
         highest, highest_at, kept = highest[order], highest_at[order], kept[order]
     return Scored(images, torch.cat(scores), highest_at, kept)
+
+
+def error_maps(run: Run, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Reconstructions of images [N, C, H, W], and where these differ: the mean absolute error of each pixel over the
+    channels, grey, relative to the largest of all."""
+    reconstructions = run.reconstruct(x)
+    errors = (x - reconstructions).abs().mean(1, keepdim=True)
+    return reconstructions, (errors / errors.max().clamp(min=1e-6)).expand_as(x)
 
 
 def detection_protocol(

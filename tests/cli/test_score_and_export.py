@@ -31,7 +31,7 @@ def noise(tmp_path):
 def test_scores_of_validation_data(trained, done):
     _, folder = trained
     out, made = done("score", folder, "shown=10")
-    assert re.fullmatch("step_0000030-validation-reconstruction-[0-9a-f]{6}", made.name)
+    assert re.fullmatch("step_0000030-validation-path-seed_0-[0-9a-f]{6}", made.name)
     rows = table(made / "scores.csv")
     assert [row["name"] for row in rows] == [str(number) for number in range(180)]
     scores = np.array([float(row["score"]) for row in rows])
@@ -58,14 +58,14 @@ def test_scores_of_files_are_those_of_python(trained, done, noise):
 
 def test_noise_is_told_from_digits(trained, done, noise):
     out, made = done("score", trained[1], f"against={noise}")
-    assert made.name.startswith("step_0000030-validation-reconstruction-against_noise-")
+    assert made.name.startswith("step_0000030-validation-path-against_noise-")
     digits, strange = ([float(row["score"]) for row in table(made / name)] for name in ("scores.csv", "against.csv"))
     truth, scores = [0] * 180 + [1] * 20, digits + strange
     report = json.loads((made / "detection.json").read_text())
     assert report["auroc"] == pytest.approx(roc_auc_score(truth, scores)) and report["auroc"] > 0.9
     assert report["aupr"] == pytest.approx(average_precision_score(truth, scores))
     protocol = report["protocol"]
-    assert (protocol["method"], protocol["checkpoint_step"], protocol["weights"]) == ("reconstruction", 30, "averaged")
+    assert (protocol["method"], protocol["checkpoint_step"], protocol["weights"]) == ("path", 30, "averaged")
     assert (protocol["images"]["count"], protocol["against"]["count"], protocol["seed"]) == (180, 20, 0)
     assert protocol["against"]["mean_score"] == pytest.approx(np.mean(strange))
     assert protocol["against"]["origin"] == {"path": str(noise.resolve())}
@@ -75,6 +75,18 @@ def test_noise_is_told_from_digits(trained, done, noise):
     with Image.open(made / "histogram.png") as image:
         assert np.asarray(image.convert("L")).std() > 0
     assert f"AUROC {report['auroc']:.4f}" in out
+
+
+def test_a_threshold_calls_outliers_at_a_known_rate_of_mistakes(trained, done, noise):
+    out, made = done("score", trained[1], f"input={noise}", "against=digits", "threshold=0.05", "seed=0")
+    strange, usual = ([int(row["outlier"]) for row in table(made / name)] for name in ("scores.csv", "against.csv"))
+    assert sum(usual) == 8 and "outliers   digits: 8 of 180 (4.44 %)" in out
+    assert sum(strange) > 10 and "at most 5 % of the run's validation data score above it" in out
+    limit = json.loads((made / "detection.json").read_text())["protocol"]["threshold"]
+    assert limit["share_of_validation_data"] == 0.05
+    assert [int(float(row["score"]) > limit["score"]) for row in table(made / "against.csv")] == usual
+    with Image.open(made / "error_maps.png") as image:
+        assert np.asarray(image.convert("L")).std() > 0
 
 
 def test_a_dataset_against_itself_cannot_be_told(trained, done):
@@ -87,7 +99,7 @@ def test_a_dataset_against_itself_cannot_be_told(trained, done):
 def test_scores_that_are_not_finite_keep_the_scores_and_leave_out_what_compares_them(trained, done, noise, monkeypatch):
     method = METHODS["reconstruction"]
     monkeypatch.setitem(METHODS, "reconstruction", replace(method, score=lambda *given: method.score(*given) / 0.0))
-    out, made = done("score", trained[1], f"against={noise}")
+    out, made = done("score", trained[1], f"against={noise}", "method=reconstruction")
     assert "detection  left out: " in out and "not finite" in out
     report = json.loads((made / "detection.json").read_text())
     assert report["auroc"] is None and "not finite" in report["note"]
@@ -95,7 +107,7 @@ def test_scores_that_are_not_finite_keep_the_scores_and_leave_out_what_compares_
 
 
 MISTAKES = {
-    "method=discriminator": ["model vae cannot score examples by a discriminator", "reconstruction, "],
+    "method=discriminator": ["model vae cannot score examples by a discriminator", "path, reconstruction, "],
     "method=luck": ["method=luck", "reconstruction"],
     "against=npz": ["against=npz", "a dataset of your own files"],
 }

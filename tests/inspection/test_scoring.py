@@ -12,6 +12,7 @@ from PIL import Image
 from genlab.config.build import build_model
 from genlab.contract.data import image_spec
 from genlab.contract.model import GenerativeModel
+from genlab.data.source import ArrayExamples
 from genlab.inference.run import Run
 from genlab.inference.scoring import METHODS
 from genlab.inspection.images import Images
@@ -35,6 +36,7 @@ ABILITIES = {
     "denoising_error": lambda x: 3 * brightness(x),
     "log_weights": lambda x, num_samples: brightness(x).expand(num_samples, -1),
     "discriminator_score": lambda x: 2 * brightness(x),
+    "posterior": lambda x: (x.flatten(1), torch.zeros(len(x), 9)),
 }
 
 
@@ -44,17 +46,25 @@ def run_with(*names):
     model = GenerativeModel(data := image_spec((1, 2, 2)))
     for name in names:
         setattr(model, name, ABILITIES[name])
-    return Run("folder", 1, config, data, model, lab.CPU)
+    run = Run("folder", 1, config, data, model, lab.CPU)
+    run.scorer.training = SimpleNamespace(open=lambda split: [ArrayExamples(x=TRAINING)])
+    return run
+
+
+TRAINING = torch.randint(256, (40, 1, 2, 2), dtype=torch.uint8, generator=torch.Generator().manual_seed(2))
 
 
 def run_of(name, *overrides):
     """An untrained run of a real model."""
     config = lab.compose(name, *overrides)
-    data = lab.examples(config).spec
+    source = lab.examples(config)
+    data = source.spec
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = build_model(config, data).eval().requires_grad_(False)
-    return Run("folder", 1, config, data, model, lab.CPU)
+    run = Run("folder", 1, config, data, model, lab.CPU)
+    run.scorer.training = source
+    return run
 
 
 def noise(count, shape, seed=0):
@@ -77,6 +87,13 @@ class Album(Images):
 
 def test_every_method_says_what_it_means():
     run, x = run_with(*ABILITIES), noise(5, (1, 2, 2))
+    usual = brightness(TRAINING / 255).double()
+    # of the path, the error (1) and the deviation (3) are the same for all
+    statistics = [
+        torch.stack([brightness(some), some.flatten(1).norm(dim=1)], 1).double() for some in (x, TRAINING / 255)
+    ]
+    difference = statistics[0] - statistics[1].mean(0)
+    path = (difference @ statistics[1].T.cov(correction=0).inverse() * difference).sum(1).sqrt()
     expected = {
         "log-prob": -brightness(x),
         "complexity": -brightness(x) - 8 * math.log(2) * torch.tensor([file_size(image) for image in x]),
@@ -86,16 +103,19 @@ def test_every_method_says_what_it_means():
         "importance-weighted": -brightness(x),
         "elbo": -brightness(x),
         "discriminator": -2 * brightness(x),
+        "typicality": (brightness(x) - usual.mean()).abs() / usual.std(correction=0),
+        "path": path,
     }
     assert expected.keys() == METHODS.keys()
     for method, value in expected.items():
-        torch.testing.assert_close(run.score(x, method, importance_samples=7), value.double())
+        torch.testing.assert_close(run.score(x, method, importance_samples=7), value.double(), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(
     "abilities, default",
     [
         (["log_prob", "reconstruct"], "log-prob"),
+        (["reconstruct", "log_weights", "posterior"], "path"),
         (["reconstruct", "log_weights"], "reconstruction"),
         (["log_weights", "discriminator_score"], "importance-weighted"),
         (["discriminator_score"], "discriminator"),
@@ -103,7 +123,7 @@ def test_every_method_says_what_it_means():
 )
 def test_the_default_is_the_best_that_the_model_can(abilities, default):
     run, x = run_with(*abilities), noise(4, (1, 2, 2))
-    assert run.score_method() == default
+    assert run.scorer.method() == default
     assert torch.equal(run.score(x), run.score(x, default))
 
 
@@ -114,7 +134,7 @@ def test_every_model_scores_by_all_that_it_can(name):
     able = [method for method, way in METHODS.items() if run.can(way.needs) and (images or not way.of_images)]
     if not able:
         with pytest.raises(ValueError, match=rf"model {name} has no way to score"):
-            run.score_method()
+            run.scorer.method()
         return
     everything, state = noise(300, run.data.shape), torch.get_rng_state()
 
@@ -137,10 +157,18 @@ def test_every_model_scores_by_all_that_it_can(name):
         assert (bound <= elbo).all() and (bound < elbo).any(), "Jensen: the bound on the likelihood is tighter"
 
 
+def test_without_training_data_nothing_is_compared_with_them():
+    run = run_with("posterior", "log_weights", "reconstruct")
+    run.scorer.training = None
+    assert run.scorer.method() == "reconstruction"
+    with pytest.raises(ValueError, match="method=path: compares with training data, and those of run=folder are not"):
+        run.scorer.method("path")
+
+
 def test_points_have_no_files_to_be_compared_with():
     run = run_of(next(name for name in lab.MODELS if lab.own_kind(name) == "points"))
     with pytest.raises(ValueError, match=r"method=complexity: serves images.* log-prob"):
-        run.score_method("complexity")
+        run.scorer.method("complexity")
 
 
 def test_many_images_are_scored_as_in_one_batch_and_the_least_likely_kept():
