@@ -140,6 +140,9 @@ class GenerativeModel(nn.Module):
     """Capabilities that draw noise for the examples they are given, where other models need none: `log_prob` with noise
     added to grey levels. What is measured by them depends on a seed."""
 
+    pack: int = 1
+    """Examples of a batch that a step reads as one, so that batches are multiples of it."""
+
     metrics: ClassVar[dict[str, str]] = {}
     """Metrics of `evaluate` that rank models, with direction "min" or "max"; the first one measured picks the best
     checkpoint. A GAN, whose losses rank nothing, can measure `genlab.metrics.sliced_wasserstein`."""

@@ -178,11 +178,7 @@ class GAN(GenerativeModel):
         return self.signed.inward(batch["x"])
 
     def packed(self, x: Tensor) -> Tensor:
-        """[N, C, ...] to [N / pack, pack * C, ...]. `ValueError` if N is no multiple of `pack`."""
-        if len(x) % self.pack:
-            raise ValueError(
-                f"model.pack={self.pack}: {len(x)} examples at once are no multiple; change trainer.batch_size"
-            )
+        """[N, C, ...] to [N / pack, pack * C, ...]."""
         return x.reshape(-1, *self.read_shape) if self.pack > 1 else x
 
     def latents(self, batch: Batch) -> Tensor:

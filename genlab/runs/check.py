@@ -136,6 +136,12 @@ class _Check:
         if problem := batch_norm_problem(config, model, source.spec):
             self.problems.append(problem)
         processes = int(os.environ.get("WORLD_SIZE", config.device.processes))  # torchrun's, if it started this one
+        share = config.trainer.batch_size // processes
+        if wrong := [rows for rows in (share, min(config.device.micro_batch or share, share)) if rows % model.pack]:
+            self.problems.append(
+                f"model.pack={model.pack}: reads as many examples at once, and {wrong[0]} are no multiple of that; "
+                f"change {'trainer.batch_size' if share % model.pack else 'device.micro_batch'}"
+            )
         if hasattr(model, "example_weights") and processes > 1:
             name = type(model).__name__
             self.problems.append(f"device.processes={processes}: {name} weights its examples, which needs one process")

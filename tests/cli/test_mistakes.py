@@ -61,6 +61,12 @@ MISTAKES = {
     "train model.dropout=1.5": ["dropout=1.5", "[0, 1)"],
     "train dataset.size=4": ["dataset.size=4", "range"],
     "train model=gan network=mlp trainer.batch_size=1": ["trainer.batch_size=1", "batch normalization"],
+    "train model=gan model.pack=3": ["model.pack=3: ", "64 are no multiple", "change trainer.batch_size"],
+    "train model=gan model.pack=2 device.micro_batch=1": [
+        "model.pack=2: ",
+        "1 are no multiple",
+        "change device.micro_batch",
+    ],
     "train trainer.batch_size=5000": ["trainer.batch_size=5000", "1617"],
     "train trainer.max_steps=1,000": ["write genlab train trainer.max_steps=1000"],
     "train -m model.latent_dim=3,0": ["model.latent_dim=0", "at least 1"],
