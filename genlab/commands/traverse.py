@@ -1,5 +1,6 @@
 """`genlab traverse`: vary one latent dimension at a time, with the others fixed; and a plane of two."""
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -54,7 +55,7 @@ def main(config: TraverseConfig) -> None:
     arrays |= {"order": order, "changes": moved}
     plane = config.plane or ranked[:2]
     origin, scene = image_origin(run, config), scene_of(run)
-    name = run.model.latent_name
+    name = partial(_name, run)
     names = [f"{name(latent)}\nchange {moved[latent]:.3f}" for latent in shown]
     stops = [f"{round(stop, 2):g} sd" for stop in (config.extent * (2 * times - 1)).tolist()]
     grid = Grid(images, rows=names, columns=stops)
@@ -110,3 +111,9 @@ def _changes(run: Run, span: Span, config: TraverseConfig) -> Tensor:
     rows = (span.rows(part.tolist(), even(config.steps)) for part in parts)
     shown = tqdm(rows, "measuring", len(parts), disable=None, leave=False)
     return torch.cat([changes(run.decode(z, run.conditioning.constant(len(z), config.condition))) for z in shown])
+
+
+def _name(run: Run, latent: int) -> str:
+    """What to call a latent dimension: its number, and what it means if that is known."""
+    meaning = run.model.latent_name(latent)
+    return f"latent {latent} ({meaning})" if meaning else f"latent {latent}"

@@ -52,12 +52,12 @@ CAPABILITIES = {
     "decode": "decode",
     "encode": "encode",
     "reconstruct": "reconstruct",
-    "posterior": "give a normal distribution of latents",
     "log_weights": "bound the likelihood",
     "log_prob": "give the likelihood",
     "elbo": "estimate a bound of the likelihood",
     "denoising_error": "tell how well it denoises",
     "discriminator_score": "score examples by a discriminator",
+    "statistics": "give statistics of examples",
     "classify": "classify",
     "translate": "translate",
     "complete": "complete images",
@@ -87,12 +87,12 @@ class GenerativeModel(nn.Module):
     - `prior(num_samples) -> z`, latents [N, L] to decode, standard normal: what else a model draws, such as classes of
       its own, `decode` makes of them, or `sample` draws without a prior; `decode(z) -> x`;
     - `encode(x) -> z` [N, L], `reconstruct(x) -> x`, equal to `decode(encode(x))`;
-    - `posterior(x) -> (mu, log_var)`, [N, L] each, of a normal q(z | x), in a model that has `log_weights` as well;
     - `log_weights(x, num_samples) -> [num_samples, N]`, log p(x, z) - log q(z | x) in nats for z ~ q(z | x);
       `log_prob(x) -> [N]` if the likelihood is exact; `elbo(x) -> [N]`, an unbiased estimate of a bound;
       `bits_per_dim(nats)` where the data have levels; `denoising_error(x) -> [N]`;
     - `discriminator_score(x) -> [N]`, larger for examples that look more like the data; `decision_boundary`, the score
       between "real" and "generated", or None if there is none (0 for a model without this attribute);
+    - `statistics(x) -> [N, S]`, numbers that are unusual for outliers, without noise;
     - `classify(x) -> [N, K]`, log-probabilities, up to a constant, of classes that it tells apart;
     - `translate(x, to) -> x`, to the data's other domain;
     - `restore(y, operator) -> x`, images that a `genlab.diffusion.operators.Operator` makes y of; options as `sample`;
@@ -164,8 +164,8 @@ class GenerativeModel(nn.Module):
             raise ValueError(f"to={to}: this model translates to {known}; give to={self.targets[-1]}")
 
     def latent_name(self, latent: int) -> str:
-        """What to call an entry of z, for a model that gives some a meaning."""
-        return f"latent {latent}"
+        """What an entry of z means, "" if nothing that is known."""
+        return ""
 
     def condition(self, batch: Batch) -> Condition | None:
         """The condition in a batch; None for a model without conditions."""
@@ -213,12 +213,12 @@ class GenerativeModel(nn.Module):
         decode: Callable[..., Tensor]
         encode: Callable[..., Tensor]
         reconstruct: Callable[..., Tensor]
-        posterior: Callable[..., tuple[Tensor, Tensor]]
         log_weights: Callable[..., Tensor]
         log_prob: Callable[..., Tensor]
         elbo: Callable[..., Tensor]
         denoising_error: Callable[..., Tensor]
         discriminator_score: Callable[..., Tensor]
+        statistics: Callable[..., Tensor]
         classify: Callable[..., Tensor]
 
         def bits_per_dim(self, nats: Tensor) -> Tensor: ...

@@ -1,8 +1,8 @@
 """Out-of-distribution scores, one per example. Higher always means less likely.
 
 Which methods are available depends on a model's capabilities, never on its class. Likelihood is often misleading: a
-model of clothes gives digits a higher likelihood than clothes, because digits are simpler (Nalisnick et al.). What a
-VAE measures on the way to it is not: it is compared with the same of training examples, never of outliers. An exact
+model of clothes gives digits a higher likelihood than clothes, because digits are simpler (Nalisnick et al.).
+Statistics that are compared with those of training examples, never of outliers, are preferred to it. An exact
 likelihood is preferred to the reconstruction error: a model that has one reconstructs every image without error.
 
 References:
@@ -31,9 +31,6 @@ from genlab.metrics.likelihood import likelihood_bounds
 from genlab.metrics.reconstruction import mean_squared_error
 
 _DRAWS_AT_ONCE = 4
-
-_PATH_DRAWS = 8
-"""Latents drawn for the bound of `path`, which needs no tight one."""
 
 
 @dataclass(frozen=True)
@@ -66,26 +63,17 @@ def _complexity_corrected(model: GenerativeModel, x: Tensor, _: int, *given: Con
     return -model.log_prob(x, *given) - 8 * math.log(2) * sizes
 
 
-def _path(model: GenerativeModel, x: Tensor, _: int, *given: Condition | None) -> Tensor:
-    """Norms of the error of the reconstruction and of the posterior's means and deviations, and minus the bound."""
-    mu, log_var = model.posterior(x, *given)
-    bounds = likelihood_bounds(model, x, _PATH_DRAWS, _DRAWS_AT_ONCE, *given)
-    found = (x - model.reconstruct(x, *given)).flatten(1).norm(dim=1), mu.norm(dim=1), (log_var / 2).exp().norm(dim=1)
-    return torch.stack([*found, -bounds.importance_weighted.to(mu)], 1)
-
-
 METHODS: dict[str, Method] = {
     "path": Method(
-        "posterior",
-        "distance (Mahalanobis) of error, mean, deviation and bound to those of training examples",
-        _path,
-        draws=True,
+        "statistics",
+        "distance of several statistics to those of training examples",
+        lambda model, x, _, *given: model.statistics(x, *given),
         compared=True,
     ),
     "log-prob": Method("log_prob", "-log p(x) in nats", lambda model, x, _, *given: -model.log_prob(x, *given)),
     "typicality": Method(
         "log_prob",
-        "difference of log p(x) from its mean over training examples, in standard deviations",
+        "distance of log p(x) to that of training examples, in deviations",
         lambda model, x, _, *given: -model.log_prob(x, *given)[:, None],
         compared=True,
     ),
@@ -147,8 +135,15 @@ def chosen_method(
         elif method in METHODS:
             reason = f"model {model} cannot {CAPABILITIES[METHODS[method].needs]}; it"
         raise ValueError(f"method={method}: {reason} can score by {', '.join(able)}")
-    possible = [name for name in able if not METHODS[name].compared or training()]
-    if method is not None and method not in possible:
-        rest = f"; without them it can score by {', '.join(possible)}" if possible else ""
-        raise ValueError(f"method={method}: compares with training data, and those of run={folder} are not here{rest}")
-    return method or next((name for name in possible if METHODS[name].needs not in slow), possible[0])
+    if method is None:
+        return next(
+            (n for n in able if METHODS[n].needs not in slow and (not METHODS[n].compared or training())), able[0]
+        )
+    if METHODS[method].compared and not training():
+        rest = [name for name in able if not METHODS[name].compared]
+        way_out = f"; without them it can score by {', '.join(rest)}" if rest else ""
+        raise ValueError(
+            f"method={method}: compares with training data, and those of run={folder} are not found; say where they "
+            f"are by dataset.path=PLACE or data_dir=PLACE{way_out}"
+        )
+    return method

@@ -62,6 +62,16 @@ def _found(run: Run, config: DataUseConfig) -> tuple[Source, DatasetChoice]:
         ) from error
 
 
+def own_source(run: Run, config: DataUseConfig, opened: bool) -> Source | None:
+    """The run's own data, from where it recorded them or where `config` says that they are; None if not at hand.
+    opened: whether they are read for another reason too, even if that takes a download."""
+    try:
+        source, _ = _found(run, config if config.own else replace(config, dataset=None))
+    except (OSError, ValueError):
+        return None
+    return source if opened or is_ready(source) else None
+
+
 def _check_classes(run: Run, source: Source) -> None:
     """`ValueError` if the classes of a run's own data are not those that it was trained on, in their order."""
     if not ("label" in run.data and "label" in source.spec):

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from genlab.inference.run import Run
+from genlab.inference.scorer import MOST
 from genlab.inference.scoring import METHODS
 from genlab.inspection.images import Images
 from genlab.media.plots import save_figure, write_label
@@ -41,6 +42,10 @@ class Scored:
             f"90 % in {low:.5g} to {high:.5g} ({len(self.scores)} images{self.images.left_out})"
         )
 
+    def above(self, limit: float) -> Tensor:
+        """Which images are outliers: bool [N]. A score that is not a number is one."""
+        return ~(self.scores <= limit)
+
     def write_table(self, path: Path, limit: float | None = None) -> None:
         """Write a CSV file with one line per image. limit: score above which one is an outlier."""
         columns: dict[str, list[Any]] = {"name": self.images.names}
@@ -50,7 +55,7 @@ class Scored:
                 columns["class"] = [names[label] for label in columns["label"]]
         columns["score"] = self.scores.tolist()
         if limit is not None:
-            columns["outlier"] = (self.scores > limit).long().tolist()
+            columns["outlier"] = self.above(limit).long().tolist()
         write_csv(path, [tuple(columns), *zip(*columns.values(), strict=True)])
 
     def protocol(self) -> dict[str, Any]:
@@ -94,7 +99,7 @@ def score_images(
 
 
 def error_maps(run: Run, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Reconstructions of images [N, C, H, W], and where these differ: the mean absolute error of each pixel over the
+    """Reconstructions of images [N, C, H, W], and where they differ: the mean absolute error of each pixel over the
     channels, grey, relative to the largest of all."""
     reconstructions = run.reconstruct(x)
     errors = (x - reconstructions).abs().mean(1, keepdim=True)
@@ -106,10 +111,12 @@ def detection_protocol(
 ) -> dict[str, Any]:
     """How the detection of `other` against `scored` was measured, as plain data."""
     draws = {"importance_samples": importance_samples} if METHODS[method].needs == "log_weights" else {}
+    compared = {"compared_with": f"up to {MOST} training examples, evenly spaced"} if METHODS[method].compared else {}
     return {
         "method": method,
         "score": METHODS[method].meaning,
         **draws,
+        **compared,
         "seed": seed,
         "run": str(run.folder),
         "model": run.config.choices.model,

@@ -4,41 +4,11 @@ Reference: Hendrycks and Gimpel 2017, A Baseline for Detecting Misclassified and
 Networks, https://arxiv.org/abs/1610.02136
 """
 
-from typing import NamedTuple
-
 import numpy as np
-import torch
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 from torch import Tensor
 
 _TRUE_POSITIVES = 0.95
-
-_ROUNDING = 1e-6
-"""Relative deviation up to which float32 numbers count as equal."""
-
-
-class Normal(NamedTuple):
-    """A normal distribution of statistics: mean and deviation [S] float64, and the inverse of their correlations."""
-
-    mean: Tensor
-    deviation: Tensor
-    precision: Tensor
-
-    @classmethod
-    def of(cls, statistics: Tensor) -> "Normal":
-        """Fitted to rows [N, S]; what is constant among them is left out. `ValueError` unless all are finite."""
-        rows = statistics.double()
-        if broken := int((~rows.isfinite().all(1)).sum()):
-            raise ValueError(f"{broken} of {len(rows)} training examples have statistics that are not finite")
-        mean, deviation = rows.mean(0), rows.std(0, correction=0)
-        deviation[deviation <= _ROUNDING * mean.abs()] = torch.inf
-        scaled = (rows - mean) / deviation
-        return cls(mean, deviation, torch.linalg.pinv(scaled.T @ scaled / len(rows), hermitian=True))
-
-    def distances(self, statistics: Tensor) -> Tensor:
-        """Mahalanobis distances [N] of rows [N, S], float64."""
-        scaled = (statistics.double() - self.mean) / self.deviation
-        return (scaled @ self.precision * scaled).sum(1).clamp(min=0).sqrt()
 
 
 def detection(scores_in: Tensor, scores_out: Tensor) -> dict[str, float]:

@@ -67,14 +67,14 @@ class DARN(GenerativeModel):
 
     def terms(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """For one sample of h, in nats, [N] each: -log p(x | h); and log q(h | x), its mean over h, less log p(h)."""
-        logits = self.posterior_logits(batch["x"])
+        logits = self.posterior(batch["x"])
         probability = logits.sigmoid()
         h = (batch.rand(self.latent_dim) < probability).to(logits)
         h = h + probability - probability.detach()
         entropy = softplus(logits) - probability * logits
         return -self.log_likelihood(batch["x"], h), -self.log_prior(h) - entropy.sum(1)
 
-    def posterior_logits(self, x: Tensor) -> Tensor:
+    def posterior(self, x: Tensor) -> Tensor:
         """Logits [N, latent_dim] of q(h | x)."""
         return self.encoder(2 * x - 1).to(x.dtype)
 
@@ -89,7 +89,7 @@ class DARN(GenerativeModel):
     def log_weights(self, x: Tensor, num_samples: int) -> Tensor:
         """log p(x | h) + log p(h) - log q(h | x) in nats, [num_samples, N], h ~ q(h | x) by torch's global generator;
         as of a VAE."""
-        logits = self.posterior_logits(x).repeat(num_samples, 1)
+        logits = self.posterior(x).repeat(num_samples, 1)
         h = (torch.rand_like(logits) < logits.sigmoid()).to(logits)
         log_q = self.likelihood.log_prob(logits[:, None], h).sum(1)
         found = self.log_likelihood(x.repeat(num_samples, 1, 1, 1), h) + self.log_prior(h) - log_q
@@ -101,7 +101,7 @@ class DARN(GenerativeModel):
 
     def encode(self, x: Tensor) -> Tensor:
         """Probabilities [N, latent_dim] of the latents given images."""
-        return self.posterior_logits(x).sigmoid()
+        return self.posterior(x).sigmoid()
 
     def sample(self, num_samples: int) -> Tensor:
         """Images [num_samples, C, H, W]; latents, then pixels are drawn one after another by torch's global

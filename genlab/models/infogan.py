@@ -40,10 +40,10 @@ class InfoGAN(GAN):
         return self.categories + self.continuous
 
     def latent_name(self, latent: int) -> str:
-        """Those of the code by what they are: category 0, category 1, ..., number 0, number 1, ..."""
+        """Of the code: category 0, category 1, ..., number 0, number 1, ..."""
         place = latent - self.latent_dim
         if place < 0:
-            return super().latent_name(latent)
+            return ""
         return f"category {place}" if place < self.categories else f"number {place - self.categories}"
 
     def latents(self, batch: Batch) -> Tensor:

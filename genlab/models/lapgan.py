@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from genlab.contract.data import Batch, DataSpec
 from genlab.contract.model import GenerativeModel, Grid, Update
-from genlab.losses.adversarial import discriminator_loss, generator_loss
+from genlab.losses.adversarial import accuracy, discriminator_loss, generator_loss
 from genlab.models.latents import compared_samples, grid_of_samples, standard_normal
 from genlab.networks.convolutional import pyramid
 from genlab.networks.layers import check_least
@@ -87,11 +87,13 @@ class LAPGAN(GenerativeModel):
         levels = range(len(self.sizes))
         fake = [self.at(level, batch.randn(self.latent_dim), enlarged[level]) for level in levels]
 
-        losses, log = [], {}
+        losses, right, log = [], [], {}
         for level in levels:
             on_real, on_fake = (self.read(level, x[level].detach(), enlarged[level]) for x in (real, fake))
             losses.append(discriminator_loss(self.loss, on_real, on_fake))
+            right.append(accuracy(self.loss, on_real, on_fake))
             log[f"loss/{self.sizes[level][0]}"] = losses[-1]
+        log["accuracy"] = torch.stack(right).mean()
         yield Update("discriminators", torch.stack(losses).sum(), log)
 
         losses = [generator_loss(self.loss, self.read(level, fake[level], enlarged[level])) for level in levels]

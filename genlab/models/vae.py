@@ -144,6 +144,17 @@ class VAE(GenerativeModel):
         log_likelihood = self.log_likelihood(output, x[copies])
         return log_likelihood.unflatten(0, (num_samples, -1)) + prior_over_posterior
 
+    def statistics(self, x: Tensor, condition: Condition | None = None) -> Tensor:
+        """[N, 4] of examples [N, *shape]: norms of the reconstruction's error, of the posterior's means and of its
+        deviations, and minus the ELBO with z at the mean, in nats (Huang, He, Lui 2024, Rethinking Test-time
+        Likelihood: The Likelihood Path Principle and Its Application to OOD Detection,
+        https://arxiv.org/abs/2401.04933)."""
+        mu, log_var = self.posterior(x, condition)
+        output = self.output(mu, condition)
+        error = (x - self.unit.outward(self.likelihood.mean(output))).flatten(1).norm(dim=1)
+        bound = kl_to_standard_normal(mu, log_var).sum(1) - self.log_likelihood(output, x)
+        return torch.stack([error, mu.norm(dim=1), (log_var / 2).exp().norm(dim=1), bound], 1)
+
     def bits_per_dim(self, nats: Tensor) -> Tensor:
         """Convert bounds on log p(x) in nats, of any shape, to bits per dimension: lower is better."""
         return self.likelihood.bits_per_dim(nats, math.prod(self.data.shape))

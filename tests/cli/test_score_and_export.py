@@ -31,7 +31,7 @@ def noise(tmp_path):
 def test_scores_of_validation_data(trained, done):
     _, folder = trained
     out, made = done("score", folder, "shown=10")
-    assert re.fullmatch("step_0000030-validation-path-seed_0-[0-9a-f]{6}", made.name)
+    assert re.fullmatch("step_0000030-validation-path-[0-9a-f]{6}", made.name)
     rows = table(made / "scores.csv")
     assert [row["name"] for row in rows] == [str(number) for number in range(180)]
     scores = np.array([float(row["score"]) for row in rows])
@@ -81,7 +81,7 @@ def test_a_threshold_calls_outliers_at_a_known_rate_of_mistakes(trained, done, n
     out, made = done("score", trained[1], f"input={noise}", "against=digits", "threshold=0.05", "seed=0")
     strange, usual = ([int(row["outlier"]) for row in table(made / name)] for name in ("scores.csv", "against.csv"))
     assert sum(usual) == 8 and "outliers   digits: 8 of 180 (4.44 %)" in out
-    assert sum(strange) > 10 and "at most 5 % of the run's validation data score above it" in out
+    assert sum(strange) > 10 and "at most 5 % of 180 validation examples score above it" in out
     limit = json.loads((made / "detection.json").read_text())["protocol"]["threshold"]
     assert limit["share_of_validation_data"] == 0.05
     assert [int(float(row["score"]) > limit["score"]) for row in table(made / "against.csv")] == usual

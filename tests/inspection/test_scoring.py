@@ -36,7 +36,7 @@ ABILITIES = {
     "denoising_error": lambda x: 3 * brightness(x),
     "log_weights": lambda x, num_samples: brightness(x).expand(num_samples, -1),
     "discriminator_score": lambda x: 2 * brightness(x),
-    "posterior": lambda x: (x.flatten(1), torch.zeros(len(x), 9)),
+    "statistics": lambda x: torch.stack([brightness(x), x.flatten(1).norm(dim=1), torch.ones(len(x))], 1),
 }
 
 
@@ -47,7 +47,8 @@ def run_with(*names):
     for name in names:
         setattr(model, name, ABILITIES[name])
     run = Run("folder", 1, config, data, model, lab.CPU)
-    run.scorer.training = SimpleNamespace(open=lambda split: [ArrayExamples(x=TRAINING)])
+    source = SimpleNamespace(spec=data, open=lambda split: [ArrayExamples(x=TRAINING)])
+    run.scorer.find_training = lambda: source
     return run
 
 
@@ -63,7 +64,7 @@ def run_of(name, *overrides):
         torch.manual_seed(0)
         model = build_model(config, data).eval().requires_grad_(False)
     run = Run("folder", 1, config, data, model, lab.CPU)
-    run.scorer.training = source
+    run.scorer.find_training = lambda: source
     return run
 
 
@@ -88,7 +89,6 @@ class Album(Images):
 def test_every_method_says_what_it_means():
     run, x = run_with(*ABILITIES), noise(5, (1, 2, 2))
     usual = brightness(TRAINING / 255).double()
-    # of the path, the error (1) and the deviation (3) are the same for all
     statistics = [
         torch.stack([brightness(some), some.flatten(1).norm(dim=1)], 1).double() for some in (x, TRAINING / 255)
     ]
@@ -115,7 +115,7 @@ def test_every_method_says_what_it_means():
     "abilities, default",
     [
         (["log_prob", "reconstruct"], "log-prob"),
-        (["reconstruct", "log_weights", "posterior"], "path"),
+        (["reconstruct", "log_weights", "statistics"], "path"),
         (["reconstruct", "log_weights"], "reconstruction"),
         (["log_weights", "discriminator_score"], "importance-weighted"),
         (["discriminator_score"], "discriminator"),
@@ -158,8 +158,8 @@ def test_every_model_scores_by_all_that_it_can(name):
 
 
 def test_without_training_data_nothing_is_compared_with_them():
-    run = run_with("posterior", "log_weights", "reconstruct")
-    run.scorer.training = None
+    run = run_with("statistics", "log_weights", "reconstruct")
+    run.scorer.find_training = lambda: None
     assert run.scorer.method() == "reconstruction"
     with pytest.raises(ValueError, match="method=path: compares with training data, and those of run=folder are not"):
         run.scorer.method("path")

@@ -46,7 +46,7 @@ def test_infogans_codes_are_uniform_and_its_samples_depend_on_them():
 
 def test_infogans_codes_have_names():
     model = build(InfoGAN, categories=2, continuous=1)
-    wanted = ["latent 3", "category 0", "category 1", "number 0"]
+    wanted = ["", "category 0", "category 1", "number 0"]
     assert [model.latent_name(latent) for latent in range(3, 7)] == wanted
 
 
