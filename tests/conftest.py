@@ -1,18 +1,17 @@
 """What every test starts from: one thread, 32-bit floats, no log handlers or Hydra state left by another test."""
 
-import copy
+import gc
 import logging
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import composed_once  # noqa: F401
 import lab
 import pytest
 import representatives
 import torch
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra.core.config_store import ConfigStore
-from omegaconf import OmegaConf
 
 
 def pytest_addoption(parser):
@@ -24,46 +23,21 @@ def pytest_configure(config):
         representatives.choose(lab.CASES)
 
 
+def pytest_collection_finish(session):
+    gc.collect()
+    gc.freeze()  # what lives on need not be looked through again, nor be copied by forked processes
+
+
 @pytest.fixture(scope="session")
 def session_cache(tmp_path_factory) -> Path:
     """A cache of these tests alone, so that the user's neither helps them nor grows by them."""
     return tmp_path_factory.mktemp("cache")
 
 
-@pytest.fixture(scope="session", autouse=True)
-def composed_once():
-    """Hydra takes a tenth of a second for a config, and composed the same ones again in a quarter of the time of all
-    tests; it parsed the same 20 files again for every config, and copied the schemas of all commands."""
-    read, parsed = OmegaConf.load, {}
-    compose, configs = ConfigLoaderImpl.load_configuration, {}
-
-    def load(file):
-        status = os.stat(file if isinstance(file, (str, Path)) else file.fileno())
-        key = status.st_ino, status.st_size, status.st_mtime_ns
-        if key not in parsed:
-            parsed[key] = read(file)
-        return copy.deepcopy(parsed[key])
-
-    def load_configuration(self, *asked, **modes):
-        if len(self.config_search_path.get_path()) > 3:  # with files of plugins, which a test may edit
-            return compose(self, *asked, **modes)
-        key = repr((str(self.config_search_path), os.getcwd(), asked, modes))
-        if key not in configs:
-            if len(configs) == 100:  # a config is a megabyte
-                configs.pop(next(iter(configs)))
-            configs[key] = compose(self, *asked, **modes)
-        return copy.deepcopy(configs[key])
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(OmegaConf, "load", load)
-        patch.setattr(ConfigLoaderImpl, "load_configuration", load_configuration)
-        patch.setattr(ConfigStore, "__deepcopy__", lambda store, memo: store, raising=False)  # copies what it gives
-        yield
-
-
 @pytest.fixture(autouse=True)
 def clean_process(monkeypatch, session_cache):
     torch.set_num_threads(1)
+    monkeypatch.setattr("genlab.system.device.cores", SimpleNamespace(available=lambda: 1))  # others test beside
     monkeypatch.setattr(sys, "argv", ["pytest"])
     monkeypatch.setenv("GENLAB_CACHE", str(session_cache))
     environment = dict(os.environ)

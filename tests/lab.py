@@ -81,11 +81,11 @@ def _values(*choices: str) -> dict[str, Any]:
 @cache
 def own_kind(model: str) -> str:
     """The kind of the model's own dataset, read from the files: Hydra would take seconds for all models."""
-    chosen = _defaults("train") | _defaults(f"model/{model}")
+    chosen = defaults("train") | defaults(f"model/{model}")
     return class_of("dataset", chosen["dataset"]).kind
 
 
-def _defaults(name: str) -> dict[str, str]:
+def defaults(name: str) -> dict[str, str]:
     """The choices by group that begin a file of settings."""
     entries = OmegaConf.load(config_file(f"{name}.yaml")).get("defaults", [])
     choices = [item for entry in entries if not isinstance(entry, str) for item in entry.items()]

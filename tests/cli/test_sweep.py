@@ -19,7 +19,8 @@ from genlab.commands.lines import command_line, quoted
 from genlab.sweeps import job
 from genlab.training.trainer import Trainer
 
-TINY = ["device=cpu", "device.threads=1", "model.latent_dim=3", "trainer.batch_size=32", "logger.tensorboard=false"]
+TINY = ["device=cpu", "device.threads=1", "model.latent_dim=3", "network.hidden=[16]", "trainer.batch_size=32"]
+TINY += ["logger.tensorboard=false"]
 TINY += ["trainer.log_every=7", "trainer.validate_every=10", "trainer.checkpoint_every=8", "trainer.preview_every=null"]
 
 

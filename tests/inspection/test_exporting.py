@@ -25,9 +25,17 @@ EXPORTED = sorted({class_of("model", name): name for name in sorted(ABLE, revers
 """Of each class the first: torch takes seconds to trace one."""
 
 
+def _smaller(name):
+    """Fewer layers, where there are many alike."""
+    if lab.has_key(name, "network", "widths"):
+        yield "network.widths=[8]"
+    if {"layers", "levels"} <= set(lab.keys_of(name)):
+        yield "model.layers=1"
+
+
 @pytest.mark.parametrize("name", EXPORTED)
 def test_a_file_gives_what_the_run_gives(name, tmp_path):
-    run = run_of(name, *(["model.steps=1"] if "steps" in lab.keys_of(name) else []))
+    run = run_of(name, *(["model.steps=1"] if "steps" in lab.keys_of(name) else []), *_smaller(name))
     if "translate" in run.model.noisy:
         with pytest.raises(ValueError, match=r"noise.*network\.dropout=0"):
             functions(run)

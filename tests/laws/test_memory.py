@@ -19,12 +19,16 @@ from genlab.inference.scoring import METHODS
 from genlab.system.portions import Portions
 from genlab.training.inference import preview, validate
 
+ONE_OF_EACH = {METHODS[method].needs: method for method in reversed(METHODS)}.values()
+"""Methods of scoring: the first for each capability."""
 
-def measured(trainer, run, budget):
+
+def measured(trainer, run, source, budget):
     """What is made and measured with networks that may take `budget` bytes, by name; and the portions."""
     trainer.optimization.portions = Portions(trainer.model, budget)
     run = replace(run)
     run.portions = Portions(run.model, budget)
+    run.scorer.find_training = lambda: source
     found = {name: torch.tensor(value) for name, value in validate(trainer).items()}
     found |= {name: grid.examples for name, grid in preview(trainer).items()}
     trainer.model.eval()  # training goes on after a validation
@@ -37,8 +41,8 @@ def measured(trainer, run, budget):
             found[name] = getattr(run, name)(batch["x"], given)
     for to in run.model.targets if run.can("translate") else ():
         found[f"to {to}"] = run.translate(batch[run.origin_of(to)], to)
-    for method, entry in METHODS.items():
-        if run.can(entry.needs):
+    for method in ONE_OF_EACH:
+        if run.can(METHODS[method].needs):
             found[method] = run.score(batch["x"], method, importance_samples=5, condition=given)
     return found, [size for network in run.portions.networks for size in network.sizes.values()]
 
@@ -50,9 +54,9 @@ def test_a_budget_changes_no_result(case):
     source = lab.examples(config)
     trainer = lab.trainer(config, source)
     run = Run(None, 0, config, source.spec, trainer.model.eval(), lab.CPU)
-    whole, sizes = measured(trainer, run, 2**40)
+    whole, sizes = measured(trainer, run, source, 2**40)
     assert min(sizes) > 32
-    small, sizes = measured(trainer, run, 2**8)
+    small, sizes = measured(trainer, run, source, 2**8)
     assert max(sizes) <= 32, "computed in portions"
     for name, value in whole.items():
         torch.testing.assert_close(

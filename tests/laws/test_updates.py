@@ -3,7 +3,7 @@
 import lab
 import pytest
 
-STEPS = 20
+STEPS = 12
 
 
 @pytest.mark.parametrize("case", [*lab.CASES, *lab.VARIANTS])
