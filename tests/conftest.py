@@ -28,6 +28,10 @@ def pytest_collection_finish(session):
     gc.freeze()  # what lives on need not be looked through again, nor be copied by forked processes
 
 
+def pytest_unconfigure(config):
+    gc.unfreeze()
+
+
 @pytest.fixture(scope="session")
 def session_cache(tmp_path_factory) -> Path:
     """A cache of these tests alone, so that the user's neither helps them nor grows by them."""

@@ -14,6 +14,7 @@ from genlab.contract.settings import EVERY_DATASET, RunConfig
 from genlab.data.binarized import Binarized
 from genlab.data.few_labels import FewLabels
 from genlab.data.pairs import Paired
+from genlab.data.some_classes import SomeClasses
 from genlab.data.source import Source
 from genlab.system import memory
 from genlab.system.optimizers import eager
@@ -33,6 +34,11 @@ def build_source(dataset: dict[str, Any]) -> Source:
         raise ValueError(
             f"dataset: {type(source).__name__} says kind={source.kind!r}, but holds {found}; set its `kind`"
         )
+    chosen = {key: dataset[key] for key in ("only", "without") if dataset.get(key) is not None}
+    if len(chosen) == 2:
+        raise ValueError("dataset.only, dataset.without: give one of the two")
+    for key, classes in chosen.items():
+        source = SomeClasses(source, key, classes)
     pair, binarize = dataset.get("pair"), dataset.get("binarize", "none")
     if (labels := dataset.get("num_labels")) is not None:
         source = FewLabels(source, labels, dataset.get("seed", 0))

@@ -31,7 +31,7 @@ PAIRS = ("gray", "edges", "mask", "downscale")
 BINARIZATIONS = ("none", "static", "dynamic", "threshold")
 """How `dataset.binarize` makes binary images of those of any dataset."""
 
-EVERY_DATASET: dict[str, Any] = {"pair": None, "binarize": "none", "num_labels": None}
+EVERY_DATASET: dict[str, Any] = {"only": None, "without": None, "pair": None, "binarize": "none", "num_labels": None}
 """The keys of every dataset, which are not passed to its class, and what stands for nothing."""
 
 EXTRACTORS = ("auto", "classifier", "random-conv", "pixels", "values", "inception")

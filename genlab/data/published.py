@@ -76,11 +76,14 @@ class PublishedSet(Source):
         """Whether `root` holds the unpacked dataset."""
         return all(os.path.exists(root / file) for file in self.files())  # Path.exists fails without rights
 
+    def unpacked(self) -> Path | None:
+        """The folder that holds the unpacked dataset, if there is one."""
+        return next((root for root in (self.data_dir, cache_dir()) if root and self.lies_in(root)), None)
+
     def root(self) -> Path:
         """The folder that holds the unpacked dataset, unpacked first if needed."""
-        for root in (self.data_dir, cache_dir()):
-            if root and self.lies_in(root):
-                return root
+        if root := self.unpacked():
+            return root
         target = self.data_dir if writable(self.data_dir / self.files()[0]) else writable_dir()
         with build_once(target / self.name):
             if not self.lies_in(target):
@@ -199,4 +202,4 @@ def is_ready(source: Source) -> bool:
     while hasattr(inner, "source"):
         inner = inner.source
     inner = inner.channel or inner
-    return not isinstance(inner, PublishedSet) or inner.lies_in(inner.data_dir)
+    return not isinstance(inner, PublishedSet) or inner.unpacked() is not None

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from genlab.checkpoints.folder import RunFolder
 from genlab.config.build import build_source
-from genlab.config.commands import DatasetChoice, DataUseConfig
+from genlab.config.commands import DatasetChoice, DataUseConfig, ScoreConfig
 from genlab.config.options import read_option
 from genlab.config.places import moved
 from genlab.contract.data import Condition, Field
@@ -70,6 +70,17 @@ def own_source(run: Run, config: DataUseConfig, opened: bool) -> Source | None:
     except (OSError, ValueError):
         return None
     return source if opened or is_ready(source) else None
+
+
+def left_out(run: Run, config: ScoreConfig) -> DatasetImages:
+    """Validation images of the classes that the run was trained without."""
+    _, choice = _found(run, config if config.own else replace(config, dataset=None))
+    opposite = {"only": "without", "without": "only"}
+    settings = {opposite.get(key, key): value for key, value in choice.settings.items()}
+    if settings["only"] is None and settings["without"] is None:
+        raise ValueError(f"against=left-out: run={run.folder} was trained on all classes (dataset.without)")
+    source = build_source(settings)
+    return images_of(run, source, "left-out", dataset_origin(choice.name, settings), config.num_images)
 
 
 def _check_classes(run: Run, source: Source) -> None:

@@ -24,7 +24,7 @@ from genlab.data.point_files import read_points
 from genlab.data.sounds import SUFFIXES as SOUNDS
 from genlab.data.sounds import Preparation, read_sound
 from genlab.inference.run import Run
-from genlab.inspection.dataset import check_field, check_fit, dataset_images, dataset_origin, images_of
+from genlab.inspection.dataset import check_field, check_fit, dataset_images, dataset_origin, images_of, left_out
 from genlab.inspection.images import DatasetImages, Images, UserImages, UserPoints, tell
 from genlab.media.kinds import kind_of, shown_kind
 
@@ -85,6 +85,8 @@ def _sound_reader(run: Run) -> Callable[[str, Field], Tensor]:
 def open_against(run: Run, config: ScoreConfig) -> Images:
     """Images of `config.against`: a dataset's validation split, an image, a folder or an npz file."""
     place = str(config.against)
+    if place == "left-out":
+        return left_out(run, config)
     if place in options("dataset") and not os.path.exists(place):
         settings = dataset_defaults(place, config.seed, config.data_dir)
         if "path" in settings and settings["path"] is None:

@@ -89,6 +89,16 @@ def test_a_threshold_calls_outliers_at_a_known_rate_of_mistakes(trained, done, n
         assert np.asarray(image.convert("L")).std() > 0
 
 
+def test_classes_that_were_left_out_are_outliers(short, trained, done, refuses):
+    run = short("vae", "dataset.without=[4,9]")
+    out, made = done("score", run, "against=left-out")
+    assert {row["class"] for row in table(made / "against.csv")} == {"4", "9"}
+    usual = table(made / "scores.csv")
+    assert {row["class"] for row in usual} == set("01235678") and max(int(row["label"]) for row in usual) == 7
+    assert len(usual) + len(table(made / "against.csv")) == 180 and "AUROC" in out
+    assert "was trained on all classes" in refuses("score", trained[1], "against=left-out")
+
+
 def test_a_dataset_against_itself_cannot_be_told(trained, done):
     _, made = done("score", trained[1], "against=digits", "num_images=30", "method=elbo")
     assert made.name.startswith("step_0000030-validation-elbo-against_digits-seed_0-")
