@@ -77,7 +77,7 @@ COMMANDS = [
     ("reconstruct", "vae", "reconstructions", ["num_images=4"], {"grid.png": COMPARED}),
     ("interpolate", "vae", "interpolations", ["rows=2", "steps=3"], {"grid.png": GENERATED}),
     ("traverse", "vae", "traversals", ["steps=3"], {"grid.png": GENERATED, "plane.png": GENERATED}),
-    ("score", "vae", "scores", ["num_images=4"], {"least_likely.png": CHOSEN}),
+    ("score", "vae", "scores", ["num_images=4"], {"least_likely.png": CHOSEN, "error_maps.png": COMPARED}),
     ("evaluate", "vae", "evaluations", ["metrics=[copies]", "num_samples=16"], {"nearest.png": COMPARED}),
     ("translate", "cyclegan", "translations", [], {"grid.png": COMPARED, "images": GENERATED}),
 ]
