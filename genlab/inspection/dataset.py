@@ -77,7 +77,7 @@ def left_out(run: Run, config: ScoreConfig) -> DatasetImages:
     _, choice = _found(run, config if config.own else replace(config, dataset=None))
     opposite = {"only": "without", "without": "only"}
     settings = {opposite.get(key, key): value for key, value in choice.settings.items()}
-    if settings["only"] is None and settings["without"] is None:
+    if settings.get("only") is None and settings.get("without") is None:  # older runs have no such keys
         raise ValueError(f"against=left-out: run={run.folder} was trained on all classes (dataset.without)")
     source = build_source(settings)
     return images_of(run, source, "left-out", dataset_origin(choice.name, settings), config.num_images)
