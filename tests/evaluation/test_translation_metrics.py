@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import lab
 import pytest
 import torch
 from test_evaluate import subject
@@ -13,6 +14,7 @@ from genlab.evaluation import label_reader
 from genlab.evaluation.choosing import choose
 from genlab.evaluation.evaluate import evaluate
 from genlab.metrics.catalogue import BASELINES
+from genlab.models.cyclegan import CycleGAN
 
 PALETTE = ("000000", "ff0000", "0000ff")
 
@@ -58,8 +60,7 @@ def test_errors_stand_beside_answers_that_need_no_model():
     "translate, kept", [(lambda x: 0.2 + 0.5 * x, 1), (lambda x: x.flip(0), 0), (lambda x: x[:1].expand_as(x), 1 / 8)]
 )
 def test_content_is_kept_where_the_outlines_are_those_of_the_original(translate, kept):
-    pairs = images(8), images(8, 1)
-    run, context = subject("translate-l1", source=source_of(pairs, pairs))
+    run, context = subject("cyclegan", source=lab.RandomExamples(CycleGAN, validation=8))
     run.model.translate = lambda x, to: translate(x)
     entries = evaluate(run, context, ["translation"])
     assert values_of(entries, "content_kept/a") == (kept, {"chance": 1 / 8})
