@@ -33,7 +33,8 @@ def find_images(run: Run, config: ImagesConfig) -> Images:
     """Images of `config.input`, or else the validation split of `config.dataset` or of the run's own dataset."""
     if config.input is None:
         return dataset_images(run, config, config.num_images)
-    if not config.own:  # where the run's own data are may be said all the same
+    places_training_data = isinstance(config, ScoreConfig) and config.own  # which scores are compared with
+    if config.dataset is not None and not places_training_data:
         raise ValueError(f"input={config.input} and {config.dataset}: give one of the two")
     return open_input(run, config.input, "input", config.skip_damaged, config.num_images)
 
