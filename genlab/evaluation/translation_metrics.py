@@ -75,7 +75,7 @@ def _one_direction(
     leads_back = domain in run.model.targets
 
     def compare(batch: Batch, rows: Tensor, y: Tensor) -> tuple[Tensor, ...]:
-        """Cycle errors [n], features [n, D] and outlines [n, P] of the translations, and outlines of what they show."""
+        """Cycle errors [n], features [n, D] and outlines [n, P] of the translations, and outlines of the originals."""
         y = y[rows < size]  # the smaller domain wraps around
         if not len(y):
             return ()

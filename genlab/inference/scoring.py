@@ -133,9 +133,8 @@ def chosen_method(
             reason = f"model {model} cannot {CAPABILITIES[METHODS[method].needs]}; it"
         raise ValueError(f"method={method}: {reason} can score by {', '.join(able)}")
     if method is None:
-        return next(
-            (n for n in able if METHODS[n].needs not in slow and (not METHODS[n].compared or training())), able[0]
-        )
+        possible = (name for name in able if METHODS[name].needs not in slow)
+        method = next((name for name in possible if not METHODS[name].compared or training()), able[0])
     if METHODS[method].compared and not training():
         rest = [name for name in able if not METHODS[name].compared]
         way_out = f"; without them it can score by {', '.join(rest)}" if rest else ""
